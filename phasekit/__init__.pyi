@@ -1,0 +1,14 @@
+from . import acom as acom
+from . import batch as batch
+from . import correlation as correlation
+from . import diffraction as diffraction
+from . import errors as errors
+from . import io as io
+from . import nmf as nmf
+from . import samples as samples
+from . import schema as schema
+from . import stxm as stxm
+from . import synthetic as synthetic
+from . import viz as viz
+
+__version__: str

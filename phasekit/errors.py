@@ -1,0 +1,81 @@
+"""What phasekit raises for a caller's mistake, and the codes it writes for a weak pixel.
+
+An exception is for something the caller can mend: a wrong unit, an unreadable file, a fit that stopped.
+Weak data are not an exception: each map carries ``status``, and 0 always means ``ok``.
+"""
+
+from enum import IntEnum
+from os import PathLike
+from typing import Any
+
+
+class PhasekitError(Exception):
+    """Base class of every error phasekit raises on purpose."""
+
+
+class SchemaError(PhasekitError, ValueError):
+    """A step was given data or settings it cannot work with; the message says where, what, what was needed, the cure."""
+
+
+class ReadError(PhasekitError, OSError):
+    """A file could not be understood.
+
+    Examples
+    --------
+    >>> raise ReadError("scan.hdf5", found="an empty file (0 bytes)", cure="copy the file again")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.ReadError: scan.hdf5: found an empty file (0 bytes). To mend it: copy the file again.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, found: str, cure: str) -> None:
+        self.path, self.found, self.cure = str(path), found, cure
+        super().__init__(f"{self.path}: found {found}. To mend it: {cure}.")
+
+
+class ConvergenceError(PhasekitError, RuntimeError):
+    """A fit stopped before it converged; ``partial`` holds what it had reached."""
+
+    def __init__(self, message: str, partial: Any) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class StxmStatus(IntEnum):
+    """Status of one pixel of an STXM phase map."""
+
+    OK = 0
+    BACKGROUND = 1
+    TOO_THICK = 2
+    AMBIGUOUS = 3
+    FALSE_ASSIGNMENT = 4
+    NO_REFERENCE = 5
+    TRANSITION = 6
+    BOUNDARY_TRANSITION = 7
+
+
+class AcomStatus(IntEnum):
+    """Status of one pixel of an orientation map."""
+
+    OK = 0
+    VACUUM = 1
+    TOO_FEW_PEAKS = 2
+    AMBIGUOUS_180 = 3
+    PSEUDO_SYMMETRIC = 4
+    POOR_FIT = 5
+
+
+def status_attributes(codes: type[IntEnum]) -> dict[str, Any]:
+    """CF attributes (``flag_values``, ``flag_meanings``) of a ``status`` variable.
+
+    Examples
+    --------
+    >>> status_attributes(AcomStatus)["flag_meanings"]
+    'ok vacuum too_few_peaks ambiguous_180 pseudo_symmetric poor_fit'
+    """
+    import numpy as np
+
+    return {
+        "flag_values": np.array([code.value for code in codes], dtype=np.int8),
+        "flag_meanings": " ".join(code.name.lower() for code in codes),
+    }

@@ -1,0 +1,346 @@
+"""Every dataset that crosses a step, written once: names, dimensions and units.
+
+A step calls :func:`require` at its door and :func:`describe` at its exit. Between the two it may do what it likes;
+outside, a dataset can be recognised by its variables alone, also after a trip through a file.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import xarray as xr
+
+from .errors import SchemaError
+
+ANY = "any"
+
+#: Unit of every dimension coordinate; ``None`` where the coordinate counts or names things.
+DIMENSION_UNITS: dict[str, tuple[str, ...] | None] = {
+    "scan_y": ("nm",),
+    "scan_x": ("nm",),
+    "energy": ("eV",),
+    "qy": ("1/angstrom", "px"),
+    "qx": ("1/angstrom", "px"),
+    **dict.fromkeys(
+        ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a schema: its name, dimensions, unit (``ANY``: whatever the data carry) and meaning."""
+
+    name: str
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The variables a kind of dataset must have, and those it may have."""
+
+    name: str
+    variables: tuple[Variable, ...]
+    made_by: str
+
+    def __getitem__(self, name: str) -> Variable:
+        """Variable of that name."""
+        return next(variable for variable in self.variables if variable.name == name)
+
+
+_SCAN = ("scan_y", "scan_x")
+_IMAGES = ("energy", *_SCAN)
+_DETECTOR = ("qy", "qx")
+
+
+def _v(name: str, dims: tuple[str, ...], units: str, long_name: str) -> Variable:
+    return Variable(name, dims, units, long_name)
+
+
+def _o(name: str, dims: tuple[str, ...], units: str, long_name: str) -> Variable:
+    return Variable(name, dims, units, long_name, optional=True)
+
+
+STACK = Schema(
+    "STACK",
+    (
+        _v("intensity", _IMAGES, "counts", "transmitted intensity"),
+        _o("i0", ("energy",), "counts", "incident intensity"),
+        _o("ring_current", ("energy",), "mA", "storage-ring current"),
+        _o("shift_y", ("energy",), "px", "frame shift along y that was undone"),
+        _o("shift_x", ("energy",), "px", "frame shift along x that was undone"),
+        _o("seen", _SCAN, "1", "seen at every energy"),
+    ),
+    "pk.io.open_stxm",
+)
+OD = Schema(
+    "OD",
+    (
+        _v("optical_density", _IMAGES, "1", "optical density"),
+        _v("noise", _IMAGES, "1", "standard deviation of the optical density"),
+        _v("valid", _SCAN, "1", "pixel is measured, not empty, not too thick"),
+    ),
+    "pk.stxm.optical_density",
+)
+REFERENCES = Schema(
+    "REFERENCES",
+    (
+        _v("reference_spectrum", ("reference", "energy"), ANY, "reference spectrum"),
+        _o("composition", ("reference",), "1", "composition (for NVPF the sodium content x)"),
+    ),
+    "pk.io.open_references",
+)
+CLUSTERS = Schema(
+    "CLUSTERS",
+    (
+        _v("responsibility", (*_SCAN, "cluster"), "1", "probability of the cluster"),
+        _v("spectrum", ("cluster", "energy"), "1", "mean optical density of the cluster"),
+        _v("label", _SCAN, "1", "most probable cluster"),
+    ),
+    "pk.stxm.assign_clusters",
+)
+PHASES = Schema(
+    "PHASES",
+    (
+        _v("phase", _SCAN, "1", "phase (index into reference)"),
+        _v("pearson", (*_SCAN, "reference"), "1", "Pearson correlation with the reference"),
+        _v("margin", _SCAN, "1", "best minus second-best Pearson correlation"),
+        _v("confidence", _SCAN, "1", "probability that the phase is right"),
+        _v("composition", _SCAN, "1", "composition (for NVPF the sodium content x)"),
+        _v("status", _SCAN, "1", "status"),
+    ),
+    "pk.stxm.label_phases",
+)
+PATTERNS = Schema(
+    "PATTERNS", (_v("intensity", (*_SCAN, *_DETECTOR), "counts", "diffracted intensity"),), "pk.io.open_4dstem"
+)
+FEATURES = Schema("FEATURES", (_v("feature_value", (*_SCAN, "feature"), ANY, "feature value"),), "pk.nmf.to_features")
+RANKS = Schema(
+    "RANKS",
+    (
+        _v("loss", ("rank", "run"), ANY, "K-component loss, mean |V - W H|"),
+        _v("held_out_error", ("rank", "run"), ANY, "error on data the fit has not seen"),
+        _v("stability", ("rank",), "1", "agreement of components between runs"),
+        _v("redundancy", ("rank",), "1", "largest similarity between two components of one fit"),
+    ),
+    "pk.nmf.scan_ranks",
+)
+FACTORS = Schema(
+    "FACTORS",
+    (
+        _v("loading", ("component", *_SCAN), ANY, "weight of the component"),
+        _v("factor", ("component", *_DETECTOR), "1", "pattern of the component (sum 1)"),
+    ),
+    "pk.nmf.factorise",
+)
+OVERLAP = Schema(
+    "OVERLAP",
+    (
+        _v("label", _SCAN, "1", "dominant component"),
+        _v("partner", _SCAN, "1", "overlapping component"),
+        _v("overlap", _SCAN, "1", "two components overlap here"),
+        _v("ratio", _SCAN, "1", "weight of the partner over that of the label"),
+    ),
+    "pk.nmf.find_overlap",
+)
+PEAKS = Schema(
+    "PEAKS",
+    (
+        _v("qy", (*_SCAN, "peak"), ANY, "peak position along y"),
+        _v("qx", (*_SCAN, "peak"), ANY, "peak position along x"),
+        _v("intensity", (*_SCAN, "peak"), "counts", "peak intensity"),
+        _v("prominence", (*_SCAN, "peak"), "counts", "peak prominence"),
+        _v("noise", _SCAN, "counts", "standard deviation of the pattern's corners"),
+        _v("min_prominence", _SCAN, "counts", "prominence a peak had to reach"),
+        _v("count", _SCAN, "1", "number of peaks"),
+        _v("status", _SCAN, "1", "status"),
+    ),
+    "pk.acom.find_peaks",
+)
+TEMPLATES = Schema(
+    "TEMPLATES",
+    (
+        _v("quaternion", ("template", "wxyz"), "1", "rotation from the sample to the crystal frame"),
+        _v("phase", ("template",), "1", "phase (index into attrs['phases'])"),
+        _v("spot_qy", ("template", "spot"), "1/angstrom", "spot position along y"),
+        _v("spot_qx", ("template", "spot"), "1/angstrom", "spot position along x"),
+        _v("spot_intensity", ("template", "spot"), "1", "kinematic spot intensity"),
+    ),
+    "pk.acom.build_templates",
+)
+ORIENTATIONS = Schema(
+    "ORIENTATIONS",
+    (
+        _v("quaternion", (*_SCAN, "match", "wxyz"), "1", "rotation from the sample to the crystal frame"),
+        _v("correlation", (*_SCAN, "match"), "1", "correlation index Q"),
+        _v("phase", _SCAN, "1", "phase (index into attrs['phases'])"),
+        _v("reliability", _SCAN, "1", "orientation reliability (0..100)"),
+        _v("phase_reliability", _SCAN, "1", "phase reliability (0..100)"),
+        _v("status", _SCAN, "1", "status"),
+    ),
+    "pk.acom.match_orientations",
+)
+
+
+def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, str] | None = None) -> None:
+    """Check that ``data`` is what ``step`` needs, before any block of it is read.
+
+    Parameters
+    ----------
+    data
+        Dataset to check. Only names, dimensions, shapes and units are looked at; lazy data stay lazy.
+    schema
+        The kind of dataset needed. Variables that are not optional must be there with exactly these dimensions.
+    step
+        Name of the caller, for the message.
+    units
+        Further demands, ``{"qx": "1/angstrom"}``, on variables or coordinates.
+
+    Raises
+    ------
+    SchemaError
+        A variable or dimension is missing, has other dimensions, is empty, or carries another unit.
+
+    Examples
+    --------
+    >>> require(xr.Dataset(), STACK, step="align")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (intensity(energy, scan_y, scan_x)). pk.io.open_stxm makes one.
+    """
+    if not isinstance(data, xr.Dataset):
+        raise SchemaError(
+            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. {schema.made_by} makes one."
+        )
+    needed = ", ".join(f"{v.name}({', '.join(v.dims)})" for v in schema.variables if not v.optional)
+    for variable in schema.variables:
+        if variable.name not in data:
+            if variable.optional:
+                continue
+            raise SchemaError(
+                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). {schema.made_by} makes one."
+            )
+        _require_shape(data[variable.name], variable, step)
+    for name, unit in {**_coordinate_units(data, schema), **(units or {})}.items():
+        _require_unit(data, name, unit, step)
+
+
+def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
+    if tuple(map(str, array.dims)) != variable.dims:
+        raise SchemaError(
+            f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
+            f"Reorder it with .transpose{variable.dims} or rename them with .rename(...)."
+        )
+    if 0 in array.shape:
+        raise SchemaError(
+            f"{step}: '{variable.name}' is empty, shape {dict(array.sizes)}. Check the selection that made it."
+        )
+
+
+def _coordinate_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
+    """Demands on coordinates whose unit has no choice."""
+    dims = {dim for variable in schema.variables if variable.name in data for dim in variable.dims}
+    fixed = {dim: DIMENSION_UNITS.get(dim) for dim in dims if dim in data.coords}
+    return {dim: units[0] for dim, units in fixed.items() if units is not None and len(units) == 1}
+
+
+def _require_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
+    found = data[name].attrs.get("units") if name in data.variables else None
+    if found == unit:
+        return
+    cure = (
+        "Run register_peaks first, or set the scale with pk.acom.calibrate(...)."
+        if name in ("qx", "qy") and unit == "1/angstrom"
+        else f"Convert the values and set data['{name}'].attrs['units'] = '{unit}'."
+    )
+    got = "has no unit" if found is None else f"is in '{found}'"
+    raise SchemaError(f"{step}: '{name}' {got}, needs '{unit}'. {cure}")
+
+
+def describe(
+    data: xr.Dataset,
+    schema: Schema,
+    *,
+    step: str,
+    settings: Mapping[str, Any],
+    source: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Write names, units and provenance on what a step made; the last line of every public step.
+
+    xarray keeps attributes through arithmetic, where they go stale, so the variables' attributes are replaced here
+    (``flag_*`` attributes and the unit of an ``ANY`` variable are kept).
+
+    Parameters
+    ----------
+    data
+        What the step made. It is not changed; a shallow copy is returned.
+    schema
+        Its kind.
+    step, settings
+        What was done: recorded, with versions and the history of ``source``, as one JSON string in
+        ``attrs["provenance"]`` because netCDF knows neither dict, bool nor None.
+    source
+        The step's main input; its history goes before this step.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same data with fresh attributes.
+
+    Examples
+    --------
+    >>> import json
+    >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), [[0.0, 1.0]])})
+    >>> done = describe(refs, REFERENCES, step="demo", settings={"n": 1})
+    >>> json.loads(done.attrs["provenance"])[-1]["settings"]
+    {'n': 1}
+    """
+    out = data.copy(deep=False)
+    for variable in schema.variables:
+        if variable.name not in out:
+            continue
+        old = out[variable.name].attrs
+        kept = {key: value for key, value in old.items() if key.startswith("flag_") or key in ("alt", "comment")}
+        units = str(old.get("units", "1")) if variable.units == ANY else variable.units
+        out[variable.name].attrs = {"long_name": variable.long_name, "units": units, **kept}
+    for dim in out.dims:
+        choices = DIMENSION_UNITS.get(str(dim))
+        if dim in out.coords and choices is not None and len(choices) == 1:
+            out[dim].attrs = {**out[dim].attrs, "units": choices[0]}
+    history = json.loads(source.attrs.get("provenance", "[]")) if source is not None else []
+    record = {"step": step, "settings": _plain(dict(settings)), "versions": {"phasekit": _version("phasekit")}}
+    out.attrs["schema"] = schema.name
+    out.attrs["provenance"] = json.dumps([*history, record])
+    return out
+
+
+def provenance(data: xr.Dataset) -> list[dict[str, Any]]:
+    """Steps that led to ``data``, oldest first, each with its settings and versions."""
+    return list(json.loads(data.attrs.get("provenance", "[]")))
+
+
+def _plain(value: Any) -> Any:
+    """Value as JSON can hold it; arrays and datasets are named by their shape, not stored."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int | float | None):
+        return value
+    if isinstance(value, range | list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    if hasattr(value, "sizes"):
+        return f"{type(value).__name__}{dict(value.sizes)}"
+    return f"{type(value).__name__}{getattr(value, 'shape', '')}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "unknown"
