@@ -14,7 +14,7 @@ class PhasekitError(Exception):
 
 
 class SchemaError(PhasekitError, ValueError):
-    """A step was given data or settings it cannot work with; the message says where, what, what was needed, the cure."""
+    """A step was given data or settings it cannot work with: the message says where, what, what it needs, the cure."""
 
 
 class ReadError(PhasekitError, OSError):

@@ -211,11 +211,12 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
     >>> require(xr.Dataset(), STACK, step="align")
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (intensity(energy, scan_y, scan_x)). pk.io.open_stxm makes one.
+    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (...). pk.io.open_stxm makes one.
     """
     if not isinstance(data, xr.Dataset):
         raise SchemaError(
-            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. {schema.made_by} makes one."
+            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
+            f"{schema.made_by} makes one."
         )
     needed = ", ".join(f"{v.name}({', '.join(v.dims)})" for v in schema.variables if not v.optional)
     for variable in schema.variables:
@@ -223,7 +224,8 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
             if variable.optional:
                 continue
             raise SchemaError(
-                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). {schema.made_by} makes one."
+                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). "
+                f"{schema.made_by} makes one."
             )
         _require_shape(data[variable.name], variable, step)
     for name, unit in {**_coordinate_units(data, schema), **(units or {})}.items():
