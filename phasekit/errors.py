@@ -65,6 +65,14 @@ class AcomStatus(IntEnum):
     POOR_FIT = 5
 
 
+class FrameStatus(IntEnum):
+    """Status of one energy frame after alignment."""
+
+    OK = 0
+    UNCERTAIN = 1
+    FAILED = 2
+
+
 def status_attributes(codes: type[IntEnum]) -> dict[str, Any]:
     """CF attributes (``flag_values``, ``flag_meanings``) of a ``status`` variable.
 

@@ -75,6 +75,11 @@ STACK = Schema(
         _o("shift_y", ("energy",), "px", "frame shift along y that was undone"),
         _o("shift_x", ("energy",), "px", "frame shift along x that was undone"),
         _o("seen", _SCAN, "1", "seen at every energy"),
+        _o("shift_error", ("energy",), "px", "standard error of the frame shift"),
+        _o("frame_status", ("energy",), "1", "status of the frame"),
+        _o("gain", ("energy",), "counts", "variance over mean of the raw counts"),
+        _o("noise_factor", ("energy",), "1", "variance left by the interpolation"),
+        _o("noise_response", ("energy", "lag"), "1", "autocorrelation the interpolation gives to white noise"),
     ),
     "pk.io.open_stxm",
 )
@@ -83,7 +88,13 @@ OD = Schema(
     (
         _v("optical_density", _IMAGES, "1", "optical density"),
         _v("noise", _IMAGES, "1", "standard deviation of the optical density"),
-        _v("valid", _SCAN, "1", "pixel is measured, not empty, not too thick"),
+        _v("valid", _SCAN, "1", "pixel is measured at every energy and not too thick"),
+        _o("empty", _SCAN, "1", "pixel shows no edge: vacuum, or too little material to tell"),
+        _o("too_thick", _SCAN, "1", "too few photons come through at some energy"),
+        _o("i0", ("energy",), "counts", "incident intensity that was used"),
+        _o("i0_error", ("energy",), "counts", "standard error of the incident intensity"),
+        _o("i0_region", _SCAN, "1", "pixel from which the incident intensity was taken"),
+        _o("gain", ("energy",), "counts", "variance over mean of the counts that was used"),
     ),
     "pk.stxm.optical_density",
 )

@@ -1,0 +1,2 @@
+from .alignment import align as align
+from .density import optical_density as optical_density
