@@ -1,5 +1,11 @@
-"""TODO."""
+"""Figures and live explorers of every workflow: datasets in, matplotlib figures or Panel objects out; no mathematics.
+
+``setup`` is imported at once because its module has the same name; everything else loads when it is first used.
+"""
 
 import lazy_loader as _lazy
 
+from .setup import is_interactive, setup
+
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__all__ += ["is_interactive", "setup"]

@@ -1,0 +1,13 @@
+from . import acom as acom
+from . import nmf as nmf
+from . import stxm as stxm
+from . import style as style
+from .setup import is_interactive as is_interactive
+from .setup import setup as setup
+from .style import BACKGROUND_GREY as BACKGROUND_GREY
+from .style import PHASE_COLOURS as PHASE_COLOURS
+from .style import categorical as categorical
+from .style import image as image
+from .style import panels as panels
+from .style import save_figure as save_figure
+from .style import scale_bar as scale_bar

@@ -1,0 +1,74 @@
+"""Getting a notebook ready to draw: live widgets that need no network, or static figures in a headless run."""
+
+from typing import Any
+
+_STATE = {"interactive": False}
+
+
+def setup(*, interactive: bool = True) -> None:
+    """Prepare the running notebook for figures and, when ``interactive``, for live widgets.
+
+    Interactive: the HoloViews and Panel extensions are loaded inline, in the order in which they work without a
+    network (Panel shows blank widgets, with all cells green, when its content servers cannot be reached). This adds
+    about 6 MB to a notebook that is saved with its outputs. Otherwise no extension is loaded, matplotlib draws
+    without a screen, and every explorer returns the static figure of the same view.
+
+    Parameters
+    ----------
+    interactive
+        ``True`` in JupyterLab, ``False`` in papermill runs (the parameter ``interactive`` of every notebook).
+
+    Examples
+    --------
+    >>> setup(interactive=False)
+    >>> is_interactive()
+    False
+    """
+    _STATE["interactive"] = bool(interactive)
+    _register_alt_text()
+    if not interactive:
+        import matplotlib
+
+        matplotlib.use("Agg", force=True)
+        return
+    import holoviews as hv
+    import panel as pn
+
+    hv.extension("bokeh", inline=True)  # before pn.extension and before hvplot: the other order asks for the network
+    pn.extension(inline=True)
+
+
+def is_interactive() -> bool:
+    """Whether :func:`setup` was called for live widgets; ``False`` before any call.
+
+    Examples
+    --------
+    >>> setup(interactive=False)
+    >>> is_interactive()
+    False
+    """
+    return _STATE["interactive"]
+
+
+def _register_alt_text() -> None:
+    """Show matplotlib figures as PNG with their alt text, whichever backend is chosen."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:  # a plain Python without the notebooks extra
+        return
+    shell = get_ipython()
+    formatter = shell.display_formatter if shell is not None else None
+    if formatter is None:
+        return
+    from matplotlib.figure import Figure
+
+    formatter.formatters["image/png"].for_type(Figure, _png)
+
+
+def _png(figure: Any) -> tuple[bytes, dict[str, str]]:
+    """PNG bytes of a figure, and the alt text that ``save_figure`` put in its label."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
+    return buffer.getvalue(), {"alt": figure.get_label() or "figure without a description"}

@@ -1,0 +1,297 @@
+"""How every figure looks: colours, maps with scale bar and colour bar, files with alt text.
+
+matplotlib is imported inside the functions; figures are made without pyplot, so nothing stays open behind them.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from phasekit.errors import SchemaError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+#: Okabe and Ito's colours, told apart with every kind of colour vision (black left out: it reads as "no data").
+PHASE_COLOURS: list[str] = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"]
+#: Pixels without a phase: background, vacuum, not measured.
+BACKGROUND_GREY: str = "#BDBDBD"
+
+
+def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 3.0) -> "tuple[Figure, Any]":
+    """Empty figure with a grid of axes, laid out so that labels do not overlap.
+
+    Parameters
+    ----------
+    rows, columns
+        Size of the grid.
+    width, height
+        Size of one panel [inch].
+
+    Returns
+    -------
+    figure, axes
+        A matplotlib figure and the (rows, columns) object array of its axes.
+
+    Examples
+    --------
+    >>> figure, axes = panels(1, 2)
+    >>> axes.shape
+    (1, 2)
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def image(
+    ax: "Axes",
+    array: xr.DataArray,
+    *,
+    cmap: str = "cividis",
+    label: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    **imshow: Any,
+) -> "AxesImage":
+    """Draw a map with y downwards, equal aspect, its true extent and a colour bar that names the unit.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw in.
+    array
+        Two-dimensional, ``(scan_y, scan_x)`` [nm] or ``(qy, qx)`` [1/angstrom or px]; NaN is drawn grey. Lazy data
+        are computed. Three-dimensional with a last dimension of 3 or 4 is taken as colours, without colour bar.
+    cmap
+        matplotlib colour map; cividis reads the same with every kind of colour vision.
+    label
+        Text of the colour bar; ``None`` takes name and unit from the array's attributes, ``""`` leaves the bar out.
+    vmin, vmax
+        Values at the ends of the colour map; ``None`` takes the array's extremes.
+    imshow
+        Further settings of matplotlib's ``imshow`` (``norm=``, ``alpha=``, ...).
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+        What was drawn.
+
+    Raises
+    ------
+    SchemaError
+        ``array`` is not a map.
+
+    Examples
+    --------
+    >>> figure, axes = panels()
+    >>> drawn = image(axes[0, 0], xr.DataArray(np.eye(3), dims=("scan_y", "scan_x"), name="eye"))
+    >>> drawn.get_extent()
+    [-0.5, 2.5, 2.5, -0.5]
+    """
+    colours = array.ndim == 3 and array.shape[-1] in (3, 4)
+    if array.ndim != 2 and not colours:
+        raise SchemaError(f"image: got dimensions {array.dims}, needs a map of two. Select one frame with .isel(...).")
+    from matplotlib import colormaps
+
+    map_ = colormaps[cmap].with_extremes(bad=BACKGROUND_GREY)
+    limits = {} if "norm" in imshow else {"vmin": vmin, "vmax": vmax}
+    settings = {} if colours else {"cmap": map_, **limits}
+    values = np.asarray(array.astype(float)) if not colours else np.asarray(array)
+    drawn = ax.imshow(
+        values, extent=_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
+    )
+    _decorate(ax, array)
+    text = _label(array) if label is None else label
+    if text and not colours:
+        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.85)
+        bar.set_label(text)
+    return drawn
+
+
+def categorical(
+    ax: "Axes",
+    array: xr.DataArray,
+    names: Sequence[str],
+    *,
+    colours: Sequence[str] | None = None,
+    legend: bool = True,
+    background: str = "none",
+) -> "AxesImage":
+    """Draw a map of indices, one colour each, with a legend of the names that occur.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw in.
+    array
+        ``(scan_y, scan_x)`` indices into ``names``; negative or NaN is drawn grey and called ``background``.
+    names
+        Name of every index.
+    colours
+        Colour of every index; ``None`` takes Okabe and Ito's, repeated when there are more than seven.
+    legend
+        Whether to draw the legend, below the map.
+    background
+        Name of the grey pixels in the legend.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+        What was drawn.
+
+    Raises
+    ------
+    SchemaError
+        An index has no name.
+
+    Examples
+    --------
+    >>> figure, axes = panels()
+    >>> found = xr.DataArray([[0, 1], [-1, 1]], dims=("scan_y", "scan_x"))
+    >>> drawn = categorical(axes[0, 0], found, ["Ni", "LiFePO4"])
+    >>> [text.get_text() for text in axes[0, 0].get_legend().get_texts()]
+    ['Ni', 'LiFePO4', 'none']
+    """
+    index = np.nan_to_num(np.asarray(array, dtype=float), nan=-1.0).astype(int)
+    if index.size and index.max() >= len(names):
+        raise SchemaError(f"categorical: found index {index.max()}, but there are {len(names)} names. Give one each.")
+    from matplotlib.colors import to_rgb
+
+    palette = [(colours or PHASE_COLOURS)[i % len(colours or PHASE_COLOURS)] for i in range(len(names))]
+    table = np.array([to_rgb(colour) for colour in (*palette, BACKGROUND_GREY)])
+    index = np.where(index < 0, len(names), index)
+    drawn = ax.imshow(table[index], extent=_extent(array), origin="upper", interpolation="nearest")
+    _decorate(ax, array)
+    if legend:
+        _legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
+    return drawn
+
+
+def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
+    """Draw a scale bar of a round length, about a fifth of the width, at the lower left.
+
+    Parameters
+    ----------
+    ax
+        Axes that hold a map drawn with :func:`image` or :func:`categorical`.
+    scan_x
+        Coordinate along x [nm]; bars of 1000 nm and more are labelled in um. Another unit is written as it is.
+
+    Examples
+    --------
+    >>> figure, axes = panels()
+    >>> scale_bar(axes[0, 0], xr.DataArray(np.arange(100.0) * 5, dims="scan_x", attrs={"units": "nm"}))
+    >>> axes[0, 0].texts[0].get_text()
+    '100 nm'
+    """
+    x = np.asarray(scan_x, dtype=float)
+    width = abs(x[-1] - x[0]) * (x.size / (x.size - 1)) if x.size > 1 else 1.0
+    length = _round_length(0.25 * width)
+    unit = str(scan_x.attrs.get("units", "nm"))
+    text = f"{length / 1000:g} µm" if unit == "nm" and length >= 1000 else f"{length:g} {unit}"
+    from matplotlib.patches import Rectangle
+
+    fraction, left, bottom = length / width, 0.05, 0.05
+    edge: dict[str, Any] = {"facecolor": "black", "edgecolor": "white", "linewidth": 0.6}
+    ax.add_patch(Rectangle((left, bottom), fraction, 0.022, transform=ax.transAxes, **edge))
+    box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.0}
+    spot = (left + fraction / 2, bottom + 0.04)
+    ax.text(*spot, text, transform=ax.transAxes, ha="center", va="bottom", fontsize="small", bbox=box)
+
+
+def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi: int = 150) -> Path:
+    """Write a figure as PNG under its final name only when it is complete, with its alt text inside.
+
+    Parameters
+    ----------
+    figure
+        matplotlib figure. The alt text is also kept as its label, so the notebook shows it with the picture.
+    path
+        File to write; the folder is made. ``figure_1_*.png`` is the map that the index page shows.
+    alt
+        One sentence that says what is seen, for readers who do not see it.
+    dpi
+        Dots per inch.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it lies.
+
+    Raises
+    ------
+    SchemaError
+        ``alt`` is empty.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> figure, axes = panels()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(figure, Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
+    'figure_1_empty.png'
+    """
+    if not alt.strip():
+        raise SchemaError("save_figure: 'alt' is empty, needs one sentence that says what is seen. Write it.")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.set_label(alt)
+    partial = target.with_name(f".{target.name}.part")
+    figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight", metadata={"Description": alt})
+    os.replace(partial, target)
+    return target
+
+
+def _round_length(length: float) -> float:
+    """Largest of 1, 2, 5 times a power of ten that is not above ``length``."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)))
+
+
+def _extent(array: xr.DataArray) -> tuple[float, float, float, float]:
+    """(left, right, bottom, top) with half a pixel around the first and last centre."""
+    (y0, y1), (x0, x1) = (_edges(array, str(dim)) for dim in array.dims[:2])
+    return x0, x1, y1, y0
+
+
+def _edges(array: xr.DataArray, dim: str) -> tuple[float, float]:
+    values = np.asarray(array[dim], dtype=float)  # xarray counts pixels where there is no coordinate
+    half = (values[-1] - values[0]) / (values.size - 1) / 2 if values.size > 1 else 0.5
+    return float(values[0] - half), float(values[-1] + half)
+
+
+def _decorate(ax: "Axes", array: xr.DataArray) -> None:
+    """Scale bar on scan maps; labelled axes on detector patterns."""
+    y, x = (str(dim) for dim in array.dims[:2])
+    ax.set_aspect("equal")
+    if x == "scan_x":
+        ax.set_xticks([])
+        ax.set_yticks([])
+        if x in array.coords:
+            scale_bar(ax, array[x])
+        return
+    unit = {dim: array[dim].attrs.get("units", "px").replace("1/angstrom", "1/Å") for dim in (y, x)}
+    ax.set_xlabel(f"{x} [{unit[x]}]")
+    ax.set_ylabel(f"{y} [{unit[y]}]")
+
+
+def _label(array: xr.DataArray) -> str:
+    name = str(array.attrs.get("long_name", array.name or ""))
+    unit = str(array.attrs.get("units", ""))
+    return f"{name} [{unit}]" if unit not in ("", "1") else name
+
+
+def _legend(ax: "Axes", found: Any, names: Sequence[str], colours: Sequence[str]) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in found]
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
+    ax.legend(handles=patches, ncols=min(len(patches), 4), fontsize="small", **below)
