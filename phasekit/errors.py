@@ -32,6 +32,14 @@ class ReadError(PhasekitError, OSError):
         self.path, self.found, self.cure = str(path), found, cure
         super().__init__(f"{self.path}: found {found}. To mend it: {cure}.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that the error comes back whole from another process (a dask worker)."""
+        return _read_error, (self.path, self.found, self.cure)
+
+
+def _read_error(path: str, found: str, cure: str) -> ReadError:
+    return ReadError(path, found=found, cure=cure)
+
 
 class ConvergenceError(PhasekitError, RuntimeError):
     """A fit stopped before it converged; ``partial`` holds what it had reached."""
@@ -39,6 +47,10 @@ class ConvergenceError(PhasekitError, RuntimeError):
     def __init__(self, message: str, partial: Any) -> None:
         super().__init__(message)
         self.partial = partial
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that the error comes back whole from another process (a dask worker)."""
+        return type(self), (str(self), self.partial)
 
 
 class StxmStatus(IntEnum):

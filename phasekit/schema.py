@@ -72,6 +72,7 @@ STACK = Schema(
         _v("intensity", _IMAGES, "counts", "transmitted intensity"),
         _o("i0", ("energy",), "counts", "incident intensity"),
         _o("ring_current", ("energy",), "mA", "storage-ring current"),
+        _o("energy_readback", ("energy",), "eV", "photon energy read back from the monochromator"),
         _o("shift_y", ("energy",), "px", "frame shift along y that was undone"),
         _o("shift_x", ("energy",), "px", "frame shift along x that was undone"),
         _o("seen", _SCAN, "1", "seen at every energy"),

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The only folder that opens a file: stacks, scans, crystals, references in; results and exchange formats out."""
 
 import lazy_loader as _lazy
 

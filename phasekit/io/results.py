@@ -1,0 +1,253 @@
+"""Save and load results: ``.nc`` (netCDF-4) and ``.zarr``, never half-written, identical after the round trip."""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import ReadError, SchemaError
+
+_NETCDF = (".nc", ".h5")
+_SUFFIXES = (*_NETCDF, ".zarr")
+_JSON = "json:"  # marks an attribute that netCDF has no type for
+_EAGER_BYTES = 256 * 2**20
+_COMPRESSED_FROM = 4096  # [bytes] below, compression costs more than it saves
+
+
+def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
+    """Write a dataset so that :func:`load` gives back the same, or leave the old file as it was.
+
+    The data go to a temporary name in the same folder and are renamed when complete, so an interrupted run leaves no
+    half file and an existing one is replaced only at the very end. Lazy data are computed and written block by block.
+
+    Parameters
+    ----------
+    data
+        Any dataset; dimensions, dtypes, coordinates and attributes are kept (netCDF and zarr know no dict, bool or
+        None as attribute: these are stored as JSON text and come back as they were).
+    path
+        File ending in ``.nc`` or ``.h5`` (netCDF-4, compressed without loss) or folder ending in ``.zarr`` (version
+        3). Its folder is made when missing.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    SchemaError
+        ``data`` is not a Dataset, the suffix is another one, or a variable has a type that cannot be stored.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "map.nc"
+    >>> made = xr.Dataset({"phase": (("scan_y", "scan_x"), [[0, 1, -1]])}, attrs={"note": None})
+    >>> xr.testing.assert_identical(load(save(made, path)), made)
+    """
+    target = Path(fspath(path))
+    if not isinstance(data, xr.Dataset):
+        raise SchemaError(f"save: got a {type(data).__name__}, needs an xarray.Dataset. Use .to_dataset(name=...).")
+    if target.suffix.lower() not in _SUFFIXES:
+        raise SchemaError(
+            f"save: '{target.name}' ends in '{target.suffix}', needs one of {', '.join(_SUFFIXES)}. Rename it."
+        )
+    plain = _encode(data)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _renamed_when_complete(target) as temporary:
+        try:
+            _write(plain, temporary, zarr=target.suffix.lower() == ".zarr")
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise SchemaError(
+                f"save: a variable or attribute cannot be stored in '{target.name}' ({error}). "
+                "Convert it to numbers, booleans or text first."
+            ) from error
+    return target
+
+
+def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
+    """Read a dataset that :func:`save` wrote (or any netCDF-4 file or zarr store).
+
+    Parameters
+    ----------
+    path
+        File ``.nc``/``.h5`` or folder ``.zarr``.
+    lazy
+        True: dask arrays that are read when computed; False: all in memory and the file closed; None: lazy when it
+        takes more than 256 MiB in memory.
+
+    Returns
+    -------
+    xarray.Dataset
+        What was saved: same dtypes, coordinates and attributes.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, empty, truncated or something else.
+
+    Examples
+    --------
+    >>> load("nowhere.nc")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.ReadError: nowhere.nc: found nothing of that name. To mend it: check the path.
+    """
+    source = Path(fspath(path))
+    zarr = source.suffix.lower() == ".zarr"
+    _check_readable(source, zarr)
+    try:
+        data = xr.open_dataset(source, **_open_options(zarr))
+        eager = data.nbytes <= _EAGER_BYTES if lazy is None else not lazy
+        if eager:
+            with data:
+                data = data.load()
+        return _decode(data).drop_encoding()
+    except Exception as error:
+        # h5py, h5netcdf, zarr and xarray raise nearly anything on a damaged file
+        raise ReadError(
+            source,
+            found=f"a damaged or foreign file ({type(error).__name__}: {str(error)[:160]})",
+            cure="write it again with pk.io.save, or copy it again",
+        ) from error
+
+
+def _open_options(zarr: bool) -> dict[str, Any]:
+    if zarr:
+        return {"engine": "zarr", "chunks": {}, "consolidated": False, "decode_timedelta": False}
+    return {"engine": "h5netcdf", "chunks": {}, "decode_timedelta": False}
+
+
+def _check_readable(path: Path, zarr: bool) -> None:
+    if not path.exists():
+        raise ReadError(path, found="nothing of that name", cure="check the path")
+    if path.is_dir() != zarr:
+        found = "a folder" if path.is_dir() else "a file"
+        raise ReadError(path, found=found, cure="give a .nc or .h5 file, or a .zarr folder")
+    if path.is_file() and path.stat().st_size == 0:
+        raise ReadError(path, found="an empty file (0 bytes)", cure="write it again with pk.io.save")
+
+
+# ---- writing
+
+
+@contextmanager
+def _renamed_when_complete(target: Path) -> Iterator[Path]:
+    """Temporary name beside ``target`` that becomes ``target`` if the block succeeds and vanishes if it does not."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        _replace(temporary, target)
+    finally:
+        _remove(temporary)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    if not temporary.is_dir():
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # a power cut must not leave a renamed file without its content
+        os.replace(temporary, target)
+        return
+    # a folder cannot be renamed onto a full one: the old one steps aside and comes back if the new one fails to land
+    aside = temporary.with_suffix(".old")
+    if target.exists():
+        os.replace(target, aside)
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        if aside.exists():
+            os.replace(aside, target)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write(data: xr.Dataset, path: Path, *, zarr: bool) -> None:
+    if zarr:
+        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=_zarr_encoding(data))
+    else:
+        data.to_netcdf(path, engine="h5netcdf", encoding=_netcdf_encoding(data))
+
+
+def _netcdf_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Lossless compression of the larger variables, stored in the blocks of lazy ones; no fill value is invented."""
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in data.variables.items():
+        options: dict[str, Any] = {} if variable.dtype.kind in "OSUT" else {"_FillValue": None}
+        if variable.ndim and variable.nbytes >= _COMPRESSED_FROM and variable.dtype.kind in "iufb":
+            options |= {"zlib": True, "complevel": 4, "shuffle": True}
+            if variable.chunks is not None:
+                options["chunksizes"] = tuple(sizes[0] for sizes in variable.chunks)
+        encoding[str(name)] = options
+    return encoding
+
+
+def _zarr_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Stores in the blocks of lazy variables, made equal, which zarr needs."""
+    return {
+        str(name): {"chunks": tuple(max(sizes) for sizes in variable.chunks)}
+        for name, variable in data.variables.items()
+        if variable.chunks is not None
+    }
+
+
+# ---- attributes
+
+
+def _encode(data: xr.Dataset) -> xr.Dataset:
+    """Copy without stale encodings whose attributes every format can hold."""
+    out = data.copy(deep=False).drop_encoding()
+    out.attrs = {key: _encode_attribute(value) for key, value in data.attrs.items()}
+    for name in out.variables:
+        out[name].attrs = {key: _encode_attribute(value) for key, value in data[name].attrs.items()}
+    return out
+
+
+def _encode_attribute(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        plain = value.dtype.kind in "iuf" and value.ndim == 1 and value.size > 1
+        return value if plain else _marked({"dtype": value.dtype.str, "array": value.tolist()})
+    if isinstance(value, np.bool_):
+        return _marked(bool(value))
+    if isinstance(value, bool | None | Mapping | list | tuple):
+        return _marked(value)
+    if isinstance(value, str) and (value.startswith(_JSON) or "\0" in value or not value):
+        return _marked(value)
+    return value
+
+
+def _marked(value: Any) -> str:
+    return _JSON + json.dumps(value)
+
+
+def _decode(data: xr.Dataset) -> xr.Dataset:
+    data.attrs = {key: _decode_attribute(value) for key, value in data.attrs.items()}
+    for name in data.variables:
+        data[name].attrs = {key: _decode_attribute(value) for key, value in data[name].attrs.items()}
+    return data
+
+
+def _decode_attribute(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(_JSON):
+        plain = json.loads(value[len(_JSON) :])
+        if isinstance(plain, dict) and set(plain) == {"dtype", "array"}:
+            return np.array(plain["array"], dtype=plain["dtype"])
+        return plain
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
