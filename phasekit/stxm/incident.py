@@ -1,0 +1,106 @@
+"""The incident intensity I0: given as a spectrum, a mask or a number, or found in the empty region of the stack."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..errors import SchemaError
+
+Array = NDArray[np.floating]
+_CURE = "Give i0=: a spectrum over energy, a mask of empty pixels, or a number."
+
+
+class Incident(NamedTuple):
+    """Incident intensity by energy [counts], its standard error, the pixels it was taken from and how it came about."""
+
+    i0: xr.DataArray
+    error: xr.DataArray
+    region: xr.DataArray | None
+    found: str
+
+
+def _as_incident(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> Incident:
+    energy = counts["energy"]
+    if not isinstance(i0, xr.DataArray):
+        spectrum, found = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
+    elif set(i0.dims) == {"scan_y", "scan_x"}:
+        return _from_region(counts, i0.astype(bool) & seen, "given mask")
+    elif i0.dims == ("energy",):
+        spectrum, found = _onto_energies(i0, energy) - dark, "given spectrum"
+    else:
+        raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
+    spectrum = spectrum.rename("i0")
+    if not bool((spectrum > 0).all()):
+        raise SchemaError("optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum.")
+    return Incident(spectrum, xr.zeros_like(spectrum), None, found)
+
+
+def _onto_energies(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
+    """Spectrum at the stack's energies; refused where it does not reach them (half a step is forgiven)."""
+    if i0.sizes["energy"] == energy.size and np.array_equal(i0["energy"].values, energy.values):
+        return i0.astype(np.float64)
+    own = i0.sortby("energy")
+    lowest, highest = float(own["energy"][0]), float(own["energy"][-1])
+    slack = 0.5 * (highest - lowest) / max(own.sizes["energy"] - 1, 1)
+    if float(energy.min()) < lowest - slack or float(energy.max()) > highest + slack:
+        raise SchemaError(
+            f"optical_density: i0 covers {lowest:g}..{highest:g} eV, the stack needs {float(energy.min()):g}.."
+            f"{float(energy.max()):g} eV. Measure I0 over the whole range, or select the energies it covers."
+        )
+    values = np.interp(energy.values, own["energy"].values, own.values.astype(np.float64))
+    return xr.DataArray(values, dims="energy", coords={"energy": energy})
+
+
+def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Incident:
+    """Mean counts over a region, with the standard error that their scatter gives."""
+    n = int(region.sum())
+    if n == 0:
+        raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
+    inside = counts.where(region)
+    i0 = inside.mean(("scan_y", "scan_x")).astype(np.float64).rename("i0")
+    error = inside.std(("scan_y", "scan_x")).astype(np.float64) / np.sqrt(n)
+    return Incident(i0, error, region, f"{found}, {n} pixels")
+
+
+def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
+    """I0 from the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
+    energies = range(counts.sizes["energy"])
+    brightness = sum(_log_frame(counts.isel(energy=index)) for index in energies) / counts.sizes["energy"]
+    mask = _brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
+    if mask.sum() < 25:
+        raise SchemaError(f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}")
+    region = seen.copy(data=mask)
+    return _from_region(counts, region, "found in the brightest flat region")
+
+
+def _log_frame(frame: xr.DataArray) -> Array:
+    """Log of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
+    values = np.asarray(frame.transpose("scan_y", "scan_x"), dtype=np.float64)
+    smooth = ndimage.gaussian_filter(np.nan_to_num(values), 1.0)
+    top = float(np.percentile(smooth, 95))
+    return np.log(np.maximum(smooth / top, 1e-4)) if top > 0 else np.full(smooth.shape, np.nan)
+
+
+def _brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of the brightest peak of the histogram that holds at least 3 % of the seen pixels, without their rim."""
+    usable = seen & np.isfinite(brightness)
+    values = brightness[usable]
+    if values.size < 25:
+        return np.zeros_like(usable)
+    low, high = np.percentile(values, [2, 99.9])
+    width = max((high - low) / 100, 1e-6)
+    counts, edges = np.histogram(values, bins=np.arange(low - 5 * width, high + 6 * width, width))
+    smooth = ndimage.gaussian_filter1d(counts.astype(float), 1.5)
+    peak = (smooth >= np.roll(smooth, 1)) & (smooth > np.roll(smooth, -1))
+    mass = ndimage.uniform_filter1d(smooth, 7) * 7 / values.size
+    candidates = np.flatnonzero(peak & (mass > 0.03))
+    if candidates.size == 0:
+        return np.zeros_like(usable)
+    mode = edges[candidates[-1]] + width / 2
+    above = values[values > mode] - mode
+    spread = max(1.4826 * float(np.median(above)) if above.size else width, width)
+    mask = usable & (np.abs(brightness - mode) < 2.5 * spread)
+    return ndimage.binary_erosion(ndimage.binary_opening(mask), border_value=1) & usable
