@@ -113,6 +113,8 @@ CLUSTERS = Schema(
         _v("responsibility", (*_SCAN, "cluster"), "1", "probability of the cluster"),
         _v("spectrum", ("cluster", "energy"), "1", "mean optical density of the cluster"),
         _v("label", _SCAN, "1", "most probable cluster"),
+        _o("spectrum_error", ("cluster", "energy"), "1", "standard error of the cluster's mean"),
+        _o("share", ("cluster",), "1", "share of the material pixels in the cluster"),
     ),
     "pk.stxm.assign_clusters",
 )
@@ -125,8 +127,31 @@ PHASES = Schema(
         _v("confidence", _SCAN, "1", "probability that the phase is right"),
         _v("composition", _SCAN, "1", "composition (for NVPF the sodium content x)"),
         _v("status", _SCAN, "1", "status"),
+        _o("runner_up", _SCAN, "1", "second-best phase (index into reference)"),
+        _o("chi_square", _SCAN, "1", "chi-square per degree of freedom of the phase's fit"),
+        _o("mixture", _SCAN, "1", "share of the second phase in the best two-phase fit"),
+        _o("cluster_pearson", ("cluster", "reference"), "1", "Pearson correlation of cluster and reference"),
+        _o("cluster_phase", ("cluster",), "1", "phase of the cluster (index into reference)"),
+        _o("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
+        _o("energy_offset_error", (), "eV", "standard error of the energy offset"),
     ),
     "pk.stxm.label_phases",
+)
+REFERENCE_FIT = Schema(
+    "REFERENCE_FIT",
+    (
+        _v("amount", (*_SCAN, "reference"), ANY, "amount of the reference"),
+        _v("amount_error", (*_SCAN, "reference"), ANY, "standard error of the amount"),
+        _v("fraction", (*_SCAN, "reference"), "1", "share of the reference in all amounts"),
+        _v("baseline", _SCAN, "1", "constant in optical density"),
+        _v("residual", _SCAN, "1", "root mean square residual in optical density"),
+        _v("chi_square", _SCAN, "1", "chi-square per degree of freedom"),
+        _o("amount_covariance", (*_SCAN, "reference", "other_reference"), ANY, "covariance of the amounts"),
+        _o("baseline_slope", _SCAN, "1", "slope of the baseline over the energy range"),
+        _o("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
+        _o("energy_offset_error", (), "eV", "standard error of the energy offset"),
+    ),
+    "pk.stxm.fit_references",
 )
 PATTERNS = Schema(
     "PATTERNS", (_v("intensity", (*_SCAN, *_DETECTOR), "counts", "diffracted intensity"),), "pk.io.open_4dstem"
