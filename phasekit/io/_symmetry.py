@@ -1,0 +1,246 @@
+"""Symmetry operations of a crystal as its CIF gives them: completeness, orbits of atoms, point group on these axes."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from ._cif import Operation, Site
+
+#: Positions closer than this [angstrom] are one atom: 0.333 for 1/3 in a 20 angstrom cell still closes.
+SAME_PLACE = 0.05
+
+# Groups of the International Tables with two choices of the origin: their name alone does not say where the atoms are.
+_TWO_ORIGINS = frozenset(
+    (48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228)
+)
+_ADD_LINES = "add the symmetry lines (_space_group_symop_operation_xyz), as any crystallography program exports them"
+
+
+def lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
+    """Rows a, b, c [angstrom] in the crystal frame of docs/conventions.md: x along a, z along c*."""
+    a, b, c = cell[:3]
+    cos_alpha, cos_beta, cos_gamma = (_cosine(angle) for angle in cell[3:])
+    sin_gamma = np.sqrt(1 - cos_gamma**2)
+    along_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
+    rest = 1 - cos_beta**2 - along_y**2
+    if rest <= 1e-4:
+        raise ValueError(f"angles {tuple(cell[3:])} close no cell")
+    return np.array(
+        [[a, 0.0, 0.0], [b * cos_gamma, b * sin_gamma, 0.0], [c * cos_beta, c * along_y, c * np.sqrt(rest)]]
+    )
+
+
+def _cosine(angle: float) -> float:
+    """Cosine that is exactly 0 at 90 and -1/2 at 120 degrees, so that right angles stay right."""
+    exact = {90.0: 0.0, 120.0: -0.5, 60.0: 0.5}
+    return exact.get(float(angle), float(np.cos(np.deg2rad(angle))))
+
+
+def table_operations(name: str | None, number: int | None, cell: Sequence[float], path: str) -> list[Operation]:
+    """Operations of the space group when the file has no symmetry lines, from its name (any setting) or number."""
+    from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier, SpaceGroupList
+
+    if name is None and number is None:
+        raise ReadError(path, found="no symmetry (neither symmetry lines nor a space group)", cure=_ADD_LINES)
+    plain = " ".join((name or "").split(":")[0].split())
+    if plain and IsSpaceGroupIdentifier(plain):
+        group = GetSpaceGroup(plain)
+    elif plain and number is None:
+        raise ReadError(path, found=f"unknown space group '{name}' and no symmetry lines", cure=_ADD_LINES)
+    elif plain and number in range(3, 75):  # settings differ by a change of axes, and only the name could tell
+        raise ReadError(path, found=f"an unknown setting '{name}' and no symmetry lines", cure=_ADD_LINES)
+    else:
+        group = GetSpaceGroup(int(number or 0))
+    if group.number % 1000 in _TWO_ORIGINS:
+        found = f"space group {group.short_name}, which has two origins, and no symmetry lines"
+        raise ReadError(path, found=found, cure=_ADD_LINES)
+    if "R" in group.short_name[:1] or "H" in group.short_name[:1]:
+        wanted = "H" if cell[5] == 120 else "R"
+        same = [g for g in SpaceGroupList if g.number % 1000 == group.number % 1000]
+        group = next((g for g in same if g.short_name.startswith(wanted)), group)
+    return [(_integers(op.R), _fractions(op.t)) for op in group.iter_symops()]
+
+
+def _integers(matrix: NDArray[np.float64]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((int(row[0]), int(row[1]), int(row[2])) for row in np.rint(matrix))
+
+
+def _fractions(shift: NDArray[np.float64]) -> tuple[Fraction, Fraction, Fraction]:
+    x, y, z = (Fraction(float(value)).limit_denominator(48) % 1 for value in shift)
+    return x, y, z
+
+
+def check_operations(operations: list[Operation], base: NDArray[np.float64], path: str) -> None:
+    """Refuse lines that form no group or do not fit the cell (a cut file, a wrong setting)."""
+    known = set(operations)
+    if len(known) != len(operations) or len(operations) > 192:
+        raise ReadError(path, found="repeated symmetry lines", cure="keep each symmetry line once")
+    matrices = np.array([operation[0] for operation in operations])
+    shifts = np.array([[float(value) for value in operation[1]] for operation in operations])
+    codes = {_code(matrix, shift) for matrix, shift in zip(matrices, shifts, strict=True)}
+    for matrix, shift in zip(matrices, shifts, strict=True):
+        products, moved = matrix @ matrices, shifts @ matrix.T + shift
+        if any(_code(*pair) not in codes for pair in zip(products, moved, strict=True)):
+            found = f"{len(operations)} symmetry lines that form no group"
+            raise ReadError(path, found=found, cure="copy the file again (is it cut?), and give all symmetry lines")
+    metric = base @ base.T
+    turned = np.einsum("nji,jk,nkl->nil", matrices, metric, matrices)
+    if np.abs(turned - metric).max() > 0.005 * metric.max():
+        raise ReadError(
+            path,
+            found="a unit cell that its symmetry lines do not leave unchanged",
+            cure="check the order of the axes and the angles against the space-group setting",
+        )
+
+
+def _code(matrix: NDArray[np.integer], shift: NDArray[np.float64]) -> bytes:
+    return matrix.astype(np.int8).tobytes() + (np.rint(shift * 48).astype(np.int64) % 48).astype(np.int8).tobytes()
+
+
+def expand_sites(
+    sites: list[Site], operations: list[Operation], base: NDArray[np.float64], path: str
+) -> list[tuple[Site, NDArray[np.float64]]]:
+    """Every atom of the unit cell: each site with its symmetry-equivalent fractional positions (n, 3) in [0, 1)."""
+    matrices = np.array([operation[0] for operation in operations], dtype=float)
+    shifts = np.array([[float(value) for value in operation[1]] for operation in operations])
+    expanded = [(site, _orbit(site, matrices, shifts, base, path)) for site in sites]
+    _refuse_crowded(expanded, base, path)
+    return expanded
+
+
+def _orbit(
+    site: Site, matrices: NDArray[np.float64], shifts: NDArray[np.float64], base: NDArray[np.float64], path: str
+) -> NDArray[np.float64]:
+    places = matrices @ np.array(site.position) + shifts
+    kept: list[NDArray[np.float64]] = []
+    left = np.arange(len(places))
+    sizes = set()
+    while left.size:
+        step = places[left] - places[left[0]]
+        step -= np.rint(step)
+        same = np.linalg.norm(step @ base, axis=1) < SAME_PLACE
+        sizes.add(int(same.sum()))
+        # The mean of the coinciding copies lies exactly on the symmetry element: 0.3333 becomes 1/3.
+        kept.append(places[left[0]] + step[same].mean(axis=0))
+        left = left[~same]
+    if len(sizes) > 1:
+        found = f"atom '{site.label}' at {site.position}, close to a symmetry element but not on it"
+        raise ReadError(path, found=found, cure="give its position with more digits, or put it on the element")
+    wrapped = np.array(kept) % 1.0
+    return np.where(np.abs(wrapped - 1.0) < 1e-9, 0.0, wrapped)
+
+
+def _refuse_crowded(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDArray[np.float64], path: str) -> None:
+    """A place can hold one atom: more is a cell listed in full beside the lines that would fill it again."""
+    places = np.concatenate([orbit for _, orbit in expanded])
+    shares = np.concatenate([np.full(len(orbit), site.occupancy) for site, orbit in expanded])
+    if len(places) > 5000:
+        raise ReadError(path, found=f"{len(places)} atoms in a cell", cure="give a structure of at most 5000 atoms")
+    for _, orbit in expanded:
+        step = places - orbit[0]
+        step -= np.rint(step)
+        total = shares[np.linalg.norm(step @ base, axis=1) < SAME_PLACE].sum()
+        if total > 1.1:
+            raise ReadError(
+                path,
+                found=f"a total occupancy of {total:.2f} at {orbit[0].round(4).tolist()}",
+                cure="list each atom of the asymmetric unit once, or remove the symmetry lines but 'x,y,z'",
+            )
+
+
+def point_symmetry(operations: list[Operation], base: NDArray[np.float64]) -> Any:
+    """Point group as ``orix.quaternion.Symmetry``, turned as the axes given; orix's own object where it is the same."""
+    import scipy.spatial
+    from orix.quaternion import Symmetry
+    from orix.quaternion.symmetry import _groups
+
+    matrices = np.array(sorted({operation[0] for operation in operations}), dtype=float)
+    to_crystal = base.T @ matrices @ np.linalg.inv(base.T)
+    improper = np.linalg.det(to_crystal) < 0
+    turns = _nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
+    wanted = _signature(turns, improper)
+    for group in _groups:
+        if group.size == len(turns) and _signature(group.to_matrix(), group.improper) == wanted:
+            return group
+    quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
+    symmetry = Symmetry(quaternions)
+    symmetry.improper = improper
+    symmetry.name = _axis_name(matrices, improper)
+    return symmetry
+
+
+def _nearest_rotation(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    left, _, right = np.linalg.svd(matrices)
+    return left @ right
+
+
+def _signature(turns: NDArray[np.float64], improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
+    """Rotations (proper parts as matrices) as a set that knows no order."""
+    rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
+    return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
+
+
+def _axis_name(matrices: NDArray[np.float64], improper: NDArray[np.bool_]) -> str:
+    """Name of a group orix does not know on these axes: its order and which axes turn, as '2/m (axes as given)'."""
+    proper = matrices * np.where(improper, -1, 1)[:, None, None]
+    orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
+    mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
+    centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))
+    key = (len(matrices), max(orders), mirrors, centred)
+    return f"{_NAMES.get(key, f'order {len(matrices)}')} on the axes given"
+
+
+_ORDERS = {3: 1, -1: 2, 0: 3, 1: 4, 2: 6}
+#: (order, highest rotation, number of mirrors, has a centre) of the groups orix holds on one setting only.
+_NAMES = {
+    (2, 2, 0, False): "2",
+    (2, 2, 1, False): "m",
+    (4, 2, 1, True): "2/m",
+    (4, 2, 2, False): "mm2",
+    (4, 4, 0, False): "4 or -4",
+    (8, 4, 1, True): "4/m",
+    (8, 4, 0, False): "422",
+    (8, 4, 4, False): "4mm",
+    (8, 4, 2, False): "-4m2",
+    (16, 4, 5, True): "4/mmm",
+    (3, 3, 0, False): "3",
+    (6, 3, 0, True): "-3",
+    (6, 3, 0, False): "312",
+    (6, 3, 3, False): "31m",
+    (12, 3, 3, True): "-31m",
+    (6, 6, 0, False): "6",
+    (6, 6, 1, False): "-6",
+    (12, 6, 4, False): "-62m",
+    (12, 6, 0, False): "622",
+    (12, 6, 6, False): "6mm",
+    (12, 6, 1, True): "6/m",
+    (24, 6, 7, True): "6/mmm",
+}
+
+
+def space_group_number(operations: list[Operation], name: str | None, number: int | None, path: str) -> int | None:
+    """Number in the International Tables, None if the file's name says nothing that is known; must fit the lines."""
+    from diffpy.structure.spacegroups import FindSpaceGroup, GetSpaceGroup, IsSpaceGroupIdentifier, SymOp
+
+    plain = " ".join((name or "").split(":")[0].split())
+    if number is None and plain and IsSpaceGroupIdentifier(plain):
+        number = GetSpaceGroup(plain).number % 1000
+    if number is None:
+        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in operations]
+        try:
+            number = FindSpaceGroup(lines, shuffle=True).number % 1000
+        except ValueError:
+            return None
+    rotations = len({operation[0] for operation in operations})
+    in_table = len({_integers(op.R) for op in GetSpaceGroup(number).iter_symops()})
+    if rotations != in_table:
+        raise ReadError(
+            path,
+            found=f"symmetry lines with {rotations} rotations, but space group {number} has {in_table}",
+            cure="give all symmetry lines of the group, or correct its name and number",
+        )
+    return number

@@ -1,0 +1,138 @@
+"""Crystal structures: a CIF file, or its text, -> a phase whose axes, atoms and symmetry are those of the file."""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ReadError
+from . import _cif, _symmetry
+
+if TYPE_CHECKING:
+    from orix.crystal_map import Phase
+
+_LARGEST_CIF = 20_000_000
+
+
+def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
+    """Crystal phase of a CIF file or text, of any crystal system and any axis setting.
+
+    The symmetry lines of the file (``_space_group_symop_operation_xyz`` or ``_symmetry_equiv_pos_as_xyz``) fill the
+    unit cell, whatever the setting is called. Only when there are none is the space group looked up, by its symbol
+    first; a group with two origins is then refused, because its name alone does not place the atoms.
+
+    Parameters
+    ----------
+    path_or_cif_text
+        File name, or the text itself (anything with a line break). Positions are fractions of the cell; lengths are
+        in angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe), uncertainties in brackets are dropped.
+
+    Returns
+    -------
+    orix.crystal_map.Phase
+        - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never re-sorted; Cartesian frame with
+          x along a and z along c* (docs/conventions.md).
+        - ``structure``: all atoms of the cell, with element, label and occupancy. Copies nearer than 0.05 angstrom are
+          one atom on its symmetry element.
+        - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m``, ``-62m`` ... differ from
+          the one setting orix holds under that name; they come as a ``Symmetry`` called "2/m on the axes given".
+        - ``space_group``: with the file's own operations; None where orix would derive a wrongly turned point group
+          from its number (as for the groups just named) or where the group is not recognised.
+        - ``name``: the file's stem, or the mineral or block name of a text.
+
+    Raises
+    ------
+    ReadError
+        No such file, no cell, no symmetry, no atoms, an unknown element, symmetry lines that form no group or do not
+        fit the cell, a place that is occupied more than once.
+
+    Examples
+    --------
+    >>> text = '''data_Ni
+    ... _cell_length_a 3.5239
+    ... _cell_length_b 3.5239
+    ... _cell_length_c 3.5239
+    ... _cell_angle_alpha 90
+    ... _cell_angle_beta 90
+    ... _cell_angle_gamma 90
+    ... _space_group_name_H-M_alt 'F m -3 m'
+    ... loop_
+    ... _atom_site_label
+    ... _atom_site_fract_x
+    ... _atom_site_fract_y
+    ... _atom_site_fract_z
+    ... Ni1 0 0 0
+    ... '''
+    >>> nickel = open_phase(text)
+    >>> nickel.name, nickel.point_group.name, len(nickel.structure)
+    ('Ni', 'm-3m', 4)
+    """
+    text, path, stem = _source(path_or_cif_text)
+    block = _cif.choose_block(_cif.parse_blocks(text, path), path)
+    cell = _cif.read_cell(block, path)
+    try:
+        base = _symmetry.lattice_base(cell)
+    except ValueError as error:
+        raise ReadError(path, found=f"an impossible cell: {error}", cure="correct the cell's angles") from error
+    name, number = _cif.read_symmetry_name(block, path)
+    operations = _cif.read_operations(block, path) or _symmetry.table_operations(name, number, cell, path)
+    _symmetry.check_operations(operations, base, path)
+    number = _symmetry.space_group_number(operations, name, number, path)
+    atoms = _symmetry.expand_sites(_cif.read_sites(block, path), operations, base, path)
+    title = stem or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
+    return _phase(title, base, atoms, operations, (number, name))
+
+
+def _source(path_or_cif_text: str | PathLike[str]) -> tuple[str, str, str | None]:
+    """Text, name for messages, and stem of the file (None for a text)."""
+    if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
+        return path_or_cif_text, "CIF text", None
+    path = Path(path_or_cif_text)
+    if not path.is_file():
+        raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
+    size = path.stat().st_size
+    if size == 0:
+        raise ReadError(path, found="an empty file (0 bytes)", cure="copy the file again")
+    if size > _LARGEST_CIF:
+        raise ReadError(path, found=f"{size} bytes", cure="give a CIF file, which is smaller than 20 MB")
+    content = path.read_bytes()
+    if b"\0" in content:
+        raise ReadError(path, found="a binary file", cure="give a CIF file, which is text")
+    return content.decode("utf-8-sig", errors="replace"), str(path), path.stem
+
+
+def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int | None, str | None]) -> "Phase":
+    from diffpy.structure import Atom, Lattice, Structure
+    from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
+    from orix.crystal_map import Phase
+    from orix.quaternion.symmetry import get_point_group
+
+    # The base is already aligned as orix wants it: it would otherwise turn the cell under the atoms.
+    structure = Structure(
+        [
+            Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy)
+            for site, orbit in atoms
+            for place in orbit
+        ],
+        lattice=Lattice(base=base),
+        title=title,
+    )
+    symmetry = _symmetry.point_symmetry(operations, base)
+    group, (number, name) = None, named
+    if number is not None and get_point_group(number).name == symmetry.name:
+        table = GetSpaceGroup(number)
+        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in operations]
+        group = SpaceGroup(
+            number=number,
+            num_sym_equiv=len(lines),
+            num_primitive_sym_equiv=len({operation[0] for operation in operations}),
+            short_name=(name or table.short_name).replace(" ", ""),
+            point_group_name=table.point_group_name,
+            crystal_system=table.crystal_system,
+            pdb_name=table.pdb_name,
+            symop_list=lines,
+        )
+    return Phase(
+        name=title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
+    )
