@@ -196,8 +196,22 @@ PEAKS = Schema(
         _v("min_prominence", _SCAN, "counts", "prominence a peak had to reach"),
         _v("count", _SCAN, "1", "number of peaks"),
         _v("status", _SCAN, "1", "status"),
+        _o("direct", (*_SCAN, "peak"), "1", "peak is the direct beam"),
     ),
     "pk.acom.find_peaks",
+)
+VIRTUAL = Schema(
+    "VIRTUAL",
+    (
+        _v("bright_field", _SCAN, "counts", "direct beam"),
+        _v("full", _SCAN, "counts", "sum of all spots"),
+        _v("dark_field", _SCAN, "counts", "sum of the chosen spots"),
+        _v("spot_count", _SCAN, "1", "number of spots"),
+        _v("noise", _SCAN, "counts", "standard deviation of the pattern's corners"),
+        _v("min_prominence", _SCAN, "counts", "prominence a peak had to reach"),
+        _v("prominence", _SCAN, "counts", "summed prominence"),
+    ),
+    "pk.acom.virtual_images",
 )
 TEMPLATES = Schema(
     "TEMPLATES",

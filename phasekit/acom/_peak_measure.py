@@ -183,7 +183,7 @@ def find_in_patterns(
     """
     n_patterns, ny, nx = patterns.shape
     work = np.empty((5, ny, nx), np.float32)
-    scratch = np.empty((3, ny * nx), np.int32)
+    scratch = np.empty((3, (ny + 2) * (nx + 2)), np.int32)
     limit = peaks.shape[2]
     for p in range(n_patterns):
         image = patterns[p].copy()

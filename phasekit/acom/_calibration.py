@@ -1,0 +1,110 @@
+"""Calibration of registered peaks: ellipse and scale from a phase's rings, and whether what was given fits them."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._rings import Floats, RingFit, find_scale, fit_rings, merge_rings
+
+Pair = tuple[float, float]
+
+
+class CalibrationWarning(UserWarning):
+    """The peaks contradict the calibration they were registered with."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of registration, after the checks."""
+
+    origin: Literal["fit"] | None | Pair
+    pixel_size: float | Literal["fit"]
+    ellipse: None | Literal["fit"] | Pair
+    rotation_deg: float
+    calibrated: bool
+    centre: Floats | None
+    rings: Floats = field(default_factory=lambda: np.empty(0))
+    strength: Floats = field(default_factory=lambda: np.empty(0))
+
+
+def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], plan: Plan) -> tuple[Floats, list[float]]:
+    """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to ``radial_match``."""
+    given = plan.ellipse if isinstance(plan.ellipse, tuple | list) else (1.0, 0.0)
+    matrix = round_matrix(*given)
+    base = plan.pixel_size if isinstance(plan.pixel_size, float) else np.nan
+    known = np.isfinite(intensity) & np.isfinite(vectors).all(axis=-1) & ~mask & (np.nan_to_num(intensity) > 0)
+    if plan.rings.size == 0 or known.sum() < 5:
+        if not np.isfinite(base):
+            warnings.warn("register_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
+        return matrix * base, [base, np.nan, np.nan, *given, np.nan, np.nan]
+    spots, weight = vectors[known] @ matrix.T, np.sqrt(intensity[known])
+    fit, expected = _ring_fits(spots, weight, plan, base)
+    scale = fit.scale if plan.pixel_size == "fit" else base
+    ratio, angle = fit.ellipse if plan.ellipse == "fit" else given
+    _warn(expected, fit, scale)
+    error = fit.scale_error if plan.pixel_size == "fit" else np.nan
+    figures = [scale, error, expected.scale / scale - 1, ratio, angle, fit.misfit, fit.matched]
+    return scale * (round_matrix(ratio, angle) if plan.ellipse == "fit" else matrix), figures
+
+
+def _ring_fits(spots: Floats, weight: Floats, plan: Plan, base: float) -> tuple[RingFit, RingFit]:
+    """Fit as asked for, and the fit with a free scale that tells whether the given one is right."""
+    length = np.hypot(*spots.T)
+    if np.isfinite(base) or plan.calibrated:
+        start = base if np.isfinite(base) else 1.0
+        span = (0.94 * start, 1.06 * start)
+    else:
+        span = (plan.rings[0] / length.max(), plan.rings[-1] / np.percentile(length, 20))
+    used = length > 0.5 * plan.rings[0] / (span[1] if np.isfinite(base) or plan.calibrated else np.inf)
+    spots, weight = spots[used], weight[used]
+    scale = find_scale(length[used], weight, plan.rings, plan.strength, span)
+    oval = plan.ellipse == "fit"
+    free = fit_rings(*spots.T, weight, plan.rings, scale=scale, with_scale=True, with_ellipse=oval)
+    if plan.pixel_size == "fit":
+        return free, free
+    return fit_rings(*spots.T, weight, plan.rings, scale=base, with_scale=False, with_ellipse=oval), free
+
+
+def round_matrix(ratio: float, angle_deg: float) -> Floats:
+    """Symmetric matrix on (y, x) of determinant 1 that makes an ellipse a circle."""
+    c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    axes = np.array([[s, c], [c, -s]])  # columns: major and minor axis as (y, x)
+    return np.asarray(axes @ np.diag([ratio**-0.5, ratio**0.5]) @ axes.T)
+
+
+def _warn(expected: RingFit, fit: RingFit, scale: float) -> None:
+    """Say so where the rings contradict the scale, or the peaks the rings."""
+    offset, error = expected.scale / scale - 1, expected.scale_error / scale
+    if abs(offset) > max(0.01, 4 * np.nan_to_num(error)):
+        text = (
+            f"register_peaks: the phase's rings ask for a scale {100 * offset:+.1f} % ({100 * error:.1f} %) from the "
+            "one given. Check the calibration or the phase; pixel_size='fit' applies the correction."
+        )
+        warnings.warn(text, CalibrationWarning, stacklevel=3)
+    elif fit.by_chance < 0.7 and fit.matched < fit.by_chance + 0.25 * (1 - fit.by_chance):
+        text = (
+            f"register_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, {100 * fit.by_chance:.0f}"
+            " % would by chance. Check the phase and the calibration."
+        )
+        warnings.warn(text, CalibrationWarning, stacklevel=3)
+
+
+def phases_of(phase: Any) -> list[Any]:
+    return list(phase) if isinstance(phase, Sequence) else [phase]
+
+
+def rings_of(phase: Any, g_max: float = 2.5) -> tuple[Floats, Floats]:
+    """Ring radii [1/angstrom] of one or several phases and their strength (each phase's strongest is 1)."""
+    from ..diffraction import reflections
+
+    length, strength = [], []
+    for one in phases_of(phase):
+        table = reflections(one, g_max)
+        length.append(np.asarray(table.length, dtype=float))
+        strength.append(np.asarray(table.intensity, dtype=float))
+        strength[-1] = np.sqrt(strength[-1] / strength[-1].max())
+    return merge_rings(np.concatenate(length), np.concatenate(strength))
