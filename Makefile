@@ -1,0 +1,60 @@
+# phasekit: `make help` lists what there is to do. Needs Python 3.11 or newer with pip and venv, and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Where pip finds torch. Empty: pip's own settings. Set it to PyTorch's index of CPU wheels (see pytorch.org, "Get started")
+# to save gigabytes on a machine without a GPU:  make demo TORCH_INDEX=<that index>
+TORCH_INDEX ?=
+TORCH_PIN := $(shell grep '^torch==' constraints/pins.in)
+# The first of these that is at least 3.11.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+RUN := $(BIN)/phasekit
+
+.PHONY: help demo test lint lab samples environment constraints clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
+	$(RUN) demo --out runs
+
+test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
+	$(PYTEST) -q -n $(WORKERS) --dist loadgroup $(if $(filter 0,$(SLOW)),-m "not slow")
+
+lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/nbstripout --verify --extra-keys "metadata.kernelspec metadata.language_info" notebooks/*.ipynb
+	$(BIN)/codespell
+
+lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+samples: $(STAMP)  ## make data-samples/ anew, bit for bit
+	$(BIN)/python -m phasekit.samples make
+
+environment: $(STAMP)  ## make environment.yml anew from pyproject.toml
+	PYPROJECT2CONDA=$(BIN)/pyproject2conda binder/make_environment.sh
+
+constraints: $(STAMP)  ## resolve the pinned versions for every Python minor anew
+	UV=$(BIN)/uv constraints/make.sh
+
+clean:  ## remove the environment, caches and runs/
+	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in
+	@test -n "$(PYTHON)" || { echo "phasekit needs Python 3.11 or newer, and none was found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (2 GB, a few minutes, once) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "That Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH_PIN)" $(if $(TORCH_INDEX),,-c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])'))
+	$(PIP) install -c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])') --editable ".[notebooks,test]"
+	@touch $@

@@ -1,0 +1,78 @@
+"""pyproject.toml, environment.yml and the constraints files say the same."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+MINORS = ("311", "312", "313")
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    return [Requirement(line) for line in lines]
+
+
+def pins(minor: str) -> dict[str, str]:
+    lines = (ROOT / f"constraints/py{minor}.txt").read_text().splitlines()
+    pairs = [line.split(";")[0].strip().split("==") for line in lines if "==" in line]
+    return {canonicalize_name(name): version.strip() for name, version in pairs}
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "binder/environment.yml"])
+def test_conda_environments_are_what_pyproject_generates(name, tmp_path):
+    env = {**os.environ, "PYPROJECT2CONDA": str(BIN / "pyproject2conda")}
+    subprocess.run([ROOT / "binder/make_environment.sh", tmp_path], check=True, env=env, capture_output=True)
+    assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run `make environment` and commit the result"
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_constraints_pin_every_dependency_within_its_range(minor):
+    pinned = pins(minor)
+    for requirement in requirements("notebooks", "test", "bench"):
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{name} is not pinned for {minor}: run `make constraints`"
+        assert requirement.specifier.contains(Version(pinned[name])), f"{requirement} against {pinned[name]}"
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_constraints_name_no_index_no_path_and_no_local_version(minor):
+    text = (ROOT / f"constraints/py{minor}.txt").read_text()
+    assert not re.search(r"https?://|file:|/|\+", text)
+    assert pins(minor)["torch"] == "2.13.0"
+    assert not re.search(r"^(nvidia|cuda)-", text, re.MULTILINE)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("minor", MINORS)
+def test_constraints_resolve_dry(minor, tmp_path):
+    """Resolution only: nothing is downloaded but metadata, nothing is installed."""
+    command = [BIN / "uv", "pip", "compile", "pyproject.toml", "--extra", "notebooks", "--extra", "test", "--quiet"]
+    command += ["--python-version", f"{minor[0]}.{minor[1:]}", "-c", f"constraints/py{minor}.txt", "-o", tmp_path / "out.txt"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in (tmp_path / "out.txt").read_text().splitlines() if re.match(r"^[a-z].*==", line)]
+    resolved = dict(line.split("==") for line in lines)
+    resolved = {canonicalize_name(name): version.split(";")[0].strip() for name, version in resolved.items()}
+    ours = {name: version for name, version in resolved.items() if not re.match(r"nvidia|cuda|triton", name)}
+    assert ours.items() <= pins(minor).items()
+
+
+def test_torch_is_installed_first_and_pinned():
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile[makefile.index("$(STAMP): pyproject.toml") :]
+    assert recipe.index('"$(TORCH_PIN)"') < recipe.index("--editable")
+    assert "torch==2.13.0" in (ROOT / "constraints/pins.in").read_text()
