@@ -1,4 +1,7 @@
-"""TODO."""
+"""4D-STEM scan -> phases and orientations (automated crystal orientation mapping), one file per stage.
+
+peaks -> registration -> (reconstruct, virtual) ; templates -> matching -> refinement -> grains -> colours, comparison.
+"""
 
 import lazy_loader as _lazy
 

@@ -17,8 +17,7 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     ----------
     peaks
         PEAKS, registered or not. The direct beam is the peak marked ``direct``, or where that is missing (peaks not
-        registered) the one nearest the middle of the detector, within 3 disk radii (a tenth of the detector where no
-        disk radius is known).
+        registered) the one nearest the middle of the detector, within a tenth of its width.
     aperture
         (qy, qx, radius) of the dark-field aperture, in the peaks' unit; ``None``: everything but the direct beam.
 
