@@ -61,7 +61,14 @@ def test_constraints_name_no_index_no_path_and_no_local_version(minor):
 def test_constraints_resolve_dry(minor, tmp_path):
     """Resolution only: nothing is downloaded but metadata, nothing is installed."""
     command = [BIN / "uv", "pip", "compile", "pyproject.toml", "--extra", "notebooks", "--extra", "test", "--quiet"]
-    command += ["--python-version", f"{minor[0]}.{minor[1:]}", "-c", f"constraints/py{minor}.txt", "-o", tmp_path / "out.txt"]
+    command += [
+        "--python-version",
+        f"{minor[0]}.{minor[1:]}",
+        "-c",
+        f"constraints/py{minor}.txt",
+        "-o",
+        tmp_path / "out.txt",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line for line in (tmp_path / "out.txt").read_text().splitlines() if re.match(r"^[a-z].*==", line)]
