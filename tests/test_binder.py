@@ -82,6 +82,6 @@ def test_repo2docker_accepts_the_repository():
     """Needs no Docker: `--no-build` stops after the Dockerfile is planned."""
     tool = Path(sys.executable).parent / "jupyter-repo2docker"
     command = [tool, "--no-build", "--debug", "--user-id", "1000", "--user-name", "jovyan", "."]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "binder/environment.yml" in done.stdout + done.stderr

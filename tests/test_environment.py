@@ -69,7 +69,7 @@ def test_constraints_resolve_dry(minor, tmp_path):
         "-o",
         tmp_path / "out.txt",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in (tmp_path / "out.txt").read_text().splitlines() if re.match(r"^[a-z].*==", line)]
     resolved = dict(line.split("==") for line in lines)

@@ -49,7 +49,7 @@ def test_require_never_reads_lazy_data(stack):
     ],
 )
 def test_require_says_where_what_and_the_cure(stack, damage, words):
-    with pytest.raises(SchemaError, match="^demo: ") as caught:
+    with pytest.raises(SchemaError, match=r"^demo: ") as caught:
         require(damage(stack), STACK, step="demo")
     for word in words:
         assert word in str(caught.value)

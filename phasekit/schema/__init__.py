@@ -1,0 +1,53 @@
+"""Every dataset that crosses a step, written once: names, dimensions and units.
+
+A step calls :func:`require` at its door and :func:`describe` at its exit. Between the two it may do what it likes;
+outside, a dataset can be recognised by its variables alone, also after a trip through a file.
+"""
+
+from .doors import describe, provenance, require
+from .kinds import (
+    ANY,
+    CLUSTERS,
+    DIMENSION_UNITS,
+    FACTORS,
+    FEATURES,
+    OD,
+    ORIENTATIONS,
+    OVERLAP,
+    PATTERNS,
+    PEAKS,
+    PHASES,
+    RANKS,
+    REFERENCE_FIT,
+    REFERENCES,
+    STACK,
+    TEMPLATES,
+    VIRTUAL,
+    Schema,
+    Variable,
+)
+
+__all__ = [
+    "ANY",
+    "CLUSTERS",
+    "DIMENSION_UNITS",
+    "FACTORS",
+    "FEATURES",
+    "OD",
+    "ORIENTATIONS",
+    "OVERLAP",
+    "PATTERNS",
+    "PEAKS",
+    "PHASES",
+    "RANKS",
+    "REFERENCES",
+    "REFERENCE_FIT",
+    "STACK",
+    "TEMPLATES",
+    "VIRTUAL",
+    "Schema",
+    "Variable",
+    "describe",
+    "provenance",
+    "require",
+]
