@@ -1,3 +1,5 @@
+from .crystal import open_phase as open_phase
+from .fourdstem import open_4dstem as open_4dstem
 from .references import open_i0 as open_i0
 from .references import open_references as open_references
 from .results import load as load
