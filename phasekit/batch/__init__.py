@@ -1,4 +1,4 @@
-"""TODO."""
+"""From a dataset and a notebook to an executed notebook, its results, a record of the run and one index page."""
 
 import lazy_loader as _lazy
 

@@ -1,0 +1,12 @@
+from .indexpage import write_index as write_index
+from .manifest import Job as Job
+from .manifest import read_manifest as read_manifest
+from .manifest import run_manifest as run_manifest
+from .parameters import WORKFLOWS as WORKFLOWS
+from .parameters import Parameter as Parameter
+from .parameters import find_notebook as find_notebook
+from .parameters import notebook_parameters as notebook_parameters
+from .parameters import parse_settings as parse_settings
+from .record import environment as environment
+from .record import read_record as read_record
+from .runner import run_notebook as run_notebook

@@ -1,0 +1,5 @@
+"""``python -m phasekit`` is the command ``phasekit``."""
+
+from .cli import main
+
+raise SystemExit(main())

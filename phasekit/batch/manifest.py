@@ -1,0 +1,188 @@
+"""Many datasets: a list of jobs in a file, each run in its own folder, those that already ended well left alone."""
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phasekit.errors import ReadError, SchemaError
+
+from .indexpage import write_index
+from .parameters import find_notebook, notebook_parameters, parse_settings, require_known
+from .record import read_record, versions, write_record
+from .runner import run_notebook
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a workflow and the parameters that differ from its notebook's own."""
+
+    workflow: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def folder_name(self) -> str:
+        """Name that changes with the parameters, the notebook's source and the version of phasekit, and only then."""
+        source = find_notebook(self.workflow).read_bytes()
+        what = json.dumps(
+            [self.workflow, dict(self.parameters), versions().get("phasekit")], sort_keys=True, default=str
+        )
+        digest = hashlib.sha256(what.encode() + source).hexdigest()[:10]
+        stem = Path(str(self.parameters.get("input_path", ""))).stem
+        return "-".join(part for part in (Path(self.workflow).stem, stem, digest) if part)
+
+
+def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
+    r"""Read a list of jobs; every job is checked against its notebook before the first one runs.
+
+    Parameters
+    ----------
+    path
+        ``.yaml`` or ``.json``: a list of mappings; ``.csv``: a table with a header. Each has ``workflow``; the other
+        keys are parameters of its notebook (empty cells are left at the default). Relative paths count from the
+        folder of the manifest.
+
+    Returns
+    -------
+    list of Job
+        In the order of the file.
+
+    Raises
+    ------
+    ReadError
+        The file is not a list of jobs.
+    SchemaError
+        A job names an unknown workflow or parameter.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "jobs.csv"
+    ...     _ = path.write_text("workflow,seed\nnmf,1\nnmf,2\n")
+    ...     [job.parameters for job in read_manifest(path)]
+    [{'seed': 1}, {'seed': 2}]
+    """
+    file = Path(path)
+    jobs = []
+    for number, row in enumerate(_rows(file), start=1):
+        if not isinstance(row, dict) or "workflow" not in row:
+            raise ReadError(file, found=f"an entry {number} without 'workflow'", cure="write workflow and parameters")
+        workflow = str(row.pop("workflow"))
+        try:
+            jobs.append(Job(workflow, _checked(workflow, row, file.parent)))
+        except SchemaError as error:
+            raise SchemaError(f"{file}, entry {number}: {error}") from error
+    return jobs
+
+
+def run_manifest(
+    path: str | os.PathLike[str],
+    output_dir: str | os.PathLike[str],
+    *,
+    workers: int = 1,
+    resume: bool = True,
+    report: Callable[[Job, dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Run every job of a manifest and write one index page; a job that fails does not stop the others.
+
+    Parameters
+    ----------
+    path
+        Manifest, see :func:`read_manifest`.
+    output_dir
+        Folder that gets one folder per job and ``index.html``.
+    workers
+        Jobs at the same time, each with its own kernel. With more than one, each kernel gets one BLAS thread.
+    resume
+        Whether to skip jobs that already ended well with the same parameters, notebook and version.
+    report
+        Called with each job and its record when it ends.
+
+    Returns
+    -------
+    list of dict
+        Records in the order of the manifest.
+
+    Raises
+    ------
+    ReadError, SchemaError
+        The manifest is wrong; nothing was run.
+    """
+    jobs = read_manifest(path)
+    base = Path(output_dir)
+    base.mkdir(parents=True, exist_ok=True)
+    if workers > 1:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+    def one(job: Job) -> dict[str, Any]:
+        folder = base / job.folder_name()
+        record = _finished(folder) if resume else None
+        if record is None:
+            record = _isolated(job, folder)
+        if report is not None:
+            report(job, record)
+        return record
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        records = list(pool.map(one, jobs))
+    if records:
+        write_index(base, title=f"phasekit: {Path(path).name}")
+    return records
+
+
+def _isolated(job: Job, folder: Path) -> dict[str, Any]:
+    """Record of one run; whatever goes wrong in it is written there, not raised."""
+    try:
+        return run_notebook(job.workflow, folder, parameters=job.parameters)
+    except Exception as error:
+        record = {"workflow": job.workflow, "status": "failed", "error": f"{type(error).__name__}: {error}"}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_record(folder, record)
+        return record
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    try:
+        record = read_record(folder)
+    except ReadError:
+        return None
+    return record if record.get("status") == "ok" else None
+
+
+def _rows(file: Path) -> Sequence[Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReadError(file, found="no readable text file", cure="give a .yaml, .json or .csv file") from error
+    if file.suffix == ".csv":
+        return list(csv.DictReader(text.splitlines()))
+    import yaml
+
+    try:
+        rows = yaml.safe_load(text)  # JSON is YAML
+    except yaml.YAMLError as error:
+        raise ReadError(file, found=f"text that is not YAML ({error})", cure="mend the line") from error
+    if not isinstance(rows, list):
+        raise ReadError(file, found=f"a {type(rows).__name__}", cure="write a list of jobs, each starting with '- '")
+    return rows
+
+
+def _checked(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Parameters of a job: known to the notebook, typed, paths relative to the manifest."""
+    known = notebook_parameters(find_notebook(workflow))
+    require_known(known, list(row))
+    texts = [f"{name}={value}" for name, value in row.items() if isinstance(value, str) and value]
+    values = {name: value for name, value in row.items() if not isinstance(value, str) and value is not None}
+    values |= parse_settings(known, texts)
+    for name, value in values.items():
+        if name.endswith("_path") and value:
+            values[name] = str(base / str(value))
+        elif name.endswith("_paths"):
+            values[name] = [str(base / item) for item in value] if isinstance(value, list) else str(base / str(value))
+    return values

@@ -1,0 +1,202 @@
+"""Where the notebooks are, which parameters each has, and values for them typed as the notebook types them."""
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from phasekit.errors import ReadError, SchemaError
+from phasekit.samples import root
+
+#: Notebook of every workflow.
+WORKFLOWS: dict[str, str] = {
+    "start": "00_start_here.ipynb",
+    "stxm": "01_stxm_phase_map.ipynb",
+    "nmf": "02_nmf_components.ipynb",
+    "acom": "03_acom_orientation.ipynb",
+}
+
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a notebook: its name, the type it is written with, its default, and the comment beside it."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+
+
+def find_notebook(workflow: str) -> Path:
+    """Notebook of a workflow, or the notebook itself when a path to one is given.
+
+    Parameters
+    ----------
+    workflow
+        ``start``, ``stxm``, ``nmf``, ``acom``, or the path of an ``.ipynb`` file.
+
+    Returns
+    -------
+    pathlib.Path
+        The notebook: of the source tree when phasekit runs from one, else the installed copy.
+
+    Raises
+    ------
+    SchemaError
+        There is no such workflow.
+    ReadError
+        The notebook is not there.
+
+    Examples
+    --------
+    >>> find_notebook("nmf").name
+    '02_nmf_components.ipynb'
+    """
+    if workflow.endswith(".ipynb"):
+        path = Path(workflow)
+    elif workflow in WORKFLOWS:
+        path = root() / "notebooks" / WORKFLOWS[workflow]
+    else:
+        raise SchemaError(
+            f"find_notebook: there is no workflow '{workflow}', needs one of {', '.join(WORKFLOWS)} or an .ipynb file. "
+            "Choose one."
+        )
+    if not path.is_file():
+        raise ReadError(path, found="no file", cure="check the path, or install phasekit again")
+    return path
+
+
+def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
+    """Parameters of a notebook, read from its cell tagged ``parameters`` without running it.
+
+    Parameters
+    ----------
+    notebook
+        An ``.ipynb`` file whose parameters are assignments of literals, ``threshold: float = 0.75  # help``.
+
+    Returns
+    -------
+    dict of str to Parameter
+        In the order of the cell.
+
+    Raises
+    ------
+    ReadError
+        The file is not a notebook, has no such cell, or a value there is not a literal.
+
+    Examples
+    --------
+    >>> notebook_parameters(find_notebook("start"))["interactive"].default
+    True
+    """
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReadError(notebook, found="a file that is no notebook", cure="give an .ipynb file") from error
+    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    if not tagged:
+        raise ReadError(notebook, found="no cell tagged 'parameters'", cure="tag the cell that holds the parameters")
+    source = "".join(tagged[0]["source"])
+    try:
+        return {found.name: found for found in _assignments(source)}
+    except (ValueError, SyntaxError) as error:
+        cure = "assign one literal per line in that cell"
+        raise ReadError(notebook, found=f"a parameters cell that cannot be read ({error})", cure=cure) from error
+
+
+def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> dict[str, Any]:
+    """Values typed as the notebook types them, from ``name=value`` texts.
+
+    Parameters
+    ----------
+    known
+        Parameters of the notebook.
+    settings
+        ``name=value`` each. Lists are written as JSON or with commas, ``k=2,3,4``; booleans as true or false.
+
+    Returns
+    -------
+    dict
+        Value by name.
+
+    Raises
+    ------
+    SchemaError
+        A text is not of that form, a name is unknown (the message lists the known ones), a value has another type.
+
+    Examples
+    --------
+    >>> known = {"threshold": Parameter("threshold", "float", 0.75, "")}
+    >>> parse_settings(known, ["threshold=0.8"])
+    {'threshold': 0.8}
+    >>> parse_settings(known, ["treshold=0.8"])
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of threshold. Mend the name.
+    """
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise SchemaError(f"parameters: got '{text}', needs name=value. Write for example threshold=0.8.")
+        require_known(known, [name])
+        values[name] = _typed(known[name], value)
+    return values
+
+
+def require_known(known: Mapping[str, Parameter], names: Sequence[str]) -> None:
+    """Refuse names that the notebook does not have; papermill would only warn and run with the default."""
+    for name in names:
+        if name not in known:
+            listed = ", ".join(known)
+            raise SchemaError(f"parameters: '{name}' is unknown, needs one of {listed}. Mend the name.")
+
+
+def _assignments(source: str) -> list[Parameter]:
+    lines, found = source.splitlines(), []
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else ""
+        default = ast.literal_eval(node.value)
+        comment = re.search(r"\s#\s*(.*)$", lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :])
+        text = comment.group(1) if comment else ""
+        found.append(Parameter(ast.unparse(target), kind or type(default).__name__, default, text))
+    return found
+
+
+def _typed(parameter: Parameter, text: str) -> Any:
+    choices = [choice.strip() for choice in parameter.kind.split("|")]
+    if "None" in choices and text.lower() in ("none", "null"):
+        return None
+    kind = next(choice for choice in choices if choice != "None")
+    try:
+        return _convert(kind, text)
+    except ValueError:
+        raise SchemaError(
+            f"parameters: got {parameter.name}={text}, needs a value of type {parameter.kind} "
+            f"(the default is {parameter.default!r}). Write one."
+        ) from None
+
+
+def _convert(kind: str, text: str) -> Any:
+    if kind == "str":
+        return text
+    if kind == "bool":
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(text)
+        return _BOOLEANS[text.lower()]
+    if kind in ("int", "float"):
+        return int(text) if kind == "int" else float(text)
+    base, _, inner = kind.partition("[")
+    if base not in ("list", "tuple"):
+        return ast.literal_eval(text)
+    items = json.loads(text) if text.lstrip().startswith("[") else [part for part in text.split(",") if part]
+    inner = inner.rstrip("]").split(",")[0]
+    return [_convert(inner, item) if inner and isinstance(item, str) else item for item in items]

@@ -1,0 +1,105 @@
+"""The record of a run, ``run.json``: what was run, with which parameters and versions, for how long, how it ended."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from phasekit.errors import ReadError
+
+RECORD = "run.json"
+PACKAGES = ("phasekit", "numpy", "scipy", "xarray", "dask", "torch", "scikit-learn", "numba", "orix", "panel", "bokeh")
+
+
+def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Record of the run in a folder.
+
+    Parameters
+    ----------
+    folder
+        Folder that :func:`run_notebook` wrote to.
+
+    Returns
+    -------
+    dict
+        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``versions``,
+        ``started`` (UTC), ``seconds``, ``cells``, ``figures``, ``numbers``.
+
+    Raises
+    ------
+    ReadError
+        There is no record, or it is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_record(folder, {"status": "ok"})
+    ...     read_record(folder)
+    {'status': 'ok'}
+    """
+    path = Path(folder) / RECORD
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ReadError(path, found="no file", cure="run the notebook with `phasekit run`") from error
+    except ValueError as error:
+        raise ReadError(path, found="text that is not JSON", cure="run the notebook again") from error
+    return dict(found)
+
+
+def write_record(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
+    """Write the record under a temporary name and rename it, so a reader never meets half of one."""
+    path = Path(folder) / RECORD
+    partial = path.with_name(f".{RECORD}.{os.getpid()}.part")
+    partial.write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of phasekit and of the packages its numbers depend on; those that are not installed are left out.
+
+    Examples
+    --------
+    >>> "numpy" in versions()
+    True
+    """
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What the numbers of this session depend on: Python, processor cores, BLAS threads, versions.
+
+    Returns
+    -------
+    dict of str to str
+        Ready to be shown as a table.
+
+    Examples
+    --------
+    >>> list(environment())[:3]
+    ['python', 'cores', 'BLAS threads']
+    """
+    import platform
+
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.dot(np.eye(2), np.eye(2))  # BLAS is loaded now, so its threads can be asked for
+    threads = sorted({str(pool["num_threads"]) for pool in threadpool_info()})
+    machine = {"python": platform.python_version(), "cores": str(os.cpu_count()), "BLAS threads": ", ".join(threads)}
+    return machine | versions()
+
+
+def now() -> str:
+    """Time now, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

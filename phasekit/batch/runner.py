@@ -1,0 +1,179 @@
+"""One notebook on one dataset, without a screen: papermill, judged by its result file."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phasekit.errors import PhasekitError
+
+from .numbers import key_numbers
+from .parameters import find_notebook, notebook_parameters, require_known
+from .record import now, versions, write_record
+
+RESULT = "result.nc"
+EXECUTED = "notebook.ipynb"
+PAGE = "notebook.html"
+
+
+def run_notebook(
+    workflow: str,
+    output_dir: str | os.PathLike[str],
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    cell_timeout_s: float | None = None,
+) -> dict[str, Any]:
+    """Run a workflow's notebook without a screen and leave everything it made in one folder.
+
+    The folder then holds ``notebook.ipynb`` (executed), ``notebook.html``, ``result.nc``, ``figure_*.png`` and
+    ``run.json``. A run is judged by the exception and by the result file that the last cell writes, because an
+    executed notebook looks complete even when its kernel was killed. The kernel's working directory is the folder of
+    the notebook, as in JupyterLab; this process's own stays, so several runs may go on in threads.
+
+    Parameters
+    ----------
+    workflow
+        ``stxm``, ``nmf``, ``acom``, ``start``, or the path of a notebook.
+    output_dir
+        Folder to write to; results of an earlier run in it are removed first.
+    parameters
+        Values that differ from the notebook's own. ``interactive`` and ``output_dir`` are set here. Relative paths
+        (names that end in ``_path``, ``_paths`` or ``_dir``) are taken from the current directory.
+    progress
+        Whether to show a bar of the cells.
+    cell_timeout_s
+        Longest time for one cell [s]; ``None`` has no limit.
+
+    Returns
+    -------
+    dict
+        The record, as in ``run.json``; ``status`` is ``ok`` or ``failed``, and then ``error`` says why.
+
+    Raises
+    ------
+    SchemaError
+        The notebook has no such parameter.
+    ReadError
+        There is no such notebook.
+
+    Examples
+    --------
+    >>> run_notebook("stxm", "runs/never", parameters={"treshold": 1})
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of ...
+    """
+    notebook = find_notebook(workflow).resolve()
+    known = notebook_parameters(notebook)
+    chosen = _absolute_paths(dict(parameters or {}))
+    require_known(known, list(chosen))
+    folder = Path(output_dir).resolve()
+    headless = {"interactive": False, "output_dir": str(folder)}
+    chosen.update({name: value for name, value in headless.items() if name in known})
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("figure_*.png"), folder / RESULT, folder / EXECUTED, folder / PAGE):
+        old.unlink(missing_ok=True)
+    values = {name: found.default for name, found in known.items()} | chosen
+    record: dict[str, Any] = {"workflow": workflow, "notebook": notebook.name, "status": "running", "error": None}
+    record |= {"parameters": values, "versions": versions(), "started": now()}
+    write_record(folder, record)
+    start = time.perf_counter()
+    error = _execute(notebook, folder, chosen, progress=progress, cell_timeout_s=cell_timeout_s)
+    record |= {
+        "seconds": round(time.perf_counter() - start, 2),
+        **_outcome(folder, error, needs_result="output_dir" in known),
+    }
+    write_record(folder, record)
+    return record
+
+
+def _absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Paths as the caller sees them: the kernel runs in another folder."""
+    for name, value in values.items():
+        if name.endswith(("_path", "_dir")) and value:
+            values[name] = os.path.abspath(value)
+        elif name.endswith("_paths"):
+            values[name] = (
+                [os.path.abspath(item) for item in value] if isinstance(value, list) else os.path.abspath(value)
+            )
+    return values
+
+
+def _execute(
+    notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
+) -> str | None:
+    """Run the notebook; what went wrong in one line, or ``None``."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    output = str(folder / EXECUTED)
+    try:
+        papermill.execute_notebook(
+            str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills braces in paths
+            output.replace("{", "{{").replace("}", "}}"),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            language="python",  # notebooks are stored without a kernel
+            progress_bar=progress,
+            start_timeout=180,
+            execution_timeout=cell_timeout_s,
+            resources={"metadata": {"path": str(notebook.parent)}},
+            config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+        )
+    except PapermillExecutionError as error:
+        return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+    except Exception as error:  # a killed kernel, a time-out, a full disk: each is this run's outcome
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return None
+
+
+def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
+    """What the run left behind, and whether that makes it a success."""
+    if error is None and needs_result and not (folder / RESULT).is_file():
+        error = f"the notebook ended without writing {RESULT}"
+    cells: list[dict[str, Any]] = []
+    if (folder / EXECUTED).is_file():
+        cells = _write_page(folder)
+    figures = [{"file": path.name, "alt": _alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
+    numbers: dict[str, str] = {}
+    if error is None and (folder / RESULT).is_file():
+        try:
+            numbers = key_numbers(folder / RESULT)
+        except PhasekitError as problem:
+            error = f"{RESULT} cannot be read: {problem}"
+    status = "ok" if error is None else "failed"
+    return {"status": status, "error": error, "cells": cells, "figures": figures, "numbers": numbers}
+
+
+def _write_page(folder: Path) -> list[dict[str, Any]]:
+    """Executed notebook as one HTML file; the time of each code cell."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    notebook = nbformat.read(folder / EXECUTED, as_version=4)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(embed_images=True)  # type: ignore[no-untyped-call]
+    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": notebook_title(notebook)}})
+    partial = folder / f".{PAGE}.part"
+    partial.write_text(body, encoding="utf-8")
+    os.replace(partial, folder / PAGE)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    return [
+        {"first_line": cell.source.splitlines()[0][:80], "seconds": cell.metadata.get("papermill", {}).get("duration")}
+        for cell in code
+    ]
+
+
+def notebook_title(notebook: Any) -> str:
+    """First heading of a notebook, or ``phasekit``."""
+    lines = (line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines())
+    return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "phasekit")
+
+
+def _alt_text(path: Path) -> str:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return str(picture.info.get("Description", ""))

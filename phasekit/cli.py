@@ -1,0 +1,149 @@
+"""The command ``phasekit``: run a workflow on a file, a list of them, the samples; see what there is.
+
+Exit codes: 0 all well, 1 a run failed, 2 the command was wrong (nothing was run).
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import PhasekitError
+
+_DEMO = ("stxm", "nmf", "acom")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments
+        Words of the command line; ``None`` takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 all well, 1 a run failed, 2 the command was wrong.
+
+    Examples
+    --------
+    >>> main(["samples", "list"])  # doctest: +ELLIPSIS
+    stxm_nvpf ...
+    0
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.function(chosen))
+    except PhasekitError as error:
+        print(f"phasekit: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import __version__
+
+    parser = argparse.ArgumentParser(prog="phasekit", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
+    run.add_argument("workflow", help="stxm, nmf, acom, or the path of a notebook")
+    run.add_argument("--input", help="file to open (default: the sample)")
+    run.add_argument("--out", required=True, help="folder for the results")
+    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.set_defaults(function=_run)
+    show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
+    show.add_argument("workflow")
+    show.set_defaults(function=_parameters)
+    demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
+    demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
+    demo.set_defaults(function=_demo)
+    batch = commands.add_parser("batch", help="run every job of a manifest (.yaml, .json, .csv) and write one page")
+    batch.add_argument("manifest")
+    batch.add_argument("--out", required=True, help="folder for the results")
+    batch.add_argument("--workers", type=int, default=1, help="jobs at the same time (default: 1)")
+    batch.add_argument("--again", action="store_true", help="also run jobs that already ended well")
+    batch.set_defaults(function=_batch)
+    samples = commands.add_parser("samples", help="list, fetch or make sample data")
+    samples.add_argument("action", nargs="?", choices=("list", "fetch", "make"), default="list")
+    samples.add_argument("name", nargs="?", help="name of the sample (make: all when left out)")
+    samples.add_argument("--out", help="make: folder to write to (default: data-samples)")
+    samples.set_defaults(function=_samples)
+    return parser
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from .batch import find_notebook, notebook_parameters, parse_settings, run_notebook
+
+    known = notebook_parameters(find_notebook(chosen.workflow))
+    values = parse_settings(known, chosen.parameter)
+    if chosen.input is not None:
+        values["input_path"] = chosen.input
+    record = run_notebook(chosen.workflow, chosen.out, parameters=values, progress=not chosen.quiet)
+    _tell(record, Path(chosen.out))
+    return 0 if record["status"] == "ok" else 1
+
+
+def _parameters(chosen: argparse.Namespace) -> int:
+    from .batch import find_notebook, notebook_parameters
+
+    for found in notebook_parameters(find_notebook(chosen.workflow)).values():
+        print(f"{found.name}: {found.kind} = {found.default!r}  {found.help}".rstrip())
+    return 0
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from .batch import run_notebook, write_index
+
+    failed = 0
+    for workflow in _DEMO:
+        print(f"{workflow}: running its notebook on the sample ...", flush=True)
+        record = run_notebook(workflow, Path(chosen.out) / workflow)
+        _tell(record, Path(chosen.out) / workflow)
+        failed += record["status"] != "ok"
+    page = write_index(chosen.out, title="phasekit: three maps from the samples")
+    print(f"open {page.resolve().as_uri()}")
+    return 1 if failed else 0
+
+
+def _batch(chosen: argparse.Namespace) -> int:
+    from .batch import run_manifest
+
+    def report(job: Any, record: dict[str, Any]) -> None:
+        print(f"{record['status']:7} {job.workflow} {record.get('error') or ''}".rstrip(), flush=True)
+
+    records = run_manifest(chosen.manifest, chosen.out, workers=chosen.workers, resume=not chosen.again, report=report)
+    failed = sum(record["status"] != "ok" for record in records)
+    print(f"{len(records) - failed} of {len(records)} jobs ended well; see {Path(chosen.out) / 'index.html'}")
+    return 1 if failed else 0
+
+
+def _samples(chosen: argparse.Namespace) -> int:
+    from . import samples
+
+    if chosen.action == "fetch":
+        print(samples.fetch(chosen.name or "als_fe2p", progress=sys.stderr.isatty()))
+    elif chosen.action == "make":
+        for name in [chosen.name] if chosen.name else [sample.name for sample in samples.BUNDLED]:
+            for path in samples.make(name, chosen.out):
+                print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    else:
+        for sample in (*samples.BUNDLED, *samples.PUBLIC):
+            where = "comes with phasekit" if sample in samples.BUNDLED else f"phasekit samples fetch {sample.name}"
+            print(f"{sample.name:16} {sample.about}\n{'':16} {sample.licence}; {where}")
+    return 0
+
+
+def _tell(record: dict[str, Any], folder: Path) -> None:
+    """One line on how a run ended and where it lies."""
+    if record["status"] == "ok":
+        numbers = "; ".join(f"{key} {value}" for key, value in record["numbers"].items())
+        print(f"{record['workflow']}: done in {record['seconds']} s, {folder / 'notebook.html'}\n  {numbers}".rstrip())
+    else:
+        print(f"{record['workflow']}: failed after {record['seconds']} s: {record['error']}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

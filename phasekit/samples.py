@@ -1,0 +1,249 @@
+"""Samples: small simulated datasets with their truth that come with phasekit, and public measured data to download."""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+import xarray as xr
+
+from .errors import ReadError, SchemaError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample: its files, what it is, who may use it how, and where it comes from."""
+
+    name: str
+    files: tuple[str, ...]
+    about: str
+    licence: str
+    source: str
+
+
+#: Samples in ``data-samples/``, made by ``phasekit.synthetic`` (the CIF files are written by hand).
+BUNDLED: tuple[Sample, ...] = (
+    Sample(
+        "stxm_nvpf",
+        ("stxm_nvpf.nc", "stxm_nvpf_references.csv"),
+        "simulated V L-edge STXM stack of NaxV2(PO4)2F3 particles, with its reference spectra",
+        "GPL-3.0-or-later",
+        "phasekit.synthetic.recipes_stxm:stxm_nvpf",
+    ),
+    Sample(
+        "nmf_grains",
+        ("nmf_grains.nc",),
+        "simulated 4D-STEM scan of overlapping grains, number of components known",
+        "GPL-3.0-or-later",
+        "phasekit.synthetic.recipes_nmf:nmf_grains",
+    ),
+    Sample(
+        "acom_two_phases",
+        ("acom_two_phases.nc", "Ni.cif", "LiFePO4.cif"),
+        "simulated precession 4D-STEM scan of nickel and LiFePO4 grains, with the crystal structures",
+        "GPL-3.0-or-later",
+        "phasekit.synthetic.recipes_acom:acom_two_phases",
+    ),
+)
+
+#: Public measured data, downloaded when asked for and checked against the hashes in ``phasekit/data/<name>.txt``.
+PUBLIC: tuple[Sample, ...] = (
+    Sample(
+        "als_fe2p",
+        ("71214078.hdr",),
+        "measured Fe L-edge STXM stack of plume particles, ALS 11.0.2.2, 123 energies (Breier et al. 2012), 20 MB",
+        "MIT",
+        "github.com/stetef/nano-XANES-microscopy-of-Fe",
+    ),
+)
+
+
+def root() -> Path:
+    """Folder that holds ``notebooks/`` and ``data-samples/``: the source tree, or what the installation put beside it.
+
+    Raises
+    ------
+    ReadError
+        phasekit was installed without them.
+
+    Examples
+    --------
+    >>> (root() / "notebooks").is_dir()
+    True
+    """
+    tree = Path(__file__).resolve().parents[1]
+    if (tree / "notebooks").is_dir():
+        return tree
+    try:
+        entries = files("phasekit") or []
+    except PackageNotFoundError:
+        entries = []
+    for entry in entries:
+        if entry.parts[-4:-1] == ("share", "phasekit", "notebooks"):
+            return Path(str(entry.locate())).resolve().parents[1]
+    raise ReadError(tree, found="no folder 'notebooks'", cure="install phasekit again, or run it from its source tree")
+
+
+def names() -> list[str]:
+    """Names that :func:`path` knows.
+
+    Examples
+    --------
+    >>> names()[:2]
+    ['stxm_nvpf', 'stxm_nvpf_references']
+    """
+    return [Path(file).stem for sample in BUNDLED for file in sample.files]
+
+
+def path(name: str) -> Path:
+    """File of a sample that comes with phasekit.
+
+    Parameters
+    ----------
+    name
+        File name, with or without suffix: ``stxm_nvpf``, ``nmf_grains``, ``Ni.cif``, ...
+
+    Returns
+    -------
+    pathlib.Path
+        The file in ``data-samples/``, or the copy that :func:`fetch` made in the cache.
+
+    Raises
+    ------
+    SchemaError
+        There is no such sample.
+    ReadError
+        Its file is missing.
+
+    Examples
+    --------
+    >>> path("nmf_grains").name
+    'nmf_grains.nc'
+    """
+    known = {key: file for sample in BUNDLED for file in sample.files for key in (file, Path(file).stem)}
+    if name not in known:
+        raise SchemaError(f"samples.path: there is no sample '{name}', needs one of {', '.join(names())}. Choose one.")
+    found = root() / "data-samples" / known[name]
+    if not found.is_file():
+        raise ReadError(found, found="no file", cure="make it with `phasekit samples make`")
+    return found
+
+
+def fetch(name: str, *, progress: bool = False) -> Path:
+    """Download public measured data into the cache, or find them there; every file is checked by its SHA-256.
+
+    Parameters
+    ----------
+    name
+        ``als_fe2p``.
+    progress
+        Whether to show a bar for each file.
+
+    Returns
+    -------
+    pathlib.Path
+        The file to open: for ``als_fe2p`` the ``.hdr`` of the stack, in a folder with its frames, incident spectrum
+        (``i0.xsp``) and references (``oxidized.t``, ``reduced.t``). The cache is pooch's, or ``$PHASEKIT_CACHE``.
+
+    Raises
+    ------
+    SchemaError
+        There is no such data.
+    ReadError
+        The network or a hash failed. What was complete stays in the cache; the next call goes on from there.
+
+    Examples
+    --------
+    >>> fetch("als_fe3p")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: samples.fetch: there are no public data 'als_fe3p', needs one of als_fe2p. Choose one.
+    """
+    found = {sample.name: sample for sample in PUBLIC}.get(name)
+    if found is None:
+        known = ", ".join(sample.name for sample in PUBLIC)
+        raise SchemaError(f"samples.fetch: there are no public data '{name}', needs one of {known}. Choose one.")
+    import pooch
+
+    cache = Path(os.environ.get("PHASEKIT_CACHE") or pooch.os_cache("phasekit")) / name
+    keeper = pooch.create(path=cache, base_url="", registry=None)
+    keeper.load_registry(str(Path(__file__).parent / "data" / f"{name}.txt"))
+    pooch.get_logger().setLevel("WARNING")
+    for file in keeper.registry:
+        try:
+            keeper.fetch(file, progressbar=progress)
+        except Exception as error:  # requests, urllib3, hash mismatch: to the caller all mean "not complete"
+            cure = "check the network and call again; files that are complete are kept"
+            raise ReadError(cache / file, found=f"a failed download ({error})", cure=cure) from error
+    return cache / found.files[0]
+
+
+def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Make a bundled sample again from its recipe: the same numbers, bit for bit.
+
+    Parameters
+    ----------
+    name
+        ``stxm_nvpf``, ``nmf_grains`` or ``acom_two_phases``.
+    folder
+        Folder to write to; ``None`` is ``data-samples/``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Files written. Crystal structures are text written by hand and are not made.
+
+    Raises
+    ------
+    SchemaError
+        There is no recipe of that name.
+
+    Examples
+    --------
+    >>> make("gold")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: samples.make: there is no recipe 'gold', needs one of stxm_nvpf, ...
+    """
+    recipe = {sample.name: sample.source for sample in BUNDLED}.get(name)
+    if recipe is None:
+        known = ", ".join(sample.name for sample in BUNDLED)
+        raise SchemaError(f"samples.make: there is no recipe '{name}', needs one of {known}. Choose one.")
+    module, _, function = recipe.partition(":")
+    target = Path(folder) if folder is not None else root() / "data-samples"
+    target.mkdir(parents=True, exist_ok=True)
+    datasets: dict[str, xr.Dataset] = getattr(importlib.import_module(module), function)()
+    return [_write(data, target / key) for key, data in datasets.items()]
+
+
+def _write(data: xr.Dataset, target: Path) -> Path:
+    if target.suffix == ".csv":
+        return _write_references(data, target)
+    from .io import save
+
+    return save(data, target if target.suffix else target.with_suffix(".nc"))
+
+
+def _write_references(references: xr.Dataset, target: Path) -> Path:
+    """REFERENCES as the table that ``pk.io.open_references`` reads, six significant digits."""
+    spectra = references["reference_spectrum"].transpose("energy", "reference")
+    labels = [str(name) for name in references["reference"].values]
+    lines = [f"# units: {spectra.attrs.get('units', '1')}"]
+    if "composition" in references:
+        lines.insert(0, "# composition: " + ", ".join(f"{x:g}" for x in references["composition"].values))
+    lines.append(",".join(["energy", *labels]))
+    for energy, row in zip(references["energy"].values, spectra.values, strict=True):
+        lines.append(",".join([f"{energy:.10g}", *(f"{value:.6g}" for value in row)]))
+    partial = target.with_name(f".{target.name}.part")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(partial, target)
+    return target
+
+
+if __name__ == "__main__":
+    import runpy
+
+    sys.argv[1:1] = ["samples"]  # `python -m phasekit.samples make` is `phasekit samples make`
+    runpy.run_module("phasekit", run_name="__main__")
