@@ -1,0 +1,146 @@
+"""A real browser on a real JupyterLab, with the rest of the world cut off."""
+
+import mimetypes
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-device-scale-factor=1",
+)
+LOCAL = re.compile(r"^(http|ws)://127\.0\.0\.1[:/]|^(data|blob|about):")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM or not Path(CHROMIUM).exists():
+        reason = "no Chromium here (Debian: apt-get install chromium)"
+        if os.environ.get("CHROMIUM_REQUIRED") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, tmp_path, request):
+    """A page that notes every request to the outside, script error and console error in ``page.problems``."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1600})
+    opened = context.new_page()
+    opened.problems = []
+
+    def refuse(route):
+        opened.problems.append(("request to the outside", route.request.url))
+        route.abort()
+
+    def answer(route):
+        asset = installed_asset(route.request.url)
+        if asset is None:
+            refuse(route)
+            return
+        kind = mimetypes.guess_type(asset.name)[0] or "application/octet-stream"
+        route.fulfill(path=str(asset), content_type=kind, headers={"Access-Control-Allow-Origin": "*"})
+
+    context.route(lambda url: not LOCAL.match(url), answer)
+    opened.on("pageerror", lambda error: opened.problems.append(("script error", str(error))))
+    opened.on("console", lambda line: line.type == "error" and opened.problems.append(("console", line.text)))
+    yield opened
+    folder = Path(os.environ.get("PHASEKIT_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"\W+", "_", request.node.name)
+    opened.screenshot(path=str(folder / f"{name}.png"), full_page=True)
+    context.close()
+
+
+def installed_asset(url: str) -> Path | None:
+    """File inside the installed bokeh or panel that a content-server address of theirs stands for."""
+    import bokeh
+    import panel
+
+    address = unquote(url.split("?", maxsplit=1)[0])
+    if "cdn.bokeh.org/bokeh/" in address:
+        name = re.sub(r"-\d+(\.\d+)+(?=\.(min\.)?js$)", "", address.rsplit("/", 1)[1])
+        found = Path(bokeh.__file__).parent / "server/static/js" / name
+    elif "/dist/" in address and ("cdn.holoviz.org/panel/" in address or "@holoviz/panel@" in address):
+        found = Path(panel.__file__).parent / "dist" / address.split("/dist/", 1)[1]
+    else:
+        return None
+    return found if found.is_file() else None
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """Address of a JupyterLab on a copy of the suite, and the folder of the copy; nobody's settings are touched."""
+    base = tmp_path_factory.mktemp("lab")
+    suite = base / "suite"
+    for folder in ("notebooks", "data-samples"):
+        shutil.copytree(ROOT / folder, suite / folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "runs"))
+    write_settings(base / "settings/@jupyterlab")
+    private = {"CONFIG_DIR": "config", "DATA_DIR": "data", "RUNTIME_DIR": "runtime"}
+    environment = {**os.environ, **{f"JUPYTER_{key}": str(base / value) for key, value in private.items()}}
+    environment |= {"JUPYTERLAB_SETTINGS_DIR": str(base / "settings"), "IPYTHONDIR": str(base / "ipython")}
+    environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"), "OMP_NUM_THREADS": "1"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={suite}"]
+    command += ["--LabApp.expose_app_in_browser=True"]
+    address = f"http://127.0.0.1:{port}"
+    with (base / "lab.log").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until_up(f"{address}/api/status", server)
+            yield address, suite
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def write_settings(folder: Path) -> None:
+    for name in ("notebook-extension", "apputils-extension"):
+        (folder / name).mkdir(parents=True)
+    tracker = '{"windowingMode": "none", "autoStartDefaultKernel": true}'
+    (folder / "notebook-extension/tracker.jupyterlab-settings").write_text(tracker)
+    quiet = '{"fetchNews": "false", "checkForUpdates": false}'
+    (folder / "apputils-extension/notification.jupyterlab-settings").write_text(quiet)
+
+
+def wait_until_up(address: str, server: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab stopped with code {server.returncode}")
+        try:
+            with urllib.request.urlopen(address, timeout=60):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise TimeoutError(address)

@@ -1,0 +1,98 @@
+"""What a user sees: each notebook runs in JupyterLab, and its slider moves a number and a picture, offline."""
+
+import re
+
+import pytest
+import xarray as xr
+
+import phasekit as pk
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("browser")]
+
+DONE = r"""() => {
+  const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+  if (cells.some(c => c.querySelector('[data-mime-type="application/vnd.jupyter.error"]'))) return true;
+  return cells.length && cells.every(c => /^\[\d+\]:?$/.test(c.querySelector('.jp-InputPrompt').textContent.trim()));
+}"""
+READY = """async () => {
+  const w = window.jupyterapp.shell.currentWidget;
+  await w.context.ready; await w.revealed; await w.sessionContext.ready; await w.sessionContext.session.kernel.info;
+}"""
+
+
+def ambiguous(result: xr.Dataset, threshold: float) -> float:
+    return pk.stxm.ambiguous_fraction(result, threshold)
+
+
+def overlapping(result: xr.Dataset, threshold: float) -> float:
+    return pk.nmf.overlap_fraction(result, threshold)
+
+
+def reliable(result: xr.Dataset, threshold: float) -> float:
+    return pk.acom.reliable_fraction(result, threshold)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "expected"),
+    [("01_stxm_phase_map", ambiguous), ("02_nmf_components", overlapping), ("03_acom_orientation", reliable)],
+)
+def test_slider_shows_what_the_library_computes(page, lab, notebook, expected):
+    address, suite = lab
+    run_all(page, f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
+    result = pk.io.load(next(suite.rglob(f"runs/*{notebook[3:6].strip('_')}*/result.nc")))
+    handle = page.locator(".noUi-handle").first
+    readout = page.locator(".pk-readout").first
+    figure = page.locator(".bk-Figure").first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    before_text, before_picture = readout.inner_text(), figure.screenshot()
+    start = shown_value(handle)
+    assert shown_percent(before_text) == pytest.approx(100 * expected(result, start), abs=0.051)
+
+    steps = press_until_changed(page, handle, readout, before_text)
+    value = shown_value(handle)
+    assert steps > 0
+    assert value > start
+    assert shown_percent(readout.inner_text()) == pytest.approx(100 * expected(result, value), abs=0.051)
+    wait_for_another_picture(page, figure, before_picture)
+    assert not page.problems
+
+
+def run_all(page, address: str) -> None:
+    """Open a notebook and run all its cells; fail on the first error output."""
+    page.goto(address)
+    page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=120_000)
+    page.locator(".jp-NotebookPanel .jp-Notebook").wait_for(timeout=60_000)
+    page.evaluate(READY)
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); return null }")
+    page.wait_for_function(DONE, timeout=600_000)
+    errors = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
+    assert errors.count() == 0, errors.all_inner_texts()
+
+
+def shown_value(handle) -> float:
+    return float(handle.get_attribute("aria-valuenow"))
+
+
+def shown_percent(text: str) -> float:
+    return float(re.search(r"(-?\d+(?:\.\d+)?)\s*%", text)[1])
+
+
+def press_until_changed(page, handle, readout, before: str, most: int = 60) -> int:
+    """Press the right arrow until the readout changes; how often that took."""
+    handle.focus()
+    for step in range(1, most + 1):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(250)
+        if readout.inner_text() != before:
+            page.wait_for_timeout(1000)
+            return step
+    raise AssertionError(f"the readout stayed at {before!r} over {most} steps of the slider")
+
+
+def wait_for_another_picture(page, figure, before: bytes, seconds: float = 20) -> None:
+    for _ in range(int(seconds * 5)):
+        if figure.screenshot() != before:
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError("the picture did not change")
