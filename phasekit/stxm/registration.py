@@ -74,20 +74,22 @@ def _reconcile(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, r
     """Frame shifts from pair shifts: least squares with Cauchy weights, so that wrong pairs are outvoted."""
     robust = np.ones(len(pairs))
     for _ in range(30):
-        solution, normal = _weighted(pairs, shifts, weights * robust, n, reference)
+        solution = _weighted(pairs, shifts, weights * robust, n, reference)
         residual = np.hypot(*(shifts - (solution[pairs[:, 1]] - solution[pairs[:, 0]])).T)
         scale = max(1.5 * float(np.median(residual)), 0.02)
         robust = 1.0 / (1.0 + (residual / scale) ** 2)
+    # the pairs of a frame share its noise, so averaging over them does not shrink its error
     used = weights * robust
-    freedom = max(len(pairs) - (n - 1), 1)
-    variance = np.sum(used * residual**2) / 2 / freedom
-    return Solution(solution, np.sqrt(np.maximum(np.diag(np.linalg.pinv(normal)), 0) * variance), residual)
+    mine = np.zeros((n, len(pairs)))
+    mine[pairs.T, np.arange(len(pairs))] = 1.0
+    error = np.sqrt((mine @ (used * residual**2)) / np.maximum(mine @ used, 1e-12))
+    return Solution(solution, np.where(np.arange(n) == reference, 0.0, error), residual)
 
 
-def _weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> tuple[Array, Array]:
+def _weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:
     design = np.zeros((len(pairs), n))
     rows = np.arange(len(pairs))
     design[rows, pairs[:, 1]], design[rows, pairs[:, 0]] = 1.0, -1.0
     design[:, reference] = 0.0
     normal = design.T @ (weights[:, None] * design)
-    return np.linalg.pinv(normal) @ (design.T @ (weights[:, None] * shifts)), normal
+    return np.linalg.pinv(normal) @ (design.T @ (weights[:, None] * shifts))

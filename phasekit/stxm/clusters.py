@@ -1,0 +1,108 @@
+"""Every pixel's probability of belonging to each cluster, and the clusters' mean spectra."""
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import SchemaError
+from ..schema import CLUSTERS, OD, describe, require
+from .gmvae import FittedGMVAE, _responsibility
+
+Array = NDArray[np.floating]
+
+
+def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
+    """Cluster probabilities of every material pixel, block by block.
+
+    Parameters
+    ----------
+    od
+        OD at the energies ``gmvae`` was trained at; it may be another field of the same experiment.
+    gmvae
+        What :func:`phasekit.stxm.fit_gmvae` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel is
+        not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean OD over
+        the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN for a cluster
+        without pixels); ``share(cluster)`` of the material pixels.
+
+    Raises
+    ------
+    SchemaError
+        The energies differ from those of the training.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> cube = 0.3 * np.array([0.0, 0, 1, 3, 2, 1])[:, None, None] + rng.normal(0, 0.03, (6, 8, 8))
+    >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
+    ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
+    ...                  "valid": (("scan_y", "scan_x"), np.ones((8, 8), bool))},
+    ...                 coords={"energy": ("energy", np.arange(514.0, 520.0), {"units": "eV"})})
+    >>> from phasekit.stxm import fit_gmvae
+    >>> found = assign_clusters(od, fit_gmvae(od, n_clusters=2, n_latent=1, n_steps=5, progress=False))
+    >>> bool(np.allclose(found["responsibility"].sum("cluster"), 1))
+    True
+    """
+    require(od, OD, step="assign_clusters")
+    if od.sizes["energy"] != gmvae.energy.size or (
+        "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)
+    ):
+        raise SchemaError(
+            f"assign_clusters: the data have {od.sizes['energy']} energies, the GMVAE was trained at {gmvae.energy.size} "
+            f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
+        )
+    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    responsibility = xr.apply_ufunc(
+        partial(_responsibility_block, gmvae=gmvae),
+        od["optical_density"],
+        od["noise"],
+        material,
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["cluster"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"cluster": gmvae.n_clusters}},
+    )
+    out = _summary(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
+    out = out.assign_coords(cluster=np.arange(gmvae.n_clusters))
+    settings = {"n_clusters": gmvae.n_clusters, "n_alive": gmvae.n_alive, **gmvae.settings}
+    return describe(out, CLUSTERS, step="assign_clusters", settings=settings, source=od)
+
+
+def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
+    """Label, mean spectrum and share of each cluster."""
+    label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
+    weight = responsibility.where(material, 0.0)
+    total = weight.sum(("scan_y", "scan_x"))
+    known = total.where(total > 0)
+    density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
+    scan = ["scan_y", "scan_x"]
+    spectrum = xr.dot(weight, density, dim=scan) / known
+    error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
+    return xr.Dataset(
+        {
+            "responsibility": responsibility,
+            "spectrum": spectrum.transpose("cluster", "energy"),
+            "label": label,
+            "spectrum_error": error.transpose("cluster", "energy"),
+            "share": total / total.sum(),
+        }
+    )
+
+
+def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, gmvae: FittedGMVAE) -> Array:
+    """Responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
+    shape = density.shape[:-1]
+    use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
+    out = np.full((use.size, gmvae.n_clusters), np.nan)
+    n_energies = density.shape[-1]
+    spectra, sigma = (np.broadcast_to(part, density.shape).reshape(-1, n_energies)[use] for part in (density, noise))
+    if use.any():
+        out[use] = _responsibility(gmvae, spectra, sigma)
+    return out.reshape(*shape, gmvae.n_clusters)
