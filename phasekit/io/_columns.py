@@ -43,7 +43,7 @@ def read_table(path: Path) -> Table:
     comments = [line.lstrip(_COMMENT).strip() for line in lines if line[0] in _COMMENT]
     body = [line for line in lines if line[0] not in _COMMENT]
     separator = _separator(body)
-    rows = [_fields(line, separator) for line in body]
+    rows = _fields(body, separator)
     first = next((i for i, row in enumerate(rows) if _numbers(row, separator) is not None), len(rows))
     numbers = [_numbers(row, separator) for row in rows[first:]]
     bad = next((i for i, row in enumerate(numbers) if row is None or len(row) != len(numbers[0] or [])), None)
@@ -76,16 +76,19 @@ def _lines(path: Path) -> list[str]:
 
 
 def _separator(body: list[str]) -> str:
-    sample = body[-1] if body else ""
+    """What stands in most lines, so that one damaged line does not decide."""
     for candidate in (";", "\t", ","):
-        if candidate in sample:
+        if 2 * sum(candidate in line for line in body) > len(body):
             return candidate
     return " "
 
 
-def _fields(line: str, separator: str) -> list[str]:
-    fields = _SPLIT[separator].split(line.strip().rstrip(separator if separator in ",;" else ""))
-    return [f.strip() for f in fields]
+def _fields(body: list[str], separator: str) -> list[list[str]]:
+    """Fields of every line; an empty last column, which some programs write, is dropped."""
+    rows = [[f.strip() for f in _SPLIT[separator].split(line.strip())] for line in body]
+    if rows and separator in ",;" and all(row[-1] == "" for row in rows):
+        return [row[:-1] for row in rows]
+    return rows
 
 
 def _numbers(row: list[str], separator: str) -> list[float] | None:

@@ -45,6 +45,7 @@ class FrameSource:
     dtype: np.dtype[Any]
 
     ndim = 3
+    frame_per_block = False  # True: one frame in each block, for formats where a frame is a file
 
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices, shape ``(len(indices), n_y, n_x)``."""
@@ -66,7 +67,9 @@ class FrameSource:
     def lazy(self) -> da.Array:
         """Dask array of all frames, in blocks of whole frames."""
         n_energy, n_y, n_x = self.shape
-        per_block = max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
+        per_block = (
+            1 if self.frame_per_block else max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
+        )
         stat = os.stat(self.path)
         return da.from_array(  # type: ignore[no-untyped-call]
             self,

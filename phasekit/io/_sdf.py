@@ -24,6 +24,8 @@ class XimFrames(FrameSource):
     files: tuple[Path, ...]
     transposed: bool
 
+    frame_per_block = True
+
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices."""
         frames = [read_xim(self.files[i], self.shape[:0:-1] if self.transposed else self.shape[1:]) for i in indices]

@@ -5,19 +5,23 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import xarray as xr
+from dask.system import CPU_COUNT
 
 from ..errors import ReadError, SchemaError
 
 _NETCDF = (".nc", ".h5")
 _SUFFIXES = (*_NETCDF, ".zarr")
 _JSON = "json:"  # marks an attribute that netCDF has no type for
+_WIDTH = "fixed_width_dtype"  # remembers <U8 where formats only know text of any length
 _EAGER_BYTES = 256 * 2**20
 _COMPRESSED_FROM = 4096  # [bytes] below, compression costs more than it saves
 
@@ -61,11 +65,12 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
         raise SchemaError(
             f"save: '{target.name}' ends in '{target.suffix}', needs one of {', '.join(_SUFFIXES)}. Rename it."
         )
-    plain = _encode(data)
+    zarr = target.suffix.lower() == ".zarr"
+    plain = _encode(data, arrays_as_text=zarr)  # JSON, zarr's metadata, would lose their dtype
     target.parent.mkdir(parents=True, exist_ok=True)
     with _renamed_when_complete(target) as temporary:
         try:
-            _write(plain, temporary, zarr=target.suffix.lower() == ".zarr")
+            _write(plain, temporary, zarr=zarr)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise SchemaError(
                 f"save: a variable or attribute cannot be stored in '{target.name}' ({error}). "
@@ -178,6 +183,14 @@ def _remove(path: Path) -> None:
 
 
 def _write(data: xr.Dataset, path: Path, *, zarr: bool) -> None:
+    # a pool of our own, because leaving it waits for the blocks still under way: after an error they would go on
+    # writing and bring the removed file back
+    workers = dask.config.get("num_workers", None) or CPU_COUNT
+    with ThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
+        _write_blocks(data, path, zarr=zarr)
+
+
+def _write_blocks(data: xr.Dataset, path: Path, *, zarr: bool) -> None:
     if zarr:
         data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=_zarr_encoding(data))
     else:
@@ -209,18 +222,22 @@ def _zarr_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
 # ---- attributes
 
 
-def _encode(data: xr.Dataset) -> xr.Dataset:
+def _encode(data: xr.Dataset, *, arrays_as_text: bool) -> xr.Dataset:
     """Copy without stale encodings whose attributes every format can hold."""
     out = data.copy(deep=False).drop_encoding()
-    out.attrs = {key: _encode_attribute(value) for key, value in data.attrs.items()}
-    for name in out.variables:
-        out[name].attrs = {key: _encode_attribute(value) for key, value in data[name].attrs.items()}
+    out.attrs = {key: _encode_attribute(value, arrays_as_text) for key, value in data.attrs.items()}
+    for name, variable in data.variables.items():
+        attrs = {key: _encode_attribute(value, arrays_as_text) for key, value in variable.attrs.items()}
+        if variable.dtype.kind == "U":
+            out[name] = out[name].astype(object)
+            attrs[_WIDTH] = variable.dtype.str
+        out[name].attrs = attrs
     return out
 
 
-def _encode_attribute(value: Any) -> Any:
+def _encode_attribute(value: Any, arrays_as_text: bool) -> Any:
     if isinstance(value, np.ndarray):
-        plain = value.dtype.kind in "iuf" and value.ndim == 1 and value.size > 1
+        plain = not arrays_as_text and value.dtype.kind in "iuf" and value.ndim == 1 and value.size > 1
         return value if plain else _marked({"dtype": value.dtype.str, "array": value.tolist()})
     if isinstance(value, np.bool_):
         return _marked(bool(value))
@@ -238,7 +255,11 @@ def _marked(value: Any) -> str:
 def _decode(data: xr.Dataset) -> xr.Dataset:
     data.attrs = {key: _decode_attribute(value) for key, value in data.attrs.items()}
     for name in data.variables:
-        data[name].attrs = {key: _decode_attribute(value) for key, value in data[name].attrs.items()}
+        attrs = {key: _decode_attribute(value) for key, value in data[name].attrs.items()}
+        width = attrs.pop(_WIDTH, None)
+        if width is not None:
+            data[name] = data[name].astype(width)
+        data[name].attrs = attrs
     return data
 
 
