@@ -1,4 +1,4 @@
-"""TODO."""
+"""Ground truth: seeded, fast generators that return data and what they were made from in one dataset."""
 
 import lazy_loader as _lazy
 

@@ -1,0 +1,5 @@
+from .overlap import overlapping_grains as overlapping_grains
+from .stxm import Nuisances as Nuisances
+from .stxm import stxm_stack as stxm_stack
+from .vanadium import vanadium_baseline as vanadium_baseline
+from .vanadium import vanadium_references as vanadium_references

@@ -1,0 +1,261 @@
+"""STXM stacks of particles whose phases are known."""
+
+from dataclasses import asdict, dataclass, fields
+from types import EllipsisType
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter, shift
+
+from phasekit.errors import SchemaError
+from phasekit.schema import REFERENCES, STACK, describe, require
+
+from .particles import Particles, draw_particles
+from .vanadium import vanadium_references
+
+Array = NDArray[np.float64]
+
+#: Two energies before the edge, ten over L3 and L2, one behind [eV].
+PLANNED_ENERGIES = (509.0, 512.5, 515.0, 516.2, 516.8, 517.4, 518.2, 519.6, 521.0, 522.6, 524.2, 525.6, 528.0)
+
+
+@dataclass(frozen=True)
+class Nuisances:
+    """What stands between a specimen and its image; zero switches an effect off (``photons=inf``: no noise).
+
+    Attributes
+    ----------
+    photons
+        Mean counts per pixel and energy without a specimen; the noise of OD d is exp(d / 2) / sqrt(photons).
+    i0_drift
+        Relative spread of the incident intensity over the stack, a random walk from frame to frame.
+    frame_drift_px
+        Standard deviation [px] of the drift from one frame to the next; the first frame does not move.
+    hot_pixels
+        Share of counts that come out 3 to 10 times too high, at random places of every frame.
+    probe_fwhm_nm
+        Full width at half maximum [nm] of the Gaussian probe.
+    stray_light
+        Share of I0 that reaches the detector whatever the specimen (dark counts, higher
+        harmonics); it flattens high OD.
+    energy_offset
+        True photon energy minus the energy written on the axis [eV].
+    pre_edge_slope
+        OD per eV added to a pixel of mean thickness, zero at the first energy (a substrate's background).
+    """
+
+    photons: float = 1500.0
+    i0_drift: float = 0.03
+    frame_drift_px: float = 0.5
+    hot_pixels: float = 2e-4
+    probe_fwhm_nm: float = 35.0
+    stray_light: float = 0.01
+    energy_offset: float = 0.0
+    pre_edge_slope: float = 0.0
+
+
+def stxm_stack(
+    *,
+    shape: tuple[int, int] = (96, 128),
+    energies: ArrayLike | None = None,
+    references: xr.Dataset | None = None,
+    n_particles: int = 9,
+    pixel_nm: float = 20.0,
+    rim_nm: float = 15.0,
+    seed: int = 0,
+    **nuisances: float,
+) -> xr.Dataset:
+    """Stack of transmission images of particles with known grains, with what they were made from.
+
+    Each particle is divided into Voronoi grains, each grain is one of the reference phases, and the composition blurs
+    where grains of a particle meet. The images follow the physics in order: thickness times absorption at the true
+    photon energy, transmission, probe blur, stray light, incident intensity with drift, frame drift (on a larger
+    canvas, so that real specimen moves in), Poisson counts, hot pixels.
+
+    Parameters
+    ----------
+    shape
+        Pixels (y, x), at least 16 each.
+    energies
+        Photon energies on the axis [eV], increasing. ``None``: 13 planned energies in 509..528.
+    references
+        REFERENCES with ``composition``, spectra in 1/um, covering ``energies`` plus the energy offset.
+        ``None``: :func:`vanadium_references`.
+    n_particles
+        Particles to place; one that finds no room is left out.
+    pixel_nm
+        Scan step [nm].
+    rim_nm
+        Standard deviation [nm] of the composition's profile between two grains; 0 gives sharp grains.
+    seed
+        Same seed, same stack. The specimen depends on ``seed``, ``shape``, phases, ``n_particles`` and the two lengths
+        only, so dose and energies can be varied on the same particles (for the same ``frame_drift_px``).
+    nuisances
+        Fields of :class:`Nuisances`: ``photons, i0_drift, frame_drift_px, hot_pixels, probe_fwhm_nm, stray_light,
+        energy_offset, pre_edge_slope``.
+
+    Returns
+    -------
+    xarray.Dataset
+        STACK with ``intensity`` (uint32 counts; floats when ``photons`` is infinite) and, in the frame of the first
+        image: ``truth_phase`` (index into ``reference``, nearest in composition; -1 where empty),
+        ``truth_composition`` (NaN where empty), ``truth_thickness`` [nm], ``truth_transition`` (bool: composition
+        between two phases), ``truth_shift_y, truth_shift_x (energy)`` [px], ``truth_i0 (energy)`` [counts]; coordinate ``reference``.
+        Attributes ``truth_energy_offset`` [eV] and ``truth_stray_light``.
+
+    Raises
+    ------
+    SchemaError
+        A setting is unknown or out of range, or the references have no composition or do not cover the energies.
+
+    Examples
+    --------
+    >>> stack = stxm_stack(seed=0)
+    >>> dict(stack["intensity"].sizes), stack["intensity"].dtype.name
+    ({'energy': 13, 'scan_y': 96, 'scan_x': 128}, 'uint32')
+    >>> sorted(set(stack["truth_phase"].values.ravel().tolist()))
+    [-1, 0, 1, 2, 3, 4]
+    """
+    effects = _effects(nuisances, shape, n_particles, pixel_nm)
+    energy = np.asarray(PLANNED_ENERGIES if energies is None else energies, dtype=float).ravel()
+    refs = vanadium_references() if references is None else references
+    spectra, compositions = _spectra(refs, energy + effects.energy_offset)
+    rng_specimen, rng_drift, rng_counts = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+    drift = _frame_drift(energy.size, effects.frame_drift_px, rng_drift)
+    margin = 4 + int(np.ceil(np.abs(drift).max()))
+    canvas = (shape[0] + 2 * margin, shape[1] + 2 * margin)
+    specimen = draw_particles(canvas, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
+    i0 = _incident(energy.size, effects, rng_drift)
+    transmission = _transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
+    expected = _images(transmission, i0, drift, effects, pixel_nm)
+    inner = (..., slice(margin, -margin), slice(margin, -margin))
+    counts = _detect(expected[inner], effects, rng_counts)
+    stack = _label(counts, energy, pixel_nm)
+    stack = stack.assign(_truth(specimen, refs, inner) | _frame_truth(drift, i0)).assign_coords(
+        reference=refs["reference"]
+    )
+    stack.attrs |= {"truth_energy_offset": effects.energy_offset, "truth_stray_light": effects.stray_light}
+    settings = {"seed": seed, "n_particles": n_particles, "pixel_nm": pixel_nm, "rim_nm": rim_nm, **asdict(effects)}
+    return describe(stack, STACK, step="stxm_stack", settings={**settings, "photons": str(effects.photons)})
+
+
+def _effects(nuisances: dict[str, float], shape: tuple[int, int], n_particles: int, pixel_nm: float) -> Nuisances:
+    known = [field.name for field in fields(Nuisances)]
+    if unknown := sorted(set(nuisances) - set(known)):
+        raise SchemaError(f"stxm_stack: got unknown settings {unknown}, needs some of {known}. Check the spelling.")
+    if len(shape) != 2 or min(shape) < 16 or n_particles < 1 or not pixel_nm > 0:
+        raise SchemaError(
+            f"stxm_stack: got shape {shape}, n_particles {n_particles}, pixel_nm {pixel_nm}; needs two sizes of at "
+            "least 16 px, at least 1 particle and a positive step. Change the one that is out of range."
+        )
+    effects = Nuisances(**nuisances)
+    free = ("energy_offset", "pre_edge_slope")
+    negative = [name for name, value in asdict(effects).items() if name not in free and not value >= 0]
+    if negative or effects.photons == 0 or effects.hot_pixels > 1 or effects.stray_light >= 1:
+        raise SchemaError(f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1, widths >= 0. Correct it.")
+    return effects
+
+
+def _spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
+    """Absorption (reference, energy) [1/um] at the true energies, and the compositions."""
+    require(refs, REFERENCES, step="stxm_stack", units={"reference_spectrum": "1/um"})
+    if "composition" not in refs:
+        raise SchemaError("stxm_stack: the references have no 'composition'. Add one value per reference.")
+    grid = refs["energy"].values
+    if not true_energy.size or (np.diff(true_energy) <= 0).any():
+        raise SchemaError("stxm_stack: needs at least one energy, increasing. Sort them with np.unique(...).")
+    if true_energy[0] < grid[0] or true_energy[-1] > grid[-1]:
+        raise SchemaError(
+            f"stxm_stack: references cover {grid[0]:g}..{grid[-1]:g} eV, needs {true_energy[0]:g}.."
+            f"{true_energy[-1]:g}. "
+            "Choose energies inside, or references over a wider range."
+        )
+    spectra = np.stack([np.interp(true_energy, grid, row) for row in refs["reference_spectrum"].values])
+    return spectra, np.asarray(refs["composition"].values, dtype=float)
+
+
+def _frame_drift(n: int, step_px: float, rng: np.random.Generator) -> Array:
+    """Drift (energy, 2) [px] of each frame against the first, a random walk."""
+    walk = np.cumsum(rng.standard_normal((n, 2)) * step_px, axis=0)
+    return walk - walk[0]
+
+
+def _incident(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+    """Incident intensity per energy [counts]."""
+    walk = np.cumsum(rng.standard_normal(n))
+    walk = (walk - walk.mean()) / max(float(walk.std()), 1e-12)
+    level = 1.0 if np.isinf(effects.photons) else effects.photons
+    return np.asarray(level * (1 + effects.i0_drift * walk))
+
+
+def _transmission(specimen: Particles, spectra: Array, compositions: Array, slope: Array) -> Array:
+    """Transmission (energy, y, x); between two phases the absorption is interpolated along the composition."""
+    order = np.argsort(compositions)
+    known = compositions[order]
+    inside = specimen.thickness > 0
+    depth = specimen.thickness[inside]
+    transmission = np.ones((spectra.shape[1], *inside.shape))
+    for index, column in enumerate(spectra.T):
+        mu = np.interp(specimen.composition[inside], known, column[order]) * 1e-3  # 1/nm
+        transmission[index][inside] = np.exp(-(mu * depth + slope[index] * depth / depth.mean()))
+    return transmission
+
+
+def _images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
+    """Expected counts: blurred by the probe, lifted by stray light, scaled by I0, moved by the drift."""
+    sigma = effects.probe_fwhm_nm / pixel_nm / np.sqrt(8 * np.log(2))
+    images = np.empty_like(transmission)
+    for index, frame in enumerate(transmission):
+        blurred = gaussian_filter(frame, sigma) if sigma else frame
+        lit = i0[index] * (blurred * (1 - effects.stray_light) + effects.stray_light)
+        images[index] = shift(lit, drift[index], order=3, mode="nearest") if drift[index].any() else lit
+    return np.maximum(images, 0)
+
+
+def _detect(expected: Array, effects: Nuisances, rng: np.random.Generator) -> NDArray[np.generic]:
+    """Poisson counts with hot pixels."""
+    if np.isinf(effects.photons):
+        return expected
+    counts = rng.poisson(expected)
+    hot = rng.random(counts.shape) < effects.hot_pixels
+    return np.where(hot, counts * rng.uniform(3, 10, counts.shape), counts).astype(np.uint32)
+
+
+def _label(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Dataset:
+    coords = {
+        "energy": ("energy", energy, {"units": "eV", "long_name": "photon energy"}),
+        "scan_y": ("scan_y", np.arange(counts.shape[1]) * pixel_nm, {"units": "nm"}),
+        "scan_x": ("scan_x", np.arange(counts.shape[2]) * pixel_nm, {"units": "nm"}),
+    }
+    return xr.Dataset({"intensity": (("energy", "scan_y", "scan_x"), counts)}, coords=coords)
+
+
+def _truth(specimen: Particles, refs: xr.Dataset, inner: tuple[EllipsisType, slice, slice]) -> dict[str, xr.Variable]:
+    compositions = np.asarray(refs["composition"].values, dtype=float)
+    material = specimen.thickness > 0
+    composition = np.where(material, specimen.composition, np.nan)
+    distance = np.abs(np.nan_to_num(composition)[..., None] - compositions)
+    phase = np.where(material, distance.argmin(axis=-1), -1).astype(np.int16)
+    transition = material & (distance.min(axis=-1) > 0.25 * _smallest_gap(compositions))
+    dims = ("scan_y", "scan_x")
+    return {
+        "truth_phase": xr.Variable(
+            dims, phase[inner], {"long_name": "true phase (index into reference)", "units": "1"}
+        ),
+        "truth_composition": xr.Variable(dims, composition[inner], {"long_name": "true composition", "units": "1"}),
+        "truth_thickness": xr.Variable(dims, specimen.thickness[inner], {"long_name": "true thickness", "units": "nm"}),
+        "truth_transition": xr.Variable(dims, transition[inner], {"long_name": "between two phases", "units": "1"}),
+    }
+
+
+def _smallest_gap(compositions: Array) -> float:
+    return float(np.diff(np.sort(compositions)).min()) if compositions.size > 1 else np.inf
+
+
+def _frame_truth(drift: Array, i0: Array) -> dict[str, xr.Variable]:
+    return {
+        "truth_shift_y": xr.Variable("energy", drift[:, 0], {"long_name": "true frame shift along y", "units": "px"}),
+        "truth_shift_x": xr.Variable("energy", drift[:, 1], {"long_name": "true frame shift along x", "units": "px"}),
+        "truth_i0": xr.Variable("energy", i0, {"long_name": "true incident intensity", "units": "counts"}),
+    }
