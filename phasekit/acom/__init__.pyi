@@ -1,6 +1,6 @@
+from ._calibration import CalibrationWarning as CalibrationWarning
 from .peaks import find_peaks as find_peaks
 from .reconstruct import reconstruct as reconstruct
-from .registration import CalibrationWarning as CalibrationWarning
 from .registration import calibrate as calibrate
 from .registration import register_peaks as register_peaks
 from .virtual import compression_ratio as compression_ratio

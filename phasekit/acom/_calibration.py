@@ -21,9 +21,9 @@ class CalibrationWarning(UserWarning):
 class Plan:
     """Settings of registration, after the checks."""
 
-    origin: Literal["fit"] | None | Pair
+    origin: Literal["fit"] | Pair | None
     pixel_size: float | Literal["fit"]
-    ellipse: None | Literal["fit"] | Pair
+    ellipse: Literal["fit"] | Pair | None
     rotation_deg: float
     calibrated: bool
     centre: Floats | None
@@ -63,10 +63,12 @@ def _ring_fits(spots: Floats, weight: Floats, plan: Plan, base: float) -> tuple[
     spots, weight = spots[used], weight[used]
     scale = find_scale(length[used], weight, plan.rings, plan.strength, span)
     oval = plan.ellipse == "fit"
-    free = fit_rings(*spots.T, weight, plan.rings, scale=scale, with_scale=True, with_ellipse=oval)
+    free = fit_rings(spots[:, 0], spots[:, 1], weight, plan.rings, scale=scale, with_scale=True, with_ellipse=oval)
     if plan.pixel_size == "fit":
         return free, free
-    return fit_rings(*spots.T, weight, plan.rings, scale=base, with_scale=False, with_ellipse=oval), free
+    return fit_rings(
+        spots[:, 0], spots[:, 1], weight, plan.rings, scale=base, with_scale=False, with_ellipse=oval
+    ), free
 
 
 def round_matrix(ratio: float, angle_deg: float) -> Floats:
@@ -87,8 +89,8 @@ def _warn(expected: RingFit, fit: RingFit, scale: float) -> None:
         warnings.warn(text, CalibrationWarning, stacklevel=3)
     elif fit.by_chance < 0.7 and fit.matched < fit.by_chance + 0.25 * (1 - fit.by_chance):
         text = (
-            f"register_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, {100 * fit.by_chance:.0f}"
-            " % would by chance. Check the phase and the calibration."
+            f"register_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, "
+            f"{100 * fit.by_chance:.0f} % would by chance. Check the phase and the calibration."
         )
         warnings.warn(text, CalibrationWarning, stacklevel=3)
 
@@ -97,14 +99,14 @@ def phases_of(phase: Any) -> list[Any]:
     return list(phase) if isinstance(phase, Sequence) else [phase]
 
 
-def rings_of(phase: Any, g_max: float = 2.5) -> tuple[Floats, Floats]:
+def rings_of(phase: Any, g_max: float = 2.0) -> tuple[Floats, Floats]:
     """Ring radii [1/angstrom] of one or several phases and their strength (each phase's strongest is 1)."""
     from ..diffraction import reflections
 
     length, strength = [], []
     for one in phases_of(phase):
         table = reflections(one, g_max)
-        length.append(np.asarray(table.length, dtype=float))
-        strength.append(np.asarray(table.intensity, dtype=float))
+        length.append(np.linalg.norm(table.g, axis=1))
+        strength.append(table.strength)
         strength[-1] = np.sqrt(strength[-1] / strength[-1].max())
     return merge_rings(np.concatenate(length), np.concatenate(strength))

@@ -23,7 +23,9 @@ def fit_origins(
         Middle of the detector, if known: among bright peaks the central one is the direct beam.
     """
     bright = np.nan_to_num(intensity, nan=-1.0)
-    spread = np.nanmax(np.abs(position - np.nanmedian(position, axis=(0, 1, 2)))) if np.isfinite(position).any() else 1.0
+    spread = (
+        np.nanmax(np.abs(position - np.nanmedian(position, axis=(0, 1, 2)))) if np.isfinite(position).any() else 1.0
+    )
     if centre is not None:
         bright = bright * np.exp(-0.5 * np.sum((position - centre) ** 2, axis=-1) / (0.3 * spread) ** 2)
         bright = np.nan_to_num(bright, nan=-1.0)

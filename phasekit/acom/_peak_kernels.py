@@ -150,7 +150,7 @@ def parabolic_opening(image: Image, curvature: float, out: Image) -> None:
 
 @njit(cache=True, nogil=True)
 def _lower_envelope(values: Floats, curvature: float) -> Floats:
-    """min over u of values[u] + curvature (x - u)^2 for every x, in linear time (Felzenszwalb and Huttenlocher)."""
+    """Minimum over u of values[u] + curvature (x - u)^2 for every x, in linear time (Felzenszwalb and Huttenlocher)."""
     n = values.size
     apex, start = np.zeros(n, np.int64), np.empty(n + 1)
     start[0], start[1] = -np.inf, np.inf

@@ -14,6 +14,7 @@ _corners, _gaps, _clipped, _opening = k.corner_statistics, k.fill_gaps, k.clippe
 COLUMNS = ("qy", "qx", "intensity", "prominence")
 FIGURES = ("noise", "min_prominence", "count", "status")
 
+_ROUNDING = 1e-5  # of the maximum: what float32 makes out of a flat pattern
 _HOT = 0.7  # a peak with more than this part of its counts in one pixel is no disk
 
 
@@ -198,6 +199,7 @@ def find_in_patterns(
             table = _published_peaks(image, work, scratch, kernel, noise_p, settings_p)
             least = noise_p[3]
         else:
+            noise_p[3] = max(noise[3], _ROUNDING * image.max())
             table, least = _adaptive_peaks(image, work, scratch, kernel, noise_p, settings_p)
         if gaps == image.size:
             table = table[:0]

