@@ -4,3 +4,6 @@ from .linear import fit_references as fit_references
 from .gmvae import FittedGMVAE as FittedGMVAE
 from .gmvae import fit_gmvae as fit_gmvae
 from .clusters import assign_clusters as assign_clusters
+from .labels import ambiguous_fraction as ambiguous_fraction
+from .labels import flag_ambiguous as flag_ambiguous
+from .labels import label_phases as label_phases
