@@ -1,0 +1,270 @@
+"""Results in the formats of other programs: ``.ang``, orix, ``.blo`` (peaks as a table: ``peaks_csv.py``)."""
+
+import json
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import SchemaError
+from ..schema import ORIENTATIONS, PATTERNS, require
+from ._ang import header, rows
+from .results import _renamed_when_complete
+
+if TYPE_CHECKING:
+    from orix.crystal_map import CrystalMap
+
+
+def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
+    """Write an orientation map as ASTAR's ``.ang`` text, read by orix, MTEX and the EDAX programs.
+
+    Nine columns: Bunge Euler angles phi1, Phi, phi2 [rad] of the best match, x, y [nm], correlation index Q,
+    reliability R / 100 (0..1), phase, reliability R (0..100, "x 100"). Euler angles belong to the same rotation as the
+    quaternion: sample frame into crystal frame, x to the right, y down, z into the page (docs/conventions.md). Rows
+    run along x first.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
+        phase is 0, angles and scores 0. Phases are numbered from 1, in the order of ``attrs["phases"]``; the header
+        lists those that occur, with the EDAX code of their Laue class.
+    path
+        File to write; an existing one is replaced when the new one is complete.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    SchemaError
+        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+
+    Examples
+    --------
+    >>> save_ang(xr.Dataset(), "map.ang")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
+    """
+    data, indexed = _orientations(found, "save_ang")
+    from orix.quaternion import Rotation
+
+    quaternion = data["quaternion"].isel(match=0).values.reshape(-1, 4)
+    euler = Rotation(np.where(indexed[:, None], quaternion, [1.0, 0, 0, 0])).to_euler()
+    table = rows(data, np.asarray(euler).reshape(-1, 3), indexed)
+    used = np.unique(data["phase"].values[data["phase"].values >= 0])
+    target = Path(fspath(path))
+    with _renamed_when_complete(target) as temporary:
+        np.savetxt(
+            temporary,
+            table,
+            fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
+            header="\n".join(header(data, used)),
+            comments="",
+        )
+    return target
+
+
+def _orientations(found: xr.Dataset, step: str) -> tuple[xr.Dataset, Any]:
+    """Checked dataset in memory, and which positions (flat) have an orientation."""
+    require(found, ORIENTATIONS, step=step)
+    phases = json.loads(found.attrs.get("phases", "[]"))
+    data = found[["quaternion", "correlation", "phase", "reliability", "phase_reliability", "status"]].compute()
+    data.attrs = dict(found.attrs)
+    highest = int(data["phase"].max())
+    if highest >= len(phases):
+        raise SchemaError(
+            f"{step}: phase index {highest}, but attrs['phases'] names {len(phases)} phases. "
+            "Keep the attributes match_orientations wrote (found.attrs)."
+        )
+    for dim in ("scan_y", "scan_x"):
+        if dim not in data.coords:
+            data = data.assign_coords({dim: np.arange(data.sizes[dim], dtype=float)})
+    best = data["quaternion"].isel(match=0)
+    indexed = (data["phase"] >= 0) & best.notnull().all("wxyz") & ((best**2).sum("wxyz") > 0)
+    return data, indexed.values.ravel()
+
+
+def to_orix(found: xr.Dataset) -> "CrystalMap":
+    """Orientation map as an orix ``CrystalMap``, with every match, the scores as properties and the phases.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations become not indexed.
+
+    Returns
+    -------
+    orix.crystal_map.CrystalMap
+        ``rotations`` (position, match), sample into crystal frame as here; ``x``, ``y`` in nm, so a map that is not
+        square keeps its axes; ``prop``: ``correlation`` (position, match), ``reliability``, ``phase_reliability``,
+        ``status``. Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
+
+    Raises
+    ------
+    SchemaError
+        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+
+    Examples
+    --------
+    >>> to_orix(xr.Dataset())
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
+    """
+    data, indexed = _orientations(found, "to_orix")
+    from orix.crystal_map import CrystalMap, PhaseList
+    from orix.quaternion import Rotation
+
+    phase_id = np.where(indexed, data["phase"].values.ravel(), -1)
+    quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
+    known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
+    scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
+    records = json.loads(found.attrs["phases"]) if "phases" in found.attrs else []
+    used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
+    names = ("reliability", "phase_reliability", "status")
+    return CrystalMap(
+        rotations=Rotation(np.where(known, quaternion, [1.0, 0, 0, 0])),
+        phase_id=phase_id,
+        x=scan_x.ravel(),
+        y=scan_y.ravel(),
+        phase_list=PhaseList({number: phase_of(records[number]) for number in used}) if used else None,
+        prop={
+            "correlation": data["correlation"].values.reshape(len(phase_id), -1),
+            **{name: data[name].values.ravel() for name in names},
+        },
+        scan_unit="nm",
+    )
+
+
+def phase_of(record: dict[str, Any]) -> Any:
+    """Orix phase of one entry of ``attrs["phases"]``: from its CIF text when there, else name, lattice and group."""
+    from diffpy.structure import Lattice, Structure
+    from orix.crystal_map import Phase
+    from orix.quaternion.symmetry import _groups
+
+    from ._symmetry import lattice_base
+    from .crystal import open_phase
+
+    name = str(record.get("name", "phase"))
+    if "\n" in str(record.get("cif") or ""):
+        phase = open_phase(record["cif"])
+        phase.name = name
+        return phase
+    structure = Structure(lattice=Lattice(base=lattice_base(record["lattice"])), title=name)
+    group, number = record.get("point_group"), record.get("space_group")
+    named = next((known for known in _groups if known.name == group), None)
+    phase = Phase(name=name, space_group=int(number) if number else None, structure=structure)
+    if phase.point_group is None or (group is not None and phase.point_group.name != group):
+        phase = Phase(name=name, point_group=named, structure=structure)
+    return phase
+
+
+def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
+    """Write an orientation map as orix HDF5 (``.h5``), which ``orix.io.load`` reads back.
+
+    Parameters
+    ----------
+    found
+        As for :func:`to_orix`.
+    path
+        File ending in ``.h5`` or ``.hdf5``; an existing one is replaced when the new one is complete. A point group
+        that is not one of orix's named ones (``2/m`` about b, ``31m`` ...) is stored without name: orix knows groups
+        by name only, and its own of that name would be turned.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    SchemaError
+        As :func:`to_orix`, or another ending.
+
+    Examples
+    --------
+    >>> save_orix(xr.Dataset(), "map.ang")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: save_orix: 'map.ang' must end in .h5 or .hdf5. Rename it, or use save_ang.
+    """
+    target = Path(fspath(path))
+    if target.suffix.lower() not in (".h5", ".hdf5"):
+        raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
+    crystal_map = to_orix(found)
+    from orix.crystal_map import Phase
+    from orix.io.plugins import orix_hdf5
+    from orix.quaternion.symmetry import _groups
+
+    known = {group.name for group in _groups}
+    for number, phase in crystal_map.phases:
+        if phase.point_group is not None and phase.point_group.name not in known:
+            crystal_map.phases[number] = Phase(name=phase.name, structure=phase.structure, color=phase.color)
+    with _renamed_when_complete(target) as temporary:
+        orix_hdf5.file_writer(str(temporary), crystal_map)
+    return target
+
+
+def save_blo(
+    patterns: xr.Dataset, path: str | PathLike[str], *, scale: float | None = None, voltage_kv: float | None = None
+) -> Path:
+    """Write patterns as a NanoMEGAS ``.blo`` block file: square frames of uint8, in the order of acquisition.
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS (scan_y, scan_x, qy, qx) with a square detector; the scan may have any shape. Lazy data are written
+        block by block.
+    path
+        File to write; an existing one is replaced when the new one is complete.
+    scale
+        Grey level = round(intensity * scale), cut to 0..255: one factor for the whole scan, never per pattern, so
+        intensities stay comparable. None: 1 where counts are whole and reach at most 255, else 255 / maximum.
+    voltage_kv
+        Voltage [kV] for the header; ``attrs["voltage_kv"]`` when not given. The format holds the scattering vector of
+        a pixel only as voltage and camera length: without a voltage, or in px, the scale is not written. The origin
+        is never written; a reader puts it in the middle.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    SchemaError
+        ``patterns`` is no PATTERNS dataset, its detector is not square or more than 65535 wide, ``scale`` is not
+        positive.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> axes = {"scan_y": 2, "scan_x": 3, "qy": 4, "qx": 4}
+    >>> patterns = xr.Dataset({"intensity": (tuple(axes), np.ones(tuple(axes.values()), "u1"))})
+    >>> save_blo(patterns, Path(tempfile.mkdtemp()) / "scan.blo").stat().st_size
+    4240
+    """
+    from ._blo import write_blo
+
+    require(patterns, PATTERNS, step="save_blo")
+    qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]
+    if qy != qx:
+        small = min(qy, qx)
+        raise SchemaError(
+            f"save_blo: patterns of {qy} x {qx}, but .blo needs square ones. Cut them with "
+            f".isel(qy=slice(0, {small}), qx=slice(0, {small})), or bin one axis with .coarsen(...)."
+        )
+    if max(patterns.sizes.values()) > 65535:
+        raise SchemaError(f"save_blo: sizes {dict(patterns.sizes)}, but .blo counts to 65535. Cut the scan.")
+    if scale is not None and not scale > 0:
+        raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
+    target = Path(fspath(path))
+    with _renamed_when_complete(target) as temporary:
+        write_blo(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
+    return target
