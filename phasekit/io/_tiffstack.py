@@ -78,14 +78,16 @@ def read_tiff(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
 
 
 def _check_bytes(path: Path, file: tifffile.TiffFile) -> None:
-    """A page that points beyond the end of the file would be filled with nothing."""
+    """A page that points beyond the end of the file, or to too few bytes, would be filled with nothing."""
     size = path.stat().st_size
     for page in file.pages:
         ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        if not ends or max(ends) > size or min(page.databytecounts) <= 0:
+        stored = sum(page.databytecounts)
+        short = file.pages.first.compression == 1 and stored < page.nbytes
+        if not ends or max(ends) > size or stored <= 0 or short:
             raise ReadError(
                 path,
-                found=f"{size} bytes where page {page.index} needs {max(ends, default=0)}",
+                found=f"{size} bytes, of which page {page.index} has {stored} of {page.nbytes}",
                 cure="copy the file again",
             )
 

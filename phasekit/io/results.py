@@ -1,12 +1,8 @@
 """Save and load results: ``.nc`` (netCDF-4) and ``.zarr``, never half-written, identical after the round trip."""
 
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,8 @@ import xarray as xr
 from dask.system import CPU_COUNT
 
 from ..errors import ReadError, SchemaError
+from ._atomic import renamed_when_complete
+from ._stored import damaged, guarded
 
 _NETCDF = (".nc", ".h5")
 _SUFFIXES = (*_NETCDF, ".zarr")
@@ -68,7 +66,7 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
     zarr = target.suffix.lower() == ".zarr"
     plain = _encode(data, arrays_as_text=zarr)  # JSON, zarr's metadata, would lose their dtype
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _renamed_when_complete(target) as temporary:
+    with renamed_when_complete(target) as temporary:
         try:
             _write(plain, temporary, zarr=zarr)
         except (TypeError, ValueError, NotImplementedError) as error:
@@ -111,25 +109,23 @@ def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
     zarr = source.suffix.lower() == ".zarr"
     _check_readable(source, zarr)
     try:
-        data = xr.open_dataset(source, **_open_options(zarr))
-        eager = data.nbytes <= _EAGER_BYTES if lazy is None else not lazy
+        opened = xr.open_dataset(source, **_open_options(zarr))
+        eager = opened.nbytes <= _EAGER_BYTES if lazy is None else not lazy
         if eager:
-            with data:
-                data = data.load()
-        return _decode(data).drop_encoding()
+            with opened:
+                return _decode(opened.load()).drop_encoding()
+        data = _decode(guarded(opened, source)).drop_encoding()
+        data.set_close(opened.close)
+        return data
     except Exception as error:
         # h5py, h5netcdf, zarr and xarray raise nearly anything on a damaged file
-        raise ReadError(
-            source,
-            found=f"a damaged or foreign file ({type(error).__name__}: {str(error)[:160]})",
-            cure="write it again with pk.io.save, or copy it again",
-        ) from error
+        raise damaged(source, error) from error
 
 
 def _open_options(zarr: bool) -> dict[str, Any]:
     if zarr:
-        return {"engine": "zarr", "chunks": {}, "consolidated": False, "decode_timedelta": False}
-    return {"engine": "h5netcdf", "chunks": {}, "decode_timedelta": False}
+        return {"engine": "zarr", "consolidated": False, "chunks": None, "cache": False, "decode_timedelta": False}
+    return {"engine": "h5netcdf", "chunks": None, "cache": False, "decode_timedelta": False}
 
 
 def _check_readable(path: Path, zarr: bool) -> None:
@@ -143,43 +139,6 @@ def _check_readable(path: Path, zarr: bool) -> None:
 
 
 # ---- writing
-
-
-@contextmanager
-def _renamed_when_complete(target: Path) -> Iterator[Path]:
-    """Temporary name beside ``target`` that becomes ``target`` if the block succeeds and vanishes if it does not."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        yield temporary
-        _replace(temporary, target)
-    finally:
-        _remove(temporary)
-
-
-def _replace(temporary: Path, target: Path) -> None:
-    if not temporary.is_dir():
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # a power cut must not leave a renamed file without its content
-        os.replace(temporary, target)
-        return
-    # a folder cannot be renamed onto a full one: the old one steps aside and comes back if the new one fails to land
-    aside = temporary.with_suffix(".old")
-    if target.exists():
-        os.replace(target, aside)
-    try:
-        os.replace(temporary, target)
-    except OSError:
-        if aside.exists():
-            os.replace(aside, target)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _write(data: xr.Dataset, path: Path, *, zarr: bool) -> None:

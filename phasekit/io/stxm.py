@@ -212,6 +212,7 @@ def _open_ours(
         require(data, STACK, step="open_stxm")
     except SchemaError as error:
         raise ReadError(path, found=f"no STACK ({error})", cure="open other results with pk.io.load") from error
+    data["intensity"] = data["intensity"].chunk(energy="auto", scan_y=-1, scan_x=-1)
     if energies is not None:
         if energies.size != data.sizes["energy"]:
             raise ReadError(
