@@ -8,6 +8,7 @@ from .doors import describe, provenance, require
 from .kinds import (
     ANY,
     CLUSTERS,
+    COMPARISON,
     DIMENSION_UNITS,
     FACTORS,
     FEATURES,
@@ -30,6 +31,7 @@ from .kinds import (
 __all__ = [
     "ANY",
     "CLUSTERS",
+    "COMPARISON",
     "DIMENSION_UNITS",
     "FACTORS",
     "FEATURES",

@@ -141,6 +141,17 @@ REFERENCE_FIT = Schema(
     ),
     "pk.stxm.fit_references",
 )
+COMPARISON = Schema(
+    "COMPARISON",
+    (
+        _v("accuracy", ("method",), "1", "share of right phases among the material pixels"),
+        _v("accuracy_unflagged", ("method",), "1", "share of right phases among the pixels without a flag"),
+        _v("share_unflagged", ("method",), "1", "share of the material pixels without a flag"),
+        _v("n_pixels", ("method",), "1", "material pixels that were compared"),
+        _v("phase", ("method", *_SCAN), "1", "phase (index into reference)"),
+    ),
+    "pk.stxm.compare_methods",
+)
 PATTERNS = Schema(
     "PATTERNS", (_v("intensity", (*_SCAN, *_DETECTOR), "counts", "diffracted intensity"),), "pk.io.open_4dstem"
 )

@@ -7,3 +7,5 @@ from .clusters import assign_clusters as assign_clusters
 from .labels import ambiguous_fraction as ambiguous_fraction
 from .labels import flag_ambiguous as flag_ambiguous
 from .labels import label_phases as label_phases
+from .comparison import compare_methods as compare_methods
+from .planning import select_energies as select_energies
