@@ -67,8 +67,8 @@ def compare(peaks, truth, *, reach, weakest):
     n = peaks.sizes["peak"]
     places = np.stack([peaks.qy.values.reshape(-1, n), peaks.qx.values.reshape(-1, n)], axis=-1)
     hits, wanted, right, total, errors = 0, 0, 0, 0, []
-    for found, spots in zip(places, truth, strict=True):
-        found = found[np.isfinite(found[:, 0])]
+    for table, spots in zip(places, truth, strict=True):
+        found = table[np.isfinite(table[:, 0])]
         apart = np.linalg.norm(found[:, None] - spots[None, :, :2], axis=-1)
         right, total = right + int((apart.min(axis=1) < reach).sum()), total + len(found)
         strong = spots[:, 2] >= weakest
