@@ -1,4 +1,4 @@
-"""TODO."""
+"""4D-STEM scan -> non-negative components: features, the number of components with its evidence, factors, overlap."""
 
 import lazy_loader as _lazy
 

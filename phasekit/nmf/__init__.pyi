@@ -1,0 +1,15 @@
+from .choose import choose_rank as choose_rank
+from .choose import published_knee as published_knee
+from .choose import published_window as published_window
+from .choose import rank_votes as rank_votes
+from .factors import factorise as factorise
+from .features import to_detector as to_detector
+from .features import to_features as to_features
+from .masks import find_mask as find_mask
+from .matching import match_components as match_components
+from .matching import truth_as_factors as truth_as_factors
+from .overlap import find_overlap as find_overlap
+from .overlap import overlap_evolution as overlap_evolution
+from .overlap import overlap_fraction as overlap_fraction
+from .overlap import propose_background as propose_background
+from .ranks import scan_ranks as scan_ranks

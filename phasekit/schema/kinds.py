@@ -163,6 +163,8 @@ RANKS = Schema(
         _v("held_out_error", ("rank", "run"), ANY, "error on data the fit has not seen"),
         _v("stability", ("rank",), "1", "agreement of components between runs"),
         _v("redundancy", ("rank",), "1", "largest similarity between two components of one fit"),
+        _o("psnr", ("rank",), ANY, "peak signal-to-noise ratio of held-out patterns"),
+        _o("ssim", ("rank",), "1", "structural similarity of held-out patterns"),
     ),
     "pk.nmf.scan_ranks",
 )
@@ -171,6 +173,7 @@ FACTORS = Schema(
     (
         _v("loading", ("component", *_SCAN), ANY, "weight of the component"),
         _v("factor", ("component", *_DETECTOR), "1", "pattern of the component (sum 1)"),
+        _o("explained", ("component",), "1", "share of the modelled counts"),
     ),
     "pk.nmf.factorise",
 )

@@ -1,0 +1,118 @@
+"""Which component is which: pairing two sets of components, one of them usually the truth."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import SchemaError
+from ..schema import FACTORS, describe, require
+
+
+def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+    """Pair the components of two factorisations so that the summed cosine of their patterns is largest.
+
+    Parameters
+    ----------
+    factors
+        FACTORS to judge.
+    truth
+        FACTORS to compare with, or a simulated PATTERNS with ``truth_factor`` and ``truth_loading``. Pixels that are
+        NaN (masked) on either side are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        By ``truth`` (index of the true component): ``component(truth)``, its partner (-1: none, when there are fewer
+        components), ``pattern_cosine(truth)`` and ``loading_correlation(truth)`` (Pearson correlation of the maps);
+        NaN without a partner or for an empty component.
+
+    Raises
+    ------
+    SchemaError
+        One side is not FACTORS, or the detectors or scans differ.
+
+    References
+    ----------
+    H. W. Kuhn, Nav. Res. Logist. Q. 2 (1955) 83 (the Hungarian method for the assignment).
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> truth = truth_as_factors(scan)
+    >>> match_components(truth.isel(component=[2, 0, 1]), scan).component.values
+    array([1, 2, 0])
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    truth = truth_as_factors(truth) if "truth_factor" in truth else truth
+    for data in (factors, truth):
+        require(data, FACTORS, step="match_components")
+    sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x", "qy", "qx")) for d in (factors, truth)]
+    if sizes[0] != sizes[1]:
+        raise SchemaError(
+            f"match_components: scan and detector are {sizes[0]} and {sizes[1]}, need the same. Crop or bin both alike."
+        )
+    mine, theirs = _rows(factors["factor"]), _rows(truth["factor"])
+    seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
+    cosine = cosines(theirs[:, seen], mine[:, seen])
+    rows, columns = linear_sum_assignment(-cosine)
+    component = np.full(len(theirs), -1)
+    component[rows] = columns
+    scores = np.full((2, len(theirs)), np.nan)
+    maps = [array - array.mean(axis=1, keepdims=True) for array in (_rows(truth["loading"]), _rows(factors["loading"]))]
+    for row, column in zip(rows, columns, strict=True):
+        scores[0, row] = cosine[row, column]
+        scores[1, row] = cosines(maps[0][[row]], maps[1][[column]])[0, 0]
+    meanings = ("cosine of the patterns", "Pearson correlation of the maps")
+    return xr.Dataset(
+        {
+            "component": ("truth", component, {"long_name": "component that matches", "units": "1"}),
+            "pattern_cosine": ("truth", scores[0], {"long_name": meanings[0], "units": "1"}),
+            "loading_correlation": ("truth", scores[1], {"long_name": meanings[1], "units": "1"}),
+        }
+    )
+
+
+def truth_as_factors(patterns: xr.Dataset) -> xr.Dataset:
+    """FACTORS made of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS of :func:`phasekit.synthetic.overlapping_grains`.
+
+    Returns
+    -------
+    xarray.Dataset
+        FACTORS: ``loading`` [counts], ``factor`` (sum 1), no NaN.
+
+    Raises
+    ------
+    SchemaError
+        There is no truth in the dataset.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(4, 4), detector=(16, 16))
+    >>> truth_as_factors(scan).sizes["component"]
+    3
+    """
+    if "truth_factor" not in patterns or "truth_loading" not in patterns:
+        raise SchemaError(
+            "truth_as_factors: there is no 'truth_factor' and 'truth_loading', needs a simulated scan "
+            "(pk.synthetic.overlapping_grains makes one). A measured scan has no truth to compare with."
+        )
+    out = patterns[["truth_loading", "truth_factor"]].rename(truth_loading="loading", truth_factor="factor")
+    return describe(out, FACTORS, step="truth_as_factors", settings={}, source=patterns)
+
+
+def _rows(array: xr.DataArray) -> NDArray[np.float64]:
+    return array.transpose("component", ...).to_numpy().reshape(array.sizes["component"], -1).astype(np.float64)
+
+
+def cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Cosine between every row of one and every row of the other; 0 for a row of zeros."""
+    norms = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300) for rows in (first, second)]
+    return (first / norms[0]) @ (second / norms[1]).T
