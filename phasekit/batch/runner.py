@@ -106,14 +106,15 @@ def _execute(
 ) -> str | None:
     """Run the notebook; what went wrong in one line, or ``None``."""
     import papermill
+    from jupyter_core.utils import ensure_event_loop
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    output = str(folder / EXECUTED)
+    loop = ensure_event_loop()  # the one that nbclient takes in this thread; nobody else would close it
     try:
         papermill.execute_notebook(
             str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills braces in paths
-            output.replace("{", "{{").replace("}", "}}"),
+            str(folder / EXECUTED).replace("{", "{{").replace("}", "}}"),
             parameters=dict(parameters),
             kernel_name="python3",
             language="python",  # notebooks are stored without a kernel
@@ -127,6 +128,9 @@ def _execute(
         return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
     except Exception as error:  # a killed kernel, a time-out, a full disk: each is this run's outcome
         return f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        if not loop.is_running():
+            loop.close()
     return None
 
 

@@ -1,0 +1,98 @@
+"""Many jobs: checked first, isolated from each other, resumed, and listed on one page."""
+
+import re
+
+import pytest
+
+from phasekit.batch import read_manifest, read_record, run_manifest, write_index
+from phasekit.batch.record import write_record
+from phasekit.errors import ReadError, SchemaError
+
+from .tiny import DRAW, SAVE, WRITE, notebook
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    failing = 'assert seed != 13, "an unlucky seed"'
+    return notebook(tmp_path / "tiny.ipynb", SAVE, failing, DRAW, WRITE)
+
+
+def manifest(tmp_path, text, suffix=".yaml"):
+    path = tmp_path / f"jobs{suffix}"
+    path.write_text(text)
+    return path
+
+
+def test_yaml_json_and_csv_say_the_same(tmp_path, tiny):
+    yaml = manifest(tmp_path, f"- workflow: {tiny}\n  seed: 1\n  input_path: a.nc\n- workflow: {tiny}\n  seed: 2\n")
+    json = manifest(
+        tmp_path,
+        f'[{{"workflow": "{tiny}", "seed": 1, "input_path": "a.nc"}}, {{"workflow": "{tiny}", "seed": 2}}]',
+        ".json",
+    )
+    csv = manifest(tmp_path, f"workflow,seed,input_path\n{tiny},1,a.nc\n{tiny},2,\n", ".csv")
+    assert read_manifest(yaml) == read_manifest(json) == read_manifest(csv)
+    first, second = read_manifest(csv)
+    assert first.parameters == {"seed": 1, "input_path": str(tmp_path / "a.nc")}
+    assert second.parameters == {"seed": 2}
+
+
+@pytest.mark.parametrize("text", ["a: 1", "- 3", "- seed: 3", ": [", ""])
+def test_what_is_no_list_of_jobs_is_refused(tmp_path, text):
+    with pytest.raises(ReadError, match=r"jobs\.yaml"):
+        read_manifest(manifest(tmp_path, text))
+
+
+def test_the_whole_manifest_is_checked_before_the_first_job(tmp_path, tiny):
+    path = manifest(tmp_path, f"- workflow: {tiny}\n- workflow: {tiny}\n  sead: 3\n")
+    with pytest.raises(SchemaError, match=r"entry 2.*'sead' is unknown"):
+        run_manifest(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_changes_with_what_is_run_and_only_then(tmp_path, tiny):
+    text = f"- workflow: {tiny}\n  seed: 1\n- workflow: {tiny}\n  seed: 1\n- workflow: {tiny}\n  seed: 2\n"
+    same, again, other = read_manifest(manifest(tmp_path, text))
+    assert same.folder_name() == again.folder_name() != other.folder_name()
+    before = same.folder_name()
+    notebook(tiny, SAVE, WRITE)
+    assert same.folder_name() != before
+
+
+@pytest.mark.notebook
+def test_one_failure_stops_nothing_and_a_second_call_runs_only_what_failed(tmp_path, tiny):
+    path = manifest(tmp_path, "".join(f"- workflow: {tiny}\n  seed: {seed}\n" for seed in (1, 13, 2)))
+    told = []
+    records = run_manifest(path, tmp_path / "out", workers=2, report=lambda job, record: told.append(record["status"]))
+    assert [record["status"] for record in records] == ["ok", "failed", "ok"]
+    assert sorted(told) == ["failed", "ok", "ok"]
+    assert "unlucky" in records[1]["error"]
+    page = (tmp_path / "out/index.html").read_text()
+    assert page.count("<article>") == 3
+    assert "2 of 3 runs ended well" in page
+    assert "unlucky" in page
+    again = run_manifest(path, tmp_path / "out")
+    assert [a["started"] == b["started"] for a, b in zip(records, again, strict=True)] == [True, False, True]
+
+
+def test_the_page_works_alone_and_describes_its_pictures(tmp_path):
+    from phasekit.viz import panels, save_figure
+
+    run = tmp_path / "a <run>"
+    figure, _ = panels()
+    save_figure(figure, run / "figure_1_map.png", alt='Map with "quotes" & more.')
+    figures = [{"file": "figure_1_map.png", "alt": 'Map with "quotes" & more.'}]
+    write_record(run, {"status": "ok", "figures": figures, "numbers": {"k": "7"}, "seconds": 1.5})
+    text = write_index(tmp_path).read_text()
+    assert 'alt="Map with &quot;quotes&quot; &amp; more."' in text
+    assert "a &lt;run&gt;" in text
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", text)
+    for link in re.findall(r'href="([^"]+)"', text):
+        assert (tmp_path / link.replace("&lt;", "<").replace("&gt;", ">")).is_file(), link
+
+
+def test_no_runs_is_refused(tmp_path):
+    with pytest.raises(ReadError, match=r"run\.json"):
+        write_index(tmp_path)
+    with pytest.raises(ReadError):
+        read_record(tmp_path)

@@ -1,0 +1,138 @@
+"""A run is judged by what it leaves, and says how it ended whatever happens."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import phasekit as pk
+from phasekit.batch import read_record, run_notebook
+from phasekit.errors import ReadError, SchemaError
+
+from .tiny import DRAW, SAVE, WRITE, notebook
+
+pytestmark = pytest.mark.notebook
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    base = tmp_path_factory.mktemp("run {with} spaces")
+    path = notebook(base / "tiny.ipynb", SAVE, DRAW, "print(threshold, cif_paths, pathlib.Path.cwd())", WRITE)
+    parameters = {"threshold": 0.5, "cif_paths": ["b.cif"], "input_path": "x.nc"}
+    return base, run_notebook(str(path), base / "out", parameters=parameters)
+
+
+def test_a_good_run_leaves_everything(good):
+    base, record = good
+    assert record["status"] == "ok", record["error"]
+    left = {path.name for path in (base / "out").iterdir()}
+    assert left == {"notebook.ipynb", "notebook.html", "result.nc", "figure_1_status.png", "run.json"}
+    assert read_record(base / "out") == json.loads(json.dumps(record))
+    assert pk.io.load(base / "out/result.nc")["status"].shape == (2, 2)
+
+
+def test_the_record_says_what_was_run(good):
+    base, record = good
+    assert record["parameters"]["threshold"] == 0.5
+    assert record["parameters"]["seed"] == 0
+    assert record["parameters"]["interactive"] is False
+    assert record["parameters"]["output_dir"] == str((base / "out").resolve())
+    assert record["parameters"]["input_path"] == str(Path("x.nc").resolve())
+    assert record["parameters"]["cif_paths"] == [str(Path("b.cif").resolve())]
+    assert {"phasekit", "numpy", "xarray", "torch"} <= set(record["versions"])
+    assert 0 < sum(cell["seconds"] for cell in record["cells"]) <= record["seconds"]
+    assert record["numbers"] == {
+        "map": "2 x 2 pixels",
+        "status ok": "75.0 % of pixels",
+        "status vacuum": "25.0 % of pixels",
+    }
+    assert record["figures"] == [{"file": "figure_1_status.png", "alt": "Four pixels <&> their status."}]
+
+
+def test_the_kernel_works_in_the_notebook_s_folder_and_this_process_stays(good):
+    base, _ = good
+    executed = json.loads((base / "out/notebook.ipynb").read_text())
+    printed = "".join("".join(o.get("text", "")) for cell in executed["cells"] for o in cell.get("outputs", []))
+    assert str(base) in printed
+    assert Path.cwd() != base
+
+
+def run(tmp_path, *cells, **settings):
+    return run_notebook(str(notebook(tmp_path / "n.ipynb", *cells)), tmp_path / "out", **settings)
+
+
+def test_an_exception_is_told(tmp_path):
+    record = run(tmp_path, SAVE, "1 / 0", WRITE)
+    assert record["status"] == "failed"
+    assert "ZeroDivisionError" in record["error"]
+    assert read_record(tmp_path / "out")["status"] == "failed"
+    assert "ZeroDivisionError" in (tmp_path / "out/notebook.html").read_text()
+
+
+def test_a_killed_kernel_is_a_failure_although_its_notebook_looks_complete(tmp_path):
+    record = run(tmp_path, SAVE, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", WRITE)
+    assert record["status"] == "failed"
+    assert "DeadKernel" in record["error"]
+
+
+def test_a_hanging_cell_is_stopped(tmp_path):
+    record = run(tmp_path, "import time; time.sleep(600)", cell_timeout_s=3)
+    assert record["status"] == "failed"
+    assert "Timeout" in record["error"]
+    assert record["seconds"] < 120
+
+
+def test_no_result_is_a_failure_and_an_old_one_does_not_count(tmp_path):
+    assert run(tmp_path, SAVE, WRITE)["status"] == "ok"
+    record = run(tmp_path, SAVE)
+    assert record["status"] == "failed"
+    assert "result.nc" in record["error"]
+    assert not (tmp_path / "out/result.nc").exists()
+
+
+def test_a_damaged_result_is_a_failure(tmp_path):
+    record = run(tmp_path, SAVE, 'pathlib.Path(output_dir, "result.nc").write_bytes(b"CDF nonsense")')
+    assert record["status"] == "failed"
+    assert "result.nc" in record["error"]
+
+
+def test_unknown_parameters_are_refused_before_anything_is_touched(tmp_path):
+    with pytest.raises(SchemaError, match="needs one of input_path"):
+        run(tmp_path, SAVE, WRITE, parameters={"treshold": 1})
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_in_threads_do_not_disturb_each_other(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", SAVE, 'result.attrs["seed"] = seed', WRITE)
+    threads = [
+        threading.Thread(target=run_notebook, args=(str(path), tmp_path / f"{n}"), kwargs={"parameters": {"seed": n}})
+        for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [pk.io.load(tmp_path / f"{n}/result.nc").attrs["seed"] for n in range(3)] == [0, 1, 2]
+
+
+def test_a_record_is_never_half_written(tmp_path):
+    from phasekit.batch.record import write_record
+
+    write_record(tmp_path, {"status": "ok"})
+    with pytest.raises(TypeError):
+        write_record(tmp_path, {("not", "a key"): 1})
+    assert read_record(tmp_path) == {"status": "ok"}
+    (tmp_path / "run.json").write_text('{"status": ')
+    with pytest.raises(ReadError, match="not JSON"):
+        read_record(tmp_path)
+    with pytest.raises(ReadError, match="phasekit run"):
+        read_record(tmp_path / "nowhere")
+
+
+def test_the_page_of_a_run_needs_no_other_file(good):
+    base, _ = good
+    text = (base / "out/notebook.html").read_text()
+    assert "data:image/png;base64" in text or "<svg" in text
+    assert os.path.getsize(base / "out/notebook.html") < 5e6
