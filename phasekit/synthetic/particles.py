@@ -26,7 +26,7 @@ def draw_particles(
     Parameters
     ----------
     shape
-        Canvas (y, x) [px]; about a tenth of it stays empty along each border.
+        Frame (y, x) [px]; about a twentieth of it stays empty along each border.
     compositions
         Composition of every phase; each grain is one of them, and every phase occurs when there are enough grains.
     n_particles
@@ -65,14 +65,14 @@ def draw_particles(
 
 def _places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) -> list[tuple[Array, float]]:
     """Centres and mean radii [px] of particles that do not touch, the largest first."""
-    typical = 0.42 * np.sqrt(shape[0] * shape[1] / max(n_particles, 1))
+    typical = 0.47 * np.sqrt(shape[0] * shape[1] / max(n_particles, 1))
     radii = np.sort(typical * rng.uniform(0.65, 1.1, n_particles))[::-1]
     placed: list[tuple[Array, float]] = []
     for radius in radii:
-        low = np.minimum(0.08 * np.array(shape) + radius, np.array(shape) / 2)
+        low = np.minimum(0.05 * np.array(shape) + 1.25 * radius, np.array(shape) / 2)
         for _ in range(200):
             centre = rng.uniform(low, np.array(shape) - low)
-            if all(np.hypot(*(centre - other)) > 1.1 * (radius + size) for other, size in placed):
+            if all(np.hypot(*(centre - other)) > 1.05 * (radius + size) for other, size in placed):
                 placed.append((centre, float(radius)))
                 break
     return placed

@@ -1,7 +1,6 @@
 """STXM stacks of particles whose phases are known."""
 
 from dataclasses import asdict, dataclass, fields
-from types import EllipsisType
 
 import numpy as np
 import xarray as xr
@@ -70,8 +69,8 @@ def stxm_stack(
 
     Each particle is divided into Voronoi grains, each grain is one of the reference phases, and the composition blurs
     where grains of a particle meet. The images follow the physics in order: thickness times absorption at the true
-    photon energy, transmission, probe blur, stray light, incident intensity with drift, frame drift (on a larger
-    canvas, so that real specimen moves in), Poisson counts, hot pixels.
+    photon energy, transmission, probe blur, stray light, incident intensity with drift, frame drift (the support around
+    the particles goes on outside the frame), Poisson counts, hot pixels.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def stxm_stack(
         Standard deviation [nm] of the composition's profile between two grains; 0 gives sharp grains.
     seed
         Same seed, same stack. The specimen depends on ``seed``, ``shape``, phases, ``n_particles`` and the two lengths
-        only, so dose and energies can be varied on the same particles (for the same ``frame_drift_px``).
+        only, so dose, energies and nuisances can be varied on the same particles.
     nuisances
         Fields of :class:`Nuisances`: ``photons, i0_drift, frame_drift_px, hot_pixels, probe_fwhm_nm, stray_light,
         energy_offset, pre_edge_slope``.
@@ -101,7 +100,8 @@ def stxm_stack(
         STACK with ``intensity`` (uint32 counts; floats when ``photons`` is infinite) and, in the frame of the first
         image: ``truth_phase`` (index into ``reference``, nearest in composition; -1 where empty),
         ``truth_composition`` (NaN where empty), ``truth_thickness`` [nm], ``truth_transition`` (bool: composition
-        between two phases), ``truth_shift_y, truth_shift_x (energy)`` [px], ``truth_i0 (energy)`` [counts]; coordinate ``reference``.
+        between two phases), ``truth_shift_y, truth_shift_x (energy)`` [px],
+        ``truth_i0 (energy)`` [counts]; coordinate ``reference``.
         Attributes ``truth_energy_offset`` [eV] and ``truth_stray_light``.
 
     Raises
@@ -123,18 +123,13 @@ def stxm_stack(
     spectra, compositions = _spectra(refs, energy + effects.energy_offset)
     rng_specimen, rng_drift, rng_counts = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
     drift = _frame_drift(energy.size, effects.frame_drift_px, rng_drift)
-    margin = 4 + int(np.ceil(np.abs(drift).max()))
-    canvas = (shape[0] + 2 * margin, shape[1] + 2 * margin)
-    specimen = draw_particles(canvas, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
+    specimen = draw_particles(shape, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
     i0 = _incident(energy.size, effects, rng_drift)
     transmission = _transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
     expected = _images(transmission, i0, drift, effects, pixel_nm)
-    inner = (..., slice(margin, -margin), slice(margin, -margin))
-    counts = _detect(expected[inner], effects, rng_counts)
+    counts = _detect(expected, effects, rng_counts)
     stack = _label(counts, energy, pixel_nm)
-    stack = stack.assign(_truth(specimen, refs, inner) | _frame_truth(drift, i0)).assign_coords(
-        reference=refs["reference"]
-    )
+    stack = stack.assign(_truth(specimen, refs) | _frame_truth(drift, i0)).assign_coords(reference=refs["reference"])
     stack.attrs |= {"truth_energy_offset": effects.energy_offset, "truth_stray_light": effects.stray_light}
     settings = {"seed": seed, "n_particles": n_particles, "pixel_nm": pixel_nm, "rim_nm": rim_nm, **asdict(effects)}
     return describe(stack, STACK, step="stxm_stack", settings={**settings, "photons": str(effects.photons)})
@@ -205,11 +200,15 @@ def _transmission(specimen: Particles, spectra: Array, compositions: Array, slop
 def _images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
     """Expected counts: blurred by the probe, lifted by stray light, scaled by I0, moved by the drift."""
     sigma = effects.probe_fwhm_nm / pixel_nm / np.sqrt(8 * np.log(2))
+    margin = 4 + int(np.ceil(np.abs(drift).max() + 3 * sigma))  # what moves in from outside is empty support
+    inner = (slice(margin, -margin), slice(margin, -margin))
     images = np.empty_like(transmission)
-    for index, frame in enumerate(transmission):
+    for index, inside in enumerate(transmission):
+        frame = np.pad(inside, margin, constant_values=1.0)
         blurred = gaussian_filter(frame, sigma) if sigma else frame
         lit = i0[index] * (blurred * (1 - effects.stray_light) + effects.stray_light)
-        images[index] = shift(lit, drift[index], order=3, mode="nearest") if drift[index].any() else lit
+        moved = shift(lit, drift[index], order=3, mode="nearest") if drift[index].any() else lit
+        images[index] = moved[inner]
     return np.maximum(images, 0)
 
 
@@ -231,7 +230,7 @@ def _label(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Da
     return xr.Dataset({"intensity": (("energy", "scan_y", "scan_x"), counts)}, coords=coords)
 
 
-def _truth(specimen: Particles, refs: xr.Dataset, inner: tuple[EllipsisType, slice, slice]) -> dict[str, xr.Variable]:
+def _truth(specimen: Particles, refs: xr.Dataset) -> dict[str, xr.Variable]:
     compositions = np.asarray(refs["composition"].values, dtype=float)
     material = specimen.thickness > 0
     composition = np.where(material, specimen.composition, np.nan)
@@ -240,12 +239,10 @@ def _truth(specimen: Particles, refs: xr.Dataset, inner: tuple[EllipsisType, sli
     transition = material & (distance.min(axis=-1) > 0.25 * _smallest_gap(compositions))
     dims = ("scan_y", "scan_x")
     return {
-        "truth_phase": xr.Variable(
-            dims, phase[inner], {"long_name": "true phase (index into reference)", "units": "1"}
-        ),
-        "truth_composition": xr.Variable(dims, composition[inner], {"long_name": "true composition", "units": "1"}),
-        "truth_thickness": xr.Variable(dims, specimen.thickness[inner], {"long_name": "true thickness", "units": "nm"}),
-        "truth_transition": xr.Variable(dims, transition[inner], {"long_name": "between two phases", "units": "1"}),
+        "truth_phase": xr.Variable(dims, phase, {"long_name": "true phase (index into reference)", "units": "1"}),
+        "truth_composition": xr.Variable(dims, composition, {"long_name": "true composition", "units": "1"}),
+        "truth_thickness": xr.Variable(dims, specimen.thickness, {"long_name": "true thickness", "units": "nm"}),
+        "truth_transition": xr.Variable(dims, transition, {"long_name": "between two phases", "units": "1"}),
     }
 
 
