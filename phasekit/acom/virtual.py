@@ -82,7 +82,7 @@ def _direct_beam(peaks: xr.Dataset) -> xr.DataArray:
     return nearest & (away <= reach)
 
 
-def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> xr.DataArray:
+def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> float:
     """Part of all scan pixels whose orientation is indexed with at least this reliability.
 
     Parameters
@@ -94,8 +94,8 @@ def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> xr.DataArra
 
     Returns
     -------
-    xarray.DataArray
-        One number, 0 .. 1; lazy when ``found`` is.
+    float
+        0 .. 1. A number to show, so lazy reliabilities are computed here.
 
     Raises
     ------
@@ -108,12 +108,11 @@ def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> xr.DataArra
     >>> scan, match = ("scan_y", "scan_x"), ("scan_y", "scan_x", "match")
     >>> maps = {n: (scan, [[40.0, np.nan]]) for n in ("phase", "reliability", "phase_reliability", "status")}
     >>> best = {"quaternion": ((*match, "wxyz"), np.ones((1, 2, 1, 4))), "correlation": (match, np.ones((1, 2, 1)))}
-    >>> float(reliable_fraction(xr.Dataset({**maps, **best})))
+    >>> reliable_fraction(xr.Dataset({**maps, **best}))
     0.5
     """
     require(found, ORIENTATIONS, step="reliable_fraction")
-    indexed = (found.reliability >= threshold).mean(("scan_y", "scan_x"))
-    return indexed.assign_attrs(units="1", long_name=f"pixels with reliability of {threshold:g} or more")
+    return float((found.reliability >= threshold).mean())
 
 
 def compression_ratio(

@@ -1,0 +1,308 @@
+"""Pictures of orientation mapping: a pattern with its peaks, virtual images, orientation maps with their key, grains.
+
+Numbers come from ``phasekit.acom``; here they are only drawn.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from phasekit import acom
+from phasekit.errors import SchemaError
+from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
+
+from ._pole_key import draw_key
+from .setup import is_interactive
+from .style import BACKGROUND_GREY, categorical, image, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PLAIN_UNIT = {"1/angstrom": "1/Å"}
+
+
+def pattern_figure(
+    patterns: xr.Dataset, peaks: xr.Dataset, *, scan_y: int = 0, scan_x: int = 0, power: float = 0.35
+) -> "Figure":
+    """One pattern on a power scale, and beside it the same with every found peak ringed.
+
+    Parameters
+    ----------
+    patterns, peaks
+        PATTERNS and the PEAKS found in them (not registered: both in the same coordinates).
+    scan_y, scan_x
+        Index of the pattern; only this one is read.
+    power
+        Grey values are intensity to this power: 1 shows the direct beam alone, 0.35 also spots a thousandth of it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels; the ring's area grows with the logarithm of the peak's intensity.
+
+    Raises
+    ------
+    SchemaError
+        Other kinds of data, or peaks in another unit than the patterns.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axes = {n: (n, np.arange(32.0), {"units": "px"}) for n in ("qy", "qx")}
+    >>> counts = np.random.default_rng(0).poisson(1, (1, 1, 32, 32))
+    >>> data = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)}, axes)
+    >>> len(pattern_figure(data, acom.find_peaks(data)).axes) >= 2
+    True
+    """
+    from matplotlib.colors import PowerNorm
+
+    require(patterns, PATTERNS, step="pattern_figure")
+    require(peaks, PEAKS, step="pattern_figure")
+    here = {"scan_y": scan_y, "scan_x": scan_x}
+    if "direct" in peaks or peaks.qx.attrs.get("units") != patterns.qx.attrs.get("units", "px"):
+        raise SchemaError("pattern_figure: the peaks are registered, needs them as find_peaks gives them. Pass those.")
+    pattern, found = patterns.intensity.isel(here).compute(), peaks.isel(here).compute()
+    figure, axes = panels(1, 2, width=4.2, height=3.8)
+    counts = pattern.clip(min=0).assign_attrs(long_name="intensity", units=patterns.intensity.attrs.get("units", ""))
+    for axis, label in zip(axes[0], ("", None), strict=True):
+        image(axis, counts, cmap="cividis", norm=PowerNorm(power, vmin=0, vmax=float(counts.max()) or 1), label=label)
+    known = np.isfinite(found.qx.values)
+    size = 30 + 25 * np.log10(np.maximum(found.intensity.values[known], 1))
+    ring: dict[str, Any] = {"s": size, "facecolors": "none", "edgecolors": "#D55E00", "linewidths": 0.9}
+    axes[0, 1].scatter(found.qx.values[known], found.qy.values[known], **ring)
+    axes[0, 0].set_title(f"pattern ({scan_y}, {scan_x})", fontsize="medium")
+    axes[0, 1].set_title(f"{int(found['count'])} peaks", fontsize="medium")
+    axes[0, 1].set_ylabel("")
+    return figure
+
+
+def virtual_figure(images: xr.Dataset) -> "Figure":
+    """Virtual images side by side: bright field, dark field, spot count and the threshold that was used.
+
+    Parameters
+    ----------
+    images
+        VIRTUAL, as ``pk.acom.virtual_images`` makes it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Four maps with scale bars and colour bars.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data.
+
+    Examples
+    --------
+    >>> maps = {v.name: (("scan_y", "scan_x"), np.eye(3)) for v in VIRTUAL.variables}
+    >>> len(virtual_figure(xr.Dataset(maps)).axes)
+    8
+    """
+    require(images, VIRTUAL, step="virtual_figure")
+    names = ("bright_field", "dark_field", "spot_count", "min_prominence")
+    titles = ("bright field", "dark field", "spots", "adaptive threshold")
+    figure, axes = panels(1, 4, width=3.0, height=2.8)
+    for axis, name, title in zip(axes[0], names, titles, strict=True):
+        unit = images[name].attrs.get("units", "")
+        image(axis, images[name].compute(), label=unit if unit != "1" else "number")
+        axis.set_title(title, fontsize="medium")
+    return figure
+
+
+def orientation_figure(
+    found: xr.Dataset,
+    truth: xr.Dataset | None = None,
+    *,
+    direction: Literal["x", "y", "z"] = "z",
+    reliability: float = 0.0,
+) -> "Figure":
+    """Orientation, phase and reliability maps with the colour key, and the truth below where it is known.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS. Pixels without an orientation are grey.
+    truth
+        Dataset with ``truth_quaternion(scan_y, scan_x, wxyz)`` and ``truth_phase``; drawn in the same colours.
+    direction
+        Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam.
+    reliability
+        Pixels below this orientation reliability (0 .. 100) are grey in the orientation map.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        First row: orientation, phase, reliability, keys; second row with truth: orientation, phase.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data.
+    """
+    require(found, ORIENTATIONS, step="orientation_figure")
+    records = _phases(found)
+    names = [str(record["name"]) for record in records]
+    columns = 3 + len(records)
+    figure, axes = panels(1 if truth is None else 2, columns, width=2.9, height=2.9)
+    _orientation_panel(axes[0, 0], found, direction, reliability)
+    axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
+    categorical(axes[0, 1], found.phase.where(found.reliability.notnull(), -1), names, background="not indexed")
+    axes[0, 1].set_title("phase", fontsize="medium")
+    image(axes[0, 2], found.reliability.compute(), vmin=0, label="reliability")
+    axes[0, 2].set_title("reliability", fontsize="medium")
+    for axis, record in zip(axes[0, 3:], records, strict=True):
+        draw_key(axis, record)
+    if truth is not None:
+        known = _truth_as_found(truth, found)
+        _orientation_panel(axes[1, 0], known, direction, 0.0)
+        axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
+        categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
+        axes[1, 1].set_title("truth: phase", fontsize="medium")
+        for axis in axes[1, 2:]:
+            axis.set_axis_off()
+    return figure
+
+
+def grains_figure(grains: xr.Dataset) -> "Figure":
+    """Grain map in neighbouring colours that differ, and the grain sizes beside it.
+
+    Parameters
+    ----------
+    grains
+        Dataset with ``grain(scan_y, scan_x)``, as ``pk.acom.label_grains`` makes it; negative: no grain.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The map, and the histogram of equivalent diameters in pixels.
+
+    Raises
+    ------
+    SchemaError
+        There is no variable ``grain``.
+
+    Examples
+    --------
+    >>> label = xr.Dataset({"grain": (("scan_y", "scan_x"), [[0, 0, 1], [0, -1, 1]])})
+    >>> len(grains_figure(label).axes)
+    2
+    """
+    if "grain" not in grains:
+        raise SchemaError("grains_figure: there is no variable 'grain'. pk.acom.label_grains makes it.")
+    label = np.asarray(grains.grain)
+    n = int(label.max(initial=-1)) + 1
+    figure, axes = panels(1, 2, width=3.6, height=3.2)
+    # Golden-angle steps through a colour-blind-safe cycle: neighbours in number, thus often in place, differ.
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    palette = [to_hex(colormaps["cividis"]((0.618034 * i) % 1)) for i in range(max(n, 1))]
+    categorical(axes[0, 0], grains.grain, [str(i) for i in range(n)], colours=palette, legend=False)
+    axes[0, 0].set_title(f"{n} grains", fontsize="medium")
+    sizes = np.bincount(label[label >= 0].astype(int), minlength=n)
+    axes[0, 1].hist(2 * np.sqrt(sizes[sizes > 0] / np.pi), bins=12, color="#0072B2", edgecolor="white")
+    axes[0, 1].set_xlabel("equivalent diameter [px]")
+    axes[0, 1].set_ylabel("grains")
+    return figure
+
+
+def explorer(found: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z") -> Any:
+    """Orientation map under a live reliability threshold, with the part of the pixels that pass it.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS.
+    reliability
+        Threshold at the start (0 .. 100); about 15 is commonly called safe.
+    direction
+        Sample direction of the colours.
+
+    Returns
+    -------
+    panel.Column or matplotlib.figure.Figure
+        A slider, the number and the map; in a headless run (``pk.viz.setup(interactive=False)``) the same view at
+        ``reliability`` as a figure.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data.
+    """
+    require(found, ORIENTATIONS, step="explorer")
+    found = found.compute()
+    colours = acom.ipf_colours(found, direction=direction)
+    if is_interactive():
+        return _live(found, colours, reliability)
+    figure, axes = panels(1, 1, width=4.5, height=4.2)
+    image(axes[0, 0], _masked(found, colours, reliability))
+    axes[0, 0].set_title(_readout(found, reliability), fontsize="medium")
+    return figure
+
+
+def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
+    """Slider, readout and map, bound to the same pure functions as the static view."""
+    import holoviews as hv
+    import panel as pn
+
+    widgets: Any = pn.widgets
+    panes: Any = pn.pane
+    slider = widgets.FloatSlider(name="reliability threshold", start=0, end=60, step=1, value=start, width=420)
+    text = pn.bind(lambda value: _readout(found, value), slider)
+    readout = panes.Markdown(text, css_classes=["pk-readout"])
+
+    def picture(value: float) -> Any:
+        masked = _masked(found, colours, value)
+        x, y = masked.scan_x.values, masked.scan_y.values
+        return hv.RGB((x, y, *np.moveaxis(masked.values, -1, 0)), ["scan_x", "scan_y"])
+
+    ratio = found.sizes["scan_y"] / found.sizes["scan_x"]
+    view = hv.DynamicMap(pn.bind(picture, slider)).opts(
+        hv.opts.RGB(
+            invert_yaxis=True,
+            frame_width=460,
+            frame_height=max(int(460 * ratio), 60),
+            xlabel="scan_x [nm]",
+            ylabel="scan_y [nm]",
+            title="orientation above the threshold",
+        )
+    )
+    return pn.Column(slider, readout, panes.HoloViews(view))
+
+
+def _readout(found: xr.Dataset, threshold: float) -> str:
+    return f"indexed above threshold: {100 * acom.reliable_fraction(found, threshold):.1f} % of pixels"
+
+
+def _masked(found: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
+    """Colours (scan_y, scan_x, rgb), grey where the reliability is below the threshold or unknown."""
+    from matplotlib.colors import to_rgb
+
+    channel = str(colours.dims[-1])
+    grey = xr.DataArray(list(to_rgb(BACKGROUND_GREY)), dims=channel)
+    return colours.where((found.reliability >= threshold) & colours.notnull().all(channel), grey)
+
+
+def _orientation_panel(axis: "Axes", found: xr.Dataset, direction: Literal["x", "y", "z"], reliability: float) -> None:
+    colours = acom.ipf_colours(found, direction=direction)
+    image(axis, _masked(found, colours, reliability).compute())
+
+
+def _phases(found: xr.Dataset) -> list[dict[str, Any]]:
+    if "phases" not in found.attrs:
+        raise SchemaError("orientation_figure: attrs['phases'] is missing. pk.acom.match_orientations writes it.")
+    return list(json.loads(found.attrs["phases"]))
+
+
+def _truth_as_found(truth: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+    """The truth in the shape of a result, so that the same function colours both."""
+    out = found.isel(match=[0]).copy()
+    out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)
+    out["phase"] = truth.truth_phase
+    out["reliability"] = xr.where(truth.truth_phase >= 0, 100.0, np.nan)
+    return out
