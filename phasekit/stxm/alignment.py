@@ -119,18 +119,24 @@ def align(
 def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference: int, order: int) -> float:
     n_energies, shorter = frames.sizes["energy"], min(frames.sizes["scan_y"], frames.sizes["scan_x"])
     if not -n_energies <= reference < n_energies:
-        raise SchemaError(f"align: reference={reference}, but the stack has {n_energies} energies. Choose 0..{n_energies - 1}.")
+        raise SchemaError(
+            f"align: reference={reference}, but the stack has {n_energies} energies. Choose 0..{n_energies - 1}."
+        )
     if order not in (1, 2, 3):
         raise SchemaError(f"align: order={order}, needs a spline order 1, 2 or 3. Choose 1 (linear) or 3 (cubic).")
     if n_energies > 1 and shorter < 8:
-        raise SchemaError(f"align: frames are only {shorter} px wide, needs at least 8. Skip the step for such a stack.")
+        raise SchemaError(
+            f"align: frames are only {shorter} px wide, needs at least 8. Skip the step for such a stack."
+        )
     limit = shorter / 4 if max_shift_px is None else float(max_shift_px)
     if not 0 < limit < shorter:
         raise SchemaError(f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px.")
     return limit
 
 
-def _over_frames(frames: xr.DataArray, kernel: object, out_dims: tuple[str, ...] = ("scan_y", "scan_x")) -> xr.DataArray:
+def _over_frames(
+    frames: xr.DataArray, kernel: object, out_dims: tuple[str, ...] = ("scan_y", "scan_x")
+) -> xr.DataArray:
     """Kernel over the two scan dimensions of every frame, lazily where the frames are lazy."""
     return xr.apply_ufunc(
         kernel,
@@ -186,7 +192,9 @@ def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_ite
         shift = shift + solution.shift
         if np.abs(solution.shift).max() < 0.02:
             break
-    return _judge(_Drift(shift, solution.error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
+    return _judge(
+        _Drift(shift, solution.error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference
+    )
 
 
 def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
@@ -225,7 +233,10 @@ def _shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> 
     """Content at ``r + shift`` of each frame brought to ``r``."""
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
-        by = (-float(np.broadcast_to(shift_y, frames.shape[:-2])[index]), -float(np.broadcast_to(shift_x, frames.shape[:-2])[index]))
+        by = (
+            -float(np.broadcast_to(shift_y, frames.shape[:-2])[index]),
+            -float(np.broadcast_to(shift_x, frames.shape[:-2])[index]),
+        )
         moved = any(abs(step) > 1e-9 for step in by)
         frame = np.asarray(frames[index], dtype=np.float64)
         out[index] = ndimage.shift(frame, by, order=order, mode="nearest") if moved else frame

@@ -74,7 +74,7 @@ def compare_methods(
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))}, coords={"energy": energy})
     >>> table = compare_methods(od, refs, xr.DataArray(truth, dims=("scan_y", "scan_x")), energy_offset=0.0)
-    >>> table["accuracy"].sel(method="NNLS arg-max").item()
+    >>> float(table["accuracy"].sel(method="NNLS arg-max"))
     1.0
     """
     require(od, OD, step="compare_methods")
@@ -83,7 +83,9 @@ def compare_methods(
         require(phases, PHASES, step="compare_methods")
     for name, other in (("truth_phase", truth_phase), ("phases", phases)):
         if other is not None and any(other.sizes.get(dim) != od.sizes[dim] for dim in ("scan_y", "scan_x")):
-            raise SchemaError(f"compare_methods: {name} has {dict(other.sizes)}, the data {dict(od.sizes)}. Use one grid.")
+            raise SchemaError(
+                f"compare_methods: {name} has {dict(other.sizes)}, the data {dict(od.sizes)}. Use one grid."
+            )
     offset = _given_offset(od, refs, phases, energy_offset)
     maps = _baselines(od, refs, offset, n_clusters, seed)
     flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
@@ -121,7 +123,9 @@ def _baselines(
     use &= np.isfinite(density).all(axis=-1)
     if not use.any():
         raise SchemaError("compare_methods: no pixel holds material. See od['valid'] and od['empty'] for why.")
-    evidence = _Evidence(*_evidence_block(density[use], noise[use], use[use], spectra=spectra, pairs=_pairs_of(library)))
+    evidence = _Evidence(
+        *_evidence_block(density[use], noise[use], use[use], spectra=spectra, pairs=_pairs_of(library))
+    )
     fraction = fit_references(od, refs, energy_offset=offset)["amount"].transpose("scan_y", "scan_x", "reference")
     weighted = np.asarray(fraction)[use] * spectra.std(axis=1)
     named = {

@@ -126,7 +126,9 @@ def _local_mean(frames: Array) -> NDArray[np.float32]:
     """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count itself."""
     from scipy import ndimage
 
-    return ndimage.uniform_filter(np.asarray(frames, np.float32), size=(1,) * (frames.ndim - 2) + (3, 3), mode="nearest")
+    return ndimage.uniform_filter(
+        np.asarray(frames, np.float32), size=(1,) * (frames.ndim - 2) + (3, 3), mode="nearest"
+    )
 
 
 def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Dataset:

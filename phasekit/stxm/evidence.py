@@ -44,7 +44,9 @@ def _evidence_block(
     n_energies = density.shape[-1]
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
     x = density.reshape(-1, n_energies)[use].astype(np.float64)
-    weights = 1.0 / np.maximum(np.broadcast_to(noise, density.shape).reshape(-1, n_energies)[use].astype(float) ** 2, 1e-12)
+    weights = 1.0 / np.maximum(
+        np.broadcast_to(noise, density.shape).reshape(-1, n_energies)[use].astype(float) ** 2, 1e-12
+    )
     one = np.ones((1, n_energies))
     single = np.stack([_nonnegative(np.vstack([s[None], one]), x, weights, 1).chi_square for s in spectra], axis=1)
     fits = [_nonnegative(np.vstack([spectra[list(pair)], one]), x, weights, len(set(pair))) for pair in _unique(pairs)]
@@ -67,10 +69,3 @@ def _spread(values: Array, use: NDArray[np.bool_], shape: tuple[int, ...]) -> Ar
     out = np.full((use.size, *values.shape[1:]), np.nan)
     out[use] = values
     return out.reshape(*shape, *values.shape[1:])
-
-
-def _probability(chi_square: Array, scale: Array) -> Array:
-    """Probability of each reference (.., reference) from its chi-square, noise widened by ``scale`` (..)."""
-    relative = -0.5 * (chi_square - chi_square.min(axis=-1, keepdims=True)) / scale[..., None]
-    weight = np.exp(np.maximum(relative, -700.0))
-    return weight / weight.sum(axis=-1, keepdims=True)

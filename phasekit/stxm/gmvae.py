@@ -197,7 +197,13 @@ def _start(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: i
     project = rows[:n_latent] / deviation[:, None]
     scores = (normalised - mean) @ project.T
     mixture = GaussianMixture(
-        n_clusters, covariance_type="diag", n_init=3, init_params="k-means++", reg_covar=1e-3, random_state=seed, max_iter=300
+        n_clusters,
+        covariance_type="diag",
+        n_init=3,
+        init_params="k-means++",
+        reg_covar=1e-3,
+        random_state=seed,
+        max_iter=300,
     )
     with _quiet():
         mixture.fit(scores)
@@ -250,7 +256,9 @@ def _train(
     parameters = {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
     record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
     if not np.isfinite(history).all():
-        raise ConvergenceError("fit_gmvae: the evidence bound is not finite. Lower learning_rate, or check od['noise'].", record)
+        raise ConvergenceError(
+            "fit_gmvae: the evidence bound is not finite. Lower learning_rate, or check od['noise'].", record
+        )
     return parameters, record
 
 
@@ -279,7 +287,9 @@ def _network(start: _Start, settings: Mapping[str, Any]) -> Any:
         "log_precision": np.log(start.precision),
     }
     state = network.state_dict()
-    network.load_state_dict({**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}})
+    network.load_state_dict(
+        {**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}}
+    )
     return network
 
 
@@ -295,7 +305,9 @@ def _responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
     with torch.no_grad(), _torch_threads():
         for first in range(0, len(spectra), 65536):
             part = slice(first, first + 65536)
-            x, sigma = (torch.as_tensor(values[part] / fitted.scale, dtype=torch.float32) for values in (spectra, noise))
+            x, sigma = (
+                torch.as_tensor(values[part] / fitted.scale, dtype=torch.float32) for values in (spectra, noise)
+            )
             log_q = network.posterior(x, sigma).log_cluster.double()
             out[part] = torch.softmax(log_q, dim=-1).numpy()
     return out

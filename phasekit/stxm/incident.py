@@ -34,7 +34,9 @@ def _as_incident(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataAr
         raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
     spectrum = spectrum.rename("i0")
     if not bool((spectrum > 0).all()):
-        raise SchemaError("optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum.")
+        raise SchemaError(
+            "optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum."
+        )
     return Incident(spectrum, xr.zeros_like(spectrum), None, found)
 
 
@@ -71,7 +73,9 @@ def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
     brightness = sum(_log_frame(counts.isel(energy=index)) for index in energies) / counts.sizes["energy"]
     mask = _brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
     if mask.sum() < 25:
-        raise SchemaError(f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}")
+        raise SchemaError(
+            f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}"
+        )
     region = seen.copy(data=mask)
     return _from_region(counts, region, "found in the brightest flat region")
 

@@ -46,14 +46,18 @@ def _library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance:
     own = refs["energy"].values[order].astype(np.float64)
     values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
     if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
-        raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files first.")
+        raise SchemaError(
+            f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files first."
+        )
     _check_cover(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
             f"{step}: {energies.size} energies cannot tell {len(names)} references and {n_nuisance} background terms apart. "
             f"Use fewer references, .isel(reference=[...]), or measure at least {len(names) + n_nuisance} energies."
         )
-    composition = refs["composition"].values.astype(np.float64) if "composition" in refs else np.full(len(names), np.nan)
+    composition = (
+        refs["composition"].values.astype(np.float64) if "composition" in refs else np.full(len(names), np.nan)
+    )
     return _Library(names, own, values, composition)
 
 
@@ -104,9 +108,7 @@ def _fit_offset(library: _Library, energies: Array, spectra: Array, noise: Array
     return _Offset(best, float(error), misfit)
 
 
-def _offset_of(
-    od: xr.Dataset, library: _Library, energy_offset: float | str, *, limit: float, step: str
-) -> _Offset:
+def _offset_of(od: xr.Dataset, library: _Library, energy_offset: float | str, *, limit: float, step: str) -> _Offset:
     """Offset as given, or fitted to the means of blocks of 6 x 6 pixels of material (read into memory)."""
     if not isinstance(energy_offset, str):
         return _Offset(float(energy_offset), 0.0, np.nan)

@@ -140,7 +140,9 @@ def _diagonal_error(covariance: xr.DataArray) -> xr.DataArray:
     )
 
 
-def _fit_block(density: Array, noise: Array, valid: NDArray[np.bool_], *, design: Array, n: int, weighted: bool) -> _PixelFit:
+def _fit_block(
+    density: Array, noise: Array, valid: NDArray[np.bool_], *, design: Array, n: int, weighted: bool
+) -> _PixelFit:
     """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
     shape = density.shape[:-1]
     use = np.broadcast_to(valid, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()

@@ -73,7 +73,10 @@ def select_energies(
     columns, n_amounts = _columns(energies, values, slope, offset_robust)
     _check(energies, n, columns.shape[1], min_spacing_ev)
     chosen = max(
-        (_exchange(columns, n_amounts, energies, start, min_spacing_ev) for start in _starts(energies, n, min_spacing_ev)),
+        (
+            _exchange(columns, n_amounts, energies, start, min_spacing_ev)
+            for start in _starts(energies, n, min_spacing_ev)
+        ),
         key=lambda index: _information(columns[index], n_amounts),
     )
     chosen = np.sort(chosen)

@@ -1,0 +1,215 @@
+"""From evidence to a verdict: opinions pooled, shared between neighbours, and a status for what remains doubtful."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from ..errors import StxmStatus
+from .evidence import _evidence_block, _Evidence, _pairs_of
+from .library import _Library
+
+Array = NDArray[np.float64]
+_SCAN = ["scan_y", "scan_x"]
+#: chi-square by which a pixel must speak against its name, or for a mixture, to be heard (p = 5e-4 for one more term)
+_CLEAR = 12.0
+#: share of the lesser phase from which a mixture counts as one
+_MIXED = 0.15
+#: least vote: a cluster's name can be wrong, so no name is ever ruled out by votes alone
+_LEAST_VOTE = 1e-3
+_KERNEL = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
+
+
+class _Verdict(NamedTuple):
+    phase: Array
+    runner_up: Array
+    confidence: Array
+    margin: Array
+    chi_square: Array
+    composition: Array
+    mixture: Array
+    status: Array
+
+
+def _judge(
+    od: xr.Dataset,
+    vote: xr.DataArray,
+    library: _Library,
+    spectra: Array,
+    *,
+    neighbours: float,
+    max_misfit: float | None,
+    blur_px: float,
+) -> xr.Dataset:
+    """Pearson and verdict of every pixel from its votes (.., reference), its own spectrum and its neighbours."""
+    evidence = _gather(od, library, spectra)
+    freedom = max(od.sizes["energy"] - 3, 1)
+    scale = (evidence.pair_chi_square / freedom).clip(min=1.0)
+    opinion = -0.25 * evidence.single / scale + 0.5 * np.log(vote.clip(min=_LEAST_VOTE))
+    probability = xr.apply_ufunc(
+        partial(_share, weight=neighbours),
+        opinion,
+        input_core_dims=[[*_SCAN, "reference"]],
+        output_core_dims=[[*_SCAN, "reference"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+    limit = 2 * stats.chi2.isf(1e-4, freedom) / freedom if max_misfit is None else max_misfit
+    found = xr.apply_ufunc(
+        partial(_decide, pairs=_pairs_of(library), composition=library.composition, freedom=freedom, limit=limit),
+        *evidence,
+        probability,
+        input_core_dims=[["reference"], ["reference"], [], [], [], ["reference"]],
+        output_core_dims=[[]] * len(_Verdict._fields),
+        dask="parallelized",
+        output_dtypes=[np.float64] * len(_Verdict._fields),
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+    out = xr.Dataset({"pearson": evidence.pearson, **dict(zip(_Verdict._fields, found, strict=True))})
+    for name in ("phase", "runner_up"):
+        out[name] = out[name].fillna(-1).astype(np.int16)
+    out["status"] = _place(od, out, library, blur_px)
+    return out.assign_coords(reference=library.names)
+
+
+def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> _Evidence:
+    """Evidence of every material pixel, lazily, by name of its parts."""
+    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    found = xr.apply_ufunc(
+        partial(_evidence_block, spectra=spectra, pairs=_pairs_of(library)),
+        od["optical_density"],
+        od["noise"],
+        material,
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["reference"], ["reference"], [], [], []],
+        dask="parallelized",
+        output_dtypes=[np.float64] * 5,
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": len(library.names)}},
+    )
+    return _Evidence(*found)
+
+
+def _share(opinion: Array, *, weight: float, n_rounds: int = 15) -> Array:
+    """Probabilities (y, x, reference) from log opinions when neighbours pull together (mean field of a Potts model).
+
+    NaN opinions (no material) neither pull nor are pulled. Each round every pixel adds ``weight`` times the sum of its
+    neighbours' probabilities to its own opinion; 15 rounds carry news over 15 pixels, and nothing moves after about 10.
+    """
+    material = np.isfinite(opinion).all(axis=-1)
+    base = np.where(material[..., None], opinion, 0.0)
+    probability = _softmax(base) * material[..., None]
+    for _ in range(n_rounds if weight > 0 else 0):
+        pull = np.stack(
+            [ndimage.convolve(image, _KERNEL, mode="constant") for image in np.moveaxis(probability, -1, 0)], axis=-1
+        )
+        probability = _softmax(base + weight * pull) * material[..., None]
+    return np.where(material[..., None], probability, np.nan)
+
+
+def _softmax(values: Array) -> Array:
+    weight = np.exp(values - values.max(axis=-1, keepdims=True))
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def _decide(
+    single: Array,
+    pearson: Array,
+    pair: Array,
+    pair_chi_square: Array,
+    second_share: Array,
+    probability: Array,
+    *,
+    pairs: NDArray[np.intp],
+    composition: Array,
+    freedom: int,
+    limit: float,
+) -> tuple[Array, ...]:
+    """Verdict of pixels (..): NaN, and status ``background``, where there is no material."""
+    known = np.isfinite(pair) & np.isfinite(probability).all(axis=-1)
+    part = _Evidence(*(np.asarray(values)[known] for values in (single, pearson, pair, pair_chi_square, second_share)))
+    verdict = _Verdict(*(np.full(known.shape, np.nan) for _ in _Verdict._fields))
+    verdict.status[...] = StxmStatus.BACKGROUND
+    for whole, values in zip(
+        verdict, _verdict(part, probability[known], pairs, composition, freedom, limit), strict=True
+    ):
+        whole[known] = values
+    return verdict
+
+
+def _verdict(
+    evidence: _Evidence, probability: Array, pairs: NDArray[np.intp], composition: Array, freedom: int, limit: float
+) -> _Verdict:
+    """Verdict of material pixels (n,)."""
+    rows = np.arange(len(probability))
+    n_references = probability.shape[1]
+    order = np.argsort(probability, axis=1)
+    phase = order[:, -1]
+    runner_up = order[:, -2] if n_references > 1 else np.full(len(rows), -1)
+    ranked = np.sort(evidence.pearson, axis=1)
+    margin = ranked[:, -1] - ranked[:, -2] if n_references > 1 else np.full(len(rows), np.nan)
+    pair = pairs[evidence.pair.astype(np.intp)]
+    second = np.nan_to_num(evidence.second_share)
+    place = composition[pair[:, 0]] * (1 - second) + composition[pair[:, 1]] * second
+    mixture = np.minimum(second, 1 - second)
+    status = _doubt(evidence, phase, mixture, freedom, limit)
+    chi_square = evidence.single[rows, phase] / (freedom + 1)
+    return _Verdict(phase, runner_up, probability[rows, phase], margin, chi_square, place, mixture, status)
+
+
+def _doubt(
+    evidence: _Evidence, phase: NDArray[np.intp], mixture: Array, freedom: int, limit: float
+) -> NDArray[np.integer]:
+    """Status by the pixel's own spectrum; its misfit widens the noise, so that wrong references do not shout."""
+    misfit = evidence.pair_chi_square / freedom
+    scale = np.maximum(misfit, 1.0)
+    best = evidence.single.min(axis=1)
+    contradicted = (evidence.single[np.arange(len(phase)), phase] - best) / scale > _CLEAR
+    mixed = ((best - evidence.pair_chi_square) / scale > _CLEAR) & (mixture > _MIXED)
+    return np.select(
+        [misfit > limit, mixed, contradicted],
+        [StxmStatus.NO_REFERENCE, StxmStatus.TRANSITION, StxmStatus.FALSE_ASSIGNMENT],
+        StxmStatus.OK,
+    )
+
+
+def _place(od: xr.Dataset, out: xr.Dataset, library: _Library, blur_px: float) -> xr.DataArray:
+    """Status with what only the map knows: too thick, and transitions that lie between their two phases."""
+    thick = od["too_thick"] if "too_thick" in od else xr.zeros_like(od["valid"], dtype=bool)
+    status = xr.where(thick, StxmStatus.TOO_THICK.value, out["status"])
+    return xr.apply_ufunc(
+        partial(_boundary, order=_ranks(library), blur_px=blur_px),
+        status,
+        out["phase"],
+        out["composition"],
+        input_core_dims=[_SCAN] * 3,
+        output_core_dims=[_SCAN],
+        dask="parallelized",
+        output_dtypes=[np.int8],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+
+
+def _ranks(library: _Library) -> NDArray[np.intp]:
+    """Place of each reference along the path."""
+    if not np.isfinite(library.composition).all():
+        return np.arange(len(library.names))
+    return np.argsort(np.argsort(library.composition))
+
+
+def _boundary(
+    status: Array, phase: Array, composition: Array, *, order: NDArray[np.intp], blur_px: float
+) -> NDArray[np.int8]:
+    """A transition with a phase before and one after it on the path within reach of the probe is one that blur explains."""
+    reach = int(np.ceil(blur_px))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disk = np.hypot(y, x) <= blur_px
+    pure = (status == StxmStatus.OK) & (phase >= 0)
+    rank = np.where(pure, order[np.maximum(phase, 0).astype(np.intp)], -1)
+    low = ndimage.minimum_filter(np.where(pure, rank, 10**6), footprint=disk, mode="nearest")
+    high = ndimage.maximum_filter(rank, footprint=disk, mode="nearest")
+    between = (status == StxmStatus.TRANSITION) & (high > low) & (high >= 0)
+    return np.where(between, StxmStatus.BOUNDARY_TRANSITION, status).astype(np.int8)
