@@ -1,0 +1,91 @@
+"""The command as a user types it: what it prints, what it leaves, how it exits."""
+
+import subprocess
+import sys
+
+import pytest
+
+from phasekit.batch import read_record
+from phasekit.cli import main
+
+from .tiny import SAVE, WRITE, notebook
+
+
+def test_help_and_version_answer_at_once():
+    for words in (["--help"], ["--version"], ["run", "--help"]):
+        done = subprocess.run([sys.executable, "-m", "phasekit", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert "phasekit" in done.stdout
+
+
+def test_the_module_of_the_samples_is_the_same_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "phasekit.samples", "list"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nmf_grains" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "stem", "--out", "x"], "needs one of start, stxm, nmf, acom"),
+        (["run", "start", "--out", "x", "-p", "treshold=1"], "'treshold' is unknown"),
+        (["run", "start", "--out", "x", "-p", "interactive=maybe"], "needs a value of type bool"),
+        (["run", "start", "--out", "x", "--input", "a.nc"], "'input_path' is unknown"),
+        (["batch", "nowhere.yaml", "--out", "x"], "nowhere.yaml"),
+        (["samples", "fetch", "gold"], "als_fe2p"),
+        (["samples", "make", "gold"], "stxm_nvpf"),
+        (["parameters", "stem"], "needs one of"),
+    ],
+)
+def test_a_wrong_command_exits_2_says_why_and_leaves_nothing(words, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "stxm"], ["fly"], ["samples", "burn"]])
+def test_an_incomplete_command_exits_2_with_usage(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: phasekit" in capsys.readouterr().err
+
+
+def test_parameters_lists_types_defaults_and_help(tmp_path, capsys):
+    assert main(["parameters", str(notebook(tmp_path / "n.ipynb"))]) == 0
+    assert "seed: int = 0  of the random numbers" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.notebook
+def test_run_takes_paths_from_where_the_user_stands(tmp_path, capsys, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    path = notebook(tmp_path / "n.ipynb", SAVE, 'assert open(input_path).read() == "here"', WRITE)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/data.txt").write_text("here")
+    assert main(["run", str(path), "--input", "data.txt", "--out", "out", "-p", "seed=3", "--quiet"]) == 0
+    assert "done in" in capsys.readouterr().out
+    record = read_record(tmp_path / "elsewhere/out")
+    assert record["status"] == "ok"
+    assert record["parameters"]["seed"] == 3
+
+
+@pytest.mark.notebook
+def test_a_failed_run_exits_1_and_says_why(tmp_path, capsys):
+    path = notebook(tmp_path / "n.ipynb", SAVE, 'raise ValueError("no particles in view")', WRITE)
+    assert main(["run", str(path), "--out", str(tmp_path / "out"), "--quiet"]) == 1
+    assert "ValueError: no particles in view" in capsys.readouterr().err
+    assert read_record(tmp_path / "out")["status"] == "failed"
+
+
+@pytest.mark.notebook
+def test_batch_exits_1_when_one_job_failed(tmp_path, capsys):
+    path = notebook(tmp_path / "n.ipynb", SAVE, "assert seed != 2", WRITE)
+    jobs = tmp_path / "jobs.csv"
+    jobs.write_text(f"workflow,seed\n{path},1\n{path},2\n")
+    assert main(["batch", str(jobs), "--out", str(tmp_path / "out")]) == 1
+    assert "1 of 2 jobs ended well" in capsys.readouterr().out
+    jobs.write_text(f"workflow,seed\n{path},1\n")
+    assert main(["batch", str(jobs), "--out", str(tmp_path / "out")]) == 0
