@@ -21,7 +21,7 @@ def factorise(
     seed: int = 0,
     n_starts: int = 3,
     max_iterations: int = 1000,
-    tolerance: float = 1e-7,
+    tolerance: float = 1e-8,
     progress: bool = False,
 ) -> xr.Dataset:
     """Split a scan into ``k`` non-negative components by alternating least squares (HALS).
@@ -44,7 +44,7 @@ def factorise(
     max_iterations
         Iterations on the full data before the fit counts as stopped early.
     tolerance
-        1e-7 stops when 100 more iterations would change the error by about 0.001 % of the data's square sum.
+        1e-8 stops when 100 more iterations would change the error by less than 0.0001 % of the data's square sum.
     progress
         Show a progress bar.
 

@@ -74,18 +74,21 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     )
 
 
-def truth_as_factors(patterns: xr.Dataset) -> xr.Dataset:
+def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     """FACTORS made of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
 
     Parameters
     ----------
     patterns
         PATTERNS of :func:`phasekit.synthetic.overlapping_grains`.
+    like
+        FACTORS whose masked pixels are to be masked here too, so that weights can be compared: a direct beam that the
+        fit did not see then counts on neither side.
 
     Returns
     -------
     xarray.Dataset
-        FACTORS: ``loading`` [counts], ``factor`` (sum 1), no NaN.
+        FACTORS: ``loading`` [counts on the used pixels], ``factor`` (sum 1; NaN only where ``like`` is).
 
     Raises
     ------
@@ -105,7 +108,14 @@ def truth_as_factors(patterns: xr.Dataset) -> xr.Dataset:
             "(pk.synthetic.overlapping_grains makes one). A measured scan has no truth to compare with."
         )
     out = patterns[["truth_loading", "truth_factor"]].rename(truth_loading="loading", truth_factor="factor")
-    return describe(out, FACTORS, step="truth_as_factors", settings={}, source=patterns)
+    if like is not None:
+        require(like, FACTORS, step="truth_as_factors")
+        out["factor"] = out["factor"].where(like["factor"].isel(component=0, drop=True).notnull())
+        kept = out["factor"].sum(("qy", "qx"))
+        out["factor"], out["loading"] = out["factor"] / kept.where(kept > 0, 1), out["loading"] * kept
+        out.attrs |= {key: value for key, value in like.attrs.items() if key.startswith("beam_")}
+    out["loading"].attrs["units"] = "counts"
+    return describe(out, FACTORS, step="truth_as_factors", settings=dict(like=like), source=patterns)
 
 
 def _rows(array: xr.DataArray) -> NDArray[np.float64]:
