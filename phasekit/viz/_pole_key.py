@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phasekit.crystals import direct_basis, phase_from_record
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -12,40 +14,49 @@ _PIXELS = 240
 
 def draw_key(axis: "Axes", record: dict[str, Any]) -> None:
     """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
-    from orix.crystal_map import Phase
     from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 
-    group = Phase(point_group=record["point_group"]).point_group.laue
+    group = phase_from_record(record).point_group.laue
     sector = group.fundamental_sector
-    span = np.linspace(-1, 1, _PIXELS)
-    x, y = np.meshgrid(span, span)
-    square = x**2 + y**2
-    # Inverse stereographic projection from the lower pole: (X, Y) -> upper hemisphere.
-    vectors = Vector3d(np.stack([2 * x, 2 * y, 1 - square], axis=-1) / (1 + square)[..., None])
-    inside = (vectors <= sector) & (square <= 1)
+    low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
+    for _ in range(2):  # coarse over the hemisphere, then fine over the sector
+        x, y = np.meshgrid(np.linspace(low[0], high[0], _PIXELS), np.linspace(low[1], high[1], _PIXELS))
+        square = x**2 + y**2
+        # Inverse stereographic projection from the lower pole: (X, Y) -> upper hemisphere.
+        vectors = Vector3d(np.stack([2 * x, 2 * y, 1 - square], axis=-1) / (1 + square)[..., None])
+        inside = (vectors <= sector) & (square <= 1)
+        extent = (low[0], high[0], low[1], high[1])
+        step = (high - low) / (_PIXELS - 1)
+        low = np.maximum(np.array([x[inside].min(), y[inside].min()]) - step, -1)
+        high = np.minimum(np.array([x[inside].max(), y[inside].max()]) + step, 1)
     colours = np.ones((*x.shape, 4))
     colours[..., 3] = inside
     colours[inside, :3] = DirectionColorKeyTSL(group).direction2color(vectors[inside])
-    axis.imshow(colours, extent=(-1, 1, -1, 1), origin="lower", interpolation="bilinear")
-    rows, columns = np.nonzero(inside)
-    low, high = (np.array([span[columns].min(), span[rows].min()]), np.array([span[columns].max(), span[rows].max()]))
+    axis.imshow(colours, extent=extent, origin="lower", interpolation="bilinear")
     margin = 0.18 * max(high - low)
     axis.set_xlim(low[0] - margin, high[0] + margin)
     axis.set_ylim(low[1] - margin, high[1] + margin)
     axis.set_aspect("equal")
     axis.set_axis_off()
-    axis.set_title(f"key: {record['name']} ({group.name})", fontsize="medium")
-    _label_corners(axis, sector.vertices, record)
+    axis.set_title(f"key: {record['name']} ({record['point_group']})", fontsize="medium")
+    _label_corners(axis, sector.vertices, direct_basis(record["lattice"]))
 
 
-def _label_corners(axis: "Axes", corners: Any, record: dict[str, Any]) -> None:
-    """Directions [uvw] at the corners of the sector (Cartesian crystal frame where that is what it is)."""
+def _label_corners(axis: "Axes", corners: Any, basis: Any) -> None:
+    """Directions [uvw] at the corners of the sector; ``basis`` holds the cell vectors as rows."""
     for corner in np.atleast_2d(corners.data):
         if corner[2] < -1e-6:
             continue
         where = corner[:2] / (1 + corner[2])
-        axis.annotate(_name(corner), where, ha="center", va="center", fontsize="small", xytext=_outwards(axis, where))
+        axis.annotate(
+            _name(corner @ np.linalg.inv(basis)),
+            where,
+            ha="center",
+            va="center",
+            fontsize="small",
+            xytext=_outwards(axis, where),
+        )
 
 
 def _outwards(axis: "Axes", where: Any) -> tuple[float, float]:

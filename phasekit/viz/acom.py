@@ -13,9 +13,10 @@ from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
+from ._orientation_explorer import explorer as explorer
+from ._orientation_explorer import masked
 from ._pole_key import draw_key
-from .setup import is_interactive
-from .style import BACKGROUND_GREY, categorical, image, panels
+from .style import categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -211,86 +212,9 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     return figure
 
 
-def explorer(found: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z") -> Any:
-    """Orientation map under a live reliability threshold, with the part of the pixels that pass it.
-
-    Parameters
-    ----------
-    found
-        ORIENTATIONS.
-    reliability
-        Threshold at the start (0 .. 100); about 15 is commonly called safe.
-    direction
-        Sample direction of the colours.
-
-    Returns
-    -------
-    panel.Column or matplotlib.figure.Figure
-        A slider, the number and the map; in a headless run (``pk.viz.setup(interactive=False)``) the same view at
-        ``reliability`` as a figure.
-
-    Raises
-    ------
-    SchemaError
-        Another kind of data.
-    """
-    require(found, ORIENTATIONS, step="explorer")
-    found = found.compute()
-    colours = acom.ipf_colours(found, direction=direction)
-    if is_interactive():
-        return _live(found, colours, reliability)
-    figure, axes = panels(1, 1, width=4.5, height=4.2)
-    image(axes[0, 0], _masked(found, colours, reliability))
-    axes[0, 0].set_title(_readout(found, reliability), fontsize="medium")
-    return figure
-
-
-def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
-    """Slider, readout and map, bound to the same pure functions as the static view."""
-    import holoviews as hv
-    import panel as pn
-
-    widgets: Any = pn.widgets
-    panes: Any = pn.pane
-    slider = widgets.FloatSlider(name="reliability threshold", start=0, end=60, step=1, value=start, width=420)
-    text = pn.bind(lambda value: _readout(found, value), slider)
-    readout = panes.Markdown(text, css_classes=["pk-readout"])
-
-    def picture(value: float) -> Any:
-        masked = _masked(found, colours, value)
-        x, y = masked.scan_x.values, masked.scan_y.values
-        return hv.RGB((x, y, *np.moveaxis(masked.values, -1, 0)), ["scan_x", "scan_y"])
-
-    ratio = found.sizes["scan_y"] / found.sizes["scan_x"]
-    view = hv.DynamicMap(pn.bind(picture, slider)).opts(
-        hv.opts.RGB(
-            invert_yaxis=True,
-            frame_width=460,
-            frame_height=max(int(460 * ratio), 60),
-            xlabel="scan_x [nm]",
-            ylabel="scan_y [nm]",
-            title="orientation above the threshold",
-        )
-    )
-    return pn.Column(slider, readout, panes.HoloViews(view))
-
-
-def _readout(found: xr.Dataset, threshold: float) -> str:
-    return f"indexed above threshold: {100 * acom.reliable_fraction(found, threshold):.1f} % of pixels"
-
-
-def _masked(found: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
-    """Colours (scan_y, scan_x, rgb), grey where the reliability is below the threshold or unknown."""
-    from matplotlib.colors import to_rgb
-
-    channel = str(colours.dims[-1])
-    grey = xr.DataArray(list(to_rgb(BACKGROUND_GREY)), dims=channel)
-    return colours.where((found.reliability >= threshold) & colours.notnull().all(channel), grey)
-
-
 def _orientation_panel(axis: "Axes", found: xr.Dataset, direction: Literal["x", "y", "z"], reliability: float) -> None:
     colours = acom.ipf_colours(found, direction=direction)
-    image(axis, _masked(found, colours, reliability).compute())
+    image(axis, masked(found, colours, reliability).compute())
 
 
 def _phases(found: xr.Dataset) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from phasekit.acom import CalibrationWarning, calibrate, register_peaks
-from phasekit.diffraction import crystal
+from phasekit.crystals import crystal
 from phasekit.errors import SchemaError
 from tests.acom.spots import as_patterns
 
@@ -46,11 +46,7 @@ def measured(seed, shape=(8, 9), *, pixel=PIXEL, matrix=None, drift=2.0, noise=0
         intensity = np.concatenate([[1000.0], rng.exponential(60, len(vectors) - 1)])
         if rng.uniform() < blank:  # a thick grain: the direct beam is weaker than a reflection, or missing
             intensity[0] = rng.choice([30.0, np.nan])
-        pixels = (
-            origin[at]
-            + vectors @ matrix.T / pixel
-            + rng.normal(0, noise, vectors.shape)
-        )
+        pixels = origin[at] + vectors @ matrix.T / pixel + rng.normal(0, noise, vectors.shape)
         n = len(vectors)
         table[:, *at, :n] = [*pixels.T, intensity, intensity]
         table[:, *at, :n] = np.where(np.isfinite(intensity), table[:, *at, :n], np.nan)
