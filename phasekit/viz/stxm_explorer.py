@@ -1,0 +1,142 @@
+"""The margin threshold under a slider: which pixels are then too close to call."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from phasekit.errors import StxmStatus
+from phasekit.schema import PHASES, require
+from phasekit.stxm import ambiguous_fraction, flag_ambiguous
+
+from .setup import is_interactive
+from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, panels, scale_bar
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Pixels that fall below the threshold.
+AMBIGUOUS_GREY = "#4D4D4D"
+
+
+def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
+    """Phase map with the pixels below a margin threshold greyed, the threshold under a slider.
+
+    Parameters
+    ----------
+    phases
+        PHASES, in memory.
+    margin
+        Threshold at the start; in a headless run the only one.
+
+    Returns
+    -------
+    panel.Column or matplotlib.figure.Figure
+        With :func:`phasekit.viz.setup` interactive: slider "margin threshold", map, and the share of ambiguous pixels
+        as :func:`phasekit.stxm.ambiguous_fraction` gives it (css class ``pk-readout``). Headless: the same view as a
+        figure.
+
+    Raises
+    ------
+    SchemaError
+        ``phases`` is no PHASES, or ``margin`` is negative.
+
+    Examples
+    --------
+    >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
+    >>> phases = xr.Dataset({"phase": map_, "status": map_, "margin": map_ + 0.1, "confidence": map_ + 1.0,
+    ...                      "composition": map_ + 3.0, "pearson": map_.expand_dims(reference=["Na3"], axis=2)})
+    >>> explorer(phases, margin=0.2).axes[0].get_title()
+    'ambiguous: 100.0 % of pixels'
+    """
+    require(phases, PHASES, step="explorer")
+    if not is_interactive():
+        return _static(phases, margin)
+    import holoviews as hv
+    import panel
+
+    pn: Any = panel
+    slider = pn.widgets.FloatSlider(
+        name="margin threshold", start=0.0, end=max(0.05, 2 * margin), step=0.001, value=margin, format="0.000"
+    )
+    readout = pn.pane.Markdown(pn.bind(lambda value: _readout(phases, value), slider), css_classes=["pk-readout"])
+    map_ = hv.DynamicMap(pn.bind(lambda value: _holoviews(phases, value), slider))
+    return pn.Column(slider, readout, pn.pane.HoloViews(map_), pn.pane.HTML(_key(phases)))
+
+
+def chosen_margin(view: Any, margin: float) -> float:
+    """Threshold that was chosen in an explorer, as a plain number for the next cell.
+
+    Parameters
+    ----------
+    view
+        What :func:`explorer` returned.
+    margin
+        Answer in a headless run, where there is no slider.
+
+    Returns
+    -------
+    float
+        The slider's value, or ``margin``.
+
+    Examples
+    --------
+    >>> chosen_margin(None, 0.002)
+    0.002
+    """
+    widgets = view.select() if hasattr(view, "select") else []
+    values = [widget.value for widget in widgets if getattr(widget, "name", "") == "margin threshold"]
+    return float(values[0]) if values else float(margin)
+
+
+def _readout(phases: xr.Dataset, margin: float) -> str:
+    return f"ambiguous: {100 * ambiguous_fraction(phases, margin):.1f} % of pixels"
+
+
+def _names(phases: xr.Dataset) -> list[str]:
+    return [*(str(name) for name in phases["reference"].values), "ambiguous"]
+
+
+def _colours(phases: xr.Dataset) -> list[str]:
+    return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(phases.sizes["reference"])] + [AMBIGUOUS_GREY]
+
+
+def _classes(phases: xr.Dataset, margin: float) -> xr.DataArray:
+    """Index into ``_names``, -1 for background."""
+    status = flag_ambiguous(phases, margin)["status"]
+    ambiguous = (status == StxmStatus.AMBIGUOUS) & (phases["phase"] >= 0)
+    return phases["phase"].where(~ambiguous, phases.sizes["reference"])
+
+
+def _static(phases: xr.Dataset, margin: float) -> "Figure":
+    figure, axes = panels(width=4.5, height=3.8)
+    ax = axes[0, 0]
+    categorical(ax, _classes(phases, margin), _names(phases), colours=_colours(phases), background="background")
+    ax.set_title(_readout(phases, margin))
+    if "scan_x" in phases.coords:
+        scale_bar(ax, phases["scan_x"])
+    return figure
+
+
+def _holoviews(phases: xr.Dataset, margin: float) -> Any:
+    import holoviews as hv
+
+    classes = _classes(phases, margin)
+    index = np.asarray(classes, dtype=float)
+    x, y = (np.asarray(classes[dim], dtype=float) for dim in ("scan_x", "scan_y"))
+    labels = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
+    drawn = hv.Image((x, y, index), kdims=labels, vdims=["phase"])
+    n = phases.sizes["reference"]
+    colours = [BACKGROUND_GREY, *_colours(phases)]
+    return drawn.opts(
+        hv.opts.Image(
+            cmap=colours, clim=(-1.5, n + 0.5), invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]
+        )
+    )
+
+
+def _key(phases: xr.Dataset) -> str:
+    """Colour key as HTML, in words beside the colours."""
+    entries = zip([*_names(phases), "background"], [*_colours(phases), BACKGROUND_GREY], strict=True)
+    square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
+    return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)
