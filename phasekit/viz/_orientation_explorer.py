@@ -58,9 +58,8 @@ def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
     readout = panes.Markdown(text, css_classes=["pk-readout"])
 
     def picture(value: float) -> Any:
-        masked = masked(found, colours, value)
-        x, y = masked.scan_x.values, masked.scan_y.values
-        return hv.RGB((x, y, *np.moveaxis(masked.values, -1, 0)), ["scan_x", "scan_y"])
+        shown = masked(found, colours, value)
+        return hv.RGB((shown.scan_x.values, shown.scan_y.values, *np.moveaxis(shown.values, -1, 0)))
 
     ratio = found.sizes["scan_y"] / found.sizes["scan_x"]
     view = hv.DynamicMap(pn.bind(picture, slider)).opts(

@@ -13,8 +13,7 @@ from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
-from ._orientation_explorer import explorer as explorer
-from ._orientation_explorer import masked
+from ._orientation_explorer import explorer, masked
 from ._pole_key import draw_key
 from .style import categorical, image, panels
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PLAIN_UNIT = {"1/angstrom": "1/Å"}
+__all__ = ["explorer", "grains_figure", "orientation_figure", "pattern_figure", "virtual_figure"]
 
 
 def pattern_figure(
