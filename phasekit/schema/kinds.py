@@ -144,11 +144,11 @@ REFERENCE_FIT = Schema(
 COMPARISON = Schema(
     "COMPARISON",
     (
-        _v("accuracy", ("method",), "1", "share of right phases among the material pixels"),
-        _v("accuracy_unflagged", ("method",), "1", "share of right phases among the pixels without a flag"),
-        _v("share_unflagged", ("method",), "1", "share of the material pixels without a flag"),
-        _v("n_pixels", ("method",), "1", "material pixels that were compared"),
-        _v("phase", ("method", *_SCAN), "1", "phase (index into reference)"),
+        _v("accuracy", ("approach",), "1", "share of right phases among the material pixels"),
+        _v("accuracy_unflagged", ("approach",), "1", "share of right phases among the pixels without a flag"),
+        _v("share_unflagged", ("approach",), "1", "share of the material pixels without a flag"),
+        _v("n_pixels", ("approach",), "1", "material pixels that were compared"),
+        _v("phase", ("approach", *_SCAN), "1", "phase (index into reference)"),
     ),
     "pk.stxm.compare_methods",
 )

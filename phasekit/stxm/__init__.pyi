@@ -1,11 +1,12 @@
 from .alignment import align as align
-from .density import optical_density as optical_density
-from .linear import fit_references as fit_references
-from .gmvae import FittedGMVAE as FittedGMVAE
-from .gmvae import fit_gmvae as fit_gmvae
 from .clusters import assign_clusters as assign_clusters
+from .comparison import compare_methods as compare_methods
+from .density import optical_density as optical_density
+from .gmvae import FittedGMVAE as FittedGMVAE
+from .gmvae import Training as Training
+from .gmvae import fit_gmvae as fit_gmvae
 from .labels import ambiguous_fraction as ambiguous_fraction
 from .labels import flag_ambiguous as flag_ambiguous
 from .labels import label_phases as label_phases
-from .comparison import compare_methods as compare_methods
+from .linear import fit_references as fit_references
 from .planning import select_energies as select_energies

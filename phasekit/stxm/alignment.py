@@ -1,7 +1,7 @@
 """Frame drift: found on gradient images of all frames at once, undone once on the raw counts."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -37,8 +37,8 @@ def align(
 
     Every frame becomes an image of gradient lengths, which is the same whether a phase is darker or brighter than its
     neighbour, so the contrast inversion across an absorption edge does no harm. Many pairs of frames are compared by
-    up-sampled cross-correlation, and one shift per frame is fitted to all pairs with weights that outvote wrong ones; this
-    is repeated on the shifted frames. The raw counts are then interpolated once.
+    up-sampled cross-correlation, and one shift per frame is fitted to all pairs with weights that outvote wrong ones;
+    this is repeated on the shifted frames. The raw counts are then interpolated once.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def align(
     Returns
     -------
     xarray.Dataset
-        STACK with ``intensity`` interpolated frame by frame (lazy when it was lazy; a pixel that no raw pixel covers holds
-        the nearest one's counts and is not ``seen``), ``shift_y, shift_x(energy)`` [px] that were undone, ``shift_error``
-        [px], ``frame_status`` (``ok``, ``uncertain``: error above 0.3 px, ``failed``: the frame matches no other, its
-        shift is interpolated from its neighbours), ``seen(scan_y, scan_x)``: inside the frame at every energy,
-        ``gain(energy)`` (variance over mean of the raw counts) and ``noise_factor(energy)``. ``i0`` and
+        STACK with ``intensity`` interpolated frame by frame (lazy when it was lazy; a pixel that no raw pixel covers
+        holds the nearest one's counts and is not ``seen``), ``shift_y, shift_x(energy)`` [px] that were undone,
+        ``shift_error`` [px], ``frame_status`` (``ok``, ``uncertain``: error above 0.3 px, ``failed``: the frame
+        matches no other, its shift is interpolated from its neighbours), ``seen(scan_y, scan_x)``: inside the frame at
+        every energy, ``gain(energy)`` (variance over mean of the raw counts) and ``noise_factor(energy)``. ``i0`` and
         ``ring_current`` are passed on.
 
     Raises
@@ -106,12 +106,18 @@ def align(
     out["shift_y"], out["shift_x"] = (energy, shift[:, 0]), (energy, shift[:, 1])
     out["shift_error"] = (energy, drift.error * factor)
     out["frame_status"] = (energy, drift.status, status_attributes(FrameStatus))
-    out["noise_factor"] = (energy, np.array([_noise_response(*s, order)[0] for s in shift]))
-    out["noise_response"] = (("energy", "lag"), np.array([_noise_response(*s, order) for s in shift]))
+    response = np.array([_noise_response(float(y), float(x), order) for y, x in shift])
+    out["noise_factor"] = (energy, response[:, 0])
+    out["noise_response"] = (("energy", "lag"), response)
     out["gain"] = _over_frames(_despiked(frames, despike_sigma), _gain, out_dims=())
     out["intensity"] = _apply(_despiked(frames, despike_sigma), out, order)
     out["seen"] = (("scan_y", "scan_x"), _seen(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
-    settings = {"max_shift_px": limit, "reference": reference, "smoothing_px": smoothing_px, "order": order}
+    settings: dict[str, Any] = {
+        "max_shift_px": limit,
+        "reference": reference,
+        "smoothing_px": smoothing_px,
+        "order": order,
+    }
     settings |= {"despike_sigma": despike_sigma, "n_iterations": n_iterations}
     return describe(out, STACK, step="align", settings=settings, source=stack)
 
@@ -135,7 +141,7 @@ def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference:
 
 
 def _over_frames(
-    frames: xr.DataArray, kernel: object, out_dims: tuple[str, ...] = ("scan_y", "scan_x")
+    frames: xr.DataArray, kernel: Callable[..., Any], out_dims: tuple[str, ...] = ("scan_y", "scan_x")
 ) -> xr.DataArray:
     """Kernel over the two scan dimensions of every frame, lazily where the frames are lazy."""
     return xr.apply_ufunc(
@@ -246,8 +252,8 @@ def _shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> 
 def _seen(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
     """Pixels whose place lies inside the frame at every energy."""
     slack = 1e-6
-    sides = []
+    sides: list[NDArray[np.bool_]] = []
     for axis, n in ((0, ny), (1, nx)):
         place = np.arange(n)[:, None] + shift[None, :, axis]
-        sides.append(((place >= -slack) & (place <= n - 1 + slack)).all(axis=1))
+        sides.append(np.asarray(((place >= -slack) & (place <= n - 1 + slack)).all(axis=1)))
     return sides[0][:, None] & sides[1][None, :]

@@ -26,10 +26,10 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel is
-        not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean OD over
-        the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN for a cluster
-        without pixels); ``share(cluster)`` of the material pixels.
+        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel
+        is not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean
+        OD over the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN
+        for a cluster without pixels); ``share(cluster)`` of the material pixels.
 
     Raises
     ------
@@ -44,8 +44,8 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((8, 8), bool))},
     ...                 coords={"energy": ("energy", np.arange(514.0, 520.0), {"units": "eV"})})
-    >>> from phasekit.stxm import fit_gmvae
-    >>> found = assign_clusters(od, fit_gmvae(od, n_clusters=2, n_latent=1, n_steps=5, progress=False))
+    >>> from phasekit.stxm import Training, fit_gmvae
+    >>> found = assign_clusters(od, fit_gmvae(od, n_clusters=2, training=Training(n_steps=5), progress=False))
     >>> bool(np.allclose(found["responsibility"].sum("cluster"), 1))
     True
     """
@@ -54,7 +54,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
         "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)
     ):
         raise SchemaError(
-            f"assign_clusters: the data have {od.sizes['energy']} energies, the GMVAE was trained at {gmvae.energy.size} "
+            f"assign_clusters: the data have {od.sizes['energy']} energies, the GMVAE knows {gmvae.energy.size} "
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
     material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]

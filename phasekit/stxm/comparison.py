@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ..correlation import _pearson
 from ..errors import SchemaError, StxmStatus
 from ..schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
-from .evidence import _evidence_block, _Evidence, _pairs_of
+from .evidence import _Evidence, _evidence_block, _pairs_of
 from .library import _library, _offset_of
 from .linear import fit_references
 
@@ -26,15 +26,16 @@ def compare_methods(
 ) -> xr.Dataset:
     """Name every material pixel by the simple methods too, and count who is right.
 
-    The baselines are told the energy offset (the one of ``phases`` when given), which the tools in use do not fit: they are
-    shown at their best.
+    The baselines are told the energy offset (the one of ``phases`` when given), which the tools in use do not fit:
+    they are shown at their best.
 
     Parameters
     ----------
     od, refs
         OD and REFERENCES.
     truth_phase
-        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none; None leaves accuracies NaN.
+        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none; None leaves accuracies
+        NaN.
     phases
         PHASES from :func:`phasekit.stxm.label_phases`; adds the row "GMVAE + Pearson" with its status.
     n_clusters
@@ -47,10 +48,11 @@ def compare_methods(
     Returns
     -------
     xarray.Dataset
-        COMPARISON by ``method``: ``accuracy`` over all pixels that are material both in truth and to the method,
+        COMPARISON by ``approach``: ``accuracy`` over all pixels that are material both in truth and to the method,
         ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``; and the maps
-        ``phase(method, scan_y, scan_x)`` (-1: none). Baselines flag nothing. ``.drop_vars("phase").to_dataframe()`` is the
-        table. Rows: "k-means + Pearson", "NNLS arg-max", "Pearson per pixel", "chi-square per pixel", "GMVAE + Pearson".
+        ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. ``.drop_vars("phase").to_dataframe()``
+        is the table. Rows: "k-means + Pearson", "NNLS arg-max", "Pearson per pixel", "chi-square per pixel", "GMVAE +
+        Pearson".
 
     Raises
     ------
@@ -74,7 +76,7 @@ def compare_methods(
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))}, coords={"energy": energy})
     >>> table = compare_methods(od, refs, xr.DataArray(truth, dims=("scan_y", "scan_x")), energy_offset=0.0)
-    >>> float(table["accuracy"].sel(method="NNLS arg-max"))
+    >>> table["accuracy"].sel(approach="NNLS arg-max").item()
     1.0
     """
     require(od, OD, step="compare_methods")
@@ -95,10 +97,10 @@ def compare_methods(
     truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
     scores = np.array([_score(maps[name], flagged[name], truth) for name in maps])
     names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
-    out = xr.Dataset({name: ("method", scores[:, index]) for index, name in enumerate(names)})
-    out["phase"] = (("method", "scan_y", "scan_x"), np.stack(list(maps.values())).astype(np.int16))
+    out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
+    out["phase"] = (("approach", "scan_y", "scan_x"), np.stack(list(maps.values())).astype(np.int16))
     grid = {dim: od[dim] for dim in ("scan_y", "scan_x") if dim in od.coords}
-    out = out.assign_coords(method=list(maps), **grid)
+    out = out.assign_coords({"approach": list(maps), **grid})
     settings = {"n_clusters": n_clusters, "energy_offset": offset, "seed": seed}
     return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
 
@@ -142,7 +144,7 @@ def _baselines(
 
 
 def _kmeans(density: Array, spectra: Array, n_clusters: int, seed: int) -> NDArray[np.integer]:
-    """k-means on spectra of zero mean and unit norm, clusters named by Pearson: PCA + k-means without loss of components."""
+    """k-means on spectra of zero mean and unit norm (as on all PCA scores), clusters named by Pearson."""
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 

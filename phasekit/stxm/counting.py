@@ -37,8 +37,8 @@ def _despike_frame(frame: NDArray[np.float32], n_sigma: float) -> NDArray[np.flo
 def _gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
     """Variance over mean of each frame of ``(..., y, x)``, from second differences of neighbouring pixels [counts].
 
-    1 for a detector that counts single photons. ``response`` (..., 3) holds, per frame, the autocorrelation at lags 0, 1, 2
-    that interpolation has given to white noise; without it the noise is taken as white.
+    1 for a detector that counts single photons. ``response`` (..., 3) holds, per frame, the autocorrelation at lags 0,
+    1, 2 that interpolation has given to white noise; without it the noise is taken as white.
     """
     frames = np.asarray(frames, dtype=np.float64)
     out = np.empty(frames.shape[:-2])

@@ -1,6 +1,6 @@
 """Counts to optical density, with the incident intensity found, given or measured and the noise carried along."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -40,10 +40,10 @@ def optical_density(
     aligned
         STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used when they are there.
     i0
-        Incident intensity: a spectrum ``(energy)`` [counts] (interpolated to the energies it must cover), a boolean mask
-        ``(scan_y, scan_x)`` of empty pixels, one number, or None: the stack's own ``i0``, and without one the mean over the
-        empty region, found as the brightest mode of the energy-averaged image. A spectrum from another field leaves a
-        constant in OD that the later steps fit.
+        Incident intensity: a spectrum ``(energy)`` [counts] (interpolated to the energies it must cover), a boolean
+        mask ``(scan_y, scan_x)`` of empty pixels, one number, or None: the stack's own ``i0``, and without one the
+        mean over the empty region, found as the brightest mode of the energy-averaged image. A spectrum from another
+        field leaves a constant in OD that the later steps fit.
     dark
         Dark counts, subtracted from intensity and from I0 [counts].
     stray_light
@@ -59,10 +59,10 @@ def optical_density(
     Returns
     -------
     xarray.Dataset
-        OD: ``optical_density`` [1], NaN where the counts are not above the dark ones or the pixel was not seen; ``noise``
-        [1], its standard deviation (to first order in the noise of counts and I0); ``valid``: measured at every energy and
-        not too thick (empty pixels ARE valid); ``empty``: shows no edge, so that there is nothing to label; ``too_thick``;
-        ``i0``, ``i0_error``, ``gain`` by energy; ``i0_region`` where a region was used.
+        OD: ``optical_density`` [1], NaN where the counts are not above the dark ones or the pixel was not seen;
+        ``noise`` [1], its standard deviation (to first order in the noise of counts and I0); ``valid``: measured at
+        every energy and not too thick (empty pixels ARE valid); ``empty``: shows no edge, so that there is nothing to
+        label; ``too_thick``; ``i0``, ``i0_error``, ``gain`` by energy; ``i0_region`` where a region was used.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def _incident(
 
 
 def _local_mean(frames: Array) -> NDArray[np.float32]:
-    """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count itself."""
+    """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count."""
     from scipy import ndimage
 
     return ndimage.uniform_filter(
@@ -134,16 +134,15 @@ def _local_mean(frames: Array) -> NDArray[np.float32]:
 def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Dataset:
     """OD and its standard deviation, var(OD) = g I f / I_direct^2 + var(I0) / I0^2."""
     direct = counts.intensity - stray_light * incident.i0
-    positive = direct > 0
-    density = -np.log(direct.where(positive) / ((1 - stray_light) * incident.i0))
+    density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
     gain_counts = counts.local.clip(min=counts.gain)
     expected = (counts.local - stray_light * incident.i0).clip(min=counts.gain)
-    variance = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
+    variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
     out = xr.Dataset(
         {
             "optical_density": density.transpose(*dims).astype(np.float32),
-            "noise": np.sqrt(variance).transpose(*dims).astype(np.float32),
+            "noise": (variance**0.5).transpose(*dims).astype(np.float32),
         }
     )
     return out.assign(i0=incident.i0, i0_error=incident.error, gain=counts.gain)
@@ -154,12 +153,13 @@ def _with_masks(
 ) -> xr.Dataset:
     """Add ``valid``, ``empty``, ``too_thick``; hide what was not seen."""
     if max_od is None:
-        limit = np.log(incident.i0 / (10 * counts.gain)).clip(max=4.0)
+        limit: Any = np.log(incident.i0 / (10 * counts.gain))
+        limit = limit.clip(max=4.0)
     else:
         limit = xr.full_like(incident.i0, max_od)
     transmitted = counts.local / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
-    finite = np.isfinite(out["optical_density"]).all("energy")
+    finite = out["optical_density"].notnull().all("energy")
     out["optical_density"] = out["optical_density"].where(seen)
     out["too_thick"] = too_thick
     out["valid"] = seen & finite & ~too_thick

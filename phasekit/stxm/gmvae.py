@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,30 @@ from ..schema import OD, require
 
 Array = NDArray[np.floating]
 _WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train; the defaults suit stacks of 4 to 200 energies.
+
+    Attributes
+    ----------
+    n_steps, batch, learning_rate
+        Steps of ``batch`` random pixels each, and Adam's rate, which falls to 0 along a cosine.
+    n_hidden
+        Width of the two residual nets.
+    free_bits
+        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
+    max_pixels
+        At most this many random pixels are read into memory.
+    """
+
+    n_steps: int = 400
+    batch: int = 1024
+    learning_rate: float = 3e-3
+    n_hidden: int = 32
+    free_bits: float = 0.5
+    max_pixels: int = 30_000
 
 
 @dataclass(frozen=True)
@@ -79,19 +103,14 @@ def fit_gmvae(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
-    n_steps: int = 500,
-    batch: int = 1024,
-    n_hidden: int = 32,
-    learning_rate: float = 3e-3,
-    free_bits: float = 0.5,
-    max_pixels: int = 30_000,
+    training: Training | None = None,
 ) -> FittedGMVAE:
     """Train a Gaussian-mixture variational autoencoder on the spectra of the material pixels.
 
-    The likelihood is Gaussian with the measured noise; each pixel's thickness and a constant are integrated out exactly, so
-    clusters are shapes of spectra, not thicknesses; the sum over clusters is exact. It starts from principal components of
-    the normalised spectra and a Gaussian mixture on their scores, with the KL terms warmed up and ``free_bits`` on the
-    cluster term, the known remedies against collapse.
+    The likelihood is Gaussian with the measured noise; each pixel's thickness and a constant are integrated out
+    exactly, so clusters are shapes of spectra, not thicknesses; the sum over clusters is exact. It starts from
+    principal components of the normalised spectra and a Gaussian mixture on their scores, with the KL terms warmed up
+    and ``free_bits`` on the cluster term, the known remedies against collapse.
 
     Parameters
     ----------
@@ -107,12 +126,8 @@ def fit_gmvae(
         "auto" takes a GPU when there is one, else "cpu"; any torch device name.
     progress
         Show a progress bar.
-    n_steps, batch, learning_rate, n_hidden
-        Training steps of ``batch`` random pixels, Adam's rate (falls to 0 along a cosine), width of the two residual nets.
-    free_bits
-        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
-    max_pixels
-        At most this many random pixels are read into memory for training.
+    training
+        Length and rates of the training; None: ``Training()``.
 
     Returns
     -------
@@ -140,27 +155,27 @@ def fit_gmvae(
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((20, 20), bool))},
     ...                 coords={"energy": ("energy", np.arange(514.0, 520.0), {"units": "eV"})})
-    >>> fit_gmvae(od, n_clusters=2, n_latent=1, n_steps=20, progress=False).n_alive
+    >>> fit_gmvae(od, n_clusters=2, n_latent=1, training=Training(n_steps=20), progress=False).n_alive
     2
     """
     require(od, OD, step="fit_gmvae")
+    training = training or Training()
     n_energies = od.sizes["energy"]
     if n_energies < 4:
         raise SchemaError(f"fit_gmvae: {n_energies} energies, needs at least 4. Use fit_references for fewer.")
     n_latent = min(n_latent, n_energies - 2)
-    spectra, noise = _material_spectra(od, max_pixels, seed)
+    spectra, noise = _material_spectra(od, training.max_pixels, seed)
     if n_clusters < 1 or len(spectra) < 10 * n_clusters:
         raise SchemaError(
-            f"fit_gmvae: {len(spectra)} material pixels for n_clusters={n_clusters}, needs 10 per cluster and n_clusters >= 1. "
+            f"fit_gmvae: {len(spectra)} material pixels for n_clusters={n_clusters}, needs 10 per cluster. "
             "Lower n_clusters, or see od['valid'] and od['empty'] for why so few pixels count."
         )
     scale = float(np.median(spectra.std(axis=1))) or 1.0
     start = _start(spectra / scale, noise / scale, n_clusters, n_latent, seed)
-    settings = {"seed": seed, "n_steps": n_steps, "batch": batch, "learning_rate": learning_rate}
-    settings |= {"free_bits": free_bits, "max_pixels": max_pixels, "n_hidden": n_hidden}
+    settings = {"seed": seed, **asdict(training)}
     parameters, history = _train((spectra / scale, noise / scale), start, settings, device, progress)
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(n_energies, dtype=float)
-    size = (n_clusters, n_latent, n_hidden)
+    size = (n_clusters, n_latent, training.n_hidden)
     fitted = FittedGMVAE(energy, parameters, scale, *size, 0, np.zeros(n_clusters), history, settings)
     share = _responsibility(fitted, spectra, noise).mean(axis=0)
     alive = int((share >= 0.005).sum())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..correlation import _pearson
 from ..errors import SchemaError, StxmStatus, status_attributes
 from ..schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
-from .library import _library, _Library, _Offset, _offset_of
+from .library import _Library, _library, _Offset, _offset_of
 from .verdict import _judge
 
 Array = NDArray[np.float64]
@@ -25,36 +25,31 @@ def label_phases(
     min_confidence: float = 0.9,
     neighbours: float = 0.6,
     energy_offset: float | str = "fit",
-    max_offset_ev: float = 1.5,
-    max_misfit: float | None = None,
     blur_px: float = 2.0,
 ) -> xr.Dataset:
     """Name the phase of every material pixel, and say where the name is not to be trusted.
 
-    A common energy offset between data and references is found first. Each cluster's mean spectrum is named by its highest
-    Pearson correlation, and a pixel's responsibilities become votes for names. The pixel's own spectrum is the second
-    opinion: chi-square of each reference alone and of mixtures of two, all with a free constant. Both opinions count half
-    (a logarithmic opinion pool, because they rest on the same photons), neighbouring pixels share them, and the most
-    probable name wins.
+    A common energy offset between data and references is found first. Each cluster's mean spectrum is named by its
+    highest Pearson correlation, and a pixel's responsibilities become votes for names. The pixel's own spectrum is the
+    second opinion: chi-square of each reference alone and of mixtures of two, all with a free constant. Both opinions
+    count half (a logarithmic opinion pool, because they rest on the same photons), neighbouring pixels share them, and
+    the most probable name wins.
 
     Parameters
     ----------
     od, clusters, refs
         OD, CLUSTERS made from it, and REFERENCES that cover its energies.
     margin
-        A pixel whose best and second-best Pearson differ by less is ``ambiguous``: 0 leaves it to the confidence; neighbours
-        among NVPF references differ by 0.007 to 0.04, so 0.002 is a mild and 0.01 a severe demand.
+        A pixel whose best and second-best Pearson differ by less is ``ambiguous``: 0 leaves it to the confidence;
+        neighbours among NVPF references differ by 0.007 to 0.04, so 0.002 is a mild and 0.01 a severe demand.
     min_confidence
         A pixel below this confidence is ``ambiguous``.
     neighbours
-        Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.6 an undecided
-        pixel among 8 of one phase takes it with odds of 60 to 1; 0 lets every pixel stand alone. It smooths single-pixel
-        errors and grains thinner than about 2 pixels alike.
-    energy_offset, max_offset_ev
+        Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.6 an
+        undecided pixel among 8 of one phase takes it with odds of 60 to 1; 0 lets every pixel stand alone. It smooths
+        single-pixel errors and grains thinner than about 2 pixels alike.
+    energy_offset
         As in :func:`phasekit.stxm.fit_references`.
-    max_misfit
-        Chi-square per degree of freedom of the best mixture above which a pixel is ``no_reference``; None: twice the value
-        that noise alone exceeds in one pixel of 10 000.
     blur_px
         Reach of the probe [px]: a mixture with both its phases within this distance is a ``boundary_transition``, which
         blur alone would explain.
@@ -62,16 +57,17 @@ def label_phases(
     Returns
     -------
     xarray.Dataset
-        PHASES: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the best other one, -1 when there is
-        none), ``pearson`` of the pixel's own spectrum with each reference, ``margin`` (best minus second best of them),
-        ``confidence`` (probability of the phase by votes, chi-square and neighbours, 0..1),
+        PHASES: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the best other one, -1 when
+        there is none), ``pearson`` of the pixel's own spectrum with each reference, ``margin`` (best minus second best
+        of them), ``confidence`` (probability of the phase by votes, chi-square and neighbours, 0..1),
         ``composition`` (by place between the two neighbouring references of the best mixture: the path through all
         references, not the straight line between its ends), ``mixture`` (share of the lesser one there, 0..0.5),
         ``chi_square`` (of the named phase, per degree of freedom), ``status``, ``cluster_pearson``, ``cluster_phase``,
         ``energy_offset`` and ``energy_offset_error`` [eV]. Status, the first that holds: ``background`` (empty or not
-        measured), ``too_thick``, ``no_reference``, ``transition`` / ``boundary_transition`` (a mixture with at least 15 %
-        of the lesser phase lowers chi-square by 12), ``false_assignment`` (the pixel's own spectrum speaks against the
-        phase: another one lowers chi-square by 12), ``ambiguous``, ``ok``.
+        measured), ``too_thick``, ``no_reference`` (even the best mixture's chi-square
+        is twice what noise alone exceeds in one pixel of 10 000), ``transition`` / ``boundary_transition`` (a mixture
+        with at least 15 % of the lesser phase lowers chi-square by 12), ``false_assignment`` (the pixel's own spectrum
+        speaks against the phase: another one lowers chi-square by 12), ``ambiguous``, ``ok``.
         NaN where there is no material; ``composition`` also where references carry none.
 
     Raises
@@ -95,8 +91,8 @@ def label_phases(
     >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))}, coords={"energy": energy})
-    >>> from phasekit.stxm import assign_clusters, fit_gmvae
-    >>> clusters = assign_clusters(od, fit_gmvae(od, n_clusters=2, n_latent=1, n_steps=5, progress=False))
+    >>> from phasekit.stxm import Training, assign_clusters, fit_gmvae
+    >>> clusters = assign_clusters(od, fit_gmvae(od, n_clusters=2, training=Training(n_steps=5), progress=False))
     >>> label_phases(od, clusters, refs, energy_offset=0.0)["phase"].values[0]
     array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], dtype=int16)
     """
@@ -109,17 +105,15 @@ def label_phases(
             "Make them from this OD with assign_clusters."
         )
     library = _library(refs, od["energy"], step="label_phases", n_nuisance=1)
-    offset = _offset_of(od, library, energy_offset, limit=max_offset_ev, step="label_phases")
+    offset = _offset_of(od, library, energy_offset, limit=1.5, step="label_phases")
     spectra = library.at(od["energy"].values.astype(np.float64) + offset.value)
     named = _name_clusters(clusters, spectra, library)
-    out = _judge(
-        od, _votes(clusters, named), library, spectra, neighbours=neighbours, max_misfit=max_misfit, blur_px=blur_px
-    )
+    out = _judge(od, _votes(clusters, named), library, spectra, neighbours=neighbours, blur_px=blur_px)
     out = xr.merge([out, named, _offset_variables(offset)], compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
     settings: dict[str, Any] = {"margin": margin, "min_confidence": min_confidence, "energy_offset": energy_offset}
-    settings |= {"max_offset_ev": max_offset_ev, "max_misfit": max_misfit, "blur_px": blur_px, "neighbours": neighbours}
+    settings |= {"blur_px": blur_px, "neighbours": neighbours}
     out["status"].attrs = status_attributes(StxmStatus)
     out["status"] = _ambiguity(out, margin, min_confidence)
     return describe(out, PHASES, step="label_phases", settings=settings, source=clusters)
@@ -133,7 +127,8 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     phases
         PHASES from :func:`label_phases`.
     margin, min_confidence
-        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` when its margin or its confidence is below, else ``ok``.
+        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` when its margin or its confidence is below, else
+        ``ok``.
 
     Returns
     -------
@@ -176,8 +171,8 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
     Returns
     -------
     float
-        Ambiguous pixels over pixels with a phase; NaN when no pixel has one. Grows with ``margin``, never above the share
-        of pixels that carry no stronger flag.
+        Ambiguous pixels over pixels with a phase; NaN when no pixel has one. Grows with ``margin``, never above the
+        share of pixels that carry no stronger flag.
 
     Raises
     ------
@@ -202,8 +197,8 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
 def _ambiguity(phases: xr.Dataset, margin: float, min_confidence: float) -> xr.DataArray:
     doubtful = (phases["margin"] < margin) | (phases["confidence"] < min_confidence)
     free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS])
-    fresh = xr.where(doubtful, StxmStatus.AMBIGUOUS.value, StxmStatus.OK.value)
-    status = xr.where(free, fresh, phases["status"]).astype(np.int8)
+    fresh = doubtful * StxmStatus.AMBIGUOUS.value
+    status = phases["status"].where(~free, fresh).astype(np.int8)
     return status.assign_attrs(phases["status"].attrs)
 
 
@@ -212,7 +207,7 @@ def _offset_variables(offset: _Offset) -> xr.Dataset:
 
 
 def _name_clusters(clusters: xr.Dataset, spectra: Array, library: _Library) -> xr.Dataset:
-    """Pearson of each cluster's mean spectrum with each reference, and the best one; -1 for a cluster without pixels."""
+    """Pearson of each cluster's mean spectrum with each reference, and the best; -1 for an empty cluster."""
     pearson = xr.apply_ufunc(
         lambda mean: _pearson(mean[..., None, :], spectra),
         clusters["spectrum"],
@@ -223,7 +218,7 @@ def _name_clusters(clusters: xr.Dataset, spectra: Array, library: _Library) -> x
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": len(library.names)}},
     )
     alive = np.isfinite(pearson).all("reference")
-    phase = xr.where(alive, pearson.fillna(-2.0).argmax("reference"), -1).astype(np.int16)
+    phase = pearson.fillna(-2.0).argmax("reference").where(alive, -1).astype(np.int16)
     named = xr.Dataset({"cluster_pearson": pearson, "cluster_phase": phase})
     return named.assign_coords(reference=library.names)
 

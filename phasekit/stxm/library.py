@@ -46,9 +46,7 @@ def _library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance:
     own = refs["energy"].values[order].astype(np.float64)
     values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
     if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
-        raise SchemaError(
-            f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files first."
-        )
+        raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files.")
     _check_cover(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(

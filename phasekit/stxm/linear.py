@@ -14,6 +14,17 @@ from .nonnegative import _nonnegative
 Array = NDArray[np.float64]
 
 
+class _Fields(NamedTuple):
+    """One fitted pixel block as labelled arrays."""
+
+    amount: xr.DataArray
+    covariance: xr.DataArray
+    baseline: xr.DataArray
+    slope: xr.DataArray
+    residual: xr.DataArray
+    chi_square: xr.DataArray
+
+
 class _PixelFit(NamedTuple):
     amount: Array
     covariance: Array
@@ -34,8 +45,8 @@ def fit_references(
 ) -> xr.Dataset:
     """Fit every pixel's spectrum with non-negative amounts of the references and a free constant.
 
-    The linear baseline of the trade (singular value decomposition with references, linear-combination fit), solved exactly
-    for all pixels together.
+    The linear baseline of the trade (singular value decomposition with references, linear-combination fit), solved
+    exactly for all pixels together.
 
     Parameters
     ----------
@@ -45,8 +56,8 @@ def fit_references(
         REFERENCES; interpolated to the data's energies, which they must cover. With references in 1/um the amounts are
         thicknesses in um; up to 6 are solved in one batch.
     energy_offset
-        Energy [eV] to add to the data's scale to reach the references', or "fit": one number for the whole stack, from the
-        valley of chi-square over the means of blocks of 6 x 6 pixels of material.
+        Energy [eV] to add to the data's scale to reach the references', or "fit": one number for the whole stack, from
+        the valley of chi-square over the means of blocks of 6 x 6 pixels of material.
     max_offset_ev
         Largest offset that "fit" looks for, in both directions.
     slope
@@ -106,13 +117,13 @@ def fit_references(
             "output_sizes": {"reference": len(library.names), "other_reference": len(library.names)},
         },
     )
-    out = _assemble(_PixelFit(*fitted), library.names, slope)
+    out = _assemble(_Fields(*fitted), library.names, slope)
     out["energy_offset"], out["energy_offset_error"] = xr.Variable((), offset.value), xr.Variable((), offset.error)
     settings = {"energy_offset": energy_offset, "max_offset_ev": max_offset_ev, "slope": slope, "weighted": weighted}
     return describe(out, REFERENCE_FIT, step="fit_references", settings=settings, source=od)
 
 
-def _assemble(fit: _PixelFit, names: list[str], slope: bool) -> xr.Dataset:
+def _assemble(fit: _Fields, names: list[str], slope: bool) -> xr.Dataset:
     total = fit.amount.sum("reference", skipna=False)
     out = xr.Dataset(
         {

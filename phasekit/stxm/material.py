@@ -1,5 +1,7 @@
 """Which pixels hold material: a matched filter for the field's own mean edge."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ def _is_empty(density: xr.DataArray, noise: xr.DataArray, valid: xr.DataArray) -
 _SCAN = ["scan_y", "scan_x"]
 
 
-def _image_to_image(dtype: type) -> dict[str, object]:
+def _image_to_image(dtype: type) -> dict[str, Any]:
     return {
         "input_core_dims": [_SCAN],
         "output_core_dims": [_SCAN],

@@ -1,11 +1,11 @@
 """The Gaussian-mixture variational autoencoder for optical-density spectra: distributions and the evidence bound.
 
-Generative story of a pixel: a cluster y is drawn from the weights p(y), a latent z from N(m_y, v_y), the decoder turns z into
-the SHAPE s(z) of a spectrum, and the measured spectrum is x = t s(z) + b + noise with the thickness t and a constant b that
-differ from pixel to pixel. Thickness and constant have broad Gaussian priors and are integrated out exactly, so no cluster can
-form on thickness; the noise is the measured one. The encoder gives a Gaussian message N(z; mu_x, 1/lambda_x); multiplied with
-a cluster's prior it gives q(z|x,y), and its overlap with each prior gives q(y|x), as exact Bayes would for a linear decoder.
-Sums over y are exact.
+Generative story of a pixel: a cluster y is drawn from the weights p(y), a latent z from N(m_y, v_y), the decoder turns
+z into the SHAPE s(z) of a spectrum, and the measured spectrum is x = t s(z) + b + noise with the thickness t and a
+constant b that differ from pixel to pixel. Thickness and constant have broad Gaussian priors and are integrated out
+exactly, so no cluster can form on thickness; the noise is the measured one. The encoder gives a Gaussian message N(z;
+mu_x, 1/lambda_x); multiplied with a cluster's prior it gives q(z|x,y), and its overlap with each prior gives q(y|x),
+as exact Bayes would for a linear decoder. Sums over y are exact.
 """
 
 import math
@@ -52,6 +52,9 @@ class Network(nn.Module):
 
     def __init__(self, n_energies: int, n_latent: int, n_clusters: int, n_hidden: int) -> None:
         super().__init__()
+        self.shape_mean: Tensor
+        self.basis: Tensor
+        self.project: Tensor
         self.register_buffer("shape_mean", torch.zeros(n_energies))
         self.register_buffer("basis", torch.zeros(n_latent, n_energies))  # rows scaled to unit latent variance
         self.register_buffer("project", torch.zeros(n_latent, n_energies))  # left inverse of the basis
@@ -105,7 +108,7 @@ def _residual(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
 
 
 def log_likelihood(x: Tensor, noise: Tensor, shape: Tensor, scale: float) -> Tensor:
-    """log p(x | shape) with thickness and constant integrated out.
+    """Log p(x | shape) with thickness and constant integrated out.
 
     x is Gaussian with covariance diag(noise^2) + B P B^T, B = (shape, 1), P the two priors; its inverse and determinant
     come from the 2 x 2 matrix P^-1 + B^T diag(noise^-2) B.

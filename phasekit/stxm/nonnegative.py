@@ -21,11 +21,11 @@ class _Fit(NamedTuple):
 
 
 def _nonnegative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _Fit:
-    """Minimise sum_e w (x - sum_i c_i A_i)^2 with c_i >= 0 for the first ``n_bounded`` rows of ``design`` (term, energy).
+    """Minimise sum_e w (x - sum_i c_i A_i)^2, c_i >= 0 for the first ``n_bounded`` rows of ``design`` (term, energy).
 
-    The minimum of a convex quadratic over c >= 0 is the plain least-squares solution on one set of active terms, and among
-    the sets whose solution is non-negative it is the one with the least residual: so all sets are tried, each for all
-    ``spectra`` (n, energy) together. ``weights`` (n, energy) are inverse variances.
+    The minimum of a convex quadratic over c >= 0 is the plain least-squares solution on one set of active terms, and
+    among the sets whose solution is non-negative it is the one with the least residual: so all sets are tried, each
+    for all ``spectra`` (n, energy) together. ``weights`` (n, energy) are inverse variances.
     """
     scale = np.sqrt((design**2).sum(axis=1))
     scale[scale == 0] = 1.0

@@ -1,5 +1,7 @@
 """Which energies to measure: the few that tell the references apart best."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -21,10 +23,10 @@ def select_energies(
 ) -> xr.DataArray:
     """Choose the energies at which the amounts of the references are known best (D-optimal design).
 
-    The linear model of a pixel is the references, a constant (which asks for a pre-edge energy), with ``slope`` a straight
-    background, and with ``offset_robust`` the change of the references' mean with energy, so that amounts stay known when the
-    energy scale is uncertain. The determinant of the amounts' information, the nuisances eliminated, is made as large as
-    exchanges of single energies can (Fedorov), from several starts.
+    The linear model of a pixel is the references, a constant (which asks for a pre-edge energy), with ``slope`` a
+    straight background, and with ``offset_robust`` the change of the references' mean with energy, so that amounts
+    stay known when the energy scale is uncertain. The determinant of the amounts' information, the nuisances
+    eliminated, is made as large as exchanges of single energies can (Fedorov), from several starts.
 
     Parameters
     ----------
@@ -42,8 +44,9 @@ def select_energies(
     Returns
     -------
     xarray.DataArray
-        Energies [eV] on ``energy``, ascending, with ``attrs["amount_error"]``: for OD noise 0.01, the geometric mean standard
-        error of an amount at this choice, and ``attrs["evenly_spaced_error"]``, the same for evenly spread energies.
+        Energies [eV] on ``energy``, ascending, with ``attrs["amount_error"]``: for OD noise 0.01, the geometric mean
+        standard error of an amount at this choice, and ``attrs["evenly_spaced_error"]``, the same for evenly spread
+        energies.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def select_energies(
     )
     chosen = np.sort(chosen)
     even = np.unique(np.linspace(0, energies.size - 1, n).round().astype(int))
-    attrs = {"units": "eV", "long_name": "energies to measure"}
+    attrs: dict[str, Any] = {"units": "eV", "long_name": "energies to measure"}
     attrs["amount_error"] = 0.01 * float(np.exp(-_information(columns[chosen], n_amounts) / (2 * n_amounts)))
     attrs["evenly_spaced_error"] = 0.01 * float(np.exp(-_information(columns[even], n_amounts) / (2 * n_amounts)))
     coordinate = ("energy", energies[chosen], {"units": "eV"})
@@ -101,13 +104,13 @@ def _columns(energies: Array, values: Array, slope: bool, offset_robust: bool) -
 def _check(energies: Array, n: int, n_terms: int, spacing: float) -> None:
     if n < n_terms:
         raise SchemaError(
-            f"select_energies: n={n} energies for {n_terms} terms (references and nuisances). Ask for at least {n_terms}, "
+            f"select_energies: n={n} energies for {n_terms} terms (references, nuisances). Ask for at least {n_terms}, "
             "or set offset_robust=False."
         )
     span = float(np.ptp(energies)) if energies.size else 0.0
     if energies.size < n or (n - 1) * spacing > span:
         raise SchemaError(
-            f"select_energies: {energies.size} candidates over {span:g} eV cannot hold {n} energies {spacing:g} eV apart. "
+            f"select_energies: {energies.size} candidates over {span:g} eV hold no {n} that are {spacing:g} eV apart. "
             "Lower n or min_spacing_ev, or widen energy_range."
         )
 
@@ -133,7 +136,7 @@ def _starts(energies: Array, n: int, spacing: float) -> list[NDArray[np.intp]]:
     good = [start for start in starts if start is not None]
     if not good:
         raise SchemaError(
-            f"select_energies: the candidates lie too unevenly for {n} energies {spacing:g} eV apart. Lower min_spacing_ev."
+            f"select_energies: candidates too uneven for {n} energies {spacing:g} eV apart. Lower min_spacing_ev."
         )
     return good
 

@@ -1,6 +1,6 @@
-"""Kernels of frame registration: features that survive a contrast inversion, pair shifts, their robust reconciliation."""
+"""Kernels of frame registration: features that survive contrast inversion, pair shifts, their reconciliation."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,8 @@ def _pairs(n: int) -> NDArray[np.intp]:
     return np.array([(i, i + lag) for lag in lags for i in range(n - lag)], dtype=np.intp).reshape(-1, 2)
 
 
-def _pair_shift(first: NDArray, second: NDArray, max_shift: float) -> tuple[float, float, float]:
-    """Where the second frame's content lies relative to the first [px] (y, x), and the height of the correlation peak."""
+def _pair_shift(first: NDArray[Any], second: NDArray[Any], max_shift: float) -> tuple[float, float, float]:
+    """Where the second frame's content lies relative to the first [px] (y, x), and the correlation's height."""
     product = second * np.conj(first)
     correlation = fft.ifft2(product).real
     steps = [fft.fftfreq(n, 1 / n) for n in correlation.shape]
@@ -60,7 +60,7 @@ def _pair_shift(first: NDArray, second: NDArray, max_shift: float) -> tuple[floa
     return float(centre[0]), float(centre[1]), height
 
 
-def _zoom(product: NDArray, centre: Array, width: float, n_points: int) -> tuple[Array, float]:
+def _zoom(product: NDArray[Any], centre: Array, width: float, n_points: int) -> tuple[Array, float]:
     """Maximum of the correlation on a finer grid around ``centre``, by a matrix Fourier transform."""
     grids = [c + np.linspace(-width, width, n_points) for c in centre]
     frequencies = [fft.fftfreq(n) for n in product.shape]

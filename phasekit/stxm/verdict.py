@@ -1,7 +1,7 @@
 """From evidence to a verdict: opinions pooled, shared between neighbours, and a status for what remains doubtful."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from ..errors import StxmStatus
-from .evidence import _evidence_block, _Evidence, _pairs_of
+from .evidence import _Evidence, _evidence_block, _pairs_of
 from .library import _Library
 
 Array = NDArray[np.float64]
@@ -24,14 +24,24 @@ _KERNEL = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
 
 
 class _Verdict(NamedTuple):
-    phase: Array
-    runner_up: Array
+    phase: NDArray[Any]
+    runner_up: NDArray[Any]
     confidence: Array
     margin: Array
     chi_square: Array
     composition: Array
     mixture: Array
-    status: Array
+    status: NDArray[Any]
+
+
+class _Fields(NamedTuple):
+    """The evidence as labelled arrays."""
+
+    single: xr.DataArray
+    pearson: xr.DataArray
+    pair: xr.DataArray
+    pair_chi_square: xr.DataArray
+    second_share: xr.DataArray
 
 
 def _judge(
@@ -41,7 +51,6 @@ def _judge(
     spectra: Array,
     *,
     neighbours: float,
-    max_misfit: float | None,
     blur_px: float,
 ) -> xr.Dataset:
     """Pearson and verdict of every pixel from its votes (.., reference), its own spectrum and its neighbours."""
@@ -58,7 +67,7 @@ def _judge(
         output_dtypes=[np.float64],
         dask_gufunc_kwargs={"allow_rechunk": True},
     )
-    limit = 2 * stats.chi2.isf(1e-4, freedom) / freedom if max_misfit is None else max_misfit
+    limit = 2 * stats.chi2.isf(1e-4, freedom) / freedom
     found = xr.apply_ufunc(
         partial(_decide, pairs=_pairs_of(library), composition=library.composition, freedom=freedom, limit=limit),
         *evidence,
@@ -76,7 +85,7 @@ def _judge(
     return out.assign_coords(reference=library.names)
 
 
-def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> _Evidence:
+def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> "_Fields":
     """Evidence of every material pixel, lazily, by name of its parts."""
     material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
     found = xr.apply_ufunc(
@@ -90,7 +99,7 @@ def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> _Evidence:
         output_dtypes=[np.float64] * 5,
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": len(library.names)}},
     )
-    return _Evidence(*found)
+    return _Fields(*found)
 
 
 def _share(opinion: Array, *, weight: float, n_rounds: int = 15) -> Array:
@@ -99,7 +108,7 @@ def _share(opinion: Array, *, weight: float, n_rounds: int = 15) -> Array:
     NaN opinions (no material) neither pull nor are pulled. Each round every pixel adds ``weight`` times the sum of its
     neighbours' probabilities to its own opinion; 15 rounds carry news over 15 pixels, and nothing moves after about 10.
     """
-    material = np.isfinite(opinion).all(axis=-1)
+    material: NDArray[np.bool_] = np.asarray(np.isfinite(opinion).all(axis=-1))
     base = np.where(material[..., None], opinion, 0.0)
     probability = _softmax(base) * material[..., None]
     for _ in range(n_rounds if weight > 0 else 0):
@@ -116,21 +125,17 @@ def _softmax(values: Array) -> Array:
 
 
 def _decide(
-    single: Array,
-    pearson: Array,
-    pair: Array,
-    pair_chi_square: Array,
-    second_share: Array,
-    probability: Array,
-    *,
+    *parts: Array,
     pairs: NDArray[np.intp],
     composition: Array,
     freedom: int,
     limit: float,
 ) -> tuple[Array, ...]:
     """Verdict of pixels (..): NaN, and status ``background``, where there is no material."""
-    known = np.isfinite(pair) & np.isfinite(probability).all(axis=-1)
-    part = _Evidence(*(np.asarray(values)[known] for values in (single, pearson, pair, pair_chi_square, second_share)))
+    probability = parts[-1]
+    whole_evidence = _Evidence(*(np.asarray(values) for values in parts[:-1]))
+    known = np.isfinite(whole_evidence.pair) & np.isfinite(probability).all(axis=-1)
+    part = _Evidence(*(values[known] for values in whole_evidence))
     verdict = _Verdict(*(np.full(known.shape, np.nan) for _ in _Verdict._fields))
     verdict.status[...] = StxmStatus.BACKGROUND
     for whole, values in zip(
@@ -179,7 +184,7 @@ def _doubt(
 def _place(od: xr.Dataset, out: xr.Dataset, library: _Library, blur_px: float) -> xr.DataArray:
     """Status with what only the map knows: too thick, and transitions that lie between their two phases."""
     thick = od["too_thick"] if "too_thick" in od else xr.zeros_like(od["valid"], dtype=bool)
-    status = xr.where(thick, StxmStatus.TOO_THICK.value, out["status"])
+    status = out["status"].where(~thick, StxmStatus.TOO_THICK.value)
     return xr.apply_ufunc(
         partial(_boundary, order=_ranks(library), blur_px=blur_px),
         status,
@@ -203,7 +208,7 @@ def _ranks(library: _Library) -> NDArray[np.intp]:
 def _boundary(
     status: Array, phase: Array, composition: Array, *, order: NDArray[np.intp], blur_px: float
 ) -> NDArray[np.int8]:
-    """A transition with a phase before and one after it on the path within reach of the probe is one that blur explains."""
+    """A transition with an earlier and a later phase of the path within the probe's reach: blur would explain it."""
     reach = int(np.ceil(blur_px))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disk = np.hypot(y, x) <= blur_px
