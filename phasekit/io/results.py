@@ -213,6 +213,8 @@ def _marked(value: Any) -> str:
 
 def _decode(data: xr.Dataset) -> xr.Dataset:
     data.attrs = {key: _decode_attribute(value) for key, value in data.attrs.items()}
+    if "schema" in data.attrs and not isinstance(json.loads(data.attrs.get("provenance", "[]")), list):
+        raise ValueError("the provenance is not a list of steps")
     for name in data.variables:
         attrs = {key: _decode_attribute(value) for key, value in data[name].attrs.items()}
         width = attrs.pop(_WIDTH, None)

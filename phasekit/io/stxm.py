@@ -205,8 +205,8 @@ def _refuse_choices(path: Path, kind: str, choices: dict[str, str | int | None])
 
 def _open_ours(
     path: Path, energies: NDArray[np.float64] | None, step_nm: float | None
-) -> tuple[xr.Dataset, xr.Dataset]:
-    """A STACK that phasekit saved, further variables (truth) included."""
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """A STACK that phasekit saved, further variables (truth) included, and the history it brings."""
     data = load(path, lazy=True)
     try:
         require(data, STACK, step="open_stxm")
@@ -222,4 +222,4 @@ def _open_ours(
     if step_nm is not None:
         axes: Sequence[str] = ("scan_y", "scan_x")
         data = data.assign_coords({a: (a, np.arange(data.sizes[a]) * step_nm, data[a].attrs) for a in axes})
-    return data, data
+    return data, data if "schema" in data.attrs else None

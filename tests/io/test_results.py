@@ -186,5 +186,31 @@ def test_load_of_something_else(tmp_path):
         assert str(path) in str(caught.value)
 
 
+def test_damaged_history(tmp_path):
+    for text in ('[{"step": "a', '{"step": 1}'):
+        path = pk.io.save(
+            xr.Dataset({"a": ("x", [1])}, attrs={"schema": "STACK", "provenance": text}), tmp_path / "a.nc"
+        )
+        with pytest.raises(ReadError, match="damaged"):
+            pk.io.load(path)
+
+
+def test_damaged_block_is_a_read_error(tmp_path):
+    rng = np.random.default_rng(0)
+    for suffix in (".nc", ".zarr"):
+        path = pk.io.save(xr.Dataset({"a": (("x", "y"), rng.integers(0, 9, (50, 800)))}), tmp_path / f"a{suffix}")
+        victim = path if suffix == ".nc" else next(f for f in path.rglob("c/0/0"))
+        content = bytearray(victim.read_bytes())
+        for at in range(len(content) // 2, len(content) - 100):
+            content[at] ^= 0xA5
+        victim.write_bytes(content)
+        lazy = pk.io.load(path, lazy=True)
+        with pytest.raises(ReadError, match="damaged"):
+            lazy.compute()
+        with pytest.raises(ReadError, match="damaged"):
+            pk.io.load(path, lazy=False)
+        lazy.close()
+
+
 def test_makes_the_folder(tmp_path):
     assert pk.io.save(rich(), tmp_path / "runs" / "one" / "result.nc").is_file()
