@@ -1,10 +1,12 @@
 from . import acom as acom
 from . import batch as batch
 from . import correlation as correlation
+from . import crystals as crystals
 from . import diffraction as diffraction
 from . import errors as errors
 from . import io as io
 from . import nmf as nmf
+from . import rotations as rotations
 from . import samples as samples
 from . import schema as schema
 from . import stxm as stxm

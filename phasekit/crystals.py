@@ -1,0 +1,165 @@
+"""Crystal structures without files: a phase from its cell and atoms, and the record of a phase that a dataset carries."""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import SchemaError
+
+Array = NDArray[np.float64]
+
+
+def crystal(
+    name: str, space_group: int, lattice: ArrayLike, atoms: list[tuple[Any, ...]], *, expand: bool = True
+) -> Any:
+    """Orix ``Phase`` from a cell and its atoms, axes as given.
+
+    Parameters
+    ----------
+    name
+        Name of the phase.
+    space_group
+        Number 1..230; its standard setting gives the operations that expand ``atoms`` when ``expand`` is true.
+    lattice
+        a, b, c [angstrom], alpha, beta, gamma [degrees].
+    atoms
+        Tuples (element, x, y, z[, occupancy[, B_iso in angstrom^2]]).
+
+    Examples
+    --------
+    >>> len(crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0, 1.0, 0.35)]).structure)
+    4
+    """
+    from diffpy.structure.spacegroups import GetSpaceGroup
+    from diffpy.structure.symmetryutilities import ExpandAsymmetricUnit
+    from orix.crystal_map import Phase
+
+    sites = [(*atom, 1.0, 0.0)[:6] if len(atom) == 4 else (*atom, 0.0)[:6] for atom in atoms]
+    if expand:
+        unit = ExpandAsymmetricUnit(GetSpaceGroup(space_group), [np.array(site[1:4], dtype=float) for site in sites])
+        orbits = zip(sites, unit.expandedpos, strict=True)
+        sites = [(site[0], *place, *site[4:]) for site, places in orbits for place in places]
+    return Phase(name=name, space_group=space_group, structure=_structure(lattice, sites))
+
+
+def _structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
+    from diffpy.structure import Atom, Lattice, Structure
+
+    atoms = [
+        Atom(element, [x, y, z], occupancy=occupancy, Uisoequiv=b_iso / (8 * np.pi**2))
+        for element, x, y, z, occupancy, b_iso in sites
+    ]
+    # The base is aligned as orix wants it (x || a, z || c*), which would otherwise turn the cell under its atoms.
+    return Structure(atoms=atoms, lattice=Lattice(base=direct_basis(lattice)))
+
+
+def direct_basis(lattice: ArrayLike) -> Array:
+    """Rows a, b, c [angstrom] of a cell (a, b, c, alpha, beta, gamma) in the crystal frame (x || a, z || c*)."""
+    a, b, c, *angles = (float(value) for value in np.asarray(lattice, dtype=float))
+    cos_a, cos_b, cos_g = np.cos(np.radians(angles))
+    sin_g = np.sin(np.radians(angles[2]))
+    c_y = (cos_a - cos_b * cos_g) / sin_g
+    height = c * np.sqrt(1 - cos_b**2 - c_y**2)
+    rows = np.array([[a, 0, 0], [b * cos_g, b * sin_g, 0], [c * cos_b, c * c_y, height]])
+    return np.where(np.abs(rows) < 1e-12 * max(a, b, c), 0.0, rows)
+
+
+def lattice_of(phase: Any) -> list[float]:
+    """Cell of an orix ``Phase``: a, b, c [angstrom], alpha, beta, gamma [degrees]."""
+    cell = phase.structure.lattice
+    return [float(value) for value in (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)]
+
+
+def phase_record(phase: Any) -> dict[str, Any]:
+    """What a dataset remembers of a phase in ``attrs["phases"]``: plain values that JSON can hold.
+
+    Returns
+    -------
+    dict
+        ``name``, ``space_group`` (number or None), ``point_group``, ``lattice`` (a, b, c in angstrom, angles in
+        degrees), ``symmetry`` (proper rotations of the point group as quaternions) and ``cif``: the structure as a
+        small CIF that lists every atom.
+
+    Examples
+    --------
+    >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> record = phase_record(nickel)
+    >>> record["name"], record["space_group"], record["point_group"], record["lattice"][0]
+    ('Ni', 225, 'm-3m', 3.52)
+    >>> len(phase_from_record(record).structure)
+    4
+    """
+    if phase.point_group is None:
+        raise SchemaError(
+            f"phase_record: '{phase.name}' has no point group. Open it with pk.io.open_phase(<CIF file>)."
+        )
+    group = phase.point_group
+    return {
+        "name": str(phase.name),
+        "space_group": None if phase.space_group is None else int(phase.space_group.number),
+        "point_group": str(group.name),
+        "lattice": [round(value, 8) for value in lattice_of(phase)],
+        "symmetry": np.round(group.data.reshape(-1, 4), 10).tolist(),
+        "improper": np.asarray(group.improper).ravel().astype(int).tolist(),
+        "cif": _cif_text(phase),
+    }
+
+
+def _cif_text(phase: Any) -> str:
+    names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
+    cell = [f"_cell_{name} {value:.8f}" for name, value in zip(names, lattice_of(phase), strict=True)]
+    columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "B_iso_or_equiv")
+    atoms = [
+        f"{element}{number} {element} {x:.8f} {y:.8f} {z:.8f} {atom.occupancy:.6f} {atom.Bisoequiv:.6f}"
+        for number, atom in enumerate(phase.structure, start=1)
+        for element in [(re.match(r"[A-Za-z]+", str(atom.element)) or ["?"])[0]]
+        for x, y, z in [atom.xyz]
+    ]
+    title = re.sub(r"\W+", "_", str(phase.name)) or "phase"
+    head = [f"data_{title}", *cell, "loop_", "_space_group_symop_operation_xyz", "'x, y, z'", "loop_"]
+    return "\n".join([*head, *(f"_atom_site_{name}" for name in columns), *atoms, ""])
+
+
+def phase_from_record(record: dict[str, Any]) -> Any:
+    """Orix ``Phase`` from :func:`phase_record`'s dictionary: the same cell, atoms and point group.
+
+    The space group is kept where orix derives the recorded point group from it, else None.
+
+    Raises
+    ------
+    SchemaError
+        The record lacks its structure or its point group is unknown.
+    """
+    from orix.crystal_map import Phase
+    from orix.quaternion.symmetry import get_point_group
+
+    try:
+        name, lattice, number = str(record["name"]), record["lattice"], record["space_group"]
+        sites = [_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SchemaError(
+            f"phase_from_record: the record of a phase is incomplete ({error}), needs name, space_group, lattice, cif. "
+            "Build the bank again with pk.acom.build_templates."
+        ) from error
+    structure = _structure(lattice, sites)
+    if number is not None and get_point_group(number).name == record["point_group"]:
+        return Phase(name=name, space_group=number, structure=structure)
+    return Phase(name=name, point_group=_point_group(record), structure=structure)
+
+
+def _site(line: str) -> tuple[Any, ...]:
+    _, element, *numbers = line.split()
+    return (element, *(float(value) for value in numbers))
+
+
+def _point_group(record: dict[str, Any]) -> Any:
+    from orix.quaternion import Symmetry
+
+    if "symmetry" not in record:
+        return record["point_group"]
+    group = Symmetry(np.asarray(record["symmetry"], dtype=float))
+    group.improper = np.asarray(record["improper"], dtype=bool)
+    group.name = str(record["point_group"])
+    return group

@@ -1,0 +1,83 @@
+"""Where the grains of a simulated scan are, and how they lie."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import rotations
+
+Array = NDArray[np.float64]
+VACUUM = -1
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A foil of grains beside a hole.
+
+    Attributes
+    ----------
+    n_grains
+        Number of Voronoi grains; they take the phases in turn.
+    vacuum_fraction
+        Part of the scan that is hole, 0 .. 0.9.
+    overlap_px
+        Half-width of the inclined grain boundaries [scan pixels]: nearer than that both grains diffract, 50:50 on the
+        boundary itself. 0 = upright boundaries.
+    mosaic_deg
+        Spread of the orientation inside a grain, standard deviation per rotation component [degrees].
+    thickness_nm
+        Foil thickness, drawn per grain between the two values [nm].
+    """
+
+    n_grains: int = 18
+    vacuum_fraction: float = 0.12
+    overlap_px: float = 1.0
+    mosaic_deg: float = 0.15
+    thickness_nm: tuple[float, float] = (15.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Grain maps (scan_y, scan_x): ``grain`` and ``partner`` (-1: none), ``weight`` of the partner, 0 .. 0.5."""
+
+    grain: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    weight: Array
+
+
+def voronoi(shape: tuple[int, int], specimen: Specimen, rng: np.random.Generator) -> Layout:
+    """Voronoi grains with a wavy edge of the foil at the lower right."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    seeds = _spread_seeds(shape, specimen.n_grains, rng)
+    square = (y[..., None] - seeds[:, 0]) ** 2 + (x[..., None] - seeds[:, 1]) ** 2
+    order = np.argsort(square, axis=-1)
+    grain, partner = order[..., 0], order[..., min(1, specimen.n_grains - 1)]
+    first, second = (np.take_along_axis(square, ids[..., None], axis=-1)[..., 0] for ids in (grain, partner))
+    apart = np.maximum(np.hypot(*(seeds[grain] - seeds[partner]).transpose(2, 0, 1)), 1e-9)
+    distance = (second - first) / (2 * apart)
+    weight = np.clip(0.5 * (1 - distance / max(specimen.overlap_px, 1e-9)), 0.0, 0.5)
+    edge = x / shape[1] + 0.35 * y / shape[0] + 0.04 * np.sin(7 * y / shape[0] + rng.uniform(0, 6))
+    hole = edge > np.quantile(edge, 1 - specimen.vacuum_fraction)
+    alone = hole | (weight <= 0) | (grain == partner)
+    return Layout(
+        np.where(hole, VACUUM, grain), np.where(alone, VACUUM, partner), np.where(alone, 0.0, weight).astype(float)
+    )
+
+
+def _spread_seeds(shape: tuple[int, int], count: int, rng: np.random.Generator) -> Array:
+    """Seeds that keep a distance from each other (the best of some candidates), so that no grain is a sliver."""
+    seeds = [rng.uniform(0, shape)]
+    for _ in range(count - 1):
+        candidates = rng.uniform(0, shape, size=(12, 2))
+        nearest = np.min([np.hypot(*(candidates - seed).T) for seed in seeds], axis=0)
+        seeds.append(candidates[np.argmax(nearest)])
+    return np.array(seeds)
+
+
+def orientations(layout: Layout, specimen: Specimen, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Orientation of each grain, uniformly random, and of each pixel, (scan_y, scan_x, 4); NaN in the hole."""
+    grains = rotations.random(specimen.n_grains, rng)
+    wobble = rng.normal(scale=np.radians(specimen.mosaic_deg), size=(*layout.grain.shape, 3))
+    pixels = rotations.multiply(grains[layout.grain], rotations.from_vector(wobble))
+    return grains, np.where((layout.grain == VACUUM)[..., None], np.nan, pixels)

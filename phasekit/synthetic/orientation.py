@@ -1,0 +1,265 @@
+"""4D-STEM scans of known grains: what ``pk.acom`` should find, with the truth beside the data."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..crystals import phase_record
+from ..diffraction import Reflections, reflections, wavelength
+from ..errors import SchemaError
+from ..schema import PATTERNS, describe
+from ._specimen import VACUUM, Layout, Specimen, orientations, voronoi
+from ._spots import paint_discs, spots
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """Illumination and detector of a simulated scan.
+
+    Attributes
+    ----------
+    voltage_kv, step_nm
+        Accelerating voltage [kV] and scan step [nm].
+    pixel_size, units
+        Size of a detector pixel [1/angstrom]; ``units="px"`` writes the coordinates as uncalibrated pixels.
+    disk_radius_px
+        Radius of the diffraction discs [px].
+    direct_fraction, diffuse_fraction
+        Parts of the electrons in the direct beam and in the diffuse background; the rest is in the spots.
+    drift_px, jitter_px
+        Largest smooth drift of the beam over the scan, and its random jitter (standard deviation) [px].
+    ellipticity, ellipse_angle_deg
+        Long over short axis of what should be a circle, and the long axis' angle from +x towards +y.
+    detector_rotation_deg
+        As in docs/conventions.md: a vector on the detector turned by this angle is in the sample frame.
+    """
+
+    voltage_kv: float = 200.0
+    step_nm: float = 5.0
+    pixel_size: float = 0.025
+    units: str = "1/angstrom"
+    disk_radius_px: float = 2.5
+    direct_fraction: float = 0.35
+    diffuse_fraction: float = 0.25
+    drift_px: float = 1.5
+    jitter_px: float = 0.1
+    ellipticity: float = 1.0
+    ellipse_angle_deg: float = 0.0
+    detector_rotation_deg: float = 0.0
+
+
+def orientation_scan(
+    phases: Sequence[Any] | None = None,
+    *,
+    shape: tuple[int, int] = (32, 40),
+    detector: tuple[int, int] = (128, 128),
+    electrons: float = 2000.0,
+    precession_deg: float = 1.0,
+    specimen: Specimen | None = None,
+    microscope: Microscope | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Scanning (precession) electron diffraction of a foil of randomly oriented grains, with its truth.
+
+    Kinematic intensities |F|^2 sinc^2(pi t s), integrated numerically over the precession cone; discs at exact
+    sub-pixel positions; a diffuse background; Poisson counts.
+
+    Parameters
+    ----------
+    phases
+        orix ``Phase`` objects (``pk.io.open_phase``); grains take them in turn. None: fcc Ni and LiFePO4.
+    shape
+        Scan positions (y, x).
+    detector
+        Detector pixels (y, x); the undrifted beam is at their middle, (n - 1) / 2.
+    electrons
+        Mean number of electrons per pattern, direct beam included. 200 leaves about 5 spots above the background.
+    precession_deg
+        Precession semi-angle; 0 = a static beam.
+    specimen, microscope
+        Grains and illumination, see :class:`Specimen` and :class:`Microscope`; None takes their defaults.
+    seed
+        Same seed, same scan.
+
+    Returns
+    -------
+    xarray.Dataset
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` uint16 [counts], with ``truth_phase`` (-1 = vacuum),
+        ``truth_grain``, ``truth_partner`` (grain that overlaps here, -1 = none), ``truth_partner_weight`` (0 .. 0.5),
+        ``truth_overlap``, ``truth_interior`` (one grain only), ``truth_thickness`` [nm],
+        ``truth_quaternion(scan_y, scan_x, wxyz)`` (NaN in vacuum), ``truth_origin_y, truth_origin_x`` (where the direct
+        beam is, in the unit of qy, qx), and ``attrs["phases"]``.
+
+    Raises
+    ------
+    SchemaError
+        A size or dose that is not positive, no phases, or an unknown unit.
+
+    Examples
+    --------
+    >>> scan = orientation_scan(shape=(3, 4), detector=(64, 64), seed=1)
+    >>> scan.intensity.dims, scan.truth_phase.shape
+    (('scan_y', 'scan_x', 'qy', 'qx'), (3, 4))
+    """
+    specimen, microscope = specimen or Specimen(), microscope or Microscope()
+    phases = _default_phases() if phases is None else list(phases)
+    _check(phases, shape, detector, electrons, specimen, microscope)
+    rng = np.random.default_rng(seed)
+    layout = voronoi(shape, specimen, rng)
+    grains, pixels = orientations(layout, specimen, rng)
+    thickness = rng.uniform(*specimen.thickness_nm, size=specimen.n_grains)
+    origin = _drift(shape, microscope, rng)
+    reach = np.hypot(*detector) / 2 * microscope.pixel_size
+    crystals = [reflections(phase, reach) for phase in phases]
+    scan = _Scan(layout, crystals, grains, pixels, thickness, origin, precession_deg, microscope)
+    counts = _expose(scan, detector, electrons, rng)
+    out = _labelled(counts, scan, phases)
+    settings = {"shape": shape, "detector": detector, "electrons": electrons, "precession_deg": precession_deg}
+    settings |= {"specimen": asdict(specimen), "microscope": asdict(microscope), "seed": seed}
+    return describe(out, PATTERNS, step="orientation_scan", settings=settings)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    layout: Layout
+    crystals: list[Reflections]
+    grains: Array
+    pixels: Array
+    thickness: Array
+    origin: Array  # (scan_y, scan_x, 2): beam relative to the detector's middle, (y, x) [px]
+    precession_deg: float
+    microscope: Microscope
+
+    def phase_of(self, grain: NDArray[np.int64] | int) -> Any:
+        """Grains take the phases in turn."""
+        return np.where(np.asarray(grain) < 0, VACUUM, np.asarray(grain) % len(self.crystals))
+
+    def diffract(self, grain: int, quaternion: Array) -> tuple[Array, Array]:
+        return spots(
+            self.crystals[grain % len(self.crystals)],
+            quaternion,
+            wave=wavelength(self.microscope.voltage_kv),
+            thickness_nm=float(self.thickness[grain]),
+            precession_deg=self.precession_deg,
+        )
+
+
+def _default_phases() -> list[Any]:
+    from .recipes_acom import sample_phases
+
+    return sample_phases()
+
+
+def _check(
+    phases: list[Any],
+    shape: tuple[int, int],
+    detector: tuple[int, int],
+    electrons: float,
+    specimen: Specimen,
+    microscope: Microscope,
+) -> None:
+    if not phases:
+        raise SchemaError("orientation_scan: got no phases, needs at least one. Open one with pk.io.open_phase(...).")
+    if min(*shape, *detector, specimen.n_grains) < 1 or not electrons > 0 or not microscope.pixel_size > 0:
+        raise SchemaError(
+            f"orientation_scan: shape = {shape}, detector = {detector}, electrons = {electrons}, n_grains = "
+            f"{specimen.n_grains}, pixel_size = {microscope.pixel_size}: all need to be positive."
+        )
+    if microscope.units not in ("1/angstrom", "px"):
+        raise SchemaError(f"orientation_scan: units = '{microscope.units}', needs '1/angstrom' or 'px'.")
+
+
+def _drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Generator) -> Array:
+    """Beam position relative to the detector's middle: a quadratic of at most ``drift_px`` plus jitter [px]."""
+    v, u = np.meshgrid(*(np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape), indexing="ij")
+    terms = np.stack([u, v, u * v, u * u, v * v], axis=-1)
+    smooth = terms @ rng.normal(size=(5, 2))
+    smooth *= microscope.drift_px / max(np.abs(smooth).max(), 1e-9)
+    return smooth + rng.normal(scale=microscope.jitter_px, size=smooth.shape)
+
+
+def _expose(scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator) -> NDArray[np.uint16]:
+    shape = scan.layout.grain.shape
+    counts = np.empty((*shape, *detector), dtype=np.uint16)
+    for index in np.ndindex(*shape):
+        expected = _expected(scan, index, detector)
+        counts[index] = np.minimum(rng.poisson(expected * electrons), np.iinfo(np.uint16).max)
+    return counts
+
+
+def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) -> Array:
+    """Pattern of one pixel as the fraction of the electrons that each detector pixel receives."""
+    optics, grain = scan.microscope, int(scan.layout.grain[index])
+    beam = (np.array(detector) - 1) / 2 + scan.origin[index]
+    image = np.zeros(detector)
+    diffuse, direct = (0.02, 0.98) if grain == VACUUM else (optics.diffuse_fraction, optics.direct_fraction)
+    y, x = (np.arange(n) - centre for n, centre in zip(detector, beam, strict=True))
+    fall_off = np.exp(-np.hypot(y[:, None], x) * optics.pixel_size / 0.4)
+    image += diffuse * fall_off / fall_off.sum()
+    paint_discs(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px)
+    weight = float(scan.layout.weight[index])
+    for member, share in ((grain, 1 - weight), (int(scan.layout.partner[index]), weight)):
+        if member == VACUUM or share <= 0:
+            continue
+        place, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
+        where = beam + _distort(place, optics) / optics.pixel_size
+        part = share * max(0.0, 1 - direct - diffuse) * intensity / max(intensity.sum(), 1e-30)
+        paint_discs(image, where[:, 0], where[:, 1], part, optics.disk_radius_px)
+    return image
+
+
+def _distort(place: Array, optics: Microscope) -> Array:
+    """Sample-frame positions (y, x) as the turned, elliptical detector shows them."""
+    turn, axis = np.radians(optics.detector_rotation_deg), np.radians(optics.ellipse_angle_deg)
+    x = np.cos(turn) * place[:, 1] + np.sin(turn) * place[:, 0]
+    y = np.cos(turn) * place[:, 0] - np.sin(turn) * place[:, 1]
+    long, short = np.sqrt(optics.ellipticity), 1 / np.sqrt(optics.ellipticity)
+    along = long * (x * np.cos(axis) + y * np.sin(axis))
+    across = short * (y * np.cos(axis) - x * np.sin(axis))
+    return np.stack(
+        [along * np.sin(axis) + across * np.cos(axis), along * np.cos(axis) - across * np.sin(axis)], axis=1
+    )
+
+
+def _labelled(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
+    optics, layout, dims = scan.microscope, scan.layout, ("scan_y", "scan_x")
+    calibrated = optics.units == "1/angstrom"
+    unit = optics.pixel_size if calibrated else 1.0
+    middle = [(n - 1) / 2 for n in counts.shape[2:]]
+    material = layout.grain != VACUUM
+    beam = scan.origin * unit if calibrated else scan.origin + middle
+    data = {
+        "intensity": ((*dims, "qy", "qx"), counts),
+        "truth_phase": (dims, scan.phase_of(layout.grain).astype(np.int16)),
+        "truth_grain": (dims, layout.grain.astype(np.int32)),
+        "truth_partner": (dims, layout.partner.astype(np.int32)),
+        "truth_partner_weight": (dims, layout.weight),
+        "truth_overlap": (dims, layout.weight > 0),
+        "truth_interior": (dims, material & (layout.weight == 0)),
+        "truth_thickness": (dims, np.where(material, scan.thickness[layout.grain], np.nan), {"units": "nm"}),
+        "truth_quaternion": ((*dims, "wxyz"), scan.pixels),
+        "truth_origin_y": (dims, beam[..., 0], {"units": optics.units}),
+        "truth_origin_x": (dims, beam[..., 1], {"units": optics.units}),
+    }
+    coords = {
+        dim: (dim, (np.arange(n) - (offset if calibrated else 0)) * unit, {"units": optics.units})
+        for dim, n, offset in zip(("qy", "qx"), counts.shape[2:], middle, strict=True)
+    }
+    coords |= {
+        dim: (dim, np.arange(n) * optics.step_nm, {"units": "nm"})
+        for dim, n in zip(dims, layout.grain.shape, strict=True)
+    }
+    attrs = {
+        "phases": json.dumps([phase_record(phase) for phase in phases]),
+        "voltage_kv": optics.voltage_kv,
+        "precession_deg": scan.precession_deg,
+        "detector_rotation_deg": optics.detector_rotation_deg,
+    }
+    return xr.Dataset(data, coords={**coords, "wxyz": list("wxyz")}, attrs=attrs)
