@@ -109,6 +109,8 @@ def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
     zarr = source.suffix.lower() == ".zarr"
     _check_readable(source, zarr)
     try:
+        if not zarr:
+            _walk(source)
         opened = xr.open_dataset(source, **_open_options(zarr))
         eager = opened.nbytes <= _EAGER_BYTES if lazy is None else not lazy
         if eager:
@@ -126,6 +128,14 @@ def _open_options(zarr: bool) -> dict[str, Any]:
     if zarr:
         return {"engine": "zarr", "consolidated": False, "chunks": None, "cache": False, "decode_timedelta": False}
     return {"engine": "h5netcdf", "chunks": None, "cache": False, "decode_timedelta": False}
+
+
+def _walk(path: Path) -> None:
+    """Reach every object of an HDF5 file once: h5netcdf, meeting a damaged one, leaves its handle half closed."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda _name, _object: None)
 
 
 def _check_readable(path: Path, zarr: bool) -> None:

@@ -3,6 +3,7 @@
 import os
 
 import dask.array as da
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -199,11 +200,16 @@ def test_damaged_block_is_a_read_error(tmp_path):
     rng = np.random.default_rng(0)
     for suffix in (".nc", ".zarr"):
         path = pk.io.save(xr.Dataset({"a": (("x", "y"), rng.integers(0, 9, (50, 800)))}), tmp_path / f"a{suffix}")
-        victim = path if suffix == ".nc" else next(f for f in path.rglob("c/0/0"))
-        content = bytearray(victim.read_bytes())
-        for at in range(len(content) // 2, len(content) - 100):
-            content[at] ^= 0xA5
-        victim.write_bytes(content)
+        victim, start, size = path, 0, 10**9
+        if suffix == ".nc":
+            with h5py.File(path) as file:
+                info = file["a"].id.get_chunk_info(0)
+                start, size = info.byte_offset, info.size
+        else:
+            victim = next(f for f in path.rglob("0") if f.is_file() and f.parts[-4] == "a")
+        content = np.frombuffer(victim.read_bytes(), np.uint8).copy()
+        content[start : start + size] ^= 0xA5
+        victim.write_bytes(content.tobytes())
         lazy = pk.io.load(path, lazy=True)
         with pytest.raises(ReadError, match="damaged"):
             lazy.compute()
