@@ -115,7 +115,7 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     shown = f"{float(od['energy'][index]):.1f} eV"
     for ax, array, label in ((axes[0, 0], density, "optical density"), (axes[0, 1], od["noise"], "noise of OD")):
         image(ax, array.isel(energy=index).where(od["valid"]), label=label)
-        ax.set_title(f"{label.capitalize()} at {shown}")
+        ax.set_title(f"{label[0].upper()}{label[1:]} at {shown}")
     if "i0_region" in od:
         y, x = od["scan_y"], od["scan_x"]
         axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
@@ -151,7 +151,7 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     """
     require(phases, PHASES, step="phase_figure")
     names = _names(phases)
-    figure, axes = panels(1, 3 if truth is None else 4, width=3.4, height=3.4)
+    figure, axes = panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, background="background")
     axes[0, 0].set_title("Phase found")
     _bar(axes[0, 0], phases)
@@ -159,10 +159,12 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
         categorical(axes[0, 1], truth, names, background="background")
         axes[0, 1].set_title("True phase")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    categorical(axes[0, -2], phases["status"], words, colours=STATUS_COLOURS)
-    axes[0, -2].set_title("Status")
-    image(axes[0, -1], phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
-    axes[0, -1].set_title("Margin")
+    status, margin = (axes[1, 0], axes[1, 1]) if truth is not None else (axes[0, 1], axes[1, 0])
+    categorical(status, phases["status"], words, colours=STATUS_COLOURS)
+    status.set_title("Status")
+    image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
+    margin.set_title("Margin")
+    axes[1, 1].set_visible(truth is not None)
     return figure
 
 
@@ -209,13 +211,16 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     return figure
 
 
-def fraction_figure(fit: xr.Dataset) -> "Figure":
+def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) -> "Figure":
     """Fraction of every reference in every pixel, and the residual of the fit.
 
     Parameters
     ----------
     fit
         What :func:`phasekit.stxm.fit_references` returned: ``fraction(scan_y, scan_x, reference)``, ``residual``.
+    material
+        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it holds, because those of an empty pixel are noise
+        over noise. ``None``: everywhere.
 
     Returns
     -------
@@ -241,7 +246,9 @@ def fraction_figure(fit: xr.Dataset) -> "Figure":
     columns = min(len(names) + 1, 3)
     figure, axes = panels(-(-(len(names) + 1) // columns), columns, width=3.6, height=2.8)
     for index, name in enumerate(names):
-        image(axes.flat[index], fit["fraction"].isel(reference=index), label="fraction", vmin=0, vmax=1)
+        fraction = fit["fraction"].isel(reference=index)
+        shown = fraction if material is None else fraction.where(material)
+        image(axes.flat[index], shown, label="fraction", vmin=0, vmax=1)
         axes.flat[index].set_title(name)
     image(axes.flat[len(names)], fit["residual"], label="rms residual / OD")
     axes.flat[len(names)].set_title("Residual")
