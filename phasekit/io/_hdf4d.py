@@ -103,7 +103,9 @@ def _check_stored(path: Path, node: Any, zarr: bool) -> None:
 
 
 def _text(value: Any) -> str:
-    value = value[()] if hasattr(value, "shape") and getattr(value, "shape", None) == () else value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    value = value[()] if getattr(value, "shape", None) == () else value
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

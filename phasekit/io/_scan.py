@@ -16,7 +16,7 @@ from ._frames import ScanSource, Source, block_shape
 DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
 
-_LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3, "n_m": 1.0}
+_LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3}
 _ANGLES = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "deg": math.pi / 180, "degree": math.pi / 180}
 
 
@@ -153,10 +153,11 @@ def plain_unit(unit: str) -> str:
     Examples
     --------
     >>> [plain_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
-    ['1/A', '1/A', '1/nm', 'um', 'n_m', 'pixels']
+    ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels']
     """
     text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
     text = re.sub("(?i)angstroms?|Å|Å", "A", text)
+    text = re.sub(r"([nupm])_m\b", r"\1m", text)  # EMD writes [n_m]
     inverse = re.fullmatch(r"([A-Za-z_]+)\^?(?:\*\*)?-1", text)
     text = f"1/{inverse.group(1)}" if inverse else text
     return re.sub("nanometers?|nanometres?", "nm", text)

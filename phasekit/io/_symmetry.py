@@ -12,6 +12,8 @@ from ._cif import Operation, Site
 
 #: Positions closer than this [angstrom] are one atom: 0.333 for 1/3 in a 20 angstrom cell still closes.
 SAME_PLACE = 0.05
+#: Atoms nearer than this [angstrom] exclude each other: together they may not be there more than once.
+TOO_NEAR = 0.4
 
 # Groups of the International Tables with two choices of the origin: their name alone does not say where the atoms are.
 _TWO_ORIGINS = frozenset(
@@ -143,11 +145,11 @@ def _refuse_crowded(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDAr
     for _, orbit in expanded:
         step = places - orbit[0]
         step -= np.rint(step)
-        total = shares[np.linalg.norm(step @ base, axis=1) < SAME_PLACE].sum()
+        total = shares[np.linalg.norm(step @ base, axis=1) < TOO_NEAR].sum()
         if total > 1.1:
             raise ReadError(
                 path,
-                found=f"a total occupancy of {total:.2f} at {orbit[0].round(4).tolist()}",
+                found=f"a total occupancy of {total:.2f} within {TOO_NEAR} angstrom of {orbit[0].round(4).tolist()}",
                 cure="list each atom of the asymmetric unit once, or remove the symmetry lines but 'x,y,z'",
             )
 

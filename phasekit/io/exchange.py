@@ -11,7 +11,7 @@ import xarray as xr
 from ..errors import SchemaError
 from ..schema import ORIENTATIONS, PATTERNS, require
 from ._ang import header, rows
-from .results import _renamed_when_complete
+from ._atomic import renamed_when_complete
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -59,7 +59,7 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     table = rows(data, np.asarray(euler).reshape(-1, 3), indexed)
     used = np.unique(data["phase"].values[data["phase"].values >= 0])
     target = Path(fspath(path))
-    with _renamed_when_complete(target) as temporary:
+    with renamed_when_complete(target) as temporary:
         np.savetxt(
             temporary,
             table,
@@ -206,7 +206,7 @@ def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     for number, phase in crystal_map.phases:
         if phase.point_group is not None and phase.point_group.name not in known:
             crystal_map.phases[number] = Phase(name=phase.name, structure=phase.structure, color=phase.color)
-    with _renamed_when_complete(target) as temporary:
+    with renamed_when_complete(target) as temporary:
         orix_hdf5.file_writer(str(temporary), crystal_map)
     return target
 
@@ -265,6 +265,6 @@ def save_blo(
     if scale is not None and not scale > 0:
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
     target = Path(fspath(path))
-    with _renamed_when_complete(target) as temporary:
+    with renamed_when_complete(target) as temporary:
         write_blo(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
     return target

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PEAKS, require
-from .results import _renamed_when_complete
+from ._atomic import renamed_when_complete
 
 _SCAN = ("scan_y", "scan_x")
 _TITLE = "# phasekit peaks, one row per peak"
@@ -52,7 +52,7 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """
     require(peaks, PEAKS, step="save_peaks_csv")
     target = Path(fspath(path))
-    with _renamed_when_complete(target) as temporary:
+    with renamed_when_complete(target) as temporary:
         _write_peaks(peaks, temporary)
     return target
 
