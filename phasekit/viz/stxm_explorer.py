@@ -57,7 +57,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
 
     pn: Any = panel
     slider = pn.widgets.FloatSlider(
-        name="margin threshold", start=0.0, end=max(0.05, 2 * margin), step=0.001, value=margin, format="0.000"
+        label="margin threshold", start=0.0, end=max(0.05, 2 * margin), step=0.001, value=margin, format="0.000"
     )
     readout = pn.pane.Markdown(pn.bind(lambda value: _readout(phases, value), slider), css_classes=["pk-readout"])
     map_ = hv.DynamicMap(pn.bind(lambda value: _holoviews(phases, value), slider))
@@ -85,7 +85,7 @@ def chosen_margin(view: Any, margin: float) -> float:
     0.002
     """
     widgets = view.select() if hasattr(view, "select") else []
-    values = [widget.value for widget in widgets if getattr(widget, "name", "") == "margin threshold"]
+    values = [widget.value for widget in widgets if getattr(widget, "label", "") == "margin threshold"]
     return float(values[0]) if values else float(margin)
 
 
