@@ -1,4 +1,7 @@
 from ._calibration import CalibrationWarning as CalibrationWarning
+from .colours import ipf_colours as ipf_colours
+from .comparison import compare_with_truth as compare_with_truth
+from .grains import label_grains as label_grains
 from .peaks import find_peaks as find_peaks
 from .reconstruct import reconstruct as reconstruct
 from .registration import calibrate as calibrate

@@ -238,3 +238,28 @@ ORIENTATIONS = Schema(
     ),
     "pk.acom.match_orientations",
 )
+GRAINS = Schema(
+    "GRAINS",
+    (
+        _v("grain", _SCAN, "1", "grain (-1: none)"),
+        _v("size", ("grain_number",), "px", "number of scan positions in the grain"),
+        _v("grain_phase", ("grain_number",), "1", "phase of the grain (index into attrs['phases'])"),
+        _v("diameter", ("grain_number",), "nm", "diameter of the circle of equal area"),
+        _v("mean_quaternion", ("grain_number", "wxyz"), "1", "mean rotation from the sample to the crystal frame"),
+        _v("spread", ("grain_number",), "degree", "mean disorientation from the mean orientation"),
+    ),
+    "pk.acom.label_grains",
+)
+ORIENTATION_ACCURACY = Schema(
+    "ORIENTATION_ACCURACY",
+    (
+        _v("disorientation", ("counting", *_SCAN), "degree", "disorientation from the truth"),
+        _v("median", ("counting",), "degree", "median disorientation"),
+        _v("within_2", ("counting",), "1", "share of pixels within 2 degrees"),
+        _v("within_5", ("counting",), "1", "share of pixels within 5 degrees"),
+        _v("phase_accuracy", (), "1", "share of pixels with the right phase"),
+        _v("n_pixels", (), "1", "pixels that were counted"),
+        _v("vacuum_indexed", (), "1", "share of true vacuum that got an orientation"),
+    ),
+    "pk.acom.compare_with_truth",
+)
