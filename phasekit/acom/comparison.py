@@ -31,11 +31,11 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ORIENTATION_ACCURACY. Along ``counting`` = ("folded", "unfolded") - folded takes the nearer of the orientation
-        and the one turned by half a turn about the beam, which gives nearly the same spots -:
-        ``disorientation(counting, scan_y, scan_x)`` [degrees] (NaN outside interiors and where the phase is wrong), its
-        ``median``, ``within_2`` and ``within_5`` (shares of all interior pixels). Besides: ``phase_accuracy``, ``n_pixels`` and
-        ``vacuum_indexed`` (share of true vacuum that got an orientation; NaN without vacuum).
+        ORIENTATION_ACCURACY. Along ``counting`` = ("folded", "unfolded"), where folded takes the nearer of the
+        orientation and the one turned by half a turn about the beam, which gives nearly the same spots:
+        ``disorientation(counting, scan_y, scan_x)`` [degrees] (NaN outside interiors and where the phase is wrong),
+        its ``median``, ``within_2`` and ``within_5`` (shares of all interior pixels). Besides: ``phase_accuracy``,
+        ``n_pixels`` and ``vacuum_indexed`` (share of true vacuum that got an orientation; NaN without vacuum).
 
     Raises
     ------
