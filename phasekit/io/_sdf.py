@@ -66,7 +66,9 @@ def read_sdf(path: Path, *, region: int | None, counter: str | None, energies: N
     points, unit = _stack_points(path, header, scan)
     wanted = to_ev(path, points, unit) if energies is None else energies
     files = _frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
-    return _raw(path, header, (p_axis, q_axis), files, wanted, channel, index, channels)
+    raw = _raw(path, header, (p_axis, q_axis), files, wanted, channel, index)
+    raw.attrs["counters"] = ", ".join(channels)
+    return raw
 
 
 def _raw(
@@ -77,7 +79,6 @@ def _raw(
     energy: NDArray[np.float64],
     channel: dict[str, Any],
     region: int,
-    channels: list[str],
 ) -> RawStack:
     p_axis, q_axis = axes
     # columns of a .xim run along the P axis, rows along Q; P is x unless its name says y
@@ -101,7 +102,6 @@ def _raw(
         attrs={
             "format": "SDF",
             "counter": str(channel.get("Name", "")),
-            "counters": ", ".join(channels),
             "region": region,
             **({"dwell_ms": float(scan_dwell)} if isinstance(scan_dwell, int | float) else {}),
             **({"start_time": str(header["Time"])} if "Time" in header else {}),

@@ -13,8 +13,8 @@ import pytest
 
 import phasekit as pk
 
-N_FLIPS = 120
-SECONDS = 100
+N_FLIPS = 80
+SECONDS = 240
 
 WORKER = """
 import json, sys, time, warnings
