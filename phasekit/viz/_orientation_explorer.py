@@ -34,6 +34,19 @@ def explorer(found: xr.Dataset, reliability: float = 15.0, *, direction: Literal
     ------
     SchemaError
         Another kind of data.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.crystals import crystal, phase_record
+    >>> cell, scan = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)]), ("scan_y", "scan_x")
+    >>> maps = {n: (scan, [[40.0, 20.0]]) for n in ("reliability", "phase_reliability")}
+    >>> maps |= {n: (scan, [[0, 0]]) for n in ("phase", "status")}
+    >>> best = {"quaternion": ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]] * 2])}
+    >>> best["correlation"] = ((*scan, "match"), [[[0.9]] * 2])
+    >>> found = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> explorer(found, reliability=30.0).axes[0].get_title()
+    'indexed above threshold: 50.0 % of pixels'
     """
     require(found, ORIENTATIONS, step="explorer")
     found = found.compute()
@@ -53,7 +66,7 @@ def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
 
     widgets: Any = pn.widgets
     panes: Any = pn.pane
-    slider = widgets.FloatSlider(name="reliability threshold", start=0, end=60, step=1, value=start, width=420)
+    slider = widgets.FloatSlider(label="reliability threshold", start=0, end=60, step=1, value=start, width=420)
     text = pn.bind(lambda value: _readout(found, value), slider)
     readout = panes.Markdown(text, css_classes=["pk-readout"])
 

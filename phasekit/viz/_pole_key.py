@@ -1,9 +1,10 @@
 """The colour key of an inverse pole figure, drawn as a picture of the fundamental sector."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from phasekit.acom.colours import direction_colours
 from phasekit.crystals import direct_basis, phase_from_record
 
 if TYPE_CHECKING:
@@ -12,13 +13,12 @@ if TYPE_CHECKING:
 _PIXELS = 240
 
 
-def draw_key(axis: "Axes", record: dict[str, Any]) -> None:
+def draw_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
     """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
-    from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 
-    group = phase_from_record(record).point_group.laue
-    sector = group.fundamental_sector
+    group = phase_from_record(record).point_group
+    sector = group.laue.fundamental_sector
     low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
     for _ in range(2):  # coarse over the hemisphere, then fine over the sector
         x, y = np.meshgrid(np.linspace(low[0], high[0], _PIXELS), np.linspace(low[1], high[1], _PIXELS))
@@ -32,7 +32,7 @@ def draw_key(axis: "Axes", record: dict[str, Any]) -> None:
         high = np.minimum(np.array([x[inside].max(), y[inside].max()]) + step, 1)
     colours = np.ones((*x.shape, 4))
     colours[..., 3] = inside
-    colours[inside, :3] = DirectionColorKeyTSL(group).direction2color(vectors[inside])
+    colours[inside, :3] = direction_colours(vectors.data[inside], group, ipf_key)
     axis.imshow(colours, extent=extent, origin="lower", interpolation="bilinear")
     margin = 0.18 * max(high - low)
     axis.set_xlim(low[0] - margin, high[0] + margin)

@@ -18,7 +18,6 @@ from ._pole_key import draw_key
 from .style import categorical, image, panels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["explorer", "grains_figure", "orientation_figure", "pattern_figure", "virtual_figure"]
@@ -109,7 +108,7 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     figure, axes = panels(1, 4, width=3.0, height=2.8)
     for axis, name, title in zip(axes[0], names, titles, strict=True):
         unit = images[name].attrs.get("units", "")
-        image(axis, images[name].compute(), label=unit if unit != "1" else "number")
+        image(axis, images[name].compute(), label=unit if unit not in ("", "1") else "number")
         axis.set_title(title, fontsize="medium")
     return figure
 
@@ -120,6 +119,7 @@ def orientation_figure(
     *,
     direction: Literal["x", "y", "z"] = "z",
     reliability: float = 0.0,
+    ipf_key: Literal["tsl", "cvd"] = "tsl",
 ) -> "Figure":
     """Orientation, phase and reliability maps with the colour key, and the truth below where it is known.
 
@@ -133,6 +133,8 @@ def orientation_figure(
         Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam.
     reliability
         Pixels below this orientation reliability (0 .. 100) are grey in the orientation map.
+    ipf_key
+        ``"tsl"``: red, green, blue corners; ``"cvd"``: corners told apart with every kind of colour vision.
 
     Returns
     -------
@@ -143,23 +145,36 @@ def orientation_figure(
     ------
     SchemaError
         Another kind of data.
+
+    Examples
+    --------
+    >>> from phasekit.crystals import crystal, phase_record
+    >>> cell, scan = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)]), ("scan_y", "scan_x")
+    >>> maps = {n: (scan, [[40.0, 20.0]]) for n in ("reliability", "phase_reliability")}
+    >>> maps |= {n: (scan, [[0, 0]]) for n in ("phase", "status")}
+    >>> best = {"quaternion": ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]] * 2])}
+    >>> best["correlation"] = ((*scan, "match"), [[[0.9]] * 2])
+    >>> found = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> [axis.get_title() for axis in orientation_figure(found).axes][:3]
+    ['orientation (IPF-z)', 'phase', 'reliability']
     """
     require(found, ORIENTATIONS, step="orientation_figure")
     records = _phases(found)
     names = [str(record["name"]) for record in records]
     columns = 3 + len(records)
     figure, axes = panels(1 if truth is None else 2, columns, width=2.9, height=2.9)
-    _orientation_panel(axes[0, 0], found, direction, reliability)
+    colours = acom.ipf_colours(found, direction=direction, ipf_key=ipf_key)
+    image(axes[0, 0], masked(found, colours, reliability).compute())
     axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
     categorical(axes[0, 1], found.phase.where(found.reliability.notnull(), -1), names, background="not indexed")
     axes[0, 1].set_title("phase", fontsize="medium")
     image(axes[0, 2], found.reliability.compute(), vmin=0, label="reliability")
     axes[0, 2].set_title("reliability", fontsize="medium")
     for axis, record in zip(axes[0, 3:], records, strict=True):
-        draw_key(axis, record)
+        draw_key(axis, record, ipf_key)
     if truth is not None:
         known = _truth_as_found(truth, found)
-        _orientation_panel(axes[1, 0], known, direction, 0.0)
+        image(axes[1, 0], masked(known, acom.ipf_colours(known, direction=direction, ipf_key=ipf_key), 0.0))
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
         categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
         axes[1, 1].set_title("truth: phase", fontsize="medium")
@@ -211,11 +226,6 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     return figure
 
 
-def _orientation_panel(axis: "Axes", found: xr.Dataset, direction: Literal["x", "y", "z"], reliability: float) -> None:
-    colours = acom.ipf_colours(found, direction=direction)
-    image(axis, masked(found, colours, reliability).compute())
-
-
 def _phases(found: xr.Dataset) -> list[dict[str, Any]]:
     if "phases" not in found.attrs:
         raise SchemaError("orientation_figure: attrs['phases'] is missing. pk.acom.match_orientations writes it.")
@@ -227,5 +237,5 @@ def _truth_as_found(truth: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
     out = found.isel(match=[0]).copy()
     out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)
     out["phase"] = truth.truth_phase
-    out["reliability"] = xr.where(truth.truth_phase >= 0, 100.0, np.nan)
+    out["reliability"] = xr.full_like(found.reliability, 100.0).where(truth.truth_phase >= 0)
     return out
