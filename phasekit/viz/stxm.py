@@ -14,7 +14,7 @@ from phasekit.schema import OD, PHASES, STACK, require
 
 from .stxm_explorer import chosen_margin, explorer
 from .stxm_spectra import spectra_figure
-from .style import PHASE_COLOURS, categorical, image, panels, scale_bar
+from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,19 +152,22 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     require(phases, PHASES, step="phase_figure")
     names = _names(phases)
     figure, axes = panels(2, 2, width=4.4, height=3.8)
-    categorical(axes[0, 0], phases["phase"], names, background="background")
+    categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
     _bar(axes[0, 0], phases)
     if truth is not None:
-        categorical(axes[0, 1], truth, names, background="background")
+        categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
     status, margin = (axes[1, 0], axes[1, 1]) if truth is not None else (axes[0, 1], axes[1, 0])
-    categorical(status, phases["status"], words, colours=STATUS_COLOURS)
+    categorical(status, phases["status"], words, colours=STATUS_COLOURS, legend=False)
     status.set_title("Status")
     image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
     margin.set_title("Margin")
     axes[1, 1].set_visible(truth is not None)
+    codes = np.unique(np.asarray(phases["status"])).astype(int)
+    _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "upper", "Phase")
+    _key(figure, [words[code] for code in codes], [STATUS_COLOURS[code] for code in codes], "lower", "Status")
     return figure
 
 
@@ -256,6 +259,20 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
         ax.set_visible(False)
     _bar(axes[0, 0], fit)
     return figure
+
+
+def _palette(n: int) -> list[str]:
+    return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
+
+
+def _key(figure: "Figure", names: list[str], colours: list[str], side: str, title: str) -> None:
+    """Legend across the figure: below a single map it would take the map's room."""
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
+    ]
+    figure.legend(handles=handles, loc=f"outside {side} center", ncols=len(names), fontsize="small", title=title)
 
 
 def _names(data: xr.Dataset) -> list[str]:
