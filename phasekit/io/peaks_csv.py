@@ -15,6 +15,7 @@ from ._atomic import renamed_when_complete
 _SCAN = ("scan_y", "scan_x")
 _TITLE = "# phasekit peaks, one row per peak"
 _ROWS = 500_000
+_READ_AS = {"i": "int64", "u": "uint64", "b": "bool"}
 _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 
 
@@ -193,8 +194,11 @@ def _rebuild(path: Path, about: dict[str, Any]) -> xr.Dataset:
 
     per_peak, per_pattern, sizes = about["per_peak"], about["per_pattern"], about["sizes"]
     shape = tuple(int(sizes[dim]) for dim in (*_SCAN, "peak"))
-    kinds = {name: _reading_type(about["dtypes"][name]) for name in (*per_peak, *per_pattern)}
-    table = pd.read_csv(path, comment="#", float_precision="round_trip", dtype={**kinds, "peak": "float64"})
+    kinds = {name: np.dtype(about["dtypes"][name]).kind for name in (*per_peak, *per_pattern)}
+    # Python's float() is exact to the last bit, which pandas' own parser is not by default
+    exact = {name: _number for name, kind in kinds.items() if kind == "f"}
+    whole = {name: _READ_AS[kind] for name, kind in kinds.items() if kind != "f"}
+    table = pd.read_csv(path, comment="#", converters=exact, dtype={**whole, "peak": "float64"})
     if min(shape) < 1 or shape[0] * shape[1] > len(table) or max(len(table), 1) > np.prod(shape):
         found = f"{len(table)} rows for a scan of {shape[0]} x {shape[1]}"
         raise ReadError(path, found=f"{found} (each pattern has at least one)", cure=_CURE)
@@ -228,7 +232,5 @@ def _with_others(data: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
     return data[[name for name in about["order"] if name in data]]
 
 
-def _reading_type(dtype: str) -> str:
-    """Type pandas reads a column as: floats and integers whole, anything else by itself."""
-    kind = np.dtype(dtype).kind
-    return {"f": "float64", "i": "int64", "u": "uint64", "b": "bool"}.get(kind, "object")
+def _number(text: str) -> float:
+    return float(text) if text else float("nan")
