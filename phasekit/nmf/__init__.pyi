@@ -7,6 +7,7 @@ from .features import to_detector as to_detector
 from .features import to_features as to_features
 from .masks import find_mask as find_mask
 from .matching import match_components as match_components
+from .matching import relabel as relabel
 from .matching import truth_as_factors as truth_as_factors
 from .overlap import find_overlap as find_overlap
 from .overlap import overlap_evolution as overlap_evolution

@@ -51,11 +51,11 @@ class LowRank:
 
     def onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
-        return (factor @ self.right.T) @ self.left.T
+        return np.asarray((factor @ self.right.T) @ self.left.T, dtype=np.float32)
 
     def onto_loadings(self, loading: Array) -> Array:
         """L^T V, (k, feature)."""
-        return (loading @ self.left) @ self.right
+        return np.asarray((loading @ self.left) @ self.right, dtype=np.float32)
 
 
 def compress(data: Array, rank: int, rng: np.random.Generator) -> LowRank:

@@ -44,7 +44,8 @@ def warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
     for _ in range(4):  # power iteration for the residual's strongest direction
         direction = probe @ low.left @ low.right - (probe @ fit.loading.T) @ fit.factor
         direction /= max(float(np.linalg.norm(direction)), 1e-12)
-        probe = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
+        back = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
+        probe = np.asarray(back, dtype=np.float32)
     flip = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
     loading = np.concatenate([fit.loading, _lift(np.maximum(flip * probe, 0))])
     return loading, np.concatenate([fit.factor, _lift(np.maximum(flip * direction, 0))])

@@ -62,8 +62,8 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
 
     The probability multiplies two kinds of evidence. Fit: exp(-d / s), d the held-out error above its minimum and s
     the amount it rises per superfluous component (the median rise beyond the minimum), so that losing one component's
-    worth of prediction costs a factor e. Repeatability: where the stability falls from k to k + 1, as a share of all its
-    falls, with a floor of 0.02. It is a statement about the ranks tried, and no better than its two assumptions.
+    worth of prediction costs a factor e. Repeatability: where the stability falls from k to k + 1, as a share of all
+    its falls, with a floor of 0.02. It is a statement about the ranks tried, and no better than its two assumptions.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def factorise(
             tolerance=tolerance,
             tick=lambda done: bar.update(done - bar.n),
         )
-    settings = dict(k=k, seed=seed, n_starts=n_starts, max_iterations=max_iterations, tolerance=tolerance)
+    settings = {"k": k, "seed": seed, "n_starts": n_starts, "max_iterations": max_iterations, "tolerance": tolerance}
     out = describe(_label(features, fit), FACTORS, step="factorise", settings=settings, source=features)
     if not fit.converged:
         raise ConvergenceError(
@@ -130,8 +130,7 @@ def _check_numerical_rank(left: Array, k: int) -> None:
     rank = int((strength > 1e-5 * strength[0]).sum())
     if k > rank:
         raise SchemaError(
-            f"factorise: k = {k}, but the data have rank {rank}: further components would be empty. "
-            f"Choose k <= {rank}."
+            f"factorise: k = {k}, but the data have rank {rank}: further components would be empty. Choose k <= {rank}."
         )
 
 

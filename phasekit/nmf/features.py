@@ -82,7 +82,7 @@ def to_features(
     out["feature_pixels"] = ("feature", pixels, {"long_name": "detector pixels in the feature", "units": "1"})
     out = out.assign_coords({d: patterns[d] for d in (*_SCAN, "qy", "qx") if d in patterns.coords})
     out.attrs = {"scale": scale or "none", "counts": int(whole), **beam}
-    settings = dict(mask=mask, bin=bin, scan_mean=scan_mean, scale=scale)
+    settings = {"mask": mask, "bin": bin, "scan_mean": scan_mean, "scale": scale}
     return describe(out, FEATURES, step="to_features", settings=settings, source=patterns)
 
 
@@ -117,7 +117,9 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
     require(features, FEATURES, step="to_detector")
     n = features.sizes["feature"]
     if values.sizes.get("feature") != n:
-        raise SchemaError(f"to_detector: values have {dict(values.sizes)}, need 'feature' = {n}. Use the same features.")
+        raise SchemaError(
+            f"to_detector: values have {dict(values.sizes)}, need 'feature' = {n}. Use the same features."
+        )
     density = (values / features["feature_pixels"]).drop_vars("feature", errors="ignore")
     index = features["feature_index"]
     spread = density.isel(feature=index.clip(min=0))

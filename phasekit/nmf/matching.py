@@ -115,7 +115,34 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
         out["factor"], out["loading"] = out["factor"] / kept.where(kept > 0, 1), out["loading"] * kept
         out.attrs |= {key: value for key, value in like.attrs.items() if key.startswith("beam_")}
     out["loading"].attrs["units"] = "counts"
-    return describe(out, FACTORS, step="truth_as_factors", settings=dict(like=like), source=patterns)
+    return describe(out, FACTORS, step="truth_as_factors", settings={"like": like}, source=patterns)
+
+
+def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
+    """Rename true components in a label map by the components they were matched with, so that colours agree.
+
+    Parameters
+    ----------
+    label
+        Map of indices into ``truth``; negative values stay.
+    matches
+        What :func:`match_components` returned.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same map; a true component without partner gets the next free number.
+
+    Examples
+    --------
+    >>> matches = xr.Dataset({"component": ("truth", [2, -1, 0])})
+    >>> relabel(xr.DataArray([[0, 1, 2, -1]]), matches).values
+    array([[ 2,  3,  0, -1]])
+    """
+    new = matches["component"].to_numpy().copy()
+    alone = new < 0
+    new[alone] = new.max(initial=-1) + 1 + np.arange(alone.sum())
+    return label.copy(data=np.append(new, -1)[label.to_numpy()])
 
 
 def _rows(array: xr.DataArray) -> NDArray[np.float64]:

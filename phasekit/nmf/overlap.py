@@ -67,10 +67,13 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
         kwargs={"background": chosen},
         input_core_dims=[["component"]],
         output_core_dims=[[], [], []],
+        dask="parallelized",
+        output_dtypes=[np.int64, np.int64, np.float64],
+        dask_gufunc_kwargs={"allow_rechunk": True},
     )
     out = xr.Dataset({"label": label, "partner": partner, "overlap": ratio >= threshold, "ratio": ratio})
     out.attrs = {"background": chosen, "threshold": float(threshold)}
-    settings = dict(threshold=threshold, background=background)
+    settings = {"threshold": threshold, "background": background}
     return describe(out, OVERLAP, step="find_overlap", settings=settings, source=factors)
 
 
@@ -210,7 +213,7 @@ def _weights(factors: xr.Dataset) -> xr.DataArray:
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = factors["loading"].astype(np.float64) * norm
     low, high = weight.min(), weight.max()
-    return (weight - low) / xr.where(high > low, high - low, 1.0)
+    return (weight - low) / (high - low).where(high > low, 1.0)
 
 
 def _spatial_weights(

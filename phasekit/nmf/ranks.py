@@ -97,7 +97,7 @@ def scan_ranks(
                 bar.update()
     table["stability"] = [_stability([run[row] for run in patterns]) for row in range(len(tried))]
     out = _label(table, tried, n_runs, "poisson_thinning" if counts is not None else "bi_cross_validation")
-    settings = dict(ranks=tried, n_runs=n_runs, seed=seed)
+    settings = {"ranks": tried, "n_runs": n_runs, "seed": seed}
     return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
 
 

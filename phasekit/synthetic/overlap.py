@@ -93,8 +93,8 @@ def overlapping_grains(
         expected += np.multiply.outer(loading[-1], haze)
     counts = rng.poisson(expected).clip(0, 65535).astype(np.uint16)
     hot = _add_hot_pixels(counts, int(extra["hot_pixels"]), rng)
-    settings = dict(n_components=n_components, dose=dose, background=background, boundary_width=boundary_width)
-    return _label(counts, loading, factors, hot, n_components, settings | dict(seed=seed) | extra)
+    settings = {"n_components": n_components, "dose": dose, "background": background, "boundary_width": boundary_width}
+    return _label(counts, loading, factors, hot, n_components, settings | {"seed": seed} | extra)
 
 
 _NUISANCES = {"direct_beam": 0.3, "vacuum": 0.15, "bend": 0.0, "hot_pixels": 0}
@@ -169,10 +169,8 @@ def _smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator
     return (field - field.mean()) / max(field.std(), 1e-12)
 
 
-def _specimen(
-    shape: tuple[int, int], vacuum: float, width: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Presence of the specimen, 0..1: it ends along a wavy line that leaves the fraction ``vacuum`` of the scan empty."""
+def _specimen(shape: tuple[int, int], vacuum: float, width: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Presence of the specimen, 0..1: it ends along a wavy line, ``vacuum`` of the scan stays empty."""
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.indices(shape)
     along = np.sin(turn) * y + np.cos(turn) * x + 0.08 * min(shape) * _smooth_field(shape, 0.12, rng)

@@ -21,7 +21,7 @@ def nmf_grains() -> dict[str, xr.Dataset]:
     >>> scan.attrs["truth_n_components"], scan.intensity.shape
     (7, (32, 40, 64, 64))
     """
-    settings = dict(shape=(32, 40), detector=(64, 64), background=0.25, boundary_width=2.0)
-    return {
-        "nmf_grains": overlapping_grains(n_components=6, dose=4000, hot_pixels=6, direct_beam=0.3, seed=503, **settings)
-    }
+    scan = overlapping_grains(
+        n_components=6, dose=4000, background=0.25, boundary_width=2.0, seed=503, direct_beam=0.3, hot_pixels=6
+    )
+    return {"nmf_grains": scan}

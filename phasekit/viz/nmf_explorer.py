@@ -1,0 +1,148 @@
+"""The overlap threshold under a slider: where two components are then nearly as strong as each other."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from phasekit.nmf import find_overlap, overlap_fraction
+from phasekit.schema import FACTORS, require
+
+from .setup import is_interactive
+from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Scan points where two components overlap.
+OVERLAP_BLACK = "#000000"
+_SLIDER = "overlap threshold"
+
+
+def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Any:
+    """Component map with the overlapping scan points in black, the threshold under a slider.
+
+    Parameters
+    ----------
+    factors
+        FACTORS, in memory.
+    threshold
+        Weight ratio at the start; in a headless run the only one.
+    background
+        As in :func:`phasekit.nmf.find_overlap`.
+
+    Returns
+    -------
+    panel.Column or matplotlib.figure.Figure
+        With :func:`phasekit.viz.setup` interactive: slider "overlap threshold", the share of overlapping scan points as
+        :func:`phasekit.nmf.overlap_fraction` gives it (css class ``pk-readout``), and the map. Headless: the same view
+        as a figure.
+
+    Raises
+    ------
+    SchemaError
+        ``factors`` is not FACTORS, or the threshold is outside 0..1.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> pk.viz.setup(interactive=False)
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> explorer(pk.nmf.truth_as_factors(scan), 1.0).axes[0].get_title()
+    'overlap: 0.0 % of pixels'
+    """
+    require(factors, FACTORS, step="explorer")
+    text = overlap_text(factors, threshold, background)
+    if not is_interactive():
+        return _static(factors, threshold, background, text)
+    import holoviews as hv
+    import panel as pn
+
+    slider = pn.widgets.FloatSlider(name=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
+    readout = pn.pane.Markdown(
+        pn.bind(lambda value: overlap_text(factors, value, background), slider), css_classes=["pk-readout"]
+    )
+    map_ = hv.DynamicMap(pn.bind(lambda value: _holoviews(factors, value, background), slider))
+    return pn.Column(slider, readout, pn.pane.HoloViews(map_), pn.pane.HTML(_key(factors)))
+
+
+def chosen_threshold(view: Any, threshold: float) -> float:
+    """Threshold that was chosen in an explorer, as a plain number for the next cell.
+
+    Parameters
+    ----------
+    view
+        What :func:`explorer` returned.
+    threshold
+        Answer in a headless run, where there is no slider.
+
+    Returns
+    -------
+    float
+        The slider's value, or ``threshold``.
+
+    Examples
+    --------
+    >>> chosen_threshold(None, 0.75)
+    0.75
+    """
+    widgets = view.select() if hasattr(view, "select") else []
+    values = [widget.value for widget in widgets if getattr(widget, "name", "") == _SLIDER]
+    return float(values[0]) if values else float(threshold)
+
+
+def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
+    """The number beside the map."""
+    return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
+
+
+def label_map(ax: Any, found: xr.Dataset, n: int) -> None:
+    """Draw the dominant component of an OVERLAP, overlap in black, background in grey."""
+    categorical(ax, _classes(found, n), _names(n), colours=_colours(n), background="background")
+
+
+def _classes(found: xr.Dataset, n: int) -> xr.DataArray:
+    """Index into ``_names``: the component, ``n`` for overlap, -1 for background."""
+    background = int(found.attrs["background"])
+    label = found["label"].where(found["label"] != background, -1)
+    return label.where(~found["overlap"], n)
+
+
+def _names(n: int) -> list[str]:
+    return [*(str(i) for i in range(n)), "overlap"]
+
+
+def _colours(n: int) -> list[str]:
+    return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(n)] + [OVERLAP_BLACK]
+
+
+def _static(factors: xr.Dataset, threshold: float, background: int | None, text: str) -> "Figure":
+    figure, axes = panels(width=4.5, height=4.0)
+    label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), factors.sizes["component"])
+    axes[0, 0].set_title(text)
+    figure.set_label(f"Map of the dominant component, overlapping scan points in black; {text}.")
+    return figure
+
+
+def _holoviews(factors: xr.Dataset, threshold: float, background: int | None) -> Any:
+    import holoviews as hv
+
+    n = factors.sizes["component"]
+    classes = _classes(find_overlap(factors, threshold=threshold, background=background), n)
+    x, y = (np.asarray(classes[dim], dtype=float) for dim in ("scan_x", "scan_y"))
+    labels = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
+    drawn = hv.Image((x, y, np.asarray(classes, dtype=float)), kdims=labels, vdims=["component"])
+    colours = [BACKGROUND_GREY, *_colours(n)]
+    return drawn.opts(
+        hv.opts.Image(
+            cmap=colours, clim=(-1.5, n + 0.5), invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]
+        )
+    )
+
+
+def _key(factors: xr.Dataset) -> str:
+    """Colour key as HTML, in words beside the colours."""
+    n = factors.sizes["component"]
+    entries = zip([*_names(n), "background"], [*_colours(n), BACKGROUND_GREY], strict=True)
+    square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
+    return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)
