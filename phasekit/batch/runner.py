@@ -85,6 +85,8 @@ def run_notebook(
         "seconds": round(time.perf_counter() - start, 2),
         **_outcome(folder, error, needs_result="output_dir" in known),
     }
+    if record["status"] == "ok" and (folder / RESULT).is_file():
+        record |= _numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
     return record
 
@@ -138,36 +140,39 @@ def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str
     """What the run left behind, and whether that makes it a success."""
     if error is None and needs_result and not (folder / RESULT).is_file():
         error = f"the notebook ended without writing {RESULT}"
-    cells: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
-        cells = _write_page(folder)
+        page = _write_page(folder)
     figures = [{"file": path.name, "alt": _alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
-    numbers: dict[str, str] = {}
-    if error is None and (folder / RESULT).is_file():
-        try:
-            numbers = key_numbers(folder / RESULT)
-        except PhasekitError as problem:
-            error = f"{RESULT} cannot be read: {problem}"
-    status = "ok" if error is None else "failed"
-    return {"status": status, "error": error, "cells": cells, "figures": figures, "numbers": numbers}
+    return {"status": "ok" if error is None else "failed", "error": error, **page, "figures": figures, "numbers": {}}
 
 
-def _write_page(folder: Path) -> list[dict[str, Any]]:
-    """Executed notebook as one HTML file; the time of each code cell."""
+def _numbers(folder: Path, source: Path) -> dict[str, Any]:
+    """Key numbers of the result; a result that cannot be read makes the run a failure."""
+    try:
+        return {"numbers": key_numbers(folder / RESULT, source)}
+    except PhasekitError as problem:
+        return {"status": "failed", "error": f"{RESULT} cannot be read: {problem}"}
+
+
+def _write_page(folder: Path) -> dict[str, Any]:
+    """Executed notebook as one HTML file; its title and the time of each code cell."""
     import nbformat
     from nbconvert import HTMLExporter
 
     notebook = nbformat.read(folder / EXECUTED, as_version=4)  # type: ignore[no-untyped-call]
     exporter = HTMLExporter(embed_images=True)  # type: ignore[no-untyped-call]
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": notebook_title(notebook)}})
+    title = notebook_title(notebook)
+    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
     partial = folder / f".{PAGE}.part"
     partial.write_text(body, encoding="utf-8")
     os.replace(partial, folder / PAGE)
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    return [
+    cells = [
         {"first_line": cell.source.splitlines()[0][:80], "seconds": cell.metadata.get("papermill", {}).get("duration")}
         for cell in code
     ]
+    return {"title": title, "cells": cells}
 
 
 def notebook_title(notebook: Any) -> str:

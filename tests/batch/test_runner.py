@@ -45,8 +45,8 @@ def test_the_record_says_what_was_run(good):
     assert 0 < sum(cell["seconds"] for cell in record["cells"]) <= record["seconds"]
     assert record["numbers"] == {
         "map": "2 x 2 pixels",
-        "status ok": "75.0 % of pixels",
-        "status vacuum": "25.0 % of pixels",
+        "ok": "75.0 % of pixels",
+        "vacuum": "25.0 % of pixels",
     }
     assert record["figures"] == [{"file": "figure_1_status.png", "alt": "Four pixels <&> their status."}]
 
