@@ -1,4 +1,4 @@
-"""Crystal structures without files: a phase from its cell and atoms, and the record of a phase that a dataset carries."""
+"""Crystal structures without files: a phase from its cell and atoms, and the record of it that a dataset carries."""
 
 import re
 from typing import Any

@@ -12,12 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .crystals import crystal, direct_basis, lattice_of, phase_from_record, phase_record
 from .errors import SchemaError
-from .crystals import crystal as crystal
-from .crystals import direct_basis, lattice_of
-from .crystals import phase_from_record as phase_from_record
-from .crystals import phase_record as phase_record
 from .rotations import from_matrix
+
+__all__ = [
+    "Reflections",
+    "crystal",
+    "diffraction_symmetry",
+    "excitation_error",
+    "phase_from_record",
+    "phase_record",
+    "precessed_shape",
+    "reflections",
+    "scattering_factor",
+    "wavelength",
+]
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Rotations as unit quaternions (w, x, y, z), w >= 0, in the sense of docs/conventions.md: ``v_crystal = O * v_sample``.
+"""Rotations as unit quaternions (w, x, y, z), w >= 0, as in docs/conventions.md: ``v_crystal = O * v_sample``.
 
 Kernels on plain arrays, shared by the generator, the bank, the matcher and the grains. The last axis holds the
 quaternion; the other axes broadcast.

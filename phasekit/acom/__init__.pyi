@@ -9,3 +9,6 @@ from .registration import register_peaks as register_peaks
 from .virtual import compression_ratio as compression_ratio
 from .virtual import reliable_fraction as reliable_fraction
 from .virtual import virtual_images as virtual_images
+from .matching import match_orientations as match_orientations
+from .matching import template_peaks as template_peaks
+from .templates import build_templates as build_templates

@@ -45,7 +45,7 @@ def sample_phases() -> list[Any]:
 
 
 def acom_two_phases() -> xr.Dataset:
-    """The scan ``data-samples/acom_two_phases.nc``: 32 x 40 patterns of 128 x 128, 2000 electrons each, 1 degree precession.
+    """The scan ``data-samples/acom_two_phases.nc``: 32 x 40 patterns of 128 x 128, 2000 electrons, 1 degree precession.
 
     Examples
     --------

@@ -1,0 +1,202 @@
+"""Phases -> bank of simulated spot patterns, one for each direction the beam can take through the crystal."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .. import rotations
+from ..diffraction import (
+    Reflections,
+    diffraction_symmetry,
+    excitation_error,
+    phase_record,
+    precessed_shape,
+    reflections,
+    wavelength,
+)
+from ..errors import SchemaError
+from ..schema import TEMPLATES, describe
+
+Array = NDArray[np.float64]
+
+
+def build_templates(
+    phases: Sequence[Any],
+    *,
+    voltage_kv: float = 200.0,
+    resolution_deg: float = 1.0,
+    g_max: float = 1.5,
+    precession_deg: float = 0.0,
+    thickness_nm: float = 25.0,
+    min_intensity: float = 3e-3,
+) -> xr.Dataset:
+    """Bank of spot patterns of one or several phases, of any crystal system.
+
+    The beam directions are spread evenly over the part of the sphere that the crystal's diffraction symmetry leaves
+    (1/48 of it for fcc, half of it for a triclinic crystal). The matcher adds the rotation in the plane and, because
+    of Friedel's law, the opposite direction, whose pattern is the mirror image.
+
+    Parameters
+    ----------
+    phases
+        orix ``Phase`` objects with all atoms of the cell (``pk.io.open_phase``); their order gives the phase index.
+    voltage_kv
+        Accelerating voltage, kV.
+    resolution_deg
+        Distance between neighbouring beam directions. 1 gives about 900 templates for a cubic and 5200 for an
+        orthorhombic phase; 2 a quarter of that, and with ``refine_orientations`` the same accuracy.
+    g_max
+        Largest |g|, 1/angstrom. Take the reach of the detector.
+    precession_deg
+        Precession semi-angle of the experiment; 0 = a static beam.
+    thickness_nm
+        Foil thickness; 25 nm lets spots appear up to about 0.004 1/angstrom off the Ewald sphere.
+    min_intensity
+        Spots weaker than this fraction of the template's strongest are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        TEMPLATES: ``quaternion(template, wxyz)``, ``phase(template)``, ``spot_qy``, ``spot_qx`` [1/angstrom] and
+        ``spot_intensity(template, spot)``, strongest first and padded with NaN; ``attrs["phases"]`` and the settings.
+        Templates of one phase stand together.
+
+    Raises
+    ------
+    SchemaError
+        No phases, an orix ``Phase`` without atoms, or a setting outside its range.
+
+    Examples
+    --------
+    >>> from phasekit.diffraction import crystal
+    >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> bank = build_templates([nickel], resolution_deg=4, precession_deg=1)
+    >>> bank.sizes["template"] > 50, bank.spot_qx.dims
+    (True, ('template', 'spot'))
+    """
+    phases = [phases] if hasattr(phases, "structure") else list(phases)
+    _check(phases, resolution_deg, g_max, precession_deg, thickness_nm)
+    settings = {
+        "voltage_kv": float(voltage_kv),
+        "resolution_deg": float(resolution_deg),
+        "g_max": float(g_max),
+        "precession_deg": float(precession_deg),
+        "thickness_nm": float(thickness_nm),
+        "min_intensity": float(min_intensity),
+    }
+    parts = [_simulate(phase, settings) for phase in phases]
+    width = max(spots.shape[1] for _, spots in parts)
+    spots = np.concatenate(
+        [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=np.nan) for _, s in parts]
+    )
+    index = np.repeat(np.arange(len(parts)), [len(q) for q, _ in parts]).astype(np.int16)
+    out = xr.Dataset(
+        {
+            "quaternion": (("template", "wxyz"), np.concatenate([q for q, _ in parts])),
+            "phase": ("template", index),
+            "spot_qy": (("template", "spot"), spots[..., 0].astype(np.float32)),
+            "spot_qx": (("template", "spot"), spots[..., 1].astype(np.float32)),
+            "spot_intensity": (("template", "spot"), spots[..., 2].astype(np.float32)),
+        },
+        coords={"wxyz": list("wxyz")},
+        attrs={"phases": json.dumps([phase_record(phase) for phase in phases]), **settings},
+    )
+    return describe(out, TEMPLATES, step="build_templates", settings=settings)
+
+
+def _check(phases: list[Any], resolution: float, g_max: float, precession: float, thickness: float) -> None:
+    if not phases:
+        raise SchemaError("build_templates: got no phases, needs at least one. Open one with pk.io.open_phase(...).")
+    wrong = [phase for phase in phases if not hasattr(phase, "structure")]
+    if wrong:
+        raise SchemaError(
+            f"build_templates: got a {type(wrong[0]).__name__}, needs orix Phases. Open the CIF with pk.io.open_phase."
+        )
+    for name, value, low, high in (
+        ("resolution_deg", resolution, 0.2, 10),
+        ("g_max", g_max, 0.1, 6),
+        ("precession_deg", precession, 0, 10),
+        ("thickness_nm", thickness, 1, 1000),
+    ):
+        if not low <= value <= high:
+            raise SchemaError(f"build_templates: {name} = {value}, needs {low} .. {high}. Check the unit.")
+
+
+def _simulate(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
+    """Orientations (n, 4) and spots (n, spot, 3: qy, qx, intensity) of one phase."""
+    found = reflections(phase, settings["g_max"])
+    directions = sector_directions(diffraction_symmetry(phase), settings["resolution_deg"])
+    quaternions = beam_along(directions)
+    patterns = [spot_pattern(found, quaternion, settings) for quaternion in quaternions]
+    width = max(len(pattern) for pattern in patterns)
+    padded = np.full((len(patterns), max(width, 1), 3), np.nan)
+    for row, pattern in zip(padded, patterns, strict=True):
+        row[: len(pattern)] = pattern
+    return quaternions, padded
+
+
+def spot_pattern(found: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
+    """Spots (n, 3: qy, qx, intensity) of a crystal in one orientation, strongest first.
+
+    The rocking half-way to the neighbouring template is averaged in with the precession, so that no reflection falls
+    between two templates.
+    """
+    g = found.g @ rotations.to_matrix(quaternion)
+    swing_deg = float(np.hypot(settings["precession_deg"], settings["resolution_deg"] / 2))
+    s = excitation_error(g, wavelength(settings["voltage_kv"]))
+    radius = np.hypot(g[:, 0], g[:, 1])
+    near = np.abs(s) < radius * np.sin(np.radians(swing_deg)) + 2 / (np.pi * settings["thickness_nm"])
+    g, radius = g[near], radius[near]
+    shape = precessed_shape(s[near], radius, thickness_nm=settings["thickness_nm"], precession_deg=swing_deg)
+    intensity = found.strength[near] * shape
+    order = np.argsort(-intensity, kind="stable")
+    order = order[intensity[order] > settings["min_intensity"] * intensity.max(initial=0.0)]
+    return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1)
+
+
+def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
+    """Unit vectors (n, 3) spread over one asymmetric part of the sphere under ``symmetry`` and the inversion.
+
+    The part is the set of directions nearer to one general direction than to any of its images, which needs no table
+    of sectors. Points just outside it are moved in, where they close the gaps along the rim.
+    """
+    matrices = rotations.to_matrix(symmetry)
+    operations = np.concatenate([matrices, -matrices])
+    count = int(np.ceil(4 * np.pi / np.radians(resolution_deg) ** 2))
+    z = 1 - (2 * np.arange(count) + 1) / count  # Fibonacci lattice: near-uniform for any count
+    turn = np.pi * (1 + np.sqrt(5)) * np.arange(count)
+    points = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
+    centre = np.array([0.13, 0.29, 0.947]) / np.linalg.norm([0.13, 0.29, 0.947])
+    images = operations @ centre
+    own, best = points @ centre, (points @ images.T).max(axis=1)
+    inside = points[own >= best - 1e-9]
+    rim = points[(own < best - 1e-9) & (own > best - 1.5 * np.radians(resolution_deg))]
+    moved = _into_sector(rim, operations, centre)
+    gap = np.cos(0.6 * np.radians(resolution_deg))
+    chosen = list(inside)
+    for point in moved:
+        if not chosen or np.max(np.abs(np.array(chosen) @ point)) < gap:
+            chosen.append(point)
+    return np.array(chosen)
+
+
+def _into_sector(points: Array, operations: Array, centre: Array) -> Array:
+    images = np.einsum("oij,pj->poi", operations, points)
+    return images[np.arange(len(points)), np.argmax(images @ centre, axis=1)] if len(points) else points
+
+
+def beam_along(directions: Array) -> Array:
+    """Orientations (n, 4) whose sample z axis (the beam) lies along unit vectors of the crystal frame (n, 3)."""
+    x, y, z = directions.T
+    # The shortest turn from z to the direction; for -z any half turn about an in-plane axis.
+    w = np.sqrt(np.maximum((1 + z) / 2, 0))
+    safe = np.where(w > 1e-9, 2 * w, 1.0)
+    return np.where(
+        (w > 1e-9)[:, None],
+        np.stack([w, -y / safe, x / safe, np.zeros_like(w)], axis=1),
+        np.array([0.0, 1.0, 0.0, 0.0]),
+    )
