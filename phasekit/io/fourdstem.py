@@ -10,6 +10,7 @@ from ..errors import ReadError, SchemaError
 from ..schema import PATTERNS, describe, require
 from ._frames import damaged, open_zarr
 from ._hdf4d import read_tree
+from ._heaps import check_heaps
 from ._plugins import read_npy, read_plugin, read_tiff
 from ._scan import Chunks, RawScan, _blocks, assemble
 
@@ -109,6 +110,7 @@ def _read(path: Path, dataset: str | None) -> RawScan | xr.Dataset:
 def _read_hdf5(path: Path, dataset: str | None) -> RawScan | xr.Dataset:
     import h5py
 
+    check_heaps(path)
     with h5py.File(path, "r") as file:
         if _is_ours(file.attrs.get("schema"), path):
             return _load(path)
