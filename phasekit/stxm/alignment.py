@@ -204,13 +204,16 @@ def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_ite
 
 
 def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
-    """Mark frames that agree with no other; their shift is taken from their neighbours in energy, and they say so."""
+    """Mark frames that agree with no other; their shift is then taken from their neighbours in energy."""
     n = len(drift.shift)
     mine = [(pairs == index).any(axis=1) for index in range(n)]
     typical = np.array([np.median(residual[m]) for m in mine])
     likeness = np.array([np.median(height[m]) for m in mine])
-    failed = (typical > 1.0) | (likeness < 0.5 * np.median(likeness)) & (typical > 0.5) | (likeness <= 0.0)
-    failed |= likeness < 0.1
+    # pure noise finds chance peaks near zero shift too, but resembles the others far less than they each other
+    usual = float(np.median(likeness))
+    failed = (
+        (typical > 1.0) | (likeness < 0.3 * usual) | ((likeness < 0.5 * usual) & (typical > 0.15)) | (likeness <= 0)
+    )
     failed[reference] = False
     status = np.where(drift.error > 0.3, FrameStatus.UNCERTAIN, FrameStatus.OK).astype(np.int8)
     status[failed] = FrameStatus.FAILED

@@ -128,7 +128,9 @@ def _baselines(
     evidence = _Evidence(
         *_evidence_block(density[use], noise[use], use[use], spectra=spectra, pairs=_pairs_of(library))
     )
-    fraction = fit_references(od, refs, energy_offset=offset)["amount"].transpose("scan_y", "scan_x", "reference")
+    fraction = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"].transpose(
+        "scan_y", "scan_x", "reference"
+    )
     weighted = np.asarray(fraction)[use] * spectra.std(axis=1)
     named = {
         "k-means + Pearson": _kmeans(density[use], spectra, n_clusters, seed),

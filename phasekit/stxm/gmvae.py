@@ -314,7 +314,8 @@ def _responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
 
     from .network import Network
 
-    network = Network(fitted.energy.size, fitted.n_latent, fitted.n_clusters, fitted.n_hidden)
+    with torch.random.fork_rng(devices=[]):
+        network = Network(fitted.energy.size, fitted.n_latent, fitted.n_clusters, fitted.n_hidden)
     network.load_state_dict({name: torch.as_tensor(value) for name, value in fitted.parameters.items()})
     out = np.empty((len(spectra), fitted.n_clusters))
     with torch.no_grad(), _torch_threads():

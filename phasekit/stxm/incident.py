@@ -10,6 +10,8 @@ from scipy import ndimage
 from ..errors import SchemaError
 
 Array = NDArray[np.floating]
+#: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
+_FLAT = 0.05
 _CURE = "Give i0=: a spectrum over energy, a mask of empty pixels, or a number."
 
 
@@ -106,5 +108,7 @@ def _brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bo
     mode = edges[candidates[-1]] + width / 2
     above = values[values > mode] - mode
     spread = max(1.4826 * float(np.median(above)) if above.size else width, width)
+    if spread > _FLAT:
+        return np.zeros_like(usable)
     mask = usable & (np.abs(brightness - mode) < 2.5 * spread)
     return ndimage.binary_erosion(ndimage.binary_opening(mask), border_value=1) & usable

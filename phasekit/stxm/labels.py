@@ -22,8 +22,8 @@ def label_phases(
     refs: xr.Dataset,
     *,
     margin: float = 0.0,
-    min_confidence: float = 0.9,
-    neighbours: float = 0.6,
+    min_confidence: float = 0.95,
+    neighbours: float = 0.8,
     energy_offset: float | str = "fit",
     blur_px: float = 2.0,
 ) -> xr.Dataset:
@@ -119,7 +119,7 @@ def label_phases(
     return describe(out, PHASES, step="label_phases", settings=settings, source=clusters)
 
 
-def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.9) -> xr.Dataset:
+def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.95) -> xr.Dataset:
     """Draw the ambiguity again with another margin; every other status stays.
 
     Parameters
@@ -158,7 +158,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     return describe(out, PHASES, step="flag_ambiguous", settings=settings, source=phases)
 
 
-def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.9) -> float:
+def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.95) -> float:
     """Share of the material pixels that :func:`flag_ambiguous` calls ambiguous at this margin, 0..1.
 
     Parameters

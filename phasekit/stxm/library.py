@@ -50,7 +50,7 @@ def _library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance:
     _check_cover(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
-            f"{step}: {energies.size} energies cannot tell {len(names)} references and {n_nuisance} background terms apart. "
+            f"{step}: {energies.size} energies cannot tell {len(names)} references + {n_nuisance} background terms. "
             f"Use fewer references, .isel(reference=[...]), or measure at least {len(names) + n_nuisance} energies."
         )
     composition = (

@@ -41,7 +41,7 @@ def fit_references(
     energy_offset: float | str = "fit",
     max_offset_ev: float = 1.5,
     slope: bool = False,
-    weighted: bool = True,
+    weighted: bool = False,
 ) -> xr.Dataset:
     """Fit every pixel's spectrum with non-negative amounts of the references and a free constant.
 
@@ -63,7 +63,9 @@ def fit_references(
     slope
         Also fit a straight slope over the energy range (a pre-edge background that is not flat).
     weighted
-        Weigh by the measured noise; False gives every energy the same weight, as ``scipy.optimize.nnls`` would.
+        False gives every energy the same weight, as the tools in use do: the steadier choice when references are not
+        exact. True weighs by the measured noise: best when only noise is left, but it trusts the pre-edge most (on the
+        public Fe 2p stack, whose residual is 3 to 4 times the noise, the two maps of the fraction correlate by 0.97).
 
     Returns
     -------

@@ -92,4 +92,5 @@ def _weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, re
     design[rows, pairs[:, 1]], design[rows, pairs[:, 0]] = 1.0, -1.0
     design[:, reference] = 0.0
     normal = design.T @ (weights[:, None] * design)
-    return np.linalg.pinv(normal) @ (design.T @ (weights[:, None] * shifts))
+    solution = np.linalg.pinv(normal) @ (design.T @ (weights[:, None] * shifts))
+    return np.asarray(solution - solution[reference])

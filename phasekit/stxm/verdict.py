@@ -20,6 +20,8 @@ _CLEAR = 12.0
 _MIXED = 0.15
 #: least vote: a cluster's name can be wrong, so no name is ever ruled out by votes alone
 _LEAST_VOTE = 1e-3
+#: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
+_COMMON = 1.5
 _KERNEL = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
 
 
@@ -56,7 +58,7 @@ def _judge(
     """Pearson and verdict of every pixel from its votes (.., reference), its own spectrum and its neighbours."""
     evidence = _gather(od, library, spectra)
     freedom = max(od.sizes["energy"] - 3, 1)
-    scale = (evidence.pair_chi_square / freedom).clip(min=1.0)
+    scale = (evidence.pair_chi_square / (_COMMON * freedom)).clip(min=1.0)
     opinion = -0.25 * evidence.single / scale + 0.5 * np.log(vote.clip(min=_LEAST_VOTE))
     probability = xr.apply_ufunc(
         partial(_share, weight=neighbours),
@@ -170,7 +172,7 @@ def _doubt(
 ) -> NDArray[np.integer]:
     """Status by the pixel's own spectrum; its misfit widens the noise, so that wrong references do not shout."""
     misfit = evidence.pair_chi_square / freedom
-    scale = np.maximum(misfit, 1.0)
+    scale = np.maximum(misfit / _COMMON, 1.0)
     best = evidence.single.min(axis=1)
     contradicted = (evidence.single[np.arange(len(phase)), phase] - best) / scale > _CLEAR
     mixed = ((best - evidence.pair_chi_square) / scale > _CLEAR) & (mixture > _MIXED)

@@ -1,0 +1,87 @@
+"""The measured Fe 2p stack through the STXM steps, against an independent fit written here."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.optimize import nnls
+
+import phasekit as pk
+from phasekit.errors import StxmStatus
+
+FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
+]
+
+
+@pytest.fixture(scope="module")
+def refs():
+    return pk.io.open_references([FOLDER / "oxidized.t", FOLDER / "reduced.t"])
+
+
+@pytest.fixture(scope="module")
+def od():
+    stack = pk.io.open_stxm(FOLDER / "71214078.hdr")
+    i0 = np.loadtxt(FOLDER / "i0.xsp")
+    spectrum = xr.DataArray(i0[:, 1], dims="energy", coords={"energy": i0[:, 0]})
+    return pk.stxm.optical_density(stack, i0=spectrum).compute()
+
+
+def _independent_fraction(od, use):
+    """Oxidised fraction by scipy's NNLS on plain arrays, with a constant of either sign."""
+    energy = od["energy"].values
+    columns = []
+    for name in ("oxidized.t", "reduced.t"):
+        table = np.loadtxt(FOLDER / name)
+        columns.append(np.interp(energy, table[:, 0], table[:, 1]))
+    design = np.stack([*columns, np.ones(energy.size), -np.ones(energy.size)], axis=1)
+    spectra = od["optical_density"].transpose("scan_y", "scan_x", "energy").values[use]
+    amounts = np.array([nnls(design, spectrum)[0] for spectrum in spectra.astype(float)])
+    return amounts[:, 0] / amounts[:, :2].sum(axis=1)
+
+
+def test_oxidised_fraction_agrees_with_an_independent_fit(od, refs):
+    fit = pk.stxm.fit_references(od, refs)
+    use = (od["valid"] & ~od["empty"]).values
+    assert use.mean() > 0.3
+    oxidised = [name for name in fit["reference"].values if "ox" in str(name)][0]
+    ours = fit["fraction"].sel(reference=oxidised).values[use]
+    theirs = _independent_fraction(od, use)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.99
+    assert abs(float(fit["energy_offset"])) < 0.3
+    assert float(fit["baseline"].median()) > 0.5  # I0 comes from another field
+
+
+def test_measured_noise_is_what_neighbouring_energies_scatter_by(od):
+    """In the pre-edge the spectrum is smooth, so second differences along energy show the noise; README: about 0.018."""
+    pre = od.sel(energy=slice(700, 704))["optical_density"]
+    values = pre.transpose("scan_y", "scan_x", "energy").values
+    scatter = np.nanmedian(np.abs(values[..., :-2] - 2 * values[..., 1:-1] + values[..., 2:])) / 0.6745 / np.sqrt(6)
+    claimed = float(od["noise"].sel(energy=slice(700, 704)).median())
+    assert 0.5 * scatter < claimed < 1.6 * scatter
+
+
+def test_the_whole_chain_runs_and_does_not_hide_the_misfit(od, refs):
+    gmvae = pk.stxm.fit_gmvae(od, n_clusters=5, progress=False, training=pk.stxm.Training(n_steps=60, batch=512))
+    phases = pk.stxm.label_phases(od, pk.stxm.assign_clusters(od, gmvae), refs)
+    named = phases["phase"] >= 0
+    assert float(named.mean()) > 0.3
+    # two references leave 3 to 4 times the noise in the strongest pixels: those must say so
+    unexplained = (phases["status"] == StxmStatus.NO_REFERENCE) & named
+    assert float(unexplained.sum() / named.sum()) > 0.02
+    assert phases["composition"].isnull().all()
+
+
+def test_few_planned_energies_keep_the_map(od, refs):
+    inside = refs.sel(energy=slice(703, 728))
+    chosen = pk.stxm.select_energies(inside, 6, min_spacing_ev=0.5)
+    full = pk.stxm.fit_references(od, refs)
+    few = pk.stxm.fit_references(od.sel(energy=chosen.values, method="nearest"), refs, energy_offset=0.0)
+    use = (od["valid"] & ~od["empty"]).values
+    planned, all_energies = (fit["fraction"].isel(reference=0).values[use] for fit in (few, full))
+    good = np.isfinite(planned) & np.isfinite(all_energies)
+    assert np.corrcoef(planned[good], all_energies[good])[0, 1] > 0.9
