@@ -4,7 +4,7 @@ Figures are matplotlib figures made from what the steps return; nothing is compu
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -31,6 +31,7 @@ __all__ = [
     "spectra_figure",
 ]
 
+_Place = Literal["outside upper center", "outside lower center"]
 #: Colour of every status word: ok white, background grey, the others apart from each other and from the phases.
 STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
 
@@ -166,8 +167,14 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     margin.set_title("Margin")
     axes[1, 1].set_visible(truth is not None)
     codes = np.unique(np.asarray(phases["status"])).astype(int)
-    _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "upper", "Phase")
-    _key(figure, [words[code] for code in codes], [STATUS_COLOURS[code] for code in codes], "lower", "Status")
+    _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase")
+    _key(
+        figure,
+        [words[code] for code in codes],
+        [STATUS_COLOURS[code] for code in codes],
+        "outside lower center",
+        "Status",
+    )
     return figure
 
 
@@ -200,13 +207,7 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     limits = _limits(shown.values())
     figure, axes = panels(1, len(shown), width=3.8)
     for ax, (title, array) in zip(axes[0], shown.items(), strict=True):
-        image(
-            ax,
-            array,
-            label="sodium content x" if limits[1] > limits[0] else "composition",
-            vmin=limits[0],
-            vmax=limits[1],
-        )
+        image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
@@ -253,7 +254,8 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
         shown = fraction if material is None else fraction.where(material)
         image(axes.flat[index], shown, label="fraction", vmin=0, vmax=1)
         axes.flat[index].set_title(name)
-    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD")
+    bright = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
+    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=bright)
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
@@ -265,14 +267,14 @@ def _palette(n: int) -> list[str]:
     return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
 
 
-def _key(figure: "Figure", names: list[str], colours: list[str], side: str, title: str) -> None:
+def _key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
     """Legend across the figure: below a single map it would take the map's room."""
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
     ]
-    figure.legend(handles=handles, loc=f"outside {side} center", ncols=len(names), fontsize="small", title=title)
+    figure.legend(handles=handles, loc=place, ncols=len(names), fontsize="small", title=title)
 
 
 def _names(data: xr.Dataset) -> list[str]:

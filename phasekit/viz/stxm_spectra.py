@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset | None = None) -> "Figure":
     """Mean spectra of the clusters against the references they are named after.
 
-    The reference has an axis of its own on the right: two axes differ by gain and offset, which Pearson ignores too.
+    All are drawn as Pearson sees them: mean 0 and standard deviation 1 over the energies of the data, whatever the
+    thickness.
 
     Parameters
     ----------
@@ -56,8 +57,9 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     for index, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
         mine = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
         _draw_clusters(ax, clusters, mine)
-        _draw_reference(ax, refs, index, offset, (clusters["energy"].values.min(), clusters["energy"].values.max()))
-        ax.set(title=name, xlabel="photon energy / eV", ylabel="OD of clusters")
+        _draw_reference(ax, refs["reference_spectrum"].isel(reference=index), clusters["energy"], offset)
+        ax.set(title=name, xlabel="photon energy / eV", ylabel="OD, standardised")
+        ax.legend(fontsize="x-small", loc="best")
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
     return figure
@@ -68,21 +70,18 @@ def _draw_clusters(ax: "Axes", clusters: xr.Dataset, which: Iterable[int]) -> No
         spectrum = clusters["spectrum"].isel(cluster=int(cluster))
         if not bool(np.isfinite(np.asarray(spectrum)).all()):
             continue
-        error = clusters["spectrum_error"].isel(cluster=int(cluster)) if "spectrum_error" in clusters else None
+        spread = spectrum.std("energy")
+        error = clusters["spectrum_error"].isel(cluster=int(cluster)) / spread if "spectrum_error" in clusters else None
         colour = PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
         style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 0.8, "color": colour}
-        ax.errorbar(clusters["energy"], spectrum, yerr=error, label=f"cluster {int(cluster)}", **style)
-    if ax.lines:
-        ax.legend(fontsize="x-small", loc="upper left")
-    else:
-        ax.text(0.5, 0.5, "no cluster", transform=ax.transAxes, ha="center", color="grey")
+        shape = (spectrum - spectrum.mean("energy")) / spread
+        ax.errorbar(clusters["energy"], shape, yerr=error, label=f"cluster {int(cluster)}", **style)
 
 
-def _draw_reference(ax: "Axes", refs: xr.Dataset, index: int, offset: float, limits: tuple[float, float]) -> None:
-    twin = ax.twinx()
-    energy = refs["energy"].values - offset
-    inside = (energy >= limits[0]) & (energy <= limits[1])
-    spectrum = refs["reference_spectrum"].isel(reference=index).values
-    twin.plot(energy[inside], spectrum[inside], color="black", linewidth=1.2, alpha=0.6)
-    units = refs["reference_spectrum"].attrs.get("units", "1")
-    twin.set_ylabel("reference" if units == "1" else f"reference / ({units})", color="0.4")
+def _draw_reference(ax: "Axes", spectrum: xr.DataArray, energies: xr.DataArray, offset: float) -> None:
+    """The whole reference, scaled by what it is at the energies of the data."""
+    at_data = spectrum.interp(energy=energies.values + offset)
+    axis = spectrum["energy"].values - offset
+    inside = (axis >= energies.values.min()) & (axis <= energies.values.max())
+    shape = (spectrum.values - float(at_data.mean())) / float(at_data.std())
+    ax.plot(axis[inside], shape[inside], color="black", linewidth=1.2, alpha=0.6, label="reference", zorder=0)
