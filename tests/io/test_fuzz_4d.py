@@ -91,7 +91,8 @@ def test_damaged_cif():
     text = cif(LFP_CELL, PNMA, LFP)
     rng = np.random.default_rng(6)
     atoms = len(open_phase(text).structure)
-    for kept in range(0, len(text) - 40, 7):
+    first_row = text.index("Li1 0 0 0 1")  # a cut between two rows of atoms leaves a valid CIF: it cannot be seen
+    for kept in range(0, first_row, 7):
         with pytest.raises(ReadError):
             open_phase(text[:kept] + "\n")
     for _ in range(400):
