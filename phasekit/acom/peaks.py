@@ -97,13 +97,13 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     require(patterns, PATTERNS, step="find_peaks")
     axes = {dim: _axis(patterns, dim) for dim in ("qy", "qx")}
     _check(settings)
-    images = patterns.intensity.chunk(qy=-1, qx=-1) if patterns.chunks else patterns.intensity
+    images = patterns.intensity.chunk(qy=-1, qx=-1) if patterns.intensity.chunks else patterns.intensity
     sample = images.isel({dim: _spread(images.sizes[dim]) for dim in ("scan_y", "scan_x")})
     if scan_mean:
         images = _scan_mean(images)
     disk = xr.apply_ufunc(
         _disk_and_noise,
-        sample.chunk(scan_y=-1, scan_x=-1) if patterns.chunks else sample,
+        sample.chunk(scan_y=-1, scan_x=-1) if patterns.intensity.chunks else sample,
         input_core_dims=[["scan_y", "scan_x", "qy", "qx"]],
         output_core_dims=[["figure"]],
         dask="parallelized",

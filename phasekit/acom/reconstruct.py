@@ -65,7 +65,7 @@ def reconstruct(
     axes = _axes(peaks, shape, pixel_size)
     step = axes["qx"][1] - axes["qx"][0] if shape[1] > 1 else (pixel_size or 1.0)
     disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
-    if not peaks.chunks and not float(disc) > 0:
+    if not peaks.qx.chunks and not float(disc) > 0:
         raise SchemaError(f"reconstruct: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
     kept = (
         peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
@@ -73,7 +73,7 @@ def reconstruct(
     whole = (peaks.qy, peaks.qx, kept)
     images = xr.apply_ufunc(
         _draw_block,
-        *(array.chunk(peak=-1) if peaks.chunks else array for array in whole),
+        *(array.chunk(peak=-1) if peaks.qx.chunks else array for array in whole),
         disc,
         kwargs={"axes": (axes["qy"], axes["qx"]), "step": float(step)},
         input_core_dims=[["peak"], ["peak"], ["peak"], []],

@@ -90,7 +90,7 @@ def register_peaks(
     require(peaks, PEAKS, step="register_peaks")
     plan = _plan(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
-    whole = peaks.chunk(scan_y=-1, scan_x=-1, peak=-1) if peaks.chunks else peaks
+    whole = peaks.chunk(scan_y=-1, scan_x=-1, peak=-1) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
     core = ["scan_y", "scan_x", "peak"]
     qy, qx, direct, origin_y, origin_x, figures = xr.apply_ufunc(

@@ -234,3 +234,9 @@ def test_wrong_patterns_are_refused_with_a_cure(scan, change, message):
 def test_wrong_settings_are_refused(scan, settings):
     with pytest.raises(SchemaError, match=next(iter(settings))):
         find_peaks(scan[0], **settings)
+
+
+def test_other_variables_may_have_other_chunks(scan, peaks):
+    mixed = scan[0].chunk(scan_y=2)
+    mixed["truth_phase"] = xr.zeros_like(mixed.intensity.isel(qy=0, qx=0)).chunk(scan_y=3)
+    xr.testing.assert_identical(find_peaks(mixed).compute(), peaks)
