@@ -5,12 +5,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from files_4d import CUBIC, LFP, LFP_CELL, P21C, PNMA, cif
 from orix.quaternion.symmetry import D2h, D3d, Oh
 
 from phasekit.errors import ReadError
 from phasekit.io._symmetry import lattice_base
 from phasekit.io.crystal import open_phase
+from tests.io.files_4d import CUBIC, LFP, LFP_CELL, P21C, PNMA, cif
 
 AVOGADRO = 0.602214076  # u per (angstrom^3 g/cm^3)
 

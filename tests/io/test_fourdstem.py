@@ -10,7 +10,6 @@ import pytest
 import tifffile
 import xarray as xr
 import zarr
-from files_4d import write_hspy, write_py4dstem
 
 from phasekit.errors import ReadError, SchemaError
 from phasekit.io import _frames
@@ -18,6 +17,7 @@ from phasekit.io._scan import wavelength
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.io.results import save
 from phasekit.schema import PATTERNS, describe, require
+from tests.io.files_4d import write_hspy, write_py4dstem
 
 SHAPE = (3, 4, 6, 10)  # no two sizes alike: a swapped axis cannot hide
 

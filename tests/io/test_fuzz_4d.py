@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tifffile
 import xarray as xr
-from files_4d import LFP, LFP_CELL, PNMA, cif, write_hspy, write_py4dstem
 
 from phasekit.errors import ReadError
 from phasekit.io.crystal import open_phase
@@ -15,6 +14,7 @@ from phasekit.io.exchange import save_blo
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.io.results import save
 from phasekit.schema import PATTERNS, describe
+from tests.io.files_4d import LFP, LFP_CELL, PNMA, cif, write_hspy, write_py4dstem
 
 SHAPE = (2, 3, 8, 8)
 KINDS = ("blo", "hspy", "h5", "npy", "tif", "nc")

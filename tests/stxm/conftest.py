@@ -5,9 +5,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from field import field, references
-
 import phasekit as pk
+from tests.stxm.field import field, references
 
 
 @pytest.fixture(scope="session")

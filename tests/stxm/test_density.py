@@ -2,11 +2,11 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from field import field
 from scipy import ndimage
 
 import phasekit as pk
 from phasekit.errors import SchemaError
+from tests.stxm.field import field
 
 
 def _flat(photons, shape=(5, 60, 70), gain=1.0, seed=0):
