@@ -206,8 +206,8 @@ def _weights(values: xr.DataArray, scale: str | None) -> dict[str, xr.DataArray]
     else:
         by_scan, by_feature = values.mean("feature", dtype=np.float64), values.mean(_SCAN, dtype=np.float64)
         level = by_feature.mean()
-        scan = np.sqrt(by_scan.where(by_scan > 0, 1.0)).astype(np.float32)
-        feature = np.sqrt((by_feature / level).where(by_feature > 0, 1.0)).astype(np.float32)
+        scan = (by_scan.where(by_scan > 0, 1.0) ** 0.5).astype(np.float32)
+        feature = ((by_feature / level).where(by_feature > 0, 1.0) ** 0.5).astype(np.float32)
     scan.attrs = {"long_name": "divided out at each scan point", "units": "1"}
     feature.attrs = {"long_name": "divided out of each feature", "units": "1"}
     return {"scan_weight": scan, "feature_weight": feature}

@@ -85,8 +85,7 @@ def scan_ranks(
     patterns: list[list[Array]] = []
     with threadpool_limits(limits=1), tqdm(total=len(tried) * n_runs, disable=not progress, desc="scan_ranks") as bar:
         full = compress(data, max(tried) + 20, rng)
-        splits: Iterator[Split]
-        splits = thinned_splits(counts, weight, n_runs, rng) if counts is not None else block_splits(data, n_runs, rng)
+        splits = _splits(data, counts, weight, n_runs, rng)
         for run, split in enumerate(splits):
             patterns.append([])
             for row, (loss, judged) in enumerate(_one_run(data, full, split, tried, weight, rng)):
@@ -102,6 +101,15 @@ def scan_ranks(
 
 
 _BY_RUN = ("loss", "held_out_error", "redundancy", "psnr", "ssim")
+
+
+def _splits(
+    data: Array, counts: NDArray[np.int32] | None, weight: Array, n_runs: int, rng: np.random.Generator
+) -> Iterator[Split]:
+    if counts is not None:
+        yield from thinned_splits(counts, weight, n_runs, rng)
+    else:
+        yield from block_splits(data, n_runs, rng)
 
 
 def _ranks(ranks: Iterable[int], shape: tuple[int, ...], n_runs: int) -> list[int]:
@@ -176,16 +184,18 @@ def _stability(runs: list[Array]) -> float:
 
 def _image_quality(judged: Judged, features: xr.Dataset, weight: Array) -> tuple[float, float]:
     """PSNR [dB] and SSIM of predicted against held-out patterns, on square roots, where counting noise is even."""
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    from skimage import metrics
+
+    quality: Any = metrics  # only partly typed
 
     index = features["feature_index"].to_numpy()
     scale = np.sqrt(features["feature_weight"].to_numpy())
     images = [np.sqrt(np.maximum(rows, 0)) * scale for rows in (judged.reference, judged.model)]
     drawn = [np.where(index >= 0, rows[:, index], 0) for rows in images]
     span = float(drawn[0].max()) or 1.0
-    psnr = [peak_signal_noise_ratio(a, b, data_range=span) for a, b in zip(*drawn, strict=True)]
+    psnr = [quality.peak_signal_noise_ratio(a, b, data_range=span) for a, b in zip(*drawn, strict=True)]
     size = min(7, min(index.shape) - 1 + min(index.shape) % 2)
-    ssim = [structural_similarity(a, b, data_range=span, win_size=size) for a, b in zip(*drawn, strict=True)]
+    ssim = [quality.structural_similarity(a, b, data_range=span, win_size=size) for a, b in zip(*drawn, strict=True)]
     return float(np.mean(psnr)), float(np.mean(ssim))
 
 

@@ -56,9 +56,10 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     if not is_interactive():
         return _static(factors, threshold, background, text)
     import holoviews as hv
-    import panel as pn
+    import panel
 
-    slider = pn.widgets.FloatSlider(name=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
+    pn: Any = panel  # only partly typed
+    slider = pn.widgets.FloatSlider(label=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
     readout = pn.pane.Markdown(
         pn.bind(lambda value: overlap_text(factors, value, background), slider), css_classes=["pk-readout"]
     )
@@ -87,7 +88,7 @@ def chosen_threshold(view: Any, threshold: float) -> float:
     0.75
     """
     widgets = view.select() if hasattr(view, "select") else []
-    values = [widget.value for widget in widgets if getattr(widget, "name", "") == _SLIDER]
+    values = [widget.value for widget in widgets if getattr(widget, "label", "") == _SLIDER]
     return float(values[0]) if values else float(threshold)
 
 
