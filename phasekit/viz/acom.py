@@ -15,7 +15,7 @@ from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
 from ._orientation_explorer import explorer, masked
 from ._pole_key import draw_key
-from .style import categorical, image, panels
+from .style import PHASE_COLOURS, categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def pattern_figure(
     for axis, label in zip(axes[0], ("", None), strict=True):
         image(axis, counts, cmap="cividis", norm=PowerNorm(power, vmin=0, vmax=float(counts.max()) or 1), label=label)
     known = np.isfinite(found.qx.values)
-    size = 30 + 25 * np.log10(np.maximum(found.intensity.values[known], 1))
+    size = 60 + 30 * np.log10(np.maximum(found.intensity.values[known], 1))
     ring: dict[str, Any] = {"s": size, "facecolors": "none", "edgecolors": "#D55E00", "linewidths": 0.9}
     axes[0, 1].scatter(found.qx.values[known], found.qy.values[known], **ring)
     axes[0, 0].set_title(f"pattern ({scan_y}, {scan_x})", fontsize="medium")
@@ -161,8 +161,9 @@ def orientation_figure(
     require(found, ORIENTATIONS, step="orientation_figure")
     records = _phases(found)
     names = [str(record["name"]) for record in records]
-    columns = 3 + len(records)
-    figure, axes = panels(1 if truth is None else 2, columns, width=2.9, height=2.9)
+    rows = 1 if truth is None else 2
+    columns = 3 + -(-len(records) // rows)
+    figure, axes = panels(rows, columns, width=2.9, height=2.9)
     colours = acom.ipf_colours(found, direction=direction, ipf_key=ipf_key)
     image(axes[0, 0], masked(found, colours, reliability).compute())
     axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
@@ -170,7 +171,9 @@ def orientation_figure(
     axes[0, 1].set_title("phase", fontsize="medium")
     image(axes[0, 2], found.reliability.compute(), vmin=0, label="reliability")
     axes[0, 2].set_title("reliability", fontsize="medium")
-    for axis, record in zip(axes[0, 3:], records, strict=True):
+    for axis in axes[:, 3:].ravel():
+        axis.set_axis_off()
+    for axis, record in zip(axes[:, 3:].ravel(), records, strict=False):
         draw_key(axis, record, ipf_key)
     if truth is not None:
         known = _truth_as_found(truth, found)
@@ -178,8 +181,7 @@ def orientation_figure(
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
         categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
         axes[1, 1].set_title("truth: phase", fontsize="medium")
-        for axis in axes[1, 2:]:
-            axis.set_axis_off()
+        axes[1, 2].set_axis_off()
     return figure
 
 
@@ -194,7 +196,7 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        The map, and the histogram of equivalent diameters in pixels.
+        The map, and the histogram of equivalent diameters (``diameter(grain_number)`` where it is there, else px).
 
     Raises
     ------
@@ -212,18 +214,25 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     label = np.asarray(grains.grain)
     n = int(label.max(initial=-1)) + 1
     figure, axes = panels(1, 2, width=3.6, height=3.2)
-    # Golden-angle steps through a colour-blind-safe cycle: neighbours in number, thus often in place, differ.
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    palette = [to_hex(colormaps["cividis"]((0.618034 * i) % 1)) for i in range(max(n, 1))]
+    palette = _many_colours(max(n, 1))
     categorical(axes[0, 0], grains.grain, [str(i) for i in range(n)], colours=palette, legend=False)
     axes[0, 0].set_title(f"{n} grains", fontsize="medium")
     sizes = np.bincount(label[label >= 0].astype(int), minlength=n)
-    axes[0, 1].hist(2 * np.sqrt(sizes[sizes > 0] / np.pi), bins=12, color="#0072B2", edgecolor="white")
-    axes[0, 1].set_xlabel("equivalent diameter [px]")
+    known = "diameter" in grains
+    diameter = grains.diameter.values if known else 2 * np.sqrt(sizes[sizes > 0] / np.pi)
+    axes[0, 1].hist(diameter[np.isfinite(diameter)], bins=12, color="#0072B2", edgecolor="white")
+    axes[0, 1].set_xlabel(f"equivalent diameter [{grains.diameter.attrs.get('units', 'nm') if known else 'px'}]")
     axes[0, 1].set_ylabel("grains")
     return figure
+
+
+def _many_colours(n: int) -> list[str]:
+    """Okabe and Ito's colours, then the same mixed with white and with black: 21 before they repeat."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    tints = [(0.0, 0.0), (0.5, 1.0), (0.45, 0.0)]  # share and grey level that is mixed in
+    mixed = [to_hex((1 - share) * np.array(to_rgb(c)) + share * grey) for share, grey in tints for c in PHASE_COLOURS]
+    return [mixed[i % len(mixed)] for i in range(n)]
 
 
 def _phases(found: xr.Dataset) -> list[dict[str, Any]]:
