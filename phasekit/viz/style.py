@@ -79,11 +79,6 @@ def image(
     imshow
         Further settings of matplotlib's ``imshow`` (``norm=``, ``alpha=``, ...).
 
-    Returns
-    -------
-    matplotlib.image.AxesImage
-        What was drawn.
-
     Raises
     ------
     SchemaError
@@ -141,11 +136,6 @@ def categorical(
         Whether to draw the legend, below the map.
     background
         Name of the grey pixels in the legend.
-
-    Returns
-    -------
-    matplotlib.image.AxesImage
-        What was drawn.
 
     Raises
     ------
@@ -234,9 +224,8 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     Examples
     --------
     >>> import tempfile
-    >>> figure, axes = panels()
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_figure(figure, Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
+    ...     save_figure(panels()[0], Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
     'figure_1_empty.png'
     """
     if not alt.strip():
@@ -294,4 +283,15 @@ def _legend(ax: "Axes", found: Any, names: Sequence[str], colours: Sequence[str]
 
     patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in found]
     below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
-    ax.legend(handles=patches, ncols=min(len(patches), 4), fontsize="small", **below)
+    columns = _legend_columns([names[i] for i in found])
+    ax.legend(handles=patches, ncols=columns, fontsize="small", handlelength=1.0, columnspacing=1.0, **below)
+
+
+def _legend_columns(names: Sequence[str], letters: int = 36) -> int:
+    """Most columns, up to four, that fit a panel: the layout would shrink the map under a legend that is wider."""
+    for columns in range(min(len(names), 4), 1, -1):
+        rows = -(-len(names) // columns)
+        widths = [max(map(len, names[i : i + rows])) + 6 for i in range(0, len(names), rows)]
+        if sum(widths) <= letters:
+            return columns
+    return 1
