@@ -4,6 +4,7 @@ from .comparison import compare_with_truth as compare_with_truth
 from .grains import label_grains as label_grains
 from .peaks import find_peaks as find_peaks
 from .reconstruct import reconstruct as reconstruct
+from .refinement import refine_orientations as refine_orientations
 from .registration import calibrate as calibrate
 from .registration import register_peaks as register_peaks
 from .virtual import compression_ratio as compression_ratio

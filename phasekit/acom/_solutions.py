@@ -21,6 +21,11 @@ def width(n_matches: int) -> int:
     return 5 * (n_matches + 1) + len(TAIL)
 
 
+def matches_in(rows: Array) -> int:
+    """Number of matches that rows hold."""
+    return (rows.shape[-1] - len(TAIL)) // 5 - 1
+
+
 def empty(count: int, n_matches: int) -> Array:
     """Rows of pixels nothing is known of: NaN, and phase -1."""
     rows = np.full((count, width(n_matches)), np.nan)

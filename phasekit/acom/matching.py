@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..errors import SchemaError
 from ..schema import ORIENTATIONS, describe
@@ -13,6 +14,7 @@ from ._bank import PhaseBank, check_inputs, per_pattern, phase_banks, shells_of,
 from ._candidates import pick
 
 Array = NDArray[np.float64]
+_BATCH = 8  # patterns per matrix product: enough for the product to run at speed, few enough to stay in the cache
 
 
 def match_orientations(
@@ -118,16 +120,34 @@ def _match(
     settings: tuple[float, int, float],
 ) -> Array:
     """Packed rows (..., value) of patterns (..., peak)."""
-    window, min_peaks, memory_mb = settings
     shape = spots[0].shape[:-1]
     qy, qx, intensity = (np.ascontiguousarray(a).reshape(-1, a.shape[-1]) for a in spots)
     rows = _solutions.empty(len(qy), n_matches)
     n_peaks = (intensity > 0).sum(axis=1)
     rows[:, -len(_solutions.TAIL) + 2] = n_peaks
-    enough = np.flatnonzero(n_peaks >= min_peaks)
+    enough = np.flatnonzero(n_peaks >= settings[1])
+    with threadpool_limits(
+        1, "blas"
+    ):  # these products are small: a second BLAS thread only waits, patterns are the unit
+        _match_batches(banks, (qy, qx, intensity), shells, rows, enough, (n_peaks, *settings))
+    return rows.reshape(*shape, -1)
+
+
+def _match_batches(
+    banks: list[PhaseBank],
+    spots: tuple[Array, Array, Array],
+    shells: int,
+    rows: Array,
+    enough: NDArray[np.intp],
+    settings: tuple[Any, float, int, float],
+) -> None:
+    """Fill the rows of the patterns ``enough``, a few at a time."""
+    n_peaks, window, _, memory_mb = settings
+    qy, qx, intensity = spots
+    n_matches = _solutions.matches_in(rows)
     entries = max(len(bank.base) for bank in banks)
     # Per pattern: spectrum and products (complex and 2 x real per frequency), and the curves.
-    size = int(max(1, memory_mb * 1e6 // (entries * 4 * (_polar.ANGLES + 6 * _polar.FREQUENCIES))))
+    size = int(max(1, min(_BATCH, memory_mb * 1e6 // (entries * 4 * (_polar.ANGLES + 6 * _polar.FREQUENCIES)))))
     for start in range(0, len(enough), size):
         batch = enough[start : start + size]
         terms, norm = _polar.coefficients(qy[batch], qx[batch], intensity[batch], shells)
@@ -136,7 +156,6 @@ def _match(
         for place, pixel in enumerate(batch):
             mine = [(quaternions[place], scores[place]) for quaternions, scores in solved]
             _solutions.fill_row(rows[pixel], mine, [bank.symmetry for bank in banks], int(n_peaks[pixel]), window)
-    return rows.reshape(*shape, -1)
 
 
 def _best_of_phase(terms: Any, bank: PhaseBank, n_matches: int, window: float) -> tuple[Array, Array]:

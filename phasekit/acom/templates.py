@@ -32,7 +32,7 @@ def build_templates(
     g_max: float = 1.5,
     precession_deg: float = 0.0,
     thickness_nm: float = 25.0,
-    min_intensity: float = 3e-3,
+    min_intensity: float = 1e-2,
 ) -> xr.Dataset:
     """Bank of spot patterns of one or several phases, of any crystal system.
 
