@@ -50,8 +50,9 @@ def compare_methods(
     xarray.Dataset
         COMPARISON by ``approach``: ``accuracy`` over all pixels that are material both in truth and to the method,
         ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``; and the maps
-        ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. ``.drop_vars("phase").to_dataframe()``
-        is the table. Rows: "k-means + Pearson", "NNLS arg-max", "Pearson per pixel", "chi-square per pixel", "GMVAE +
+        ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. The table is
+        ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``. Rows: "k-means + Pearson", "NNLS arg-max",
+        "Pearson per pixel", "chi-square per pixel", "GMVAE +
         Pearson".
 
     Raises

@@ -45,8 +45,8 @@ def label_phases(
     min_confidence
         A pixel below this confidence is ``ambiguous``.
     neighbours
-        Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.6 an
-        undecided pixel among 8 of one phase takes it with odds of 60 to 1; 0 lets every pixel stand alone. It smooths
+        Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.8 an
+        undecided pixel among 8 of one phase takes it with odds of 230 to 1; 0 lets every pixel stand alone. It smooths
         single-pixel errors and grains thinner than about 2 pixels alike.
     energy_offset
         As in :func:`phasekit.stxm.fit_references`.
