@@ -73,7 +73,7 @@ def factorise(
     --------
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
-    >>> factors = factorise(to_features(scan), 3)
+    >>> factors = factorise(pk.nmf.to_features(scan), 3)
     >>> dict(factors.loading.sizes), float(factors.factor[0].sum().round(3))
     ({'component': 3, 'scan_y': 8, 'scan_x': 8}, 1.0)
     """

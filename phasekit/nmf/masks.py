@@ -22,7 +22,8 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
         PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts].
     direct_beam
         Radius [px] to mask around the direct beam; 0 masks none. ``"auto"`` takes the brightest spot of the mean
-        pattern when it stands at least threefold above everything else, out to where its profile has levelled off.
+        pattern, out to where its profile has levelled off, when it stands 1.5-fold (near the detector's middle) or
+        threefold (elsewhere) above everything beyond.
 
     Returns
     -------
@@ -153,6 +154,8 @@ def _direct_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float
     flat = next((r for r in range(steep, len(fall)) if fall[r] < 0.1 * fall[steep]), len(fall))
     radius = flat + 1.0
     rest = smooth[distance > radius + 1]
-    if rest.size == 0 or smooth.max() < 3 * rest.max():
+    middle = (np.array(mean.shape) - 1) / 2
+    central = bool((np.abs(centre - middle) < np.array(mean.shape) / 8).all())
+    if rest.size == 0 or smooth.max() < (1.5 if central else 3.0) * rest.max():
         return np.full(2, np.nan), 0.0
     return np.round(centre, 2), radius

@@ -138,7 +138,7 @@ def overlap_evolution(
     Examples
     --------
     >>> import phasekit as pk
-    >>> scan = pk.synthetic.overlapping_grains(n_components=3, shape=(12, 12), detector=(32, 32))
+    >>> scan = pk.synthetic.overlapping_grains(n_components=3, detector=(32, 32), boundary_width=4, direct_beam=0)
     >>> float(overlap_evolution(pk.nmf.truth_as_factors(scan)).min())
     0.75
     """

@@ -68,8 +68,8 @@ def scan_ranks(
     --------
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(10, 10), detector=(32, 32))
-    >>> ranks = scan_ranks(to_features(scan), range(1, 6), n_runs=3, progress=False)
-    >>> int(ranks["rank"][ranks.held_out_error.mean("run").argmin()])
+    >>> ranks = scan_ranks(pk.nmf.to_features(scan), range(1, 6), n_runs=3, progress=False)
+    >>> int(ranks.held_out_error.mean("run").idxmin())
     3
     """
     from threadpoolctl import threadpool_limits
