@@ -103,7 +103,7 @@ def _demo(chosen: argparse.Namespace) -> int:
         record = run_notebook(workflow, Path(chosen.out) / workflow)
         _tell(record, Path(chosen.out) / workflow)
         failed += record["status"] != "ok"
-    page = write_index(chosen.out, title="phasekit: three maps from the samples")
+    page = write_index(chosen.out, title="phasekit: three maps from the samples", names=_DEMO)
     print(f"open {page.resolve().as_uri()}")
     return 1 if failed else 0
 

@@ -29,7 +29,9 @@ nav a { margin-right: 1.2rem; }
 """
 
 
-def write_index(folder: str | os.PathLike[str], *, title: str = "phasekit runs") -> Path:
+def write_index(
+    folder: str | os.PathLike[str], *, title: str = "phasekit runs", names: Sequence[str] | None = None
+) -> Path:
     """Write ``index.html`` over every run below a folder.
 
     The first figure of each run is embedded; its other files are linked relative to the page, so the folder can be
@@ -41,6 +43,8 @@ def write_index(folder: str | os.PathLike[str], *, title: str = "phasekit runs")
         Folder below which :func:`run_notebook` wrote runs (each has a ``run.json``).
     title
         Heading of the page.
+    names
+        Folders below ``folder`` to show; ``None`` shows every run there, sorted by title.
 
     Returns
     -------
@@ -63,10 +67,11 @@ def write_index(folder: str | os.PathLike[str], *, title: str = "phasekit runs")
     'index.html'
     """
     base = Path(folder)
-    runs = sorted(path.parent for path in base.rglob(RECORD))
+    runs = sorted(path.parent for path in base.rglob(RECORD)) if names is None else [base / name for name in names]
     if not runs:
         raise ReadError(base, found=f"no {RECORD} in any folder below it", cure="run a notebook with `phasekit run`")
     records = [(run, read_record(run)) for run in runs]
+    records.sort(key=lambda pair: str(pair[1].get("title", "")))
     articles = "\n".join(_article(base, run, record) for run, record in records)
     done = sum(record.get("status") == "ok" for _, record in records)
     page = (
