@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConvergenceError, SchemaError
 from ..schema import OD, require
+from .starts import _Start, _start
 
 Array = NDArray[np.floating]
 _WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
@@ -81,18 +82,6 @@ class FittedGMVAE:
             f"FittedGMVAE({self.energy.size} energies, {self.n_alive} of {self.n_clusters} clusters alive, "
             f"{self.n_latent} latent dimensions, reconstruction {bound:.1f} nat per pixel)"
         )
-
-
-class _Start(NamedTuple):
-    """Where training starts: a linear decoder from principal components, a mixture from their scores."""
-
-    shape_mean: Array
-    basis: Array
-    project: Array
-    mean: Array
-    variance: Array
-    weight: Array
-    precision: Array
 
 
 def fit_gmvae(
@@ -194,50 +183,6 @@ def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array
         picked.append(np.stack([np.asarray(frame, dtype=np.float32).ravel()[places] for frame in frames], axis=1))
     finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
     return picked[0][finite], picked[1][finite]
-
-
-def _start(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: int) -> _Start:
-    """Linear model of the normalised spectra and a mixture on its scores, from the pixels with the better signal."""
-    from sklearn.mixture import GaussianMixture
-
-    centred = spectra - spectra.mean(axis=1, keepdims=True)
-    mean = centred.mean(axis=0)
-    amplitude = centred @ mean / (mean @ mean)
-    snr = amplitude / np.sqrt((noise**2).mean(axis=1))
-    good = np.flatnonzero(snr >= np.median(snr))[:8000]
-    normalised = centred[good] / amplitude[good, None]
-    _, singular, rows = np.linalg.svd(normalised - mean, full_matrices=False)
-    deviation = np.maximum(singular[:n_latent] / np.sqrt(good.size), 1e-6)
-    basis = deviation[:, None] * rows[:n_latent]
-    project = rows[:n_latent] / deviation[:, None]
-    scores = (normalised - mean) @ project.T
-    mixture = GaussianMixture(
-        n_clusters,
-        covariance_type="diag",
-        n_init=3,
-        init_params="k-means++",
-        reg_covar=1e-3,
-        random_state=seed,
-        max_iter=300,
-    )
-    with _quiet():
-        mixture.fit(scores)
-    # what the noise alone spreads the scores by is not the cluster's own width
-    blur = 1.0 / (np.median(snr[good]) ** 2 * deviation**2)
-    variance = np.maximum(mixture.covariances_ - blur, 0.1 * mixture.covariances_)
-    return _Start(mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A start need not have converged."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def _train(

@@ -1,4 +1,4 @@
-"""The STXM chain on five generated specimens with truth: 13 energies, 1500 photons, energy offset, drift, stray light."""
+"""The STXM chain on five generated specimens with truth: 13 energies, 1500 photons, energy offset, drift."""
 
 import numpy as np
 import pytest
