@@ -231,7 +231,8 @@ def _many_colours(n: int) -> list[str]:
     from matplotlib.colors import to_hex, to_rgb
 
     tints = [(0.0, 0.0), (0.5, 1.0), (0.45, 0.0)]  # share and grey level that is mixed in
-    mixed = [to_hex((1 - share) * np.array(to_rgb(c)) + share * grey) for share, grey in tints for c in PHASE_COLOURS]
+    rgb = [(share, grey, to_rgb(colour)) for share, grey in tints for colour in PHASE_COLOURS]
+    mixed = [to_hex(tuple((1 - share) * part + share * grey for part in colour)) for share, grey, colour in rgb]  # type: ignore[arg-type]
     return [mixed[i % len(mixed)] for i in range(n)]
 
 
