@@ -193,7 +193,7 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        Files written. Crystal structures are text written by hand and are not made.
+        Files written.
 
     Raises
     ------
@@ -214,11 +214,15 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     module, _, function = recipe.partition(":")
     target = Path(folder) if folder is not None else root() / "data-samples"
     target.mkdir(parents=True, exist_ok=True)
-    datasets: dict[str, xr.Dataset] = getattr(importlib.import_module(module), function)()
+    made = getattr(importlib.import_module(module), function)()
+    datasets: dict[str, xr.Dataset | str] = {name: made} if isinstance(made, xr.Dataset) else made
     return [_write(data, target / key) for key, data in datasets.items()]
 
 
-def _write(data: xr.Dataset, target: Path) -> Path:
+def _write(data: xr.Dataset | str, target: Path) -> Path:
+    if isinstance(data, str):  # a crystal structure
+        target.write_text(data, encoding="utf-8")
+        return target
     if target.suffix == ".csv":
         return _write_references(data, target)
     from .io import save

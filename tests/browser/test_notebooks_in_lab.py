@@ -41,7 +41,7 @@ def test_slider_shows_what_the_library_computes(page, lab, notebook, expected):
     run_all(page, f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
     result = pk.io.load(next(suite.rglob(f"runs/*{notebook[3:6].strip('_')}*/result.nc")))
     handle = page.locator(".noUi-handle").first
-    readout = page.locator(".pk-readout").first
+    readout = page.locator(".pk-readout p").first  # inside the widget's shadow root
     figure = page.locator(".bk-Figure").first
     figure.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
@@ -71,7 +71,8 @@ def run_all(page, address: str) -> None:
 
 
 def shown_value(handle) -> float:
-    return float(handle.get_attribute("aria-valuenow"))
+    """Value as the slider's title shows it; the handle's ARIA values are rounded to one decimal."""
+    return float(handle.page.locator(".bk-slider-value").first.inner_text())
 
 
 def shown_percent(text: str) -> float:
