@@ -43,14 +43,14 @@ def check_inputs(peaks: xr.Dataset, bank: xr.Dataset, step: str) -> None:
 def phase_banks(bank: xr.Dataset, n_shells: int) -> list[PhaseBank]:
     """One layout per phase; the mirrored half looks at each template's crystal from the other side."""
     phase = np.asarray(bank["phase"])
-    spots = [np.asarray(bank[name]) for name in ("spot_qy", "spot_qx", "spot_intensity")]
+    qy, qx, intensity = (np.asarray(bank[name]) for name in ("spot_qy", "spot_qx", "spot_intensity"))
     quaternion = np.asarray(bank["quaternion"], dtype=float)
     out = []
     for index, crystal in enumerate(phases_of(bank)):
         mine = phase == index
         # Friedel: the crystal seen from behind gives the pattern mirrored in y, R -> R * R_y(180).
         behind = rotations.multiply(quaternion[mine], _HALF_TURN_Y)
-        terms = _polar.make_terms(*(spot[mine] for spot in spots), n_shells)
+        terms = _polar.make_terms(qy[mine], qx[mine], intensity[mine], n_shells)
         out.append(PhaseBank(terms, np.concatenate([quaternion[mine], behind]), diffraction_symmetry(crystal)))
     return out
 

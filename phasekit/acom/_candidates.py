@@ -6,7 +6,7 @@ from numba import njit
 _TOP = 24  # templates whose whole curve is searched; the others offer their best angle
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def pick(curves, base, symmetry, distinct_cosine, quaternions, scores):  # type: ignore[no-untyped-def]
     """Best orientation of one pattern, then the next best ones that are distinct from all before.
 
@@ -35,30 +35,30 @@ def pick(curves, base, symmetry, distinct_cosine, quaternions, scores):  # type:
                 where[e] = k
     order = np.argsort(-best)
     room = entries + min(_TOP, entries) * (angles // 2)
-    value, entry, angle = np.empty(room, np.float32), np.empty(room, np.int64), np.empty(room, np.int64)
+    value, place = np.empty(room, np.float32), np.empty((room, 2), np.int64)  # score; entry and angle
     count = 0
     for rank in range(entries):
         e = order[rank]
         if rank >= _TOP:
-            value[count], entry[count], angle[count] = best[e], e, where[e]
+            value[count], place[count, 0], place[count, 1] = best[e], e, where[e]
             count += 1
             continue
         for k in range(angles):
             here = curves[k, e]
             if here > curves[k - 1, e] and here >= curves[(k + 1) % angles, e]:
-                value[count], entry[count], angle[count] = here, e, k
+                value[count], place[count, 0], place[count, 1] = here, e, k
                 count += 1
-    _choose(curves, base, symmetry, distinct_cosine, value[:count], entry, angle, quaternions, scores)
+    _choose(curves, base, symmetry, distinct_cosine, value[:count], place, quaternions, scores)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _choose(curves, base, symmetry, distinct_cosine, value, entry, angle, quaternions, scores):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _choose(curves, base, symmetry, distinct_cosine, value, place, quaternions, scores):  # type: ignore[no-untyped-def]
     angles = curves.shape[0]
     chosen = 0
     for c in np.argsort(-value):
         if chosen == len(scores):
             break
-        e, k = entry[c], angle[c]
+        e, k = place[c]
         left, here, right = curves[k - 1, e], curves[k, e], curves[(k + 1) % angles, e]
         bend = left - 2 * here + right
         shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
@@ -79,7 +79,7 @@ def _choose(curves, base, symmetry, distinct_cosine, value, entry, angle, quater
             chosen += 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def symmetric_cosine(first, second, symmetry):  # type: ignore[no-untyped-def]
     """Cosine of half the disorientation: the largest |<first second^-1, S>|."""
     a, b = first, second

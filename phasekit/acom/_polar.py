@@ -41,11 +41,11 @@ def coefficients(
     m = np.arange(FREQUENCIES)
     taper = np.exp(-((m * np.radians(AZIMUTH_BLUR_DEG)) ** 2) / 2)
     _accumulate(out, np.asarray(qy, float), np.asarray(qx, float), np.asarray(intensity, float), taper)
-    power = np.sum(np.abs(out) ** 2, axis=2, dtype=np.float64)
+    power: NDArray[np.float64] = (np.abs(out) ** 2).sum(axis=2, dtype=np.float64)
     return out, np.sqrt(power[:, 0] + 2 * power[:, 1:].sum(axis=1)).astype(np.float32)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _accumulate(out, qy, qx, intensity, taper):  # type: ignore[no-untyped-def]
     n_patterns, n_frequencies, n_shells = out.shape
     for b in range(n_patterns):
@@ -80,7 +80,7 @@ def correlate(terms: NDArray[np.complex64], bank: NDArray[np.float32]) -> NDArra
     return curves
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _combine(product, spectrum):  # type: ignore[no-untyped-def]
     """P conj(T) and P T from the four products of real and imaginary parts; scaled for an inverse FFT without 1 / n."""
     n_frequencies, count, double = spectrum.shape

@@ -30,7 +30,7 @@ class Spots(NamedTuple):
     power: float
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def turned(quaternion, step):  # type: ignore[no-untyped-def]
     """O * R(step): the orientation after a small rotation vector [radians] in the sample frame."""
     a = quaternion
@@ -48,7 +48,7 @@ def turned(quaternion, step):  # type: ignore[no-untyped-def]
     return q if q[0] >= 0 else -q
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sample_vectors(g, quaternion):  # type: ignore[no-untyped-def]
     """Reflections in the sample frame: R^T g."""
     w, x, y, z = quaternion
@@ -62,7 +62,7 @@ def sample_vectors(g, quaternion):  # type: ignore[no-untyped-def]
     return g @ r
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def near_ewald(crystal, quaternion, reach):  # type: ignore[no-untyped-def]
     """Reflections that a turn of ``reach`` [radians] can bring to diffraction."""
     v = sample_vectors(crystal.g, quaternion)
@@ -74,7 +74,7 @@ def near_ewald(crystal, quaternion, reach):  # type: ignore[no-untyped-def]
     return Crystal(crystal.g[keep], crystal.strength[keep], crystal.wave, crystal.half_width, crystal.tilt)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def intensities(crystal, v):  # type: ignore[no-untyped-def]
     """Kinematic intensity of reflections at sample vectors ``v``, averaged over the precession cone (closed form)."""
     out = np.empty(len(v))
@@ -87,7 +87,7 @@ def intensities(crystal, v):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def score(crystal, spots, quaternion):  # type: ignore[no-untyped-def]
     """Correlation index of predicted spots and peaks, both blurred to Gaussians of width ``blur`` in the plane.
 
@@ -115,7 +115,7 @@ def score(crystal, spots, quaternion):  # type: ignore[no-untyped-def]
     return shared / np.sqrt(own * seen) if own * seen > 0 else 0.0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def climb(crystal, spots, quaternion, first_step, steps):  # type: ignore[no-untyped-def]
     """Maximum of the score near ``quaternion`` by a simplex (Nelder & Mead 1965); orientation and score."""
     points = np.zeros((4, 3))
@@ -150,7 +150,7 @@ def climb(crystal, spots, quaternion, first_step, steps):  # type: ignore[no-unt
     return turned(quaternion, points[best]), -values[best]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def sharpness(crystal, spots, quaternion, step):  # type: ignore[no-untyped-def]
     """Minus the Hessian of the score with respect to a rotation vector (3, 3) [1/radian^2], by differences."""
     hessian = np.zeros((3, 3))
@@ -167,7 +167,7 @@ def sharpness(crystal, spots, quaternion, step):  # type: ignore[no-untyped-def]
     return hessian
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def refine_one(crystal, spots, quaternion, reach, steps):  # type: ignore[no-untyped-def]
     """Coarse-to-fine climb: first with rocking and blur widened to the bank's step, then as the experiment was."""
     near = near_ewald(crystal, quaternion, 2 * reach)

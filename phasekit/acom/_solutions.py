@@ -95,11 +95,16 @@ def _status(
     out: xr.Dataset, tail: dict[str, Any], limits: dict[str, float], pattern_status: xr.DataArray
 ) -> xr.DataArray:
     close = out["reliability"] < limits["min_reliability"]
-    codes = xr.where(close & (tail["half_turn"] == 1), AcomStatus.AMBIGUOUS_180, AcomStatus.OK)
-    codes = xr.where(close & (tail["half_turn"] == 0), AcomStatus.PSEUDO_SYMMETRIC, codes)
-    codes = xr.where(out["correlation"].isel(match=0) < limits["min_correlation"], AcomStatus.POOR_FIT, codes)
-    codes = xr.where(out["phase"] < 0, AcomStatus.TOO_FEW_PEAKS, codes)
-    empty_pattern = (pattern_status == AcomStatus.VACUUM) | (tail["n_peaks"] == 0)
-    codes = xr.where((out["phase"] < 0) & empty_pattern, AcomStatus.VACUUM, codes).astype(np.int8)
+    indexed = out["phase"] >= 0
+    empty = (pattern_status == AcomStatus.VACUUM) | (tail["n_peaks"] == 0)
+    # Each line overrules the ones before it.
+    codes = xr.zeros_like(out["phase"])
+    codes = codes.where(~(close & (tail["half_turn"] == 1)), AcomStatus.AMBIGUOUS_180.value)
+    codes = codes.where(~(close & (tail["half_turn"] == 0)), AcomStatus.PSEUDO_SYMMETRIC.value)
+    codes = codes.where(
+        ~(out["correlation"].isel(match=0, drop=True) < limits["min_correlation"]), AcomStatus.POOR_FIT.value
+    )
+    codes = codes.where(indexed, AcomStatus.TOO_FEW_PEAKS.value)
+    codes = codes.where(indexed | ~empty, AcomStatus.VACUUM.value).astype(np.int8)
     codes.attrs = status_attributes(AcomStatus)
     return codes.transpose("scan_y", "scan_x")

@@ -103,7 +103,23 @@ def _check(n_matches: int, window: float, min_peaks: int, memory_mb: float) -> N
 
 
 def template_peaks(bank: xr.Dataset, templates: list[int]) -> xr.Dataset:
-    """PEAKS that are exactly the spots of some templates, as a scan of one row: for tests and teaching."""
+    """PEAKS that are exactly the spots of some templates, as a scan of one row: for tests and teaching.
+
+    Parameters
+    ----------
+    bank
+        TEMPLATES.
+    templates
+        Indices along ``template``, one scan position each.
+
+    Examples
+    --------
+    >>> from phasekit.acom import build_templates
+    >>> from phasekit.diffraction import crystal
+    >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> template_peaks(build_templates([nickel], resolution_deg=8), [3]).qx.dims
+    ('scan_y', 'scan_x', 'peak')
+    """
     chosen = bank.isel(template=templates).rename(template="scan_x", spot="peak").expand_dims("scan_y")
     names = {"spot_qy": "qy", "spot_qx": "qx", "spot_intensity": "intensity"}
     out = chosen[list(names)].rename(names).transpose("scan_y", "scan_x", "peak")

@@ -31,7 +31,7 @@ def build_templates(
     resolution_deg: float = 1.0,
     g_max: float = 1.5,
     precession_deg: float = 0.0,
-    thickness_nm: float = 25.0,
+    thickness_nm: float = 20.0,
     min_intensity: float = 1e-2,
 ) -> xr.Dataset:
     """Bank of spot patterns of one or several phases, of any crystal system.
@@ -54,7 +54,7 @@ def build_templates(
     precession_deg
         Precession semi-angle of the experiment; 0 = a static beam.
     thickness_nm
-        Foil thickness; 25 nm lets spots appear up to about 0.004 1/angstrom off the Ewald sphere.
+        Foil thickness; 20 nm lets spots appear up to about 0.005 1/angstrom off the Ewald sphere.
     min_intensity
         Spots weaker than this fraction of the template's strongest are left out.
 

@@ -36,7 +36,7 @@ def spots(
     return g[keep][:, 1::-1], intensity[keep]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def paint_discs(image: Array, y: Array, x: Array, total: Array, radius: float) -> None:
     """Add discs of ``radius`` [px] at sub-pixel centres, ``total`` counts each, anti-aliased by 5 x 5 points per pixel.
 

@@ -44,15 +44,16 @@ def sample_phases() -> list[Any]:
     ]
 
 
-def acom_two_phases() -> xr.Dataset:
+def acom_two_phases() -> dict[str, xr.Dataset]:
     """The scan ``data-samples/acom_two_phases.nc``: 32 x 40 patterns of 128 x 128, 2000 electrons, 1 degree precession.
 
     Examples
     --------
-    >>> acom_two_phases().sizes["scan_x"]  # doctest: +SKIP
-    40
+    >>> sorted(acom_two_phases())  # doctest: +SKIP
+    ['acom_two_phases']
     """
-    return orientation_scan(sample_phases(), shape=(32, 40), detector=(128, 128), electrons=2000, seed=20)
+    scan = orientation_scan(sample_phases(), shape=(32, 40), detector=(128, 128), electrons=2000, seed=20)
+    return {"acom_two_phases": scan}
 
 
 def cif_text(entry: dict[str, Any]) -> str:
