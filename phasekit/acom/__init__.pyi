@@ -2,14 +2,14 @@ from ._calibration import CalibrationWarning as CalibrationWarning
 from .colours import ipf_colours as ipf_colours
 from .comparison import compare_with_truth as compare_with_truth
 from .grains import label_grains as label_grains
+from .matching import match_orientations as match_orientations
+from .matching import template_peaks as template_peaks
 from .peaks import find_peaks as find_peaks
 from .reconstruct import reconstruct as reconstruct
 from .refinement import refine_orientations as refine_orientations
 from .registration import calibrate as calibrate
 from .registration import register_peaks as register_peaks
+from .templates import build_templates as build_templates
 from .virtual import compression_ratio as compression_ratio
 from .virtual import reliable_fraction as reliable_fraction
 from .virtual import virtual_images as virtual_images
-from .matching import match_orientations as match_orientations
-from .matching import template_peaks as template_peaks
-from .templates import build_templates as build_templates

@@ -40,15 +40,24 @@ def pick(curves, base, symmetry, distinct_cosine, quaternions, scores):  # type:
     for rank in range(entries):
         e = order[rank]
         if rank >= _TOP:
-            value[count], place[count, 0], place[count, 1] = best[e], e, where[e]
+            value[count], place[count, 0], place[count, 1] = vertex(curves, e, where[e])[0], e, where[e]
             count += 1
             continue
         for k in range(angles):
             here = curves[k, e]
             if here > curves[k - 1, e] and here >= curves[(k + 1) % angles, e]:
-                value[count], place[count, 0], place[count, 1] = here, e, k
+                value[count], place[count, 0], place[count, 1] = vertex(curves, e, k)[0], e, k
                 count += 1
     _choose(curves, base, symmetry, distinct_cosine, value[:count], place, quaternions, scores)
+
+
+@njit(cache=True)
+def vertex(curves, e, k):  # type: ignore[no-untyped-def]
+    """Top of the parabola through a maximum on the angle grid and its neighbours; its place [grid steps] from there."""
+    left, here, right = curves[k - 1, e], curves[k, e], curves[(k + 1) % curves.shape[0], e]
+    bend = left - 2 * here + right
+    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return here - 0.25 * (left - right) * shift, shift
 
 
 @njit(cache=True)
@@ -59,9 +68,7 @@ def _choose(curves, base, symmetry, distinct_cosine, value, place, quaternions, 
         if chosen == len(scores):
             break
         e, k = place[c]
-        left, here, right = curves[k - 1, e], curves[k, e], curves[(k + 1) % angles, e]
-        bend = left - 2 * here + right
-        shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+        score, shift = vertex(curves, e, k)
         half = -np.pi * (k + shift) / angles  # O = base * R_z(-phi): half of -phi
         w, z = np.cos(half), np.sin(half)
         a = base[e]
@@ -75,7 +82,7 @@ def _choose(curves, base, symmetry, distinct_cosine, value, place, quaternions, 
                 break
         if new:
             quaternions[chosen] = q
-            scores[chosen] = here - 0.25 * (left - right) * shift
+            scores[chosen] = score
             chosen += 1
 
 
