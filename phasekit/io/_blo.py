@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..diffraction import wavelength
 from ._ang import step_of
-from ._scan import wavelength
 
 
 def write_blo(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: float | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ReadError
 from ._frames import Hdf5Source, Source, ZarrSource
-from ._scan import Axis, RawScan
+from ._scan import Axis, RawScan, plausible_voltage
 
 _CALIBRATIONS = ("metadatabundle/calibration", "calibration", "metadata/metadata_0/calibration")
 _STEP_KEYS = {"R": ("R_pixel_size", "R_pix_size"), "Q": ("Q_pixel_size", "K_pix_size", "Q_pix_size")}
@@ -137,7 +137,7 @@ def _hyperspy_axes(path: Path, group: Any, raw: RawScan, shape: tuple[int, ...])
     ]
     tem = "metadata/Acquisition_instrument/TEM"
     if tem in group:
-        raw.voltage_kv = _number(group[tem].attrs.get("beam_energy", "none"))
+        raw.voltage_kv = plausible_voltage(_number(group[tem].attrs.get("beam_energy", "none")))
 
 
 def _unit(value: Any) -> str:

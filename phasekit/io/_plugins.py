@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..diffraction import wavelength
 from ..errors import ReadError
 from ._frames import MemorySource, PagesSource, PluginSource, damaged
-from ._scan import Axis, RawScan, plain_unit, wavelength
+from ._scan import Axis, RawScan, plain_unit, plausible_voltage
 
 #: Plugins whose files hold no patterns, or that are read here in another way.
 _NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF")
@@ -115,7 +116,9 @@ def _unit(value: Any) -> str:
 def _voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
     header = signal.get("original_metadata", {}).get("blockfile_header", {})
-    return _finite(tem.get("beam_energy")) or (_finite(header.get("Beam_energy")) or 0.0) / 1e3 or None
+    return plausible_voltage(tem.get("beam_energy")) or plausible_voltage(
+        (_finite(header.get("Beam_energy")) or 0.0) / 1e3
+    )
 
 
 def _travels(data: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..diffraction import wavelength
 from ..errors import ReadError, SchemaError
 from ._frames import ScanSource, Source, block_shape
 
@@ -209,13 +210,17 @@ def _inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
     return None
 
 
-def wavelength(voltage_kv: float) -> float:
-    """Relativistic electron wavelength [angstrom].
+def plausible_voltage(value: Any) -> float | None:
+    """Accelerating voltage [kV] of a file's header; volts become kilovolts, None where it cannot be one.
 
     Examples
     --------
-    >>> round(wavelength(200.0), 5)
-    0.02508
+    >>> [plausible_voltage(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
+    [200.0, 300.0, None, None, None, None]
     """
-    volts = voltage_kv * 1e3
-    return 12.264259 / math.sqrt(volts * (1 + 0.97847563e-6 * volts))
+    try:
+        voltage = float(value)
+    except (TypeError, ValueError):
+        return None
+    voltage = voltage / 1e3 if 20e3 <= voltage <= 3e6 else voltage
+    return voltage if 10 <= voltage <= 3e3 else None

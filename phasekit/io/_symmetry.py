@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..crystals import direct_basis
 from ..errors import ReadError
 from ._cif import Operation, Site
 
@@ -23,23 +24,12 @@ _ADD_LINES = "add the symmetry lines (_space_group_symop_operation_xyz), as any 
 
 
 def lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
-    """Rows a, b, c [angstrom] in the crystal frame of docs/conventions.md: x along a, z along c*."""
-    a, b, c = cell[:3]
-    cos_alpha, cos_beta, cos_gamma = (_cosine(angle) for angle in cell[3:])
-    sin_gamma = np.sqrt(1 - cos_gamma**2)
-    along_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
-    rest = 1 - cos_beta**2 - along_y**2
-    if rest <= 1e-4:
+    """Rows a, b, c [angstrom] in the crystal frame of docs/conventions.md; refuses angles that close no cell."""
+    alpha, beta, gamma = np.cos(np.deg2rad(cell[3:]))
+    height = (1 - alpha**2 - beta**2 - gamma**2 + 2 * alpha * beta * gamma) / (1 - gamma**2)
+    if not height > 1e-4:
         raise ValueError(f"angles {tuple(cell[3:])} close no cell")
-    return np.array(
-        [[a, 0.0, 0.0], [b * cos_gamma, b * sin_gamma, 0.0], [c * cos_beta, c * along_y, c * np.sqrt(rest)]]
-    )
-
-
-def _cosine(angle: float) -> float:
-    """Cosine that is exactly 0 at 90 and -1/2 at 120 degrees, so that right angles stay right."""
-    exact = {90.0: 0.0, 120.0: -0.5, 60.0: 0.5}
-    return exact.get(float(angle), float(np.cos(np.deg2rad(angle))))
+    return direct_basis(cell)
 
 
 def table_operations(name: str | None, number: int | None, cell: Sequence[float], path: str) -> list[Operation]:

@@ -133,7 +133,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
         phase_id=phase_id,
         x=scan_x.ravel(),
         y=scan_y.ravel(),
-        phase_list=PhaseList({number: phase_of(records[number]) for number in used}) if used else None,
+        phase_list=PhaseList({number: _phase(records[number]) for number in used}) if used else None,
         prop={
             "correlation": data["correlation"].values.reshape(len(phase_id), -1),
             **{name: data[name].values.ravel() for name in names},
@@ -142,21 +142,30 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     )
 
 
-def phase_of(record: dict[str, Any]) -> Any:
-    """Orix phase of one entry of ``attrs["phases"]``: from its CIF text when there, else name, lattice and group."""
+def _phase(record: dict[str, Any]) -> Any:
+    """Orix phase of one entry of ``attrs["phases"]``: as the bank recorded it, or from what another program gave."""
+    from ..crystals import phase_from_record
+
+    if "symmetry" in record:  # written by phase_record: its CIF lists every atom and no symmetry
+        return phase_from_record(record)
+    if "\n" in str(record.get("cif") or ""):
+        from .crystal import open_phase
+
+        phase = open_phase(record["cif"])
+        phase.name = str(record.get("name", phase.name))
+        return phase
+    return _phase_without_atoms(record)
+
+
+def _phase_without_atoms(record: dict[str, Any]) -> Any:
     from diffpy.structure import Lattice, Structure
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import _groups
 
-    from ._symmetry import lattice_base
-    from .crystal import open_phase
+    from ..crystals import direct_basis
 
     name = str(record.get("name", "phase"))
-    if "\n" in str(record.get("cif") or ""):
-        phase = open_phase(record["cif"])
-        phase.name = name
-        return phase
-    structure = Structure(lattice=Lattice(base=lattice_base(record["lattice"])), title=name)
+    structure = Structure(lattice=Lattice(base=direct_basis(record["lattice"])), title=name)
     group, number = record.get("point_group"), record.get("space_group")
     named = next((known for known in _groups if known.name == group), None)
     phase = Phase(name=name, space_group=int(number) if number else None, structure=structure)

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from orix.quaternion import Rotation
 
+from phasekit.crystals import crystal, phase_record
 from phasekit.errors import AcomStatus, ReadError, SchemaError, status_attributes
 from phasekit.io.exchange import save_ang, save_blo, save_orix, to_orix
 from phasekit.io.fourdstem import open_4dstem
@@ -113,6 +114,24 @@ def test_ang_angles_are_bunge_in_radians(tmp_path, found):
     direct = Rotation([np.cos(half), 0, 0, np.sin(half)]).to_euler().ravel()
     np.testing.assert_allclose(total, (direct[0] + direct[2]) % (2 * np.pi), atol=1e-5)
     assert min(abs(total[0] - np.deg2rad(30)), abs(total[0] - np.deg2rad(330))) < 1e-5
+
+
+def test_phases_of_a_bank_keep_their_symmetry(found, tmp_path):
+    """The bank's record lists all atoms without symmetry lines: read as a plain CIF it would be triclinic."""
+    nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    zirconia = crystal("ZrO2", 14, (5.15, 5.21, 5.32, 90, 99.2, 90), [("Zr", 0.275, 0.04, 0.208)])
+    records = [json.loads(json.dumps(phase_record(phase))) for phase in (nickel, zirconia)]
+    mapped = found.assign_attrs(phases=json.dumps(records))
+    phases = to_orix(mapped).phases
+    for number, phase in enumerate((nickel, zirconia)):
+        assert phases[number].point_group.name == phase.point_group.name
+        assert phases[number].point_group.size == phase.point_group.size
+        assert len(phases[number].structure) == len(phase.structure)
+        np.testing.assert_allclose(phases[number].structure.lattice.base, phase.structure.lattice.base, atol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # orix speaks of names it makes up
+        back = orix.io.load(str(save_orix(mapped, tmp_path / "map.h5")))
+    assert back.phases[0].point_group.name == "m-3m"
 
 
 def test_crystal_map_keeps_axes_scores_and_phases(found):

@@ -11,9 +11,9 @@ import tifffile
 import xarray as xr
 import zarr
 
+from phasekit.diffraction import wavelength
 from phasekit.errors import ReadError, SchemaError
 from phasekit.io import _frames
-from phasekit.io._scan import wavelength
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.io.results import save
 from phasekit.schema import PATTERNS, describe, require
