@@ -21,7 +21,9 @@ def crystal(
     name
         Name of the phase.
     space_group
-        Number 1..230; its standard setting gives the operations that expand ``atoms`` when ``expand`` is true.
+        Number 1..230; its standard setting (unique axis b, hexagonal axes) gives the operations that expand ``atoms``
+        when ``expand`` is true, and the point group on these axes. The phase remembers the number where orix derives
+        that same point group from it.
     lattice
         a, b, c [angstrom], alpha, beta, gamma [degrees].
     atoms
@@ -34,14 +36,25 @@ def crystal(
     """
     from diffpy.structure.spacegroups import GetSpaceGroup
     from diffpy.structure.symmetryutilities import ExpandAsymmetricUnit
-    from orix.crystal_map import Phase
 
+    table = GetSpaceGroup(space_group)
     sites = [(*atom, 1.0, 0.0)[:6] if len(atom) == 4 else (*atom, 0.0)[:6] for atom in atoms]
     if expand:
-        unit = ExpandAsymmetricUnit(GetSpaceGroup(space_group), [np.array(site[1:4], dtype=float) for site in sites])
+        unit = ExpandAsymmetricUnit(table, [np.array(site[1:4], dtype=float) for site in sites])
         orbits = zip(sites, unit.expandedpos, strict=True)
         sites = [(site[0], *place, *site[4:]) for site, places in orbits for place in places]
-    return Phase(name=name, space_group=space_group, structure=_structure(lattice, sites))
+    symmetry = point_symmetry([operation.R for operation in table.symop_list], direct_basis(lattice))
+    return _phase(name, space_group, symmetry, _structure(lattice, sites))
+
+
+def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
+    """Orix phase that keeps its space group only where orix derives the right point group from the number."""
+    from orix.crystal_map import Phase
+    from orix.quaternion.symmetry import get_point_group
+
+    if number is not None and get_point_group(number).name == str(getattr(symmetry, "name", symmetry)):
+        return Phase(name=name, space_group=number, structure=structure)
+    return Phase(name=name, point_group=symmetry, structure=structure)
 
 
 def _structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
@@ -132,9 +145,6 @@ def phase_from_record(record: dict[str, Any]) -> Any:
     SchemaError
         The record lacks its structure or its point group is unknown.
     """
-    from orix.crystal_map import Phase
-    from orix.quaternion.symmetry import get_point_group
-
     try:
         name, lattice, number = str(record["name"]), record["lattice"], record["space_group"]
         sites = [_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
@@ -143,10 +153,7 @@ def phase_from_record(record: dict[str, Any]) -> Any:
             f"phase_from_record: the record of a phase is incomplete ({error}), needs name, space_group, lattice, cif. "
             "Build the bank again with pk.acom.build_templates."
         ) from error
-    structure = _structure(lattice, sites)
-    if number is not None and get_point_group(number).name == record["point_group"]:
-        return Phase(name=name, space_group=number, structure=structure)
-    return Phase(name=name, point_group=_point_group(record), structure=structure)
+    return _phase(name, number, _point_group(record), _structure(lattice, sites))
 
 
 def _site(line: str) -> tuple[Any, ...]:
@@ -163,3 +170,90 @@ def _point_group(record: dict[str, Any]) -> Any:
     group.improper = np.asarray(record["improper"], dtype=bool)
     group.name = str(record["point_group"])
     return group
+
+
+def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
+    """Point group as ``orix.quaternion.Symmetry``, turned as the axes given; orix's own object where it is the same.
+
+    Orix holds one setting of each group (``2/m`` about c, ``-3m`` with the twofold axis along a), so a group's name
+    alone, or a space group's number, may place its axes wrongly.
+
+    Parameters
+    ----------
+    operations
+        Rotations of the space group on fractional coordinates (n, 3, 3), integers; repeated ones count once.
+    basis
+        Rows a, b, c of the cell in the crystal frame, as :func:`direct_basis` gives them.
+
+    Examples
+    --------
+    >>> about_b = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.diag([-1, -1, -1]), np.diag([1, -1, 1])]
+    >>> point_symmetry(about_b, direct_basis((5, 6, 7, 90, 100, 90))).name
+    '2/m on the axes given'
+    """
+    import scipy.spatial
+    from orix.quaternion import Symmetry
+    from orix.quaternion.symmetry import _groups
+
+    matrices = np.unique(np.rint(np.asarray(operations, dtype=float)), axis=0)
+    to_crystal = basis.T @ matrices @ np.linalg.inv(basis.T)
+    improper = np.linalg.det(to_crystal) < 0
+    turns = _nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
+    wanted = _signature(turns, improper)
+    for group in _groups:
+        if group.size == len(turns) and _signature(group.to_matrix(), group.improper) == wanted:
+            return group
+    quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
+    symmetry = Symmetry(quaternions)
+    symmetry.improper = improper
+    symmetry.name = _axis_name(matrices, improper)
+    return symmetry
+
+
+def _nearest_rotation(matrices: Array) -> Array:
+    left, _, right = np.linalg.svd(matrices)
+    return left @ right
+
+
+def _signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
+    """Rotations (proper parts as matrices) as a set that knows no order."""
+    rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
+    return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
+
+
+def _axis_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
+    """Name of a group orix does not know on these axes: its order and which axes turn, as '2/m (axes as given)'."""
+    proper = matrices * np.where(improper, -1, 1)[:, None, None]
+    orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
+    mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
+    centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))
+    key = (len(matrices), max(orders), mirrors, centred)
+    return f"{_NAMES.get(key, f'order {len(matrices)}')} on the axes given"
+
+
+_ORDERS = {3: 1, -1: 2, 0: 3, 1: 4, 2: 6}
+#: (order, highest rotation, number of mirrors, has a centre) of the groups orix holds on one setting only.
+_NAMES = {
+    (2, 2, 0, False): "2",
+    (2, 2, 1, False): "m",
+    (4, 2, 1, True): "2/m",
+    (4, 2, 2, False): "mm2",
+    (4, 4, 0, False): "4 or -4",
+    (8, 4, 1, True): "4/m",
+    (8, 4, 0, False): "422",
+    (8, 4, 4, False): "4mm",
+    (8, 4, 2, False): "-4m2",
+    (16, 4, 5, True): "4/mmm",
+    (3, 3, 0, False): "3",
+    (6, 3, 0, True): "-3",
+    (6, 3, 0, False): "312",
+    (6, 3, 3, False): "31m",
+    (12, 3, 3, True): "-31m",
+    (6, 6, 0, False): "6",
+    (6, 6, 1, False): "-6",
+    (12, 6, 4, False): "-62m",
+    (12, 6, 0, False): "622",
+    (12, 6, 6, False): "6mm",
+    (12, 6, 1, True): "6/m",
+    (24, 6, 7, True): "6/mmm",
+}

@@ -42,7 +42,7 @@ def write_blo(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv:
     }
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        navigator = np.asarray(intensity.mean(("qy", "qx"), dtype=float).values)
+        navigator = np.asarray(intensity.copy(data=grey).mean(("qy", "qx"), dtype=float).values)
         peak = float(navigator.max()) or 1.0
         picture = np.rint(np.clip(navigator / peak, 0, 1) * 255)
         file_writer(str(path), signal, navigator=picture, show_progressbar=False)
@@ -51,12 +51,14 @@ def write_blo(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv:
 def _factor(intensity: xr.DataArray) -> float:
     if intensity.dtype == np.uint8:
         return 1.0
-    highest = float(intensity.max())
-    whole = intensity.dtype.kind in "iub" or bool((intensity == intensity.round()).all())
+    finite = intensity if intensity.dtype.kind in "iub" else intensity.where(np.isfinite(intensity), 0)
+    highest = float(finite.max())
+    whole = intensity.dtype.kind in "iub" or bool((finite == finite.round()).all())
     return 1.0 if (whole and highest <= 255) or highest <= 0 else 255 / highest
 
 
 def _grey(data: Any, factor: float) -> Any:
     if data.dtype == np.uint8 and factor == 1:
         return data
-    return np.clip(np.rint(data * np.float64(factor)), 0, 255).astype(np.uint8)
+    grey = np.clip(np.rint(data * np.float64(factor)), 0, 255)
+    return np.where(np.isnan(grey), 0, grey).astype(np.uint8)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,76 +141,6 @@ def _refuse_crowded(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDAr
                 found=f"a total occupancy of {total:.2f} within {TOO_NEAR} angstrom of {orbit[0].round(4).tolist()}",
                 cure="list each atom of the asymmetric unit once, or remove the symmetry lines but 'x,y,z'",
             )
-
-
-def point_symmetry(operations: list[Operation], base: NDArray[np.float64]) -> Any:
-    """Point group as ``orix.quaternion.Symmetry``, turned as the axes given; orix's own object where it is the same."""
-    import scipy.spatial
-    from orix.quaternion import Symmetry
-    from orix.quaternion.symmetry import _groups
-
-    matrices = np.array(sorted({operation[0] for operation in operations}), dtype=float)
-    to_crystal = base.T @ matrices @ np.linalg.inv(base.T)
-    improper = np.linalg.det(to_crystal) < 0
-    turns = _nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
-    wanted = _signature(turns, improper)
-    for group in _groups:
-        if group.size == len(turns) and _signature(group.to_matrix(), group.improper) == wanted:
-            return group
-    quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
-    symmetry = Symmetry(quaternions)
-    symmetry.improper = improper
-    symmetry.name = _axis_name(matrices, improper)
-    return symmetry
-
-
-def _nearest_rotation(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    left, _, right = np.linalg.svd(matrices)
-    return left @ right
-
-
-def _signature(turns: NDArray[np.float64], improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
-    """Rotations (proper parts as matrices) as a set that knows no order."""
-    rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
-    return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
-
-
-def _axis_name(matrices: NDArray[np.float64], improper: NDArray[np.bool_]) -> str:
-    """Name of a group orix does not know on these axes: its order and which axes turn, as '2/m (axes as given)'."""
-    proper = matrices * np.where(improper, -1, 1)[:, None, None]
-    orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
-    mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
-    centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))
-    key = (len(matrices), max(orders), mirrors, centred)
-    return f"{_NAMES.get(key, f'order {len(matrices)}')} on the axes given"
-
-
-_ORDERS = {3: 1, -1: 2, 0: 3, 1: 4, 2: 6}
-#: (order, highest rotation, number of mirrors, has a centre) of the groups orix holds on one setting only.
-_NAMES = {
-    (2, 2, 0, False): "2",
-    (2, 2, 1, False): "m",
-    (4, 2, 1, True): "2/m",
-    (4, 2, 2, False): "mm2",
-    (4, 4, 0, False): "4 or -4",
-    (8, 4, 1, True): "4/m",
-    (8, 4, 0, False): "422",
-    (8, 4, 4, False): "4mm",
-    (8, 4, 2, False): "-4m2",
-    (16, 4, 5, True): "4/mmm",
-    (3, 3, 0, False): "3",
-    (6, 3, 0, True): "-3",
-    (6, 3, 0, False): "312",
-    (6, 3, 3, False): "31m",
-    (12, 3, 3, True): "-31m",
-    (6, 6, 0, False): "6",
-    (6, 6, 1, False): "-6",
-    (12, 6, 4, False): "-62m",
-    (12, 6, 0, False): "622",
-    (12, 6, 6, False): "6mm",
-    (12, 6, 1, True): "6/m",
-    (24, 6, 7, True): "6/mmm",
-}
 
 
 def space_group_number(operations: list[Operation], name: str | None, number: int | None, path: str) -> int | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..crystals import point_symmetry
 from ..errors import ReadError
 from . import _cif, _symmetry
 
@@ -118,7 +119,7 @@ def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int 
         lattice=Lattice(base=base),
         title=title,
     )
-    symmetry = _symmetry.point_symmetry(operations, base)
+    symmetry = point_symmetry([matrix for matrix, _ in operations], base)
     group, (number, name) = None, named
     if number is not None and get_point_group(number).name == symmetry.name:
         table = GetSpaceGroup(number)

@@ -207,14 +207,13 @@ def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
     crystal_map = to_orix(found)
-    from orix.crystal_map import Phase
     from orix.io.plugins import orix_hdf5
     from orix.quaternion.symmetry import _groups
 
     known = {group.name for group in _groups}
-    for number, phase in crystal_map.phases:
+    for _, phase in crystal_map.phases:
         if phase.point_group is not None and phase.point_group.name not in known:
-            crystal_map.phases[number] = Phase(name=phase.name, structure=phase.structure, color=phase.color)
+            phase.point_group = None
     with renamed_when_complete(target) as temporary:
         orix_hdf5.file_writer(str(temporary), crystal_map)
     return target
@@ -229,7 +228,7 @@ def save_blo(
     ----------
     patterns
         PATTERNS (scan_y, scan_x, qy, qx) with a square detector; the scan may have any shape. Lazy data are written
-        block by block.
+        block by block. NaN becomes 0, what is above 255 (infinite too) 255.
     path
         File to write; an existing one is replaced when the new one is complete.
     scale

@@ -161,7 +161,8 @@ def _write(data: xr.Dataset, path: Path, *, zarr: bool) -> None:
 
 def _write_blocks(data: xr.Dataset, path: Path, *, zarr: bool) -> None:
     if zarr:
-        data.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=_zarr_encoding(data))
+        even = _evenly_blocked(data)
+        even.to_zarr(path, mode="w", zarr_format=3, consolidated=False, encoding=_zarr_encoding(even))
     else:
         data.to_netcdf(path, engine="h5netcdf", encoding=_netcdf_encoding(data))
 
@@ -179,10 +180,20 @@ def _netcdf_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
     return encoding
 
 
+def _evenly_blocked(data: xr.Dataset) -> xr.Dataset:
+    """Lazy variables in blocks of one size, the only ones zarr can store: two blocks may not share a stored one."""
+    out = data.copy(deep=False)
+    for name, variable in data.variables.items():
+        if variable.chunks is not None:
+            sizes = {dim: max(blocks) for dim, blocks in zip(variable.dims, variable.chunks, strict=True)}
+            out[name] = data[name].chunk(sizes)
+    return out
+
+
 def _zarr_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """Stores in the blocks of lazy variables, made equal, which zarr needs."""
+    """Stores in the blocks of lazy variables."""
     return {
-        str(name): {"chunks": tuple(max(sizes) for sizes in variable.chunks)}
+        str(name): {"chunks": tuple(sizes[0] for sizes in variable.chunks)}
         for name, variable in data.variables.items()
         if variable.chunks is not None
     }

@@ -116,6 +116,15 @@ def test_ang_angles_are_bunge_in_radians(tmp_path, found):
     assert min(abs(total[0] - np.deg2rad(30)), abs(total[0] - np.deg2rad(330))) < 1e-5
 
 
+def test_blo_of_patterns_with_pixels_that_are_not_there(tmp_path):
+    counts = np.ones((2, 3, 4, 4), dtype=np.float32)
+    counts[0, 0, 1, 2], counts[1, 2, 3, 3], counts[0, 1] = np.nan, np.inf, 40
+    patterns = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)})
+    back = open_4dstem(save_blo(patterns, tmp_path / "scan.blo")).intensity.values
+    expected = np.where(np.isnan(counts), 0, np.minimum(counts, 255))
+    np.testing.assert_array_equal(back, expected)
+
+
 def test_phases_of_a_bank_keep_their_symmetry(found, tmp_path):
     """The bank's record lists all atoms without symmetry lines: read as a plain CIF it would be triclinic."""
     nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
@@ -132,6 +141,7 @@ def test_phases_of_a_bank_keep_their_symmetry(found, tmp_path):
         warnings.simplefilter("ignore")  # orix speaks of names it makes up
         back = orix.io.load(str(save_orix(mapped, tmp_path / "map.h5")))
     assert back.phases[0].point_group.name == "m-3m"
+    assert back.phases[1].point_group is None  # orix's own 2/m is about c, this one about b
 
 
 def test_crystal_map_keeps_axes_scores_and_phases(found):

@@ -220,3 +220,14 @@ def test_damaged_block_is_a_read_error(tmp_path):
 
 def test_makes_the_folder(tmp_path):
     assert pk.io.save(rich(), tmp_path / "runs" / "one" / "result.nc").is_file()
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+@pytest.mark.parametrize("chunks", [{"scan_y": (1, 3, 1)}, {"scan_x": (1, 8)}, {"scan_y": (3, 2), "qy": (2, 5)}])
+def test_lazy_data_in_uneven_blocks(tmp_path, suffix, chunks):
+    """What .isel or a reader's own blocks leave behind; zarr stores blocks of one size only."""
+    counts = np.arange(5 * 9 * 7 * 2, dtype=np.uint16).reshape(5, 9, 7, 2)
+    data = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)})
+    lazy = data.chunk(chunks)
+    xr.testing.assert_identical(pk.io.load(pk.io.save(lazy, tmp_path / f"scan{suffix}")), data)
+    assert lazy.chunks["scan_y"] == chunks.get("scan_y", (5,))
