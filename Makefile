@@ -24,8 +24,9 @@ help:  ## this list
 demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
 	$(RUN) demo --out runs
 
+# A file of tests stays on one worker, so that a notebook it looks at is executed once.
 test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
-	$(PYTEST) -q -n $(WORKERS) --dist loadgroup $(if $(filter 0,$(SLOW)),-m "not slow")
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(filter 0,$(SLOW)),-m "not slow")
 
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell
 	$(BIN)/ruff check .

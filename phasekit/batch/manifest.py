@@ -112,6 +112,13 @@ def run_manifest(
     ------
     ReadError, SchemaError
         The manifest is wrong; nothing was run.
+
+    Examples
+    --------
+    >>> run_manifest("no_such_manifest.yaml", "runs/never")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.ReadError: no_such_manifest.yaml: found no readable text file. To mend it: ...
     """
     jobs = read_manifest(path)
     base = Path(output_dir)

@@ -7,7 +7,7 @@ import xarray as xr
 
 import phasekit as pk
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 DONE = r"""() => {
   const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
@@ -33,13 +33,17 @@ def reliable(result: xr.Dataset, threshold: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("notebook", "expected"),
-    [("01_stxm_phase_map", ambiguous), ("02_nmf_components", overlapping), ("03_acom_orientation", reliable)],
+    ("notebook", "workflow", "expected"),
+    [
+        ("01_stxm_phase_map", "stxm", ambiguous),
+        ("02_nmf_components", "nmf", overlapping),
+        ("03_acom_orientation", "acom", reliable),
+    ],
 )
-def test_slider_shows_what_the_library_computes(page, lab, notebook, expected):
+def test_slider_shows_what_the_library_computes(page, lab, notebook, workflow, expected):
     address, suite = lab
     run_all(page, f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
-    result = pk.io.load(next(suite.rglob(f"runs/*{notebook[3:6].strip('_')}*/result.nc")))
+    result = pk.io.load(suite / f"notebooks/runs/{workflow}/result.nc")
     handle = page.locator(".noUi-handle").first
     readout = page.locator(".pk-readout p").first  # inside the widget's shadow root
     figure = page.locator(".bk-Figure").first

@@ -10,7 +10,7 @@ from PIL import Image
 import phasekit as pk
 from phasekit.batch import find_notebook, notebook_parameters, run_notebook
 
-pytestmark = [pytest.mark.notebook, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("notebooks")]
+pytestmark = [pytest.mark.notebook, pytest.mark.slow, pytest.mark.timeout(900)]
 SAMPLES = {"stxm": "stxm_nvpf", "nmf": "nmf_grains", "acom": "acom_two_phases"}
 
 
