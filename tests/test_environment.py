@@ -70,6 +70,8 @@ def test_constraints_resolve_dry(minor, tmp_path):
         tmp_path / "out.txt",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if "dns error" in done.stderr and "CI" not in os.environ:
+        pytest.skip("no package index can be reached")
     assert done.returncode == 0, done.stderr
     lines = [line for line in (tmp_path / "out.txt").read_text().splitlines() if re.match(r"^[a-z].*==", line)]
     resolved = dict(line.split("==") for line in lines)
