@@ -22,7 +22,7 @@ def label_phases(
     refs: xr.Dataset,
     *,
     margin: float = 0.0,
-    min_confidence: float = 0.95,
+    min_confidence: float = 0.8,
     neighbours: float = 0.8,
     energy_offset: float | str = "fit",
     blur_px: float = 2.0,
@@ -30,10 +30,10 @@ def label_phases(
     """Name the phase of every material pixel, and say where the name is not to be trusted.
 
     A common energy offset between data and references is found first. Each cluster's mean spectrum is named by its
-    highest Pearson correlation, and a pixel's responsibilities become votes for names. The pixel's own spectrum is the
-    second opinion: chi-square of each reference alone and of mixtures of two, all with a free constant. Both opinions
-    count half (a logarithmic opinion pool, because they rest on the same photons), neighbouring pixels share them, and
-    the most probable name wins.
+    highest Pearson correlation. Every pixel then gathers three opinions: its own spectrum's chi-square with each
+    reference (a constant is free); the vote of its clusters, where a cluster votes as its members' spectra do on
+    average; and its neighbours'. Where the phases around a pixel differ, the probe mixes them, so a last step weighs
+    pure phases against mixtures of any two of them, with the share and its error, and the most probable name wins.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def label_phases(
         A pixel whose best and second-best Pearson differ by less is ``ambiguous``: 0 leaves it to the confidence;
         neighbours among NVPF references differ by 0.007 to 0.04, so 0.002 is a mild and 0.01 a severe demand.
     min_confidence
-        A pixel below this confidence is ``ambiguous``.
+        A pixel below this confidence is ``ambiguous``. Every pixel left is right with at least this probability; on
+        average they are right far more often (0.97 or more on simulated specimens with 700 to 1500 photons).
     neighbours
         Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.8 an
         undecided pixel among 8 of one phase takes it with odds of 230 to 1; 0 lets every pixel stand alone. It smooths
@@ -51,23 +52,24 @@ def label_phases(
     energy_offset
         As in :func:`phasekit.stxm.fit_references`.
     blur_px
-        Reach of the probe [px]: a mixture with both its phases within this distance is a ``boundary_transition``, which
-        blur alone would explain.
+        Full width of the probe at half maximum [px], frame interpolation included: phases within about this distance
+        mix, and a mixture with two different phases that near is a ``boundary_transition``, which blur alone explains.
 
     Returns
     -------
     xarray.Dataset
         PHASES: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the best other one, -1 when
         there is none), ``pearson`` of the pixel's own spectrum with each reference, ``margin`` (best minus second best
-        of them), ``confidence`` (probability of the phase by votes, chi-square and neighbours, 0..1),
+        of them), ``confidence`` (probability that the phase is nearest in composition, mixing included, 0..1),
         ``composition`` (by place between the two neighbouring references of the best mixture: the path through all
         references, not the straight line between its ends), ``mixture`` (share of the lesser one there, 0..0.5),
         ``chi_square`` (of the named phase, per degree of freedom), ``status``, ``cluster_pearson``, ``cluster_phase``,
-        ``energy_offset`` and ``energy_offset_error`` [eV]. Status, the first that holds: ``background`` (empty or not
-        measured), ``too_thick``, ``no_reference`` (even the best mixture's chi-square
-        is twice what noise alone exceeds in one pixel of 10 000), ``transition`` / ``boundary_transition`` (a mixture
-        with at least 15 % of the lesser phase lowers chi-square by 12), ``false_assignment`` (the pixel's own spectrum
-        speaks against the phase: another one lowers chi-square by 12), ``ambiguous``, ``ok``.
+        ``energy_offset`` and ``energy_offset_error`` [eV].
+        Status, the first that holds: ``background`` (empty or not measured), ``too_thick``, ``no_reference`` (even the
+        best mixture's chi-square is twice what noise alone exceeds in one pixel of 10 000), ``transition`` /
+        ``boundary_transition`` (more probably than not a mixture with over 15 % of the lesser phase, or one lowers
+        chi-square by 12), ``false_assignment`` (the pixel's own spectrum speaks against the phase: another one lowers
+        chi-square by 12), ``ambiguous``, ``ok``.
         NaN where there is no material; ``composition`` also where references carry none.
 
     Raises
@@ -77,8 +79,9 @@ def label_phases(
 
     Notes
     -----
-    "fit" reads block means into memory (1/36 of the stack); the rest is lazy where ``od`` is. The confidence is a first
-    version: where the references are wrong it is too high; noise is widened by each pixel's own misfit against that.
+    "fit" reads block means into memory (1/36 of the stack); the rest is lazy where ``od`` is. The confidence holds for
+    references that are right: each pixel's misfit above the common one widens its noise, but a wrong reference that
+    fits well cannot be noticed.
 
     Examples
     --------
@@ -108,7 +111,7 @@ def label_phases(
     offset = _offset_of(od, library, energy_offset, limit=1.5, step="label_phases")
     spectra = library.at(od["energy"].values.astype(np.float64) + offset.value)
     named = _name_clusters(clusters, spectra, library)
-    out = _judge(od, _votes(clusters, named), library, spectra, neighbours=neighbours, blur_px=blur_px)
+    out = _judge(od, clusters["responsibility"], library, spectra, neighbours=neighbours, blur_px=blur_px)
     out = xr.merge([out, named, _offset_variables(offset)], compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
@@ -119,7 +122,7 @@ def label_phases(
     return describe(out, PHASES, step="label_phases", settings=settings, source=clusters)
 
 
-def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.95) -> xr.Dataset:
+def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> xr.Dataset:
     """Draw the ambiguity again with another margin; every other status stays.
 
     Parameters
@@ -158,7 +161,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     return describe(out, PHASES, step="flag_ambiguous", settings=settings, source=phases)
 
 
-def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.95) -> float:
+def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> float:
     """Share of the material pixels that :func:`flag_ambiguous` calls ambiguous at this margin, 0..1.
 
     Parameters
@@ -221,9 +224,3 @@ def _name_clusters(clusters: xr.Dataset, spectra: Array, library: _Library) -> x
     phase = pearson.fillna(-2.0).argmax("reference").where(alive, -1).astype(np.int16)
     named = xr.Dataset({"cluster_pearson": pearson, "cluster_phase": phase})
     return named.assign_coords(reference=library.names)
-
-
-def _votes(clusters: xr.Dataset, named: xr.Dataset) -> xr.DataArray:
-    """Probability of each name (scan_y, scan_x, reference) by the responsibilities of the clusters that carry it."""
-    carries = named["cluster_phase"] == xr.DataArray(np.arange(named.sizes["reference"]), dims="reference")
-    return xr.dot(clusters["responsibility"], carries.astype(float), dim="cluster")

@@ -11,6 +11,7 @@ from scipy import ndimage, stats
 from ..errors import StxmStatus
 from .evidence import _Evidence, _evidence_block, _pairs_of
 from .library import _Library
+from .mixtures import _Posterior, _posterior, _States, _states, _surroundings
 
 Array = NDArray[np.float64]
 _SCAN = ["scan_y", "scan_x"]
@@ -18,8 +19,10 @@ _SCAN = ["scan_y", "scan_x"]
 _CLEAR = 12.0
 #: share of the lesser phase from which a mixture counts as one
 _MIXED = 0.15
-#: least vote: a cluster's name can be wrong, so no name is ever ruled out by votes alone
+#: least vote: a cluster can be wrong, so no name is ever ruled out by votes alone
 _LEAST_VOTE = 1e-3
+#: weight of the vote: it rests on the same photons as the pixel's own spectrum, and must not count them twice
+_VOTE = 0.5
 #: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
 _COMMON = 1.5
 _KERNEL = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
@@ -36,6 +39,16 @@ class _Verdict(NamedTuple):
     status: NDArray[Any]
 
 
+class _Settings(NamedTuple):
+    """What all pixels share."""
+
+    pairs: NDArray[np.intp]
+    composition: Array
+    states: _States
+    spectra: Array
+    freedom: int
+
+
 class _Fields(NamedTuple):
     """The evidence as labelled arrays."""
 
@@ -48,33 +61,29 @@ class _Fields(NamedTuple):
 
 def _judge(
     od: xr.Dataset,
-    vote: xr.DataArray,
+    responsibility: xr.DataArray,
     library: _Library,
     spectra: Array,
     *,
     neighbours: float,
     blur_px: float,
 ) -> xr.Dataset:
-    """Pearson and verdict of every pixel from its votes (.., reference), its own spectrum and its neighbours."""
+    """Pearson and verdict of every pixel from its own spectrum, its clusters' votes and its neighbours."""
     evidence = _gather(od, library, spectra)
     freedom = max(od.sizes["energy"] - 3, 1)
     scale = (evidence.pair_chi_square / (_COMMON * freedom)).clip(min=1.0)
-    opinion = -0.25 * evidence.single / scale + 0.5 * np.log(vote.clip(min=_LEAST_VOTE))
-    probability = xr.apply_ufunc(
-        partial(_share, weight=neighbours),
-        opinion,
-        input_core_dims=[[*_SCAN, "reference"]],
-        output_core_dims=[[*_SCAN, "reference"]],
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
-    limit = 2 * stats.chi2.isf(1e-4, freedom) / freedom
+    own = -0.5 * evidence.single / scale
+    opinion = own + _VOTE * np.log(_votes(responsibility, own).clip(min=_LEAST_VOTE))
+    probability = _over_map(partial(_share, weight=neighbours), opinion)
+    around = _over_map(partial(_surroundings, sigma=max(blur_px, 0.1) / np.sqrt(8 * np.log(2))), probability)
+    settings = _Settings(_pairs_of(library), library.composition, _states(library), spectra, freedom)
     found = xr.apply_ufunc(
-        partial(_decide, pairs=_pairs_of(library), composition=library.composition, freedom=freedom, limit=limit),
+        partial(_decide, settings=settings),
+        od["optical_density"],
+        od["noise"],
+        around,
         *evidence,
-        probability,
-        input_core_dims=[["reference"], ["reference"], [], [], [], ["reference"]],
+        input_core_dims=[["energy"], ["energy"], ["reference"], ["reference"], ["reference"], [], [], []],
         output_core_dims=[[]] * len(_Verdict._fields),
         dask="parallelized",
         output_dtypes=[np.float64] * len(_Verdict._fields),
@@ -85,6 +94,32 @@ def _judge(
         out[name] = out[name].fillna(-1).astype(np.int16)
     out["status"] = _place(od, out, library, blur_px)
     return out.assign_coords(reference=library.names)
+
+
+def _over_map(kernel: Any, values: xr.DataArray) -> xr.DataArray:
+    """Kernel over whole maps (scan_y, scan_x, reference)."""
+    dims = [*_SCAN, "reference"]
+    return xr.apply_ufunc(
+        kernel,
+        values,
+        input_core_dims=[dims],
+        output_core_dims=[dims],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+
+
+def _votes(responsibility: xr.DataArray, own: xr.DataArray) -> xr.DataArray:
+    """Probability of each name by a pixel's clusters: a cluster votes as its members' own spectra do on average.
+
+    So a cluster that holds two phases votes for both, and a wrongly named one does no harm.
+    """
+    relative: Any = np.exp(own - own.max("reference"))
+    alone = (relative / relative.sum("reference")).fillna(0.0)
+    member = responsibility.fillna(0.0)
+    counts = xr.dot(member, alone, dim=_SCAN)
+    return xr.dot(responsibility, counts / counts.sum("reference").clip(min=1e-9), dim="cluster")
 
 
 def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> "_Fields":
@@ -126,58 +161,58 @@ def _softmax(values: Array) -> Array:
     return weight / weight.sum(axis=-1, keepdims=True)
 
 
-def _decide(
-    *parts: Array,
-    pairs: NDArray[np.intp],
-    composition: Array,
-    freedom: int,
-    limit: float,
-) -> tuple[Array, ...]:
+def _decide(density: Array, noise: Array, around: Array, *parts: Array, settings: _Settings) -> tuple[Array, ...]:
     """Verdict of pixels (..): NaN, and status ``background``, where there is no material."""
-    probability = parts[-1]
-    whole_evidence = _Evidence(*(np.asarray(values) for values in parts[:-1]))
-    known = np.isfinite(whole_evidence.pair) & np.isfinite(probability).all(axis=-1)
+    whole_evidence = _Evidence(*(np.asarray(values) for values in parts))
+    known = np.isfinite(whole_evidence.pair) & np.isfinite(around).all(axis=-1)
     part = _Evidence(*(values[known] for values in whole_evidence))
+    sigma = np.broadcast_to(noise, density.shape)[known].astype(np.float64)
+    posterior = _posterior(
+        density[known].astype(np.float64),
+        np.maximum(sigma, 1e-6),
+        around[known],
+        settings.states,
+        settings.spectra,
+        allowed=_COMMON * settings.freedom,
+        noticeable=_MIXED,
+    )
     verdict = _Verdict(*(np.full(known.shape, np.nan) for _ in _Verdict._fields))
     verdict.status[...] = StxmStatus.BACKGROUND
-    for whole, values in zip(
-        verdict, _verdict(part, probability[known], pairs, composition, freedom, limit), strict=True
-    ):
+    for whole, values in zip(verdict, _verdict(part, posterior, settings), strict=True):
         whole[known] = values
     return verdict
 
 
-def _verdict(
-    evidence: _Evidence, probability: Array, pairs: NDArray[np.intp], composition: Array, freedom: int, limit: float
-) -> _Verdict:
+def _verdict(evidence: _Evidence, posterior: _Posterior, settings: _Settings) -> _Verdict:
     """Verdict of material pixels (n,)."""
-    rows = np.arange(len(probability))
-    n_references = probability.shape[1]
-    order = np.argsort(probability, axis=1)
+    rows = np.arange(len(posterior.mixed))
+    several = posterior.probability.shape[1] > 1
+    order = np.argsort(posterior.probability, axis=1)
     phase = order[:, -1]
-    runner_up = order[:, -2] if n_references > 1 else np.full(len(rows), -1)
+    runner_up = order[:, -2] if several else np.full(len(rows), -1)
     ranked = np.sort(evidence.pearson, axis=1)
-    margin = ranked[:, -1] - ranked[:, -2] if n_references > 1 else np.full(len(rows), np.nan)
-    pair = pairs[evidence.pair.astype(np.intp)]
+    margin = ranked[:, -1] - ranked[:, -2] if several else np.full(len(rows), np.nan)
+    pair = settings.pairs[evidence.pair.astype(np.intp)]
     second = np.nan_to_num(evidence.second_share)
-    place = composition[pair[:, 0]] * (1 - second) + composition[pair[:, 1]] * second
+    place = settings.composition[pair[:, 0]] * (1 - second) + settings.composition[pair[:, 1]] * second
     mixture = np.minimum(second, 1 - second)
-    status = _doubt(evidence, phase, mixture, freedom, limit)
-    chi_square = evidence.single[rows, phase] / (freedom + 1)
-    return _Verdict(phase, runner_up, probability[rows, phase], margin, chi_square, place, mixture, status)
+    status = _doubt(evidence, posterior, phase, mixture, settings.freedom)
+    chi_square = evidence.single[rows, phase] / (settings.freedom + 1)
+    confidence = posterior.probability[rows, phase]
+    return _Verdict(phase, runner_up, confidence, margin, chi_square, place, mixture, status)
 
 
 def _doubt(
-    evidence: _Evidence, phase: NDArray[np.intp], mixture: Array, freedom: int, limit: float
+    evidence: _Evidence, posterior: _Posterior, phase: NDArray[np.intp], mixture: Array, freedom: int
 ) -> NDArray[np.integer]:
     """Status by the pixel's own spectrum; its misfit widens the noise, so that wrong references do not shout."""
-    misfit = evidence.pair_chi_square / freedom
+    misfit = np.minimum(evidence.pair_chi_square, posterior.chi_square) / freedom
     scale = np.maximum(misfit / _COMMON, 1.0)
     best = evidence.single.min(axis=1)
     contradicted = (evidence.single[np.arange(len(phase)), phase] - best) / scale > _CLEAR
     mixed = ((best - evidence.pair_chi_square) / scale > _CLEAR) & (mixture > _MIXED)
     return np.select(
-        [misfit > limit, mixed, contradicted],
+        [misfit > 2 * stats.chi2.isf(1e-4, freedom) / freedom, mixed | (posterior.mixed > 0.5), contradicted],
         [StxmStatus.NO_REFERENCE, StxmStatus.TRANSITION, StxmStatus.FALSE_ASSIGNMENT],
         StxmStatus.OK,
     )
