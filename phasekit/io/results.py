@@ -14,6 +14,7 @@ from dask.system import CPU_COUNT
 
 from ..errors import ReadError, SchemaError
 from ._atomic import renamed_when_complete
+from ._heaps import check_heaps
 from ._stored import damaged, guarded
 
 _NETCDF = (".nc", ".h5")
@@ -108,6 +109,8 @@ def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
     source = Path(fspath(path))
     zarr = source.suffix.lower() == ".zarr"
     _check_readable(source, zarr)
+    if not zarr:
+        check_heaps(source)
     try:
         if not zarr:
             _walk(source)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ReadError, SchemaError
 from ..schema import STACK, describe, require
+from ._heaps import check_heaps
 from ._raw import RawStack, assemble
 from .results import load
 
@@ -138,6 +139,7 @@ def _kind(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(8)
     if head == _HDF5 or _has_user_block(path):
+        check_heaps(path)
         return "ours" if suffix == ".nc" or _has_our_stack(path) else "nxstxm"
     if head[:4] in _TIFF:
         return "tiff"
