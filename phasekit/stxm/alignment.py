@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..errors import FrameStatus, SchemaError, status_attributes
 from ..schema import STACK, describe, require
-from .counting import _despike, _gain, _noise_response
+from .counting import _despike, _filled, _gain, _noise_response
 from .registration import _features, _pair_shift, _pairs, _reconcile, _spectrum
 
 Array = NDArray[np.floating]
@@ -169,8 +169,8 @@ def _read_features(
     indices: Iterable[int] = tqdm(range(frames.sizes["energy"]), desc="align", disable=not progress)
     images = []
     for index in indices:
-        frame = np.nan_to_num(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
-        frame = frame if n_sigma is None else _despike(frame, n_sigma)
+        frame = _filled(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
+        frame = np.nan_to_num(frame) if n_sigma is None else _despike(np.nan_to_num(frame), n_sigma)
         images.append(_features(_bin(frame, factor), sigma))
     return np.stack(images), factor
 
@@ -248,8 +248,17 @@ def _shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> 
         )
         moved = any(abs(step) > 1e-9 for step in by)
         frame = np.asarray(frames[index], dtype=np.float64)
-        out[index] = ndimage.shift(frame, by, order=order, mode="nearest") if moved else frame
+        out[index] = _shift_frame(frame, by, order) if moved else frame
     return out
+
+
+def _shift_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
+    """One frame moved; pixels that a lost one (NaN) would have a part in are lost."""
+    lost = ~np.isfinite(frame)
+    moved = ndimage.shift(_filled(frame), by, order=order, mode="nearest")
+    if lost.any():
+        moved[ndimage.shift(lost.astype(np.float32), by, order=1, mode="nearest") > 1e-3] = np.nan
+    return np.asarray(moved)
 
 
 def _seen(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:

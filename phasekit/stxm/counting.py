@@ -11,6 +11,15 @@ _CHI2_MEDIAN = 0.454936
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 
 
+def _filled(frame: Array) -> Array:
+    """Frame whose lost pixels (NaN, inf) hold the nearest measured one's counts, so that no filter spreads them."""
+    lost = ~np.isfinite(frame)
+    if not lost.any() or lost.all():
+        return frame
+    nearest = ndimage.distance_transform_edt(lost, return_distances=False, return_indices=True)
+    return np.asarray(frame[tuple(nearest)])
+
+
 def _despike(frames: Array, n_sigma: float) -> NDArray[np.float32]:
     """Replace lone hot and dead pixels of ``(..., y, x)`` counts by the median of their neighbours.
 
@@ -24,14 +33,16 @@ def _despike(frames: Array, n_sigma: float) -> NDArray[np.float32]:
 
 
 def _despike_frame(frame: NDArray[np.float32], n_sigma: float) -> NDArray[np.float32]:
-    if min(frame.shape) < 3:
+    lost = ~np.isfinite(frame)
+    if min(frame.shape) < 3 or lost.all():
         return frame
+    frame = _filled(frame)
     middle = ndimage.median_filter(frame, footprint=_RING, mode="reflect")
     sigma = np.sqrt(_frame_gain(frame) * np.maximum(middle, 1e-6))
     high = ndimage.rank_filter(frame, -2, footprint=_RING, mode="reflect")
     low = ndimage.rank_filter(frame, 1, footprint=_RING, mode="reflect")
     spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)
-    return np.where(spike, middle, frame)
+    return np.where(lost, np.float32(np.nan), np.where(spike, middle, frame))
 
 
 def _gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
@@ -52,7 +63,9 @@ def _gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
 
 def _frame_gain(frame: Array) -> float:
     """Gain of one frame: median over its flattest 40 %, so that edges, texture and hot pixels have no say."""
-    frame = np.asarray(frame, dtype=np.float64)
+    frame = _filled(np.asarray(frame, dtype=np.float64))
+    if not np.isfinite(frame).all():
+        return float("nan")
     smooth = ndimage.gaussian_filter(frame, 2.0)
     steep = sum(np.abs(np.gradient(smooth, axis=axis)) for axis in (0, 1) if frame.shape[axis] > 1)
     steep = np.broadcast_to(steep / np.sqrt(np.maximum(smooth, 1e-12)), frame.shape)

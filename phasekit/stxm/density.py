@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import SchemaError
 from ..schema import OD, STACK, describe, require
 from .alignment import _despiked, _over_frames
-from .counting import _gain
+from .counting import _filled, _gain
 from .incident import Incident, _as_incident, _find_incident
 from .material import _is_empty
 
@@ -126,9 +126,10 @@ def _local_mean(frames: Array) -> NDArray[np.float32]:
     """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count."""
     from scipy import ndimage
 
-    return ndimage.uniform_filter(
-        np.asarray(frames, np.float32), size=(1,) * (frames.ndim - 2) + (3, 3), mode="nearest"
-    )
+    out = np.empty(frames.shape, dtype=np.float32)
+    for index in np.ndindex(frames.shape[:-2]):
+        out[index] = ndimage.uniform_filter(_filled(np.asarray(frames[index], np.float32)), size=3, mode="nearest")
+    return out
 
 
 def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Dataset:

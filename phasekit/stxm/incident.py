@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import SchemaError
+from .counting import _filled
 
 Array = NDArray[np.floating]
 #: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
 _FLAT = 0.05
-_CURE = "Give i0=: a spectrum over energy, a mask of empty pixels, or a number."
+_CURE = "Give i0=: a spectrum over energy (pk.io.open_i0), a mask of empty pixels, or a number."
 
 
 class Incident(NamedTuple):
@@ -71,8 +72,9 @@ def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Inci
 
 def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
     """I0 from the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
-    energies = range(counts.sizes["energy"])
-    brightness = sum(_log_frame(counts.isel(energy=index)) for index in energies) / counts.sizes["energy"]
+    frames = [_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
+    _refuse_dark_frames(counts, [index for index, frame in enumerate(frames) if np.isnan(frame).all()])
+    brightness = np.mean(frames, axis=0)
     mask = _brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
     if mask.sum() < 25:
         raise SchemaError(
@@ -82,10 +84,23 @@ def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
     return _from_region(counts, region, "found in the brightest flat region")
 
 
+def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
+    """An energy without a single count is named with its cure; it would leave no pixel that is seen everywhere."""
+    if not dark:
+        return
+    kept = [index for index in range(frames.sizes["energy"]) if index not in dark]
+    at = ", ".join(f"{index} ({float(frames['energy'][index]):g} eV)" for index in dark[:5])
+    more = " ..." if len(dark) > 5 else ""
+    raise SchemaError(
+        f"optical_density: no counts at all in frame {at}{more}, needs light at every energy. "
+        f"Leave such frames out: stack.isel(energy={kept})."
+    )
+
+
 def _log_frame(frame: xr.DataArray) -> Array:
     """Log of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
     values = np.asarray(frame.transpose("scan_y", "scan_x"), dtype=np.float64)
-    smooth = ndimage.gaussian_filter(np.nan_to_num(values), 1.0)
+    smooth = ndimage.gaussian_filter(np.nan_to_num(_filled(values)), 1.0)
     top = float(np.percentile(smooth, 95))
     return np.log(np.maximum(smooth / top, 1e-4)) if top > 0 else np.full(smooth.shape, np.nan)
 

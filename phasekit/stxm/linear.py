@@ -158,7 +158,8 @@ def _fit_block(
 ) -> _PixelFit:
     """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
     shape = density.shape[:-1]
-    use = np.broadcast_to(valid, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
+    known = np.isfinite(density).all(axis=-1) & np.isfinite(noise).all(axis=-1)
+    use = np.broadcast_to(valid, shape).ravel() & known.ravel()
     spectra = density.reshape(-1, density.shape[-1])[use].astype(np.float64)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, density.shape[-1])[use].astype(np.float64)
     # without weights the mean variance of the pixel still scales its covariance and chi-square
