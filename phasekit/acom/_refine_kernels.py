@@ -169,9 +169,12 @@ def sharpness(crystal, spots, quaternion, step):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def refine_one(crystal, spots, quaternion, reach, steps):  # type: ignore[no-untyped-def]
-    """Coarse-to-fine climb: first with rocking and blur widened to the bank's step, then as the experiment was."""
+    """Coarse-to-fine climb: first with rocking and blur a little widened, then as the experiment was.
+
+    The simplex starts as large as the bank's step: a smaller one stays in the nearest of several local maxima.
+    """
     near = near_ewald(crystal, quaternion, 2 * reach)
-    wide = Crystal(near.g, near.strength, near.wave, near.half_width, np.sqrt(near.tilt**2 + (reach / 2) ** 2))
+    wide = Crystal(near.g, near.strength, near.wave, near.half_width, np.sqrt(near.tilt**2 + (reach / 4) ** 2))
     blurred = Spots(spots.y, spots.x, spots.weight, spots.floor, 2 * spots.blur, spots.power)
-    rough, _ = climb(wide, blurred, quaternion, reach / 2, steps)
-    return climb(near, spots, rough, reach / 4, steps)
+    rough, _ = climb(wide, blurred, quaternion, reach, steps)
+    return climb(near, spots, rough, reach / 2, steps)

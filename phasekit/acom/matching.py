@@ -32,7 +32,8 @@ def match_orientations(
 
     Peaks and templates are compared as polar images with weight |g| I^0.3, by the correlation index
     Q = sum(P T) / sqrt(sum P^2 sum T^2) (Rauch & Dupuy 2005): a predicted spot that is absent and an observed one that
-    is not predicted both lower it. The full grid is searched, 1.875 degrees in the plane and then between by a parabola.
+    is not predicted both lower it. The full grid is searched, in the plane every 1.875 degrees and between by a
+    parabola.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from .symmetry import phases_of
 
 Array = NDArray[np.float64]
 _STEPS = 60
+_HALF_TURN = rotations.about_axis([0, 0, 1], 180.0)
 _WEAK = 1e-3  # reflections below this fraction of the strongest |F|^2 are never seen beside it
 
 
@@ -25,8 +26,8 @@ def refine_orientations(
     bank: xr.Dataset,
     found: xr.Dataset,
     *,
-    blur: float = 0.015,
-    intensity_power: float = 0.35,
+    blur: float = 0.02,
+    intensity_power: float = 0.5,
     min_correlation: float = 0.35,
     min_reliability: float = 5.0,
 ) -> xr.Dataset:
@@ -169,31 +170,43 @@ def _refine_pixel(
     spots = Spots(y, x, weight, float(intensity.min() / intensity.sum()), blur, power)
     n_matches = len(starts) - (len(phases) - 1)
     solutions = [(np.full((n_matches, 4), np.nan), np.full(n_matches, np.nan)) for _ in crystals]
-    for k, start in enumerate(starts):
-        phase = int(phases[0] if k < n_matches else phases[1])
-        if phase < 0 or not np.isfinite(start).all():
+    for which, offered in ((0, starts[:n_matches]), (1, starts[n_matches:])):
+        mine = offered[np.isfinite(offered).all(axis=1)]
+        if not len(mine) or phases[which] < 0:
             continue
-        quaternions, scores = solutions[phase]
-        place = k if k < n_matches else 0
-        quaternions[place], scores[place] = refine_one(crystals[phase], spots, start, reach, _STEPS)
-        if 0 < k < n_matches and _merged(quaternions, place, symmetries[phase], window / 2):
-            # It ran into a better solution: it stays where the bank saw it, and counts with its score there.
-            quaternions[place], scores[place] = start, score(crystals[phase], spots, start)
-    solutions = [_ranked(*solution) for solution in solutions]
+        phase = int(phases[which])
+        pool = _climbed(crystals[phase], spots, mine, reach)
+        _keep_distinct(pool, symmetries[phase], window / 2, solutions[phase])
     _solutions.fill_row(row, solutions, symmetries, len(y), window)
     best = int(row[-len(_solutions.TAIL)])
     if best >= 0:
         row[-1] = _uncertainty(crystals[best], spots, row[:4].copy(), reach, float(row[4]))
 
 
-def _merged(quaternions: Array, place: int, symmetry: Array, window: float) -> bool:
-    before = quaternions[:place]
-    return bool(np.any(rotations.symmetric_angle_deg(quaternions[place], before, symmetry) < window))
+def _climbed(crystal: Crystal, spots: Spots, starts: Array, reach: float) -> list[tuple[float, Array]]:
+    """Scores and orientations, best first: each start after its climb, the half turn of the best, and the starts.
+
+    The half turn is nearly as good wherever the Ewald sphere looks flat, and the bank need not have offered it. A start
+    itself counts only where its climb ran into another solution: then it is what the bank saw there.
+    """
+    climbs = [refine_one(crystal, spots, start, reach, _STEPS) for start in starts]
+    top = max(climbs, key=lambda climb: climb[1])[0]
+    climbs.append(refine_one(crystal, spots, rotations.multiply(top, _HALF_TURN), reach, _STEPS))
+    pool = [(float(value), quaternion) for quaternion, value in climbs]
+    pool += [(float(score(crystal, spots, start)), start) for start in starts]
+    return sorted(pool, key=lambda entry: -entry[0])
 
 
-def _ranked(quaternions: Array, scores: Array) -> tuple[Array, Array]:
-    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
-    return quaternions[order], scores[order]
+def _keep_distinct(pool: list[tuple[float, Array]], symmetry: Array, window: float, kept: tuple[Array, Array]) -> None:
+    """Write the best orientations that differ by more than the window [degrees] into (match, 4) and (match,)."""
+    quaternions, scores = kept
+    count = 0
+    for value, quaternion in pool:
+        before = quaternions[:count]
+        if count == len(scores) or np.any(rotations.symmetric_angle_deg(quaternion, before, symmetry) < window):
+            continue
+        quaternions[count], scores[count] = quaternion, value
+        count += 1
 
 
 def _uncertainty(crystal: Crystal, spots: Spots, quaternion: Array, reach: float, best: float) -> float:
