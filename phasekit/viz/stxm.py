@@ -152,7 +152,7 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     """
     require(phases, PHASES, step="phase_figure")
     names = _names(phases)
-    figure, axes = panels(2, 2, width=4.4, height=3.8)
+    figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
     _bar(axes[0, 0], phases)
@@ -160,12 +160,11 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    status, margin = (axes[1, 0], axes[1, 1]) if truth is not None else (axes[0, 1], axes[1, 0])
+    status, margin = axes.flat[-2:]
     categorical(status, phases["status"], words, colours=STATUS_COLOURS, legend=False)
     status.set_title("Status")
     image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
     margin.set_title("Margin")
-    axes[1, 1].set_visible(truth is not None)
     codes = np.unique(np.asarray(phases["status"])).astype(int)
     _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase")
     _key(
