@@ -82,6 +82,8 @@ def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArra
     total = weight.sum(("scan_y", "scan_x"))
     known = total.where(total > 0)
     density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
+    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
+        density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
     scan = ["scan_y", "scan_x"]
     spectrum = xr.dot(weight, density, dim=scan) / known
     error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
