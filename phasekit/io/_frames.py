@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,15 @@ def block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] |
 
 def _multiple(n: int, own: int, size: int) -> int:
     return min(size, max(1, round(n / max(own, 1))) * max(own, 1))
+
+
+def located(path: str | PathLike[str]) -> Path:
+    """Path that stays right when the program changes its folder, or a worker starts in another one.
+
+    What is not there keeps the name it was given, for the message.
+    """
+    given = Path(fspath(path))
+    return given.absolute() if given.exists() else given
 
 
 def damaged(path: str | Path, error: Exception) -> ReadError:

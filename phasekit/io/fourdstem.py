@@ -1,14 +1,14 @@
 """4D-STEM scans: any file of diffraction patterns -> PATTERNS, lazily."""
 
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PATTERNS, describe, require
-from ._frames import damaged, open_zarr
+from ._frames import damaged, located, open_zarr
 from ._hdf4d import read_tree
 from ._heaps import check_heaps
 from ._plugins import read_npy, read_plugin, read_tiff
@@ -70,7 +70,7 @@ def open_4dstem(
     >>> dict(patterns.sizes), patterns.intensity.dtype, patterns.qx.attrs["units"]
     ({'scan_y': 2, 'scan_x': 3, 'qy': 8, 'qx': 8}, dtype('uint16'), 'px')
     """
-    source = Path(fspath(path))
+    source = located(path)
     settings = {"path": source.name, "chunks": chunks, "scan_shape": scan_shape, "dataset": dataset}
     try:
         found = _read(source, dataset)

@@ -1,7 +1,7 @@
 """Open a scanning transmission X-ray microscopy stack, whatever beamline wrote it."""
 
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ReadError, SchemaError
 from ..schema import STACK, describe, require
+from ._frames import located
 from ._heaps import check_heaps
 from ._raw import RawStack, assemble
 from .results import load
@@ -106,7 +107,7 @@ def open_stxm(
 
 
 def _existing(path: str | PathLike[str]) -> Path:
-    file = Path(fspath(path))
+    file = located(path)
     if file.suffix.lower() == ".xim":
         raise ReadError(file, found="one frame of an SDF scan", cure="give the .hdr file beside it")
     if file.is_dir() and not _is_zarr(file):
