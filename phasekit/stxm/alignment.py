@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..errors import FrameStatus, SchemaError, status_attributes
 from ..schema import STACK, describe, require
 from .counting import _despike, _filled, _gain, _noise_response
-from .registration import _features, _pair_shift, _pairs, _reconcile, _spectrum
+from .registration import _features, _halves_error, _pair_shift, _pairs, _reconcile, _spectrum, _trust
 
 Array = NDArray[np.floating]
 
@@ -66,9 +66,10 @@ def align(
     xarray.Dataset
         STACK with ``intensity`` interpolated frame by frame (lazy when it was lazy; a pixel that no raw pixel covers
         holds the nearest one's counts and is not ``seen``), ``shift_y, shift_x(energy)`` [px] that were undone,
-        ``shift_error`` [px], ``frame_status`` (``ok``, ``uncertain``: error above 0.3 px, ``failed``: the frame
-        matches no other, its shift is interpolated from its neighbours), ``seen(scan_y, scan_x)``: inside the frame at
-        every energy, ``gain(energy)`` (variance over mean of the raw counts) and ``noise_factor(energy)``. ``i0`` and
+        ``shift_error`` [px] (standard error, from what the halves of the image disagree by), ``frame_status`` (``ok``,
+        ``uncertain``: error above 0.3 px, ``failed``: the frame matches no other, its shift is interpolated from its
+        neighbours), ``seen(scan_y, scan_x)``: inside the frame at every energy, ``gain(energy)`` (variance over mean of
+        the raw counts) and ``noise_factor(energy)``. ``i0`` and
         ``ring_current`` are passed on.
 
     Raises
@@ -192,15 +193,13 @@ def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_ite
     for _ in range(max(n_iterations, 1)):
         spectra = [_spectrum(feature, s) for feature, s in zip(features, shift, strict=True)]
         found = np.array([_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
-        height = np.clip(found[:, 2], 0.0, 0.99)
-        weight = height**2 / (1 - height**2) + 1e-6
-        solution = _reconcile(pairs, found[:, :2], weight, n, reference)
+        solution = _reconcile(pairs, found[:, :2], _trust(found[:, 2]), n, reference)
         shift = shift + solution.shift
         if np.abs(solution.shift).max() < 0.02:
             break
-    return _judge(
-        _Drift(shift, solution.error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference
-    )
+    error = _halves_error(features, shift, pairs, reference)
+    height = np.clip(found[:, 2], 0.0, 0.99)
+    return _judge(_Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
 
 
 def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:

@@ -53,6 +53,13 @@ def select_energies(
     SchemaError
         ``n`` is too small for the terms, or the range cannot hold ``n`` energies with this spacing.
 
+    Notes
+    -----
+    The design knows noise only. On the public Fe 2p stack 4, 6 and 8 planned energies give the oxidised fraction with a
+    correlation of 0.92, 0.93 and 0.94 to that of all 123 where iron is plenty (noise alone would leave 0.97 or more:
+    the rest is that two references do not explain the stack), and of 0.74, 0.78 and 0.80 over all material, where
+    noise alone leaves 0.77, 0.81 and 0.83: half of it holds too little iron to have a fraction.
+
     References
     ----------
     Fedorov, Theory of Optimal Experiments (1972).

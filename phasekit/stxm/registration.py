@@ -10,10 +10,9 @@ Array = NDArray[np.float64]
 
 
 class Solution(NamedTuple):
-    """Frame shifts (n, 2) that agree best with the pair shifts, their standard error (n,) and each pair's residual."""
+    """Frame shifts (n, 2) that agree best with the pair shifts, and each pair's residual."""
 
     shift: Array
-    error: Array
     residual: Array
 
 
@@ -78,12 +77,37 @@ def _reconcile(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, r
         residual = np.hypot(*(shifts - (solution[pairs[:, 1]] - solution[pairs[:, 0]])).T)
         scale = max(1.5 * float(np.median(residual)), 0.02)
         robust = 1.0 / (1.0 + (residual / scale) ** 2)
-    # the pairs of a frame share its noise, so averaging over them does not shrink its error
-    used = weights * robust
-    mine = np.zeros((n, len(pairs)))
-    mine[pairs.T, np.arange(len(pairs))] = 1.0
-    error = np.sqrt((mine @ (used * residual**2)) / np.maximum(mine @ used, 1e-12))
-    return Solution(solution, np.where(np.arange(n) == reference, 0.0, error), residual)
+    return Solution(solution, residual)
+
+
+def _halves_error(features: NDArray[np.floating], shift: Array, pairs: NDArray[np.intp], reference: int) -> Array:
+    """Standard error (n,) of the frame shifts: half of what the two halves of the image disagree by.
+
+    Upper and lower half, and left and right, see the same shift through other photons and other structure, so their
+    disagreement holds noise and the contrast's change with energy, which the agreement of frame pairs hides. Two halves
+    say little about one frame: its own scatter and the median over the frames count alike.
+    """
+    moved = np.stack([ndimage.shift(f, -s, order=1, mode="nearest") for f, s in zip(features, shift, strict=True)])
+    squared = np.zeros(len(features))
+    for axis in (1, 2):
+        one, other = (_leftover(half, pairs, reference) for half in np.array_split(moved, 2, axis=axis))
+        squared += ((one - other) ** 2).sum(axis=1) / 8
+    error = np.sqrt((squared + np.median(squared)) / 2)
+    return np.asarray(np.where(np.arange(len(features)) == reference, 0.0, error))
+
+
+def _leftover(features: NDArray[np.floating], pairs: NDArray[np.intp], reference: int) -> Array:
+    """Shift (n, 2) that frames aligned already seem to have in this part of the image."""
+    spectra = [_spectrum(feature, np.zeros(2)) for feature in features]
+    limit = min(3.0, min(features.shape[1:]) / 4)
+    found = np.array([_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
+    return _reconcile(pairs, found[:, :2], _trust(found[:, 2]), len(features), reference).shift
+
+
+def _trust(height: Array) -> Array:
+    """Weight of a pair by the height of its correlation."""
+    height = np.clip(height, 0.0, 0.99)
+    return np.asarray(height**2 / (1 - height**2) + 1e-6)
 
 
 def _weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:

@@ -76,15 +76,41 @@ def test_the_whole_chain_runs_and_does_not_hide_the_misfit(od, refs):
     assert phases["composition"].isnull().all()
 
 
-def test_planned_energies_beat_evenly_spread_ones(od, refs):
-    chosen = pk.stxm.select_energies(refs.sel(energy=slice(703, 728)), 6, min_spacing_ev=0.5).values
-    use = (od["valid"] & ~od["empty"]).values
-    wanted = pk.stxm.fit_references(od, refs)["fraction"].isel(reference=0).values[use]
-    agreement = []
-    for energies in (chosen, np.linspace(703, 728, 6)):
-        few = pk.stxm.fit_references(od.sel(energy=energies, method="nearest"), refs, energy_offset=0.0)
-        got = few["fraction"].isel(reference=0).values[use]
-        good = np.isfinite(got) & np.isfinite(wanted)
-        agreement.append(np.corrcoef(got[good], wanted[good])[0, 1])
-    assert agreement[0] > 0.7
-    assert agreement[0] > agreement[1] + 0.15
+def _few(od, refs, energies):
+    fit = pk.stxm.fit_references(od.sel(energy=energies, method="nearest"), refs, energy_offset=0.0)
+    return fit["fraction"].isel(reference=0).values
+
+
+def _as_the_fit_says(od, refs, fit):
+    """The stack as it would be if the two references explained it and only the measured noise were left."""
+    at = refs["reference_spectrum"].interp(energy=od["energy"].values + float(fit["energy_offset"]))
+    model = xr.dot(fit["amount"], at, dim="reference") + fit["baseline"]
+    rng = np.random.default_rng(0)
+    noisy = model.transpose("energy", "scan_y", "scan_x").values + rng.normal(size=od["noise"].shape) * od["noise"]
+    return od.assign(optical_density=noisy.transpose("energy", "scan_y", "scan_x"))
+
+
+@pytest.mark.parametrize(("n", "needed"), [(4, 0.90), (6, 0.91), (8, 0.92)])
+def test_planned_energies_beat_evenly_spread_ones(od, refs, n, needed):
+    """Fraction from n planned energies against the one from all 123, where there is enough iron to have a fraction.
+
+    Half of the material pixels hold less than a fifth of the thickest ones' iron: there noise alone, on a stack that
+    the references explain exactly, leaves a correlation near 0.8. Where iron is plenty noise leaves 0.97 and more; the
+    measured stack reaches 0.92 to 0.94, because two references do not explain it.
+    """
+    chosen = pk.stxm.select_energies(refs.sel(energy=slice(703, 728)), n, min_spacing_ev=0.5).values
+    full = pk.stxm.fit_references(od, refs)
+    total = full["amount"].sum("reference").values
+    material = (od["valid"] & ~od["empty"]).values
+    use = material & (total > 0.5 * np.quantile(total[material], 0.95))
+    assert use.sum() > 1000
+    wanted = full["fraction"].isel(reference=0).values
+
+    def agreement(found):
+        good = use & np.isfinite(found) & np.isfinite(wanted)
+        return np.corrcoef(found[good], wanted[good])[0, 1]
+
+    planned = agreement(_few(od, refs, chosen))
+    assert planned > needed
+    assert planned > agreement(_few(od, refs, np.linspace(703, 728, n)))
+    assert agreement(_few(_as_the_fit_says(od, refs, full), refs, chosen)) > 0.96

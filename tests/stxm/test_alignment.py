@@ -22,6 +22,16 @@ def test_known_drift_is_found(photons, seed):
     assert _error(pk.stxm.align(stack, progress=False), stack) < 0.3
 
 
+def test_stated_error_is_the_size_of_the_true_one():
+    true, stated = [], []
+    for seed in range(4):
+        stack = field(photons=600, drift=0.8, seed=seed)
+        aligned = pk.stxm.align(stack, progress=False)
+        true.append(_error(aligned, stack))
+        stated.append(np.sqrt((aligned["shift_error"] ** 2).mean()))
+    assert 0.5 < np.mean(stated) / np.mean(true) < 2.5
+
+
 def _inverting_stack(seed):
     """A texture of grains whose contrast turns over between the third and the fourth frame."""
     rng = np.random.default_rng(seed)
