@@ -235,6 +235,10 @@ ORIENTATIONS = Schema(
         _v("reliability", _SCAN, "1", "orientation reliability (0..100)"),
         _v("phase_reliability", _SCAN, "1", "phase reliability (0..100)"),
         _v("status", _SCAN, "1", "status"),
+        _o("other_phase", _SCAN, "1", "best other phase (index into attrs['phases'])"),
+        _o("other_quaternion", (*_SCAN, "wxyz"), "1", "rotation to the best solution of another phase"),
+        _o("other_correlation", _SCAN, "1", "correlation index Q of the best solution of another phase"),
+        _o("uncertainty_deg", _SCAN, "degree", "standard deviation of the refined orientation"),
     ),
     "pk.acom.match_orientations",
 )

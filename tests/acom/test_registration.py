@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import phasekit as pk
 from phasekit.acom import CalibrationWarning, calibrate, register_peaks
 from phasekit.crystals import crystal
 from phasekit.errors import SchemaError
+from phasekit.synthetic.recipes_acom import sample_phases
 from tests.acom.spots import as_patterns
 
 SIZE, PIXEL = 128, 0.0125
@@ -255,3 +257,25 @@ def test_calibrate_sets_the_scale_of_patterns_about_their_middle():
 def test_calibrate_on_peaks_is_registration():
     peaks, _, _ = measured(18, (3, 3))
     xr.testing.assert_identical(calibrate(peaks, pixel_size=PIXEL), register_peaks(peaks, pixel_size=PIXEL))
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_right_calibration_is_not_doubted_because_rings_are_dense(seed):
+    """LiFePO4 has a ring near every length: its rings cannot contradict a scale, and say so when asked for one."""
+    nickel, olivine = sample_phases()
+    scan = pk.synthetic.orientation_scan([nickel, olivine], shape=(8, 10), electrons=2000, seed=seed)
+    peaks = pk.acom.find_peaks(scan)
+    both = pk.acom.register_peaks(peaks, phase=[nickel, olivine])
+    assert np.isnan(float(both["scale_offset"]))
+    with pytest.warns(CalibrationWarning, match="so dense"):
+        pk.acom.register_peaks(peaks, phase=olivine, pixel_size="fit")
+
+
+def test_a_sparse_phase_still_finds_the_wrong_scale():
+    nickel, olivine = sample_phases()
+    scan = pk.synthetic.orientation_scan([nickel], shape=(8, 10), electrons=2000, seed=5)
+    wrong = scan.assign_coords({name: 1.03 * scan[name] for name in ("qy", "qx")})
+    wrong["qy"].attrs["units"] = wrong["qx"].attrs["units"] = "1/angstrom"
+    with pytest.warns(CalibrationWarning, match="scale -"):
+        found = pk.acom.register_peaks(pk.acom.find_peaks(wrong), phase=nickel)
+    assert float(found["scale_offset"]) == pytest.approx(1 / 1.03 - 1, abs=0.005)
