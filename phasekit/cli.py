@@ -81,9 +81,23 @@ def _run(chosen: argparse.Namespace) -> int:
     values = parse_settings(known, chosen.parameter)
     if chosen.input is not None:
         values["input_path"] = chosen.input
+    _refuse_paths({name: value for name, value in values.items() if name in known}, Path(chosen.out))
     record = run_notebook(chosen.workflow, chosen.out, parameters=values, progress=not chosen.quiet)
     _tell(record, Path(chosen.out))
     return 0 if record["status"] == "ok" else 1
+
+
+def _refuse_paths(values: dict[str, Any], out: Path) -> None:
+    """What would only be noticed after the kernel has started, or be overruled in silence."""
+    from .errors import ReadError, SchemaError
+
+    if "output_dir" in values:
+        raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
+    path = values.get("input_path")
+    if path is not None and not Path(path).exists():
+        raise ReadError(path, found="nothing of that name", cure=f"check the path; it counts from {Path.cwd()}")
+    if out.exists() and not out.is_dir():
+        raise ReadError(out, found="a file", cure="give --out a folder, new or old")
 
 
 def _parameters(chosen: argparse.Namespace) -> int:

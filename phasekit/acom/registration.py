@@ -62,7 +62,8 @@ def register_peaks(
         PEAKS in 1/angstrom with ``direct(scan_y, scan_x, peak)`` (the direct beam's peak), ``origin_y, origin_x``
         (in the unit of the input) and scalars: ``scale``, ``scale_error``, ``scale_offset`` (what the rings ask for
         beyond the applied scale; NaN where they are too dense to tell one scale from another), ``ellipse_ratio``,
-        ``ellipse_angle``, ``radial_misfit``, ``radial_match``, ``origin_scatter``. Those that need a phase are NaN without one.
+        ``ellipse_angle``, ``radial_misfit``, ``radial_match``, ``origin_scatter``. Those that need
+        a phase are NaN without one.
 
     Raises
     ------
