@@ -81,6 +81,8 @@ def direct_basis(lattice: ArrayLike) -> Array:
 
 def lattice_of(phase: Any) -> list[float]:
     """Cell of an orix ``Phase``: a, b, c [angstrom], alpha, beta, gamma [degrees]."""
+    if not hasattr(phase, "structure"):
+        raise SchemaError(f"lattice_of: got a {type(phase).__name__}, needs an orix Phase. pk.io.open_phase makes one.")
     cell = phase.structure.lattice
     return [float(value) for value in (cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)]
 

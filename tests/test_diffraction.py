@@ -163,3 +163,8 @@ def test_phase_without_atoms_is_refused():
 def test_too_small_g_max_is_refused():
     with pytest.raises(SchemaError, match="Raise g_max"):
         diffraction.reflections(make("cubic"), 0.1)
+
+
+def test_something_else_than_a_phase_is_refused():
+    with pytest.raises(SchemaError, match=r"got a str, needs an orix Phase. pk.io.open_phase"):
+        diffraction.reflections("Ni.cif", 1.0)

@@ -100,3 +100,10 @@ def test_scan_and_energy_have_one_unit_only():
     assert DIMENSION_UNITS["energy"] == ("eV",)
     assert OD["noise"].units == "1"
     assert PATTERNS["intensity"].dims == ("scan_y", "scan_x", "qy", "qx")
+
+
+@pytest.mark.parametrize("kind", [complex, object, str])
+def test_values_that_are_no_real_numbers_are_refused(kind):
+    data = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), np.ones((1, 2, 3, 4)).astype(kind))})
+    with pytest.raises(SchemaError, match=r"demo: 'intensity' holds values of type .*, needs real numbers"):
+        require(data, PATTERNS, step="demo")

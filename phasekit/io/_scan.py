@@ -77,7 +77,12 @@ def _four(
     *scan, qy, qx = (int(n) for n in shape)
     n = math.prod(scan)
     if scan_shape is not None:
-        ny, nx = (int(size) for size in scan_shape)
+        try:
+            ny, nx = (int(size) for size in scan_shape)
+        except (TypeError, ValueError) as error:
+            raise SchemaError(
+                f"open_4dstem: scan_shape={scan_shape!r}, needs two whole numbers. Give (scan_y, scan_x)."
+            ) from error
         if ny * nx != n or min(ny, nx) < 1:
             cure = f"give a scan_shape (scan_y, scan_x) whose product is {n}"
             raise ReadError(path, found=f"{n} patterns, but scan_shape={(ny, nx)} needs {ny * nx}", cure=cure)

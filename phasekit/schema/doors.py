@@ -29,7 +29,8 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
     Raises
     ------
     SchemaError
-        A variable or dimension is missing, has other dimensions, is empty, or carries another unit.
+        A variable or dimension is missing, has other dimensions, is empty, is not made of real numbers, or carries
+        another unit.
 
     Examples
     --------
@@ -63,6 +64,11 @@ def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
         raise SchemaError(
             f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
             f"Reorder it with .transpose{variable.dims} or rename them with .rename(...)."
+        )
+    if array.dtype.kind not in "iufb":
+        raise SchemaError(
+            f"{step}: '{variable.name}' holds values of type {array.dtype}, needs real numbers. "
+            "Convert them with .astype(float), or take abs(...) of complex ones."
         )
     if 0 in array.shape:
         raise SchemaError(

@@ -286,3 +286,10 @@ def test_damage_inside_a_block_is_a_read_error_when_computed(tmp_path, counts):
     patterns = open_4dstem(path)
     with pytest.raises(ReadError, match=r"scan\.hspy"):
         patterns["intensity"].compute()
+
+
+@pytest.mark.parametrize("scan_shape", [6, (6,), (1, 2, 3), "ab"])
+def test_scan_shape_that_is_no_pair_is_the_callers_mistake(tmp_path, scan_shape):
+    np.save(tmp_path / "scan.npy", np.zeros((6, 8, 8)))
+    with pytest.raises(SchemaError, match=r"scan_shape=.*needs two whole numbers. Give \(scan_y, scan_x\)"):
+        open_4dstem(tmp_path / "scan.npy", scan_shape=scan_shape)
