@@ -168,10 +168,24 @@ def _positive(step: str, pixel_size: float) -> None:
         raise SchemaError(f"{step}: pixel_size = {pixel_size}, needs a positive number of 1/angstrom per pixel.")
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
+
+
+def _check_geometry(origin: Any, rotation_deg: Any) -> None:
+    pair = isinstance(origin, tuple | list) and len(origin) == 2 and all(map(_is_number, origin))
+    named = origin is None or (isinstance(origin, str) and origin == "fit")
+    if not (named or pair):
+        raise SchemaError(f"register_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
+    if not _is_number(rotation_deg):
+        raise SchemaError(f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees.")
+
+
 def _plan(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
     """Checked settings; every contradiction is refused here, before anything is read."""
     units = {str(peaks[name].attrs.get("units")) for name in ("qy", "qx")}
     pixel_size, phase, ellipse = settings["pixel_size"], settings["phase"], settings["ellipse"]
+    _check_geometry(settings["origin"], settings["detector_rotation_deg"])
     if units not in ({"px"}, {"1/angstrom"}):
         raise SchemaError(f"register_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
     calibrated = units == {"1/angstrom"}

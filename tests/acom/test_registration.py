@@ -221,6 +221,9 @@ def test_a_scan_without_any_peak_is_empty_not_wrong():
         ({"pixel_size": PIXEL, "ellipse": "fit"}, "without a phase"),
         ({"pixel_size": -1.0}, "positive"),
         ({"pixel_size": PIXEL, "ellipse": (3.0, 0.0)}, "ellipse"),
+        ({"pixel_size": PIXEL, "origin": "centre"}, "needs 'fit', None or a pair of numbers"),
+        ({"pixel_size": PIXEL, "origin": np.array([63.5, np.nan])}, "needs 'fit', None or a pair of numbers"),
+        ({"pixel_size": PIXEL, "detector_rotation_deg": float("nan")}, "detector_rotation_deg = nan, needs a number"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_cure(settings, message):
