@@ -44,7 +44,7 @@ def write_index(
     title
         Heading of the page.
     names
-        Folders below ``folder`` to show; ``None`` shows every run there, sorted by title.
+        Folders below ``folder`` to show, in this order; ``None`` shows every run there, sorted by title.
 
     Returns
     -------
@@ -71,7 +71,8 @@ def write_index(
     if not runs:
         raise ReadError(base, found=f"no {RECORD} in any folder below it", cure="run a notebook with `phasekit run`")
     records = [(run, read_record(run)) for run in runs]
-    records.sort(key=lambda pair: str(pair[1].get("title", "")))
+    if names is None:
+        records.sort(key=lambda pair: str(pair[1].get("title", "")))
     articles = "\n".join(_article(base, run, record) for run, record in records)
     done = sum(record.get("status") == "ok" for _, record in records)
     page = (

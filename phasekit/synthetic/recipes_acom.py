@@ -45,7 +45,7 @@ def sample_phases() -> list[Any]:
 
 
 def acom_two_phases() -> dict[str, xr.Dataset]:
-    """The scan ``data-samples/acom_two_phases.nc``: 32 x 40 patterns of 128 x 128, 2000 electrons, 1 degree precession."""
+    """The scan ``data-samples/acom_two_phases.nc``: 32 x 40 patterns, 2000 electrons, 1 degree precession."""
     scan = orientation_scan(sample_phases(), shape=(32, 40), detector=(128, 128), electrons=2000, seed=20)
     return {"acom_two_phases": scan}
 
