@@ -23,7 +23,7 @@ class Sample:
     source: str
 
 
-#: Samples in ``data-samples/``, made by ``phasekit.synthetic`` (the CIF files are written by hand).
+#: Samples in ``data-samples/``, made by ``phasekit.synthetic``.
 BUNDLED: tuple[Sample, ...] = (
     Sample(
         "stxm_nvpf",

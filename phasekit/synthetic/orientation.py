@@ -152,7 +152,7 @@ class _Scan:
 
 
 def _default_phases() -> list[Any]:
-    from .recipes_acom import sample_phases
+    from .structures import sample_phases
 
     return sample_phases()
 

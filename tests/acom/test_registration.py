@@ -9,7 +9,7 @@ import phasekit as pk
 from phasekit.acom import CalibrationWarning, calibrate, register_peaks
 from phasekit.crystals import crystal
 from phasekit.errors import SchemaError
-from phasekit.synthetic.recipes_acom import sample_phases
+from phasekit.synthetic.structures import sample_phases
 from tests.acom.spots import as_patterns
 
 SIZE, PIXEL = 128, 0.0125

@@ -6,7 +6,7 @@ import pytest
 import phasekit as pk
 from phasekit.errors import AcomStatus
 from phasekit.synthetic import Specimen, orientation_scan
-from phasekit.synthetic.recipes_acom import sample_phases
+from phasekit.synthetic.structures import sample_phases
 
 
 def chain(scan):

@@ -10,10 +10,10 @@ from phasekit.crystals import crystal
 from phasekit.diffraction import reflections, wavelength
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, to_matrix
-from phasekit.synthetic import Microscope, Specimen, orientation_scan, recipes_acom
+from phasekit.synthetic import Microscope, Specimen, orientation_scan, structures
 from phasekit.synthetic._spots import paint_discs, spots
 
-NICKEL, OLIVINE = recipes_acom.sample_phases()
+NICKEL, OLIVINE = structures.sample_phases()
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,10 @@ def test_wrong_settings_are_refused(arguments, message):
         orientation_scan(**{"shape": (2, 2), **arguments})
 
 
-@pytest.mark.parametrize("entry", [recipes_acom.NICKEL, recipes_acom.LIFEPO4], ids=lambda entry: entry["name"])
+@pytest.mark.parametrize("entry", [structures.NICKEL, structures.LIFEPO4], ids=lambda entry: entry["name"])
 def test_bundled_cif_is_the_recipe(entry):
     path = pk.samples.root() / "data-samples" / f"{entry['name']}.cif"
-    assert path.read_text() == recipes_acom.cif_text(entry)
+    assert path.read_text() == structures.cif_text(entry)
     phase = pk.io.open_phase(path)
     atoms = [(*atom[:5], 0.0) for atom in entry["atoms"]]  # open_phase keeps no displacement parameters
     mine = crystal(entry["name"], entry["space_group"], entry["lattice"], atoms)
