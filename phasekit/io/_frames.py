@@ -1,5 +1,6 @@
 """Arrays in files as lazy sources: each read opens the file anew, so a source pickles to any worker."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike, fspath
@@ -16,7 +17,7 @@ BLOCK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """Array of a file with basic indexing; the subclasses say how a box of it is read."""
 
     path: str
@@ -28,8 +29,9 @@ class Source:
         """Number of dimensions."""
         return len(self.shape)
 
+    @abstractmethod
     def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        raise NotImplementedError
+        """Values of a box, read from the file that is opened for it."""
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         keys = key if isinstance(key, tuple) else (key,)

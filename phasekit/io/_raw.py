@@ -1,6 +1,7 @@
 """What every STXM reader hands over, and the one place that turns it into a STACK: axes, units, laziness."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -34,7 +35,7 @@ _EV = {"ev": 1.0, "kev": 1e3, "mev": 1e-3, "j": 1 / 1.602176634e-19}
 
 
 @dataclass(frozen=True)
-class FrameSource:
+class FrameSource(ABC):
     """Frames of a file, read when asked for; holds no file open, so it can be pickled and sent to a worker.
 
     Subclasses implement :meth:`read`. dask slices it like an array.
@@ -47,9 +48,9 @@ class FrameSource:
     ndim = 3
     frame_per_block = False  # True: one frame in each block, for formats where a frame is a file
 
+    @abstractmethod
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices, shape ``(len(indices), n_y, n_x)``."""
-        raise NotImplementedError
 
     def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, *rest = key

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from phasekit.nmf import find_overlap, overlap_fraction
 from phasekit.schema import FACTORS, require
 
+from ._live import Classes, live_map, slider_value
 from .setup import is_interactive
-from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, panels
+from .style import PHASE_COLOURS, categorical, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,16 +55,17 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     text = overlap_text(factors, threshold, background)
     if not is_interactive():
         return _static(factors, threshold, background, text)
-    import holoviews as hv
     import panel
 
-    pn: Any = panel  # only partly typed
-    slider = pn.widgets.FloatSlider(label=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
-    readout = pn.pane.Markdown(
-        pn.bind(lambda value: overlap_text(factors, value, background), slider), css_classes=["pk-readout"]
-    )
-    map_ = hv.DynamicMap(pn.bind(lambda value: _holoviews(factors, value, background), slider))
-    return pn.Column(slider, readout, pn.pane.HoloViews(map_), pn.pane.HTML(_key(factors)))
+    widgets: Any = panel.widgets  # only partly typed
+    slider = widgets.FloatSlider(label=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
+    n = factors.sizes["component"]
+
+    def classes(value: float) -> Classes:
+        found = find_overlap(factors, threshold=value, background=background)
+        return Classes("component", _classes(found, n), _names(n), _colours(n))
+
+    return live_map(slider, classes, lambda value: overlap_text(factors, value, background))
 
 
 def chosen_threshold(view: Any, threshold: float) -> float:
@@ -87,9 +88,7 @@ def chosen_threshold(view: Any, threshold: float) -> float:
     >>> chosen_threshold(None, 0.75)
     0.75
     """
-    widgets = view.select() if hasattr(view, "select") else []
-    values = [widget.value for widget in widgets if getattr(widget, "label", "") == _SLIDER]
-    return float(values[0]) if values else float(threshold)
+    return slider_value(view, _SLIDER, threshold)
 
 
 def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
@@ -123,27 +122,3 @@ def _static(factors: xr.Dataset, threshold: float, background: int | None, text:
     axes[0, 0].set_title(text)
     figure.set_label(f"Map of the dominant component, overlapping scan points in black; {text}.")
     return figure
-
-
-def _holoviews(factors: xr.Dataset, threshold: float, background: int | None) -> Any:
-    import holoviews as hv
-
-    n = factors.sizes["component"]
-    classes = _classes(find_overlap(factors, threshold=threshold, background=background), n)
-    x, y = (np.asarray(classes[dim], dtype=float) for dim in ("scan_x", "scan_y"))
-    labels = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
-    drawn = hv.Image((x, y, np.asarray(classes, dtype=float)), kdims=labels, vdims=["component"])
-    colours = [BACKGROUND_GREY, *_colours(n)]
-    return drawn.opts(
-        hv.opts.Image(
-            cmap=colours, clim=(-1.5, n + 0.5), invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]
-        )
-    )
-
-
-def _key(factors: xr.Dataset) -> str:
-    """Colour key as HTML, in words beside the colours."""
-    n = factors.sizes["component"]
-    entries = zip([*_names(n), "background"], [*_colours(n), BACKGROUND_GREY], strict=True)
-    square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
-    return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)

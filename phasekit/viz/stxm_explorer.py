@@ -2,21 +2,22 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from phasekit.errors import StxmStatus
 from phasekit.schema import PHASES, require
 from phasekit.stxm import ambiguous_fraction, flag_ambiguous
 
+from ._live import Classes, live_map, slider_value
 from .setup import is_interactive
-from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, panels, scale_bar
+from .style import PHASE_COLOURS, categorical, panels, scale_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Pixels that fall below the threshold.
 AMBIGUOUS_GREY = "#4D4D4D"
+_SLIDER = "margin threshold"
 
 
 def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
@@ -43,6 +44,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
 
     Examples
     --------
+    >>> import numpy as np
     >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
     >>> phases = xr.Dataset({"phase": map_, "status": map_, "margin": map_ + 0.1, "confidence": map_ + 1.0,
     ...                      "composition": map_ + 3.0, "pearson": map_.expand_dims(reference=["Na3"], axis=2)})
@@ -52,16 +54,16 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
     require(phases, PHASES, step="explorer")
     if not is_interactive():
         return _static(phases, margin)
-    import holoviews as hv
     import panel
 
-    pn: Any = panel
-    slider = pn.widgets.FloatSlider(
-        label="margin threshold", start=0.0, end=max(0.05, 2 * margin), step=0.001, value=margin, format="0.000"
-    )
-    readout = pn.pane.Markdown(pn.bind(lambda value: _readout(phases, value), slider), css_classes=["pk-readout"])
-    map_ = hv.DynamicMap(pn.bind(lambda value: _holoviews(phases, value), slider))
-    return pn.Column(slider, readout, pn.pane.HoloViews(map_), pn.pane.HTML(_key(phases)))
+    end = max(0.05, 2 * margin)
+    widgets: Any = panel.widgets  # only partly typed
+    slider = widgets.FloatSlider(label=_SLIDER, start=0.0, end=end, step=0.001, value=margin, format="0.000")
+
+    def classes(value: float) -> Classes:
+        return Classes("phase", _classes(phases, value), _names(phases), _colours(phases))
+
+    return live_map(slider, classes, lambda value: _readout(phases, value))
 
 
 def chosen_margin(view: Any, margin: float) -> float:
@@ -84,9 +86,7 @@ def chosen_margin(view: Any, margin: float) -> float:
     >>> chosen_margin(None, 0.002)
     0.002
     """
-    widgets = view.select() if hasattr(view, "select") else []
-    values = [widget.value for widget in widgets if getattr(widget, "label", "") == "margin threshold"]
-    return float(values[0]) if values else float(margin)
+    return slider_value(view, _SLIDER, margin)
 
 
 def _readout(phases: xr.Dataset, margin: float) -> str:
@@ -116,27 +116,3 @@ def _static(phases: xr.Dataset, margin: float) -> "Figure":
     if "scan_x" in phases.coords:
         scale_bar(ax, phases["scan_x"])
     return figure
-
-
-def _holoviews(phases: xr.Dataset, margin: float) -> Any:
-    import holoviews as hv
-
-    classes = _classes(phases, margin)
-    index = np.asarray(classes, dtype=float)
-    x, y = (np.asarray(classes[dim], dtype=float) for dim in ("scan_x", "scan_y"))
-    labels = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
-    drawn = hv.Image((x, y, index), kdims=labels, vdims=["phase"])
-    n = phases.sizes["reference"]
-    colours = [BACKGROUND_GREY, *_colours(phases)]
-    return drawn.opts(
-        hv.opts.Image(
-            cmap=colours, clim=(-1.5, n + 0.5), invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]
-        )
-    )
-
-
-def _key(phases: xr.Dataset) -> str:
-    """Colour key as HTML, in words beside the colours."""
-    entries = zip([*_names(phases), "background"], [*_colours(phases), BACKGROUND_GREY], strict=True)
-    square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
-    return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)
