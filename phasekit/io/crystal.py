@@ -9,6 +9,7 @@ import numpy as np
 from ..crystals import point_symmetry
 from ..errors import ReadError
 from . import _cif, _symmetry
+from ._formula import check_formula
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -46,7 +47,8 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     ------
     ReadError
         No such file, no cell, no symmetry, no atoms, an unknown element, symmetry lines that form no group or do not
-        fit the cell, a place that is occupied more than once.
+        fit the cell, a place that is occupied more than once, fewer atoms of an element than the file's own formula
+        asks for (a file that was cut short between two atom rows).
 
     Examples
     --------
@@ -81,6 +83,7 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     _symmetry.check_operations(operations, base, path)
     number = _symmetry.space_group_number(operations, name, number, path)
     atoms = _symmetry.expand_sites(_cif.read_sites(block, path), operations, base, path)
+    check_formula(block.first("_chemical_formula_sum"), atoms, path)
     title = stem or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
     return _phase(title, base, atoms, operations, (number, name))
 

@@ -245,3 +245,26 @@ def test_wrong_files_are_refused(tmp_path):
 def test_text_fields_comments_and_quotes_are_read():
     text = GOOD.replace("data_demo", "# note\ndata_demo\n_publ_text\n;\nloop_ _cell_length_a 99\n;\n_x 'it's a #1'")
     assert open_phase(text).structure.lattice.a == pytest.approx(3.5239)
+
+
+@pytest.mark.parametrize("rows", range(1, len(LFP)))
+def test_a_file_cut_between_atom_rows_contradicts_its_formula(rows):
+    with pytest.raises(ReadError, match=r"fewer .* atoms than _chemical_formula_sum 'Li Fe P O4'.*cut short"):
+        open_phase(cif(LFP_CELL, PNMA, LFP[:rows], extra="_chemical_formula_sum 'Li Fe P O4'"))
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "Li Fe P O4",
+        "H2 Li Fe P O4",
+        "Li.95 Fe P O4",
+        "Li Fe P O4 Mn.05",
+        "(Li Fe) P O4",
+        "(Li.5 Fe.5)2 P O4",
+        "?",
+        "LiFePO4",
+    ],
+)
+def test_rounded_hydrogenated_and_freely_written_formulas_do_no_harm(formula):
+    assert len(open_phase(cif(LFP_CELL, PNMA, LFP, extra=f"_chemical_formula_sum '{formula}'")).structure) == 28

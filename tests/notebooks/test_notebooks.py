@@ -76,7 +76,7 @@ def test_stxm_labels_of_unflagged_pixels_are_right(runs):
     unflagged = material & (found["status"].values == 0)
     right = found["phase"].values == truth["truth_phase"].values
     assert right[unflagged].mean() >= 0.95
-    assert unflagged[material].mean() >= 0.7  # so that flags are not the answer; the accuracy is what is promised
+    assert unflagged[material].mean() >= 0.75
 
 
 def test_stxm_flags_are_worth_something(runs):
