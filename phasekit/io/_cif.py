@@ -233,9 +233,9 @@ def read_sites(block: Block, path: str) -> list[Site]:
         )
     symbols = columns.get("_atom_site_type_symbol", [])
     shares = columns.get("_atom_site_occupancy", [])
-    displacements, factor = columns.get("_atom_site_u_iso_or_equiv", []), 1.0
+    displacements, factor = columns.get("_atom_site_U_iso_or_equiv", []), 1.0
     if not displacements:
-        displacements, factor = columns.get("_atom_site_b_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
+        displacements, factor = columns.get("_atom_site_B_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
     if {len(column) for column in (*places, symbols, shares, displacements) if column} != {len(labels)}:
         _refuse(path, "atom columns of different lengths", "copy the file again")
     formula = set(_FORMULA_ELEMENT.findall(block.first("_chemical_formula_sum") or ""))
