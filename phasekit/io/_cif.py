@@ -1,6 +1,5 @@
 """Text of a CIF file -> its data blocks, and a block -> cell, symmetry lines and atoms. No crystallography here."""
 
-import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -62,13 +61,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Site:
-    """One row of the atom list: element, label, fractional position, occupancy, mean square displacement."""
+    """One row of the atom list: element, label, fractional position and occupancy."""
 
     element: str
     label: str
     position: tuple[float, float, float]
     occupancy: float
-    u_iso: float  # angstrom^2; 0 where the file gives none
 
 
 Operation = tuple[tuple[tuple[int, int, int], ...], tuple[Fraction, Fraction, Fraction]]
@@ -233,10 +231,7 @@ def read_sites(block: Block, path: str) -> list[Site]:
         )
     symbols = columns.get("_atom_site_type_symbol", [])
     shares = columns.get("_atom_site_occupancy", [])
-    displacements, factor = columns.get("_atom_site_U_iso_or_equiv", []), 1.0
-    if not displacements:
-        displacements, factor = columns.get("_atom_site_B_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
-    if {len(column) for column in (*places, symbols, shares, displacements) if column} != {len(labels)}:
+    if {len(column) for column in (*places, symbols, shares) if column} != {len(labels)}:
         _refuse(path, "atom columns of different lengths", "copy the file again")
     formula = set(_FORMULA_ELEMENT.findall(block.first("_chemical_formula_sum") or ""))
     sites = []
@@ -247,14 +242,8 @@ def read_sites(block: Block, path: str) -> list[Site]:
         if not 0 <= occupancy <= 1.05 or max(abs(x), abs(y), abs(z)) > 10:
             _refuse(path, f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}", "correct that row")
         symbol = symbols[row] if symbols and symbols[row] not in ("?", ".") else None
-        u_iso = factor * _displacement(displacements[row] if displacements else "?", label, path)
-        sites.append(Site(element_of(symbol or label, formula, path), label, (x, y, z), occupancy, u_iso))
+        sites.append(Site(element_of(symbol or label, formula, path), label, (x, y, z), occupancy))
     return sites
-
-
-def _displacement(text: str, label: str, path: str) -> float:
-    """Displacement parameter as written; 0 (not known) where it is left open or, as a poor fit can give, negative."""
-    return 0.0 if text in ("?", ".") else max(number(text, f"the displacement of atom '{label}'", path), 0.0)
 
 
 def element_of(text: str, formula: set[str], path: str) -> str:

@@ -115,7 +115,7 @@ def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int 
     # The base is already aligned as orix wants it: it would otherwise turn the cell under the atoms.
     structure = Structure(
         [
-            Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy, Uisoequiv=site.u_iso)
+            Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy)
             for site, orbit in atoms
             for place in orbit
         ],

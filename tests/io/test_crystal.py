@@ -268,14 +268,3 @@ def test_a_file_cut_between_atom_rows_contradicts_its_formula(rows):
 )
 def test_rounded_hydrogenated_and_freely_written_formulas_do_no_harm(formula):
     assert len(open_phase(cif(LFP_CELL, PNMA, LFP, extra=f"_chemical_formula_sum '{formula}'")).structure) == 28
-
-
-@pytest.mark.parametrize(
-    ("tag", "text", "b_iso"),
-    [("U", "0.0100(3)", 0.78957), ("B", "0.36", 0.36), ("U", "?", 0.0), ("B", "-0.1", 0.0)],
-)
-def test_displacement_parameters_are_kept(tag, text, b_iso):
-    lines = cif(CUBIC, PNMA, [("Ni1", 0.1, 0.2, 0.3)]).splitlines()
-    lines[-1:] = [f"_atom_site_{tag}_iso_or_equiv", lines[-1] + f" {text}"]
-    atoms = open_phase("\n".join(lines) + "\n").structure
-    assert [atom.Bisoequiv for atom in atoms] == pytest.approx([b_iso] * 8, abs=1e-4)
