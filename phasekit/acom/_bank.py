@@ -1,6 +1,10 @@
 """What matching and refinement need of a bank, checked and laid out once, and the usable peaks of a scan."""
 
-from dataclasses import dataclass
+import os
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,20 +16,41 @@ from ..diffraction import diffraction_symmetry, reflections
 from ..errors import SchemaError
 from ..schema import PEAKS, TEMPLATES, require
 from . import _polar
+from ._search import Layout, lay_out
 from .symmetry import phases_of
 
 Array = NDArray[np.float64]
 _HALF_TURN_Y = rotations.about_axis([0, 1, 0], 180.0)
 _SCAN = ("scan_y", "scan_x")
+_KEPT_LAYOUTS = 3
+
+#: Detection limits that templates are laid out for: weakest over summed intensity of a pattern's peaks.
+LEVELS = np.array([0.003, 0.01, 0.03, 0.1, 0.3])
 
 
-@dataclass(frozen=True)
+@dataclass
 class PhaseBank:
-    """Templates of one phase: ``terms`` for the matrix product, ``base`` (2 n, 4), ``symmetry`` (s, 4)."""
+    """Templates of one phase: spots (n, spot), ``share`` of each in its template's intensity, ``base`` (2 n, 4)."""
 
-    terms: NDArray[np.float32]
+    qy: Array
+    qx: Array
+    share: Array
     base: Array
     symmetry: Array
+    shells: int
+    device: str | None = None
+    _layouts: "OrderedDict[int, Layout]" = field(default_factory=OrderedDict, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+
+    def layout(self, level: int) -> Layout:
+        """Templates as patterns with this detection limit see them: a spot below it weighs little when absent."""
+        with self._lock:
+            if level not in self._layouts:
+                weight = self.share**_polar.INTENSITY_POWER * self.share / (self.share + LEVELS[level])
+                self._layouts[level] = lay_out(_polar.unit_terms(self.qy, self.qx, weight, self.shells), self.device)
+                if len(self._layouts) > _KEPT_LAYOUTS:
+                    self._layouts.popitem(last=False)
+            return self._layouts[level]
 
 
 def check_inputs(peaks: xr.Dataset, bank: xr.Dataset, step: str) -> None:
@@ -40,24 +65,30 @@ def check_inputs(peaks: xr.Dataset, bank: xr.Dataset, step: str) -> None:
             )
 
 
-def phase_banks(bank: xr.Dataset, n_shells: int) -> list[PhaseBank]:
-    """One layout per phase; the mirrored half looks at each template's crystal from the other side."""
+def phase_banks(bank: xr.Dataset, device: str | None = None) -> list[PhaseBank]:
+    """One per phase; the mirrored half looks at each template's crystal from the other side."""
     phase = np.asarray(bank["phase"])
-    qy, qx, intensity = (np.asarray(bank[name]) for name in ("spot_qy", "spot_qx", "spot_intensity"))
+    qy, qx, intensity = (np.asarray(bank[name], float) for name in ("spot_qy", "spot_qx", "spot_intensity"))
     quaternion = np.asarray(bank["quaternion"], dtype=float)
+    shells = int(np.ceil(float(bank.attrs["g_max"]) / _polar.SHELL)) + 2
     out = []
     for index, crystal in enumerate(phases_of(bank)):
         mine = phase == index
         # Friedel: the crystal seen from behind gives the pattern mirrored in y, R -> R * R_y(180).
         behind = rotations.multiply(quaternion[mine], _HALF_TURN_Y)
-        terms = _polar.make_terms(qy[mine], qx[mine], intensity[mine], n_shells)
-        out.append(PhaseBank(terms, np.concatenate([quaternion[mine], behind]), diffraction_symmetry(crystal)))
+        total = np.nansum(intensity[mine], axis=1, keepdims=True)
+        share = np.nan_to_num(intensity[mine] / np.maximum(total, 1e-300))
+        base = np.concatenate([quaternion[mine], behind])
+        out.append(PhaseBank(qy[mine], qx[mine], share, base, diffraction_symmetry(crystal), shells, device))
     return out
 
 
-def shells_of(bank: xr.Dataset) -> int:
-    """Number of radial shells that hold all spots of the bank."""
-    return int(np.ceil(float(bank.attrs["g_max"]) / _polar.SHELL)) + 2
+def detection_level(intensity: Array) -> NDArray[np.int64]:
+    """Index into ``LEVELS`` for patterns (pattern, peak), from their weakest and their summed intensity."""
+    weakest = np.min(intensity, axis=1, where=intensity > 0, initial=np.inf)
+    floor = weakest / np.maximum(intensity.sum(axis=1), 1e-300)
+    bounds = np.sqrt(LEVELS[1:] * LEVELS[:-1])
+    return np.searchsorted(bounds, floor)
 
 
 def smallest_g(bank: xr.Dataset) -> float:
@@ -82,8 +113,9 @@ def per_pattern(kernel: Any, arrays: list[xr.DataArray], n_values: int) -> xr.Da
         array.chunk({dim: -1 for dim in array.dims if dim not in _SCAN}) if array.chunks is not None else array
         for array in arrays
     ]
+    lazy = any(array.chunks is not None for array in arrays)
     return xr.apply_ufunc(
-        kernel,
+        kernel if lazy else _on_all_cores(kernel),  # dask brings threads of its own
         *whole,
         input_core_dims=[[str(dim) for dim in array.dims if dim not in _SCAN] for array in arrays],
         output_core_dims=[["value"]],
@@ -91,3 +123,25 @@ def per_pattern(kernel: Any, arrays: list[xr.DataArray], n_values: int) -> xr.Da
         output_dtypes=[np.float64],
         dask_gufunc_kwargs={"output_sizes": {"value": n_values}},
     ).transpose(*_SCAN, "value")
+
+
+def _on_all_cores(kernel: Any) -> Any:
+    """The kernel on slices of the first scan axis, one thread per core."""
+
+    def spread(*arrays: Any) -> Any:
+        threads = min(available_threads(), len(arrays[0]))
+        if threads < 2:
+            return kernel(*arrays)
+        cuts = np.array_split(np.arange(len(arrays[0])), 4 * threads if len(arrays[0]) >= 16 * threads else threads)
+        with ThreadPoolExecutor(threads) as pool:
+            parts = pool.map(lambda rows: kernel(*(a[rows[0] : rows[-1] + 1] for a in arrays)), cuts)
+            return np.concatenate(list(parts))
+
+    return spread
+
+
+def available_threads() -> int:
+    """Cores this process may use, fewer where OMP_NUM_THREADS asks for that."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(wanted))) if wanted.isdigit() and int(wanted) > 0 else cores

@@ -1,14 +1,13 @@
-"""Spot patterns as Fourier series over the azimuth, shell by shell, and their correlation over all in-plane angles.
+"""Spot patterns as Fourier series over the azimuth, shell by shell.
 
 A pattern is a sum of spots, blurred by a Gaussian in azimuth: P(r, theta) = sum_m P[r, m] exp(i m theta). Turning a
 template by phi multiplies its terms by exp(-i m phi), so the correlation over every phi at once is one product per
-frequency, summed over the shells (a matrix product over all patterns and templates), and one inverse FFT.
+frequency, summed over the shells, and one inverse Fourier transform.
 """
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy import fft
 
 FREQUENCIES = 48
 ANGLES = 192  # twice the Nyquist rate: the parabola between grid points then errs by less than 0.01 in Q
@@ -17,40 +16,31 @@ SHELL = 0.04  # 1/angstrom; a spot is shared between the two nearest shells
 RADIUS_POWER = 1.0
 INTENSITY_POWER = 0.3
 
+Terms = NDArray[np.complex64]
 
-def make_terms(
+
+def unit_terms(
     qy: NDArray,  # type: ignore[type-arg]
     qx: NDArray,  # type: ignore[type-arg]
-    intensity: NDArray,  # type: ignore[type-arg]
+    weight: NDArray,  # type: ignore[type-arg]
     shells: int,
-) -> NDArray[np.float32]:
-    """Terms (m, shell, 2 n) = [real | imaginary] of templates (n, spot), each template of norm one."""
-    terms, norm = coefficients(qy, qx, intensity, shells)
-    terms /= np.maximum(norm, 1e-12)[:, None, None]
-    return np.ascontiguousarray(np.concatenate([terms.real, terms.imag], axis=0).transpose(1, 2, 0))
+) -> Terms:
+    """Fourier terms (pattern, shell, m) of norm one of spots (pattern, spot); spots without weight count for nothing.
+
+    ``weight`` is that of a spot before the factor |q|^RADIUS_POWER.
+    """
+    out = np.zeros((len(qy), shells, FREQUENCIES), dtype=np.complex64)
+    taper = np.exp(-((np.arange(FREQUENCIES) * np.radians(AZIMUTH_BLUR_DEG)) ** 2) / 2)
+    _accumulate(out, np.asarray(qy, float), np.asarray(qx, float), np.asarray(weight, float), taper)
+    return out
 
 
-def coefficients(
-    qy: NDArray,  # type: ignore[type-arg]
-    qx: NDArray,  # type: ignore[type-arg]
-    intensity: NDArray,  # type: ignore[type-arg]
-    shells: int,
-) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Fourier terms (pattern, m, shell) and norms (pattern,) of spots (pattern, spot); NaN spots count for nothing."""
-    out = np.zeros((len(qy), FREQUENCIES, shells), dtype=np.complex64)
-    m = np.arange(FREQUENCIES)
-    taper = np.exp(-((m * np.radians(AZIMUTH_BLUR_DEG)) ** 2) / 2)
-    _accumulate(out, np.asarray(qy, float), np.asarray(qx, float), np.asarray(intensity, float), taper)
-    power: NDArray[np.float64] = (np.abs(out) ** 2).sum(axis=2, dtype=np.float64)
-    return out, np.sqrt(power[:, 0] + 2 * power[:, 1:].sum(axis=1)).astype(np.float32)
-
-
-@njit(cache=True)
-def _accumulate(out, qy, qx, intensity, taper):  # type: ignore[no-untyped-def]
-    n_patterns, n_frequencies, n_shells = out.shape
+@njit(cache=True, nogil=True)
+def _accumulate(out, qy, qx, weight, taper):  # type: ignore[no-untyped-def]
+    n_patterns, n_shells, n_frequencies = out.shape
     for b in range(n_patterns):
         for p in range(qy.shape[1]):
-            if not (intensity[b, p] > 0):
+            if not (weight[b, p] > 0):
                 continue
             radius = np.sqrt(qy[b, p] ** 2 + qx[b, p] ** 2)
             place = radius / SHELL - 0.5
@@ -58,37 +48,25 @@ def _accumulate(out, qy, qx, intensity, taper):  # type: ignore[no-untyped-def]
             if not radius > 0 or shell + 1 >= n_shells or shell < 0:
                 continue
             part = place - shell
-            weight = radius**RADIUS_POWER * intensity[b, p] ** INTENSITY_POWER
+            value = complex(radius**RADIUS_POWER * weight[b, p], 0.0)
             step = complex(qx[b, p] / radius, -qy[b, p] / radius)
-            turn = complex(1.0, 0.0)
             for m in range(n_frequencies):
-                value = weight * taper[m] * turn
-                out[b, m, shell] += (1 - part) * value
-                out[b, m, shell + 1] += part * value
-                turn *= step
+                out[b, shell, m] += (1 - part) * taper[m] * value
+                out[b, shell + 1, m] += part * taper[m] * value
+                value *= step
+        norm = 0.0
+        for shell in range(n_shells):
+            for m in range(n_frequencies):
+                square = out[b, shell, m].real ** 2 + out[b, shell, m].imag ** 2
+                norm += square if m == 0 else 2 * square
+        out[b] /= np.float32(max(np.sqrt(norm), 1e-12))
 
 
-def correlate(terms: NDArray[np.complex64], bank: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Correlation (angle, pattern, 2 n): templates as they are, then mirrored in y; angle k turns by k 360 / ANGLES.
+def turn_table(frequencies: int, angles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines (angles / 2 + 1, frequencies) that sum a real series at angle k 360 / angles.
 
-    One real product of [real; imaginary] patterns with [real | imaginary] templates gives both.
+    The curve at angle k is cos[k] @ real - sin[k] @ imag, at angle -k the same with the other sign.
     """
-    stacked = np.concatenate([terms.real, terms.imag], axis=0).transpose(1, 0, 2)
-    spectrum = np.empty((FREQUENCIES, len(terms), bank.shape[2]), dtype=np.complex64)
-    _combine(np.matmul(np.ascontiguousarray(stacked), bank), spectrum)
-    curves: NDArray[np.float32] = fft.irfft(spectrum, n=ANGLES, axis=0, overwrite_x=True)
-    return curves
-
-
-@njit(cache=True)
-def _combine(product, spectrum):  # type: ignore[no-untyped-def]
-    """P conj(T) and P T from the four products of real and imaginary parts; scaled for an inverse FFT without 1 / n."""
-    n_frequencies, count, double = spectrum.shape
-    n = double // 2
-    for m in range(n_frequencies):
-        for b in range(count):
-            real, imag, out = product[m, b], product[m, count + b], spectrum[m, b]
-            for t in range(n):
-                rr, ri, ir, ii = real[t], real[n + t], imag[t], imag[n + t]
-                out[t] = np.float32(ANGLES) * complex(rr + ii, ir - ri)
-                out[n + t] = np.float32(ANGLES) * complex(rr - ii, ir + ri)
+    phase = 2 * np.pi * np.outer(np.arange(angles // 2 + 1), np.arange(frequencies)) / angles
+    both_signs = np.where(np.arange(frequencies) > 0, 2.0, 1.0)
+    return (both_signs * np.cos(phase)).astype(np.float32), (both_signs * np.sin(phase)).astype(np.float32)

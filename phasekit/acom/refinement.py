@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from .. import rotations
 from ..diffraction import diffraction_symmetry, reflections, wavelength
 from ..errors import SchemaError
 from ..schema import ORIENTATIONS, describe, require
 from . import _solutions
 from ._bank import check_inputs, per_pattern, usable_intensity
-from ._refine_kernels import Crystal, Spots, near_ewald, refine_one, score, sharpness
+from ._refine_kernels import Crystals
+from ._refine_pixels import Settings, refine_patterns
 from .symmetry import phases_of
 
 Array = NDArray[np.float64]
-_STEPS = 60
-_HALF_TURN = rotations.about_axis([0, 0, 1], 180.0)
+_FINALISTS = 4
+_RESTARTS = 3
 _WEAK = 1e-3  # reflections below this fraction of the strongest |F|^2 are never seen beside it
 
 
@@ -81,19 +82,19 @@ def refine_orientations(
     require(found, ORIENTATIONS, step="refine_orientations")
     _check(peaks, bank, found, blur, intensity_power)
     n_matches = found.sizes["match"]
+    window = float(np.radians(max(5.0, 2.5 * float(bank.attrs["resolution_deg"]))))
     crystals, symmetries = _crystals(bank)
     reach = float(np.radians(bank.attrs["resolution_deg"]))
-    window = max(5.0, 2.5 * float(bank.attrs["resolution_deg"]))
+    setup = (crystals, symmetries, Settings(reach, window, blur, intensity_power, _FINALISTS, _RESTARTS))
 
-    def kernel(qy: Array, qx: Array, intensity: Array, known: Array) -> Array:
-        setup = (crystals, symmetries, reach, window, blur, intensity_power)
-        return _refine(qy, qx, intensity, known, setup)
+    def kernel(*arrays: Array) -> Array:
+        return _refine(arrays, setup, n_matches)
 
-    arrays = [peaks["qy"], peaks["qx"], usable_intensity(peaks, bank), _packed(found)]
+    arrays = [peaks["qy"], peaks["qx"], usable_intensity(peaks, bank), *_starts(found)]
     rows = per_pattern(kernel, arrays, _solutions.width(n_matches))
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     out = _solutions.unpack(rows, n_matches, limits, peaks["status"])
-    uncertainty = rows.isel(value=-1).astype(np.float32)
+    uncertainty = rows.isel(value=5 * (n_matches + 1) + len(_solutions.TAIL) - 1).astype(np.float32)
     uncertainty.attrs = {"long_name": "standard deviation of the orientation", "units": "degree"}
     out["uncertainty_deg"] = uncertainty
     out.attrs |= {key: found.attrs[key] for key in ("phases", "voltage_kv", "precession_deg") if key in found.attrs}
@@ -118,102 +119,53 @@ def _check(peaks: xr.Dataset, bank: xr.Dataset, found: xr.Dataset, blur: float, 
         )
 
 
-def _crystals(bank: xr.Dataset) -> tuple[list[Crystal], list[Array]]:
-    half_width = 1 / (np.pi * float(bank.attrs["thickness_nm"]) * 10)
-    tilt = float(np.sin(np.radians(bank.attrs["precession_deg"])))
-    wave = wavelength(float(bank.attrs["voltage_kv"]))
-    crystals, symmetries = [], []
+def _crystals(bank: xr.Dataset) -> tuple[Crystals, tuple[Array, NDArray[np.int64]]]:
+    """Reflections of all phases one after the other, and their symmetries."""
+    g, strength, symmetries = [], [], []
     for phase in phases_of(bank):
         known = reflections(phase, float(bank.attrs["g_max"]))
         strong = known.strength > _WEAK * known.strength.max()
-        crystals.append(Crystal(known.g[strong], known.strength[strong], wave, half_width, tilt))
+        g.append(known.g[strong])
+        strength.append(known.strength[strong])
         symmetries.append(diffraction_symmetry(phase))
-    return crystals, symmetries
+    beam = (
+        wavelength(float(bank.attrs["voltage_kv"])),
+        1 / (np.pi * float(bank.attrs["thickness_nm"]) * 10),
+        float(np.sin(np.radians(bank.attrs["precession_deg"]))),
+    )
+    first = np.concatenate([[0], np.cumsum([len(one) for one in g])]).astype(np.int64)
+    return Crystals(np.concatenate(g), np.concatenate(strength), first, *beam), _solutions.stack_symmetries(symmetries)
 
 
-def _packed(found: xr.Dataset) -> xr.DataArray:
-    """Solutions of each pixel (scan_y, scan_x, known): matches [w x y z] and phase, then the other phase's."""
-    parts = [found["quaternion"].isel(match=k, drop=True).rename(wxyz="known") for k in range(found.sizes["match"])]
-    extra = [found["phase"]]
+def _starts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+    """Solutions to start from: quaternions (scan_y, scan_x, known) flattened, and phases (scan_y, scan_x, owner)."""
+    if "candidate_quaternion" in found:
+        quaternion = found["candidate_quaternion"].transpose("scan_y", "scan_x", "candidate", "wxyz")
+        phase = found["candidate_phase"]
+        return _flat(quaternion, "candidate"), phase.rename(candidate="owner").transpose("scan_y", "scan_x", "owner")
+    quaternion = found["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
+    known = quaternion.notnull().all("wxyz")
+    phase = found["phase"].where(known, -1).transpose("scan_y", "scan_x", "match")
     if "other_quaternion" in found:
-        parts.append(found["other_quaternion"].rename(wxyz="known"))
-        extra.append(found["other_phase"])
-    columns = [part.drop_vars("known", errors="ignore").transpose("scan_y", "scan_x", "known") for part in parts]
-    columns += [column.astype(np.float64).expand_dims("known", -1) for column in extra]
-    return xr.concat(columns, "known", join="override", coords="minimal", compat="override")
+        quaternion = xr.concat([quaternion, found["other_quaternion"].expand_dims("match", -2)], "match")
+        phase = xr.concat([phase, found["other_phase"].expand_dims("match", -1)], "match")
+    return _flat(quaternion, "match"), phase.rename(match="owner").transpose("scan_y", "scan_x", "owner")
 
 
-def _refine(qy: Array, qx: Array, intensity: Array, known: Array, setup: tuple[Any, ...]) -> Array:
-    """Packed rows (..., value) of patterns (..., peak) and their solutions (..., known)."""
-    shape = qy.shape[:-1]
-    qy, qx, intensity, known = (np.ascontiguousarray(a).reshape(-1, a.shape[-1]) for a in (qy, qx, intensity, known))
-    with_other = known.shape[1] % 4 == 2
-    n_matches = (known.shape[1] - (2 if with_other else 1)) // 4 - with_other
+def _flat(quaternion: xr.DataArray, dim: str) -> xr.DataArray:
+    bare = quaternion.drop_vars([name for name in ("wxyz", dim) if name in quaternion.coords])
+    parts = [bare.isel({dim: k}, drop=True).rename(wxyz="known") for k in range(bare.sizes[dim])]
+    return xr.concat(parts, "known").transpose("scan_y", "scan_x", "known").astype(np.float64)
+
+
+def _refine(arrays: tuple[Array, ...], setup: tuple[Any, ...], n_matches: int) -> Array:
+    """Packed rows (..., value) of patterns (..., peak) and their solutions (..., known), (..., owner)."""
+    shape = arrays[0].shape[:-1]
+    qy, qx, intensity, known, phase = (np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in arrays)
     rows = _solutions.empty(len(qy), n_matches)
-    for pixel, row in enumerate(rows):
-        seen = intensity[pixel] > 0
-        row[-len(_solutions.TAIL) + 2] = seen.sum()
-        phases = known[pixel, 4 * (n_matches + with_other) :].astype(int)
-        if phases[0] < 0:
-            continue
-        starts = known[pixel, : 4 * (n_matches + with_other)].reshape(-1, 4)
-        _refine_pixel(row, (qy[pixel][seen], qx[pixel][seen], intensity[pixel][seen]), starts, phases, setup)
+    starts = known.reshape(len(known), -1, 4)
+    owner = np.where(np.isfinite(starts).all(axis=2), np.nan_to_num(phase, nan=-1), -1).astype(np.int64)
+    with threadpool_limits(1, "blas"):
+        crystals, symmetries, settings = setup
+        refine_patterns(np.stack([qy, qx, intensity]), starts, owner, crystals, symmetries, settings, rows)
     return rows.reshape(*shape, -1)
-
-
-def _refine_pixel(
-    row: Array, measured: tuple[Array, Array, Array], starts: Array, phases: NDArray[np.intp], setup: tuple[Any, ...]
-) -> None:
-    crystals, symmetries, reach, window, blur, power = setup
-    y, x, intensity = (np.ascontiguousarray(a, dtype=float) for a in measured)
-    weight = np.hypot(y, x) * (intensity / intensity.sum()) ** power
-    spots = Spots(y, x, weight, float(intensity.min() / intensity.sum()), blur, power)
-    n_matches = len(starts) - (len(phases) - 1)
-    solutions = [(np.full((n_matches, 4), np.nan), np.full(n_matches, np.nan)) for _ in crystals]
-    for which, offered in ((0, starts[:n_matches]), (1, starts[n_matches:])):
-        mine = offered[np.isfinite(offered).all(axis=1)]
-        if not len(mine) or phases[which] < 0:
-            continue
-        phase = int(phases[which])
-        pool = _climbed(crystals[phase], spots, mine, reach)
-        _keep_distinct(pool, symmetries[phase], window / 2, solutions[phase])
-    _solutions.fill_row(row, solutions, symmetries, len(y), window)
-    best = int(row[-len(_solutions.TAIL)])
-    if best >= 0:
-        row[-1] = _uncertainty(crystals[best], spots, row[:4].copy(), reach, float(row[4]))
-
-
-def _climbed(crystal: Crystal, spots: Spots, starts: Array, reach: float) -> list[tuple[float, Array]]:
-    """Scores and orientations, best first: each start after its climb, the half turn of the best, and the starts.
-
-    The half turn is nearly as good wherever the Ewald sphere looks flat, and the bank need not have offered it. A start
-    itself counts only where its climb ran into another solution: then it is what the bank saw there.
-    """
-    climbs = [refine_one(crystal, spots, start, reach, _STEPS) for start in starts]
-    top = max(climbs, key=lambda climb: climb[1])[0]
-    climbs.append(refine_one(crystal, spots, rotations.multiply(top, _HALF_TURN), reach, _STEPS))
-    pool = [(float(value), quaternion) for quaternion, value in climbs]
-    pool += [(float(score(crystal, spots, start)), start) for start in starts]
-    return sorted(pool, key=lambda entry: -entry[0])
-
-
-def _keep_distinct(pool: list[tuple[float, Array]], symmetry: Array, window: float, kept: tuple[Array, Array]) -> None:
-    """Write the best orientations that differ by more than the window [degrees] into (match, 4) and (match,)."""
-    quaternions, scores = kept
-    count = 0
-    for value, quaternion in pool:
-        before = quaternions[:count]
-        if count == len(scores) or np.any(rotations.symmetric_angle_deg(quaternion, before, symmetry) < window):
-            continue
-        quaternions[count], scores[count] = quaternion, value
-        count += 1
-
-
-def _uncertainty(crystal: Crystal, spots: Spots, quaternion: Array, reach: float, best: float) -> float:
-    """Standard deviation [degrees]; NaN where some direction is not determined."""
-    hessian = sharpness(near_ewald(crystal, quaternion, reach), spots, quaternion, np.radians(0.15))
-    freedom = len(spots.y) - 1.5
-    if freedom <= 0 or np.linalg.eigvalsh(hessian).min() <= 0:
-        return float("nan")
-    covariance = (1 - best) / freedom * np.linalg.inv(hessian)
-    return float(np.degrees(np.sqrt(np.trace(covariance))))

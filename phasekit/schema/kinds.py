@@ -239,6 +239,9 @@ ORIENTATIONS = Schema(
         _o("other_quaternion", (*_SCAN, "wxyz"), "1", "rotation to the best solution of another phase"),
         _o("other_correlation", _SCAN, "1", "correlation index Q of the best solution of another phase"),
         _o("uncertainty_deg", _SCAN, "degree", "standard deviation of the refined orientation"),
+        _o("candidate_quaternion", (*_SCAN, "candidate", "wxyz"), "1", "solutions of all phases to refine"),
+        _o("candidate_phase", (*_SCAN, "candidate"), "1", "phase of a candidate (-1: none)"),
+        _o("candidate_correlation", (*_SCAN, "candidate"), "1", "correlation index Q of a candidate"),
     ),
     "pk.acom.match_orientations",
 )

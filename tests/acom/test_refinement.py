@@ -7,7 +7,7 @@ from phasekit import rotations
 from phasekit.acom import _refine_kernels as kernels
 from phasekit.acom import build_templates, match_orientations, refine_orientations
 from phasekit.acom.refinement import _crystals
-from phasekit.diffraction import diffraction_symmetry
+from phasekit.diffraction import diffraction_symmetry, excitation_error, precessed_shape
 from phasekit.errors import SchemaError
 
 from .patterns import as_peaks, make, simulated
@@ -90,39 +90,76 @@ def test_wrong_input_is_refused(known):
 
 
 def test_kernels_agree_with_plain_python_and_the_rotations(known):
-    truth, _, bank, _ = known
-    crystal = _crystals(bank)[0][1]
-    few = kernels.Crystal(crystal.g[:60].copy(), crystal.strength[:60].copy(), *crystal[2:])
-    spots = kernels.Spots(np.array([0.1, 0.4]), np.array([0.3, -0.2]), np.array([1.0, 0.5]), 0.1, 0.05, 0.35)
+    truth, peaks, bank, _ = known
+    crystals, _ = _crystals(bank)
     quaternion = truth[0]
-    assert kernels.score(few, spots, quaternion) == pytest.approx(kernels.score.py_func(few, spots, quaternion))
+    row = peaks.isel(scan_y=0, scan_x=0)
+    columns = [row[name].values.astype(float) for name in ("qy", "qx", "intensity")]
+    spots = kernels.make_spots(*columns, 0.02, 0.5)
     step = np.array([0.02, -0.01, 0.03])
     expected = rotations.multiply(quaternion, rotations.from_vector(step))
     for kernel in (kernels.turned, kernels.turned.py_func):
         np.testing.assert_allclose(kernel(quaternion, step), expected, atol=1e-12)
-    v = few.g @ rotations.to_matrix(quaternion)
-    np.testing.assert_allclose(kernels.sample_vectors.py_func(few.g, quaternion), v, atol=1e-12)
-    from phasekit.diffraction import excitation_error, precessed_shape
-
-    shape = precessed_shape(
-        excitation_error(v, few.wave), np.hypot(v[:, 0], v[:, 1]), thickness_nm=12.0, precession_deg=1.0
+    np.testing.assert_allclose(kernels.matrix(quaternion), rotations.to_matrix(quaternion), atol=1e-12)
+    near = kernels.near_ewald(crystals, 1, quaternion, 0.02, spots)
+    slow = kernels.near_ewald.py_func(crystals, 1, quaternion, 0.02, spots)
+    np.testing.assert_array_equal(near.x, slow.x)
+    np.testing.assert_array_equal(near.pairs, slow.pairs)
+    assert 0 < len(near.x) < crystals.first[2] - crystals.first[1]
+    assert kernels.score(near, spots, quaternion, 0.02, 0.0) == pytest.approx(
+        kernels.score.py_func(near, spots, quaternion, 0.02, 0.0)
     )
-    np.testing.assert_allclose(kernels.intensities(few, v), few.strength * shape, rtol=1e-9)
-    near = kernels.near_ewald.py_func(crystal, quaternion, 0.02)
-    assert 0 < len(near.g) < len(crystal.g)
-    np.testing.assert_array_equal(near.g, kernels.near_ewald(crystal, quaternion, 0.02).g)
+
+
+def test_intensities_are_those_of_the_templates(known):
+    truth, peaks, bank, _ = known
+    crystals, _ = _crystals(bank)
+    row = peaks.isel(scan_y=0, scan_x=0)
+    spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
+    near = kernels.near_ewald(crystals, 1, truth[0], 0.02, spots)
+    x, y, intensity = np.empty((3, len(near.x)))
+    total = kernels.intensities(near, rotations.to_matrix(truth[0]), x, y, intensity)
+    v = np.stack([near.x, near.y, near.z], axis=1) @ rotations.to_matrix(truth[0])
+    shape = precessed_shape(
+        excitation_error(v, near.wave), np.hypot(v[:, 0], v[:, 1]), thickness_nm=12.0, precession_deg=1.0
+    )
+    np.testing.assert_allclose(intensity, near.strength * shape, rtol=1e-6, atol=1e-9 * intensity.max())
+    np.testing.assert_allclose(np.stack([x, y], axis=1), v[:, :2], atol=1e-12)
+    assert total == pytest.approx(intensity.sum())
+
+
+def test_score_knows_no_reflection_it_left_out(known):
+    """A wider reach takes in more reflections and pairs, which must not matter at the orientation itself."""
+    truth, peaks, bank, _ = known
+    crystals, _ = _crystals(bank)
+    row = peaks.isel(scan_y=0, scan_x=3)
+    spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
+    narrow, wide = (kernels.near_ewald(crystals, 1, truth[3], reach, spots) for reach in (0.01, 0.2))
+    assert len(wide.x) > 1.5 * len(narrow.x)
+    values = [kernels.score(near, spots, truth[3], 0.02, 0.0) for near in (narrow, wide)]
+    assert values[0] == pytest.approx(values[1], abs=0.02)  # the rocking curve's far tails differ
 
 
 def test_climb_finds_a_maximum(known):
     truth, peaks, bank, _ = known
-    crystal = _crystals(bank)[0][1]
-    row = peaks.isel(scan_y=0, scan_x=0).dropna("peak")
-    y, x, counts = (row[name].values.astype(float) for name in ("qy", "qx", "intensity"))
-    weight = np.hypot(y, x) * (counts / counts.sum()) ** 0.35
-    spots = kernels.Spots(y, x, weight, float(counts.min() / counts.sum()), 0.015, 0.35)
-    best, score = kernels.refine_one(crystal, spots, truth[0], np.radians(2), 60)
-    near = kernels.near_ewald(crystal, best, np.radians(2))
+    crystals, _ = _crystals(bank)
+    row = peaks.isel(scan_y=0, scan_x=0)
+    spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.015, 0.35)
+    near = kernels.near_ewald(crystals, 1, truth[0], np.radians(4), spots)
+    best, score = kernels.climb(near, spots, truth[0], np.radians(2), 60, 0.015, 0.0)
     rng = np.random.default_rng(0)
-    around = [kernels.score(near, spots, kernels.turned(best, rng.normal(scale=1e-3, size=3))) for _ in range(50)]
+    around = [
+        kernels.score(near, spots, kernels.turned(best, rng.normal(scale=1e-3, size=3)), 0.015, 0.0) for _ in range(50)
+    ]
     assert max(around) <= score + 2e-4
-    assert score >= kernels.score(near, spots, truth[0])
+    assert score >= kernels.score(near, spots, truth[0], 0.015, 0.0)
+
+
+def test_without_candidates_the_matches_are_refined(known):
+    truth, peaks, bank, found = known
+    bare = found.drop_vars([name for name in found if name.startswith("candidate_")])
+    refined = refine_orientations(peaks, bank, bare)
+    assert np.median(folded_error(refined, truth)) < 0.4
+    with_all = refine_orientations(peaks, bank, found)
+    better = with_all.correlation.values[0, :, 0] - refined.correlation.values[0, :, 0]
+    assert better.min() > -5e-3
