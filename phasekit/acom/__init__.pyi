@@ -9,6 +9,7 @@ from .reconstruct import reconstruct as reconstruct
 from .refinement import refine_orientations as refine_orientations
 from .registration import calibrate as calibrate
 from .registration import register_peaks as register_peaks
+from .second_grain import match_second_grain as match_second_grain
 from .templates import build_templates as build_templates
 from .virtual import compression_ratio as compression_ratio
 from .virtual import reliable_fraction as reliable_fraction

@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SETTLED = 2e-4  # [radian], size of the simplex at which a climb ends
+_TAIL = 10.0  # half-widths: there a strong reflection still shows 1 % of its intensity
 
 
 class Crystals(NamedTuple):
@@ -106,7 +107,7 @@ def near_ewald(crystals, phase, quaternion, reach, spots):  # type: ignore[no-un
         a, b, c = crystals.g[k, 0], crystals.g[k, 1], crystals.g[k, 2]
         square = a * a + b * b + c * c
         s = a * r[0, 2] + b * r[1, 2] + c * r[2, 2] + crystals.wave * square / 2
-        if abs(s) < np.sqrt(square) * swing + 3 * crystals.half_width:
+        if abs(s) < np.sqrt(square) * swing + _TAIL * crystals.half_width:
             kept[count] = k
             count += 1
     kept = kept[:count]

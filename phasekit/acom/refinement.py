@@ -17,9 +17,10 @@ from ._refine_pixels import Settings, refine_patterns
 from .symmetry import phases_of
 
 Array = NDArray[np.float64]
+_REACH_DEG = 2.0  # the simplex is at least as large: a smaller one stays in a side maximum, however fine the bank
 _FINALISTS = 4
 _RESTARTS = 3
-_WEAK = 1e-3  # reflections below this fraction of the strongest |F|^2 are never seen beside it
+_WEAK = 1e-4  # of the strongest |F|^2; weaker ones show in no pattern, those above may where no strong one is excited
 
 
 def refine_orientations(
@@ -84,7 +85,7 @@ def refine_orientations(
     n_matches = found.sizes["match"]
     window = float(np.radians(max(5.0, 2.5 * float(bank.attrs["resolution_deg"]))))
     crystals, symmetries = _crystals(bank)
-    reach = float(np.radians(bank.attrs["resolution_deg"]))
+    reach = float(np.radians(max(_REACH_DEG, bank.attrs["resolution_deg"])))
     setup = (crystals, symmetries, Settings(reach, window, blur, intensity_power, _FINALISTS, _RESTARTS))
 
     def kernel(*arrays: Array) -> Array:

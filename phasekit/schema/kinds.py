@@ -245,6 +245,17 @@ ORIENTATIONS = Schema(
     ),
     "pk.acom.match_orientations",
 )
+SECOND_GRAIN = Schema(
+    "SECOND_GRAIN",
+    (
+        _v("second_phase", _SCAN, "1", "phase of the second grain (-1: none)"),
+        _v("second_quaternion", (*_SCAN, "wxyz"), "1", "rotation from the sample to the second grain's crystal frame"),
+        _v("second_correlation", _SCAN, "1", "correlation index Q of the second grain"),
+        _v("second_reliability", _SCAN, "1", "orientation reliability of the second grain (0..100)"),
+        _v("unexplained", _SCAN, "1", "share of the intensity in peaks the first grain does not explain"),
+    ),
+    "pk.acom.match_second_grain",
+)
 GRAINS = Schema(
     "GRAINS",
     (
