@@ -1,0 +1,91 @@
+"""What all runners share: the scan file, clocks and the result file. Needs only NumPy and h5py, in any version.
+
+Frame of ``truth_quaternion``, ``truth_matrix`` and of every result: x to the right, y down, z along the electrons;
+the rotation takes the sample frame into the crystal frame (x along a, z along c*), v_crystal = R v_sample.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+
+def say(text):
+    """One line of progress on standard error."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+def read_scan(path, stride=1):
+    """Every ``stride``-th position of a scan file: ``intensity``, the truths, calibration, and the phases."""
+    with h5py.File(path, "r") as file:
+        out = {name: file[name][::stride, ::stride] for name in file if name != "phases"}
+        out |= {name: file.attrs[name] for name in ("pixel_size", "voltage_kv", "precession_deg")}
+        out["phases"] = [_read_phase(file["phases"][name]) for name in sorted(file["phases"])]
+    return out
+
+
+def _read_phase(group):
+    phase = {name: group[name][...] for name in group}
+    phase["elements"] = [name.decode() for name in phase["elements"]]
+    return phase | {name: group.attrs[name] for name in group.attrs}
+
+
+@contextmanager
+def clock(times, name):
+    """Write wall and processor seconds of the block to ``times[name]``."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    times[name] = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+
+
+def peak_memory_mb():
+    """Largest resident memory this process has had [MB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def threads():
+    """Threads the runner was told to use."""
+    return int(os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+def save_result(path, arrays, info):
+    """Arrays and a JSON of the rest as one npz; ``info`` gets the peak memory."""
+    info = {**info, "peak_memory_mb": peak_memory_mb(), "threads": threads()}
+    np.savez(path, info=json.dumps(info), **arrays)
+
+
+def load_result(path):
+    """Arrays and info of ``save_result``."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "info"}
+        return arrays, json.loads(str(file["info"]))
+
+
+def matrix_to_quaternion(matrix):
+    """Unit quaternions (..., 4), w >= 0, of rotation matrices (..., 3, 3); NaN stays NaN."""
+    m = np.asarray(matrix, dtype=float)
+    trace = np.trace(m, axis1=-2, axis2=-1)
+    diagonal = np.einsum("...ii->...i", m)
+    size = np.sqrt(np.maximum(np.stack([1 + trace, *(1 + 2 * diagonal[..., k] - trace for k in range(3))]), 0)) / 2
+    w, x, y, z = size
+    lower = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]])
+    upper = np.stack([m[..., 2, 1] + m[..., 1, 2], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 0] + m[..., 0, 1]])
+    columns = np.stack(
+        [
+            np.stack([4 * w * w, lower[0], lower[1], lower[2]], axis=-1),
+            np.stack([lower[0], 4 * x * x, upper[2], upper[1]], axis=-1),
+            np.stack([lower[1], upper[2], 4 * y * y, upper[0]], axis=-1),
+            np.stack([lower[2], upper[1], upper[0], 4 * z * z], axis=-1),
+        ],
+        axis=-2,
+    )
+    best = np.argmax(np.nan_to_num(size), axis=0)
+    chosen = np.take_along_axis(columns, best[..., None, None], axis=-2)[..., 0, :]
+    chosen = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
+    return np.where(chosen[..., :1] < 0, -chosen, chosen)
