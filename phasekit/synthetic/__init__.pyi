@@ -1,4 +1,5 @@
 from ._specimen import Specimen as Specimen
+from ._truth_spots import true_spots as true_spots
 from .orientation import Microscope as Microscope
 from .orientation import orientation_scan as orientation_scan
 from .overlap import overlapping_grains as overlapping_grains
