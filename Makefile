@@ -58,4 +58,6 @@ $(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in
 	@$(PYTHON) -m venv $(VENV) || { echo "That Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH_PIN)" $(if $(TORCH_INDEX),,-c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])'))
 	$(PIP) install -c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])') --editable ".[notebooks,test]"
+	@# orix compiles on its first import; two processes doing so at once have left a cache that crashes every later import.
+	$(BIN)/python -c "import orix.quaternion.symmetry"
 	@touch $@

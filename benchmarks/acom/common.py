@@ -21,12 +21,39 @@ def say(text):
     sys.stderr.flush()
 
 
-def read_scan(path, stride=1):
-    """Every ``stride``-th position of a scan file: ``intensity``, the truths, calibration, and the phases."""
+def read_scan(path):
+    """The scan file: ``intensity``, the truths, calibration, and the phases."""
     with h5py.File(path, "r") as file:
-        out = {name: file[name][::stride, ::stride] for name in file if name != "phases"}
+        out = {name: file[name][...] for name in file if name != "phases"}
         out |= {name: file.attrs[name] for name in ("pixel_size", "voltage_kv", "precession_deg")}
-        out["phases"] = [_read_phase(file["phases"][name]) for name in sorted(file["phases"])]
+    return out | {"phases": read_phases(path)}
+
+
+def read_phases(path):
+    """Phase records of a scan file: lattice, elements, positions, b_iso, name, space_group."""
+    with h5py.File(path, "r") as file:
+        return [_read_phase(file["phases"][name]) for name in sorted(file["phases"])]
+
+
+def chosen_positions(scan, count):
+    """Scan positions (n, 2) of slow packages: random ``count`` grain interiors and an eighth as many of vacuum.
+
+    The same for every package; a smaller count is the beginning of a larger one. 0 takes all positions.
+    """
+    shape = scan["truth_phase"].shape
+    if not count:
+        return np.stack(np.unravel_index(np.arange(np.prod(shape)), shape), axis=1)
+    rng = np.random.default_rng(5)
+    vacuum = scan["truth_phase"] < 0
+    inside = scan["truth_interior"].astype(bool) & ~vacuum
+    parts = [rng.permutation(np.argwhere(mask))[:n] for mask, n in ((inside, count), (vacuum, count // 8))]
+    return np.concatenate(parts)
+
+
+def on_scan(values, positions, shape, empty):
+    """Values (n, ...) of positions as an array over the scan, ``empty`` elsewhere."""
+    out = np.full((*shape, *np.shape(values)[1:]), empty, dtype=np.result_type(np.asarray(values).dtype, type(empty)))
+    out[positions[:, 0], positions[:, 1]] = values
     return out
 
 

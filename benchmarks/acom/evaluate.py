@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from common import load_result, read_scan
+from common import chosen_positions, load_result, on_scan, read_scan
 from numpy.typing import NDArray
 from structures import bench_phases
 
@@ -15,24 +15,36 @@ Array = NDArray[np.float64]
 HALF_TURN = about_axis([0, 0, 1], 180.0)
 
 
-def evaluate(result: Any, scan_path: Any, stride: int = 1) -> dict[str, Any]:
-    """Figures of one result; the disorientation counts the proper rotations of the point group (Laue class).
+def evaluate(result: Any, scan_path: Any, *, positions: int = 0) -> dict[str, Any]:
+    """Figures of one result, of all positions that were examined or of the first so many.
 
-    Shares are of all interior pixels; a pixel without orientation or with the wrong phase is wrong.
+    Shares are of all interior pixels; a pixel without orientation or with the wrong phase is wrong. Disorientations
+    regard the rotations of the Laue group, which is all that diffraction can see.
     """
     found, info = load_result(result)
-    return {**figures(found, read_scan(scan_path, stride)), **info}
+    scan = read_scan(scan_path)
+    out = {**figures(found, scan, positions=positions), **info}
+    if "peak_y" in found:
+        out["peaks"] = peak_figures(found, scan)
+    if "own_quaternion" in found:
+        own = figures({**found, "quaternion": found["own_quaternion"]}, scan, positions=positions)
+        out["own_conversion"] = {name: own[name] for name in ("folded", "unfolded")}
+    return out
 
 
-def figures(found: dict[str, Any], scan: dict[str, Any]) -> dict[str, Any]:
+def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) -> dict[str, Any]:
     """Accuracy, vacuum indexed and the ROC of arrays ``phase``, ``quaternion`` and the reliabilities."""
     true_phase = scan["truth_phase"]
-    inside = scan["truth_interior"].astype(bool) & (true_phase >= 0)
+    counted = found.get("examined", np.ones(true_phase.shape, bool)).astype(bool)
+    if positions:
+        where = chosen_positions(scan, positions)
+        counted = counted & on_scan(np.ones(len(where), bool), where, true_phase.shape, False)
+    inside = scan["truth_interior"].astype(bool) & (true_phase >= 0) & counted
     folded, unfolded = angles(found, scan)
     indexed = (found["phase"] >= 0) & np.isfinite(found["quaternion"]).all(axis=-1)
     right = indexed & (found["phase"] == true_phase)
     n = max(int(inside.sum()), 1)
-    vacuum = indexed[true_phase < 0]
+    vacuum = indexed[(true_phase < 0) & counted]
     out: dict[str, Any] = {"n_interior": n, "phase_accuracy": float((right & inside).sum() / n)}
     for name, angle in (("folded", folded), ("unfolded", unfolded)):
         known = angle[inside & right]
@@ -79,3 +91,39 @@ def auc(score: Array, good: NDArray[np.bool_]) -> float:
         return float("nan")
     below = np.searchsorted(negative, positive, side="left") + np.searchsorted(negative, positive, side="right")
     return float(below.sum() / (2 * len(positive) * len(negative)))
+
+
+def peak_figures(found: dict[str, Any], scan: dict[str, Any], *, tolerance: float = 2.0) -> dict[str, float]:
+    """Recall of spots of 5 expected electrons and more, precision, and rms distance [px] per axis, on interiors.
+
+    A found peak is right if one of the true spots (of 1 electron and more) is nearer than ``tolerance`` [px]; peaks
+    nearer than 4 px to the direct beam, and true spots there, do not count.
+    """
+    wanted = seen = right = claimed = 0
+    squares: list[Array] = []
+    beam = scan["truth_beam_px"]
+    for index in zip(*np.nonzero(scan["truth_interior"]), strict=True):
+        spots = np.stack([scan["spot_y"][index], scan["spot_x"][index]], axis=-1)
+        strength = scan["spot_electrons"][index]
+        known = np.isfinite(strength) & (np.linalg.norm(spots - beam[index], axis=-1) > 4)
+        spots, strength = spots[known], strength[known]
+        peaks = np.stack([found["peak_y"][index], found["peak_x"][index]], axis=-1).astype(float)
+        peaks = peaks[np.isfinite(peaks).all(axis=-1)]
+        peaks = peaks[np.linalg.norm(peaks - beam[index], axis=-1) > 4]
+        apart = np.linalg.norm(peaks[:, None] - spots[None], axis=-1)
+        strong = strength >= 5
+        wanted, claimed = wanted + int(strong.sum()), claimed + len(peaks)
+        if not apart.size:
+            continue
+        hit = apart.min(axis=0) <= tolerance
+        seen, right = seen + int((hit & strong).sum()), right + int((apart.min(axis=1) <= tolerance).sum())
+        pairs = apart.argmin(axis=0)[hit & strong]
+        squares.append(((peaks[pairs] - spots[hit & strong]) ** 2).ravel())
+    every = np.concatenate(squares) if squares else np.array([np.nan])
+    return {
+        "recall": seen / max(wanted, 1),
+        "precision": right / max(claimed, 1),
+        "rms_per_axis_px": float(np.sqrt(every.mean())),
+        "rms_px": float(np.sqrt(2 * every.mean())),
+        "spots_per_pattern": wanted / max(int(scan["truth_interior"].sum()), 1),
+    }

@@ -17,14 +17,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("scan", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--resolution", type=float, default=2.0)
     parser.add_argument("--search", choices=("fast", "full"), default="fast")
     parser.add_argument("--phases", type=int, default=3, help="phases in the bank")
     parser.add_argument("--rows", type=int, default=0, help="rows of the scan that are used, 0 = all")
     parser.add_argument("--no-refinement", action="store_true")
     chosen = parser.parse_args()
-    scan = read_scan(chosen.scan, chosen.stride)
+    scan = read_scan(chosen.scan)
     if chosen.rows:
         for name in ("intensity", "truth_phase"):
             scan[name] = scan[name][: chosen.rows]
@@ -71,7 +70,7 @@ def index(scan: dict[str, Any], chosen: argparse.Namespace) -> tuple[dict[str, A
     arrays = unpack(final) | {f"matched_{name}": array for name, array in unpack(matched).items()}
     arrays |= peak_table(found, scan)
     counts = [int(n) for n in np.bincount(bank.phase.values)]
-    settings = {"resolution": chosen.resolution, "search": chosen.search, "stride": chosen.stride}
+    settings = {"resolution": chosen.resolution, "search": chosen.search}
     info = {"package": "phasekit", "n_patterns": int(patterns.intensity.shape[0] * patterns.intensity.shape[1])}
     return arrays, info | {"times": times, "templates": counts, "settings": settings}
 

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import clock, matrix_to_quaternion, read_scan, save_result, say
+from common import chosen_positions, clock, matrix_to_quaternion, on_scan, read_scan, save_result, say
 
 warnings.filterwarnings("ignore")
 
@@ -21,7 +21,8 @@ def main():
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("scan", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--positions", type=int, default=0, help="random grain interiors to match, 0 = the whole scan")
+    parser.add_argument("--phases", type=int, default=3)
     parser.add_argument("--resolution", type=float, default=2.0)
     parser.add_argument("--in-plane", type=float, default=2.0)
     parser.add_argument("--kernel", type=float, default=0.08)
@@ -31,7 +32,8 @@ def main():
     parser.add_argument("--level", type=float, default=5.0, help="minAbsoluteIntensity in standard errors of the noise")
     parser.add_argument("--peaks-only", action="store_true")
     chosen = parser.parse_args()
-    scan = read_scan(chosen.scan, chosen.stride)
+    scan = read_scan(chosen.scan)
+    scan["phases"] = scan["phases"][: chosen.phases]
     with contextlib.redirect_stdout(io.StringIO()):
         arrays, info = index(scan, chosen)
     save_result(chosen.out, arrays, info)
@@ -41,19 +43,31 @@ def index(scan, chosen):
     """Arrays and info of the whole chain."""
     times = {}
     cube, probe = as_cube(scan), probe_of(scan)
+    warm = as_cube({"intensity": scan["intensity"][:2, :2]})
+    find_peaks(warm, probe, chosen)
     with clock(times, "peaks"):
         peaks, threshold = find_peaks(cube, probe, chosen)
         calibrate(peaks, scan)
     arrays = peak_table(peaks, scan)
-    info = {"package": "py4DSTEM", "n_patterns": int(np.prod(scan["truth_phase"].shape)), "times": times}
+    where = chosen_positions(scan, chosen.positions)
+    info = {
+        "package": "py4DSTEM",
+        "n_patterns": len(where),
+        "n_patterns_peaks": scan["truth_phase"].size,
+        "times": times,
+    }
     info["settings"] = {k: v for k, v in vars(chosen).items() if k not in ("scan", "out")} | {"threshold": threshold}
     if not chosen.peaks_only:
         with clock(times, "prepare"):
             crystals = [plan(record, scan, chosen) for record in scan["phases"]]
         info["templates"] = [int(crystal.orientation_num_zones) for crystal in crystals]
         with clock(times, "match"):
-            maps = [crystal.match_orientations(peaks, progress_bar=False, num_matches_return=1) for crystal in crystals]
-        arrays |= unpack(maps)
+            found = [[match(crystal, peaks, place) for place in where] for crystal in crystals]
+        shape = scan["truth_phase"].shape
+        results = {
+            name: on_scan(a, where, shape, -1 if name == "phase" else np.nan) for name, a in unpack(found).items()
+        }
+        arrays |= results | {"examined": on_scan(np.ones(len(where), bool), where, shape, False)}
     return arrays, info
 
 
@@ -61,7 +75,7 @@ def as_cube(scan):
     """Data cube of counts."""
     import py4DSTEM
 
-    return py4DSTEM.DataCube(scan["intensity"].astype(np.float32))
+    return py4DSTEM.DataCube(scan["intensity"])
 
 
 def probe_of(scan):
@@ -77,8 +91,15 @@ def probe_of(scan):
 def find_peaks(cube, probe, chosen):
     """Bragg vectors, with the threshold of the correlation set from the noise of this dose, and the threshold."""
     common = {
-        "template": probe.kernel, "corrPower": 1.0, "sigma_cc": 1.0, "edgeBoundary": 3, "minPeakSpacing": 4,
-        "minRelativeIntensity": 0, "maxNumPeaks": 100, "subpixel": "poly", "relativeToPeak": 0,
+        "template": probe.kernel,
+        "corrPower": 1.0,
+        "sigma_cc": 1.0,
+        "edgeBoundary": 3,
+        "minPeakSpacing": 4,
+        "minRelativeIntensity": 0,
+        "maxNumPeaks": 100,
+        "subpixel": "poly",
+        "relativeToPeak": 0,
     }
     threshold = chosen.level * noise_of(cube, probe)
     from py4DSTEM.braggvectors import diskdetection
@@ -151,12 +172,19 @@ def plan(record, scan, chosen):
     return crystal
 
 
-def unpack(maps):
-    """Phase of the highest correlation, its orientation and scores."""
-    score = np.stack([one.corr[..., 0] for one in maps], axis=-1)
+def match(crystal, peaks, place):
+    """What ``match_orientations`` does for one position: correlation and orientation matrix of the best match."""
+    vectors = peaks.get_vectors(*(int(i) for i in place), center=True, ellipse=False, pixel=True, rotate=False)
+    found = crystal.match_single_pattern(vectors, num_matches_return=1, verbose=False)
+    return float(found.corr[0]), np.array(found.matrix[0])
+
+
+def unpack(found):
+    """Phase of the highest correlation, its orientation and scores; ``found[phase][position]``."""
+    score = np.stack([[one[0] for one in row] for row in found], axis=-1)
+    matrix = np.stack([[one[1] for one in row] for row in found], axis=1)
     best = np.argmax(score, axis=-1)
-    matrix = np.stack([one.matrix[..., 0, :, :] for one in maps], axis=2)
-    matrix = np.take_along_axis(matrix, best[..., None, None, None], axis=2)[:, :, 0]
+    matrix = np.take_along_axis(matrix, best[:, None, None, None], axis=1)[:, 0]
     top = np.sort(score, axis=-1)
     indexed = top[..., -1] > 0
     quaternion = matrix_to_quaternion(matrix @ FRAME.T)

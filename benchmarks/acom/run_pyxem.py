@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import clock, matrix_to_quaternion, read_scan, save_result, say, threads
+from common import chosen_positions, clock, matrix_to_quaternion, on_scan, read_scan, save_result, say, threads
 
 warnings.filterwarnings("ignore")
 
@@ -21,9 +21,10 @@ def main():
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("scan", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--positions", type=int, default=0, help="random grain interiors, 0 = the whole scan")
+    parser.add_argument("--phases", type=int, default=3)
     parser.add_argument("--resolution", type=float, default=2.0)
-    parser.add_argument("--gamma", type=float, default=0.5)
+    parser.add_argument("--gamma", type=float, default=0.4)
     parser.add_argument("--background", choices=("none", "dog"), default="dog")
     parser.add_argument("--excitation", type=float, default=0.02)
     parser.add_argument("--weakest", type=float, default=0.01)
@@ -32,7 +33,8 @@ def main():
     chosen = parser.parse_args()
     import dask
 
-    scan = read_scan(chosen.scan, chosen.stride)
+    scan = read_scan(chosen.scan)
+    scan["phases"] = scan["phases"][: chosen.phases]
     with dask.config.set(scheduler="threads", num_workers=threads()):
         save_result(chosen.out, *index(scan, chosen))
 
@@ -42,19 +44,28 @@ def index(scan, chosen):
     times = {}
     with clock(times, "prepare"):
         simulation = library(scan, chosen)
-    signal = as_signal(scan)
+    where = chosen_positions(scan, chosen.positions)
+    signal = as_signal(scan, where)
     warm(signal, simulation, chosen)
     with clock(times, "peaks"):
         polar = to_polar(signal, chosen)
     with clock(times, "match"):
         found = polar.get_orientation(
-            simulation, n_best=int(sum(one.size for one in simulation.rotations)), frac_keep=chosen.frac_keep,
-            show_progressbar=False, num_workers=threads(),
+            simulation,
+            n_best=int(sum(one.size for one in simulation.rotations)),
+            frac_keep=chosen.frac_keep,
+            show_progressbar=False,
+            num_workers=threads(),
         )
-    arrays = unpack(found, simulation)
-    n = int(np.prod(scan["truth_phase"].shape))
+    shape = scan["truth_phase"].shape
+    arrays = {
+        name: on_scan(array[0], where, shape, -1 if name == "phase" else np.nan)
+        for name, array in unpack(found, simulation).items()
+    }
+    arrays["examined"] = on_scan(np.ones(len(where), bool), where, shape, False)
     templates = [int(one.size) for one in simulation.rotations]
-    return arrays, {"package": "pyxem", "n_patterns": n, "templates": templates, "times": times, "settings": vars_of(chosen)}
+    info = {"package": "pyxem", "n_patterns": len(where), "templates": templates, "times": times}
+    return arrays, info | {"settings": vars_of(chosen)}
 
 
 def vars_of(chosen):
@@ -70,11 +81,16 @@ def library(scan, chosen):
     phases = [as_phase(record) for record in scan["phases"]]
     rotations = [get_sample_reduced_fundamental(chosen.resolution, point_group=phase.point_group) for phase in phases]
     generator = SimulationGenerator(
-        float(scan["voltage_kv"]), precession_angle=float(scan["precession_deg"]), minimum_intensity=chosen.weakest,
+        float(scan["voltage_kv"]),
+        precession_angle=float(scan["precession_deg"]),
+        minimum_intensity=chosen.weakest,
         approximate_precession=True,
     )
     return generator.calculate_diffraction2d(
-        phases, rotation=rotations, reciprocal_radius=1.55, max_excitation_error=chosen.excitation,
+        phases,
+        rotation=rotations,
+        reciprocal_radius=1.55,
+        max_excitation_error=chosen.excitation,
         with_direct_beam=False,
     )
 
@@ -84,18 +100,16 @@ def as_phase(record):
     from diffpy.structure import Atom, Lattice, Structure
     from orix.crystal_map import Phase
 
-    atoms = [
-        Atom(element, place) for element, place in zip(record["elements"], record["positions"], strict=True)
-    ]
+    atoms = [Atom(element, place) for element, place in zip(record["elements"], record["positions"], strict=True)]
     structure = Structure(atoms, Lattice(*record["lattice"]))
     return Phase(str(record["name"]), space_group=int(record["space_group"]), structure=structure)
 
 
-def as_signal(scan):
-    """The calibrated signal of the scan."""
+def as_signal(scan, where):
+    """The calibrated signal of the positions, as a scan of one row; pyxem treats every pattern for itself."""
     from pyxem.signals import ElectronDiffraction2D
 
-    signal = ElectronDiffraction2D(scan["intensity"].astype(np.float32))
+    signal = ElectronDiffraction2D(scan["intensity"][where[:, 0], where[:, 1]][None].astype(np.float32))
     signal.calibration(center=None, scale=float(scan["pixel_size"]), units="$A^{-1}$")
     return signal
 
@@ -122,7 +136,7 @@ def to_polar(signal, chosen):
 
 def warm(signal, simulation, chosen):
     """Compile what is compiled on first use, on one pattern."""
-    few = signal.inav[:2, :2]
+    few = signal.inav[:2, :1]
     to_polar(few, chosen).get_orientation(simulation, n_best=2, frac_keep=1.0, show_progressbar=False, num_workers=1)
 
 
@@ -139,8 +153,11 @@ def unpack(found, simulation):
         reliability = 100 * (1 - distinct / score)
         phase_reliability = 100 * (1 - other / score)
     return {
-        "phase": phases[..., 0], "quaternion": quaternion, "score": score,
-        "reliability": reliability, "phase_reliability": phase_reliability, 
+        "phase": phases[..., 0],
+        "quaternion": quaternion,
+        "score": score,
+        "reliability": reliability,
+        "phase_reliability": phase_reliability,
         "own_quaternion": own_conversion(data[..., :1, :], simulation),
     }
 

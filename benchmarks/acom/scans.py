@@ -43,8 +43,11 @@ def write_scan(scan: xr.Dataset, path: Path) -> None:
         for name in ("intensity", "truth_phase", "truth_interior", "truth_quaternion"):
             file[name] = scan[name].values
         file["truth_matrix"] = to_matrix(scan["truth_quaternion"].values)
-        beam = np.stack([scan["truth_origin_y"].values, scan["truth_origin_x"].values], axis=-1)
-        file["truth_beam_px"] = beam / float(scan.qx[1] - scan.qx[0]) + (scan.sizes["qx"] - 1) / 2
+        spots = pk.synthetic.true_spots(scan)
+        file["truth_beam_px"] = np.stack([spots["beam_y"].values, spots["beam_x"].values], axis=-1)
+        file["spot_y"], file["spot_x"], file["spot_electrons"] = (
+            spots[name].values for name in ("spot_y", "spot_x", "electrons")
+        )
         file.attrs["pixel_size"] = float(scan.qx[1] - scan.qx[0])
         file.attrs["voltage_kv"] = float(scan.attrs["voltage_kv"])
         file.attrs["precession_deg"] = float(scan.attrs["precession_deg"])

@@ -12,9 +12,10 @@ from ..schema import PATTERNS, PEAKS, describe, require
 Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
-_FALSE_PEAKS = 4.0  # bound on the noise maxima per pattern; it is far from tight: 0.02 .. 0.1 measured
+_FALSE_PEAKS = 6.0  # bound on the noise maxima per pattern; it is far from tight: 0.1 .. 0.2 measured
 _DISK_TO_BLUR = 0.63  # Gaussian with the best signal-to-noise ratio on a disk: sigma = 0.63 radius
 _GREY_LEVELS = 255
+_BINNED_BLUR = 1.5  # [bins]; wider blurs are made on a binned pattern, which loses nothing
 
 
 def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
@@ -193,12 +194,13 @@ def _find_block(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Tables ``(..., column, peak)`` in pixels and figures ``(..., number)`` of a block of patterns."""
     from ._disk_size import gaussian
-    from ._peak_measure import find_in_patterns
+    from ._peak_scan import find_in_patterns
 
     ny, nx = block.shape[-2:]
     published = settings["mode"] == "published"
     numbers = _published(settings, nx, integers) if published else _adaptive(settings, disk, ny * nx)
-    kernel = gaussian(float(numbers[0][0]))
+    bin_size = 1.0 if published else float(numbers[0][5])
+    kernel = gaussian(float(numbers[0][0]) / bin_size)
     tables = np.empty((*block.shape[:-2], 4, settings["max_peaks"]), np.float32)
     figures = np.empty((*block.shape[:-2], 4), np.float32)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
@@ -215,15 +217,18 @@ def _adaptive(
 
     radius, v0, gain = disk.ravel()
     sigma = settings["blur"] or max(_DISK_TO_BLUR * radius, 0.8)
-    kernel = gaussian(sigma).astype(np.float64)
-    squares = float(np.sum(kernel**2)) ** 2
+    bin_size = max(int(sigma / _BINNED_BLUR), 1)
+    cell = max(round(0.8 * radius / bin_size), 1)
+    kernel = gaussian(sigma / bin_size).astype(np.float64)
+    squares = (float(np.sum(kernel**2)) / bin_size) ** 2  # of binning and blur together: variance left of a pixel's
     odds = 2 * np.log(max(n_pixels * squares, 2) / _FALSE_PEAKS)
-    one_count = odds / 6 * gain * kernel.max() ** 2
+    one_count = odds / 6 * gain * (kernel.max() / bin_size) ** 2
     noise = np.array([odds * squares * v0, odds * squares * gain, one_count, settings["min_prominence"] or 0.0])
     window = settings["background_radius"] or 4 * radius
     half_box = np.ceil(settings["refine_box"] / 2 if settings["refine_box"] else 3 * sigma)
     circle = settings["intensity_radius"] or radius + 1
-    return np.array([sigma, max(round(window), 2), half_box, circle, 20 * gain, 0, 0, 0], dtype=np.float64), noise
+    numbers = [sigma, max(round(window), 2), half_box, circle, 20 * gain, bin_size, cell, 0]
+    return np.array(numbers, dtype=np.float64), noise
 
 
 def _published(settings: dict[str, Any], width: int, integers: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

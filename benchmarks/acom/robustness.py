@@ -1,0 +1,70 @@
+"""Faults of the measurement: how many more pixels come out wrong, with the calibration steps a user would take."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from common import say
+from evaluate import figures
+from run_phasekit import unpack
+from scans import make_scan
+from structures import bench_phases
+
+import phasekit as pk
+
+PIXEL = 0.025
+CASES: dict[str, dict[str, Any]] = {
+    "no fault": {"drift_px": 0.0},
+    "1.5 px drift": {"drift_px": 1.5},
+    "1 % pixel size": {"drift_px": 0.0},
+    "2 % ellipticity": {"drift_px": 0.0, "ellipticity": 1.02, "ellipse_angle_deg": 25.0},
+    "5 % dead patterns": {"drift_px": 0.0},
+    "all of them": {"drift_px": 1.5, "ellipticity": 1.02, "ellipse_angle_deg": 25.0},
+}
+
+
+def damaged(name: str, side: int, seed: int) -> xr.Dataset:
+    """The scan with its fault; the same grains in every case."""
+    scan = make_scan(2000, side=side, n_grains=max(side * side // 40, 6), seed=seed, **CASES[name])
+    if name in ("1 % pixel size", "all of them"):
+        scan = scan.assign_coords({d: (d, scan[d].values * 1.01, scan[d].attrs) for d in ("qy", "qx")})
+    if name in ("5 % dead patterns", "all of them"):
+        dead = np.random.default_rng(3).random(scan.truth_phase.shape) < 0.05
+        alive = xr.DataArray(~dead, dims=("scan_y", "scan_x"))
+        scan["intensity"] = scan.intensity.where(alive, 0).astype(np.uint16)
+        scan["truth_interior"] = scan.truth_interior & alive  # a dead pattern is no measurement of its pixel
+    return scan
+
+
+def indexed(scan: xr.Dataset, bank: xr.Dataset, *, fit: bool) -> tuple[dict[str, Any], dict[str, float]]:
+    """Figures and the calibration found; ``fit``: scale and ellipse from the rings of the phases."""
+    patterns = scan[["intensity"]].assign_attrs({})
+    settings = {"pixel_size": "fit", "ellipse": "fit", "phase": bench_phases()} if fit else {}
+    peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns), **settings)
+    found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
+    truth = {name: scan[name].values for name in ("truth_phase", "truth_interior", "truth_quaternion")}
+    calibration = {name: float(peaks[name]) for name in ("scale", "ellipse_ratio", "ellipse_angle")}
+    return figures(unpack(found), truth), calibration
+
+
+def main() -> None:
+    """Write the figures of every case as JSON; arguments: file, side of the scan."""
+    path, side = Path(sys.argv[1]), int(sys.argv[2])
+    bank = pk.acom.build_templates(bench_phases(), resolution_deg=2, precession_deg=1)
+    out: dict[str, Any] = {}
+    for name in CASES:
+        scan = damaged(name, side, seed=7751)
+        out[name] = {}
+        for label, fit in (("as is", False), ("calibrated", True)):
+            accuracy, calibration = indexed(scan, bank, fit=fit)
+            wrong = 1 - accuracy["folded"]["within_5"]
+            out[name][label] = {"wrong": wrong, "median_deg": accuracy["folded"]["median_deg"], **calibration}
+        say(f"robustness: {name} done")
+    path.write_text(json.dumps(out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The loop of peak finding over the patterns of a block."""
+
+import numpy as np
+from numba import njit
+
+from . import _peak_kernels as k
+from ._peak_adaptive import adaptive_peaks
+from ._peak_published import published_peaks
+
+#: Columns of the table of peaks and of the per-pattern figures.
+COLUMNS = ("qy", "qx", "intensity", "prominence")
+FIGURES = ("noise", "min_prominence", "count", "status")
+
+_ROUNDING = 1e-5  # of the maximum: what float32 makes out of a flat pattern
+
+
+@njit(cache=True, nogil=True)
+def find_in_patterns(
+    patterns: k.Image,
+    kernel: k.Image,
+    noise: k.Floats,
+    settings: k.Floats,
+    published: bool,
+    peaks: k.Image,
+    figures: k.Image,
+) -> None:
+    """Peaks of every pattern of ``patterns(n, qy, qx)`` into ``peaks(n, 4, max_peaks)`` and ``figures(n, 4)``.
+
+    ``settings``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel
+    could be told by; then, adaptive: bin and cell of the background [px]; published: curvature of the paraboloid,
+    user's prominence and its unit per maximum.
+    """
+    n_patterns, ny, nx = patterns.shape
+    work = np.empty((5, ny, nx), np.float32)
+    scratch = np.empty((3, (ny + 2) * (nx + 2)), np.int32)
+    limit = peaks.shape[2]
+    for p in range(n_patterns):
+        image = patterns[p].copy()
+        peaks[p] = np.nan
+        gaps = k.fill_gaps(image)
+        noise_p, settings_p = noise.copy(), settings.copy()
+        sigma = k.corner_statistics(image)[1]
+        if published:
+            grey = max(image.max(), 0.0) * settings[7] if settings[7] > 0 else 1.0
+            noise_p[3] = max(settings[6] * grey, sigma)
+            settings_p[5] = settings[5] * max(grey, 1e-30)
+            table = published_peaks(image, work, scratch, kernel, noise_p, settings_p)
+            least = noise_p[3]
+        else:
+            noise_p[3] = max(noise[3], _ROUNDING * image.max())
+            table, least = adaptive_peaks(image, work, scratch, kernel, noise_p, settings_p)
+        if gaps == image.size:
+            table = table[:0]
+        brightest = np.argsort(-table[:, 2])[:limit]
+        for i in range(brightest.size):
+            for column in range(4):
+                peaks[p, column, i] = table[brightest[i], column]
+        n = brightest.size
+        figures[p, 0], figures[p, 1], figures[p, 2] = sigma, least, n
+        figures[p, 3] = 1 if n < 2 else (2 if n < 4 else 0)
