@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 _HALF_TURN_Y = rotations.about_axis([0, 1, 0], 180.0)
 _SCAN = ("scan_y", "scan_x")
 _KEPT_LAYOUTS = 3
+_LEAST_SCATTERED = 0.02  # of the direct beam, in all spots together; thin crystals scatter some 10 %
 
 #: Detection limits that templates are laid out for: weakest over summed intensity of a pattern's peaks.
 LEVELS = np.array([0.003, 0.01, 0.03, 0.1, 0.3])
@@ -98,13 +99,37 @@ def smallest_g(bank: xr.Dataset) -> float:
     )
 
 
+def evidence(peaks: xr.Dataset, bank: xr.Dataset, min_peaks: int = 1) -> list[xr.DataArray]:
+    """``qy, qx, intensity (scan_y, scan_x, peak)`` of the usable peaks and, where there are enough, of the weak ones.
+
+    Weak peaks are mostly noise one by one; together they tell orientations apart where peaks show that there is a
+    crystal. Intensity is 0 for what is not to be used.
+    """
+    strong = usable_intensity(peaks, bank)
+    if "weak_qy" not in peaks:
+        return [peaks["qy"], peaks["qx"], strong]
+    crystal = (strong > 0).sum("peak") >= min_peaks
+    radius = np.hypot(peaks["weak_qy"], peaks["weak_qx"])
+    usable = crystal & (radius > 0.6 * smallest_g(bank)) & (radius <= float(bank.attrs["g_max"]))
+    weak = peaks["weak_intensity"].where(usable & (peaks["weak_intensity"] > 0), 0.0).astype(np.float64)
+    pairs = ((peaks["qy"], peaks["weak_qy"]), (peaks["qx"], peaks["weak_qx"]), (strong, weak))
+    return [xr.concat([a, b.rename(weak_peak="peak")], "peak").transpose(*_SCAN, "peak") for a, b in pairs]
+
+
 def usable_intensity(peaks: xr.Dataset, bank: xr.Dataset) -> xr.DataArray:
-    """Intensity of the peaks that can be spots of the bank, else 0: not the direct beam, not beyond ``g_max``."""
+    """Intensity of the peaks that can be spots of the bank, else 0: not the direct beam, not beyond ``g_max``.
+
+    All are 0 in a pattern whose peaks hold so little of the direct beam that there is no crystal: a bright beam through
+    vacuum lets a few maxima of its halo pass for peaks.
+    """
     radius = np.hypot(peaks["qy"], peaks["qx"])
     usable = (radius > 0.6 * smallest_g(bank)) & (radius <= float(bank.attrs["g_max"])) & (peaks["intensity"] > 0)
-    if "direct" in peaks:
-        usable = usable & ~peaks["direct"].astype(bool)
-    return peaks["intensity"].where(usable, 0.0).astype(np.float64)
+    if "direct" not in peaks:
+        return peaks["intensity"].where(usable, 0.0).astype(np.float64)
+    direct = peaks["direct"].astype(bool)
+    out = peaks["intensity"].where(usable & ~direct, 0.0).astype(np.float64)
+    beam = peaks["intensity"].where(direct).sum("peak")
+    return out.where(out.sum("peak") >= _LEAST_SCATTERED * beam, 0.0)
 
 
 def per_pattern(kernel: Any, arrays: list[xr.DataArray], n_values: int) -> xr.DataArray:

@@ -100,22 +100,23 @@ def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True)
-def summits(smooth, background, noise, cell, margin, scratch):  # type: ignore[no-untyped-def]
-    """Flat indices and prominences of the maxima that stand out of the noise, away from the edge.
+def summits(smooth, background, noise, weak, cell, margin, scratch):  # type: ignore[no-untyped-def]
+    """Flat indices, prominences and strengths of the maxima that may stand out of the noise, away from the edge.
 
     Prominence is the height over the saddle that leads to a higher maximum, or over the background where that is
-    higher; the threshold is that of the level it is counted from.
+    higher; the threshold is that of the level it is counted from. Strength is prominence over threshold: a peak from
+    1 on; below, and above the threshold of ``weak``, a maximum that is only likely to be one.
     """
     ny, nx = smooth.shape
     flat = smooth.ravel()
     kept = standing_out(smooth, background, noise, cell, scratch[0])
     if kept == 0:
-        return np.empty(0, np.int32), np.empty(0)
+        return np.empty(0, np.int32), np.empty(0), np.empty(0)
     keys = flat - flat[scratch[0, :kept]].min()  # positive, so that their bits sort like them
     k.sort_by_bits(keys.view(np.uint32), scratch[0], scratch[1], kept)
     saddle = np.empty(kept, np.float32)
     n = _flood(smooth, scratch[0, :kept], scratch[1], scratch[2], saddle)
-    found, prominence, count = scratch[2], np.empty(n), 0
+    found, prominence, strength, count = scratch[2], np.empty(n), np.empty(n), 0
     for i in range(n):
         where = found[i]
         y, x = where // nx, where % nx
@@ -124,14 +125,14 @@ def summits(smooth, background, noise, cell, margin, scratch):  # type: ignore[n
         base = level_at(background, y, x, cell)
         level = max(np.float64(saddle[i]) if saddle[i] > flat[scratch[0, kept - 1]] else base, base)
         rise = flat[where] - level
-        if rise >= _threshold(level, noise):
-            found[count], prominence[count] = where, rise
+        if rise >= _threshold(level, weak):
+            found[count], prominence[count], strength[count] = where, rise, rise / _threshold(level, noise)
             count += 1
-    return found[:count].copy(), prominence[:count]
+    return found[:count].copy(), prominence[:count], strength[:count]
 
 
 @njit(cache=True, nogil=True)
-def adaptive_peaks(image, work, scratch, kernel, noise, s):  # type: ignore[no-untyped-def]
+def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignore[no-untyped-def]
     """Table (peak, column) of one pattern and its threshold on the median background [counts per pixel].
 
     ``s``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel could be told
@@ -145,8 +146,9 @@ def adaptive_peaks(image, work, scratch, kernel, noise, s):  # type: ignore[no-u
     background = np.empty((max(ny // cell, 1), max(nx // cell, 1)), np.float32)
     half = max(round(s[1] / (size * cell)), 1)
     coarse_background(smooth, half, noise, cell, work[2:5], background)
-    where, prominence = summits(smooth, background, noise, cell, max(1.0, radius / (2 * size)), scratch)
-    table, n = np.empty((where.size, 4)), 0
+    margin = max(1.0, radius / (2 * size))
+    where, prominence, strength = summits(smooth, background, noise, weak, cell, margin, scratch)
+    table, n = np.empty((where.size, 5)), 0
     reach = int(s[2] + max(3, s[2] // 2, np.ceil(radius) - s[2] + 3))
     for i in range(where.size):
         y = size * (where[i] // nx) + (size - 1) // 2
@@ -155,7 +157,8 @@ def adaptive_peaks(image, work, scratch, kernel, noise, s):  # type: ignore[no-u
         fine_y, fine_x = mean_shift(window, float(y - top), float(x - left), s[0], int(s[2]))
         total, _, brightest = aperture(window, fine_y, fine_x, radius)
         if total > 0 and not (brightest > _HOT * total and total > s[4]):
-            table[n, 0], table[n, 1], table[n, 2], table[n, 3] = fine_y + top, fine_x + left, total, prominence[i]
+            table[n, 0], table[n, 1], table[n, 2] = fine_y + top, fine_x + left, total
+            table[n, 3], table[n, 4] = prominence[i], strength[i]
             n += 1
     return table[:n], _threshold(np.float64(np.median(background[::2, ::2])), noise)
 

@@ -51,7 +51,7 @@ def published_peaks(
     _blur(clean, kernel, work[3], smooth)
     where, prominence = summits(smooth, background, 0.0, noise, 1.0, scratch)
     ny, nx = image.shape
-    table = np.empty((where.size, 4))
+    table = np.empty((where.size, 5))
     direct, nearest = -1, np.inf
     for i in range(where.size):
         distance = (where[i] // nx - (ny - 1) / 2) ** 2 + (where[i] % nx - (nx - 1) / 2) ** 2
@@ -62,4 +62,5 @@ def published_peaks(
         y, x = centre_of_mass(smooth, where[i] // nx, where[i] % nx, width, 5)
         total, area, _ = aperture(clean, y, x, radius)
         table[i, 0], table[i, 1], table[i, 2], table[i, 3] = y, x, total / area, prominence[i]
+        table[i, 4] = 1.0
     return table

@@ -21,10 +21,14 @@ def find_in_patterns(
     noise: k.Floats,
     settings: k.Floats,
     published: bool,
+    max_peaks: int,
     peaks: k.Image,
     figures: k.Image,
 ) -> None:
-    """Peaks of every pattern of ``patterns(n, qy, qx)`` into ``peaks(n, 4, max_peaks)`` and ``figures(n, 4)``.
+    """Peaks of every pattern of ``patterns(n, qy, qx)`` into ``peaks(n, 4, slot)`` and ``figures(n, 4)``.
+
+    The first ``max_peaks`` slots are for peaks, brightest first; the others for weak ones, most prominent first.
+    ``noise`` (2, 4): coefficients of the threshold of peaks and of weak ones.
 
     ``settings``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel
     could be told by; then, adaptive: bin and cell of the background [px]; published: curvature of the paraboloid,
@@ -33,12 +37,11 @@ def find_in_patterns(
     n_patterns, ny, nx = patterns.shape
     work = np.empty((5, ny, nx), np.float32)
     scratch = np.empty((3, (ny + 2) * (nx + 2)), np.int32)
-    limit = peaks.shape[2]
     for p in range(n_patterns):
         image = patterns[p].copy()
         peaks[p] = np.nan
         gaps = k.fill_gaps(image)
-        noise_p, settings_p = noise.copy(), settings.copy()
+        noise_p, weak, settings_p = noise[0].copy(), noise[1].copy(), settings.copy()
         sigma = k.corner_statistics(image)[1]
         if published:
             grey = max(image.max(), 0.0) * settings[7] if settings[7] > 0 else 1.0
@@ -47,14 +50,26 @@ def find_in_patterns(
             table = published_peaks(image, work, scratch, kernel, noise_p, settings_p)
             least = noise_p[3]
         else:
-            noise_p[3] = max(noise[3], _ROUNDING * image.max())
-            table, least = adaptive_peaks(image, work, scratch, kernel, noise_p, settings_p)
+            noise_p[3] = max(noise_p[3], _ROUNDING * image.max())
+            weak[3] = max(weak[3], _ROUNDING * image.max())
+            table, least = adaptive_peaks(image, work, scratch, kernel, noise_p, weak, settings_p)
         if gaps == image.size:
             table = table[:0]
-        brightest = np.argsort(-table[:, 2])[:limit]
-        for i in range(brightest.size):
-            for column in range(4):
-                peaks[p, column, i] = table[brightest[i], column]
-        n = brightest.size
+        n = _write(table, peaks[p], max_peaks)
         figures[p, 0], figures[p, 1], figures[p, 2] = sigma, least, n
         figures[p, 3] = 1 if n < 2 else (2 if n < 4 else 0)
+
+
+@njit(cache=True, nogil=True)
+def _write(table: k.Floats, slots: k.Image, max_peaks: int) -> int:
+    """Copy a pattern's table into its slots (4, slot); returns the number of peaks that are not weak."""
+    n, weak, limit = 0, max_peaks, slots.shape[1]
+    for i in np.argsort(-table[:, 2]):
+        if table[i, 4] >= 1.0 and n < max_peaks:
+            slots[:, n] = table[i, :4]
+            n += 1
+    for i in np.argsort(-table[:, 4]):
+        if table[i, 4] < 1.0 and weak < limit:
+            slots[:, weak] = table[i, :4]
+            weak += 1
+    return n

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from ..errors import SchemaError
 from ..schema import ORIENTATIONS, describe
 from . import _polar, _solutions
-from ._bank import PhaseBank, check_inputs, detection_level, per_pattern, phase_banks, usable_intensity
+from ._bank import PhaseBank, check_inputs, detection_level, evidence, per_pattern, phase_banks
 from ._candidates import pick
 from ._search import fine_curves, shortlist
 
@@ -33,7 +33,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     *,
     n_matches: int = 2,
     distinct_deg: float | None = None,
-    min_peaks: int = 3,
+    min_peaks: int = 2,
     min_correlation: float = 0.35,
     min_reliability: float = 5.0,
     search: Search = "fast",
@@ -60,7 +60,8 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     distinct_deg
         Two solutions nearer than this, symmetry regarded, are one. None: 5, or 2.5 bank steps if that is more.
     min_peaks
-        Patterns with fewer usable peaks are not indexed. Three spots fix an orientation only up to symmetry and luck.
+        Patterns with fewer usable peaks (weak ones do not count) are not indexed. Three spots or less fix an orientation
+        only up to symmetry and luck; the reliability tells.
     min_correlation
         Below this Q the status is ``poor_fit``; random peaks rarely reach 0.35.
     min_reliability
@@ -110,7 +111,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     def kernel(qy: Array, qx: Array, intensity: Array) -> Array:
         return _match((qy, qx, intensity), plan)
 
-    arrays = [peaks["qy"], peaks["qx"], usable_intensity(peaks, bank)]
+    arrays = evidence(peaks, bank, min_peaks)
     rows = per_pattern(kernel, arrays, _solutions.width(n_matches, N_CANDIDATES))
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     out = _solutions.unpack(rows, n_matches, limits, peaks["status"])

@@ -12,7 +12,8 @@ from ..schema import PATTERNS, PEAKS, describe, require
 Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
-_FALSE_PEAKS = 6.0  # bound on the noise maxima per pattern; it is far from tight: 0.1 .. 0.2 measured
+_FALSE_PEAKS = 10.0  # bound on the noise maxima per pattern; it is far from tight: 0.2 .. 0.4 measured
+_WEAK = 120.0  # the same for weak peaks: of these more than half may be noise, and matching still gains by them
 _DISK_TO_BLUR = 0.63  # Gaussian with the best signal-to-noise ratio on a disk: sigma = 0.63 radius
 _GREY_LEVELS = 255
 _BINNED_BLUR = 1.5  # [bins]; wider blurs are made on a binned pattern, which loses nothing
@@ -25,6 +26,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     background_radius: float | None = None,
     blur: float | None = None,
     max_peaks: int = 150,
+    weak_peaks: int = 48,
     refine_box: float | None = None,
     intensity_radius: float | None = None,
     scan_mean: bool = False,
@@ -53,6 +55,10 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         Standard deviation [px] of the Gaussian (``None``: 0.63 disk radii, the best on disks; published: 2).
     max_peaks
         Length of ``peak``; the brightest are kept.
+    weak_peaks
+        Length of ``weak_peak``: maxima under the threshold that may be spots, the most prominent kept. One by one they
+        prove nothing; ``match_orientations`` uses them where peaks show that there is a crystal (at 200 electrons a
+        pattern half as many wrong orientations). 0: none. Published mode has none.
     refine_box
         Width [px] of the box of the sub-pixel refinement (``None``: 6 blurs; published: 10, twice it for the direct
         beam).
@@ -62,8 +68,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         Average each pattern with its scan neighbours (3 x 3) first: 9 times the dose, grains blurred by a pixel.
     mode
         ``"adaptive"``: threshold sqrt(2 L v) + L w / 3 (Bernstein's bound), with v the variance of the blurred
-        pattern on the level the peak rises from, w the height of one count, L = ln(independent positions / 4); about
-        one false peak in ten patterns at any dose. ``"published"``: Folastre et al. as printed.
+        pattern on the level the peak rises from, w the height of one count, L = ln(independent positions / 10); about
+        one false peak in three patterns at any dose. ``"published"``: Folastre et al. as printed.
 
     Returns
     -------
@@ -71,7 +77,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         PEAKS: ``qy, qx`` in the units of the patterns' coordinates, ``intensity``, ``prominence``
         ``(scan_y, scan_x, peak)``, brightest first, NaN behind the last; ``noise`` (standard deviation of the corners),
         ``min_prominence`` (on the median background), ``count``, ``status`` (vacuum: at most the direct beam;
-        too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates' unit.
+        too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates' unit; ``weak_qy, weak_qx,
+        weak_intensity (scan_y, scan_x, weak_peak)``, which ``count`` and ``status`` do not regard.
 
     Raises
     ------
@@ -122,9 +129,10 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         output_core_dims=[["column", "peak"], ["number"]],
         dask="parallelized",
         output_dtypes=[np.float32, np.float32],
-        dask_gufunc_kwargs={"output_sizes": {"column": 4, "peak": max_peaks, "number": 4}},
+        dask_gufunc_kwargs={"output_sizes": {"column": 4, "peak": _slots(settings), "number": 4}},
     )
-    out = _as_peaks(table, figures, disk.isel(figure=0), axes)
+    out = _as_peaks(table.isel(peak=slice(max_peaks)), figures, disk.isel(figure=0), axes)
+    out = out.assign(_weak(table.isel(peak=slice(max_peaks, None)), axes))
     return describe(out, PEAKS, step="find_peaks", settings=settings, source=patterns)
 
 
@@ -153,7 +161,7 @@ def _check(settings: dict[str, Any]) -> None:
         if name in ("scan_mean", "mode") or value is None:
             continue
         lowest = 1 if name == "max_peaks" else 0
-        if not np.isfinite(value) or value < lowest or (value == 0 and name != "min_prominence"):
+        if not np.isfinite(value) or value < lowest or (value == 0 and name not in ("min_prominence", "weak_peaks")):
             raise SchemaError(f"find_peaks: {name} = {value}, needs a positive number. Leave it out for the default.")
     if settings["mode"] not in get_args(Mode):
         raise SchemaError(f"find_peaks: mode = {settings['mode']!r}, needs one of {get_args(Mode)}.")
@@ -199,20 +207,21 @@ def _find_block(
     ny, nx = block.shape[-2:]
     published = settings["mode"] == "published"
     numbers = _published(settings, nx, integers) if published else _adaptive(settings, disk, ny * nx)
+    limit = settings["max_peaks"]
     bin_size = 1.0 if published else float(numbers[0][5])
     kernel = gaussian(float(numbers[0][0]) / bin_size)
-    tables = np.empty((*block.shape[:-2], 4, settings["max_peaks"]), np.float32)
+    tables = np.empty((*block.shape[:-2], 4, _slots(settings)), np.float32)
     figures = np.empty((*block.shape[:-2], 4), np.float32)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
         patterns = np.ascontiguousarray(block[row], dtype=np.float32)
-        find_in_patterns(patterns, kernel, numbers[1], numbers[0], published, tables[row], figures[row])
+        find_in_patterns(patterns, kernel, numbers[1], numbers[0], published, limit, tables[row], figures[row])
     return tables, figures
 
 
 def _adaptive(
     settings: dict[str, Any], disk: NDArray[np.float64], n_pixels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Kernel settings and the threshold's coefficients sqrt(a + b level) + c, at least d."""
+    """Kernel settings; coefficients of the thresholds sqrt(a + b level) + c, at least d, of peaks and of weak ones."""
     from ._disk_size import gaussian
 
     radius, v0, gain = disk.ravel()
@@ -221,9 +230,11 @@ def _adaptive(
     cell = max(round(0.8 * radius / bin_size), 1)
     kernel = gaussian(sigma / bin_size).astype(np.float64)
     squares = (float(np.sum(kernel**2)) / bin_size) ** 2  # of binning and blur together: variance left of a pixel's
-    odds = 2 * np.log(max(n_pixels * squares, 2) / _FALSE_PEAKS)
+    bounds = (_FALSE_PEAKS, _WEAK if settings["weak_peaks"] else _FALSE_PEAKS)
+    odds = 2 * np.log(np.maximum(n_pixels * squares / np.array(bounds), [1.5, 1.2]))
     one_count = odds / 6 * gain * (kernel.max() / bin_size) ** 2
-    noise = np.array([odds * squares * v0, odds * squares * gain, one_count, settings["min_prominence"] or 0.0])
+    least = np.full(2, settings["min_prominence"] or 0.0)
+    noise = np.stack([odds * squares * v0, odds * squares * gain, one_count, least], axis=1)
     window = settings["background_radius"] or 4 * radius
     half_box = np.ceil(settings["refine_box"] / 2 if settings["refine_box"] else 3 * sigma)
     circle = settings["intensity_radius"] or radius + 1
@@ -243,7 +254,24 @@ def _published(settings: dict[str, Any], width: int, integers: bool) -> tuple[ND
         0,
         curvature,
     ]
-    return np.array([*numbers, 3.0 if user is None else user, 0.0 if integers else 1 / _GREY_LEVELS]), np.zeros(4)
+    return np.array([*numbers, 3.0 if user is None else user, 0.0 if integers else 1 / _GREY_LEVELS]), np.zeros((2, 4))
+
+
+def _slots(settings: dict[str, Any]) -> int:
+    """Columns of the kernel's table: peaks, then weak ones."""
+    return int(settings["max_peaks"] + settings["weak_peaks"])
+
+
+def _weak(table: xr.DataArray, axes: dict[str, tuple[float, float, int, str]]) -> dict[str, xr.DataArray]:
+    """The weak peaks in the coordinates' units; nothing where none are asked for."""
+    if table.sizes["peak"] == 0:
+        return {}
+    table = table.rename(peak="weak_peak")
+    out = {"weak_intensity": table.isel(column=2)}
+    for i, name in enumerate(("qy", "qx")):
+        start, step, _, unit = axes[name]
+        out[f"weak_{name}"] = (table.isel(column=i) * step + start).astype(np.float32).assign_attrs(units=unit)
+    return out
 
 
 def _as_peaks(

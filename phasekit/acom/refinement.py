@@ -11,7 +11,7 @@ from ..diffraction import diffraction_symmetry, reflections, wavelength
 from ..errors import SchemaError
 from ..schema import ORIENTATIONS, describe, require
 from . import _solutions
-from ._bank import check_inputs, per_pattern, usable_intensity
+from ._bank import check_inputs, evidence, per_pattern
 from ._refine_kernels import Crystals
 from ._refine_pixels import Settings, refine_patterns
 from .symmetry import phases_of
@@ -91,7 +91,7 @@ def refine_orientations(
     def kernel(*arrays: Array) -> Array:
         return _refine(arrays, setup, n_matches)
 
-    arrays = [peaks["qy"], peaks["qx"], usable_intensity(peaks, bank), *_starts(found)]
+    arrays = [*evidence(peaks, bank), *_starts(found)]
     rows = per_pattern(kernel, arrays, _solutions.width(n_matches))
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     out = _solutions.unpack(rows, n_matches, limits, peaks["status"])

@@ -12,6 +12,7 @@ from ._calibration import Pair, Plan, calibration, phases_of, rings_of
 
 Floats = NDArray[np.float64]
 
+_WEAK = ("weak_qy", "weak_qx")
 _FIGURES = {
     "scale": ("1/angstrom per input unit", "scale applied to the positions"),
     "scale_error": ("1/angstrom per input unit", "standard error of the scale, NaN where it was given"),
@@ -91,24 +92,28 @@ def register_peaks(
     require(peaks, PEAKS, step="register_peaks")
     plan = _plan(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
-    whole = peaks.chunk(scan_y=-1, scan_x=-1, peak=-1) if peaks.qx.chunks else peaks
+    whole = peaks.chunk({dim: -1 for dim in peaks.dims}) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
-    core = ["scan_y", "scan_x", "peak"]
-    qy, qx, direct, origin_y, origin_x, figures = xr.apply_ufunc(
+    core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
+    none = xr.zeros_like(whole.qy.isel(peak=slice(0))).rename(peak="weak_peak")
+    qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, figures = xr.apply_ufunc(
         _register,
         whole.qy,
         whole.qx,
         whole.intensity,
+        *(whole.get(name, none) for name in _WEAK),
         radius,
         kwargs={"scan": (scan[0].astype(float), scan[1].astype(float)), "plan": plan},
-        input_core_dims=[core, core, core, []],
-        output_core_dims=[core, core, core, core[:2], core[:2], ["figure"]],
+        input_core_dims=[core, core, core, weak, weak, []],
+        output_core_dims=[core, core, core, weak, weak, core[:2], core[:2], ["figure"]],
         dask="parallelized",
-        output_dtypes=[np.float32, np.float32, np.bool_, np.float64, np.float64, np.float64],
+        output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 3],
         dask_gufunc_kwargs={"output_sizes": {"figure": len(_FIGURES)}},
     )
     unit = str(peaks.qx.attrs["units"])
     out = peaks.assign(qy=qy.assign_attrs(units="1/angstrom"), qx=qx.assign_attrs(units="1/angstrom"), direct=direct)
+    if "weak_qy" in peaks:
+        out = out.assign({n: a.assign_attrs(units="1/angstrom") for n, a in zip(_WEAK, (weak_qy, weak_qx), strict=True)})
     out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
     out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
     for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):
@@ -224,7 +229,15 @@ def _middle(peaks: xr.Dataset) -> Floats | None:
 
 
 def _register(
-    qy: Floats, qx: Floats, intensity: Floats, radius: NDArray[np.float64], *, scan: tuple[Floats, Floats], plan: Plan
+    qy: Floats,
+    qx: Floats,
+    intensity: Floats,
+    weak_qy: Floats,
+    weak_qx: Floats,
+    radius: NDArray[np.float64],
+    *,
+    scan: tuple[Floats, Floats],
+    plan: Plan,
 ) -> tuple[NDArray[Any], ...]:
     """Origin, ellipse, scale and rotation of the whole table; ends with the figures in the order of ``_FIGURES``."""
     from ._origins import fit_origins, nearest
@@ -242,6 +255,8 @@ def _register(
     matrix, figures = calibration(vectors, np.asarray(intensity, float), mask, plan)
     turn = np.deg2rad(plan.rotation_deg)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
-    vectors = vectors @ (rotation @ matrix).T
+    total = (rotation @ matrix).T
+    weak = (np.stack([weak_qy, weak_qx], axis=-1) - origin[:, :, None]) @ total
     numbers = np.array([*figures, scatter * figures[0]])
-    return (*np.moveaxis(vectors, -1, 0).astype(np.float32), mask, origin[..., 0], origin[..., 1], numbers)
+    placed = [np.moveaxis(a, -1, 0).astype(np.float32) for a in (vectors @ total, weak)]
+    return (*placed[0], mask, *placed[1], *np.moveaxis(origin, -1, 0), numbers)

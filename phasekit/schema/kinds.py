@@ -199,6 +199,9 @@ PEAKS = Schema(
         _v("count", _SCAN, "1", "number of peaks"),
         _v("status", _SCAN, "1", "status"),
         _o("direct", (*_SCAN, "peak"), "1", "peak is the direct beam"),
+        _o("weak_qy", (*_SCAN, "weak_peak"), ANY, "position along y of a weak peak"),
+        _o("weak_qx", (*_SCAN, "weak_peak"), ANY, "position along x of a weak peak"),
+        _o("weak_intensity", (*_SCAN, "weak_peak"), "counts", "intensity of a weak peak"),
     ),
     "pk.acom.find_peaks",
 )
