@@ -1,10 +1,13 @@
 from ._calibration import CalibrationWarning as CalibrationWarning
+from .ambiguity import resolve_half_turns as resolve_half_turns
+from .boundaries import misorientation_maps as misorientation_maps
 from .colours import ipf_colours as ipf_colours
 from .comparison import compare_with_truth as compare_with_truth
 from .grains import label_grains as label_grains
 from .matching import match_orientations as match_orientations
 from .matching import template_peaks as template_peaks
 from .peaks import find_peaks as find_peaks
+from .poles import pole_figure as pole_figure
 from .reconstruct import reconstruct as reconstruct
 from .refinement import refine_orientations as refine_orientations
 from .registration import calibrate as calibrate

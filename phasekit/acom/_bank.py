@@ -16,6 +16,7 @@ from ..diffraction import diffraction_symmetry, reflections
 from ..errors import SchemaError
 from ..schema import PEAKS, TEMPLATES, require
 from . import _polar
+from ._peak_scan import LEAST_SCATTERED
 from ._search import Layout, lay_out
 from .symmetry import phases_of
 
@@ -23,7 +24,6 @@ Array = NDArray[np.float64]
 _HALF_TURN_Y = rotations.about_axis([0, 1, 0], 180.0)
 _SCAN = ("scan_y", "scan_x")
 _KEPT_LAYOUTS = 3
-_LEAST_SCATTERED = 0.02  # of the direct beam, in all spots together; thin crystals scatter some 10 %
 
 #: Detection limits that templates are laid out for: weakest over summed intensity of a pattern's peaks.
 LEVELS = np.array([0.003, 0.01, 0.03, 0.1, 0.3])
@@ -129,7 +129,7 @@ def usable_intensity(peaks: xr.Dataset, bank: xr.Dataset) -> xr.DataArray:
     direct = peaks["direct"].astype(bool)
     out = peaks["intensity"].where(usable & ~direct, 0.0).astype(np.float64)
     beam = peaks["intensity"].where(direct).sum("peak")
-    return out.where(out.sum("peak") >= _LEAST_SCATTERED * beam, 0.0)
+    return out.where(out.sum("peak") >= LEAST_SCATTERED * beam, 0.0)
 
 
 def per_pattern(kernel: Any, arrays: list[xr.DataArray], n_values: int) -> xr.DataArray:

@@ -6,7 +6,7 @@ from numba import njit
 _FAINT = 0.5  # maxima below this part of the best are not looked at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def pick(even, odd, entries, base, symmetry, distinct_cosine, quaternions, scores):  # type: ignore[no-untyped-def]
     """Best orientation of every pattern, then the next best ones that are distinct from all before.
 
@@ -50,7 +50,7 @@ def pick(even, odd, entries, base, symmetry, distinct_cosine, quaternions, score
         _choose(maxima, base, symmetry, distinct_cosine, quaternions[b], scores[b])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _unroll(even, odd, curve):  # type: ignore[no-untyped-def]
     """The curve over the whole circle, and its largest value."""
     half, angles = even.shape[0], curve.shape[0]
@@ -64,7 +64,7 @@ def _unroll(even, odd, curve):  # type: ignore[no-untyped-def]
     return top
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _choose(maxima, base, symmetry, distinct_cosine, quaternions, scores):  # type: ignore[no-untyped-def]
     """Maxima: score, place [turns] and entry of each."""
     value, place, entry = maxima
@@ -84,7 +84,7 @@ def _choose(maxima, base, symmetry, distinct_cosine, quaternions, scores):  # ty
             chosen += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def is_new(q, others, symmetry, distinct_cosine):  # type: ignore[no-untyped-def]
     """Whether an orientation is distinct from all others."""
     for other in range(len(others)):  # noqa: SIM110 -- numba knows no generators
@@ -93,7 +93,7 @@ def is_new(q, others, symmetry, distinct_cosine):  # type: ignore[no-untyped-def
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def symmetric_cosine(first, second, symmetry):  # type: ignore[no-untyped-def]
     """Cosine of half the disorientation: the largest |<first second^-1, S>|."""
     a, b = first, second

@@ -9,7 +9,7 @@ Image = NDArray[np.float32]
 _FINE = 4  # sub-pixels per pixel and axis
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def draw_discs(y: Image, x: Image, intensity: Image, radius: float, out: Image) -> None:
     """Add discs of the given sums at ``y``, ``x`` [px] to ``out(pattern, qy, qx)``; peaks ``(pattern, peak)``.
 
@@ -22,7 +22,7 @@ def draw_discs(y: Image, x: Image, intensity: Image, radius: float, out: Image) 
                 _disc(y[p, i], x[p, i], intensity[p, i], radius, out[p])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _disc(y: float, x: float, intensity: float, radius: float, out: Image) -> None:
     ny, nx = out.shape
     y0, x0, size = int(np.floor(y - radius)), int(np.floor(x - radius)), int(2 * radius) + 3

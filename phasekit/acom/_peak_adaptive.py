@@ -17,7 +17,7 @@ _FLOODED_FROM = 0.35  # of the threshold over the background: lower pixels are b
 _blur, _box, _order, _flood, _threshold = k.blur, k.box_mean, k.brightness_order, k.flood, k.threshold
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def binned(image, size, out):  # type: ignore[no-untyped-def]
     """Mean over squares of ``size`` pixels; what does not fill a square at the end is left out."""
     ny, nx = out.shape
@@ -38,7 +38,7 @@ def binned(image, size, out):  # type: ignore[no-untyped-def]
         row *= share
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def coarse_background(smooth, half, noise, cell, work, out):  # type: ignore[no-untyped-def]
     """Local mean of what does not stand out, per cell of ``cell`` pixels: window means of min(cell, own + threshold).
 
@@ -56,13 +56,13 @@ def coarse_background(smooth, half, noise, cell, work, out):  # type: ignore[no-
         _box(clipped, half, scratch, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cell_of(y, x, cell, shape):  # type: ignore[no-untyped-def]
     """Cell of a pixel; pixels beyond the last whole cell belong to it."""
     return min(y // cell, shape[0] - 1), min(x // cell, shape[1] - 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def level_at(grid, y, x, cell):  # type: ignore[no-untyped-def]
     """Value of a coarse grid between its cells (bilinear), at a pixel position."""
     ny, nx = grid.shape
@@ -76,7 +76,7 @@ def level_at(grid, y, x, cell):  # type: ignore[no-untyped-def]
     return (1 - di) * upper + di * lower
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-untyped-def]
     """Flat indices of the pixels clearly above the background; returns how many."""
     ny, nx = smooth.shape
@@ -99,7 +99,7 @@ def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-unt
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def summits(smooth, background, noise, weak, cell, margin, scratch):  # type: ignore[no-untyped-def]
     """Flat indices, prominences and strengths of the maxima that may stand out of the noise, away from the edge.
 
@@ -131,7 +131,7 @@ def summits(smooth, background, noise, weak, cell, margin, scratch):  # type: ig
     return found[:count].copy(), prominence[:count], strength[:count]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignore[no-untyped-def]
     """Table (peak, column) of one pattern and its threshold on the median background [counts per pixel].
 
@@ -163,7 +163,7 @@ def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignor
     return table[:n], _threshold(np.float64(np.median(background[::2, ::2])), noise)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _cut(image, background, y, x, reach, cell):  # type: ignore[no-untyped-def]
     """Window around a pixel less the plane through the background there, and its first row and column."""
     top, left = max(y - reach, 0), max(x - reach, 0)

@@ -16,7 +16,7 @@ _STEPS = 20  # of the mean shift; 3..6 suffice above 20 electrons
 _SETTLED = 2e-3  # [px]; the counts of a bright disk fix it to 0.01
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_gaps(image: Image) -> int:
     """Replace NaN and infinities by the last finite pixel of the row (0 at its start); return how many there were."""
     gaps = 0
@@ -31,7 +31,7 @@ def fill_gaps(image: Image) -> int:
     return gaps
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def corner_statistics(image: Image) -> tuple[float, float]:
     """Mean and standard deviation of the pixels outside the inscribed circle."""
     ny, nx = image.shape
@@ -52,7 +52,7 @@ def corner_statistics(image: Image) -> tuple[float, float]:
     return mean, np.sqrt(max(squares / max(n, 1) - mean * mean, 0.0))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def blur(image: Image, kernel: Image, scratch: Image, out: Image) -> None:
     """Separable convolution with a symmetric kernel; the kernel's mass inside the image is what it is divided by."""
     ny, nx = image.shape
@@ -81,32 +81,32 @@ def blur(image: Image, kernel: Image, scratch: Image, out: Image) -> None:
 
 
 # On plain views of rows the compiler vectorises these (5 times faster than indexing the image).
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def _times(weight: float, source: Image, target: Image) -> None:
     for x in range(target.size):
         target[x] = np.float32(weight) * source[x]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def _add(weight: float, source: Image, target: Image) -> None:
     for x in range(target.size):
         target[x] += np.float32(weight) * source[x]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def _add_pair(weight: float, first: Image, second: Image, target: Image) -> None:
     for x in range(target.size):
         target[x] += np.float32(weight) * (first[x] + second[x])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _inside(kernel: Image, n: int, norm: Image) -> None:
     half = kernel.size // 2
     for x in range(n):
         norm[x] = kernel[max(0, half - x) : min(kernel.size, half + n - x)].sum()
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def box_mean(image: Image, half: int, scratch: Image, out: Image) -> None:
     """Mean over a window of 2 half + 1 pixels, over the part of it inside the image."""
     ny, nx = image.shape
@@ -135,13 +135,13 @@ def box_mean(image: Image, half: int, scratch: Image, out: Image) -> None:
             out[y, x] = column[x] * share
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def threshold(level: float, noise: Floats) -> float:
     """Prominence that noise on ``level`` does not reach: sqrt(a + b level) + c (Bernstein's bound), at least ``d``."""
     return max(np.sqrt(max(noise[0] + noise[1] * level, 0.0)) + noise[2], noise[3])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def parabolic_opening(image: Image, curvature: float, out: Image) -> None:
     """Upper envelope of the paraboloids -curvature r^2 that fit under the image (sliding paraboloid, exact)."""
     ny, nx = image.shape
@@ -153,7 +153,7 @@ def parabolic_opening(image: Image, curvature: float, out: Image) -> None:
             out[:, x] = sign * _lower_envelope(sign * out[:, x].astype(np.float64), curvature)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _lower_envelope(values: Floats, curvature: float) -> Floats:
     """Minimum over u of values[u] + curvature (x - u)^2 for every x, in linear time (Felzenszwalb and Huttenlocher)."""
     n = values.size
@@ -178,7 +178,7 @@ def _lower_envelope(values: Floats, curvature: float) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def brightness_order(bits: NDArray[np.uint32], order: Integers, spare: Integers) -> int:
     """Indices of the positive pixels, brightest first; ``bits`` are those of the float32 pixels."""
     n = 0
@@ -190,7 +190,7 @@ def brightness_order(bits: NDArray[np.uint32], order: Integers, spare: Integers)
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sort_by_bits(bits: NDArray[np.uint32], order: Integers, spare: Integers, n: int) -> None:
     """Sort the first ``n`` of ``order`` by their bits, largest first: a radix sort, 10 times faster than argsort."""
     offsets = np.empty(2049, np.int64)
@@ -207,7 +207,7 @@ def sort_by_bits(bits: NDArray[np.uint32], order: Integers, spare: Integers, n: 
         order[:n] = spare[:n]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def flood(image: Image, order: Integers, label: Integers, peak: Integers, saddle: Image) -> int:
     """Topographic prominence by flooding: pixels emerge from the brightest down, hills that meet merge.
 
@@ -242,7 +242,7 @@ def flood(image: Image, order: Integers, label: Integers, peak: Integers, saddle
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _root(parent: Integers, i: int) -> int:
     while parent[i] != i:
         parent[i] = parent[parent[i]]

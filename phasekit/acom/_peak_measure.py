@@ -6,7 +6,7 @@ from numba import njit
 from . import _peak_kernels as k
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def mean_shift(image: k.Image, y: float, x: float, sigma: float, half: int) -> tuple[float, float]:
     """Maximum of the image blurred with a Gaussian, between pixels: the window moves with the estimate (no bias).
 
@@ -43,7 +43,7 @@ def mean_shift(image: k.Image, y: float, x: float, sigma: float, half: int) -> t
     return y, x
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def centre_of_mass(image: k.Image, y: float, x: float, box: float, steps: int) -> tuple[float, float]:
     """Centre of mass in a box, iterated; pixels cut by the box's edge count with the part inside (no 0.5 px bias)."""
     ny, nx = image.shape
@@ -63,7 +63,7 @@ def centre_of_mass(image: k.Image, y: float, x: float, box: float, steps: int) -
     return y, x
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def aperture(image: k.Image, y: float, x: float, radius: float) -> tuple[float, float, float]:
     """Sum, area [px] and brightest pixel in a circle; pixels at its rim count in part."""
     ny, nx = image.shape

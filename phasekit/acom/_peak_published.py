@@ -11,7 +11,7 @@ from ._peak_measure import aperture, centre_of_mass
 _blur, _order, _flood, _threshold = k.blur, k.brightness_order, k.flood, k.threshold
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def summits(
     image: k.Image, floor: k.Image, lowered: float, noise: k.Floats, margin: float, scratch: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], k.Floats]:
@@ -39,7 +39,7 @@ def summits(
     return found[:kept].copy(), prominence[:kept]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def published_peaks(
     image: k.Image, work: k.Image, scratch: NDArray[np.int32], kernel: k.Image, noise: k.Floats, s: k.Floats
 ) -> k.Floats:

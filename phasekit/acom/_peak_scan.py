@@ -9,12 +9,14 @@ from ._peak_published import published_peaks
 
 #: Columns of the table of peaks and of the per-pattern figures.
 COLUMNS = ("qy", "qx", "intensity", "prominence")
+#: Least part of the direct beam that all spots of a crystal hold together; thin foils scatter some 10 %.
+LEAST_SCATTERED = 0.02
 FIGURES = ("noise", "min_prominence", "count", "status")
 
 _ROUNDING = 1e-5  # of the maximum: what float32 makes out of a flat pattern
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def find_in_patterns(
     patterns: k.Image,
     kernel: k.Image,
@@ -57,10 +59,21 @@ def find_in_patterns(
             table = table[:0]
         n = _write(table, peaks[p], max_peaks)
         figures[p, 0], figures[p, 1], figures[p, 2] = sigma, least, n
-        figures[p, 3] = 1 if n < 2 else (2 if n < 4 else 0)
+        figures[p, 3] = _status(peaks[p, 2, :n])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _status(intensity: k.Image) -> int:
+    """Vacuum (1), too few peaks (2) or fine (0), from the intensities of the peaks, brightest first.
+
+    Beside a bright beam through vacuum a few maxima of its halo pass for peaks; a crystal scatters far more.
+    """
+    if intensity.size < 2 or intensity[1:].sum() < LEAST_SCATTERED * intensity[0]:
+        return 1
+    return 2 if intensity.size < 4 else 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _write(table: k.Floats, slots: k.Image, max_peaks: int) -> int:
     """Copy a pattern's table into its slots (4, slot); returns the number of peaks that are not weak."""
     n, weak, limit = 0, max_peaks, slots.shape[1]

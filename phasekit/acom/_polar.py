@@ -35,7 +35,7 @@ def unit_terms(
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _accumulate(out, qy, qx, weight, taper):  # type: ignore[no-untyped-def]
     n_patterns, n_shells, n_frequencies = out.shape
     for b in range(n_patterns):

@@ -8,18 +8,24 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Pairs = NDArray[np.int32]
+Real = NDArray[np.float32]
 
 _SETTLED = 2e-4  # [radian], size of the simplex at which a climb ends
+_PAIRS = 2  # peaks near a reflection, to begin with; more memory costs more than the arithmetic
 _TAIL = 10.0  # half-widths: there a strong reflection still shows 1 % of its intensity
 
 
 class Crystals(NamedTuple):
-    """Reflections ``g (n, 3)``, ``strength (n,)`` of all phases; those of phase k begin at ``first[k]``.
+    """Reflections of all phases: g as ``x, y, z, length``, and ``strength``; those of phase k begin at ``first[k]``.
 
     Beam: wavelength [angstrom], half-width 1 / (pi t) [1/angstrom], sin(precession angle).
     """
 
-    g: Array
+    x: Array
+    y: Array
+    z: Array
+    length: Array
     strength: Array
     first: Integers
     wave: float
@@ -28,44 +34,50 @@ class Crystals(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Reflections that can diffract near one orientation: columns ``x, y, z, strength`` and scratch for the score.
+    """Reflections that can diffract near one orientation: columns ``x, y, z, strength`` and scratch, all float32.
 
     ``pairs (n, 2)`` holds (reflection, peak) that can come near each other.
     """
 
-    x: Array
-    y: Array
-    z: Array
-    strength: Array
-    pairs: Integers
-    scratch: Array
+    x: Real
+    y: Real
+    z: Real
+    strength: Real
+    pairs: Pairs
+    scratch: Real
     wave: float
     half_width: float
     tilt: float
 
 
 class Spots(NamedTuple):
-    """Peaks ``y, x`` [1/angstrom], ``weight`` = |q| I^power; ``floor``: weakest over summed intensity; blur, power."""
+    """Peaks ``y, x`` [1/angstrom] by rising x, ``weight`` = |q| I^power; ``order``: where they stood in the table.
+
+    ``square``: sum of the squared weights; ``floor``: weakest over summed intensity; blur, power.
+    """
 
     y: Array
     x: Array
     weight: Array
+    order: Integers
+    square: float
     floor: float
     blur: float
     power: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def make_spots(y, x, intensity, blur, power):  # type: ignore[no-untyped-def]
     """Spots of the peaks with intensity above 0."""
     seen = np.flatnonzero(intensity > 0)
+    seen = seen[np.argsort(x[seen])]
     y, x, strength = y[seen].astype(np.float64), x[seen].astype(np.float64), intensity[seen].astype(np.float64)
     total = strength.sum()
     weight = np.sqrt(y**2 + x**2) * (strength / total) ** power
-    return Spots(y, x, weight, strength.min() / total, blur, power)
+    return Spots(y, x, weight, seen, np.sum(weight**2), strength.min() / total, blur, power)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def turned(quaternion, step):  # type: ignore[no-untyped-def]
     """O * R(step): the orientation after a small rotation vector [radians] in the sample frame."""
     a = quaternion
@@ -83,7 +95,7 @@ def turned(quaternion, step):  # type: ignore[no-untyped-def]
     return q if q[0] >= 0 else -q
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def matrix(quaternion):  # type: ignore[no-untyped-def]
     """R of a quaternion; a reflection g lies at R^T g in the sample frame."""
     w, x, y, z = quaternion
@@ -96,31 +108,44 @@ def matrix(quaternion):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _excitable(x, y, z, length, beam, swing, crystals):  # type: ignore[no-untyped-def]
+    """Indices of the reflections whose excitation error a swing (sine of an angle) can bring into the rocking curve."""
+    beyond = np.empty(len(x), np.float32)
+    for k in range(len(x)):
+        s = x[k] * beam[0] + y[k] * beam[1] + z[k] * beam[2] + 0.5 * crystals.wave * length[k] ** 2
+        beyond[k] = abs(s) - length[k] * swing
+    limit = np.float32(_TAIL * crystals.half_width)
+    kept, count = np.empty(len(x), np.int32), 0
+    for k in range(len(x)):
+        kept[count] = k
+        count += beyond[k] < limit
+    return kept[:count]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def near_ewald(crystals, phase, quaternion, reach, spots):  # type: ignore[no-untyped-def]
     """Reflections of a phase that a turn of ``reach`` [radians] can let diffract, and the peaks they may meet."""
     r = matrix(quaternion)
     start, stop = crystals.first[phase], crystals.first[phase + 1]
-    kept, count = np.empty(stop - start, np.int64), 0
-    swing = np.sin(reach) + crystals.tilt
-    for k in range(start, stop):
-        a, b, c = crystals.g[k, 0], crystals.g[k, 1], crystals.g[k, 2]
-        square = a * a + b * b + c * c
-        s = a * r[0, 2] + b * r[1, 2] + c * r[2, 2] + crystals.wave * square / 2
-        if abs(s) < np.sqrt(square) * swing + _TAIL * crystals.half_width:
-            kept[count] = k
-            count += 1
-    kept = kept[:count]
-    columns = np.empty((4, count))
-    pairs, met = np.empty((count * len(spots.y), 2), np.int64), 0
+    x, y, z = crystals.x[start:stop], crystals.y[start:stop], crystals.z[start:stop]
+    length = crystals.length[start:stop]
+    kept = _excitable(x, y, z, length, r[:, 2].copy(), np.sin(reach) + crystals.tilt, crystals)
+    count = len(kept)
+    columns = np.empty((4, count), np.float32)
+    pairs, met = np.empty((_PAIRS * count + 64, 2), np.int32), 0
     for i in range(count):
         k = kept[i]
-        a, b, c = crystals.g[k, 0], crystals.g[k, 1], crystals.g[k, 2]
-        columns[0, i], columns[1, i], columns[2, i], columns[3, i] = a, b, c, crystals.strength[k]
+        a, b, c = x[k], y[k], z[k]
+        columns[0, i], columns[1, i], columns[2, i], columns[3, i] = a, b, c, crystals.strength[start + k]
         vx, vy = a * r[0, 0] + b * r[1, 0] + c * r[2, 0], a * r[0, 1] + b * r[1, 1] + c * r[2, 1]
-        far = 6 * spots.blur + reach * np.sqrt(a * a + b * b + c * c)
-        for p in range(len(spots.y)):
+        far = 6 * spots.blur + reach * length[k]
+        for p in range(np.searchsorted(spots.x, vx - far), len(spots.x)):
+            if spots.x[p] > vx + far:
+                break
             if (vx - spots.x[p]) ** 2 + (vy - spots.y[p]) ** 2 < far * far:
+                if met == len(pairs):
+                    pairs = np.concatenate((pairs, np.empty_like(pairs)))
                 pairs[met, 0], pairs[met, 1] = i, p
                 met += 1
     return Near(
@@ -129,54 +154,69 @@ def near_ewald(crystals, phase, quaternion, reach, spots):  # type: ignore[no-un
         columns[2],
         columns[3],
         pairs[:met].copy(),
-        np.empty((3, count)),
+        np.empty((3, count), np.float32),
         crystals.wave,
         crystals.half_width,
         crystals.tilt,
     )
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def intensities(near, r, out_x, out_y, out):  # type: ignore[no-untyped-def]
     """In-plane positions and kinematic intensities averaged over the precession cone; returns their sum.
 
     With Z = (w + i s)^2 + A^2 (see ``diffraction.precessed_shape``) the mean is w Re(1 / sqrt(Z)), in real numbers
     w sqrt((|Z| + Re Z) / 2) / |Z|.
     """
-    total, w = 0.0, near.half_width
-    for k in range(len(near.x)):
-        a, b, c = near.x[k], near.y[k], near.z[k]
-        x = a * r[0, 0] + b * r[1, 0] + c * r[2, 0]
-        y = a * r[0, 1] + b * r[1, 1] + c * r[2, 1]
-        z = a * r[0, 2] + b * r[1, 2] + c * r[2, 2]
-        flat = x * x + y * y
-        s = z + near.wave * (flat + z * z) / 2
-        real = w * w - s * s + flat * near.tilt * near.tilt
-        size = np.sqrt(real * real + 4 * w * w * s * s)
-        value = near.strength[k] * w * np.sqrt(0.5 * max(size + real, 0.0)) / size
-        out_x[k], out_y[k], out[k] = x, y, value
+    m = r.astype(np.float32)
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2], m[2, 0], m[2, 1], m[2, 2]
+    square, half_wave = np.float32(near.half_width**2), np.float32(near.wave / 2)
+    swing, half, root = np.float32(near.tilt**2), np.float32(0.5), np.float32(near.half_width)
+    four, none, total = np.float32(4.0), np.float32(0.0), np.float32(0.0)
+    a, b, c, strength = near.x, near.y, near.z, near.strength
+    # One array is written per loop: with more the compiler gives up on vector instructions (aliasing).
+    for k in range(len(a)):
+        out_x[k] = a[k] * xx + b[k] * yx + c[k] * zx
+    for k in range(len(a)):
+        out_y[k] = a[k] * xy + b[k] * yy + c[k] * zy
+    for k in range(len(a)):
+        z = a[k] * xz + b[k] * yz + c[k] * zz
+        flat = out_x[k] * out_x[k] + out_y[k] * out_y[k]
+        s = z + half_wave * (flat + z * z)
+        s = s * s
+        real = square - s + flat * swing
+        size = np.sqrt(real * real + four * square * s)
+        value = strength[k] * root * np.sqrt(half * max(size + real, none)) / size
+        out[k] = value
         total += value
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def weigh(x, y, intensity, total, floor, power):  # type: ignore[no-untyped-def]
     """Turn intensities into weights of predicted spots; returns the sum of their squares.
 
     A predicted spot too weak to be seen beside the weakest peak of this pattern counts for little when it is absent.
     """
-    own = 0.0
-    for k in range(len(x)):
-        part = intensity[k] / total
-        root = np.sqrt(part) if power == 0.5 else part**power
-        weight = np.sqrt(x[k] * x[k] + y[k] * y[k]) * root * part / (part + floor)
-        weight = weight if part > 0.1 * floor else 0.0
-        intensity[k] = weight
-        own += weight * weight
+    n, per_total, least = len(x), np.float32(1.0 / total), np.float32(0.1 * floor)
+    floor, none = np.float32(floor), np.float32(0.0)
+    if power == 0.5:  # a loop without a general power is compiled to vector instructions
+        for k in range(n):
+            part = intensity[k] * per_total
+            weight = np.sqrt((x[k] * x[k] + y[k] * y[k]) * part) * part / (part + floor)
+            intensity[k] = weight if part > least else none
+    else:
+        for k in range(n):
+            part = intensity[k] * per_total
+            weight = np.sqrt(x[k] * x[k] + y[k] * y[k]) * part**power * part / (part + floor)
+            intensity[k] = weight if part > least else none
+    own = none
+    for k in range(n):
+        own += intensity[k] * intensity[k]
     return own
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def score(near, spots, quaternion, blur, tilt_more):  # type: ignore[no-untyped-def]
     """Correlation index of predicted spots and peaks, both blurred to Gaussians of width ``blur`` in the plane.
 
@@ -190,17 +230,18 @@ def score(near, spots, quaternion, blur, tilt_more):  # type: ignore[no-untyped-
     if not total > 0:
         return 0.0
     own = weigh(x, y, weight, total, spots.floor, spots.power)
-    shared, reach = 0.0, 36 * blur**2
-    for n in range(len(near.pairs)):
-        k, p = near.pairs[n, 0], near.pairs[n, 1]
-        square = (y[k] - spots.y[p]) ** 2 + (x[k] - spots.x[p]) ** 2
-        if square < reach and weight[k] > 0:
-            shared += weight[k] * spots.weight[p] * np.exp(-square / (4 * blur**2))
-    seen = np.sum(spots.weight**2)
-    return shared / np.sqrt(own * seen) if own * seen > 0 else 0.0
+    shared, reach, narrow = 0.0, 36 * blur**2, -1 / (4 * blur**2)
+    pairs, spot_y, spot_x, spot_weight = near.pairs, spots.y, spots.x, spots.weight
+    for n in range(len(pairs)):
+        k, p = pairs[n, 0], pairs[n, 1]
+        if weight[k] > 0:
+            square = (y[k] - spot_y[p]) ** 2 + (x[k] - spot_x[p]) ** 2
+            if square < reach:
+                shared += weight[k] * spot_weight[p] * np.exp(square * narrow)
+    return shared / np.sqrt(own * spots.square) if own * spots.square > 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def climb(near, spots, quaternion, first_step, steps, blur, tilt_more):  # type: ignore[no-untyped-def]
     """Maximum of the score near ``quaternion`` by a simplex (Nelder & Mead 1965); orientation and score."""
     points = np.zeros((4, 3))
@@ -233,31 +274,3 @@ def climb(near, spots, quaternion, first_step, steps, blur, tilt_more):  # type:
                 values[k] = -score(near, spots, turned(quaternion, points[k]), blur, tilt_more)
     best = np.argmin(values)
     return turned(quaternion, points[best]), -values[best]
-
-
-@njit(cache=True, nogil=True)
-def sharpness(near, spots, quaternion, step):  # type: ignore[no-untyped-def]
-    """Minus the Hessian of the score with respect to a rotation vector (3, 3) [1/radian^2], by differences."""
-    hessian = np.zeros((3, 3))
-    for i in range(3):
-        for j in range(i + 1):
-            total = 0.0
-            for a in (-1.0, 1.0):
-                for b in (-1.0, 1.0):
-                    shift = np.zeros(3)
-                    shift[i] += a * step
-                    shift[j] += b * step
-                    total += a * b * score(near, spots, turned(quaternion, shift), spots.blur, 0.0)
-            hessian[i, j] = hessian[j, i] = -total / (4 * step * step)
-    return hessian
-
-
-@njit(cache=True, nogil=True)
-def uncertainty(near, spots, quaternion, best):  # type: ignore[no-untyped-def]
-    """Standard deviation of the orientation [degrees]; NaN where some direction is not determined."""
-    hessian = sharpness(near, spots, quaternion, np.radians(0.15))
-    freedom = len(spots.y) - 1.5
-    if freedom <= 0 or np.linalg.eigvalsh(hessian).min() <= 0:
-        return np.nan
-    covariance = np.linalg.inv(hessian) * ((1 - best) / freedom)
-    return np.degrees(np.sqrt(covariance[0, 0] + covariance[1, 1] + covariance[2, 2]))

@@ -7,8 +7,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ._candidates import is_new
-from ._refine_kernels import climb, make_spots, near_ewald, score, turned, uncertainty
+from ._refine_kernels import climb, make_spots, near_ewald, score, turned
 from ._solutions import TAIL, fill_row
+from ._uncertainty import uncertainty
 
 Array = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ class Settings(NamedTuple):
     restarts: int
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def refine_patterns(peaks, known, phases, crystals, symmetries, settings, rows):  # type: ignore[no-untyped-def]
     """Packed rows of patterns: ``peaks`` (3: qy, qx, intensity; pattern; peak), ``known`` (pattern, solution, 4)."""
     for b in range(len(rows)):
@@ -50,7 +51,7 @@ def refine_patterns(peaks, known, phases, crystals, symmetries, settings, rows):
             rows[b, 5 * (n_matches + 1) + _N_TAIL - 1] = uncertainty(near, spots, rows[b, :4].copy(), rows[b, 4])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _climbed(spots, starts, phases, crystals, settings):  # type: ignore[no-untyped-def]
     """Orientations, scores and phases of the solutions: rough climbs, fine ones of the best, and half turns.
 
@@ -100,7 +101,7 @@ def _climbed(spots, starts, phases, crystals, settings):  # type: ignore[no-unty
     return quaternions, scores, owners
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _climb_again(c, quaternions, scores, owners, setup, first_step):  # type: ignore[no-untyped-def]
     """Another climb of solution c, with a simplex to the other side: it leaves a maximum for a higher one nearby."""
     spots, crystals, settings = setup
@@ -111,14 +112,14 @@ def _climb_again(c, quaternions, scores, owners, setup, first_step):  # type: ig
         quaternions[c], scores[c] = top, value
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _score_of(quaternion, phase, spots, crystals, settings):  # type: ignore[no-untyped-def]
     """Score with the reflections near this very orientation, so that all solutions are judged alike."""
     near = near_ewald(crystals, phase, quaternion, settings.reach, spots)
     return score(near, spots, quaternion, settings.blur, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _keep(row, solutions, symmetries, settings, n_matches, n_phases, seen):  # type: ignore[no-untyped-def]
     """Write the best orientations of each phase that differ by more than half the window."""
     quaternions, scores, owners = solutions

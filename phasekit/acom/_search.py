@@ -108,7 +108,7 @@ def _coarse_block(real: Any, imag: Any, block: tuple[Any, Any], table: tuple[Any
     return plain.cpu().numpy(), mirrored.cpu().numpy()
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _highest(over_cosine, over_sine, best):  # type: ignore[no-untyped-def]
     """Largest value over the angles, of templates as they are and mirrored: max of a + |b|."""
     angles, _, count, size = over_cosine.shape
@@ -135,7 +135,7 @@ def fine_curves(terms: Terms, layout: Layout, entries: NDArray[np.int64]) -> tup
     return (real @ cosine.T).reshape(shape), (imag @ sine.T).reshape(shape)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _spectra(p_real, p_imag, t_real, t_imag, entries, real, imag):  # type: ignore[no-untyped-def]
     """P conj(T) of entries as they are, P T of mirrored ones, summed over the shells the pattern has spots in."""
     count, chosen = entries.shape

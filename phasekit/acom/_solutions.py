@@ -32,7 +32,7 @@ def empty(count: int, n_matches: int, n_candidates: int = 0) -> Array:
     return rows
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def is_half_turn(first, second, symmetry, window):  # type: ignore[no-untyped-def]
     """Whether two orientations are each other turned by 180 degrees about the beam or an axis near it.
 
@@ -54,7 +54,7 @@ def is_half_turn(first, second, symmetry, window):  # type: ignore[no-untyped-de
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_row(row, quaternions, scores, symmetries, n_symmetries, n_matches, n_peaks, window):  # type: ignore[no-untyped-def]
     """Write one pixel from the solutions of each phase, best first: (phase, match, 4), (phase, match); NaN = none."""
     n_phases = len(scores)
@@ -82,7 +82,7 @@ def fill_row(row, quaternions, scores, symmetries, n_symmetries, n_matches, n_pe
         tail[3] = is_half_turn(quaternions[best, 0], quaternions[best, 1], symmetry, window)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_candidates(row, quaternions, scores, start):  # type: ignore[no-untyped-def]
     """Write the best solutions of all phases into the row from ``start``, best first, the best of each phase first."""
     n_phases, kept = scores.shape

@@ -7,12 +7,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import SchemaError
-from ..rotations import about_axis, inverse, multiply, positive, symmetric_angle_deg
+from ..rotations import inverse, multiply, positive
 from ..schema import GRAINS, ORIENTATIONS, describe, require
+from ._neighbours import HALF_TURN, components, disorientation, pairs
 from .symmetry import phases_of, proper_rotations
 
 Array = NDArray[np.float64]
-_HALF_TURN = about_axis([0, 0, 1], 180.0)
 
 
 def label_grains(
@@ -59,6 +59,7 @@ def label_grains(
     --------
     >>> import json
     >>> from phasekit.diffraction import crystal, phase_record
+    >>> from phasekit.rotations import about_axis
     >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
     >>> scan = ("scan_y", "scan_x")
     >>> data = {name: (scan, [[0.0, 0, 0, 0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
@@ -106,32 +107,19 @@ def _label(
     quaternion: Array, phase: NDArray[np.int32], symmetries: list[Array], limit: float, fold: bool, min_pixels: int
 ) -> NDArray[np.int32]:
     """Connected components of the graph whose edges join alike neighbours, numbered in reading order."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    number = np.arange(phase.size).reshape(phase.shape)
-    first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
-    second = np.concatenate([number[:, 1:].ravel(), number[1:].ravel()])
+    first, second = pairs(phase.shape)
     q, p = quaternion.reshape(-1, 4), phase.ravel()
     joined = np.zeros(first.size, dtype=bool)
     for index, symmetry in enumerate(symmetries):
         pair = np.flatnonzero((p[first] == index) & (p[second] == index))
-        joined[pair] = _disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
-    edges = coo_array((np.ones(joined.sum()), (first[joined], second[joined])), shape=(p.size, p.size))
-    _, component = connected_components(edges, directed=False)
+        joined[pair] = disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
+    component = components(first[joined], second[joined], p.size)
     size = np.bincount(component)
     component = np.where((p >= 0) & (size[component] >= min_pixels), component, -1)
     kept, place = np.unique(component[component >= 0], return_index=True)
     rank = np.full(component.max(initial=-1) + 2, -1, dtype=np.int32)
     rank[kept[np.argsort(place)]] = np.arange(kept.size, dtype=np.int32)
     return rank[component].reshape(phase.shape)
-
-
-def _disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
-    angle = symmetric_angle_deg(first, second, symmetry)
-    if fold:
-        angle = np.minimum(angle, symmetric_angle_deg(multiply(first, _HALF_TURN), second, symmetry))
-    return angle
 
 
 def _statistics(
@@ -166,7 +154,7 @@ def _mean(quaternion: Array, symmetry: Array, fold: bool) -> tuple[Array, float]
     for _ in range(3):
         candidates = multiply(symmetry[None], quaternion[:, None])
         if fold:
-            candidates = np.concatenate([candidates, multiply(candidates, _HALF_TURN)], axis=1)
+            candidates = np.concatenate([candidates, multiply(candidates, HALF_TURN)], axis=1)
         alike = candidates @ mean
         nearest = np.abs(alike).argmax(axis=1)
         rows = np.arange(len(quaternion))

@@ -60,8 +60,8 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     distinct_deg
         Two solutions nearer than this, symmetry regarded, are one. None: 5, or 2.5 bank steps if that is more.
     min_peaks
-        Patterns with fewer usable peaks (weak ones do not count) are not indexed. Three spots or less fix an orientation
-        only up to symmetry and luck; the reliability tells.
+        Patterns with fewer usable peaks (weak ones do not count) are not indexed. Three spots or less fix an
+        orientation only up to symmetry and luck; the reliability tells.
     min_correlation
         Below this Q the status is ``poor_fit``; random peaks rarely reach 0.35.
     min_reliability
@@ -237,7 +237,7 @@ def _match_batch(qy: Array, qx: Array, intensity: Array, rows: Array, setup: tup
     return rows
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill(rows, quaternions, scores, symmetries, n_symmetries, n_matches, window):  # type: ignore[no-untyped-def]
     tail = 5 * (n_matches + 1)
     for b in range(len(rows)):

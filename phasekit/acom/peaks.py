@@ -12,7 +12,7 @@ from ..schema import PATTERNS, PEAKS, describe, require
 Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
-_FALSE_PEAKS = 10.0  # bound on the noise maxima per pattern; it is far from tight: 0.2 .. 0.4 measured
+_FALSE_PEAKS = 6.0  # bound on the noise maxima per pattern; it is far from tight: 0.1 .. 0.2 measured
 _WEAK = 120.0  # the same for weak peaks: of these more than half may be noise, and matching still gains by them
 _DISK_TO_BLUR = 0.63  # Gaussian with the best signal-to-noise ratio on a disk: sigma = 0.63 radius
 _GREY_LEVELS = 255
@@ -68,16 +68,17 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         Average each pattern with its scan neighbours (3 x 3) first: 9 times the dose, grains blurred by a pixel.
     mode
         ``"adaptive"``: threshold sqrt(2 L v) + L w / 3 (Bernstein's bound), with v the variance of the blurred
-        pattern on the level the peak rises from, w the height of one count, L = ln(independent positions / 10); about
-        one false peak in three patterns at any dose. ``"published"``: Folastre et al. as printed.
+        pattern on the level the peak rises from, w the height of one count, L = ln(independent positions / 6); about
+        one false peak in ten patterns at any dose. ``"published"``: Folastre et al. as printed.
 
     Returns
     -------
     xarray.Dataset
         PEAKS: ``qy, qx`` in the units of the patterns' coordinates, ``intensity``, ``prominence``
         ``(scan_y, scan_x, peak)``, brightest first, NaN behind the last; ``noise`` (standard deviation of the corners),
-        ``min_prominence`` (on the median background), ``count``, ``status`` (vacuum: at most the direct beam;
-        too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates' unit; ``weak_qy, weak_qx,
+        ``min_prominence`` (on the median background), ``count``, ``status`` (vacuum: too little
+        beside the brightest for a crystal; too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates'
+        unit; ``weak_qy, weak_qx,
         weak_intensity (scan_y, scan_x, weak_peak)``, which ``count`` and ``status`` do not regard.
 
     Raises

@@ -135,7 +135,10 @@ def _crystals(bank: xr.Dataset) -> tuple[Crystals, tuple[Array, NDArray[np.int64
         float(np.sin(np.radians(bank.attrs["precession_deg"]))),
     )
     first = np.concatenate([[0], np.cumsum([len(one) for one in g])]).astype(np.int64)
-    return Crystals(np.concatenate(g), np.concatenate(strength), first, *beam), _solutions.stack_symmetries(symmetries)
+    vectors = np.concatenate(g)
+    x, y, z = np.ascontiguousarray(vectors.T)
+    strengths = (np.linalg.norm(vectors, axis=1), np.concatenate(strength))
+    return Crystals(x, y, z, *strengths, first, *beam), _solutions.stack_symmetries(symmetries)
 
 
 def _starts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:

@@ -92,10 +92,10 @@ def register_peaks(
     require(peaks, PEAKS, step="register_peaks")
     plan = _plan(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
-    whole = peaks.chunk({dim: -1 for dim in peaks.dims}) if peaks.qx.chunks else peaks
+    whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
     core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
-    none = xr.zeros_like(whole.qy.isel(peak=slice(0))).rename(peak="weak_peak")
+    none = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
     qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, figures = xr.apply_ufunc(
         _register,
         whole.qy,
@@ -113,7 +113,9 @@ def register_peaks(
     unit = str(peaks.qx.attrs["units"])
     out = peaks.assign(qy=qy.assign_attrs(units="1/angstrom"), qx=qx.assign_attrs(units="1/angstrom"), direct=direct)
     if "weak_qy" in peaks:
-        out = out.assign({n: a.assign_attrs(units="1/angstrom") for n, a in zip(_WEAK, (weak_qy, weak_qx), strict=True)})
+        out = out.assign(
+            {n: a.assign_attrs(units="1/angstrom") for n, a in zip(_WEAK, (weak_qy, weak_qx), strict=True)}
+        )
     out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
     out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
     for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):

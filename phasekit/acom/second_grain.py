@@ -120,7 +120,7 @@ def _unexplained(
     return rows.rename(value="peak")
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _explain(qy, qx, intensity, quaternions, phases, crystals, tolerance):  # type: ignore[no-untyped-def]
     """Set the intensity of explained peaks to 0, in place; nothing is known of unindexed patterns (all 0)."""
     for b in range(len(qy)):
@@ -133,9 +133,8 @@ def _explain(qy, qx, intensity, quaternions, phases, crystals, tolerance):  # ty
         near = near_ewald(crystals, phases[b], quaternions[b], np.radians(0.5), spots)
         x, y, strength = near.scratch[0], near.scratch[1], near.scratch[2]
         total = intensities(near, matrix(quaternions[b]), x, y, strength)
-        seen = np.flatnonzero(intensity[b] > 0)
         for n in range(len(near.pairs)):
-            k, p = near.pairs[n, 0], seen[near.pairs[n, 1]]
+            k, p = near.pairs[n, 0], spots.order[near.pairs[n, 1]]
             off = (x[k] - qx[b, p]) ** 2 + (y[k] - qy[b, p]) ** 2
             if off < tolerance**2 and strength[k] > 0.3 * spots.floor * total:
                 intensity[b, p] = 0.0

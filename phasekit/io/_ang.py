@@ -1,11 +1,13 @@
 """Text of an ``.ang`` file as ASTAR writes it."""
 
-import json
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+from ._oriented import phases_of
 
 #: EDAX code of the Laue class, by the point group's order when the class is completed by inversion.
 _LAUE_CODES = {"-1": "1", "2/m": "20", "mmm": "22", "4/m": "4", "4/mmm": "42", "-3": "3", "-3m": "32"}
@@ -25,22 +27,42 @@ _LAUE_OF = {
 }
 
 
-def laue_code(point_group: str | None) -> str:
-    """EDAX symmetry code of a point group's Laue class, 1 when it is not known.
+#: In the order of HKL's numbers 1..11.
+LAUE_CLASSES = tuple(_LAUE_OF)
+_LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
+
+
+def laue_class(record: dict[str, Any]) -> str:
+    """Laue class of a phase from its point group, else from its space group; "-1" when neither is known.
 
     Examples
     --------
-    >>> [laue_code(name) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
+    >>> [laue_class({"point_group": name}) for name in ("432", "-31m on the axes given", None)]
+    ['m-3m', '-3m', '-1']
+    >>> laue_class({"point_group": None, "space_group": 14})
+    '2/m'
+    """
+    name = str(record.get("point_group") or "").split(" ")[0]
+    number = int(record.get("space_group") or 1)
+    by_number = LAUE_CLASSES[bisect_left(_LAST_SPACE_GROUP, number)]
+    return next((laue for laue, names in _LAUE_OF.items() if name in names.split()), by_number)
+
+
+def laue_code(record: dict[str, Any]) -> str:
+    """EDAX symmetry code of a phase's Laue class, 1 when it is not known.
+
+    Examples
+    --------
+    >>> [laue_code({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
     ['43', '32', '22', '1']
     """
-    name = (point_group or "").split(" ")[0]
-    return next((_LAUE_CODES[laue] for laue, names in _LAUE_OF.items() if name in names.split()), "1")
+    return _LAUE_CODES[laue_class(record)]
 
 
 def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     """Comment lines; only phases that occur are listed, because orix numbers them by position otherwise."""
     lines = ["# File created by phasekit from ACOM", "# TEM_PIXperUM 1.000000"]
-    for number, record in enumerate(json.loads(found.attrs.get("phases", "[]")), start=1):
+    for number, record in enumerate(phases_of(found), start=1):
         if number - 1 not in used:
             continue
         name = "".join(letter if letter.isalnum() else "_" for letter in str(record.get("name", f"phase_{number}")))
@@ -50,7 +72,7 @@ def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
             f"# Phase {number}",
             f"# MaterialName  {name}",
             f"# Formula  {name}",
-            f"# Symmetry  {laue_code(record.get('point_group'))}",
+            f"# Symmetry  {laue_code(record)}",
             f"# LatticeConstants  {lattice}",
             "# NumberFamilies  0",
         ]

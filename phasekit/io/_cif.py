@@ -1,5 +1,6 @@
 """Text of a CIF file -> its data blocks, and a block -> cell, symmetry lines and atoms. No crystallography here."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -41,6 +42,11 @@ _NUMBER_TAGS = ("_space_group_it_number", "_symmetry_int_tables_number", "_space
 _CELL_TAGS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 
 
+# angstrom^2. Above it atoms would be off by more than half their radius: no measurement but a placeholder, such as the
+# U = 1 (B = 79) of structures drawn in VESTA, under which every reflection but the innermost would vanish.
+_LARGEST_U_ISO = 0.5
+
+
 @dataclass
 class Block:
     """One data block: single values by lower-case tag, and the columns of its loops."""
@@ -61,12 +67,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Site:
-    """One row of the atom list: element, label, fractional position and occupancy."""
+    """One row of the atom list: element, label, fractional position, occupancy, mean square displacement."""
 
     element: str
     label: str
     position: tuple[float, float, float]
     occupancy: float
+    u_iso: float  # angstrom^2; 0 where the file gives none
 
 
 Operation = tuple[tuple[tuple[int, int, int], ...], tuple[Fraction, Fraction, Fraction]]
@@ -231,7 +238,10 @@ def read_sites(block: Block, path: str) -> list[Site]:
         )
     symbols = columns.get("_atom_site_type_symbol", [])
     shares = columns.get("_atom_site_occupancy", [])
-    if {len(column) for column in (*places, symbols, shares) if column} != {len(labels)}:
+    displacements, factor = columns.get("_atom_site_u_iso_or_equiv", []), 1.0
+    if not displacements:
+        displacements, factor = columns.get("_atom_site_b_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
+    if {len(column) for column in (*places, symbols, shares, displacements) if column} != {len(labels)}:
         _refuse(path, "atom columns of different lengths", "copy the file again")
     formula = set(_FORMULA_ELEMENT.findall(block.first("_chemical_formula_sum") or ""))
     sites = []
@@ -242,8 +252,17 @@ def read_sites(block: Block, path: str) -> list[Site]:
         if not 0 <= occupancy <= 1.05 or max(abs(x), abs(y), abs(z)) > 10:
             _refuse(path, f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}", "correct that row")
         symbol = symbols[row] if symbols and symbols[row] not in ("?", ".") else None
-        sites.append(Site(element_of(symbol or label, formula, path), label, (x, y, z), occupancy))
+        u_iso = _displacement(displacements[row] if displacements else "?", factor, label, path)
+        sites.append(Site(element_of(symbol or label, formula, path), label, (x, y, z), occupancy, u_iso))
     return sites
+
+
+def _displacement(text: str, factor: float, label: str, path: str) -> float:
+    """U [angstrom^2] = factor * value; 0 (not known) where it is left open, negative or larger than any crystal's."""
+    if text in ("?", "."):
+        return 0.0
+    u_iso = factor * number(text, f"the displacement of atom '{label}'", path)
+    return u_iso if 0 < u_iso < _LARGEST_U_ISO else 0.0
 
 
 def element_of(text: str, formula: set[str], path: str) -> str:

@@ -35,8 +35,11 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     orix.crystal_map.Phase
         - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never re-sorted; Cartesian frame with
           x along a and z along c* (docs/conventions.md).
-        - ``structure``: all atoms of the cell, with element, label and occupancy. Copies nearer than 0.05 angstrom are
-          one atom on its symmetry element.
+        - ``structure``: all atoms of the cell, with element, label, occupancy and isotropic displacement
+          (``Uisoequiv``, ``Bisoequiv`` [angstrom^2], from ``_atom_site_U_iso_or_equiv``, else ``_atom_site_B_...``).
+          It is 0, for which spot intensities take B = 0.5, where the file gives none, one that is not positive, or
+          U >= 0.5: such values are placeholders (VESTA writes U = 1). Anisotropic ones are not read. Copies nearer
+          than 0.05 angstrom are one atom on its symmetry element.
         - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m``, ``-62m`` ... differ from
           the one setting orix holds under that name; they come as a ``Symmetry`` called "2/m on the axes given".
         - ``space_group``: with the file's own operations; None where orix would derive a wrongly turned point group
@@ -115,7 +118,7 @@ def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int 
     # The base is already aligned as orix wants it: it would otherwise turn the cell under the atoms.
     structure = Structure(
         [
-            Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy)
+            Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy, Uisoequiv=site.u_iso)
             for site, orbit in atoms
             for place in orbit
         ],

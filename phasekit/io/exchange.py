@@ -1,6 +1,5 @@
-"""Results in the formats of other programs: ``.ang``, orix, ``.blo`` (peaks as a table: ``peaks_csv.py``)."""
+"""Results in the formats of other programs: orix, ``.blo`` (maps as text: ``maps_text.py``; ``peaks_csv.py``)."""
 
-import json
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,85 +8,22 @@ import numpy as np
 import xarray as xr
 
 from ..errors import SchemaError
-from ..schema import ORIENTATIONS, PATTERNS, require
-from ._ang import header, rows
+from ..schema import PATTERNS, require
 from ._atomic import renamed_when_complete
+from ._oriented import oriented, phases_of
+from .maps_text import save_ang, save_ctf
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
 
-
-def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
-    """Write an orientation map as ASTAR's ``.ang`` text, read by orix, MTEX and the EDAX programs.
-
-    Nine columns: Bunge Euler angles phi1, Phi, phi2 [rad] of the best match, x, y [nm], correlation index Q,
-    reliability R / 100 (0..1), phase, reliability R (0..100, "x 100"). Euler angles belong to the same rotation as the
-    quaternion: sample frame into crystal frame, x to the right, y down, z into the page (docs/conventions.md). Rows
-    run along x first.
-
-    Parameters
-    ----------
-    found
-        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
-        phase is 0, angles and scores 0. Phases are numbered from 1, in the order of ``attrs["phases"]``; the header
-        lists those that occur, with the EDAX code of their Laue class.
-    path
-        File to write; an existing one is replaced when the new one is complete.
-
-    Returns
-    -------
-    pathlib.Path
-        ``path``.
-
-    Raises
-    ------
-    SchemaError
-        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
-
-    Examples
-    --------
-    >>> save_ang(xr.Dataset(), "map.ang")
-    Traceback (most recent call last):
-    ...
-    phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
-    """
-    data, indexed = _orientations(found, "save_ang")
-    from orix.quaternion import Rotation
-
-    quaternion = data["quaternion"].isel(match=0).values.reshape(-1, 4)
-    euler = Rotation(np.where(indexed[:, None], quaternion, [1.0, 0, 0, 0])).to_euler()
-    table = rows(data, np.asarray(euler).reshape(-1, 3), indexed)
-    used = np.unique(data["phase"].values[data["phase"].values >= 0])
-    target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
-        np.savetxt(
-            temporary,
-            table,
-            fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
-            header="\n".join(header(data, used)),
-            comments="",
-        )
-    return target
+__all__ = ["save_ang", "save_blo", "save_ctf", "save_orix", "to_orix"]
 
 
-def _orientations(found: xr.Dataset, step: str) -> tuple[xr.Dataset, Any]:
-    """Checked dataset in memory, and which positions (flat) have an orientation."""
-    require(found, ORIENTATIONS, step=step)
-    phases = json.loads(found.attrs.get("phases", "[]"))
-    data = found[["quaternion", "correlation", "phase", "reliability", "phase_reliability", "status"]].compute()
-    data.attrs = dict(found.attrs)
-    highest = int(data["phase"].max())
-    if highest >= len(phases):
-        raise SchemaError(
-            f"{step}: phase index {highest}, but attrs['phases'] names {len(phases)} phases. "
-            "Keep the attributes match_orientations wrote (found.attrs)."
-        )
-    for dim in ("scan_y", "scan_x"):
-        if dim not in data.coords:
-            data = data.assign_coords({dim: np.arange(data.sizes[dim], dtype=float)})
-    best = data["quaternion"].isel(match=0)
-    indexed = (data["phase"] >= 0) & best.notnull().all("wxyz") & ((best**2).sum("wxyz") > 0)
-    return data, indexed.values.ravel()
+#: What only some maps have: after refinement, with several phases, merged with ``pk.acom.match_second_grain``.
+_MORE = (
+    *("uncertainty_deg", "other_phase", "other_correlation", "other_quaternion"),
+    *("second_phase", "second_correlation", "second_reliability", "second_quaternion", "unexplained"),
+)
 
 
 def to_orix(found: xr.Dataset) -> "CrystalMap":
@@ -103,7 +39,10 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     orix.crystal_map.CrystalMap
         ``rotations`` (position, match), sample into crystal frame as here; ``x``, ``y`` in nm, so a map that is not
         square keeps its axes; ``prop``: ``correlation`` (position, match), ``reliability``, ``phase_reliability``,
-        ``status``. Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
+        ``status``, and where ``found`` has them ``uncertainty_deg``, the best other phase (``other_phase``,
+        ``other_correlation``, ``other_quaternion`` (position, wxyz)) and the second grain of an overlap
+        (``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
+        Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
 
     Raises
     ------
@@ -117,7 +56,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     ...
     phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = _orientations(found, "to_orix")
+    data, indexed = oriented(found, "to_orix", *_MORE)
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
 
@@ -125,19 +64,16 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
     known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
     scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
-    records = json.loads(found.attrs["phases"]) if "phases" in found.attrs else []
+    records = phases_of(data)
     used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
-    names = ("reliability", "phase_reliability", "status")
+    scores = [name for name in ("correlation", "reliability", "phase_reliability", "status", *_MORE) if name in data]
     return CrystalMap(
         rotations=Rotation(np.where(known, quaternion, [1.0, 0, 0, 0])),
         phase_id=phase_id,
         x=scan_x.ravel(),
         y=scan_y.ravel(),
         phase_list=PhaseList({number: _phase(records[number]) for number in used}) if used else None,
-        prop={
-            "correlation": data["correlation"].values.reshape(len(phase_id), -1),
-            **{name: data[name].values.ravel() for name in names},
-        },
+        prop={name: data[name].values.reshape(len(phase_id), *data[name].shape[2:]) for name in scores},
         scan_unit="nm",
     )
 

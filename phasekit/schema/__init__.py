@@ -30,9 +30,11 @@ from .kinds import (
     Schema,
     Variable,
 )
+from .maps import BOUNDARIES, POLE_FIGURE
 
 __all__ = [
     "ANY",
+    "BOUNDARIES",
     "CLUSTERS",
     "COMPARISON",
     "DIMENSION_UNITS",
@@ -46,6 +48,7 @@ __all__ = [
     "PATTERNS",
     "PEAKS",
     "PHASES",
+    "POLE_FIGURE",
     "RANKS",
     "REFERENCES",
     "REFERENCE_FIT",

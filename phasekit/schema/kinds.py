@@ -245,6 +245,7 @@ ORIENTATIONS = Schema(
         _o("candidate_quaternion", (*_SCAN, "candidate", "wxyz"), "1", "solutions of all phases to refine"),
         _o("candidate_phase", (*_SCAN, "candidate"), "1", "phase of a candidate (-1: none)"),
         _o("candidate_correlation", (*_SCAN, "candidate"), "1", "correlation index Q of a candidate"),
+        _o("changed", _SCAN, "1", "orientation was exchanged with another kept one for agreement with the neighbours"),
     ),
     "pk.acom.match_orientations",
 )

@@ -15,12 +15,21 @@ from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
 from ._orientation_explorer import explorer, masked
 from ._pole_key import draw_key
+from .acom_boundaries import boundary_figure, pole_figure
 from .style import PHASE_COLOURS, categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["explorer", "grains_figure", "orientation_figure", "pattern_figure", "virtual_figure"]
+__all__ = [
+    "boundary_figure",
+    "explorer",
+    "grains_figure",
+    "orientation_figure",
+    "pattern_figure",
+    "pole_figure",
+    "virtual_figure",
+]
 
 
 def pattern_figure(

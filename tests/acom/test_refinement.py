@@ -117,14 +117,14 @@ def test_intensities_are_those_of_the_templates(known):
     row = peaks.isel(scan_y=0, scan_x=0)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
     near = kernels.near_ewald(crystals, 1, truth[0], 0.02, spots)
-    x, y, intensity = np.empty((3, len(near.x)))
+    x, y, intensity = np.empty((3, len(near.x)), np.float32)
     total = kernels.intensities(near, rotations.to_matrix(truth[0]), x, y, intensity)
     v = np.stack([near.x, near.y, near.z], axis=1) @ rotations.to_matrix(truth[0])
     shape = precessed_shape(
         excitation_error(v, near.wave), np.hypot(v[:, 0], v[:, 1]), thickness_nm=12.0, precession_deg=1.0
     )
-    np.testing.assert_allclose(intensity, near.strength * shape, rtol=1e-6, atol=1e-9 * intensity.max())
-    np.testing.assert_allclose(np.stack([x, y], axis=1), v[:, :2], atol=1e-12)
+    np.testing.assert_allclose(intensity, near.strength * shape, rtol=1e-3, atol=1e-6 * intensity.max())
+    np.testing.assert_allclose(np.stack([x, y], axis=1), v[:, :2], atol=1e-6)
     assert total == pytest.approx(intensity.sum())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from orix.quaternion.symmetry import D2h, D3d, Oh
 
+from phasekit.diffraction import reflections
 from phasekit.errors import ReadError
 from phasekit.io._symmetry import lattice_base
 from phasekit.io.crystal import open_phase
@@ -268,3 +269,33 @@ def test_a_file_cut_between_atom_rows_contradicts_its_formula(rows):
 )
 def test_rounded_hydrogenated_and_freely_written_formulas_do_no_harm(formula):
     assert len(open_phase(cif(LFP_CELL, PNMA, LFP, extra=f"_chemical_formula_sum '{formula}'")).structure) == 28
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "b_iso"),
+    [("U", "0.0100(3)", 0.78957), ("B", "0.36", 0.36), ("U", "?", 0.0), ("B", "-0.1", 0.0), ("U", "1.000", 0.0)],
+)
+def test_displacement_parameters_are_kept(tag, text, b_iso):
+    """A value left open, negative, or the U = 1 that VESTA writes is not known (0)."""
+    lines = cif(CUBIC, PNMA, [("Ni1", 0.1, 0.05, 0.3)]).splitlines()
+    lines[-1:] = [f"_atom_site_{tag}_iso_or_equiv", lines[-1] + f" {text}"]
+    atoms = open_phase("\n".join(lines) + "\n").structure
+    assert [atom.Bisoequiv for atom in atoms] == pytest.approx([b_iso] * 8, abs=1e-4)
+
+
+def test_displacement_parameters_weaken_reflections():
+    still, moving = (open_phase(_nickel_of(b_iso)) for b_iso in (0.5, 2.0))
+    first, second = reflections(still, 1.0), reflections(moving, 1.0)
+    s = np.linalg.norm(first.g, axis=1) / 2
+    np.testing.assert_allclose(second.strength, first.strength * np.exp(-2 * 1.5 * s**2), rtol=1e-5)
+
+
+def _nickel_of(b_iso):
+    return GOOD.replace("_atom_site_occupancy", "_atom_site_occupancy\n_atom_site_B_iso_or_equiv").replace(
+        "Ni 0 0 0 1", f"Ni 0 0 0 1 {b_iso}"
+    )
+
+
+def test_a_displacement_that_is_no_number_is_refused():
+    with pytest.raises(ReadError, match="displacement of atom 'Ni'"):
+        open_phase(_nickel_of("large"))

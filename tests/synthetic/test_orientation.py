@@ -149,8 +149,7 @@ def test_bundled_cif_is_the_recipe(entry):
     path = pk.samples.root() / "data-samples" / f"{entry['name']}.cif"
     assert path.read_text() == structures.cif_text(entry)
     phase = pk.io.open_phase(path)
-    atoms = [(*atom[:5], 0.0) for atom in entry["atoms"]]  # open_phase keeps no displacement parameters
-    mine = crystal(entry["name"], entry["space_group"], entry["lattice"], atoms)
+    mine = crystal(entry["name"], entry["space_group"], entry["lattice"], entry["atoms"])
     first, second = (
         {tuple(hkl): f for hkl, f in zip(known.hkl.tolist(), known.strength, strict=True) if f > 0.1}
         for known in (reflections(phase, 0.7), reflections(mine, 0.7))
