@@ -16,7 +16,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 
-.PHONY: help demo test lint lab samples environment constraints clean
+.PHONY: help demo test lint lab samples bench-acom environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
 
+bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minutes) -> benchmarks/acom/report/
+	$(BIN)/python benchmarks/acom/bench.py
+
 environment: $(STAMP)  ## make environment.yml anew from pyproject.toml
 	PYPROJECT2CONDA=$(BIN)/pyproject2conda binder/make_environment.sh
 
@@ -50,6 +53,7 @@ constraints: $(STAMP)  ## resolve the pinned versions for every Python minor ane
 
 clean:  ## remove the environment, caches and runs/
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf benchmarks/.envs benchmarks/.runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in

@@ -7,6 +7,7 @@ from common import chosen_positions, load_result, on_scan, read_scan
 from numpy.typing import NDArray
 from structures import bench_phases
 
+from phasekit.acom._solutions import is_half_turn
 from phasekit.acom.symmetry import proper_rotations
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.rotations import about_axis, multiply, symmetric_angle_deg
@@ -53,6 +54,8 @@ def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) 
             "within_5": float((known <= 5).sum() / n),
             "median_deg": float(np.median(known)) if known.size else float("nan"),
         }
+    twin = zone_twins(found, scan)
+    out["within_5_or_zone_twin"] = float(((np.nan_to_num(folded, nan=180.0) <= 5) | twin)[inside].sum() / n)
     out["vacuum_indexed"] = float(vacuum.mean()) if vacuum.size else float("nan")
     good = np.nan_to_num(folded, nan=180.0) <= 5
     out["auc"] = {
@@ -67,6 +70,22 @@ def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) 
     within = [good[inside & (true_phase == k)] for k in range(int(true_phase.max()) + 1)]
     out["phase_accuracy_each"] = [float(one.mean()) if one.size else float("nan") for one in per_phase]
     out["within_5_each"] = [float(one.mean()) if one.size else float("nan") for one in within]
+    return out
+
+
+def zone_twins(found: dict[str, Any], scan: dict[str, Any]) -> NDArray[np.bool_]:
+    """Where the answer is the truth turned by half a turn about an axis within 15 degrees of the beam.
+
+    About a zone axis that turn leaves every point of the zero-order Laue zone in its place (Friedel), excitation errors
+    included: only higher zones could tell the two, and with few spots none of them shows.
+    """
+    out = np.zeros(scan["truth_phase"].shape, bool)
+    for index, phase in enumerate(bench_phases()):
+        symmetry = diffraction_symmetry(phase)
+        here = (found["phase"] == index) & (scan["truth_phase"] == index)
+        for place in np.argwhere(here & np.isfinite(found["quaternion"]).all(axis=-1)):
+            mine, truth = (data[tuple(place)].astype(float) for data in (found["quaternion"], scan["truth_quaternion"]))
+            out[tuple(place)] = is_half_turn(mine, truth, symmetry, np.radians(5))
     return out
 
 

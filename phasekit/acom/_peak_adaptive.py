@@ -132,11 +132,19 @@ def summits(smooth, background, noise, weak, cell, margin, scratch):  # type: ig
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _enough(strength, slots):  # type: ignore[no-untyped-def]
+    """Strength from which on maxima are measured: there is room for ``slots`` weak ones, and some are lost later."""
+    weak = np.sort(strength[strength < 1.0])
+    return weak[-slots - 4] if weak.size > slots + 4 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignore[no-untyped-def]
     """Table (peak, column) of one pattern and its threshold on the median background [counts per pixel].
 
     ``s``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel could be told
-    by, bin and cell (see ``peaks._adaptive``); ``work`` (5, qy, qx) and ``scratch`` are overwritten.
+    by, bin, cell and slots for weak peaks (see ``peaks._adaptive``). ``work`` (5, qy, qx) and ``scratch`` are
+    overwritten.
     """
     size, cell, radius = int(s[5]), int(s[6]), s[3]
     ny, nx = image.shape[0] // size, image.shape[1] // size
@@ -148,9 +156,12 @@ def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignor
     coarse_background(smooth, half, noise, cell, work[2:5], background)
     margin = max(1.0, radius / (2 * size))
     where, prominence, strength = summits(smooth, background, noise, weak, cell, margin, scratch)
+    least_strength = _enough(strength, int(s[7]))
     table, n = np.empty((where.size, 5)), 0
     reach = int(s[2] + max(3, s[2] // 2, np.ceil(radius) - s[2] + 3))
     for i in range(where.size):
+        if strength[i] < least_strength:
+            continue
         y = size * (where[i] // nx) + (size - 1) // 2
         x = size * (where[i] % nx) + (size - 1) // 2
         window, top, left = _cut(image, background, y, x, reach, size * cell)

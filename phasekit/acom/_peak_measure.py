@@ -7,6 +7,27 @@ from . import _peak_kernels as k
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _bell(first: float, step: float, out: k.Floats) -> None:
+    """Values exp(-x^2 / 2 sigma^2) at x = first, first + 1, ..., with two exponentials; ``step`` = exp(-1 / sigma^2)."""
+    square = -np.log(step) / 2
+    value, ratio = np.exp(-square * first * first), np.exp(-square * (2 * first + 1))
+    for i in range(out.size):
+        out[i] = value
+        value, ratio = value * ratio, ratio * step
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _weighted(row: k.Image, weight: k.Floats, first: float) -> tuple[float, float]:
+    """Sum of weight * row, and of weight * row * x with x = first, first + 1, ..."""
+    total, moment = 0.0, 0.0
+    for x in range(row.size):
+        value = weight[x] * row[x]
+        total += value
+        moment += value * (first + x)
+    return total, moment
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def mean_shift(image: k.Image, y: float, x: float, sigma: float, half: int) -> tuple[float, float]:
     """Maximum of the image blurred with a Gaussian, between pixels: the window moves with the estimate (no bias).
 
@@ -15,20 +36,16 @@ def mean_shift(image: k.Image, y: float, x: float, sigma: float, half: int) -> t
     """
     ny, nx = image.shape
     start_y, start_x = y, x
-    wx = np.empty(2 * half + 2)
+    wx, wy, step = np.empty(2 * half + 2), np.empty(2 * half + 2), np.exp(-1 / (sigma * sigma))
     for _ in range(k._STEPS):
         y0, x0 = max(int(np.floor(y)) - half, 0), max(int(np.floor(x)) - half, 0)
         y1, x1 = min(int(np.floor(y)) + half + 2, ny), min(int(np.floor(x)) + half + 2, nx)
-        for xx in range(x0, x1):
-            wx[xx - x0] = np.exp(-((xx - x) ** 2) / (2 * sigma * sigma))
+        _bell(x0 - x, step, wx[: x1 - x0])
+        _bell(y0 - y, step, wy[: y1 - y0])
         total, sum_y, sum_x = 0.0, 0.0, 0.0
         for yy in range(y0, y1):
-            row, row_x = 0.0, 0.0
-            for xx in range(x0, x1):
-                value = wx[xx - x0] * image[yy, xx]
-                row += value
-                row_x += value * (xx - x)
-            weight = np.exp(-((yy - y) ** 2) / (2 * sigma * sigma))
+            row, row_x = _weighted(image[yy, x0:x1], wx, x0 - x)
+            weight = wy[yy - y0]
             total += weight * row
             sum_y += weight * row * (yy - y)
             sum_x += weight * row_x

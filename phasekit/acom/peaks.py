@@ -13,7 +13,7 @@ Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
 _FALSE_PEAKS = 6.0  # bound on the noise maxima per pattern; it is far from tight: 0.1 .. 0.2 measured
-_WEAK = 120.0  # the same for weak peaks: of these more than half may be noise, and matching still gains by them
+_WEAK = 250.0  # the same for weak peaks: of these more than half may be noise, and matching still gains by them
 _DISK_TO_BLUR = 0.63  # Gaussian with the best signal-to-noise ratio on a disk: sigma = 0.63 radius
 _GREY_LEVELS = 255
 _BINNED_BLUR = 1.5  # [bins]; wider blurs are made on a binned pattern, which loses nothing
@@ -228,7 +228,7 @@ def _adaptive(
     radius, v0, gain = disk.ravel()
     sigma = settings["blur"] or max(_DISK_TO_BLUR * radius, 0.8)
     bin_size = max(int(sigma / _BINNED_BLUR), 1)
-    cell = max(round(0.8 * radius / bin_size), 1)
+    cell = 2 ** max(round(np.log2(1.3 * radius / bin_size)), 0)  # divides most detectors: no cell is cut
     kernel = gaussian(sigma / bin_size).astype(np.float64)
     squares = (float(np.sum(kernel**2)) / bin_size) ** 2  # of binning and blur together: variance left of a pixel's
     bounds = (_FALSE_PEAKS, _WEAK if settings["weak_peaks"] else _FALSE_PEAKS)
@@ -239,7 +239,7 @@ def _adaptive(
     window = settings["background_radius"] or 4 * radius
     half_box = np.ceil(settings["refine_box"] / 2 if settings["refine_box"] else 3 * sigma)
     circle = settings["intensity_radius"] or radius + 1
-    numbers = [sigma, max(round(window), 2), half_box, circle, 20 * gain, bin_size, cell, 0]
+    numbers = [sigma, max(round(window), 2), half_box, circle, 20 * gain, bin_size, cell, settings["weak_peaks"]]
     return np.array(numbers, dtype=np.float64), noise
 
 
