@@ -8,7 +8,7 @@ from . import _peak_kernels as k
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _bell(first: float, step: float, out: k.Floats) -> None:
-    """Values exp(-x^2 / 2 sigma^2) at x = first, first + 1, ..., with two exponentials; ``step`` = exp(-1 / sigma^2)."""
+    """Values exp(-x^2 / 2 sigma^2) at x = first, first + 1, ... by two exponentials; ``step`` = exp(-1 / sigma^2)."""
     square = -np.log(step) / 2
     value, ratio = np.exp(-square * first * first), np.exp(-square * (2 * first + 1))
     for i in range(out.size):

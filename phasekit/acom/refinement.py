@@ -12,6 +12,7 @@ from ..errors import SchemaError
 from ..schema import ORIENTATIONS, describe, require
 from . import _solutions
 from ._bank import check_inputs, evidence, per_pattern
+from ._fit_pattern import corrected
 from ._refine_kernels import Crystals
 from ._refine_pixels import Settings, refine_patterns
 from .symmetry import phases_of
@@ -23,12 +24,14 @@ _RESTARTS = 3
 _WEAK = 1e-4  # of the strongest |F|^2; weaker ones show in no pattern, those above may where no strong one is excited
 
 
-def refine_orientations(
+def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defaults
     peaks: xr.Dataset,
     bank: xr.Dataset,
     found: xr.Dataset,
     *,
-    blur: float = 0.02,
+    blur: float | None = None,
+    fit_centre: bool = False,
+    fit_scale: bool = False,
     intensity_power: float = 0.5,
     min_correlation: float = 0.35,
     min_reliability: float = 5.0,
@@ -44,7 +47,12 @@ def refine_orientations(
     peaks, bank, found
         PEAKS in 1/angstrom, the TEMPLATES and the ORIENTATIONS that ``match_orientations`` made of the two.
     blur
-        Tolerance of a spot's position [1/angstrom]: at a distance of two blurs a spot counts 1/e.
+        Tolerance of a spot's position [1/angstrom]: at a distance of two blurs a spot counts 1/e. ``None``: 0.8
+        detector pixels, at least 0.008 and at most 0.03 (0.02 where the pixel is not known).
+    fit_centre, fit_scale
+        Whether the pattern's centre and scale are fitted too, on the spots that the best solution predicts near a peak;
+        the solutions then climb again. For what registration leaves: a beam off by half a pixel, a specimen that is not
+        flat. Both need 6 such spots, else nothing is corrected.
     intensity_power
         Spots weigh |g| I^power. 0 = positions only; 1 = the strongest spots decide alone.
     min_correlation, min_reliability
@@ -56,7 +64,8 @@ def refine_orientations(
         ORIENTATIONS on the same pixels, with ``uncertainty_deg(scan_y, scan_x)`` [degree]: the standard deviation of
         the orientation (all three rotation components together) from the curvature of the score at its maximum and the
         unexplained part of the pattern; NaN where the maximum is flat in some direction. It knows nothing of a wrong
-        solution: for that there is the reliability.
+        solution: for that there is the reliability. With a fit also ``centre_y, centre_x`` [1/angstrom], where the
+        centre was found, and ``scale_correction``, what positions were multiplied by.
 
     Raises
     ------
@@ -81,6 +90,7 @@ def refine_orientations(
     """
     check_inputs(peaks, bank, "refine_orientations")
     require(found, ORIENTATIONS, step="refine_orientations")
+    blur = _tolerance(peaks) if blur is None else blur
     _check(peaks, bank, found, blur, intensity_power)
     n_matches = found.sizes["match"]
     window = float(np.radians(max(5.0, 2.5 * float(bank.attrs["resolution_deg"]))))
@@ -91,16 +101,30 @@ def refine_orientations(
     def kernel(*arrays: Array) -> Array:
         return _refine(arrays, setup, n_matches)
 
-    arrays = [*evidence(peaks, bank), *_starts(found)]
-    rows = per_pattern(kernel, arrays, _solutions.width(n_matches))
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
-    out = _solutions.unpack(rows, n_matches, limits, peaks["status"])
+
+    def refined(spots: list[xr.DataArray], starts: xr.Dataset) -> tuple[xr.DataArray, xr.Dataset]:
+        rows = per_pattern(kernel, [*spots, *_starts(starts)], _solutions.width(n_matches))
+        return rows, _solutions.unpack(rows, n_matches, limits, peaks["status"])
+
+    spots = evidence(peaks, bank)
+    fitted: dict[Any, xr.DataArray] = {}
+    rows, out = refined(spots, found)
+    if fit_centre or fit_scale:
+        spots, fitted = corrected(spots, out, crystals, centre=fit_centre, scale=fit_scale, blur=blur)
+        rows, out = refined(spots, out)
     uncertainty = rows.isel(value=5 * (n_matches + 1) + len(_solutions.TAIL) - 1).astype(np.float32)
     uncertainty.attrs = {"long_name": "standard deviation of the orientation", "units": "degree"}
-    out["uncertainty_deg"] = uncertainty
+    out = out.assign({"uncertainty_deg": uncertainty, **fitted})
     out.attrs |= {key: found.attrs[key] for key in ("phases", "voltage_kv", "precession_deg") if key in found.attrs}
-    settings = {"blur": blur, "intensity_power": intensity_power, **limits}
-    return describe(out, ORIENTATIONS, step="refine_orientations", settings=settings, source=found)
+    settings = {"blur": blur, "intensity_power": intensity_power, "fit_centre": fit_centre, "fit_scale": fit_scale}
+    return describe(out, ORIENTATIONS, step="refine_orientations", settings=settings | limits, source=found)
+
+
+def _tolerance(peaks: xr.Dataset) -> float:
+    """Blur for these peaks [1/angstrom]: positions of weak spots scatter by half a pixel."""
+    step = peaks.attrs.get("detector_step")
+    return 0.02 if step is None else float(np.clip(0.8 * np.mean(np.asarray(step, float)), 0.008, 0.03))
 
 
 def _check(peaks: xr.Dataset, bank: xr.Dataset, found: xr.Dataset, blur: float, power: float) -> None:

@@ -163,3 +163,23 @@ def test_without_candidates_the_matches_are_refined(known):
     with_all = refine_orientations(peaks, bank, found)
     better = with_all.correlation.values[0, :, 0] - refined.correlation.values[0, :, 0]
     assert better.min() > -5e-3
+
+
+def test_centre_and_scale_of_a_pattern_are_found(known):
+    _, peaks, bank, found = known
+    shifted = peaks.assign(
+        qy=(peaks.qy + 0.012).assign_attrs(peaks.qy.attrs), qx=(peaks.qx - 0.008).assign_attrs(peaks.qx.attrs)
+    )
+    plain, fitted = (refine_orientations(shifted, bank, found, fit_centre=fit) for fit in (False, True))
+    enough = fitted.centre_y.values != 0
+    assert enough.mean() > 0.5
+    assert np.median(fitted.centre_y.values[enough]) == pytest.approx(0.012, abs=0.004)
+    assert np.median(fitted.centre_x.values[enough]) == pytest.approx(-0.008, abs=0.004)
+    assert (fitted.scale_correction.values == 1).all()
+    better = fitted.correlation.isel(match=0).values - plain.correlation.isel(match=0).values
+    assert np.median(better[enough]) > 0
+    larger = peaks.assign({name: (peaks[name] * 1.01).assign_attrs(peaks[name].attrs) for name in ("qy", "qx")})
+    scaled = refine_orientations(larger, bank, found, fit_scale=True)
+    assert np.median(scaled.scale_correction.values[scaled.scale_correction.values != 1]) == pytest.approx(
+        1 / 1.01, abs=2e-3
+    )
