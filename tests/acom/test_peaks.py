@@ -240,3 +240,38 @@ def test_other_variables_may_have_other_chunks(scan, peaks):
     mixed = scan[0].chunk(scan_y=2)
     mixed["truth_phase"] = xr.zeros_like(mixed.intensity.isel(qy=0, qx=0)).chunk(scan_y=3)
     xr.testing.assert_identical(find_peaks(mixed).compute(), peaks)
+
+
+def test_weak_peaks_are_kept_apart(scan, peaks):
+    weak = peaks.weak_intensity.notnull()
+    assert int(weak.sum("weak_peak").min()) > 0
+    alone = find_peaks(scan[0], weak_peaks=0)
+    assert "weak_qy" not in alone
+    for name in NUMBERS:
+        xr.testing.assert_equal(alone[name], peaks[name])
+    one = find_peaks(scan[0], weak_peaks=5)
+    assert one.sizes["weak_peak"] == 5
+    assert peaks.weak_qy.attrs["units"] == peaks.qy.attrs["units"]
+
+
+def test_weak_peaks_lie_on_spots_more_often_than_chance():
+    patterns, truth = scan_of_disks(3, (4, 4), electrons=200)
+    found = find_peaks(patterns)
+    near = total = 0
+    for index, spots in enumerate(truth):
+        row = found.isel(scan_y=index // 4, scan_x=index % 4)
+        place = np.stack([row.weak_qy.values, row.weak_qx.values], axis=-1)
+        place = place[np.isfinite(place).all(axis=1)]
+        apart = np.hypot(*(place[:, None] - np.asarray(spots)[None, :, :2]).transpose(2, 0, 1))
+        near, total = near + int((apart.min(axis=1) < 2.5).sum()), total + len(place)
+    by_chance = np.mean([len(spots) for spots in truth]) * np.pi * 2.5**2 / 128**2
+    assert near / total > 2 * by_chance
+
+
+def test_a_bright_beam_through_vacuum_is_vacuum():
+    """Maxima of the halo pass for peaks now and then; they hold next to nothing of the beam."""
+    rng = np.random.default_rng(15)
+    beam = np.full((128, 128), 0.02)
+    add_disk(beam, 63.2, 64.1, 2.5, 20000)
+    found = find_peaks(as_patterns(rng.poisson(beam, (6, 6, 128, 128))))
+    assert (found.status == AcomStatus.VACUUM).all()

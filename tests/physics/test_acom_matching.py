@@ -70,3 +70,14 @@ def test_uncertainty_is_of_the_size_of_the_error(sample):
     rank = np.argsort(stated[usable])
     third = len(rank) // 3
     assert np.median(error[usable][rank[:third]]) < np.median(error[usable][rank[-third:]])
+
+
+def test_weak_peaks_help_at_low_dose():
+    scan = orientation_scan(shape=(16, 20), specimen=Specimen(n_grains=16), electrons=200, seed=9042)
+    peaks = pk.acom.register_peaks(pk.acom.find_peaks(scan).compute())
+    bank = pk.acom.build_templates(sample_phases(), resolution_deg=3.0, precession_deg=1.0)
+    shares = []
+    for some in (peaks, peaks.drop_dims("weak_peak")):
+        found = pk.acom.refine_orientations(some, bank, pk.acom.match_orientations(some, bank))
+        shares.append(float(pk.acom.compare_with_truth(found, scan)["within_5"].sel(counting="folded")))
+    assert shares[0] > shares[1] + 0.05
