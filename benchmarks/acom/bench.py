@@ -91,7 +91,7 @@ def _phasekit() -> None:
     run(sys.executable, "robustness.py", str(out), "48", out=out)
     big, out = RUNS / "scans" / "big.h5", RUNS / "chain.json"
     run(sys.executable, "chain.py", "write", _scan(2000), str(big), out=big)
-    run(sys.executable, "chain.py", "run", _scan(2000), str(big), "--out", str(out), out=out)
+    run(sys.executable, "chain.py", "run", _scan(2000), str(big), "--out", str(out), out=out, threads=2)
 
 
 def _peers(positions: int) -> None:

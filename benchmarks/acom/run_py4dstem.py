@@ -122,7 +122,9 @@ def noise_of(cube, probe):
     radius = np.hypot(y[:, None], x)
     ring = (radius > 0.3 * len(y)) & (radius < 0.47 * len(y))
     quiet = smooth[:, ring]
-    return 1.4826 * np.median(np.abs(quiet - np.median(quiet)))
+    robust = 1.4826 * np.median(np.abs(quiet - np.median(quiet)))
+    # At low dose most places hold no electron at all, and the median tells nothing.
+    return max(robust, quiet[quiet <= np.percentile(quiet, 99)].std())
 
 
 def calibrate(peaks, scan):

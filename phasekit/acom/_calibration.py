@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._rings import Floats, RingFit, find_scale, fit_rings, merge_rings
+from ._scan_rotation import fit_rotation, is_clear
 
 Pair = tuple[float, float]
 #: Share of peaks that lie near some ring at any scale, from which on the rings cannot check the scale: LiFePO4's do
@@ -27,7 +28,7 @@ class Plan:
     origin: Literal["fit"] | Pair | None
     pixel_size: float | Literal["fit"]
     ellipse: Literal["fit"] | Pair | None
-    rotation_deg: float
+    rotation_deg: float | Literal["fit"]
     calibrated: bool
     centre: Floats | None
     rings: Floats = field(default_factory=lambda: np.empty(0))
@@ -35,7 +36,7 @@ class Plan:
 
 
 def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], plan: Plan) -> tuple[Floats, list[float]]:
-    """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to ``radial_match``."""
+    """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to the ellipse's errors."""
     given = plan.ellipse if isinstance(plan.ellipse, tuple | list) else (1.0, 0.0)
     matrix = round_matrix(*given)
     base = plan.pixel_size if isinstance(plan.pixel_size, float) else np.nan
@@ -43,7 +44,7 @@ def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], pla
     if plan.rings.size == 0 or known.sum() < 5:
         if not np.isfinite(base):
             warnings.warn("register_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
-        return matrix * base, [base, np.nan, np.nan, *given, np.nan, np.nan]
+        return matrix * base, [base, np.nan, np.nan, *given, *[np.nan] * 4]
     spots, weight = vectors[known] @ matrix.T, np.sqrt(intensity[known])
     fit, expected = _ring_fits(spots, weight, plan, base)
     scale = fit.scale if plan.pixel_size == "fit" else base
@@ -51,7 +52,8 @@ def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], pla
     _warn(expected, fit, scale, fitted=plan.pixel_size == "fit")
     error = fit.scale_error if plan.pixel_size == "fit" else np.nan
     offset = expected.scale / scale - 1 if expected.by_chance < _DENSE else np.nan
-    figures = [scale, error, offset, ratio, angle, fit.misfit, fit.matched]
+    doubt = fit.ellipse_error if plan.ellipse == "fit" else (np.nan, np.nan)
+    figures = [scale, error, offset, ratio, angle, fit.misfit, fit.matched, *doubt]
     return scale * (round_matrix(ratio, angle) if plan.ellipse == "fit" else matrix), figures
 
 
@@ -80,6 +82,22 @@ def round_matrix(ratio: float, angle_deg: float) -> Floats:
     c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     axes = np.array([[s, c], [c, -s]])  # columns: major and minor axis as (y, x)
     return np.asarray(axes @ np.diag([ratio**-0.5, ratio**0.5]) @ axes.T)
+
+
+def rotation_of(deflection: Floats, wanted: float | Literal["fit"]) -> tuple[float, float]:
+    """Rotation into the scan frame and its standard error [degrees], as given or from the deflections."""
+    if wanted != "fit":
+        return float(wanted), np.nan
+    angle, error, left = fit_rotation(deflection)
+    if is_clear(error, left):
+        return angle, error
+    text = (
+        "register_peaks: the deflections of the direct beam tell no rotation of the detector "
+        f"({100 * left:.0f} % of the curl is left at the best angle); nothing is turned. "
+        "Give detector_rotation_deg, measured on a standard (MoO3) or with a defocused disk."
+    )
+    warnings.warn(text, CalibrationWarning, stacklevel=3)
+    return 0.0, np.nan
 
 
 def _warn(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> None:

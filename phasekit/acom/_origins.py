@@ -8,8 +8,8 @@ Floats = NDArray[np.float64]
 
 def fit_origins(
     position: Floats, intensity: Floats, scan: tuple[Floats, Floats], radius: float, centre: Floats | None
-) -> tuple[Floats, NDArray[np.intp], float]:
-    """Origin of every pattern, index of its direct beam (-1: none found), and the scatter about the drift model.
+) -> tuple[Floats, NDArray[np.intp], float, Floats]:
+    """Origin of every pattern, index of its direct beam (-1: none found), scatter about the drift, and the drift.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def fit_origins(
     chosen = np.where(bright.max(axis=-1) > 0, bright.argmax(axis=-1), -1)
     if not (chosen >= 0).any():
         middle = np.zeros(2) if centre is None else centre
-        return np.broadcast_to(middle, (*chosen.shape, 2)).copy(), chosen, np.nan
+        nowhere = np.broadcast_to(middle, (*chosen.shape, 2)).copy()
+        return nowhere, chosen, np.nan, nowhere
     reach, scatter = np.inf, np.nan
     for _ in range(4):
         model, scatter = _drift(_pick(position, chosen), scan)
@@ -42,7 +43,7 @@ def fit_origins(
         chosen = np.where(near.max(axis=-1) > 0, near.argmax(axis=-1), -1)
     model, scatter = _drift(_pick(position, chosen), scan)
     measured = _pick(position, chosen)
-    return np.where(np.isfinite(measured), measured, model), chosen, scatter
+    return np.where(np.isfinite(measured), measured, model), chosen, scatter, model
 
 
 def nearest(position: Floats, origin: Floats, reach: float) -> NDArray[np.intp]:

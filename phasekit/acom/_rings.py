@@ -22,6 +22,14 @@ class RingFit:
     misfit: float
     matched: float
     by_chance: float
+    oval_error: float = np.nan  # of cosine and sine
+
+    @property
+    def ellipse_error(self) -> tuple[float, float]:
+        """Standard errors of the ratio and of the angle [deg]."""
+        strength = max(float(np.hypot(self.cosine, self.sine)), 1e-12)
+        ratio = 2 * self.scale * self.oval_error / (self.scale - strength) ** 2
+        return ratio, min(float(np.degrees(self.oval_error / (2 * strength))), 90.0)
 
     @property
     def ellipse(self) -> tuple[float, float]:
@@ -66,6 +74,7 @@ def fit_rings(
     columns = np.stack([np.ones_like(angle), np.cos(2 * angle), np.sin(2 * angle)], axis=1)
     free = np.array([with_scale, with_ellipse, with_ellipse])
     values, error = np.array([scale, 0.0, 0.0]), np.nan
+    oval = np.nan
     near = 2 * _NEAR if with_ellipse else _NEAR
     for _ in range(15):
         target, used = _members(length * (columns @ values), rings, near)
@@ -78,14 +87,15 @@ def fit_rings(
         values[free], *_ = np.linalg.lstsq(matrix[:, free] * root[:, None], rest * root, rcond=None)
         spread = (1 - matrix @ values) * root
         inverse = np.linalg.pinv((matrix[:, free] * root[:, None]).T @ (matrix[:, free] * root[:, None]))
-        error = float(np.sqrt(inverse[0, 0] * np.sum(spread**2) / max(used.sum() - free.sum(), 1)))
+        errors = np.sqrt(np.diag(inverse) * np.sum(spread**2) / max(used.sum() - free.sum(), 1))
+        error, oval = float(errors[0]), float(errors[-1]) if with_ellipse else np.nan
     lengths = length * (columns @ values)
     off, used = _distance(lengths, rings), _distance(lengths, rings) < _NEAR
     misfit = float(np.sqrt(np.average(off[used] ** 2, weights=weight[used]))) if used.any() else np.nan
     matched = float(np.average(used, weights=weight))
     elsewhere = [np.average(_distance(lengths * s, rings) < _NEAR, weights=weight) for s in (0.94, 0.96, 1.04, 1.06)]
     error = error if with_scale else np.nan
-    return RingFit(values[0], error, values[1], values[2], misfit, matched, float(np.mean(elsewhere)))
+    return RingFit(values[0], error, values[1], values[2], misfit, matched, float(np.mean(elsewhere)), oval)
 
 
 def _distance(length: Floats, rings: Floats) -> Floats:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, PEAKS, describe, require
-from ._calibration import Pair, Plan, calibration, phases_of, rings_of
+from ._calibration import Pair, Plan, calibration, phases_of, rings_of, rotation_of
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +21,10 @@ _FIGURES = {
     "ellipse_angle": ("degree", "major axis of a measured ring, from +x towards +y, undone"),
     "radial_misfit": ("1", "rms of |q| / |g| - 1 of the peaks on a ring of the phase"),
     "radial_match": ("1", "weight of the peaks on a ring of the phase"),
+    "ellipse_ratio_error": ("1", "standard error of the ratio, NaN where it was given"),
+    "ellipse_angle_error": ("degree", "standard error of the angle, NaN where it was given"),
+    "detector_rotation_deg": ("degree", "rotation into the scan frame that was applied"),
+    "detector_rotation_error_deg": ("degree", "standard error of the rotation, NaN where it was given or not told"),
     "origin_scatter": ("1/angstrom", "typical distance of the direct beam from the smooth drift model"),
 }
 
@@ -32,7 +36,7 @@ def register_peaks(
     pixel_size: float | Literal["fit"] | None = None,
     phase: Any = None,
     ellipse: Literal["fit"] | Pair | None = None,
-    detector_rotation_deg: float = 0.0,
+    detector_rotation_deg: float | Literal["fit"] = 0.0,
 ) -> xr.Dataset:
     """Express peaks in 1/angstrom from the direct beam, in the sample frame, and check the calibration.
 
@@ -55,7 +59,9 @@ def register_peaks(
         ``None``; (ratio, angle_deg) of the measured rings (major over minor axis; angle of the major axis from +x
         towards +y): undone at constant area; ``"fit"``: from the phase's rings.
     detector_rotation_deg
-        Angle from +x towards +y by which vectors on the detector are turned into the scan frame. Never guessed.
+        Angle from +x towards +y by which vectors on the detector are turned into the scan frame. ``"fit"``: the angle
+        that frees the deflections of the direct beam (origin minus drift) of their curl, modulo 180 degrees, in
+        (-90, 90]; where they tell none it warns and turns nothing.
 
     Returns
     -------
@@ -63,8 +69,8 @@ def register_peaks(
         PEAKS in 1/angstrom with ``direct(scan_y, scan_x, peak)`` (the direct beam's peak), ``origin_y, origin_x``
         (in the unit of the input) and scalars: ``scale``, ``scale_error``, ``scale_offset`` (what the rings ask for
         beyond the applied scale; NaN where they are too dense to tell one scale from another), ``ellipse_ratio``,
-        ``ellipse_angle``, ``radial_misfit``, ``radial_match``, ``origin_scatter``. Those that need
-        a phase are NaN without one.
+        ``ellipse_angle`` and their errors, ``radial_misfit``, ``radial_match``, ``detector_rotation_deg`` and its
+        error, ``origin_scatter`` (the error of one origin). Those that need a phase are NaN without one.
 
     Raises
     ------
@@ -110,14 +116,18 @@ def register_peaks(
         output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 3],
         dask_gufunc_kwargs={"output_sizes": {"figure": len(_FIGURES)}},
     )
-    unit = str(peaks.qx.attrs["units"])
-    out = peaks.assign(qy=qy.assign_attrs(units="1/angstrom"), qx=qx.assign_attrs(units="1/angstrom"), direct=direct)
-    if "weak_qy" in peaks:
-        out = out.assign(
-            {n: a.assign_attrs(units="1/angstrom") for n, a in zip(_WEAK, (weak_qy, weak_qx), strict=True)}
-        )
-    out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
-    out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
+    placed = {"qy": qy, "qx": qx, "weak_qy": weak_qy, "weak_qx": weak_qx}
+    out = _labelled(peaks, placed, figures, plan).assign(direct=direct)
+    for name, origin_of in (("y", origin_y), ("x", origin_x)):
+        attributes = {"units": str(peaks.qx.attrs["units"]), "long_name": f"direct beam along {name}"}
+        out[f"origin_{name}"] = origin_of.assign_attrs(attributes)
+    settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
+    return describe(out, PEAKS, step="register_peaks", settings=settings, source=peaks)
+
+
+def _labelled(peaks: xr.Dataset, placed: dict[str, xr.DataArray], figures: xr.DataArray, plan: Plan) -> xr.Dataset:
+    """The peaks at their new places, with the figures and the attributes that are still true."""
+    out = peaks.assign({n: a.assign_attrs(units="1/angstrom") for n, a in placed.items() if n in peaks})
     for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):
         out[name] = figures.isel(figure=i).assign_attrs(units=units, long_name=meaning)
     if "disk_radius" in out:
@@ -127,8 +137,7 @@ def register_peaks(
         out.attrs["detector_step"] = [float(step) * plan.pixel_size for step in peaks.attrs["detector_step"]]
     elif not plan.calibrated:
         out.attrs.pop("detector_step", None)
-    settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
-    return describe(out, PEAKS, step="register_peaks", settings=settings, source=peaks)
+    return out
 
 
 def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
@@ -184,8 +193,15 @@ def _check_geometry(origin: Any, rotation_deg: Any) -> None:
     named = origin is None or (isinstance(origin, str) and origin == "fit")
     if not (named or pair):
         raise SchemaError(f"register_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
-    if not _is_number(rotation_deg):
-        raise SchemaError(f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees.")
+    fitted = isinstance(rotation_deg, str) and rotation_deg == "fit"
+    if not (fitted or _is_number(rotation_deg)):
+        raise SchemaError(
+            f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees or 'fit'."
+        )
+    if fitted and not (isinstance(origin, str) and origin == "fit"):
+        raise SchemaError(
+            "register_peaks: detector_rotation_deg = 'fit' needs the direct beam's deflections. Leave origin='fit'."
+        )
 
 
 def _plan(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
@@ -247,18 +263,20 @@ def _register(
     position = np.stack([qy, qx], axis=-1).astype(np.float64)
     reach = float(radius) if np.isfinite(radius) else 0.02 * float(np.nan_to_num(np.nanmax(np.abs(position)), nan=1))
     if plan.origin == "fit":
-        origin, direct, scatter = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
+        origin, direct, scatter, drift = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
     else:
         fixed = np.array(plan.origin or (0.0, 0.0), dtype=float)
-        origin, scatter = np.broadcast_to(fixed, (*qy.shape[:2], 2)), np.nan
+        origin, scatter, drift = np.broadcast_to(fixed, (*qy.shape[:2], 2)), np.nan, fixed
         direct = nearest(position, fixed, 2.5 * reach)
     mask = np.arange(qy.shape[-1]) == direct[..., None]
     vectors = position - origin[:, :, None]
     matrix, figures = calibration(vectors, np.asarray(intensity, float), mask, plan)
-    turn = np.deg2rad(plan.rotation_deg)
+    deflection = np.where((direct >= 0)[..., None], origin - drift, np.nan)
+    angle, error = rotation_of(deflection @ matrix.T, plan.rotation_deg)
+    turn = np.deg2rad(angle)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
     total = (rotation @ matrix).T
     weak = (np.stack([weak_qy, weak_qx], axis=-1) - origin[:, :, None]) @ total
-    numbers = np.array([*figures, scatter * figures[0]])
+    numbers = np.array([*figures, angle, error, scatter * figures[0]])
     placed = [np.moveaxis(a, -1, 0).astype(np.float32) for a in (vectors @ total, weak)]
     return (*placed[0], mask, *placed[1], *np.moveaxis(origin, -1, 0), numbers)
