@@ -84,7 +84,7 @@ def text(found: dict[str, Any]) -> list[str]:
         "pinned versions, one thread, 2-degree banks. pyxem works on the images; py4DSTEM and phasekit on peaks. "
         "py4DSTEM's threshold is tried at three levels and the best result counts; phasekit runs with its defaults.",
         "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores; float32 matrix product "
+        f"Machine: {machine['machine']['processor']}, {machine['machine']['cores']} cores; float32 matrix product "
         f"{machine['gemm_gflops_per_core']:.0f} GFLOP/s per core.",
         "",
         *_accuracy_lines(found),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
+from ..errors import SchemaError
 from ._rings import Floats, RingFit, find_scale, fit_rings, merge_rings
-from ._scan_rotation import fit_rotation, is_clear
 
 Pair = tuple[float, float]
 #: Share of peaks that lie near some ring at any scale, from which on the rings cannot check the scale: LiFePO4's do
@@ -35,8 +36,77 @@ class Plan:
     strength: Floats = field(default_factory=lambda: np.empty(0))
 
 
+def positive(step: str, pixel_size: float) -> None:
+    if not np.isfinite(pixel_size) or pixel_size <= 0:
+        raise SchemaError(f"{step}: pixel_size = {pixel_size}, needs a positive number of 1/angstrom per pixel.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _check_geometry(origin: Any, rotation_deg: Any) -> None:
+    pair = isinstance(origin, tuple | list) and len(origin) == 2 and all(map(_is_number, origin))
+    named = origin is None or (isinstance(origin, str) and origin == "fit")
+    if not (named or pair):
+        raise SchemaError(f"register_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
+    if isinstance(rotation_deg, str) and rotation_deg == "fit":
+        if origin is None or pair:
+            raise SchemaError(
+                "register_peaks: detector_rotation_deg = 'fit' needs origin='fit', as it comes from the direct beam's "
+                "moves between patterns. Leave the origin out, or give the angle in degrees."
+            )
+    elif not (_is_number(rotation_deg) and abs(rotation_deg) <= 360):
+        raise SchemaError(
+            f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees, -360 .. 360, or "
+            "'fit' to find it from the deflections of the direct beam."
+        )
+
+
+def plan_of(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
+    """Checked settings; every contradiction is refused here, before anything is read."""
+    units = {str(peaks[name].attrs.get("units")) for name in ("qy", "qx")}
+    pixel_size, phase, ellipse = settings["pixel_size"], settings["phase"], settings["ellipse"]
+    _check_geometry(settings["origin"], settings["detector_rotation_deg"])
+    if units not in ({"px"}, {"1/angstrom"}):
+        raise SchemaError(f"register_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
+    calibrated = units == {"1/angstrom"}
+    if phase is None and ("fit" in (pixel_size, ellipse) or (pixel_size is None and not calibrated)):
+        raise SchemaError(
+            "register_peaks: no scale can be found without a phase. Give pixel_size=<1/angstrom per px>, or "
+            "phase=pk.io.open_phase(<CIF>) to fit it (and the ellipse) from the phase's rings."
+        )
+    if isinstance(pixel_size, int | float):
+        positive("register_peaks", pixel_size)
+        if calibrated:
+            raise SchemaError(
+                "register_peaks: 'qx' is in '1/angstrom' already, a pixel_size has no meaning. Leave it out, or use "
+                "pixel_size='fit' to correct the scale with a phase."
+            )
+    if isinstance(ellipse, tuple | list) and not (len(ellipse) == 2 and 0.5 < ellipse[0] < 2):
+        raise SchemaError(
+            f"register_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
+        )
+    rings = rings_of(phase) if phase is not None else (np.empty(0), np.empty(0))
+    size: float | Literal["fit"] = (
+        "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
+    )
+    return Plan(
+        settings["origin"], size, ellipse, settings["detector_rotation_deg"], calibrated, _middle(peaks), *rings
+    )
+
+
+def _middle(peaks: xr.Dataset) -> Floats | None:
+    """Middle of the detector, where find_peaks wrote it down."""
+    keys = ("detector_start", "detector_step", "detector_shape")
+    if any(key not in peaks.attrs for key in keys):
+        return None
+    start, step, shape = (np.asarray(peaks.attrs[key], dtype=float) for key in keys)
+    return start + step * (shape - 1) / 2
+
+
 def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], plan: Plan) -> tuple[Floats, list[float]]:
-    """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to the ellipse's errors."""
+    """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to ``radial_match``."""
     given = plan.ellipse if isinstance(plan.ellipse, tuple | list) else (1.0, 0.0)
     matrix = round_matrix(*given)
     base = plan.pixel_size if isinstance(plan.pixel_size, float) else np.nan
@@ -44,16 +114,16 @@ def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], pla
     if plan.rings.size == 0 or known.sum() < 5:
         if not np.isfinite(base):
             warnings.warn("register_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
-        return matrix * base, [base, np.nan, np.nan, *given, *[np.nan] * 4]
+        return matrix * base, [base, np.nan, np.nan, given[0], np.nan, given[1], *[np.nan] * 3]
     spots, weight = vectors[known] @ matrix.T, np.sqrt(intensity[known])
     fit, expected = _ring_fits(spots, weight, plan, base)
     scale = fit.scale if plan.pixel_size == "fit" else base
     ratio, angle = fit.ellipse if plan.ellipse == "fit" else given
+    ratio_error, angle_error = fit.ellipse_error
     _warn(expected, fit, scale, fitted=plan.pixel_size == "fit")
     error = fit.scale_error if plan.pixel_size == "fit" else np.nan
     offset = expected.scale / scale - 1 if expected.by_chance < _DENSE else np.nan
-    doubt = fit.ellipse_error if plan.ellipse == "fit" else (np.nan, np.nan)
-    figures = [scale, error, offset, ratio, angle, fit.misfit, fit.matched, *doubt]
+    figures = [scale, error, offset, ratio, ratio_error, angle, angle_error, fit.misfit, fit.matched]
     return scale * (round_matrix(ratio, angle) if plan.ellipse == "fit" else matrix), figures
 
 
@@ -82,22 +152,6 @@ def round_matrix(ratio: float, angle_deg: float) -> Floats:
     c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     axes = np.array([[s, c], [c, -s]])  # columns: major and minor axis as (y, x)
     return np.asarray(axes @ np.diag([ratio**-0.5, ratio**0.5]) @ axes.T)
-
-
-def rotation_of(deflection: Floats, wanted: float | Literal["fit"]) -> tuple[float, float]:
-    """Rotation into the scan frame and its standard error [degrees], as given or from the deflections."""
-    if wanted != "fit":
-        return float(wanted), np.nan
-    angle, error, left = fit_rotation(deflection)
-    if is_clear(error, left):
-        return angle, error
-    text = (
-        "register_peaks: the deflections of the direct beam tell no rotation of the detector "
-        f"({100 * left:.0f} % of the curl is left at the best angle); nothing is turned. "
-        "Give detector_rotation_deg, measured on a standard (MoO3) or with a defocused disk."
-    )
-    warnings.warn(text, CalibrationWarning, stacklevel=3)
-    return 0.0, np.nan
 
 
 def _warn(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> None:

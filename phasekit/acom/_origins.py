@@ -1,15 +1,50 @@
 """Kernel of registration: where the direct beam is in every pattern, from a smooth drift model without outliers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Origins:
+    """The direct beam of every pattern, in the unit of the positions.
+
+    Attributes
+    ----------
+    origin
+        ``(scan_y, scan_x, 2)``: the direct beam, or the drift model where none was found.
+    direct
+        Index of the direct beam among the peaks, -1: none found.
+    error
+        ``(scan_y, scan_x)``: standard error of the origin per axis. A measured beam has its scatter about the drift
+        model, which is an upper bound, as the beam's own jitter is in it; a pixel where the model stands in has that
+        scatter and the model's uncertainty. NaN where the scan has no more direct beams than the model has terms.
+    deflection
+        ``(scan_y, scan_x, 2)``: measured beam minus drift model, NaN without a direct beam.
+    scatter
+        Typical distance of the measured beams from the model.
+    """
+
+    origin: Floats
+    direct: NDArray[np.intp]
+    error: Floats
+    deflection: Floats
+    scatter: float = np.nan
+
+    @classmethod
+    def fixed(cls, origin: Floats, direct: NDArray[np.intp]) -> "Origins":
+        """One origin for all patterns, of unknown error."""
+        origin = np.broadcast_to(origin, (*direct.shape, 2))
+        return cls(origin, direct, np.full(direct.shape, np.nan), np.full(origin.shape, np.nan))
+
+
 def fit_origins(
     position: Floats, intensity: Floats, scan: tuple[Floats, Floats], radius: float, centre: Floats | None
-) -> tuple[Floats, NDArray[np.intp], float, Floats]:
-    """Origin of every pattern, index of its direct beam (-1: none found), scatter about the drift, and the drift.
+) -> Origins:
+    """Origin of every pattern: its direct beam where that lies near a smooth drift model, elsewhere the model.
 
     Parameters
     ----------
@@ -31,19 +66,20 @@ def fit_origins(
         bright = np.nan_to_num(bright, nan=-1.0)
     chosen = np.where(bright.max(axis=-1) > 0, bright.argmax(axis=-1), -1)
     if not (chosen >= 0).any():
-        middle = np.zeros(2) if centre is None else centre
-        nowhere = np.broadcast_to(middle, (*chosen.shape, 2)).copy()
-        return nowhere, chosen, np.nan, nowhere
+        return Origins.fixed(np.zeros(2) if centre is None else centre, chosen)
     reach, scatter = np.inf, np.nan
     for _ in range(4):
-        model, scatter = _drift(_pick(position, chosen), scan)
+        model, scatter, _ = _drift(_pick(position, chosen), scan)
         reach = min(reach, max(2.5 * radius, 5 * scatter))
         off = np.hypot(*np.moveaxis(position - model[:, :, None], -1, 0))
         near = np.where(off < reach, np.nan_to_num(intensity, nan=-1.0), -1.0)
         chosen = np.where(near.max(axis=-1) > 0, near.argmax(axis=-1), -1)
-    model, scatter = _drift(_pick(position, chosen), scan)
     measured = _pick(position, chosen)
-    return np.where(np.isfinite(measured), measured, model), chosen, scatter, model
+    model, scatter, own = _drift(measured, scan)
+    found = np.asarray(np.isfinite(measured).all(axis=-1))
+    # The scatter is a distance in two dimensions, the error that of one axis.
+    error = scatter / np.sqrt(2) * own.spread * np.where(found, 1.0, np.sqrt(1 + own.leverage))
+    return Origins(np.where(found[..., None], measured, model), chosen, error, measured - model, scatter)
 
 
 def nearest(position: Floats, origin: Floats, reach: float) -> NDArray[np.intp]:
@@ -57,7 +93,15 @@ def _pick(position: Floats, chosen: NDArray[np.intp]) -> Floats:
     return np.where((chosen >= 0)[..., None], picked, np.nan)
 
 
-def _drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float]:
+@dataclass(frozen=True)
+class _Certainty:
+    """Of the drift model: its variance over that of one beam, and how much the scatter is too small by the fit."""
+
+    leverage: Floats
+    spread: float
+
+
+def _drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float, _Certainty]:
     """Robust smooth surface (Tukey's weights) through the measured origins, quadratic where there are enough."""
     y, x = np.meshgrid(*(_unit(axis) for axis in scan), indexing="ij")
     known = np.isfinite(measured).all(axis=-1)
@@ -78,7 +122,11 @@ def _drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float
         if np.allclose(new, fit, rtol=0, atol=1e-3 * scatter):
             break
         fit = new
-    return columns @ fit, scatter
+    inverse = np.linalg.pinv((matrix * weight).T @ (matrix * weight))
+    leverage = np.einsum("...i,ij,...j->...", columns, inverse, columns)
+    spare = int(known.sum()) - len(terms)
+    spread = float(np.sqrt(known.sum() / spare)) if spare > 0 else np.nan
+    return columns @ fit, scatter, _Certainty(leverage, spread)
 
 
 def _unit(axis: Floats) -> Floats:

@@ -16,20 +16,19 @@ class RingFit:
     """What the rings say: |q| (scale + cos cos(2 angle) + sin sin(2 angle)) = |g|."""
 
     scale: float
-    scale_error: float
     cosine: float
     sine: float
     misfit: float
     matched: float
     by_chance: float
-    oval_error: float = np.nan  # of cosine and sine
+    covariance: Floats
+    """Of scale, cosine and sine; 0 for what was not fitted."""
 
     @property
-    def ellipse_error(self) -> tuple[float, float]:
-        """Standard errors of the ratio and of the angle [deg]."""
-        strength = max(float(np.hypot(self.cosine, self.sine)), 1e-12)
-        ratio = 2 * self.scale * self.oval_error / (self.scale - strength) ** 2
-        return ratio, min(float(np.degrees(self.oval_error / (2 * strength))), 90.0)
+    def scale_error(self) -> float:
+        """Standard error of the scale, NaN where it was not fitted."""
+        variance = float(self.covariance[0, 0])
+        return variance**0.5 if variance > 0 else np.nan
 
     @property
     def ellipse(self) -> tuple[float, float]:
@@ -37,6 +36,22 @@ class RingFit:
         strength = float(np.hypot(self.cosine, self.sine))
         angle = np.degrees(np.arctan2(-self.sine, -self.cosine)) / 2
         return (self.scale + strength) / (self.scale - strength), float(angle)
+
+    @property
+    def ellipse_error(self) -> tuple[float, float]:
+        """Standard errors of ratio and angle [deg], NaN where no ellipse was fitted.
+
+        The angle's is at most 180 / sqrt(12) = 52 degrees, that of an angle of which nothing is known: where a ring
+        is as round as the error of its ratio can tell, it has no direction.
+        """
+        if not self.covariance[1, 1] > 0:
+            return np.nan, np.nan
+        strength = max(float(np.hypot(self.cosine, self.sine)), 1e-12)
+        along = np.array([0.0, self.cosine, self.sine]) / strength
+        by_ratio = 2 * (self.scale * along - np.array([strength, 0.0, 0.0])) / (self.scale - strength) ** 2
+        by_angle = np.array([0.0, -self.sine, self.cosine]) / (2 * strength**2)
+        ratio, angle = (float(np.sqrt(by @ self.covariance @ by)) for by in (by_ratio, by_angle))
+        return ratio, min(float(np.degrees(angle)), 180 / 12**0.5)
 
 
 def find_scale(length: Floats, weight: Floats, rings: Floats, strength: Floats, span: tuple[float, float]) -> float:
@@ -73,8 +88,7 @@ def fit_rings(
     length, angle = np.hypot(qy, qx), np.arctan2(qy, qx)
     columns = np.stack([np.ones_like(angle), np.cos(2 * angle), np.sin(2 * angle)], axis=1)
     free = np.array([with_scale, with_ellipse, with_ellipse])
-    values, error = np.array([scale, 0.0, 0.0]), np.nan
-    oval = np.nan
+    values, covariance, final = np.array([scale, 0.0, 0.0]), np.zeros((3, 3)), None
     near = 2 * _NEAR if with_ellipse else _NEAR
     for _ in range(15):
         target, used = _members(length * (columns @ values), rings, near)
@@ -85,17 +99,33 @@ def fit_rings(
         rest = 1 - matrix[:, ~free] @ values[~free]
         root = np.sqrt(weight[used])
         values[free], *_ = np.linalg.lstsq(matrix[:, free] * root[:, None], rest * root, rcond=None)
-        spread = (1 - matrix @ values) * root
-        inverse = np.linalg.pinv((matrix[:, free] * root[:, None]).T @ (matrix[:, free] * root[:, None]))
-        errors = np.sqrt(np.diag(inverse) * np.sum(spread**2) / max(used.sum() - free.sum(), 1))
-        error, oval = float(errors[0]), float(errors[-1]) if with_ellipse else np.nan
+        left = weight[used] * (1 - matrix @ values)
+        label = np.searchsorted(rings, target[used]) * 60 + (np.degrees(angle[used]) % 180 // 3).astype(np.intp)
+        final = matrix[:, free], weight[used], left, label, near
+    if final is not None:
+        covariance[np.ix_(free, free)] = _covariance(*final)
     lengths = length * (columns @ values)
     off, used = _distance(lengths, rings), _distance(lengths, rings) < _NEAR
     misfit = float(np.sqrt(np.average(off[used] ** 2, weights=weight[used]))) if used.any() else np.nan
     matched = float(np.average(used, weights=weight))
     elsewhere = [np.average(_distance(lengths * s, rings) < _NEAR, weights=weight) for s in (0.94, 0.96, 1.04, 1.06)]
-    error = error if with_scale else np.nan
-    return RingFit(values[0], error, values[1], values[2], misfit, matched, float(np.mean(elsewhere)), oval)
+    return RingFit(values[0], values[1], values[2], misfit, matched, float(np.mean(elsewhere)), covariance)
+
+
+def _covariance(matrix: Floats, weight: Floats, left: Floats, label: NDArray[np.intp], near: float) -> Floats:
+    """Covariance of the fitted values; ``left``: weight times residual, ``label``: peaks that err alike.
+
+    The pixels of a grain show the same spots, and a spot and its Friedel partner share what is off with the lattice
+    vector, so peaks on one ring in one sector of 3 degrees, modulo 180, are one observation (a sandwich estimate with
+    clusters, Liang & Zeger 1986). When the fit moves, some members leave the window and others enter, which weakens
+    the hold of the rest (the derivative of a trimmed mean): fully for evenly spread residuals, not at all for those
+    well inside. The density at the edge is that of the window's outer quarter.
+    """
+    sums = np.stack([np.bincount(label, column * left) for column in matrix.T], axis=1)
+    count = int((np.bincount(label) > 0).sum())
+    edge = float(weight[np.abs(left) > 0.75 * near * weight].sum() / weight.sum())
+    inverse = np.linalg.pinv((matrix * weight[:, None]).T @ matrix) / max(1 - 4 * edge, 0.2)
+    return np.asarray(inverse @ (sums.T @ sums) @ inverse * count / max(count - matrix.shape[1], 1))
 
 
 def _distance(length: Floats, rings: Floats) -> Floats:

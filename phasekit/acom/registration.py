@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, PEAKS, describe, require
-from ._calibration import Pair, Plan, calibration, phases_of, rings_of, rotation_of
+from ._calibration import CalibrationWarning, Pair, Plan, calibration, phases_of, plan_of, positive
 
 Floats = NDArray[np.float64]
 
@@ -18,14 +18,14 @@ _FIGURES = {
     "scale_error": ("1/angstrom per input unit", "standard error of the scale, NaN where it was given"),
     "scale_offset": ("1", "relative scale the phase's rings ask for beyond the one applied"),
     "ellipse_ratio": ("1", "major over minor axis of a measured ring, undone"),
+    "ellipse_ratio_error": ("1", "standard error of the ellipse's ratio, NaN where it was not fitted"),
     "ellipse_angle": ("degree", "major axis of a measured ring, from +x towards +y, undone"),
+    "ellipse_angle_error": ("degree", "standard error of the ellipse's angle, NaN where it was not fitted"),
     "radial_misfit": ("1", "rms of |q| / |g| - 1 of the peaks on a ring of the phase"),
     "radial_match": ("1", "weight of the peaks on a ring of the phase"),
-    "ellipse_ratio_error": ("1", "standard error of the ratio, NaN where it was given"),
-    "ellipse_angle_error": ("degree", "standard error of the angle, NaN where it was given"),
-    "detector_rotation_deg": ("degree", "rotation into the scan frame that was applied"),
-    "detector_rotation_error_deg": ("degree", "standard error of the rotation, NaN where it was given or not told"),
     "origin_scatter": ("1/angstrom", "typical distance of the direct beam from the smooth drift model"),
+    "detector_rotation_deg": ("degree", "angle by which detector vectors were turned, from +x towards +y"),
+    "detector_rotation_error_deg": ("degree", "standard error of the rotation, NaN where it was not fitted"),
 }
 
 
@@ -59,18 +59,23 @@ def register_peaks(
         ``None``; (ratio, angle_deg) of the measured rings (major over minor axis; angle of the major axis from +x
         towards +y): undone at constant area; ``"fit"``: from the phase's rings.
     detector_rotation_deg
-        Angle from +x towards +y by which vectors on the detector are turned into the scan frame. ``"fit"``: the angle
-        that frees the deflections of the direct beam (origin minus drift) of their curl, modulo 180 degrees, in
-        (-90, 90]; where they tell none it warns and turns nothing.
+        Angle from +x towards +y by which vectors on the detector are turned into the scan frame, -360 .. 360.
+        ``"fit"``: the one at which the direct beam's deflections from the drift model, as by a specimen's electric
+        potential, are free of curl (differential phase contrast; needs ``origin="fit"``). It is known modulo 180
+        degrees, the answer lies in (-90, 90]; a mirrored detector is not looked for. Where the evidence is weak: 0.
 
     Returns
     -------
     xarray.Dataset
         PEAKS in 1/angstrom with ``direct(scan_y, scan_x, peak)`` (the direct beam's peak), ``origin_y, origin_x``
-        (in the unit of the input) and scalars: ``scale``, ``scale_error``, ``scale_offset`` (what the rings ask for
-        beyond the applied scale; NaN where they are too dense to tell one scale from another), ``ellipse_ratio``,
-        ``ellipse_angle`` and their errors, ``radial_misfit``, ``radial_match``, ``detector_rotation_deg`` and its
-        error, ``origin_scatter`` (the error of one origin). Those that need a phase are NaN without one.
+        (in the unit of the input), ``origin_error(scan_y, scan_x)`` [1/angstrom] (standard error per axis: a measured
+        beam's scatter about the drift model, where the model stands in that and the model's own; NaN where the origin
+        was given or the scan has too few direct beams) and scalars: ``scale``, ``scale_error``, ``scale_offset`` (what
+        the rings ask for beyond the applied scale; NaN where they are too dense to tell one scale from another),
+        ``ellipse_ratio``, ``ellipse_angle``, ``radial_misfit``, ``radial_match``, ``origin_scatter``,
+        ``detector_rotation_deg``, and ``ellipse_ratio_error``, ``ellipse_angle_error`` (at most 52 degrees) and
+        ``detector_rotation_error_deg``, which are NaN where the value was not fitted. Those that need a phase are NaN
+        without one.
 
     Raises
     ------
@@ -80,8 +85,8 @@ def register_peaks(
     Warns
     -----
     CalibrationWarning
-        The rings of the phase ask for a scale that differs by more than 1 % and 4 standard errors, or hardly more peaks
-        lie on its rings than would by chance.
+        The rings of the phase ask for a scale that differs by more than 1 % and 4 standard errors, hardly more peaks
+        lie on its rings than would by chance, or the deflections do not tell the rotation that was to be fitted.
 
     Examples
     --------
@@ -96,13 +101,13 @@ def register_peaks(
     """
     settings = {key: value for key, value in locals().items() if key != "peaks"}
     require(peaks, PEAKS, step="register_peaks")
-    plan = _plan(peaks, settings)
+    plan = plan_of(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
     whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
     core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
     none = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
-    qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, figures = xr.apply_ufunc(
+    arrays = xr.apply_ufunc(
         _register,
         whole.qy,
         whole.qx,
@@ -111,23 +116,26 @@ def register_peaks(
         radius,
         kwargs={"scan": (scan[0].astype(float), scan[1].astype(float)), "plan": plan},
         input_core_dims=[core, core, core, weak, weak, []],
-        output_core_dims=[core, core, core, weak, weak, core[:2], core[:2], ["figure"]],
+        output_core_dims=[core, core, core, weak, weak, *[core[:2]] * 3, ["figure"]],
         dask="parallelized",
-        output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 3],
+        output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 4],
         dask_gufunc_kwargs={"output_sizes": {"figure": len(_FIGURES)}},
     )
-    placed = {"qy": qy, "qx": qx, "weak_qy": weak_qy, "weak_qx": weak_qx}
-    out = _labelled(peaks, placed, figures, plan).assign(direct=direct)
-    for name, origin_of in (("y", origin_y), ("x", origin_x)):
-        attributes = {"units": str(peaks.qx.attrs["units"]), "long_name": f"direct beam along {name}"}
-        out[f"origin_{name}"] = origin_of.assign_attrs(attributes)
+    out = _labelled(peaks, arrays, plan)
     settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
     return describe(out, PEAKS, step="register_peaks", settings=settings, source=peaks)
 
 
-def _labelled(peaks: xr.Dataset, placed: dict[str, xr.DataArray], figures: xr.DataArray, plan: Plan) -> xr.Dataset:
-    """The peaks at their new places, with the figures and the attributes that are still true."""
-    out = peaks.assign({n: a.assign_attrs(units="1/angstrom") for n, a in placed.items() if n in peaks})
+def _labelled(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], plan: Plan) -> xr.Dataset:
+    """The peaks with what ``_register`` returned in their place, and units and detector attributes that fit it."""
+    qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, origin_error, figures = arrays
+    unit = str(peaks.qx.attrs["units"])
+    moved = {"qy": qy, "qx": qx, **(dict(zip(_WEAK, (weak_qy, weak_qx), strict=True)) if "weak_qy" in peaks else {})}
+    out = peaks.assign({name: array.assign_attrs(units="1/angstrom") for name, array in moved.items()})
+    out["direct"] = direct
+    out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
+    out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
+    out["origin_error"] = origin_error.assign_attrs(units="1/angstrom", long_name="standard error of the direct beam")
     for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):
         out[name] = figures.isel(figure=i).assign_attrs(units=units, long_name=meaning)
     if "disk_radius" in out:
@@ -168,7 +176,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     >>> calibrate(patterns, pixel_size=0.02).qx.values
     array([-0.04, -0.02,  0.  ,  0.02,  0.04])
     """
-    _positive("calibrate", pixel_size)
+    positive("calibrate", pixel_size)
     if "prominence" in data:
         if data.qx.attrs.get("units") == "1/angstrom":
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
@@ -177,73 +185,6 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     axes = {d: (np.arange(data.sizes[d]) - (data.sizes[d] - 1) / 2) * pixel_size for d in ("qy", "qx")}
     out = data.assign_coords({d: (d, values, {"units": "1/angstrom"}) for d, values in axes.items()})
     return describe(out, PATTERNS, step="calibrate", settings={"pixel_size": pixel_size}, source=data)
-
-
-def _positive(step: str, pixel_size: float) -> None:
-    if not np.isfinite(pixel_size) or pixel_size <= 0:
-        raise SchemaError(f"{step}: pixel_size = {pixel_size}, needs a positive number of 1/angstrom per pixel.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
-
-
-def _check_geometry(origin: Any, rotation_deg: Any) -> None:
-    pair = isinstance(origin, tuple | list) and len(origin) == 2 and all(map(_is_number, origin))
-    named = origin is None or (isinstance(origin, str) and origin == "fit")
-    if not (named or pair):
-        raise SchemaError(f"register_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
-    fitted = isinstance(rotation_deg, str) and rotation_deg == "fit"
-    if not (fitted or _is_number(rotation_deg)):
-        raise SchemaError(
-            f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees or 'fit'."
-        )
-    if fitted and not (isinstance(origin, str) and origin == "fit"):
-        raise SchemaError(
-            "register_peaks: detector_rotation_deg = 'fit' needs the direct beam's deflections. Leave origin='fit'."
-        )
-
-
-def _plan(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
-    """Checked settings; every contradiction is refused here, before anything is read."""
-    units = {str(peaks[name].attrs.get("units")) for name in ("qy", "qx")}
-    pixel_size, phase, ellipse = settings["pixel_size"], settings["phase"], settings["ellipse"]
-    _check_geometry(settings["origin"], settings["detector_rotation_deg"])
-    if units not in ({"px"}, {"1/angstrom"}):
-        raise SchemaError(f"register_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
-    calibrated = units == {"1/angstrom"}
-    if phase is None and ("fit" in (pixel_size, ellipse) or (pixel_size is None and not calibrated)):
-        raise SchemaError(
-            "register_peaks: no scale can be found without a phase. Give pixel_size=<1/angstrom per px>, or "
-            "phase=pk.io.open_phase(<CIF>) to fit it (and the ellipse) from the phase's rings."
-        )
-    if isinstance(pixel_size, int | float):
-        _positive("register_peaks", pixel_size)
-        if calibrated:
-            raise SchemaError(
-                "register_peaks: 'qx' is in '1/angstrom' already, a pixel_size has no meaning. Leave it out, or use "
-                "pixel_size='fit' to correct the scale with a phase."
-            )
-    if isinstance(ellipse, tuple | list) and not (len(ellipse) == 2 and 0.5 < ellipse[0] < 2):
-        raise SchemaError(
-            f"register_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
-        )
-    rings = rings_of(phase) if phase is not None else (np.empty(0), np.empty(0))
-    size: float | Literal["fit"] = (
-        "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
-    )
-    return Plan(
-        settings["origin"], size, ellipse, settings["detector_rotation_deg"], calibrated, _middle(peaks), *rings
-    )
-
-
-def _middle(peaks: xr.Dataset) -> Floats | None:
-    """Middle of the detector, where find_peaks wrote it down."""
-    keys = ("detector_start", "detector_step", "detector_shape")
-    if any(key not in peaks.attrs for key in keys):
-        return None
-    start, step, shape = (np.asarray(peaks.attrs[key], dtype=float) for key in keys)
-    return start + step * (shape - 1) / 2
 
 
 def _register(
@@ -258,25 +199,31 @@ def _register(
     plan: Plan,
 ) -> tuple[NDArray[Any], ...]:
     """Origin, ellipse, scale and rotation of the whole table; ends with the figures in the order of ``_FIGURES``."""
-    from ._origins import fit_origins, nearest
+    from ._origins import Origins, fit_origins, nearest
 
     position = np.stack([qy, qx], axis=-1).astype(np.float64)
     reach = float(radius) if np.isfinite(radius) else 0.02 * float(np.nan_to_num(np.nanmax(np.abs(position)), nan=1))
     if plan.origin == "fit":
-        origin, direct, scatter, drift = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
+        beam = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
     else:
         fixed = np.array(plan.origin or (0.0, 0.0), dtype=float)
-        origin, scatter, drift = np.broadcast_to(fixed, (*qy.shape[:2], 2)), np.nan, fixed
-        direct = nearest(position, fixed, 2.5 * reach)
-    mask = np.arange(qy.shape[-1]) == direct[..., None]
-    vectors = position - origin[:, :, None]
+        beam = Origins.fixed(fixed, nearest(position, fixed, 2.5 * reach))
+    mask = np.arange(qy.shape[-1]) == beam.direct[..., None]
+    vectors = position - beam.origin[:, :, None]
     matrix, figures = calibration(vectors, np.asarray(intensity, float), mask, plan)
-    deflection = np.where((direct >= 0)[..., None], origin - drift, np.nan)
-    angle, error = rotation_of(deflection @ matrix.T, plan.rotation_deg)
-    turn = np.deg2rad(angle)
+    degrees, error = _rotation(beam.deflection @ matrix.T, scan, plan)
+    turn = np.deg2rad(degrees)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
     total = (rotation @ matrix).T
-    weak = (np.stack([weak_qy, weak_qx], axis=-1) - origin[:, :, None]) @ total
-    numbers = np.array([*figures, angle, error, scatter * figures[0]])
+    weak = (np.stack([weak_qy, weak_qx], axis=-1) - beam.origin[:, :, None]) @ total
+    numbers = np.array([*figures, beam.scatter * figures[0], degrees, error])
     placed = [np.moveaxis(a, -1, 0).astype(np.float32) for a in (vectors @ total, weak)]
-    return (*placed[0], mask, *placed[1], *np.moveaxis(origin, -1, 0), numbers)
+    return (*placed[0], mask, *placed[1], *np.moveaxis(beam.origin, -1, 0), beam.error * figures[0], numbers)
+
+
+def _rotation(deflection: Floats, scan: tuple[Floats, Floats], plan: Plan) -> tuple[float, float]:
+    from ._scan_rotation import scan_rotation
+
+    if plan.rotation_deg == "fit":
+        return scan_rotation(deflection, scan, CalibrationWarning)
+    return plan.rotation_deg, np.nan
