@@ -212,6 +212,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    import matplotlib.ticker
 
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
     for name, results in found["accuracy"].items():
@@ -224,5 +225,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
         size, seconds = np.array(one["pairs"]).T
         axis.loglog(size, seconds, "o-", color=COLOURS["phasekit"])
         axis.set(xlabel=name, ylabel="matching [CPU s]", title=f"slope {one['slope']:.2f}")
+        for line in (axis.xaxis, axis.yaxis):
+            line.set_minor_formatter(mpl.ticker.NullFormatter())
+            line.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            line.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
     figure.savefig(path, dpi=110)
     plt.close(figure)
