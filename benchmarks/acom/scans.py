@@ -19,7 +19,7 @@ from phasekit.crystals import lattice_of
 from phasekit.rotations import to_matrix
 from phasekit.synthetic.structures import cif_text
 
-SEED = 7741  # used nowhere else in this repository
+SEED = 7741
 TUNING_SEED = 7742  # what settings of the peers were chosen on
 DOSES = (200, 600, 2000, 20000)
 
