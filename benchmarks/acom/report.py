@@ -84,8 +84,8 @@ def text(found: dict[str, Any]) -> list[str]:
         "",
         "Made by `make bench-acom`; figures of another machine will differ, ratios little. One simulated scan for all "
         "(64 x 64 patterns of 128 x 128 pixels, 108 grains of Ni, LiFePO4 and trigonal LiCoO2, 1 degree precession, "
-        "200 kV), Poisson counts of four doses. Which maxima phasekit keeps as weak peaks was chosen on this scan, so a "
-        "scan of other grains, used for nothing else, stands beside it. Every package has its own environment with "
+        "200 kV), Poisson counts of four doses. Which maxima phasekit keeps as weak peaks was chosen on this scan, so "
+        "a scan of other grains, used for nothing else, stands beside it. Every package has its own environment with "
         "pinned versions, one thread, 2-degree banks. pyxem works on the images; py4DSTEM and phasekit on peaks. "
         "py4DSTEM's threshold is tried at three levels and the best result counts; phasekit runs with its defaults.",
         "",
