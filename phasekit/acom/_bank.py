@@ -109,8 +109,7 @@ def evidence(peaks: xr.Dataset, bank: xr.Dataset, min_peaks: int = 1) -> list[xr
     if "weak_qy" not in peaks:
         return [peaks["qy"], peaks["qx"], strong]
     crystal = (strong > 0).sum("peak") >= min_peaks
-    radius = np.hypot(peaks["weak_qy"], peaks["weak_qx"])
-    usable = crystal & (radius > 0.6 * smallest_g(bank)) & (radius <= float(bank.attrs["g_max"]))
+    usable = crystal & _in_reach(peaks["weak_qy"], peaks["weak_qx"], bank)
     weak = peaks["weak_intensity"].where(usable & (peaks["weak_intensity"] > 0), 0.0).astype(np.float64)
     pairs = ((peaks["qy"], peaks["weak_qy"]), (peaks["qx"], peaks["weak_qx"]), (strong, weak))
     return [xr.concat([a, b.rename(weak_peak="peak")], "peak").transpose(*_SCAN, "peak") for a, b in pairs]
@@ -122,14 +121,19 @@ def usable_intensity(peaks: xr.Dataset, bank: xr.Dataset) -> xr.DataArray:
     All are 0 in a pattern whose peaks hold so little of the direct beam that there is no crystal: a bright beam through
     vacuum lets a few maxima of its halo pass for peaks.
     """
-    radius = np.hypot(peaks["qy"], peaks["qx"])
-    usable = (radius > 0.6 * smallest_g(bank)) & (radius <= float(bank.attrs["g_max"])) & (peaks["intensity"] > 0)
+    usable = _in_reach(peaks["qy"], peaks["qx"], bank) & (peaks["intensity"] > 0)
     if "direct" not in peaks:
         return peaks["intensity"].where(usable, 0.0).astype(np.float64)
     direct = peaks["direct"].astype(bool)
     out = peaks["intensity"].where(usable & ~direct, 0.0).astype(np.float64)
     beam = peaks["intensity"].where(direct).sum("peak")
     return out.where(out.sum("peak") >= LEAST_SCATTERED * beam, 0.0)
+
+
+def _in_reach(qy: xr.DataArray, qx: xr.DataArray, bank: xr.Dataset) -> xr.DataArray:
+    """Whether a place can hold a spot of the bank: not inside the innermost reflections, not beyond ``g_max``."""
+    square = qy**2 + qx**2
+    return (square > (0.6 * smallest_g(bank)) ** 2) & (square <= float(bank.attrs["g_max"]) ** 2)
 
 
 def per_pattern(kernel: Any, arrays: list[xr.DataArray], n_values: int) -> xr.DataArray:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..rotations import about_axis, inverse, multiply, symmetric_angle_deg
+from ._solutions import TWIN_AXIS
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 HALF_TURN = about_axis([0, 0, 1], 180.0)
-_TWIN_AXIS = np.cos(np.radians(15.0))  # as in _solutions: half a turn about an axis this near to the beam
 
 
 def pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
@@ -37,7 +37,7 @@ def half_turn_pairs(first: Array, second: Array, symmetry: Array, tolerance_deg:
     out = np.zeros(len(first), dtype=bool)
     for equivalent in symmetry:
         turn = multiply(inverse(first), multiply(equivalent, second))
-        out |= (turn[:, 0] < np.sin(np.radians(tolerance_deg) / 2)) & (np.abs(turn[:, 3]) > _TWIN_AXIS)
+        out |= (turn[:, 0] < np.sin(np.radians(tolerance_deg) / 2)) & (np.abs(turn[:, 3]) > TWIN_AXIS)
     return out
 
 

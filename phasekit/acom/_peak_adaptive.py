@@ -14,7 +14,7 @@ from ._peak_measure import aperture, mean_shift
 _ROUNDS = 4
 _HOT = 0.7  # a peak with more than this part of its counts in one pixel is no disk
 _FLOODED_FROM = 0.35  # of the threshold over the background: lower pixels are background, hills do not meet there
-_blur, _box, _order, _flood, _threshold = k.blur, k.box_mean, k.brightness_order, k.flood, k.threshold
+_blur, _box, _flood, _threshold = k.blur, k.box_mean, k.flood, k.threshold
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

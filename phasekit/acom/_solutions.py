@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 # per candidate (matching only: what refinement starts from) [w x y z score phase].
 TAIL = ("phase", "other_phase", "n_peaks", "half_turn", "uncertainty_deg")
 _N_TAIL = len(TAIL)
-_TWIN_AXIS = np.cos(np.radians(15.0))  # an axis of a half turn this near to the beam leaves a thin foil's spots alike
+TWIN_AXIS = np.cos(np.radians(15.0))  # an axis of a half turn this near to the beam leaves a thin foil's spots alike
 
 
 def width(n_matches: int, n_candidates: int = 0) -> int:
@@ -49,7 +49,7 @@ def is_half_turn(first, second, symmetry, window):  # type: ignore[no-untyped-de
         f = first  # conj(first) * a: the turn between them in the sample frame
         w = f[0] * a[0] + f[1] * a[1] + f[2] * a[2] + f[3] * a[3]
         z = f[0] * a[3] - f[1] * a[2] + f[2] * a[1] - f[3] * a[0]
-        if abs(w) < np.sin(window / 2) and abs(z) > _TWIN_AXIS:
+        if abs(w) < np.sin(window / 2) and abs(z) > TWIN_AXIS:
             return True
     return False
 

@@ -78,8 +78,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         ``(scan_y, scan_x, peak)``, brightest first, NaN behind the last; ``noise`` (standard deviation of the corners),
         ``min_prominence`` (on the median background), ``count``, ``status`` (vacuum: too little
         beside the brightest for a crystal; too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates'
-        unit; ``weak_qy, weak_qx,
-        weak_intensity (scan_y, scan_x, weak_peak)``, which ``count`` and ``status`` do not regard.
+        unit; ``weak_qy, weak_qx, weak_intensity (scan_y, scan_x, weak_peak)``, which ``count`` and ``status`` do not
+        regard.
 
     Raises
     ------
@@ -260,7 +260,7 @@ def _published(settings: dict[str, Any], width: int, integers: bool) -> tuple[ND
 
 def _slots(settings: dict[str, Any]) -> int:
     """Columns of the kernel's table: peaks, then weak ones."""
-    return int(settings["max_peaks"] + settings["weak_peaks"])
+    return int(settings["max_peaks"] + (0 if settings["mode"] == "published" else settings["weak_peaks"]))
 
 
 def _weak(table: xr.DataArray, axes: dict[str, tuple[float, float, int, str]]) -> dict[str, xr.DataArray]:

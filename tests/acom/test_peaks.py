@@ -249,6 +249,7 @@ def test_weak_peaks_are_kept_apart(scan, peaks):
     assert "weak_qy" not in alone
     for name in NUMBERS:
         xr.testing.assert_equal(alone[name], peaks[name])
+    assert "weak_qy" not in find_peaks(scan[0], mode="published")
     one = find_peaks(scan[0], weak_peaks=5)
     assert one.sizes["weak_peak"] == 5
     assert peaks.weak_qy.attrs["units"] == peaks.qy.attrs["units"]
