@@ -31,6 +31,8 @@ class Nuisances:
         Relative spread of the incident intensity over the stack, a random walk from frame to frame.
     frame_drift_px
         Standard deviation [px] of the drift from one frame to the next; the first frame does not move.
+    frame_jitter_px
+        Standard deviation [px] of an independent shift of every frame but the first, on top of the drift.
     hot_pixels
         Share of counts that come out 3 to 10 times too high, at random places of every frame.
     probe_fwhm_nm
@@ -47,6 +49,7 @@ class Nuisances:
     photons: float = 1500.0
     i0_drift: float = 0.03
     frame_drift_px: float = 0.5
+    frame_jitter_px: float = 0.0
     hot_pixels: float = 2e-4
     probe_fwhm_nm: float = 35.0
     stray_light: float = 0.01
@@ -91,8 +94,8 @@ def stxm_stack(
         Same seed, same stack. The specimen depends on ``seed``, ``shape``, phases, ``n_particles`` and the two lengths
         only, so dose, energies and nuisances can be varied on the same particles.
     nuisances
-        Fields of :class:`Nuisances`: ``photons, i0_drift, frame_drift_px, hot_pixels, probe_fwhm_nm, stray_light,
-        energy_offset, pre_edge_slope``.
+        Fields of :class:`Nuisances`: ``photons, i0_drift, frame_drift_px, frame_jitter_px, hot_pixels,
+        probe_fwhm_nm, stray_light, energy_offset, pre_edge_slope``.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def stxm_stack(
     refs = vanadium_references() if references is None else references
     spectra, compositions = _spectra(refs, energy + effects.energy_offset)
     rng_specimen, rng_drift, rng_counts = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
-    drift = _frame_drift(energy.size, effects.frame_drift_px, rng_drift)
+    drift = _frame_drift(energy.size, effects, rng_drift)
     specimen = draw_particles(shape, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
     i0 = _incident(energy.size, effects, rng_drift)
     transmission = _transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
@@ -170,10 +173,12 @@ def _spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     return spectra, np.asarray(refs["composition"].values, dtype=float)
 
 
-def _frame_drift(n: int, step_px: float, rng: np.random.Generator) -> Array:
-    """Drift (energy, 2) [px] of each frame against the first, a random walk."""
-    walk = np.cumsum(rng.standard_normal((n, 2)) * step_px, axis=0)
-    return walk - walk[0]
+def _frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+    """Shift (energy, 2) [px] of each frame against the first: a random walk, and jitter of its own."""
+    walk = np.cumsum(rng.standard_normal((n, 2)) * effects.frame_drift_px, axis=0)
+    if effects.frame_jitter_px:  # drawn only where asked for: without it the same seed gives the same stack as before
+        walk = walk + rng.standard_normal((n, 2)) * effects.frame_jitter_px
+    return np.asarray(walk - walk[0])
 
 
 def _incident(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
