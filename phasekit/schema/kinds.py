@@ -106,6 +106,16 @@ CLUSTERS = Schema(
     ),
     "pk.stxm.assign_clusters",
 )
+_SHARED = (
+    _v("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
+    _v("energy_offset_error", (), "eV", "standard error of the energy offset"),
+    _v("stray_light", (), "1", "fraction of the light that never crossed the sample"),
+    _v("stray_light_error", (), "1", "standard error of the stray light"),
+    _v("background_slope", (), "1/eV", "slope of the background relative to the mean reference"),
+    _v("background_slope_error", (), "1/eV", "standard error of the background slope"),
+    _v("broadening", (), "eV", "Gaussian broadening the references lack"),
+    _v("broadening_error", (), "eV", "standard error of the broadening"),
+)
 PHASES = Schema(
     "PHASES",
     (
@@ -117,13 +127,26 @@ PHASES = Schema(
         _v("status", _SCAN, "1", "status"),
         _o("runner_up", _SCAN, "1", "second-best phase (index into reference)"),
         _o("chi_square", _SCAN, "1", "chi-square per degree of freedom of the phase's fit"),
-        _o("mixture", _SCAN, "1", "share of the second phase in the best two-phase fit"),
+        _o("mixture", _SCAN, "1", "share of the lesser phases under the probe"),
+        _o("unknown_probability", _SCAN, "1", "probability that it is none of the references"),
+        _o("cluster_contradicted", _SCAN, "1", "own spectrum speaks against the cluster's name"),
+        _o("cost_adjacent", (), "1", "cost of a neighbour next on the composition path, in nat"),
+        _o("cost_other", (), "1", "cost of another unlike neighbour, in nat"),
+        _o("fitted_blur_px", (), "px", "full width of the blur at half maximum"),
         _o("cluster_pearson", ("cluster", "reference"), "1", "Pearson correlation of cluster and reference"),
         _o("cluster_phase", ("cluster",), "1", "phase of the cluster (index into reference)"),
-        _o("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
-        _o("energy_offset_error", (), "eV", "standard error of the energy offset"),
+        *(_o(one.name, one.dims, one.units, one.long_name) for one in _SHARED),
     ),
     "pk.stxm.label_phases",
+)
+NUISANCES = Schema(
+    "NUISANCES",
+    (
+        *_SHARED,
+        _v("misfit", (), "1", "median reduced chi-square of the block means"),
+        _v("n_blocks", (), "1", "blocks of pixels that were fitted"),
+    ),
+    "pk.stxm.fit_nuisances",
 )
 REFERENCE_FIT = Schema(
     "REFERENCE_FIT",

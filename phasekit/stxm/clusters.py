@@ -79,14 +79,7 @@ def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArra
     """Label, mean spectrum and share of each cluster."""
     label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
     weight = responsibility.where(material, 0.0)
-    total = weight.sum(("scan_y", "scan_x"))
-    known = total.where(total > 0)
-    density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
-    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
-        density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
-    scan = ["scan_y", "scan_x"]
-    spectrum = xr.dot(weight, density, dim=scan) / known
-    error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
+    spectrum, error, total = _weighted_spectra(od, weight, material)
     return xr.Dataset(
         {
             "responsibility": responsibility,
@@ -96,6 +89,30 @@ def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArra
             "share": total / total.sum(),
         }
     )
+
+
+def _weighted_spectra(
+    od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Mean spectra over the scan by ``weight`` (scan_y, scan_x, group), their standard errors, the summed weights."""
+    scan = ["scan_y", "scan_x"]
+    total = weight.sum(scan)
+    known = total.where(total > 0)
+    density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
+    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
+        density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
+    spectrum = xr.dot(weight, density, dim=scan) / known
+    error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
+    return spectrum, error, total
+
+
+def _mean_spectra(
+    od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
+    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _weighted_spectra(od, weight, material), strict=True)))
+    parts = parts.transpose("group", "energy").compute()
+    return parts["mean"].values, parts["error"].values, parts["total"].values
 
 
 def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, gmvae: FittedGMVAE) -> Array:

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 from ..correlation import _pearson
 from ..errors import SchemaError, StxmStatus, status_attributes
 from ..schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
-from .library import _Library, _library, _Offset, _offset_of
-from .verdict import _judge
+from .flags import _ambiguity
+from .library import _Library, _library
+from .nuisances import _fit_shared, _Shared, _shared_variables, _without_stray_light
+from .strangers import _believed, _nobody, _suspects
+from .verdict import _belonging, _gather, _judge, _Model, _model, _Options
 
 Array = NDArray[np.float64]
 _SCAN = ["scan_y", "scan_x"]
@@ -18,70 +21,93 @@ _SCAN = ["scan_y", "scan_x"]
 
 def label_phases(
     od: xr.Dataset,
-    clusters: xr.Dataset,
+    clusters: xr.Dataset | None,
     refs: xr.Dataset,
     *,
     margin: float = 0.0,
     min_confidence: float = 0.8,
-    neighbours: float = 0.8,
+    neighbours: float | str = "fit",
+    blur_px: float | str = "fit",
     energy_offset: float | str = "fit",
-    blur_px: float = 2.0,
+    stray_light: float | str = "fit",
+    background_slope: float | str = "fit",
+    broadening: float | str = 0.0,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Name the phase of every material pixel, and say where the name is not to be trusted.
 
-    A common energy offset between data and references is found first. Each cluster's mean spectrum is named by its
-    highest Pearson correlation. Every pixel then gathers three opinions: its own spectrum's chi-square with each
-    reference (a constant is free); the vote of its clusters, where a cluster votes as its members' spectra do on
-    average; and its neighbours'. Where the phases around a pixel differ, the probe mixes them, so a last step weighs
-    pure phases against mixtures of any two of them, with the share and its error, and the most probable name wins.
+    1. What bends all spectra alike is found first: energy offset, stray light, background slope
+       (:func:`phasekit.stxm.fit_nuisances`).
+    2. Each cluster's mean spectrum is named by its highest Pearson correlation. A cluster that no mixture of references
+       explains, and whose surrounded pixels confirm it, is an unknown phase; one that only a mixture explains is a
+       transition phase.
+    3. Maps of phases are drawn from their posterior: every pixel's own spectrum counts, seen through the blur of the
+       probe over its neighbours, and domains hold together as strongly as the map itself shows. A pixel's confidence
+       is the share of the draws with its name.
+    4. The pixel's own spectrum is then held against the map, which gives its ``status``.
 
     Parameters
     ----------
     od, clusters, refs
-        OD, CLUSTERS made from it, and REFERENCES that cover its energies.
+        OD, CLUSTERS made from it, and REFERENCES that cover its energies. ``clusters=None`` leaves step 2 out: no
+        unknown phases are looked for beyond single pixels that fit nothing.
     margin
         A pixel whose best and second-best Pearson differ by less is ``ambiguous``: 0 leaves it to the confidence;
         neighbours among NVPF references differ by 0.007 to 0.04, so 0.002 is a mild and 0.01 a severe demand.
     min_confidence
         A pixel below this confidence is ``ambiguous``. Every pixel left is right with at least this probability; on
-        average they are right far more often (0.97 or more on simulated specimens with 700 to 1500 photons).
+        average they are right far more often.
     neighbours
-        Weight of each of the four nearest pixels' opinion (the diagonal ones count 0.7 of it), in nat: at 0.8 an
-        undecided pixel among 8 of one phase takes it with odds of 230 to 1; 0 lets every pixel stand alone. It smooths
-        single-pixel errors and grains thinner than about 2 pixels alike.
-    energy_offset
-        As in :func:`phasekit.stxm.fit_references`.
+        What an unlike neighbour costs [nat] (a diagonal one 0.7 of it), or "fit": learned from the map, for phases next
+        to each other on the composition path and for others apart; 0.7 and 1.4 are usual. 0 lets every pixel stand
+        alone. Grains thinner than about 2 pixels are smoothed away with large costs.
     blur_px
-        Full width of the probe at half maximum [px], frame interpolation included: phases within about this distance
-        mix, and a mixture with two different phases that near is a ``boundary_transition``, which blur alone explains.
+        Full width of the probe at half maximum [px], or "fit": the width (0.6 to 3.2 px) that explains the spectra
+        best; it comes out wider where compositions change gradually.
+    energy_offset, stray_light, background_slope, broadening
+        As in :func:`phasekit.stxm.fit_nuisances`.
+    seed
+        Of the draws: same seed, same map.
 
     Returns
     -------
     xarray.Dataset
         PHASES: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the best other one, -1 when
-        there is none), ``pearson`` of the pixel's own spectrum with each reference, ``margin`` (best minus second best
-        of them), ``confidence`` (probability that the phase is nearest in composition, mixing included, 0..1),
-        ``composition`` (by place between the two neighbouring references of the best mixture: the path through all
-        references, not the straight line between its ends), ``mixture`` (share of the lesser one there, 0..0.5),
-        ``chi_square`` (of the named phase, per degree of freedom), ``status``, ``cluster_pearson``, ``cluster_phase``,
-        ``energy_offset`` and ``energy_offset_error`` [eV].
-        Status, the first that holds: ``background`` (empty or not measured), ``too_thick``, ``no_reference`` (even the
-        best mixture's chi-square is twice what noise alone exceeds in one pixel of 10 000), ``transition`` /
-        ``boundary_transition`` (more probably than not a mixture with over 15 % of the lesser phase, or one lowers
-        chi-square by 12), ``false_assignment`` (the pixel's own spectrum speaks against the phase: another one lowers
-        chi-square by 12), ``ambiguous``, ``ok``.
-        NaN where there is no material; ``composition`` also where references carry none.
+        there is none: the two an ambiguous pixel lies between), ``pearson`` of the pixel's own spectrum with each
+        reference, ``margin`` (best minus second best of them), ``confidence`` (probability that the phase is right,
+        0..1), ``unknown_probability`` (that it is none of the references), ``composition`` (mean over the draws; for a
+        ``transition`` by place between the two neighbouring references of the best mixture: along the path through all
+        references, not the straight line between its ends), ``mixture`` (share of the lesser phases under the probe,
+        0..1; for a ``transition`` of the pixel's own fit), ``chi_square`` (of the named phase, per degree of freedom),
+        ``status``, ``cluster_contradicted`` (the pixel's own spectrum speaks against its cluster's name),
+        ``cluster_pearson``, ``cluster_phase``, the shared numbers with ``.._error``, and what was learned:
+        ``cost_adjacent``, ``cost_other`` [nat], ``fitted_blur_px``.
+        Status, the first that holds: ``background`` (empty or not measured), ``too_thick``, ``no_reference`` (an
+        unknown phase, or even the best mixture's chi-square is twice what noise alone exceeds in one pixel of 10 000),
+        ``transition`` (a mixture with over 15 % of the lesser phase lowers chi-square by 12 against everything that
+        one phase or the blur of the map explains, or the pixel belongs to a transition phase), ``false_assignment``
+        (the pixel's own spectrum speaks against the map: another phase lowers chi-square by 12), ``boundary_transition``
+        (visibly a mixture, as the blur over the domains around predicts), ``ambiguous``, ``ok``.
+        NaN where there is no material; ``composition`` also where references carry none or the phase is unknown.
 
     Raises
     ------
     SchemaError
-        The references do not cover the energies, there are too many of them, or ``clusters`` belongs to other data.
+        The references do not cover the energies, there are too many of them, ``clusters`` belongs to other data, or a
+        setting is neither a number nor "fit".
 
     Notes
     -----
-    "fit" reads block means into memory (1/36 of the stack); the rest is lazy where ``od`` is. The confidence holds for
-    references that are right: each pixel's misfit above the common one widens its noise, but a wrong reference that
-    fits well cannot be noticed.
+    "fit" reads block means into memory (1/36 of the stack), ``clusters`` their mean spectra, block by block; where a
+    cluster is suspect the stack is read twice more. The rest is lazy where ``od`` is; the draws need whole maps (not
+    stacks) in memory, 4 (n^2 + 5 n) bytes per pixel for n references and unknown phases.
+    The confidence holds for references that are right: each pixel's misfit above the common one widens its noise, but a
+    wrong reference that fits well cannot be noticed.
+
+    References
+    ----------
+    Geman and Geman, IEEE PAMI 6, 721 (1984): Gibbs sampling of a Potts field from blurred data; Besag, JRSS B 48, 259
+    (1986): its costs by pseudo-likelihood.
 
     Examples
     --------
@@ -90,123 +116,104 @@ def label_phases(
     >>> energy = ("energy", np.arange(514.0, 520.0), {"units": "eV"})
     >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), spectra)},
     ...                   coords={"reference": ["V3", "V4"], "energy": energy})
-    >>> cube = 0.3 * spectra[np.arange(144) % 2].T.reshape(6, 12, 12) + rng.normal(0, 0.03, (6, 12, 12))
+    >>> truth = np.arange(144).reshape(12, 12) % 12 // 6
+    >>> cube = 0.3 * spectra[truth].transpose(2, 0, 1) + rng.normal(0, 0.03, (6, 12, 12))
     >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))}, coords={"energy": energy})
     >>> from phasekit.stxm import Training, assign_clusters, fit_gmvae
     >>> clusters = assign_clusters(od, fit_gmvae(od, n_clusters=2, training=Training(n_steps=5), progress=False))
     >>> label_phases(od, clusters, refs, energy_offset=0.0)["phase"].values[0]
-    array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], dtype=int16)
+    array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], dtype=int16)
     """
-    require(od, OD, step="label_phases")
-    require(clusters, CLUSTERS, step="label_phases")
-    require(refs, REFERENCES, step="label_phases")
-    if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", *_SCAN)):
-        raise SchemaError(
-            f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
-            "Make them from this OD with assign_clusters."
-        )
-    library = _library(refs, od["energy"], step="label_phases", n_nuisance=1)
-    offset = _offset_of(od, library, energy_offset, limit=1.5, step="label_phases")
-    spectra = library.at(od["energy"].values.astype(np.float64) + offset.value)
-    named = _name_clusters(clusters, spectra, library)
-    out = _judge(od, clusters["responsibility"], library, spectra, neighbours=neighbours, blur_px=blur_px)
-    out = xr.merge([out, named, _offset_variables(offset)], compat="no_conflicts", join="exact")
+    library = _checked(od, clusters, refs)
+    wanted = {"energy_offset": energy_offset, "stray_light": stray_light}
+    wanted |= {"background_slope": background_slope, "broadening": broadening}
+    options = _Options(_cost(neighbours), _width(blur_px), seed)
+    shared, clear, model = _prepare(od, clusters, library, wanted, options)
+    sums = _gather(clear, model)
+    named, opinion = xr.Dataset(), None
+    if clusters is not None:
+        named = _name_clusters(clusters, model.templates[: model.n_references], library)
+        opinion = _cluster_opinion(clusters, named["cluster_phase"], library)
+    out = _judge(sums, model, opinion).rename(blur_px="fitted_blur_px")
+    out = out.assign_coords(reference=library.names)
+    out = xr.merge([out, named, _shared_variables(shared)], compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
-    settings: dict[str, Any] = {"margin": margin, "min_confidence": min_confidence, "energy_offset": energy_offset}
-    settings |= {"blur_px": blur_px, "neighbours": neighbours}
+    thick = od["too_thick"] if "too_thick" in od else xr.zeros_like(od["valid"], dtype=bool)
+    out["status"] = out["status"].where(~thick, StxmStatus.TOO_THICK.value).astype(np.int8)
     out["status"].attrs = status_attributes(StxmStatus)
     out["status"] = _ambiguity(out, margin, min_confidence)
-    return describe(out, PHASES, step="label_phases", settings=settings, source=clusters)
+    settings: dict[str, Any] = {"margin": margin, "min_confidence": min_confidence, "neighbours": neighbours}
+    settings |= {"blur_px": blur_px, "seed": seed, **wanted}
+    return describe(out, PHASES, step="label_phases", settings=settings, source=od if clusters is None else clusters)
 
 
-def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> xr.Dataset:
-    """Draw the ambiguity again with another margin; every other status stays.
+def _checked(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset) -> _Library:
+    require(od, OD, step="label_phases")
+    require(refs, REFERENCES, step="label_phases")
+    if clusters is not None:
+        require(clusters, CLUSTERS, step="label_phases")
+        if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", *_SCAN)):
+            raise SchemaError(
+                f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
+                "Make them from this OD with assign_clusters."
+            )
+    return _library(refs, od["energy"], step="label_phases", n_nuisance=1)
 
-    Parameters
-    ----------
-    phases
-        PHASES from :func:`label_phases`.
-    margin, min_confidence
-        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` when its margin or its confidence is below, else
-        ``ok``.
 
-    Returns
-    -------
-    xarray.Dataset
-        PHASES with a new ``status``.
+def _cost(neighbours: float | str) -> float | None:
+    if neighbours == "fit":
+        return None
+    if isinstance(neighbours, str) or not 0 <= neighbours <= 10:
+        raise SchemaError(f"label_phases: neighbours={neighbours!r}, needs 'fit' or a cost of 0 to 10 nat.")
+    return float(neighbours)
 
-    Raises
-    ------
-    SchemaError
-        ``phases`` is no PHASES, or ``margin`` is NaN or negative.
 
-    Examples
-    --------
-    >>> status = xr.DataArray(np.zeros((1, 3), np.int8), dims=("scan_y", "scan_x"))
-    >>> phases = xr.Dataset({"status": status, "phase": status, "margin": status + [[0.0, 0.01, 0.2]],
-    ...                      "confidence": status + 1.0, "composition": status + np.nan,
-    ...                      "pearson": status.expand_dims(reference=1, axis=2)})
-    >>> flag_ambiguous(phases, 0.05)["status"].values
-    array([[3, 3, 0]], dtype=int8)
+def _width(blur_px: float | str) -> float | None:
+    if blur_px == "fit":
+        return None
+    if isinstance(blur_px, str) or not 0 <= blur_px <= 5:
+        raise SchemaError(f"label_phases: blur_px={blur_px!r}, needs 'fit' or a full width of 0 to 5 px.")
+    return float(blur_px)
+
+
+def _prepare(
+    od: xr.Dataset,
+    clusters: xr.Dataset | None,
+    library: _Library,
+    wanted: dict[str, float | str],
+    options: _Options,
+) -> tuple[_Shared, xr.Dataset, _Model]:
+    """Shared numbers, the data without stray light, and the templates: references and believed strangers.
+
+    Pixels of an unknown phase pull at the shared numbers, so once one is believed they are fitted again without it.
     """
-    require(phases, PHASES, step="flag_ambiguous")
-    if not margin >= 0:
-        raise SchemaError(f"flag_ambiguous: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
-    out = phases.copy()
-    out["status"] = _ambiguity(phases, margin, min_confidence)
-    settings = {"margin": margin, "min_confidence": min_confidence}
-    return describe(out, PHASES, step="flag_ambiguous", settings=settings, source=phases)
+    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    counted, energies = material, od["energy"].values.astype(np.float64)
+    for last in (False, True):
+        shared, _ = _fit_shared(od.assign(valid=counted), library, wanted, limit=1.5, step="label_phases")
+        clear, spectra = _without_stray_light(od, float(shared.value[1])), shared.spectra(library, energies)
+        strangers = _nobody(spectra)
+        if clusters is not None:
+            strangers = _suspects(clear, clusters["responsibility"], material, spectra)
+        model = _model(library, spectra, strangers, options)
+        if not strangers.spectra.size:
+            break
+        belonging = _belonging([part.compute() for part in _gather(clear, model)], model)
+        strangers = _believed(clear, belonging, material, spectra, strangers)
+        model = _model(library, spectra, strangers, options)
+        if last or not strangers.unknown.any():
+            break
+        counted = material & (belonging.sum("group") < 0.5)
+    return shared, clear, model
 
 
-def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> float:
-    """Share of the material pixels that :func:`flag_ambiguous` calls ambiguous at this margin, 0..1.
-
-    Parameters
-    ----------
-    phases
-        PHASES from :func:`label_phases`.
-    margin, min_confidence
-        As in :func:`flag_ambiguous`.
-
-    Returns
-    -------
-    float
-        Ambiguous pixels over pixels with a phase; NaN when no pixel has one. Grows with ``margin``, never above the
-        share of pixels that carry no stronger flag.
-
-    Raises
-    ------
-    SchemaError
-        As :func:`flag_ambiguous`.
-
-    Examples
-    --------
-    >>> status = xr.DataArray(np.zeros((1, 4), np.int8), dims=("scan_y", "scan_x"))
-    >>> phases = xr.Dataset({"status": status, "phase": status, "margin": status + [[0.0, 0.01, 0.2, 0.3]],
-    ...                      "confidence": status + 1.0, "composition": status + np.nan,
-    ...                      "pearson": status.expand_dims(reference=1, axis=2)})
-    >>> ambiguous_fraction(phases, 0.05)
-    0.5
-    """
-    status = flag_ambiguous(phases, margin, min_confidence=min_confidence)["status"]
-    named = phases["phase"] >= 0
-    total = int(named.sum())
-    return float(((status == StxmStatus.AMBIGUOUS) & named).sum()) / total if total else float("nan")
-
-
-def _ambiguity(phases: xr.Dataset, margin: float, min_confidence: float) -> xr.DataArray:
-    doubtful = (phases["margin"] < margin) | (phases["confidence"] < min_confidence)
-    free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS])
-    fresh = doubtful * StxmStatus.AMBIGUOUS.value
-    status = phases["status"].where(~free, fresh).astype(np.int8)
-    return status.assign_attrs(phases["status"].attrs)
-
-
-def _offset_variables(offset: _Offset) -> xr.Dataset:
-    return xr.Dataset({"energy_offset": ((), offset.value), "energy_offset_error": ((), offset.error)})
+def _cluster_opinion(clusters: xr.Dataset, cluster_phase: xr.DataArray, library: _Library) -> xr.DataArray:
+    """Probability (scan_y, scan_x, reference) of each name by the pixel's clusters."""
+    names = cluster_phase == xr.DataArray(np.arange(len(library.names)), dims="reference")
+    return xr.dot(clusters["responsibility"].fillna(0.0), names.astype(np.float32), dim="cluster")
 
 
 def _name_clusters(clusters: xr.Dataset, spectra: Array, library: _Library) -> xr.Dataset:

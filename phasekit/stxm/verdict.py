@@ -1,4 +1,4 @@
-"""From evidence to a verdict: opinions pooled, shared between neighbours, and a status for what remains doubtful."""
+"""From the sums of every pixel to a verdict: domains drawn, names, confidence, and a status for what remains doubtful."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -6,252 +6,270 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import stats
 
 from ..errors import StxmStatus
-from .evidence import _Evidence, _evidence_block, _pairs_of
+from .domains import _draw_domains, _Drawn
 from .library import _Library
-from .mixtures import _Posterior, _posterior, _States, _states, _surroundings
+from .strangers import _Strangers
+from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums, _sums_block
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 _SCAN = ["scan_y", "scan_x"]
 #: chi-square by which a pixel must speak against its name, or for a mixture, to be heard (p = 5e-4 for one more term)
 _CLEAR = 12.0
 #: share of the lesser phase from which a mixture counts as one
 _MIXED = 0.15
-#: least vote: a cluster can be wrong, so no name is ever ruled out by votes alone
-_LEAST_VOTE = 1e-3
-#: weight of the vote: it rests on the same photons as the pixel's own spectrum, and must not count them twice
-_VOTE = 0.5
 #: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
 _COMMON = 1.5
-_KERNEL = np.array([[0.7, 1.0, 0.7], [1.0, 0.0, 1.0], [0.7, 1.0, 0.7]])
+#: chance with which noise alone gives a pixel a chi-square half as large as the one that makes it ``no_reference``
+_STRANGE = 1e-4
+_BATCH = 65536
+
+
+class _Options(NamedTuple):
+    """How the domains are drawn; None: learned from the map."""
+
+    neighbours: float | None
+    blur_px: float | None
+    seed: int
+
+
+class _Model(NamedTuple):
+    """What all pixels share."""
+
+    templates: Array  # (template, energy): the references, then the strangers
+    composition: Array  # of the references
+    strangers: _Strangers
+    pairs: NDArray[np.intp]
+    freedom: int
+    options: _Options
+
+    @property
+    def n_references(self) -> int:
+        return len(self.composition)
+
+    @property
+    def adjacent(self) -> NDArray[np.bool_]:
+        """Which templates are next to each other on the composition path; without compositions none are."""
+        n, n_all = self.n_references, len(self.templates)
+        out = np.zeros((n_all, n_all), dtype=bool)
+        if np.isfinite(self.composition).all():
+            rank = np.argsort(np.argsort(self.composition))
+            out[:n, :n] = np.abs(rank[:, None] - rank) == 1
+        return out
+
+    @property
+    def naming(self) -> Array:
+        """Reference (template, reference) that names a template: itself, or a mixture's nearest in composition."""
+        content = np.nan_to_num(self.strangers.content)
+        if np.isfinite(self.composition).all():
+            nearest = np.abs((content @ self.composition)[:, None] - self.composition).argmin(axis=1)
+        else:
+            nearest = content.argmax(axis=1)
+        named = np.eye(self.n_references)[nearest.astype(np.intp)] * ~self.strangers.unknown[:, None]
+        return np.concatenate([np.eye(self.n_references), named])
 
 
 class _Verdict(NamedTuple):
+    """Maps (y, x); NaN, or -1 for names, where there is no material."""
+
     phase: NDArray[Any]
     runner_up: NDArray[Any]
     confidence: Array
+    unknown_probability: Array
     margin: Array
     chi_square: Array
     composition: Array
     mixture: Array
     status: NDArray[Any]
+    cluster_contradicted: NDArray[Any]
 
 
-class _Settings(NamedTuple):
-    """What all pixels share."""
-
-    pairs: NDArray[np.intp]
-    composition: Array
-    states: _States
-    spectra: Array
-    freedom: int
+def _model(library: _Library, spectra: Array, strangers: _Strangers, options: _Options) -> _Model:
+    templates = np.concatenate([spectra, strangers.spectra])
+    freedom = max(spectra.shape[1] - 3, 1)
+    return _Model(templates, library.composition, strangers, _pairs_of(library), freedom, options)
 
 
-class _Fields(NamedTuple):
-    """The evidence as labelled arrays."""
-
-    single: xr.DataArray
-    pearson: xr.DataArray
-    pair: xr.DataArray
-    pair_chi_square: xr.DataArray
-    second_share: xr.DataArray
-
-
-def _judge(
-    od: xr.Dataset,
-    responsibility: xr.DataArray,
-    library: _Library,
-    spectra: Array,
-    *,
-    neighbours: float,
-    blur_px: float,
-) -> xr.Dataset:
-    """Pearson and verdict of every pixel from its own spectrum, its clusters' votes and its neighbours."""
-    evidence = _gather(od, library, spectra)
-    freedom = max(od.sizes["energy"] - 3, 1)
-    scale = (evidence.pair_chi_square / (_COMMON * freedom)).clip(min=1.0)
-    own = -0.5 * evidence.single / scale
-    opinion = own + _VOTE * np.log(_votes(responsibility, own).clip(min=_LEAST_VOTE))
-    probability = _over_map(partial(_share, weight=neighbours), opinion)
-    around = _over_map(partial(_surroundings, sigma=max(blur_px, 0.1) / np.sqrt(8 * np.log(2))), probability)
-    settings = _Settings(_pairs_of(library), library.composition, _states(library), spectra, freedom)
-    found = xr.apply_ufunc(
-        partial(_decide, settings=settings),
-        od["optical_density"],
-        od["noise"],
-        around,
-        *evidence,
-        input_core_dims=[["energy"], ["energy"], ["reference"], ["reference"], ["reference"], [], [], []],
-        output_core_dims=[[]] * len(_Verdict._fields),
-        dask="parallelized",
-        output_dtypes=[np.float64] * len(_Verdict._fields),
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
-    out = xr.Dataset({"pearson": evidence.pearson, **dict(zip(_Verdict._fields, found, strict=True))})
-    for name in ("phase", "runner_up"):
-        out[name] = out[name].fillna(-1).astype(np.int16)
-    out["status"] = _place(od, out, library, blur_px)
-    return out.assign_coords(reference=library.names)
-
-
-def _over_map(kernel: Any, values: xr.DataArray) -> xr.DataArray:
-    """Kernel over whole maps (scan_y, scan_x, reference)."""
-    dims = [*_SCAN, "reference"]
-    return xr.apply_ufunc(
-        kernel,
-        values,
-        input_core_dims=[dims],
-        output_core_dims=[dims],
-        dask="parallelized",
-        output_dtypes=[np.float64],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
-
-
-def _votes(responsibility: xr.DataArray, own: xr.DataArray) -> xr.DataArray:
-    """Probability of each name by a pixel's clusters: a cluster votes as its members' own spectra do on average.
-
-    So a cluster that holds two phases votes for both, and a wrongly named one does no harm.
-    """
-    relative: Any = np.exp(own - own.max("reference"))
-    alone = (relative / relative.sum("reference")).fillna(0.0)
-    member = responsibility.fillna(0.0)
-    counts = xr.dot(member, alone, dim=_SCAN)
-    return xr.dot(responsibility, counts / counts.sum("reference").clip(min=1e-9), dim="cluster")
-
-
-def _gather(od: xr.Dataset, library: _Library, spectra: Array) -> "_Fields":
-    """Evidence of every material pixel, lazily, by name of its parts."""
+def _gather(od: xr.Dataset, model: _Model) -> list[xr.DataArray]:
+    """Sums of every material pixel, block by block; lazy where ``od`` is."""
     material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    n = len(model.templates)
     found = xr.apply_ufunc(
-        partial(_evidence_block, spectra=spectra, pairs=_pairs_of(library)),
+        partial(_sums_block, templates=model.templates, n_references=model.n_references),
         od["optical_density"],
         od["noise"],
         material,
         input_core_dims=[["energy"], ["energy"], []],
-        output_core_dims=[["reference"], ["reference"], [], [], []],
+        output_core_dims=[["template", "other_template"], ["template"], [], ["reference"]],
         dask="parallelized",
-        output_dtypes=[np.float64] * 5,
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": len(library.names)}},
+        output_dtypes=[np.float32] * 4,
+        dask_gufunc_kwargs={
+            "allow_rechunk": True,
+            "output_sizes": {"template": n, "other_template": n, "reference": model.n_references},
+        },
     )
-    return _Fields(*found)
+    return list(found)
 
 
-def _share(opinion: Array, *, weight: float, n_rounds: int = 15) -> Array:
-    """Probabilities (y, x, reference) from log opinions when neighbours pull together (mean field of a Potts model).
-
-    NaN opinions (no material) neither pull nor are pulled. Each round every pixel adds ``weight`` times the sum of its
-    neighbours' probabilities to its own opinion; 15 rounds carry news over 15 pixels, and nothing moves after about 10.
-    """
-    material: NDArray[np.bool_] = np.asarray(np.isfinite(opinion).all(axis=-1))
-    base = np.where(material[..., None], opinion, 0.0)
-    probability = _softmax(base) * material[..., None]
-    for _ in range(n_rounds if weight > 0 else 0):
-        pull = np.stack(
-            [ndimage.convolve(image, _KERNEL, mode="constant") for image in np.moveaxis(probability, -1, 0)], axis=-1
-        )
-        probability = _softmax(base + weight * pull) * material[..., None]
-    return np.where(material[..., None], probability, np.nan)
+_CORE: list[list[str]] = [[*_SCAN, "template", "other_template"], [*_SCAN, "template"], _SCAN, [*_SCAN, "reference"]]
 
 
-def _softmax(values: Array) -> Array:
-    weight = np.exp(values - values.max(axis=-1, keepdims=True))
-    return weight / weight.sum(axis=-1, keepdims=True)
-
-
-def _decide(density: Array, noise: Array, around: Array, *parts: Array, settings: _Settings) -> tuple[Array, ...]:
-    """Verdict of pixels (..): NaN, and status ``background``, where there is no material."""
-    whole_evidence = _Evidence(*(np.asarray(values) for values in parts))
-    known = np.isfinite(whole_evidence.pair) & np.isfinite(around).all(axis=-1)
-    part = _Evidence(*(values[known] for values in whole_evidence))
-    sigma = np.broadcast_to(noise, density.shape)[known].astype(np.float64)
-    posterior = _posterior(
-        density[known].astype(np.float64),
-        np.maximum(sigma, 1e-6),
-        around[known],
-        settings.states,
-        settings.spectra,
-        allowed=_COMMON * settings.freedom,
-        noticeable=_MIXED,
+def _belonging(sums: list[xr.DataArray], model: _Model) -> xr.DataArray:
+    """Probability (.., group) of belonging to each stranger."""
+    return xr.apply_ufunc(
+        lambda *parts: _draw(_Sums(*parts), model).probability[..., model.n_references :],
+        *sums,
+        input_core_dims=_CORE,
+        output_core_dims=[[*_SCAN, "group"]],
     )
-    verdict = _Verdict(*(np.full(known.shape, np.nan) for _ in _Verdict._fields))
-    verdict.status[...] = StxmStatus.BACKGROUND
-    for whole, values in zip(verdict, _verdict(part, posterior, settings), strict=True):
-        whole[known] = values
-    return verdict
 
 
-def _verdict(evidence: _Evidence, posterior: _Posterior, settings: _Settings) -> _Verdict:
-    """Verdict of material pixels (n,)."""
-    rows = np.arange(len(posterior.mixed))
-    several = posterior.probability.shape[1] > 1
-    order = np.argsort(posterior.probability, axis=1)
-    phase = order[:, -1]
-    runner_up = order[:, -2] if several else np.full(len(rows), -1)
-    ranked = np.sort(evidence.pearson, axis=1)
-    margin = ranked[:, -1] - ranked[:, -2] if several else np.full(len(rows), np.nan)
-    pair = settings.pairs[evidence.pair.astype(np.intp)]
-    second = np.nan_to_num(evidence.second_share)
-    place = settings.composition[pair[:, 0]] * (1 - second) + settings.composition[pair[:, 1]] * second
-    mixture = np.minimum(second, 1 - second)
-    status = _doubt(evidence, posterior, phase, mixture, settings.freedom)
-    chi_square = evidence.single[rows, phase] / (settings.freedom + 1)
-    confidence = posterior.probability[rows, phase]
-    return _Verdict(phase, runner_up, confidence, margin, chi_square, place, mixture, status)
+def _judge(sums: list[xr.DataArray], model: _Model, cluster_opinion: xr.DataArray | None) -> xr.Dataset:
+    """Verdict of every pixel, on whole maps; the costs of neighbours and the blur that were learned come with it."""
+    opinion = sums[3] if cluster_opinion is None else cluster_opinion
+    found = xr.apply_ufunc(
+        partial(_judge_map, model=model, clustered=cluster_opinion is not None),
+        *sums,
+        opinion,
+        input_core_dims=[*_CORE, [*_SCAN, "reference"]],
+        output_core_dims=[*([_SCAN] * len(_Verdict._fields)), ["setting"]],
+        dask="parallelized",
+        output_dtypes=[np.float32] * (len(_Verdict._fields) + 1),
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"setting": 3}},
+    )
+    out = xr.Dataset({"pearson": sums[3], **dict(zip(_Verdict._fields, found, strict=False))})
+    for name in ("phase", "runner_up"):
+        out[name] = out[name].astype(np.int16)
+    out["status"] = out["status"].astype(np.int8)
+    out["cluster_contradicted"] = out["cluster_contradicted"].astype(bool)
+    for index, name in enumerate(("cost_adjacent", "cost_other", "blur_px")):
+        out[name] = found[-1].isel(setting=index)
+    return out
 
 
-def _doubt(
-    evidence: _Evidence, posterior: _Posterior, phase: NDArray[np.intp], mixture: Array, freedom: int
-) -> NDArray[np.integer]:
-    """Status by the pixel's own spectrum; its misfit widens the noise, so that wrong references do not shout."""
-    misfit = np.minimum(evidence.pair_chi_square, posterior.chi_square) / freedom
-    scale = np.maximum(misfit / _COMMON, 1.0)
-    best = evidence.single.min(axis=1)
-    contradicted = (evidence.single[np.arange(len(phase)), phase] - best) / scale > _CLEAR
-    mixed = ((best - evidence.pair_chi_square) / scale > _CLEAR) & (mixture > _MIXED)
+def _draw(sums: _Sums, model: _Model) -> _Drawn:
+    """Domains of a whole map; a misfit that no template explains widens a pixel's noise."""
+    best = _batched(lambda part: np.minimum(_pairs(part, model).chi_square, _single(part).min(axis=-1)), sums)
+    widening = np.maximum(best / (_COMMON * model.freedom), 1.0)
+    options = model.options._asdict()
+    return _draw_domains(sums, widening, model.adjacent, **options)
+
+
+def _pairs(sums: _Sums, model: _Model) -> _Pairs:
+    return _best_pair(sums, model.pairs)
+
+
+def _batched(kernel: Any, sums: _Sums) -> Array:
+    """Kernel over the material pixels of a map, some at a time; NaN elsewhere."""
+    flat = _Sums(*(part.reshape(-1, *part.shape[2:]) for part in sums))
+    out = np.full(flat.power.shape, np.nan)
+    places = np.flatnonzero(np.isfinite(flat.power))
+    for first in range(0, places.size, _BATCH):
+        part = places[first : first + _BATCH]
+        out[part] = kernel(_Sums(*(values[part] for values in flat)))
+    return out.reshape(sums.power.shape)
+
+
+def _judge_map(*parts: Any, model: _Model, clustered: bool) -> tuple[Any, ...]:
+    sums, opinion = _Sums(*parts[:4]), parts[4]
+    drawn = _draw(sums, model)
+    shape = sums.power.shape
+    empty = [np.full(shape, np.nan, dtype=np.float32) for _ in _Verdict._fields]
+    out = _Verdict(*empty)
+    out.phase[:], out.runner_up[:] = -1, -1
+    out.status[:], out.cluster_contradicted[:] = StxmStatus.BACKGROUND, 0
+    y, x = np.nonzero(np.isfinite(sums.power))
+    for first in range(0, y.size, _BATCH):
+        at = (y[first : first + _BATCH], x[first : first + _BATCH])
+        part = _Sums(*(values[at] for values in sums))
+        opinions = opinion[at] if clustered else None
+        found = _decide(part, drawn.probability[at], drawn.content[at], opinions, model)
+        for target, values in zip(out, found, strict=True):
+            target[at] = values
+    return (*out, np.array(drawn.prior, dtype=np.float32))
+
+
+def _decide(sums: _Sums, probability: Array, content: Array, opinion: Array | None, model: _Model) -> _Verdict:
+    """Verdict of pixels (n,)."""
+    rows, several = np.arange(len(sums.power)), model.n_references > 1
+    single, pair = _single(sums)[:, : model.n_references], _pairs(sums, model)
+    named = probability @ model.naming
+    phase = (named - 1e-6 * single / single.max(axis=1, keepdims=True)).argmax(axis=1)
+    others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, named)
+    runner_up = others.argmax(axis=1) if several else np.full(rows.size, -1)
+    ranked = np.sort(sums.pearson, axis=1)
+    margin = ranked[:, -1] - ranked[:, -2] if several else np.full(rows.size, np.nan)
+    strange = probability[:, model.n_references :] @ model.strangers.unknown
+    blurred = _content_chi_square(sums, content)
+    doubt = _Doubt(single, pair, blurred, content, phase, probability)
+    status = _status(doubt, strange, model)
+    composition, mixture = _place(doubt, status, model)
+    confidence = np.clip(named[rows, phase], 0.0, 1.0)
+    chi_square = single[rows, phase] / (model.freedom + 1)
+    against = np.zeros(rows.size, dtype=bool) if opinion is None else _against_cluster(opinion, doubt, model)
+    return _Verdict(phase, runner_up, confidence, strange, margin, chi_square, composition, mixture, status, against)
+
+
+class _Doubt(NamedTuple):
+    """What is weighed for the status of pixels (n, ..)."""
+
+    single: Array
+    pair: _Pairs
+    blurred: Array  # chi-square of the content that the map shows under the probe
+    content: Array
+    phase: NDArray[np.intp]
+    probability: Array
+
+    def widening(self, freedom: int) -> Array:
+        return np.asarray(np.maximum(np.minimum(self.pair.chi_square, self.blurred) / freedom / _COMMON, 1.0))
+
+
+def _status(doubt: _Doubt, strange: Array, model: _Model) -> NDArray[Any]:
+    """Status by the pixel's own spectrum against what the map makes of it."""
+    rows, n = np.arange(len(doubt.phase)), model.n_references
+    wide = doubt.widening(model.freedom)
+    misfit = np.minimum(doubt.pair.chi_square, doubt.blurred) / model.freedom
+    limit = 2 * stats.chi2.isf(_STRANGE, model.freedom) / model.freedom
+    named = doubt.single[rows, doubt.phase]
+    share = np.minimum(doubt.pair.second_share, 1 - doubt.pair.second_share)
+    alone = doubt.single.min(axis=1)
+    own_mixture = ((np.minimum(doubt.blurred, alone) - doubt.pair.chi_square) / wide > _CLEAR) & (share > _MIXED)
+    population = doubt.probability[:, n:] @ ~model.strangers.unknown > 0.5
+    other_name = (np.minimum(doubt.blurred, named) - alone) / wide > _CLEAR
+    shown = (named - doubt.blurred) / wide > _CLEAR
+    blur = shown & (1 - doubt.content[:, :n].max(axis=1) > _MIXED)
     return np.select(
-        [misfit > 2 * stats.chi2.isf(1e-4, freedom) / freedom, mixed | (posterior.mixed > 0.5), contradicted],
-        [StxmStatus.NO_REFERENCE, StxmStatus.TRANSITION, StxmStatus.FALSE_ASSIGNMENT],
+        [(misfit > limit) | (strange > 0.5), population | own_mixture, other_name, blur],
+        [
+            StxmStatus.NO_REFERENCE,
+            StxmStatus.TRANSITION,
+            StxmStatus.FALSE_ASSIGNMENT,
+            StxmStatus.BOUNDARY_TRANSITION,
+        ],
         StxmStatus.OK,
     )
 
 
-def _place(od: xr.Dataset, out: xr.Dataset, library: _Library, blur_px: float) -> xr.DataArray:
-    """Status with what only the map knows: too thick, and transitions that lie between their two phases."""
-    thick = od["too_thick"] if "too_thick" in od else xr.zeros_like(od["valid"], dtype=bool)
-    status = out["status"].where(~thick, StxmStatus.TOO_THICK.value)
-    return xr.apply_ufunc(
-        partial(_boundary, order=_ranks(library), blur_px=blur_px),
-        status,
-        out["phase"],
-        out["composition"],
-        input_core_dims=[_SCAN] * 3,
-        output_core_dims=[_SCAN],
-        dask="parallelized",
-        output_dtypes=[np.int8],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
+def _place(doubt: _Doubt, status: NDArray[Any], model: _Model) -> tuple[Array, Array]:
+    """Composition, and the share of the lesser phases: of the drawn map, or of the pixel's own fit where it is mixed."""
+    n = model.n_references
+    content = np.concatenate([np.eye(n), np.nan_to_num(model.strangers.content)])
+    mean = doubt.probability @ content
+    mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
+    first, second = model.pairs[doubt.pair.pair].T
+    own = doubt.pair.second_share
+    fitted = model.composition[first] * (1 - own) + model.composition[second] * own
+    mixed = status == StxmStatus.TRANSITION
+    composition = np.where(mixed, fitted, mean @ model.composition)
+    composition = np.where(status == StxmStatus.NO_REFERENCE, np.nan, composition)
+    shown = 1 - doubt.content[:, :n].max(axis=1) / np.maximum(doubt.content[:, :n].sum(axis=1), 1e-9)
+    return composition, np.where(mixed, np.minimum(own, 1 - own), np.clip(shown, 0.0, 1.0))
 
 
-def _ranks(library: _Library) -> NDArray[np.intp]:
-    """Place of each reference along the path."""
-    if not np.isfinite(library.composition).all():
-        return np.arange(len(library.names))
-    return np.argsort(np.argsort(library.composition))
-
-
-def _boundary(
-    status: Array, phase: Array, composition: Array, *, order: NDArray[np.intp], blur_px: float
-) -> NDArray[np.int8]:
-    """A transition with an earlier and a later phase of the path within the probe's reach: blur would explain it."""
-    reach = int(np.ceil(blur_px))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disk = np.hypot(y, x) <= blur_px
-    pure = (status == StxmStatus.OK) & (phase >= 0)
-    rank = np.where(pure, order[np.maximum(phase, 0).astype(np.intp)], -1)
-    low = ndimage.minimum_filter(np.where(pure, rank, 10**6), footprint=disk, mode="nearest")
-    high = ndimage.maximum_filter(rank, footprint=disk, mode="nearest")
-    between = (status == StxmStatus.TRANSITION) & (high > low) & (high >= 0)
-    return np.where(between, StxmStatus.BOUNDARY_TRANSITION, status).astype(np.int8)
+def _against_cluster(opinion: Array, doubt: _Doubt, model: _Model) -> NDArray[np.bool_]:
+    """Whether the pixel's own spectrum speaks against the name of its cluster."""
+    rows = np.arange(len(doubt.phase))
+    named = doubt.single[rows, np.nan_to_num(opinion).argmax(axis=1)]
+    return np.asarray((named - doubt.single.min(axis=1)) / doubt.widening(model.freedom) > _CLEAR)
