@@ -32,7 +32,16 @@ from .kinds import (
     Variable,
 )
 from .maps import BOUNDARIES, POLE_FIGURE
-from .particles import COMPOSITE, HISTOGRAM, PARTICLE_STATISTICS, PARTICLES, PROFILE, RADIAL_PROFILES, THICKNESS
+from .particles import (
+    COMPOSITE,
+    COMPOSITION,
+    HISTOGRAM,
+    PARTICLE_STATISTICS,
+    PARTICLES,
+    PROFILE,
+    RADIAL_PROFILES,
+    THICKNESS,
+)
 
 __all__ = [
     "ANY",
@@ -40,6 +49,7 @@ __all__ = [
     "CLUSTERS",
     "COMPARISON",
     "COMPOSITE",
+    "COMPOSITION",
     "DIMENSION_UNITS",
     "FACTORS",
     "FEATURES",
