@@ -135,8 +135,8 @@ def composition_histogram(
     xarray.Dataset
         HISTOGRAM by ``composition_bin`` (its middle) and ``status_word``: ``count`` [pixels], ``weight`` (volume [nm3]
         with ``thickness``, else area [nm2]), ``bin_low``, ``bin_high``. The sure part is
-        ``found["count"].sel(status_word="ok")``; the sum over ``status_word`` is the whole. Pixels without composition
-        are not counted. All 0 where there is none.
+        ``found["count"].sel(status_word="ok")``; the sum over ``status_word`` is the whole. Pixels without a phase or
+        a composition are not counted. All 0 where there is none.
 
     Raises
     ------
@@ -162,13 +162,14 @@ def composition_histogram(
         raise SchemaError(f"{step}: bins={bins}, limits={limits}, needs at least 1 bin and limits (low, high).")
     x = (phases if composition is None else composition)["composition"].compute().values.astype(np.float64)
     status = phases["status"].compute().values.astype(np.intp)
-    edges = _edges(x, bins, limits)
+    material = phases["phase"].compute().values >= 0
+    edges = _edges(x[material], bins, limits)
     weight = np.full(x.shape, _grid(phases, step).area)
     if thickness is not None:
         require(thickness, THICKNESS, step=step)
         weight *= np.maximum(np.nan_to_num(thickness["thickness"].compute().values.astype(np.float64)), 0.0)
     words = len(StxmStatus)
-    inside = np.isfinite(x) & (x >= edges[0]) & (x <= edges[-1])
+    inside = material & np.isfinite(x) & (x >= edges[0]) & (x <= edges[-1])
     place = np.clip(np.searchsorted(edges, x[inside], side="right") - 1, 0, bins - 1) * words + status[inside]
     counted = {
         "count": np.bincount(place, minlength=bins * words),

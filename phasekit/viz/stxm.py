@@ -13,6 +13,7 @@ from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import OD, PHASES, STACK, require
 
 from .stxm_explorer import chosen_margin, explorer
+from .stxm_particles import composite_figure, histogram_figure, particle_figure, profile_figure, thickness_figure
 from .stxm_spectra import spectra_figure
 from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 __all__ = [
     "alignment_figure",
     "chosen_margin",
+    "composite_figure",
     "composition_figure",
     "explorer",
     "fraction_figure",
+    "histogram_figure",
     "od_figure",
+    "particle_figure",
     "phase_figure",
+    "profile_figure",
     "spectra_figure",
+    "thickness_figure",
 ]
 
 _Place = Literal["outside upper center", "outside lower center"]
