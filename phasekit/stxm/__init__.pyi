@@ -1,7 +1,10 @@
 from .alignment import align as align
 from .clusters import assign_clusters as assign_clusters
 from .comparison import compare_methods as compare_methods
+from .composites import composition_histogram as composition_histogram
+from .composites import rgb_composite as rgb_composite
 from .density import optical_density as optical_density
+from .fitted import fitted_composition as fitted_composition
 from .gmvae import FittedGMVAE as FittedGMVAE
 from .gmvae import Training as Training
 from .gmvae import fit_gmvae as fit_gmvae
@@ -18,3 +21,5 @@ from .profiles import boundary_profile as boundary_profile
 from .profiles import fit_step as fit_step
 from .profiles import line_profile as line_profile
 from .surfaces import radial_profile as radial_profile
+from .thickness import thickness_from_references as thickness_from_references
+from .thickness import thickness_map as thickness_map
