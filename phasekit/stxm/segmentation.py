@@ -29,14 +29,16 @@ def _split(piece: NDArray[Any], steps: Steps, *, min_area: int, neck: float) -> 
     On log(distance) the height of a maximum over its pass is the ratio of the two radii, so one number serves large and
     small particles; the pixel that is added keeps steps of the outline from looking like necks of small ones.
     """
-    from skimage.morphology import h_maxima
+    from skimage.morphology import local_maxima, reconstruction
     from skimage.segmentation import watershed
 
     inside = piece > 0
     depth = ndimage.distance_transform_edt(inside, sampling=steps)
     height = np.where(inside, np.log(depth / np.sqrt(steps[0] * steps[1]) + 1.0), 0.0)
-    high = h_maxima(height, -np.log(neck))  # type: ignore[no-untyped-call]
-    summit, n = ndimage.label(high, structure=np.ones((3, 3)))
+    # regional maxima of what is left when all summits are cut by h: equal summits over a high pass become one, which
+    # skimage's h_maxima keeps apart
+    cut = reconstruction(height + np.log(neck), height)  # type: ignore[no-untyped-call]
+    summit, n = ndimage.label(local_maxima(cut) & inside, structure=np.ones((3, 3)))  # type: ignore[no-untyped-call]
     summit = _one_at_least(summit, piece, n)
     part = watershed(-depth, summit, mask=inside)  # type: ignore[no-untyped-call]
     size = np.bincount(part.ravel())
