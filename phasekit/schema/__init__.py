@@ -55,6 +55,7 @@ __all__ = [
     "FEATURES",
     "GRAINS",
     "HISTOGRAM",
+    "NUISANCES",
     "OD",
     "ORIENTATIONS",
     "ORIENTATION_ACCURACY",

@@ -1,6 +1,7 @@
 """Every pixel's probability of belonging to each cluster, and the clusters' mean spectra."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import CLUSTERS, OD, describe, require
-from .gmvae import FittedGMVAE, _responsibility
+from .gmvae import FittedGMVAE, _material_spectra, _responsibility
 
 Array = NDArray[np.floating]
+_COMPARED = 5000  # pixels by which clusters of different runs are matched
 
 
 def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
@@ -29,7 +31,8 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
         CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel
         is not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean
         OD over the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN
-        for a cluster without pixels); ``share(cluster)`` of the material pixels.
+        for a cluster without pixels); ``share(cluster)`` of the material pixels. With several runs ``responsibility``
+        is their mean, clusters matched by the pixels they share: where runs disagree it is spread.
 
     Raises
     ------
@@ -58,15 +61,16 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
     material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    aligned = _aligned_runs(od, gmvae, material)
     responsibility = xr.apply_ufunc(
-        partial(_responsibility_block, gmvae=gmvae),
+        partial(_responsibility_block, runs=aligned),
         od["optical_density"],
         od["noise"],
         material,
         input_core_dims=[["energy"], ["energy"], []],
         output_core_dims=[["cluster"]],
         dask="parallelized",
-        output_dtypes=[np.float64],
+        output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"cluster": gmvae.n_clusters}},
     )
     out = _summary(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
@@ -115,13 +119,40 @@ def _mean_spectra(
     return parts["mean"].values, parts["error"].values, parts["total"].values
 
 
-def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, gmvae: FittedGMVAE) -> Array:
-    """Responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
-    shape = density.shape[:-1]
+class _Run(NamedTuple):
+    """One training, and for each of its clusters the cluster of the first run that it is."""
+
+    gmvae: FittedGMVAE
+    place: NDArray[np.intp]
+
+
+def _aligned_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_Run]:
+    """All runs, their clusters matched to those of the first by the pixels they share (Hungarian assignment)."""
+    from scipy.optimize import linear_sum_assignment
+
+    first = _Run(gmvae, np.arange(gmvae.n_clusters))
+    if not gmvae.others:
+        return [first]
+    spectra, noise = _material_spectra(od, _COMPARED, seed=0)
+    mine, out = _responsibility(gmvae, spectra, noise), [first]
+    for other in gmvae.others:
+        shared = _responsibility(other, spectra, noise).T @ mine
+        rows, columns = linear_sum_assignment(shared, maximize=True)
+        place = np.empty(gmvae.n_clusters, dtype=np.intp)
+        place[rows] = columns
+        out.append(_Run(other, place))
+    return out
+
+
+def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_Run]) -> Array:
+    """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
+    shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
-    out = np.full((use.size, gmvae.n_clusters), np.nan)
-    n_energies = density.shape[-1]
+    out = np.full((use.size, n_clusters), np.nan, dtype=np.float32)
     spectra, sigma = (np.broadcast_to(part, density.shape).reshape(-1, n_energies)[use] for part in (density, noise))
     if use.any():
-        out[use] = _responsibility(gmvae, spectra, sigma)
-    return out.reshape(*shape, gmvae.n_clusters)
+        total = np.zeros((len(spectra), n_clusters))
+        for run in runs:
+            total[:, run.place] += _responsibility(run.gmvae, spectra, sigma)
+        out[use] = total / len(runs)
+    return out.reshape(*shape, n_clusters)

@@ -41,8 +41,8 @@ class _Prior(NamedTuple):
 class _Drawn(NamedTuple):
     """Share of draws (y, x, template), mean content under the probe (y, x, template), the prior that was learned."""
 
-    probability: NDArray[np.float32]
-    content: NDArray[np.float32]
+    probability: Array
+    content: Array
     prior: _Prior
 
 
@@ -135,7 +135,7 @@ def _blur_kernel(width: float) -> NDArray[np.float32]:
     return (kernel / kernel.sum()).astype(np.float32)
 
 
-def _content(state: _State, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+def _content(state: _State, kernel: NDArray[np.float32]) -> Array:
     """Shares (y, x, template) of the phases under the probe."""
     out = np.empty_like(state.overlap)
     for index in range(out.shape[-1]):

@@ -1,44 +1,23 @@
 """Spectra without labels: fit of the Gaussian-mixture variational autoencoder to the material pixels of a stack."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import ConvergenceError, SchemaError
+from ..errors import SchemaError
 from ..schema import OD, require
-from .starts import _Start, _start
+from .library import _block_means
+from .starts import _Start, _start, _stray_fraction
+from .stray_light import _corrected
+from .training import Training, _blank, _torch_threads, _train
 
 Array = NDArray[np.floating]
-_WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
-
-
-@dataclass(frozen=True)
-class Training:
-    """How to train; the defaults suit stacks of 4 to 200 energies.
-
-    Attributes
-    ----------
-    n_steps, batch, learning_rate
-        Steps of ``batch`` random pixels each, and Adam's rate, which falls to 0 along a cosine.
-    n_hidden
-        Width of the two residual nets.
-    free_bits
-        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
-    max_pixels
-        At most this many random pixels are read into memory.
-    """
-
-    n_steps: int = 400
-    batch: int = 1024
-    learning_rate: float = 3e-3
-    n_hidden: int = 32
-    free_bits: float = 0.5
-    max_pixels: int = 30_000
+_SIDE_BY_SIDE = 2  # trainings
 
 
 @dataclass(frozen=True)
@@ -52,7 +31,10 @@ class FittedGMVAE:
     parameters
         Arrays of the network by name.
     scale
-        OD that counts as 1 inside the network (the field's typical edge), so that float32 is at its best.
+        OD that counts as 1 inside the network (the field's typical edge).
+    stray_light
+        Fraction of the incident light that was found to have never crossed the sample, and is taken off before
+        anything else: with it the spectra are most nearly a few shapes of any thickness.
     n_clusters, n_latent, n_hidden
         Its size.
     n_alive
@@ -60,14 +42,21 @@ class FittedGMVAE:
     share
         Share of the training pixels in each cluster.
     history
-        Terms of the evidence bound per pixel by training step: ``reconstruction``, ``kl_latent``, ``kl_cluster``.
+        Terms of the evidence bound per pixel by training step: ``reconstruction``, ``kl_latent``, ``kl_cluster``, and
+        the bound on the ``held_out`` pixels where it was looked at (NaN elsewhere).
     settings
         How it was trained.
+    others
+        With ``n_runs`` above 1 the other runs, of other seeds; this one agrees best with all of them.
+    agreement
+        Adjusted Rand index (run, run) between the labels of the training pixels, this run first: 1 for equal
+        clusterings, 0 for unrelated ones.
     """
 
     energy: NDArray[np.float64]
     parameters: Mapping[str, Array]
     scale: float
+    stray_light: float
     n_clusters: int
     n_latent: int
     n_hidden: int
@@ -75,12 +64,19 @@ class FittedGMVAE:
     share: NDArray[np.float64]
     history: xr.Dataset
     settings: Mapping[str, Any]
+    others: tuple["FittedGMVAE", ...] = ()
+    agreement: NDArray[np.float64] = field(default_factory=lambda: np.ones((1, 1)))
 
     def __repr__(self) -> str:
-        bound = float(self.history.isel(step=slice(-20, None)).to_array().sel(variable="reconstruction").mean())
+        bound = float(self.history["reconstruction"].isel(step=slice(-20, None)).mean())
+        runs = ""
+        if self.others:
+            apart = self.agreement[np.triu_indices(len(self.agreement), 1)]
+            runs = f", {len(self.agreement)} runs with an agreement of {apart.mean():.2f}"
         return (
             f"FittedGMVAE({self.energy.size} energies, {self.n_alive} of {self.n_clusters} clusters alive, "
-            f"{self.n_latent} latent dimensions, reconstruction {bound:.1f} nat per pixel)"
+            f"{self.n_latent} latent dimensions, stray light {self.stray_light:.3f}, "
+            f"reconstruction {bound:.1f} nat per pixel{runs})"
         )
 
 
@@ -89,6 +85,7 @@ def fit_gmvae(
     *,
     n_clusters: int = 8,
     n_latent: int = 3,
+    n_runs: int = 1,
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
@@ -97,9 +94,9 @@ def fit_gmvae(
     """Train a Gaussian-mixture variational autoencoder on the spectra of the material pixels.
 
     The likelihood is Gaussian with the measured noise; each pixel's thickness and a constant are integrated out
-    exactly, so clusters are shapes of spectra, not thicknesses; the sum over clusters is exact. It starts from
-    principal components of the normalised spectra and a Gaussian mixture on their scores, with the KL terms warmed up
-    and ``free_bits`` on the cluster term, the known remedies against collapse.
+    exactly and stray light is found from the data, so clusters are shapes of spectra, not thicknesses; the sum over
+    clusters is exact. It starts from principal components of the normalised spectra and a Gaussian mixture on their
+    scores, with the KL terms warmed up and ``free_bits`` on the cluster term, the known remedies against collapse.
 
     Parameters
     ----------
@@ -109,6 +106,9 @@ def fit_gmvae(
         More than the phases expected (twice is good): several clusters may carry one name, dead ones do no harm.
     n_latent
         Dimensions of the latent space: 3 spans mixtures of 4 phases. At most energies - 2.
+    n_runs
+        Trainings from the seeds ``seed``, ``seed + 1``, ...: their agreement says how much of the clustering is in the
+        data, and :func:`phasekit.stxm.assign_clusters` makes a consensus of them.
     seed
         Same seed, same result on the same machine.
     device
@@ -147,6 +147,8 @@ def fit_gmvae(
     >>> fit_gmvae(od, n_clusters=2, n_latent=1, training=Training(n_steps=20), progress=False).n_alive
     2
     """
+    from tqdm.auto import tqdm
+
     require(od, OD, step="fit_gmvae")
     training = training or Training()
     n_energies = od.sizes["energy"]
@@ -159,22 +161,64 @@ def fit_gmvae(
             f"fit_gmvae: {len(spectra)} material pixels for n_clusters={n_clusters}, needs 10 per cluster. "
             "Lower n_clusters, or see od['valid'] and od['empty'] for why so few pixels count."
         )
-    scale = float(np.median(spectra.std(axis=1))) or 1.0
-    start = _start(spectra / scale, noise / scale, n_clusters, n_latent, seed)
-    settings = {"seed": seed, **asdict(training)}
-    parameters, history = _train((spectra / scale, noise / scale), start, settings, device, progress)
-    energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(n_energies, dtype=float)
-    size = (n_clusters, n_latent, training.n_hidden)
-    fitted = FittedGMVAE(energy, parameters, scale, *size, 0, np.zeros(n_clusters), history, settings)
-    share = _responsibility(fitted, spectra, noise).mean(axis=0)
-    alive = int((share >= 0.005).sum())
-    return FittedGMVAE(energy, parameters, scale, *size, alive, share, history, settings)
+    settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
+    stray = _stray_fraction(*_block_means(od, _material(od)), n_latent)
+    if stray > 0:
+        spectra, noise = _corrected(spectra, noise, stray)
+    starts = [_start(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
+    energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
+    with tqdm(total=training.n_steps * len(settings), desc="fit_gmvae", disable=not progress) as bar:
+        runs = _runs(_Job(energy, spectra, noise, stray, device, bar), starts, settings)
+    return _most_agreeing(runs, spectra, noise) if len(runs) > 1 else runs[0]
+
+
+class _Job(NamedTuple):
+    """What all runs share; spectra and noise without stray light."""
+
+    energy: NDArray[np.float64]
+    spectra: Array
+    noise: Array
+    stray_light: float
+    device: str
+    bar: Any
+
+
+def _runs(job: _Job, starts: list[_Start], settings: list[dict[str, Any]]) -> list[FittedGMVAE]:
+    """One training per start, two at a time: torch runs outside Python's lock, on one thread each."""
+    with _torch_threads(), ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        return list(pool.map(lambda start, one: _one_run(job, start, one), starts, settings))
+
+
+def _one_run(job: _Job, start: _Start, settings: dict[str, Any]) -> FittedGMVAE:
+    scaled = (job.spectra / start.scale, job.noise / start.scale)
+    parameters, history = _train(*scaled, start, settings, job.device, job.bar)
+    n_clusters, n_latent = start.mean.shape
+    size = (n_clusters, n_latent, settings["n_hidden"])
+    share, numbers = np.zeros(n_clusters), (start.scale, job.stray_light)
+    fitted = FittedGMVAE(job.energy, parameters, *numbers, *size, 0, share, history, settings)
+    share = _clear_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
+    return replace(fitted, n_alive=int((share >= 0.005).sum()), share=share)
+
+
+def _most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> FittedGMVAE:
+    """The run that agrees best with the others, with these and the table of agreements."""
+    from sklearn.metrics import adjusted_rand_score
+
+    some = slice(None, None, max(len(spectra) // 10_000, 1))
+    labels = [_clear_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
+    table = np.array([[adjusted_rand_score(one, other) for other in labels] for one in labels])
+    order = np.argsort(-table.sum(axis=1), kind="stable")
+    others = tuple(runs[index] for index in order[1:])
+    return replace(runs[order[0]], others=others, agreement=table[np.ix_(order, order)])
+
+
+def _material(od: xr.Dataset) -> xr.DataArray:
+    return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
 
 
 def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
     """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read frame by frame."""
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
-    places = np.flatnonzero(np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool).ravel())
+    places = np.flatnonzero(np.asarray(_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
     if places.size > max_pixels:
         places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
     picked = []
@@ -185,82 +229,17 @@ def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array
     return picked[0][finite], picked[1][finite]
 
 
-def _train(
-    data: tuple[Array, Array], start: _Start, settings: Mapping[str, Any], device: str, progress: bool
-) -> tuple[dict[str, Array], xr.Dataset]:
-    import torch
-    from tqdm.auto import trange
-
-    from .network import elbo
-
-    where = _device(device)
-    with _torch_threads():
-        torch_state = torch.Generator().manual_seed(settings["seed"])
-        network = _network(start, settings).to(where)
-        x, noise = (torch.as_tensor(part, dtype=torch.float32, device=where) for part in data)
-        optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
-        history = np.zeros((settings["n_steps"], 3))
-        for step in trange(settings["n_steps"], desc="fit_gmvae", disable=not progress):
-            index = torch.randint(len(x), (min(settings["batch"], len(x)),), generator=torch_state).to(where)
-            terms = elbo(network, x[index], noise[index], torch_state)
-            means = torch.stack([term.mean() for term in terms])
-            loss = _loss(means, step / (_WARM_UP * settings["n_steps"]), settings["free_bits"])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-            optimiser.step()
-            schedule.step()
-            history[step] = means.detach().cpu().numpy()
-    names = ("reconstruction", "kl_latent", "kl_cluster")
-    parameters = {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
-    record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
-    if not np.isfinite(history).all():
-        raise ConvergenceError(
-            "fit_gmvae: the evidence bound is not finite. Lower learning_rate, or check od['noise'].", record
-        )
-    return parameters, record
-
-
-def _loss(means: Any, progress: float, free_bits: float) -> Any:
-    """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
-    weight = min(1.0, 0.1 + 0.9 * progress)
-    return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
-
-
-def _network(start: _Start, settings: Mapping[str, Any]) -> Any:
-    import torch
-
-    from .network import Network
-
-    n_clusters, n_latent = start.mean.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings["seed"])
-        network = Network(start.shape_mean.size, n_latent, n_clusters, settings["n_hidden"])
-    values = {
-        "shape_mean": start.shape_mean,
-        "basis": start.basis,
-        "project": start.project,
-        "prior_mean": start.mean,
-        "prior_log_variance": np.log(start.variance),
-        "prior_logit": np.log(np.maximum(start.weight, 1e-4)),
-        "log_precision": np.log(start.precision),
-    }
-    state = network.state_dict()
-    network.load_state_dict(
-        {**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}}
-    )
-    return network
-
-
 def _responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
-    """q(y|x) of spectra (n, energy), in slices of 65536 pixels."""
+    """q(y|x) of measured spectra (n, energy)."""
+    clear = _corrected(spectra, noise, fitted.stray_light) if fitted.stray_light > 0 else (spectra, noise)
+    return _clear_responsibility(fitted, *clear)
+
+
+def _clear_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
+    """The same of spectra without stray light, in slices of 65536 pixels."""
     import torch
 
-    from .network import Network
-
-    with torch.random.fork_rng(devices=[]):
-        network = Network(fitted.energy.size, fitted.n_latent, fitted.n_clusters, fitted.n_hidden)
+    network = _blank(fitted.energy.size, fitted.n_latent, fitted.n_clusters, fitted.n_hidden)
     network.load_state_dict({name: torch.as_tensor(value) for name, value in fitted.parameters.items()})
     out = np.empty((len(spectra), fitted.n_clusters))
     with torch.no_grad(), _torch_threads():
@@ -272,24 +251,3 @@ def _responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
             log_q = network.posterior(x, sigma).log_cluster.double()
             out[part] = torch.softmax(log_q, dim=-1).numpy()
     return out
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def _torch_threads() -> Iterator[None]:
-    """One thread: the matrices are small, more threads cost more than they give, and one makes results repeatable."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -11,21 +11,22 @@ from ..errors import SchemaError, StxmStatus, status_attributes
 from ..schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
 from .flags import _ambiguity
 from .library import _Library, _library
-from .nuisances import _fit_shared, _Shared, _shared_variables, _without_stray_light
+from .nuisances import _fit_shared, _Shared, _shared_variables
 from .strangers import _believed, _nobody, _suspects
+from .stray_light import _without_stray_light
 from .verdict import _belonging, _gather, _judge, _Model, _model, _Options
 
 Array = NDArray[np.float64]
 _SCAN = ["scan_y", "scan_x"]
 
 
-def label_phases(
+def label_phases(  # noqa: PLR0913
     od: xr.Dataset,
     clusters: xr.Dataset | None,
     refs: xr.Dataset,
     *,
     margin: float = 0.0,
-    min_confidence: float = 0.8,
+    min_confidence: float = 0.85,
     neighbours: float | str = "fit",
     blur_px: float | str = "fit",
     energy_offset: float | str = "fit",
@@ -86,8 +87,9 @@ def label_phases(
         unknown phase, or even the best mixture's chi-square is twice what noise alone exceeds in one pixel of 10 000),
         ``transition`` (a mixture with over 15 % of the lesser phase lowers chi-square by 12 against everything that
         one phase or the blur of the map explains, or the pixel belongs to a transition phase), ``false_assignment``
-        (the pixel's own spectrum speaks against the map: another phase lowers chi-square by 12), ``boundary_transition``
-        (visibly a mixture, as the blur over the domains around predicts), ``ambiguous``, ``ok``.
+        (the pixel's own spectrum speaks against the map: another phase lowers chi-square by 12),
+        ``boundary_transition`` (visibly a mixture, as the blur over the domains around predicts), ``ambiguous``,
+        ``ok``.
         NaN where there is no material; ``composition`` also where references carry none or the phase is unknown.
 
     Raises
@@ -216,7 +218,7 @@ def _cluster_opinion(clusters: xr.Dataset, cluster_phase: xr.DataArray, library:
     return xr.dot(clusters["responsibility"].fillna(0.0), names.astype(np.float32), dim="cluster")
 
 
-def _name_clusters(clusters: xr.Dataset, spectra: Array, library: _Library) -> xr.Dataset:
+def _name_clusters(clusters: xr.Dataset, spectra: NDArray[np.floating], library: _Library) -> xr.Dataset:
     """Pearson of each cluster's mean spectrum with each reference, and the best; -1 for an empty cluster."""
     pearson = xr.apply_ufunc(
         lambda mean: _pearson(mean[..., None, :], spectra),

@@ -3,7 +3,8 @@
 Generative story of a pixel: a cluster y is drawn from the weights p(y), a latent z from N(m_y, v_y), the decoder turns
 z into the SHAPE s(z) of a spectrum, and the measured spectrum is x = t s(z) + b + noise with the thickness t and a
 constant b that differ from pixel to pixel. Thickness and constant have broad Gaussian priors and are integrated out
-exactly, so no cluster can form on thickness; the noise is the measured one. The encoder gives a Gaussian message N(z;
+exactly, so no cluster can form on thickness (stray light, which flattens thick pixels, has been taken off before); the
+noise is the measured one. The encoder gives a Gaussian message N(z;
 mu_x, 1/lambda_x); multiplied with a cluster's prior it gives q(z|x,y), and its overlap with each prior gives q(y|x),
 as exact Bayes would for a linear decoder. Sums over y are exact.
 """

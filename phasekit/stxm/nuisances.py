@@ -16,6 +16,7 @@ from ..errors import SchemaError
 from ..schema import NUISANCES, OD, REFERENCES, describe, require
 from .library import _block_means, _Library, _library
 from .nonnegative import _nonnegative
+from .stray_light import _corrected
 
 Array = NDArray[np.float64]
 _NAMES = ("energy_offset", "stray_light", "background_slope", "broadening")
@@ -78,9 +79,9 @@ def fit_nuisances(
     Returns
     -------
     xarray.Dataset
-        NUISANCES: scalars ``energy_offset`` [eV], ``stray_light``, ``background_slope`` [1/eV], ``broadening`` [eV], each with
-        ``.._error`` (standard error, 0 for a given number, NaN where nothing could be fitted), ``misfit`` (median
-        reduced chi-square of the blocks: near 1 when references and noise are right) and ``n_blocks``.
+        NUISANCES: scalars ``energy_offset`` [eV], ``stray_light``, ``background_slope`` [1/eV], ``broadening`` [eV],
+        each with ``.._error`` (standard error, 0 for a given number, NaN where nothing could be fitted), ``misfit``
+        (median reduced chi-square of the blocks: near 1 when references and noise are right) and ``n_blocks``.
 
     Raises
     ------
@@ -113,73 +114,12 @@ def fit_nuisances(
     require(od, OD, step="fit_nuisances")
     require(refs, REFERENCES, step="fit_nuisances")
     library = _library(refs, od["energy"], step="fit_nuisances", n_nuisance=1)
-    wanted = {
-        "energy_offset": energy_offset,
-        "stray_light": stray_light,
-        "background_slope": background_slope,
-        "broadening": broadening,
-    }
+    wanted = {"energy_offset": energy_offset, "stray_light": stray_light}
+    wanted |= {"background_slope": background_slope, "broadening": broadening}
     shared, n_blocks = _fit_shared(od, library, wanted, limit=max_offset_ev, step="fit_nuisances")
     settings: dict[str, Any] = {**wanted, "max_offset_ev": max_offset_ev}
     out = _shared_variables(shared).assign(misfit=((), shared.misfit), n_blocks=((), n_blocks))
     return describe(out, NUISANCES, step="fit_nuisances", settings=settings, source=od)
-
-
-def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
-    """Optical density as it would be without a fraction of light that never crossed the sample.
-
-    Parameters
-    ----------
-    od
-        OD.
-    stray_light
-        Fraction of I0 that reaches the detector whatever the sample, 0..1.
-
-    Returns
-    -------
-    xarray.Dataset
-        OD with new ``optical_density`` and ``noise`` (grown by the same derivative); lazy where ``od`` is. A
-        transmission within 30 % of the stray fraction is held there: such pixels say little, and their noise shows it.
-
-    Raises
-    ------
-    SchemaError
-        ``stray_light`` is not in 0..1.
-
-    Examples
-    --------
-    >>> cube = xr.DataArray(np.full((2, 1, 1), -np.log(0.95 * np.exp(-2.0) + 0.05)), dims=("energy", "scan_y", "scan_x"))
-    >>> od = xr.Dataset({"optical_density": cube, "noise": 0 * cube + 0.01, "valid": cube[0] > 0},
-    ...                 coords={"energy": ("energy", [510.0, 520.0], {"units": "eV"})})
-    >>> remove_stray_light(od, 0.05)["optical_density"].values.ravel().round(6)
-    array([2., 2.])
-    """
-    require(od, OD, step="remove_stray_light")
-    if not 0 <= stray_light < 1:
-        raise SchemaError(f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
-    out = _without_stray_light(od, float(stray_light))
-    return describe(out, OD, step="remove_stray_light", settings={"stray_light": stray_light}, source=od)
-
-
-def _without_stray_light(od: xr.Dataset, fraction: float) -> xr.Dataset:
-    if fraction == 0:
-        return od
-    density, noise = xr.apply_ufunc(
-        lambda x, sigma: _corrected(x, sigma, fraction),
-        od["optical_density"],
-        od["noise"],
-        output_core_dims=[[], []],
-        dask="parallelized",
-        output_dtypes=[np.float32, np.float32],
-    )
-    return od.assign(optical_density=density.astype(np.float32), noise=noise.astype(np.float32))
-
-
-def _corrected(density: NDArray[Any], noise: NDArray[Any], fraction: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Optical density and noise without the stray fraction."""
-    through = np.exp(-density)
-    direct = np.maximum(through - fraction, 0.3 * fraction)
-    return -np.log(direct / (1 - fraction)), noise * through / direct
 
 
 def _fit_shared(
@@ -237,7 +177,7 @@ class _Blocks(NamedTuple):
         return max(self.energies.size - len(self.pairs[0]) - 1, 1)
 
     def misfit(self, value: Array, chosen: NDArray[np.intp] | None = None) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Normalised residuals (n, energy), chi-square (n,) and pair (n,) of every block; of the best pair unless told."""
+        """Normalised residuals (n, energy), chi-square (n,) and pair (n,) of every block: the best, or as told."""
         bent = _bent(self.library, self.energies, value)
         spectra, noise = _corrected(self.spectra, self.noise, value[1]) if value[1] else (self.spectra, self.noise)
         residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)

@@ -38,7 +38,10 @@ class _Strangers(NamedTuple):
     @property
     def unknown(self) -> NDArray[np.bool_]:
         """Whether no mixture of references explains it."""
-        return np.isnan(self.content).any(axis=1)
+        return np.asarray(np.isnan(self.content).any(axis=1))
+
+    def without_unknown(self) -> "_Strangers":
+        return self._replace(spectra=self.spectra[~self.unknown], content=self.content[~self.unknown])
 
 
 class _Strangeness(NamedTuple):

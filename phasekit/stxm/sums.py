@@ -1,7 +1,7 @@
 """What each pixel's own spectrum says: the few sums that every fit with a free thickness and constant is made of.
 
-With weights w = 1 / noise^2 and everything centred by its weighted mean (which eliminates the constant), the chi-square
-of ``thickness * (content @ templates)`` is ``power - (content @ overlap)^2 / (content @ gram @ content)``. So a pixel is
+With weights w = 1 / noise^2 and everything centred by its weighted mean (which eliminates the constant), chi-square of
+``thickness * (content @ templates)`` is ``power - (content @ overlap)^2 / (content @ gram @ content)``. So a pixel is
 read once, and pure phases, pairs and blurred mixtures of any phases are compared without its spectrum.
 """
 
@@ -20,10 +20,10 @@ _BATCH = 16384
 class _Sums(NamedTuple):
     """Per pixel: centred weighted products of templates with each other, of spectrum and templates, of the spectrum."""
 
-    gram: NDArray[np.float32]  # (.., template, template)
-    overlap: NDArray[np.float32]  # (.., template)
-    power: NDArray[np.float32]  # (..)
-    pearson: NDArray[np.float32]  # (.., reference), unweighted, as the method's name says
+    gram: Array  # (.., template, template)
+    overlap: Array  # (.., template)
+    power: Array  # (..)
+    pearson: Array  # (.., reference), unweighted, as the method's name says
 
 
 class _Pairs(NamedTuple):
@@ -46,7 +46,7 @@ def _pairs_of(library: _Library) -> NDArray[np.intp]:
 
 
 def _sums_block(
-    density: Array, noise: Array, material: NDArray[np.bool_], *, templates: NDArray[np.float64], n_references: int
+    density: Array, noise: Array, material: NDArray[np.bool_], *, templates: Array, n_references: int
 ) -> _Sums:
     """Sums of a block (.., energy), NaN where there is no material."""
     shape, n_energies = density.shape[:-1], density.shape[-1]
@@ -65,7 +65,7 @@ def _sums_block(
     return _Sums(*(values.reshape(*shape, *size) for values, size in zip(out, sizes, strict=True)))
 
 
-def _sums(x: NDArray[np.float64], weight: NDArray[np.float64], templates: NDArray[np.float64], n: int) -> _Sums:
+def _sums(x: Array, weight: Array, templates: Array, n: int) -> _Sums:
     """Sums of spectra (pixel, energy), by matrix products over the energies."""
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total

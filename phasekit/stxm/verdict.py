@@ -1,4 +1,4 @@
-"""From the sums of every pixel to a verdict: domains drawn, names, confidence, and a status for what remains doubtful."""
+"""From the sums of every pixel to a verdict: domains drawn, names, confidence, a status for what is doubtful."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -175,6 +175,7 @@ def _batched(kernel: Any, sums: _Sums) -> Array:
 def _judge_map(*parts: Any, model: _Model, clustered: bool) -> tuple[Any, ...]:
     sums, opinion = _Sums(*parts[:4]), parts[4]
     drawn = _draw(sums, model)
+    known = _known_names(sums, model, drawn)
     shape = sums.power.shape
     empty = [np.full(shape, np.nan, dtype=np.float32) for _ in _Verdict._fields]
     out = _Verdict(*empty)
@@ -185,23 +186,45 @@ def _judge_map(*parts: Any, model: _Model, clustered: bool) -> tuple[Any, ...]:
         at = (y[first : first + _BATCH], x[first : first + _BATCH])
         part = _Sums(*(values[at] for values in sums))
         opinions = opinion[at] if clustered else None
-        found = _decide(part, drawn.probability[at], drawn.content[at], opinions, model)
+        here = _Here(drawn.probability[at], drawn.content[at], known[at])
+        found = _decide(part, here, opinions, model)
         for target, values in zip(out, found, strict=True):
             target[at] = values
     return (*out, np.array(drawn.prior, dtype=np.float32))
 
 
-def _decide(sums: _Sums, probability: Array, content: Array, opinion: Array | None, model: _Model) -> _Verdict:
+class _Here(NamedTuple):
+    """What was drawn for pixels (n, template), and the names (n, reference) if one of the references it has to be."""
+
+    probability: Array
+    content: Array
+    known: Array
+
+
+def _known_names(sums: _Sums, model: _Model, drawn: _Drawn) -> Array:
+    """Probability (y, x, reference) of each name, drawn without the unknown phases where there are some."""
+    if not model.strangers.unknown.any():
+        return np.asarray(drawn.probability @ model.naming)
+    keep = np.concatenate([np.ones(model.n_references, dtype=bool), ~model.strangers.unknown])
+    strangers = model.strangers.without_unknown()
+    fewer = model._replace(templates=model.templates[keep], strangers=strangers)
+    part = sums._replace(gram=sums.gram[..., keep, :][..., keep], overlap=sums.overlap[..., keep])
+    return np.asarray(_draw(part, fewer).probability @ fewer.naming)
+
+
+def _decide(sums: _Sums, here: _Here, opinion: Array | None, model: _Model) -> _Verdict:
     """Verdict of pixels (n,)."""
     rows, several = np.arange(len(sums.power)), model.n_references > 1
+    probability, content = here.probability, here.content
     single, pair = _single(sums)[:, : model.n_references], _pairs(sums, model)
     named = probability @ model.naming
-    phase = (named - 1e-6 * single / single.max(axis=1, keepdims=True)).argmax(axis=1)
-    others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, named)
+    strange = probability[:, model.n_references :] @ model.strangers.unknown
+    best = np.where((strange > 0.5)[:, None], here.known, named)
+    phase = best.argmax(axis=1)
+    others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, best)
     runner_up = others.argmax(axis=1) if several else np.full(rows.size, -1)
     ranked = np.sort(sums.pearson, axis=1)
     margin = ranked[:, -1] - ranked[:, -2] if several else np.full(rows.size, np.nan)
-    strange = probability[:, model.n_references :] @ model.strangers.unknown
     blurred = _content_chi_square(sums, content)
     doubt = _Doubt(single, pair, blurred, content, phase, probability)
     status = _status(doubt, strange, model)
@@ -253,7 +276,7 @@ def _status(doubt: _Doubt, strange: Array, model: _Model) -> NDArray[Any]:
 
 
 def _place(doubt: _Doubt, status: NDArray[Any], model: _Model) -> tuple[Array, Array]:
-    """Composition, and the share of the lesser phases: of the drawn map, or of the pixel's own fit where it is mixed."""
+    """Composition and share of the lesser phases: of the drawn map, or of the pixel's own fit where it is mixed."""
     n = model.n_references
     content = np.concatenate([np.eye(n), np.nan_to_num(model.strangers.content)])
     mean = doubt.probability @ content

@@ -5,7 +5,6 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError, StxmStatus
-from phasekit.stxm.verdict import _boundary, _share
 
 
 def test_phases_and_energy_offset_are_found(stack, phases):
@@ -103,28 +102,6 @@ def test_transitions_wide_and_narrow_and_composition_between(od, refs):
     assert composition[:8].mean() == pytest.approx(3.0, abs=0.05)
     assert composition[9:19].mean() == pytest.approx(2.7, abs=0.05)
     assert composition[20:].mean() == pytest.approx(2.4, abs=0.05)
-
-
-def test_a_transition_between_its_phases_is_a_boundary():
-    status = np.zeros((5, 9), int)
-    status[:, 4] = StxmStatus.TRANSITION
-    phase = np.repeat([[0, 0, 0, 0, 0, 1, 1, 1, 1]], 5, axis=0)
-    out = _boundary(status, phase, np.zeros((5, 9)), order=np.arange(2), blur_px=1.5)
-    assert (out[:, 4] == StxmStatus.BOUNDARY_TRANSITION).all()
-    inside = _boundary(status, np.zeros((5, 9), int), np.zeros((5, 9)), order=np.arange(2), blur_px=1.5)
-    assert (inside[:, 4] == StxmStatus.TRANSITION).all()
-
-
-def test_sharing_without_weight_is_a_softmax_and_with_weight_mends_a_lone_pixel():
-    opinion = np.log(np.broadcast_to([0.9, 0.1], (7, 7, 2)).copy())
-    opinion[3, 3] = np.log([0.3, 0.7])
-    opinion[0, 0] = np.nan
-    alone = _share(opinion, weight=0.0)
-    np.testing.assert_allclose(alone[3, 3], [0.3, 0.7])
-    together = _share(opinion, weight=0.6)
-    assert together[3, 3].argmax() == 0
-    assert np.isnan(together[0, 0]).all()
-    np.testing.assert_allclose(together[1:].sum(-1), 1.0)
 
 
 def test_flag_ambiguous_grows_with_the_margin_and_is_counted(phases):

@@ -1,0 +1,71 @@
+"""Sums against fits that were written out: every chi-square from a few numbers per pixel."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize, nnls
+
+from phasekit.stxm.sums import _best_pair, _content_chi_square, _single, _sums_block
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    rng = np.random.default_rng(0)
+    templates = rng.normal(size=(3, 9))
+    amounts = np.abs(rng.normal(size=(40, 3)))
+    x = amounts @ templates + 0.7 + rng.normal(0, 0.3, (40, 9))
+    return x, rng.uniform(0.2, 0.5, x.shape), templates
+
+
+@pytest.fixture(scope="module")
+def sums(pixels):
+    x, noise, templates = pixels
+    return _sums_block(x, noise, np.ones(len(x), dtype=bool), templates=templates, n_references=3)
+
+
+def _fit(x, noise, columns):
+    """Chi-square with non-negative amounts of the columns and a constant of either sign, by scipy."""
+    design = np.stack([*columns, np.ones(x.size), -np.ones(x.size)], axis=1) / noise[:, None]
+    return nnls(design, x / noise)[1] ** 2
+
+
+def test_one_template_alone_equals_the_fit(pixels, sums):
+    x, noise, templates = pixels
+    expected = [[_fit(row, sigma, [template]) for template in templates] for row, sigma in zip(x, noise, strict=True)]
+    np.testing.assert_allclose(_single(sums), expected, rtol=2e-4)
+
+
+def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, sums):
+    x, noise, templates = pixels
+    found = _best_pair(sums, np.array([[0, 1], [1, 2]]))
+    for index, (row, sigma) in enumerate(zip(x, noise, strict=True)):
+        both = [_fit(row, sigma, templates[[i, j]]) for i, j in ((0, 1), (1, 2))]
+        assert found.chi_square[index] == pytest.approx(min(both), rel=2e-4)
+        assert found.pair[index] == int(np.argmin(both))
+    exact = 0.3 * templates[0] + 0.9 * templates[1] + 0.2
+    clean = _sums_block(exact[None], np.full((1, 9), 0.1), np.ones(1, bool), templates=templates, n_references=3)
+    assert _best_pair(clean, np.array([[0, 1]])).second_share[0] == pytest.approx(0.75, abs=1e-3)
+
+
+def test_content_chi_square_is_the_least_over_thickness_and_constant(pixels, sums):
+    x, noise, templates = pixels
+    content = np.tile([0.2, 0.5, 0.3], (len(x), 1))
+    found = _content_chi_square(sums, content)
+    for index in range(5):
+        shown = content[index] @ templates
+
+        def misfit(free, index=index, shown=shown):
+            return (((x[index] - free[0] ** 2 * shown - free[1]) / noise[index]) ** 2).sum()
+
+        assert found[index] == pytest.approx(minimize(misfit, [1.0, 0.0]).fun, rel=1e-3)
+
+
+def test_a_constant_changes_nothing_and_no_material_is_nan(pixels, sums):
+    x, noise, templates = pixels
+    material = np.arange(len(x)) % 2 == 0
+    other = _sums_block(x + 5.0, noise, material, templates=templates, n_references=3)
+    np.testing.assert_allclose(other.power[material], sums.power[material], rtol=1e-4)
+    np.testing.assert_allclose(other.pearson[material], sums.pearson[material], atol=1e-6)
+    assert all(np.isnan(part[~material]).all() for part in other)
+    lost = x.copy()
+    lost[0, 3] = np.nan
+    assert np.isnan(_sums_block(lost, noise, material, templates=templates, n_references=3).power[0])
