@@ -163,8 +163,7 @@ def fit_gmvae(
         )
     settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
     stray = _stray_fraction(*_block_means(od, _material(od)), n_latent)
-    if stray > 0:
-        spectra, noise = _corrected(spectra, noise, stray)
+    spectra, noise = _corrected(spectra, noise, stray)
     starts = [_start(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
     with tqdm(total=training.n_steps * len(settings), desc="fit_gmvae", disable=not progress) as bar:
@@ -231,8 +230,7 @@ def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array
 
 def _responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
     """q(y|x) of measured spectra (n, energy)."""
-    clear = _corrected(spectra, noise, fitted.stray_light) if fitted.stray_light > 0 else (spectra, noise)
-    return _clear_responsibility(fitted, *clear)
+    return _clear_responsibility(fitted, *_corrected(spectra, noise, fitted.stray_light))
 
 
 def _clear_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:

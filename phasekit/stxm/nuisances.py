@@ -179,7 +179,7 @@ class _Blocks(NamedTuple):
     def misfit(self, value: Array, chosen: NDArray[np.intp] | None = None) -> tuple[Array, Array, NDArray[np.intp]]:
         """Normalised residuals (n, energy), chi-square (n,) and pair (n,) of every block: the best, or as told."""
         bent = _bent(self.library, self.energies, value)
-        spectra, noise = _corrected(self.spectra, self.noise, value[1]) if value[1] else (self.spectra, self.noise)
+        spectra, noise = _corrected(self.spectra, self.noise, value[1])
         residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)
         pair_of = np.zeros(len(spectra), dtype=np.intp)
         for index, pair in enumerate(self.pairs):

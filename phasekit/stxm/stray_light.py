@@ -41,7 +41,7 @@ def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
     >>> od = xr.Dataset({"optical_density": cube, "noise": 0 * cube + 0.01, "valid": cube[0] > 0},
     ...                 coords={"energy": ("energy", [510.0, 520.0], {"units": "eV"})})
     >>> remove_stray_light(od, 0.05)["optical_density"].values.ravel().round(6)
-    array([2., 2.])
+    array([2., 2.], dtype=float32)
     """
     require(od, OD, step="remove_stray_light")
     if not 0 <= stray_light < 1:
@@ -65,7 +65,9 @@ def _without_stray_light(od: xr.Dataset, fraction: float) -> xr.Dataset:
 
 
 def _corrected(density: NDArray[Any], noise: NDArray[Any], fraction: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Optical density and noise without the stray fraction; straight on below 1.5 times it, as the network does."""
+    """Optical density and noise without the stray fraction; straight on below 1.5 times it."""
+    if fraction <= 0:
+        return density, noise
     excess = np.maximum(density + np.log(_STRETCHED * fraction), 0.0)
     through = np.exp(excess - density)
     stretch = through / (through - fraction)

@@ -147,7 +147,7 @@ def test_clusters_are_phases_not_thicknesses(stack, clusters, od):
 def test_responsibilities_sum_to_one_and_background_has_none(od, clusters):
     material = od["valid"] & ~od["empty"]
     total = clusters["responsibility"].sum("cluster", skipna=False)
-    np.testing.assert_allclose(total.values[material.values], 1.0, atol=1e-9)
+    np.testing.assert_allclose(total.values[material.values], 1.0, atol=1e-6)
     assert np.isnan(total.values[~material.values]).all()
     assert (clusters["label"].values[~material.values] == -1).all()
     assert (clusters["label"].values[material.values] >= 0).all()
@@ -185,3 +185,55 @@ def test_wrong_input_says_the_cure(od, gmvae):
         pk.stxm.fit_gmvae(nothing)
     with pytest.raises(SchemaError, match="Train it on this energy list"):
         pk.stxm.assign_clusters(od.isel(energy=slice(0, 8)), gmvae)
+
+
+def test_several_runs_agree_with_themselves_and_make_a_consensus(od):
+    fitted = pk.stxm.fit_gmvae(od, n_clusters=5, n_runs=3, seed=2, progress=False, training=TRAINING)
+    assert len(fitted.others) == 2
+    assert sorted(run.settings["seed"] for run in (fitted, *fitted.others)) == [2, 3, 4]
+    np.testing.assert_allclose(np.diag(fitted.agreement), 1.0)
+    np.testing.assert_allclose(fitted.agreement, fitted.agreement.T)
+    sums = fitted.agreement.sum(axis=1)
+    assert sums[0] == sums.max()
+    single = pk.stxm.fit_gmvae(od, n_clusters=5, seed=fitted.settings["seed"], progress=False, training=TRAINING)
+    for name, values in single.parameters.items():
+        np.testing.assert_array_equal(values, fitted.parameters[name])
+    together, one = pk.stxm.assign_clusters(od, fitted), pk.stxm.assign_clusters(od, single)
+    material = (one["label"] >= 0).values
+    np.testing.assert_allclose(together["responsibility"].sum("cluster").values[material], 1.0, atol=1e-5)
+    # clusters of the other runs were matched to those of the first, so most pixels keep their label
+    assert (together["label"] == one["label"]).values[material].mean() > 0.7
+    assert float(together["responsibility"].max("cluster").mean()) <= float(one["responsibility"].max("cluster").mean())
+
+
+def test_training_stops_when_held_out_pixels_no_longer_gain(od):
+    training = pk.stxm.Training(n_steps=600, batch=128, learning_rate=0.05, patience=1)
+    history = pk.stxm.fit_gmvae(od, n_clusters=4, progress=False, training=training).history
+    looks = history["held_out"].dropna("step")
+    assert history.sizes["step"] < 600
+    assert float(looks[-1]) <= float(looks.max())
+    never = pk.stxm.Training(n_steps=60, batch=128, held_out=0.0)
+    assert pk.stxm.fit_gmvae(od, n_clusters=4, progress=False, training=never).history["held_out"].isnull().all()
+
+
+def test_stray_light_is_found_without_references():
+    from tests.stxm.field import references
+
+    rng = np.random.default_rng(0)
+    energy = np.linspace(512, 527, 14)
+    at = references()["reference_spectrum"].interp(energy=energy).values
+    depth = rng.uniform(0.05, 0.5, (9, 10)).repeat(6, axis=0).repeat(6, axis=1)
+    density = depth[..., None] * at[np.arange(60) // 15][None]
+    for truth in (0.0, 0.06):
+        cube = -np.log((1 - truth) * np.exp(-density) + truth) + rng.normal(0, 0.01, density.shape)
+        data = xr.Dataset(
+            {
+                "optical_density": (("energy", "scan_y", "scan_x"), cube.transpose(2, 0, 1)),
+                "noise": (("energy", "scan_y", "scan_x"), np.full((14, 54, 60), 0.01)),
+                "valid": (("scan_y", "scan_x"), np.ones((54, 60), bool)),
+            },
+            coords={"energy": ("energy", energy, {"units": "eV"})},
+        )
+        fitted = pk.stxm.fit_gmvae(data, n_clusters=4, progress=False, training=TRAINING)
+        assert fitted.stray_light == pytest.approx(truth, abs=0.02)
+        assert "stray light" in repr(fitted)
