@@ -55,7 +55,7 @@ def _chantler_or_elam(table: str, atoms: dict[str, float], density: float, energ
 
     coefficient = {"chantler": mu_chantler, "elam": mu_elam}[table]
     mass = {element: atomic_mass(element) * count for element, count in atoms.items()}
-    parts = [mass[element] * np.asarray(coefficient(element, energy), dtype=np.float64) for element in atoms]
+    parts = [mass[element] * np.atleast_1d(coefficient(element, energy)).astype(np.float64) for element in atoms]
     return np.asarray(np.sum(parts, axis=0) / sum(mass.values()) * density * 1e-4)
 
 
@@ -64,7 +64,7 @@ def _henke(formula: str, density: float, energy: Array) -> Array:
     from periodictable.xsf import xray_sld
 
     _, imaginary = xray_sld(formula, density=density, energy=energy / 1000)  # type: ignore[no-untyped-call]
-    return np.asarray(2 * np.asarray(imaginary, dtype=np.float64) * 1e-6 * _HC / energy * 1e4)
+    return 2 * np.asarray(imaginary, dtype=np.float64).reshape(energy.shape) * 1e-6 * _HC / energy * 1e4
 
 
 def _near_edges(formula: str, low: float, high: float, *, step: str) -> list[tuple[str, float, float]]:

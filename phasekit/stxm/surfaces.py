@@ -9,11 +9,16 @@ from scipy import ndimage
 
 from ..errors import SchemaError
 from ..schema import RADIAL_PROFILES, describe
+from .interfaces import _denser
 from .particles import _require_particles
 from .profile_parts import _binned, _map_of, _with_units
 from .scan_grid import _grid, _same_scan
 
 Array = NDArray[np.float64]
+#: standard deviation [px] of the average over a mask that turns its steps into a curve
+_SMOOTH = 1.0
+#: surroundings [px] the average needs
+_ROOM = 4
 
 
 def radial_profile(
@@ -61,7 +66,7 @@ def radial_profile(
     >>> one = (("scan_y", "scan_x"), 1 * (depth > 0) - 1)
     >>> particles = maps[[]].assign(particle=one, domain=one)
     >>> radial_profile(maps, particles, variable="x", bin_nm=20)["pooled"].values.round(1)
-    array([2. , 2. , 2.1, 3. , 3. , 3. , 3. , 3. ])
+    array([2., 2., 2., 3., 3., 3., 3., 3.])
     """
     step = "radial_profile"
     values = _map_of(data, variable, step)
@@ -91,7 +96,7 @@ def radial_profile(
 
 
 def _depth(particle: NDArray[np.intp], steps: tuple[float, float]) -> Array:
-    """Distance [nm] of each pixel's centre from the outline of its particle, which runs half a pixel outside.
+    """Distance [nm] of each pixel's centre from the outline of its particle, 0 on and beyond it.
 
     NaN outside particles, and where the frame is nearer than the outline: what lies beyond it is not known.
     """
@@ -100,17 +105,38 @@ def _depth(particle: NDArray[np.intp], steps: tuple[float, float]) -> Array:
     for index, box in enumerate(ndimage.find_objects(particle + 1)):
         if box is None:
             continue
-        inside = particle[box] == index
         rows, columns = box
-        # one pixel of surroundings on every side that the frame does not cut
+        # surroundings on every side that the frame does not cut; there the particle goes on
         cut = ((rows.start == 0, rows.stop == height), (columns.start == 0, columns.stop == width))
-        room = [tuple(0 if side else 1 for side in sides) for sides in cut]
-        padded = np.pad(inside, room)
-        if padded.all():
-            continue
-        far = ndimage.distance_transform_edt(padded, sampling=steps)
-        far = far[tuple(slice(low, low + size) for (low, _), size in zip(room, inside.shape, strict=True))]
-        out[box][inside] = far[inside] - 0.5 * np.sqrt(steps[0] * steps[1])
+        room = [tuple(0 if side else _ROOM for side in sides) for sides in cut]
+        inside = np.pad(particle[box] == index, room)
+        depth = _from_outline(inside, steps)
+        crop = tuple(slice(low, size - high) for (low, high), size in zip(room, inside.shape, strict=True))
+        out[box] = np.where(inside[crop], depth[crop], out[box])
     y = (np.minimum(np.arange(height), np.arange(height)[::-1]) + 0.5) * steps[0]
     x = (np.minimum(np.arange(width), np.arange(width)[::-1]) + 0.5) * steps[1]
     return np.where(out <= np.minimum(y[:, None], x), out, np.nan)
+
+
+def _from_outline(inside: NDArray[np.bool_], steps: tuple[float, float]) -> Array:
+    """Distance from the curve where the mask, smoothed by a pixel, is one half; NaN where there is none.
+
+    Distances to the nearest pixel outside would come out 0.2 to 0.3 pixels short at depth: of many pixels behind a
+    curve one always lies close to it.
+    """
+    from scipy.spatial import cKDTree
+    from skimage.measure import find_contours
+
+    if min(inside.shape) < 2:  # one row of a scan shows no outline above or below
+        return np.full(inside.shape, np.nan)
+    smooth = ndimage.gaussian_filter(inside.astype(float), _SMOOTH, mode="nearest")
+    if smooth.max() <= 0.5:  # too thin to survive it
+        smooth = inside.astype(float)
+    curves = find_contours(smooth, 0.5)  # type: ignore[no-untyped-call]
+    out = np.full(inside.shape, np.nan)
+    if curves:
+        points = np.concatenate([_denser(curve) for curve in curves]) * np.array(steps)
+        places = np.argwhere(inside)
+        far, _ = cKDTree(points).query(places * np.array(steps))
+        out[tuple(places.T)] = np.where(smooth[tuple(places.T)] > 0.5, far, 0.0)
+    return out
