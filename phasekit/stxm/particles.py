@@ -48,7 +48,7 @@ def label_particles(
         Layers thinner than this, and pieces smaller than its square, belong to no domain of their own but to the
         nearest one of their particle. Between Na3 and Na1 blur draws lines of Na2.4 and Na2: on simulated stacks with a
         probe of 1.75 px the boundaries come out 1.4 to 1.8 times too long at 1 (every pixel as it is named) and right
-        within 5 % at 3. About twice the probe's width in pixels. A thin shell at the surface is kept. Only domains follow
+        within 5 % at 3. About twice the probe width in pixels. A thin shell at the surface is kept. Only domains follow
         this; ``phase`` itself stays.
 
     Returns
