@@ -54,6 +54,7 @@ def _draw_domains(
     neighbours: float | None,
     blur_px: float | None,
     seed: int,
+    n_draws: int = _DRAWS,
 ) -> _Drawn:
     """Sample phase maps given the sums of every pixel (y, x, ..; NaN: no material).
 
@@ -64,7 +65,8 @@ def _draw_domains(
     begin = _begin(sums, widening)
     seeds = np.random.SeedSequence(seed).spawn(_CHAINS)
     with ThreadPoolExecutor(_CHAINS) as pool:
-        tasks = [pool.submit(_chain, begin, adjacent, neighbours, blur_px, np.random.default_rng(one)) for one in seeds]
+        rest = (adjacent, neighbours, blur_px)
+        tasks = [pool.submit(_chain, begin, *rest, np.random.default_rng(one), n_draws) for one in seeds]
         chains = [task.result() for task in tasks]
     prior = _Prior(*np.mean([chain.prior for chain in chains], axis=0).tolist())
     probability = np.mean([chain.probability for chain in chains], axis=0)
@@ -80,6 +82,7 @@ def _chain(
     neighbours: float | None,
     blur_px: float | None,
     rng: np.random.Generator,
+    n_draws: int,
 ) -> _Drawn:
     """One chain: sweeps that learn, then sweeps that count."""
     moving = ("label", "seen", "pull", "size", "along")
@@ -90,7 +93,7 @@ def _chain(
     probability = np.zeros(state.overlap.shape, dtype=np.float32)
     content = np.zeros_like(probability)
     n = int(state.material.sum())
-    for sweep in range(_BURN_IN + _DRAWS):
+    for sweep in range(_BURN_IN + n_draws):
         if sweep == _BURN_IN:
             probability[:] = 0.0
         slopes = np.zeros(5)
@@ -105,7 +108,7 @@ def _chain(
             kernel = _refresh(state, prior.blur_px)
         elif sweep % _REFRESHED_EVERY == 0:
             kernel = _refresh(state, prior.blur_px)
-    return _Drawn(probability / _DRAWS, content / _DRAWS, prior)
+    return _Drawn(probability / n_draws, content / n_draws, prior)
 
 
 def _begin(sums: _Sums, widening: Array) -> _State:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ..errors import StxmStatus
-from .domains import _draw_domains, _Drawn
+from .domains import _DRAWS, _draw_domains, _Drawn
 from .library import _Library
 from .strangers import _Strangers
 from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums, _sums_block
@@ -25,6 +25,7 @@ _COMMON = 1.5
 #: chance with which noise alone gives a pixel a chi-square half as large as the one that makes it ``no_reference``
 _STRANGE = 1e-4
 _BATCH = 65536
+_FEW_DRAWS = 20  # to see which strangers are worth a second look
 
 
 class _Options(NamedTuple):
@@ -119,7 +120,7 @@ _CORE: list[list[str]] = [[*_SCAN, "template", "other_template"], [*_SCAN, "temp
 def _belonging(sums: list[xr.DataArray], model: _Model) -> xr.DataArray:
     """Probability (.., group) of belonging to each stranger."""
     return xr.apply_ufunc(
-        lambda *parts: _draw(_Sums(*parts), model).probability[..., model.n_references :],
+        lambda *parts: _draw(_Sums(*parts), model, _FEW_DRAWS).probability[..., model.n_references :],
         *sums,
         input_core_dims=_CORE,
         output_core_dims=[[*_SCAN, "group"]],
@@ -149,12 +150,11 @@ def _judge(sums: list[xr.DataArray], model: _Model, cluster_opinion: xr.DataArra
     return out
 
 
-def _draw(sums: _Sums, model: _Model) -> _Drawn:
+def _draw(sums: _Sums, model: _Model, n_draws: int = _DRAWS) -> _Drawn:
     """Domains of a whole map; a misfit that no template explains widens a pixel's noise."""
     best = _batched(lambda part: np.minimum(_pairs(part, model).chi_square, _single(part).min(axis=-1)), sums)
     widening = np.maximum(best / (_COMMON * model.freedom), 1.0)
-    options = model.options._asdict()
-    return _draw_domains(sums, widening, model.adjacent, **options)
+    return _draw_domains(sums, widening, model.adjacent, n_draws=n_draws, **model.options._asdict())
 
 
 def _pairs(sums: _Sums, model: _Model) -> _Pairs:

@@ -32,15 +32,14 @@ def _grains(shape, n, seed):
     return rng.integers(0, 3, n)[nearest]
 
 
-def test_marginals_equal_those_of_all_maps(monkeypatch):
+def test_marginals_equal_those_of_all_maps():
     """2 x 3 pixels of 3 phases: 729 maps, each with its blurred chi-square and the cost of its neighbours."""
     from phasekit.stxm import domains
 
-    monkeypatch.setattr(domains, "_DRAWS", 4000)
     label = np.array([[0, 0, 1], [0, 2, 1]])
     sums = _pixels(label, 0.35, 1.6, seed=3)
     cost, blur = 0.6, 1.6
-    drawn = _draw_domains(sums, np.ones(label.shape), ADJACENT, neighbours=cost, blur_px=blur, seed=0)
+    drawn = _draw_domains(sums, np.ones(label.shape), ADJACENT, neighbours=cost, blur_px=blur, seed=0, n_draws=4000)
     state = domains._begin(sums, np.ones(label.shape))
     kernel = _refresh(state, blur)
     total, weight_of = np.zeros((2, 3, 3)), []
