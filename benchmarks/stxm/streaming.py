@@ -70,7 +70,10 @@ def main(side: int = 2048, n_energies: int = 100) -> None:
         stack = xr.open_zarr(Path(folder) / "stack.zarr").chunk({"energy": -1, "scan_y": TILE, "scan_x": TILE})
         refs = pk.synthetic.vanadium_references()
         i0 = xr.DataArray(np.full(n_energies, 1000.0), dims="energy", coords={"energy": stack["energy"]})
-        od = pk.stxm.optical_density(stack, i0=i0)
+        density = pk.stxm.optical_density(stack, i0=i0)
+        pk.io.save(density, Path(folder) / "density.zarr")  # else every later step would make it anew from the counts
+        od = pk.io.load(Path(folder) / "density.zarr")
+        took("optical density to file")
         gmvae = pk.stxm.fit_gmvae(od, progress=False)
         took("training")
         phases = pk.stxm.label_phases(od, pk.stxm.assign_clusters(od, gmvae), refs)

@@ -1,6 +1,6 @@
 """Frame drift: found on gradient images of all frames at once, undone once on the raw counts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from ..errors import FrameStatus, SchemaError, status_attributes
 from ..schema import STACK, describe, require
-from .counting import _despike, _filled, _gain, _noise_response
+from .counting import _despike, _filled, _noise_response
+from .frames import _despiked, _frame_gain
 from .registration import _features, _halves_error, _pair_shift, _pairs, _reconcile, _spectrum, _trust
 
 Array = NDArray[np.floating]
@@ -110,7 +111,7 @@ def align(
     response = np.array([_noise_response(float(y), float(x), order) for y, x in shift])
     out["noise_factor"] = (energy, response[:, 0])
     out["noise_response"] = (("energy", "lag"), response)
-    out["gain"] = _over_frames(_despiked(frames, despike_sigma), _gain, out_dims=())
+    out["gain"] = _frame_gain(frames, despike_sigma)
     out["intensity"] = _apply(_despiked(frames, despike_sigma), out, order)
     out["seen"] = (("scan_y", "scan_x"), _seen(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
     settings: dict[str, Any] = {
@@ -139,25 +140,6 @@ def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference:
     if not 0 < limit < shorter:
         raise SchemaError(f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px.")
     return limit
-
-
-def _over_frames(
-    frames: xr.DataArray, kernel: Callable[..., Any], out_dims: tuple[str, ...] = ("scan_y", "scan_x")
-) -> xr.DataArray:
-    """Kernel over the two scan dimensions of every frame, lazily where the frames are lazy."""
-    return xr.apply_ufunc(
-        kernel,
-        frames,
-        input_core_dims=[["scan_y", "scan_x"]],
-        output_core_dims=[list(out_dims)],
-        dask="parallelized",
-        output_dtypes=[np.float64 if not out_dims else np.float32],
-        dask_gufunc_kwargs={"allow_rechunk": True},
-    )
-
-
-def _despiked(frames: xr.DataArray, n_sigma: float | None) -> xr.DataArray:
-    return frames if n_sigma is None else _over_frames(frames, lambda block: _despike(block, n_sigma))
 
 
 def _read_features(

@@ -20,25 +20,27 @@ def _filled(frame: Array) -> Array:
     return np.asarray(frame[tuple(nearest)])
 
 
-def _despike(frames: Array, n_sigma: float) -> NDArray[np.float32]:
+def _despike(frames: Array, n_sigma: float, gain: Array | None = None) -> NDArray[np.float32]:
     """Replace lone hot and dead pixels of ``(..., y, x)`` counts by the median of their neighbours.
 
     A pixel is hot when it lies ``n_sigma`` above the second-brightest of its eight neighbours (so a pair of hot pixels
     is still found), dead when it lies as far below the second-darkest. A blurred particle edge is never that extreme.
+    ``gain`` (.., 1, 1) is the variance over mean of the counts; None measures it on each frame.
     """
     out = np.array(frames, dtype=np.float32)
     for index in np.ndindex(out.shape[:-2]):
-        out[index] = _despike_frame(out[index], n_sigma)
+        own = _frame_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
+        out[index] = _despike_frame(out[index], n_sigma, own)
     return out
 
 
-def _despike_frame(frame: NDArray[np.float32], n_sigma: float) -> NDArray[np.float32]:
+def _despike_frame(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
     lost = ~np.isfinite(frame)
     if min(frame.shape) < 3 or lost.all():
         return frame
     frame = _filled(frame)
     middle = ndimage.median_filter(frame, footprint=_RING, mode="reflect")
-    sigma = np.sqrt(_frame_gain(frame) * np.maximum(middle, 1e-6))
+    sigma = np.sqrt(gain * np.maximum(middle, 1e-6))
     high = ndimage.rank_filter(frame, -2, footprint=_RING, mode="reflect")
     low = ndimage.rank_filter(frame, 1, footprint=_RING, mode="reflect")
     spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import OD, STACK, describe, require
-from .alignment import _despiked, _over_frames
-from .counting import _filled, _gain
+from .counting import _filled
+from .frames import _around_pixels, _despiked, _frame_gain
 from .incident import Incident, _as_incident, _find_incident
 from .material import _is_empty
 
@@ -93,7 +93,7 @@ def optical_density(
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
     incident = _incident(aligned, raw, i0, seen, dark)
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
-    counts = _Counts(raw, _over_frames(raw, _local_mean), gains, factor)
+    counts = _Counts(raw, _around_pixels(raw, _local_mean, 1), gains, factor)
     out = _convert(counts, incident, stray_light)
     out = _with_masks(out, counts, incident, seen, max_od)
     settings = {"i0": incident.found, "dark": dark, "stray_light": stray_light, "gain": gain}
@@ -109,7 +109,7 @@ def _gain_of(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.
         return xr.full_like(stack["energy"], gain, dtype=np.float64).rename("gain").drop_attrs()
     if "gain" in stack:
         return stack["gain"]
-    return _over_frames(counts, _gain, out_dims=())
+    return _frame_gain(counts)
 
 
 def _incident(

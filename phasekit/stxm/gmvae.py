@@ -216,14 +216,15 @@ def _material(od: xr.Dataset) -> xr.DataArray:
 
 
 def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
-    """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read frame by frame."""
+    """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read block by block."""
     places = np.flatnonzero(np.asarray(_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
     if places.size > max_pixels:
         places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
-    picked = []
-    for name in ("optical_density", "noise"):
-        frames = od[name].transpose("energy", "scan_y", "scan_x")
-        picked.append(np.stack([np.asarray(frame, dtype=np.float32).ravel()[places] for frame in frames], axis=1))
+    row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))
+    at = {"scan_y": xr.DataArray(row, dims="pixel"), "scan_x": xr.DataArray(column, dims="pixel")}
+    chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
+    names = ("optical_density", "noise")
+    picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
     finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
     return picked[0][finite], picked[1][finite]
 

@@ -14,7 +14,8 @@ from .library import _Library, _library
 from .nuisances import _fit_shared, _Shared, _shared_variables
 from .strangers import _believed, _nobody, _suspects
 from .stray_light import _without_stray_light
-from .verdict import _belonging, _gather, _judge, _Model, _model, _Options
+from .sums import _gather, _in_memory
+from .verdict import _belonging, _judge, _Model, _model, _Options
 
 Array = NDArray[np.float64]
 _SCAN = ["scan_y", "scan_x"]
@@ -133,7 +134,7 @@ def label_phases(  # noqa: PLR0913
     wanted |= {"background_slope": background_slope, "broadening": broadening}
     options = _Options(_cost(neighbours), _width(blur_px), seed)
     shared, clear, model = _prepare(od, clusters, library, wanted, options)
-    sums = _gather(clear, model)
+    sums = _gather(clear, model.templates, model.n_references)
     named, opinion = xr.Dataset(), None
     if clusters is not None:
         named = _name_clusters(clusters, model.templates[: model.n_references], library)
@@ -203,7 +204,7 @@ def _prepare(
         model = _model(library, spectra, strangers, options)
         if not strangers.spectra.size:
             break
-        belonging = _belonging([part.compute() for part in _gather(clear, model)], model)
+        belonging = _belonging(_in_memory(_gather(clear, model.templates, model.n_references)), model)
         strangers = _believed(clear, belonging, material, spectra, strangers)
         model = _model(library, spectra, strangers, options)
         if last or not strangers.unknown.any():

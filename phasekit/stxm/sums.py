@@ -5,9 +5,11 @@ With weights w = 1 / noise^2 and everything centred by its weighted mean (which 
 read once, and pure phases, pairs and blurred mixtures of any phases are compared without its spectrum.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from ..correlation import _pearson
@@ -43,6 +45,33 @@ def _pairs_of(library: _Library) -> NDArray[np.intp]:
         order = np.argsort(library.composition)
         return np.stack([order[:-1], order[1:]], axis=1)
     return np.array([(i, j) for i in range(n) for j in range(i + 1, n)], dtype=np.intp)
+
+
+def _in_memory(sums: list[xr.DataArray]) -> list[xr.DataArray]:
+    """The same, read block by block, each block once for all of them."""
+    together = xr.Dataset({str(index): part for index, part in enumerate(sums)}).compute()
+    return [together[str(index)] for index in range(len(sums))]
+
+
+def _gather(od: xr.Dataset, templates: Array, n_references: int) -> list[xr.DataArray]:
+    """Sums of every material pixel, block by block; lazy where ``od`` is."""
+    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    n = len(templates)
+    found = xr.apply_ufunc(
+        partial(_sums_block, templates=templates, n_references=n_references),
+        od["optical_density"],
+        od["noise"],
+        material,
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["template", "other_template"], ["template"], [], ["reference"]],
+        dask="parallelized",
+        output_dtypes=[np.float32] * 4,
+        dask_gufunc_kwargs={
+            "allow_rechunk": True,
+            "output_sizes": {"template": n, "other_template": n, "reference": n_references},
+        },
+    )
+    return list(found)
 
 
 def _sums_block(

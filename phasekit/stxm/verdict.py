@@ -12,7 +12,7 @@ from ..errors import StxmStatus
 from .domains import _DRAWS, _draw_domains, _Drawn
 from .library import _Library
 from .strangers import _Strangers
-from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums, _sums_block
+from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums
 
 Array = NDArray[np.floating]
 _SCAN = ["scan_y", "scan_x"]
@@ -91,27 +91,6 @@ def _model(library: _Library, spectra: Array, strangers: _Strangers, options: _O
     templates = np.concatenate([spectra, strangers.spectra])
     freedom = max(spectra.shape[1] - 3, 1)
     return _Model(templates, library.composition, strangers, _pairs_of(library), freedom, options)
-
-
-def _gather(od: xr.Dataset, model: _Model) -> list[xr.DataArray]:
-    """Sums of every material pixel, block by block; lazy where ``od`` is."""
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
-    n = len(model.templates)
-    found = xr.apply_ufunc(
-        partial(_sums_block, templates=model.templates, n_references=model.n_references),
-        od["optical_density"],
-        od["noise"],
-        material,
-        input_core_dims=[["energy"], ["energy"], []],
-        output_core_dims=[["template", "other_template"], ["template"], [], ["reference"]],
-        dask="parallelized",
-        output_dtypes=[np.float32] * 4,
-        dask_gufunc_kwargs={
-            "allow_rechunk": True,
-            "output_sizes": {"template": n, "other_template": n, "reference": model.n_references},
-        },
-    )
-    return list(found)
 
 
 _CORE: list[list[str]] = [[*_SCAN, "template", "other_template"], [*_SCAN, "template"], _SCAN, [*_SCAN, "reference"]]

@@ -18,15 +18,17 @@ class Classes(NamedTuple):
     colours: Sequence[str]
 
 
-def live_map(slider: Any, classes: Callable[[float], Classes], text: Callable[[float], str]) -> Any:
-    """Slider, readout (css class ``pk-readout``), map and key in one column; both functions take the slider's value."""
+def live_map(sliders: Sequence[Any], classes: Callable[..., Classes], text: Callable[..., str]) -> Any:
+    """Sliders, readout (css class ``pk-readout``), map and key in a column; the functions take the sliders' values."""
     import holoviews as hv
     import panel
 
     pn: Any = panel  # only partly typed
-    readout = pn.pane.Markdown(pn.bind(text, slider), css_classes=["pk-readout"])
-    picture = hv.DynamicMap(pn.bind(lambda value: _image(classes(value)), slider))
-    return pn.Column(slider, readout, pn.pane.HoloViews(picture), pn.pane.HTML(_key(classes(slider.value))))
+    readout = pn.pane.Markdown(pn.bind(text, *sliders), css_classes=["pk-readout"])
+    picture = hv.DynamicMap(pn.bind(lambda *values: _image(classes(*values)), *sliders))
+    key = pn.pane.HTML(_key(classes(*(slider.value for slider in sliders))))
+    controls = sliders[0] if len(sliders) == 1 else pn.Row(*sliders)
+    return pn.Column(controls, readout, pn.pane.HoloViews(picture), key)
 
 
 def slider_value(view: Any, label: str, otherwise: float) -> float:

@@ -65,7 +65,7 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
         found = find_overlap(factors, threshold=value, background=background)
         return Classes("component", _classes(found, n), _names(n), _colours(n))
 
-    return live_map(slider, classes, lambda value: overlap_text(factors, value, background))
+    return live_map([slider], classes, lambda value: overlap_text(factors, value, background))
 
 
 def chosen_threshold(view: Any, threshold: float) -> float:

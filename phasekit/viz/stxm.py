@@ -12,7 +12,7 @@ import xarray as xr
 from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import OD, PHASES, STACK, require
 
-from .stxm_explorer import chosen_margin, explorer
+from .stxm_explorer import chosen_confidence, chosen_margin, explorer
 from .stxm_particles import composite_figure, histogram_figure, particle_figure, profile_figure, thickness_figure
 from .stxm_spectra import spectra_figure
 from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "alignment_figure",
+    "chosen_confidence",
     "chosen_margin",
     "composite_figure",
     "composition_figure",

@@ -1,4 +1,4 @@
-"""The margin threshold under a slider: which pixels are then too close to call."""
+"""The thresholds of margin and confidence under sliders: which pixels are then too close to call."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 #: Pixels that fall below the threshold.
 AMBIGUOUS_GREY = "#4D4D4D"
-_SLIDER = "margin threshold"
+_MARGIN, _CONFIDENCE = "margin threshold", "least confidence"
 
 
-def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
-    """Phase map with the pixels below a margin threshold greyed, the threshold under a slider.
+def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float = 0.85) -> Any:
+    """Phase map with the pixels that are too close to call greyed, both thresholds under sliders.
 
     Parameters
     ----------
     phases
         PHASES, in memory.
-    margin
-        Threshold at the start; in a headless run the only one.
+    margin, min_confidence
+        Thresholds at the start; in a headless run the only ones.
 
     Returns
     -------
     panel.Column or matplotlib.figure.Figure
-        With :func:`phasekit.viz.setup` interactive: slider "margin threshold", map, and the share of ambiguous pixels
-        as :func:`phasekit.stxm.ambiguous_fraction` gives it (css class ``pk-readout``). Headless: the same view as a
-        figure.
+        With :func:`phasekit.viz.setup` interactive: sliders "margin threshold" and "least confidence", map, and the
+        share of ambiguous pixels as :func:`phasekit.stxm.ambiguous_fraction` gives it (css class ``pk-readout``).
+        Headless: the same view as a figure.
 
     Raises
     ------
@@ -53,21 +53,24 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002) -> Any:
     """
     require(phases, PHASES, step="explorer")
     if not is_interactive():
-        return _static(phases, margin)
+        return _static(phases, margin, min_confidence)
     import panel
 
-    end = max(0.05, 2 * margin)
     widgets: Any = panel.widgets  # only partly typed
-    slider = widgets.FloatSlider(label=_SLIDER, start=0.0, end=end, step=0.001, value=margin, format="0.000")
+    end = max(0.05, 2 * margin)
+    sliders = [
+        widgets.FloatSlider(label=_MARGIN, start=0.0, end=end, step=0.001, value=margin, format="0.000"),
+        widgets.FloatSlider(label=_CONFIDENCE, start=0.0, end=1.0, step=0.01, value=min_confidence, format="0.00"),
+    ]
 
-    def classes(value: float) -> Classes:
-        return Classes("phase", _classes(phases, value), _names(phases), _colours(phases))
+    def classes(least: float, sure: float) -> Classes:
+        return Classes("phase", _classes(phases, least, sure), _names(phases), _colours(phases))
 
-    return live_map(slider, classes, lambda value: _readout(phases, value))
+    return live_map(sliders, classes, lambda least, sure: _readout(phases, least, sure))
 
 
 def chosen_margin(view: Any, margin: float) -> float:
-    """Threshold that was chosen in an explorer, as a plain number for the next cell.
+    """Margin threshold that was chosen in an explorer, as a plain number for the next cell.
 
     Parameters
     ----------
@@ -86,11 +89,34 @@ def chosen_margin(view: Any, margin: float) -> float:
     >>> chosen_margin(None, 0.002)
     0.002
     """
-    return slider_value(view, _SLIDER, margin)
+    return slider_value(view, _MARGIN, margin)
 
 
-def _readout(phases: xr.Dataset, margin: float) -> str:
-    return f"ambiguous: {100 * ambiguous_fraction(phases, margin):.1f} % of pixels"
+def chosen_confidence(view: Any, min_confidence: float) -> float:
+    """Least confidence that was chosen in an explorer, as a plain number for the next cell.
+
+    Parameters
+    ----------
+    view
+        What :func:`explorer` returned.
+    min_confidence
+        Answer in a headless run, where there is no slider.
+
+    Returns
+    -------
+    float
+        The slider's value, or ``min_confidence``.
+
+    Examples
+    --------
+    >>> chosen_confidence(None, 0.85)
+    0.85
+    """
+    return slider_value(view, _CONFIDENCE, min_confidence)
+
+
+def _readout(phases: xr.Dataset, margin: float, sure: float) -> str:
+    return f"ambiguous: {100 * ambiguous_fraction(phases, margin, min_confidence=sure):.1f} % of pixels"
 
 
 def _names(phases: xr.Dataset) -> list[str]:
@@ -101,18 +127,18 @@ def _colours(phases: xr.Dataset) -> list[str]:
     return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(phases.sizes["reference"])] + [AMBIGUOUS_GREY]
 
 
-def _classes(phases: xr.Dataset, margin: float) -> xr.DataArray:
+def _classes(phases: xr.Dataset, margin: float, sure: float) -> xr.DataArray:
     """Index into ``_names``, -1 for background."""
-    status = flag_ambiguous(phases, margin)["status"]
+    status = flag_ambiguous(phases, margin, min_confidence=sure)["status"]
     ambiguous = (status == StxmStatus.AMBIGUOUS) & (phases["phase"] >= 0)
     return phases["phase"].where(~ambiguous, phases.sizes["reference"])
 
 
-def _static(phases: xr.Dataset, margin: float) -> "Figure":
+def _static(phases: xr.Dataset, margin: float, sure: float) -> "Figure":
     figure, axes = panels(width=4.5, height=3.8)
     ax = axes[0, 0]
-    categorical(ax, _classes(phases, margin), _names(phases), colours=_colours(phases), background="background")
-    ax.set_title(_readout(phases, margin))
+    categorical(ax, _classes(phases, margin, sure), _names(phases), colours=_colours(phases), background="background")
+    ax.set_title(_readout(phases, margin, sure))
     if "scan_x" in phases.coords:
         scale_bar(ax, phases["scan_x"])
     return figure
