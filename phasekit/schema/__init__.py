@@ -4,7 +4,9 @@ A step calls :func:`require` at its door and :func:`describe` at its exit. Betwe
 outside, a dataset can be recognised by its variables alone, also after a trip through a file.
 """
 
+from .baselines import BASELINE
 from .doors import describe, provenance, require
+from .fits import FORECAST, REFERENCE_FIT
 from .kinds import (
     ANY,
     CLUSTERS,
@@ -22,7 +24,6 @@ from .kinds import (
     PEAKS,
     PHASES,
     RANKS,
-    REFERENCE_FIT,
     REFERENCES,
     SECOND_GRAIN,
     STACK,
@@ -45,6 +46,7 @@ from .particles import (
 
 __all__ = [
     "ANY",
+    "BASELINE",
     "BOUNDARIES",
     "CLUSTERS",
     "COMPARISON",
@@ -53,6 +55,7 @@ __all__ = [
     "DIMENSION_UNITS",
     "FACTORS",
     "FEATURES",
+    "FORECAST",
     "GRAINS",
     "HISTOGRAM",
     "NUISANCES",

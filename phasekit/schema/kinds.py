@@ -148,22 +148,6 @@ NUISANCES = Schema(
     ),
     "pk.stxm.fit_nuisances",
 )
-REFERENCE_FIT = Schema(
-    "REFERENCE_FIT",
-    (
-        _v("amount", (*_SCAN, "reference"), ANY, "amount of the reference"),
-        _v("amount_error", (*_SCAN, "reference"), ANY, "standard error of the amount"),
-        _v("fraction", (*_SCAN, "reference"), "1", "share of the reference in all amounts"),
-        _v("baseline", _SCAN, "1", "constant in optical density"),
-        _v("residual", _SCAN, "1", "root mean square residual in optical density"),
-        _v("chi_square", _SCAN, "1", "chi-square per degree of freedom"),
-        _o("amount_covariance", (*_SCAN, "reference", "other_reference"), ANY, "covariance of the amounts"),
-        _o("baseline_slope", _SCAN, "1", "slope of the baseline over the energy range"),
-        _o("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
-        _o("energy_offset_error", (), "eV", "standard error of the energy offset"),
-    ),
-    "pk.stxm.fit_references",
-)
 COMPARISON = Schema(
     "COMPARISON",
     (
@@ -172,6 +156,7 @@ COMPARISON = Schema(
         _v("share_unflagged", ("approach",), "1", "share of the material pixels without a flag"),
         _v("n_pixels", ("approach",), "1", "material pixels that were compared"),
         _v("phase", ("approach", *_SCAN), "1", "phase (index into reference)"),
+        _o("seconds", ("approach",), "s", "time the method took"),
     ),
     "pk.stxm.compare_methods",
 )

@@ -1,12 +1,17 @@
 from .alignment import align as align
+from .baselines import cluster_gaussian_mixture as cluster_gaussian_mixture
+from .baselines import cluster_kmeans as cluster_kmeans
+from .baselines import match_single_phase as match_single_phase
 from .clusters import assign_clusters as assign_clusters
 from .comparison import compare_methods as compare_methods
 from .composites import composition_histogram as composition_histogram
 from .composites import rgb_composite as rgb_composite
 from .density import optical_density as optical_density
+from .dwell import share_dwell as share_dwell
 from .fitted import fitted_composition as fitted_composition
 from .flags import ambiguous_fraction as ambiguous_fraction
 from .flags import flag_ambiguous as flag_ambiguous
+from .forecast import forecast_error as forecast_error
 from .gmvae import FittedGMVAE as FittedGMVAE
 from .gmvae import fit_gmvae as fit_gmvae
 from .labels import label_phases as label_phases
@@ -18,6 +23,9 @@ from .planning import select_energies as select_energies
 from .profiles import boundary_profile as boundary_profile
 from .profiles import fit_step as fit_step
 from .profiles import line_profile as line_profile
+from .resolution import resolve_mcr as resolve_mcr
+from .sequential import plan_from_scan as plan_from_scan
+from .smoothing import smooth_od as smooth_od
 from .stray_light import remove_stray_light as remove_stray_light
 from .surfaces import radial_profile as radial_profile
 from .thickness import thickness_from_references as thickness_from_references

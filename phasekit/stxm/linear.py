@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..schema import OD, REFERENCE_FIT, REFERENCES, describe, require
 from .library import _design, _library, _offset_of
 from .nonnegative import _nonnegative
+from .unexplained import _exceeds
 
 Array = NDArray[np.float64]
 
@@ -23,6 +24,7 @@ class _Fields(NamedTuple):
     slope: xr.DataArray
     residual: xr.DataArray
     chi_square: xr.DataArray
+    unexplained: xr.DataArray
 
 
 class _PixelFit(NamedTuple):
@@ -32,6 +34,7 @@ class _PixelFit(NamedTuple):
     slope: Array
     residual: Array
     chi_square: Array
+    unexplained: NDArray[np.bool_]
 
 
 def fit_references(
@@ -74,8 +77,9 @@ def fit_references(
         ``amount_error`` (of the fit without the bounds, so it is no smaller where a bound is met), ``amount_covariance
         (.., reference, other_reference)``, ``fraction`` = amount / sum of amounts, ``baseline`` and with ``slope``
         ``baseline_slope`` (over the whole range), ``residual`` (root mean square, OD), ``chi_square`` (per degree of
-        freedom), and the scalars ``energy_offset``, ``energy_offset_error`` [eV]. NaN where the pixel is not ``valid``;
-        ``fraction`` also where no reference is present.
+        freedom), ``unexplained`` (the residual exceeds noise, as 0.1 % of pixels do with noise alone; False where the
+        fit has no degree of freedom left), and the scalars ``energy_offset``, ``energy_offset_error`` [eV]. NaN (False
+        in ``unexplained``) where the pixel is not ``valid``; ``fraction`` also where no reference is present.
 
     Raises
     ------
@@ -111,9 +115,9 @@ def fit_references(
         od["noise"],
         od["valid"],
         input_core_dims=[["energy"], ["energy"], []],
-        output_core_dims=[["reference"], ["reference", "other_reference"], [], [], [], []],
+        output_core_dims=[["reference"], ["reference", "other_reference"], [], [], [], [], []],
         dask="parallelized",
-        output_dtypes=[np.float64] * 6,
+        output_dtypes=[*[np.float64] * 6, np.bool_],
         dask_gufunc_kwargs={
             "allow_rechunk": True,
             "output_sizes": {"reference": len(library.names), "other_reference": len(library.names)},
@@ -136,6 +140,7 @@ def _assemble(fit: _Fields, names: list[str], slope: bool) -> xr.Dataset:
             "baseline": fit.baseline,
             "residual": fit.residual,
             "chi_square": fit.chi_square,
+            "unexplained": fit.unexplained,
         },
         coords={"reference": names, "other_reference": names},
     )
@@ -168,18 +173,21 @@ def _fit_block(
     misfit = spectra - found.coefficient @ design
     freedom = max(design.shape[1] - len(design), 1)
     slope = found.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
+    at_bound = (found.coefficient[:, :n] <= 0).sum(axis=1)
+    exceeds = np.zeros(use.size, dtype=bool)
+    exceeds[use] = _exceeds(misfit, sigma, design, at_bound, weighted=weighted)
 
     def spread(values: Array) -> Array:
         out = np.full((use.size, *values.shape[1:]), np.nan)
         out[use] = values
         return out.reshape(*shape, *values.shape[1:])
 
-    parts = (
-        found.coefficient[:, :n],
-        found.covariance[:, :n, :n],
-        found.coefficient[:, n],
-        slope,
-        np.sqrt((misfit**2).mean(axis=1)),
-        found.chi_square / freedom,
+    return _PixelFit(
+        spread(found.coefficient[:, :n]),
+        spread(found.covariance[:, :n, :n]),
+        spread(found.coefficient[:, n]),
+        spread(slope),
+        spread(np.sqrt((misfit**2).mean(axis=1))),
+        spread(found.chi_square / freedom),
+        exceeds.reshape(shape),
     )
-    return _PixelFit(*(spread(part) for part in parts))

@@ -1,0 +1,233 @@
+"""Planned energies and dwell times as lists that a beamline's scan program can load, and back."""
+
+import json
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import ReadError, SchemaError
+from ..schema.doors import _version
+from ._atomic import renamed_when_complete
+
+Array = NDArray[np.float64]
+Layout = Literal["energies", "regions"]
+
+_SAME_STEP_EV = 1.5e-4  # energies are written to 0.1 meV
+_SUFFIXES = (".csv", ".txt")
+
+
+class _Region(NamedTuple):
+    """Energies at equal steps with one dwell time, both ends included."""
+
+    start: float
+    stop: float
+    n: int
+    dwell: float
+
+
+def save_scan_list(
+    energies: xr.DataArray,
+    path: str | PathLike[str],
+    *,
+    dwell_ms: xr.DataArray | float = 1.0,
+    layout: Layout = "energies",
+) -> Path:
+    """Write energies to measure as a text a scan program can load, or as CSV with units and provenance.
+
+    Parameters
+    ----------
+    energies
+        Energies [eV], as from :func:`phasekit.stxm.select_energies`; ascending in the file, whatever their order here.
+    path
+        ``.txt``: bare numbers, no comments, since scan programs differ in what they take for one. ``.csv``: a table
+        with header, and before it lines with ``#`` that hold the units, the total dwell time of a pixel and how the
+        energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
+    dwell_ms
+        Dwell time per pixel [ms]: one number, or one per energy on the same coordinate
+        (:func:`phasekit.stxm.share_dwell`).
+    layout
+        "energies": one energy per line in ``.txt`` (the dwell time is set in the program), ``energy_eV,dwell_ms`` in
+        ``.csv``. "regions": one region per line, ``start stop n dwell``, as the region tables of STXM programs ask for
+        (STXM_Control, Pixelator): neighbours at equal steps with equal dwell times are one region, both ends included.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    SchemaError
+        There is no energy, one is not a number above 0 or in another unit than eV, two are equal; dwell times are not
+        positive or lie on other energies; the suffix or layout is unknown.
+
+    Notes
+    -----
+    Energies are written to 0.1 meV, dwell times to 0.1 microseconds.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> chosen = xr.DataArray([707.0, 707.6, 709.5, 710.0, 710.5], dims="energy", attrs={"units": "eV"})
+    >>> path = save_scan_list(chosen, Path(tempfile.mkdtemp()) / "iron.txt", dwell_ms=2.0, layout="regions")
+    >>> print(path.read_text().strip())
+    707.0000 707.6000 2 2.0000
+    709.5000 710.5000 3 2.0000
+    """
+    target = Path(fspath(path))
+    if target.suffix.lower() not in _SUFFIXES or layout not in ("energies", "regions"):
+        raise SchemaError(
+            f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
+            "layout 'energies' or 'regions'. Correct them."
+        )
+    values, dwell = _checked(energies, dwell_ms)
+    comma = target.suffix.lower() == ".csv"
+    lines = [*_header(values, dwell, energies, layout)] if comma else []
+    separator = "," if comma else " "
+    if layout == "regions":
+        regions = _regions(values, dwell)
+        lines += [separator.join((f"{r.start:.4f}", f"{r.stop:.4f}", f"{r.n}", f"{r.dwell:.4f}")) for r in regions]
+    elif comma:
+        lines += [f"{energy:.4f},{time:.4f}" for energy, time in zip(values, dwell, strict=True)]
+    else:
+        lines += [f"{energy:.4f}" for energy in values]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with renamed_when_complete(target) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    return target
+
+
+def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
+    r"""Read a list of energies that :func:`save_scan_list` wrote, or one typed by hand in one of its forms.
+
+    Parameters
+    ----------
+    path
+        Text of one energy [eV] a line, of ``energy dwell``, or of regions ``start stop n dwell``, divided by commas or
+        blanks. Lines with ``#`` and a header of words are passed over.
+
+    Returns
+    -------
+    xarray.DataArray
+        Energies [eV] on ``energy``, ascending, with the coordinate ``dwell_ms(energy)`` (NaN where the file has none)
+        and ``attrs["provenance"]`` where the file has one.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, holds no energies, a line that is none of these, or a number that is not positive.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "vanadium.txt"
+    >>> _ = path.write_text("513 515 3 2.5\n517.2 517.2 1 5\n")
+    >>> found = open_scan_list(path)
+    >>> found.values, found["dwell_ms"].values
+    (array([513. , 514. , 515. , 517.2]), array([2.5, 2.5, 2.5, 5. ]))
+    """
+    source = Path(fspath(path))
+    if not source.is_file():
+        raise ReadError(source, found="no such file", cure="check the path")
+    lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = _rows(source, [line for line in lines if not line.startswith("#")])
+    energies = np.concatenate([row[0] for row in rows])
+    dwell = np.concatenate([row[1] for row in rows])
+    if not (energies > 0).all() or (dwell <= 0).any():
+        raise ReadError(source, found="energies or dwell times that are not positive", cure="mend the numbers")
+    order = np.argsort(energies, kind="stable")
+    attrs = {"units": "eV", "long_name": "energies to measure"}
+    records = [line.split(": ", 1)[1] for line in lines if line.startswith("# provenance: ")]
+    attrs |= {"provenance": records[0]} if records else {}
+    coords = {
+        "energy": ("energy", energies[order], {"units": "eV"}),
+        "dwell_ms": ("energy", dwell[order], {"units": "ms", "long_name": "dwell time"}),
+    }
+    return xr.DataArray(energies[order], dims="energy", coords=coords, name="energy", attrs=attrs)
+
+
+def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Array, Array]:
+    """Energies and their dwell times, ascending."""
+    unit = energies.attrs.get("units", "eV")
+    values = np.asarray(energies, dtype=np.float64).ravel()
+    order = np.argsort(values)
+    if unit != "eV" or values.size == 0 or not (values > 0).all() or not np.isfinite(values).all():
+        raise SchemaError(
+            f"save_scan_list: {values.size} energies in '{unit}', needs at least one, positive, in 'eV'. Convert them."
+        )
+    if np.any(np.diff(values[order]) < _SAME_STEP_EV):
+        raise SchemaError("save_scan_list: two energies are equal to 0.1 meV. Take one of them out.")
+    dwell = np.asarray(dwell_ms, dtype=np.float64)
+    if isinstance(dwell_ms, xr.DataArray) and "energy" in dwell_ms.coords:
+        own = dwell_ms["energy"].values
+        if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=_SAME_STEP_EV):
+            raise SchemaError("save_scan_list: 'dwell_ms' lies on other energies. Make it for these with share_dwell.")
+        dwell = dwell[np.argsort(own)]
+    elif dwell.ndim:
+        raise SchemaError("save_scan_list: 'dwell_ms' has no energies. Give one number, or a DataArray on 'energy'.")
+    if not (dwell > 0).all() or not np.isfinite(dwell).all():
+        raise SchemaError("save_scan_list: a dwell time is not above 0 ms. Correct it.")
+    return values[order], np.broadcast_to(dwell, values.shape)
+
+
+def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
+    columns = "energy_eV,dwell_ms" if layout == "energies" else "start_eV,stop_eV,n_energies,dwell_ms"
+    lines = [
+        f"# phasekit {_version('phasekit')} scan list, {values.size} energies",
+        "# units: energy [eV], dwell time per pixel [ms]",
+        f"# dwell time of a pixel over all energies: {dwell.sum():.4f} ms",
+    ]
+    errors = {str(key): value for key, value in energies.attrs.items() if str(key).endswith("_error")}
+    lines += [f"# {name}: {value:.6g}" for name, value in errors.items()]
+    if "provenance" in energies.attrs:
+        lines.append(f"# provenance: {json.dumps(json.loads(energies.attrs['provenance']))}")
+    return [*lines, columns]
+
+
+def _regions(values: Array, dwell: Array) -> list[_Region]:
+    """Runs of energies at equal steps with equal dwell times, each as long as it goes."""
+    regions, first = [], 0
+    while first < values.size:
+        last = first
+        while last + 1 < values.size and _continues(values, dwell, first, last):
+            last += 1
+        regions.append(_Region(values[first], values[last], last - first + 1, dwell[first]))
+        first = last + 1
+    return regions
+
+
+def _continues(values: Array, dwell: Array, first: int, last: int) -> bool:
+    """Whether the energy after ``last`` goes on with the region that begins at ``first``."""
+    if abs(dwell[last + 1] - dwell[first]) > 5e-5:
+        return False
+    steps = np.diff(values[first : last + 2])
+    return bool(np.ptp(steps) < _SAME_STEP_EV)
+
+
+def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
+    """Energies and dwell times of every line; words in the first line are a header."""
+    rows = []
+    for number, line in enumerate(line for line in lines if line.strip()):
+        try:
+            rows.append(_row([float(word) for word in line.replace(",", " ").split()]))
+        except ValueError:
+            if number == 0:
+                continue
+            cure = "give one energy, 'energy dwell', or 'start stop n dwell' a line"
+            raise ReadError(source, found=f"the line '{line[:60]}'", cure=cure) from None
+    if not rows:
+        raise ReadError(source, found="no energies", cure="give a file that pk.io.save_scan_list wrote")
+    return rows
+
+
+def _row(numbers: list[float]) -> tuple[Array, Array]:
+    if len(numbers) in (1, 2):
+        return np.array(numbers[:1]), np.array(numbers[1:] or [np.nan])
+    if len(numbers) != 4 or numbers[2] < 1 or numbers[2] != int(numbers[2]) or not np.isfinite(numbers).all():
+        raise ValueError
+    n = int(numbers[2])
+    return np.linspace(numbers[0], numbers[1], n), np.full(n, numbers[3])

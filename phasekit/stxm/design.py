@@ -1,0 +1,142 @@
+"""Linear models of a pixel, and how well a choice of energies determines them."""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .library import _Library
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: Nodes [eV] and weights of a normal error of 0.17 eV of the energy scale (Gauss-Hermite rule of three points).
+_UNSURE_SCALE = ((-0.3, 1 / 6), (0.0, 2 / 3), (0.3, 1 / 6))
+_KNOWN_SCALE = ((0.0, 1.0),)
+#: Variance of the share f of two amounts (f, 1 - f) is g V g with g = (1 - f, -f); this is the mean of g g over f.
+_SHARE = np.array([[1 / 3, -1 / 6], [-1 / 6, 1 / 3]])
+
+
+class _Designs(NamedTuple):
+    """Models of a pixel over the same candidate energies; a choice is judged by the weighted mean over them."""
+
+    columns: Array  # (model, energy, term): amounts first, then the constant and the slope
+    weights: Array  # (model, energy): inverse variance
+    misfit: Array  # (component, energy): what the models leave out, one standard deviation each
+    share: Array  # (model,): weights that sum to one
+    n_amounts: int
+    by_determinant: bool
+
+
+class _Background(NamedTuple):
+    """What a pixel's spectrum holds beside the references."""
+
+    slope: bool = False  # fitted
+    misfit: Array | None = None  # (component, energy), of unit variance: not fitted, so it passes for amounts
+
+
+def _designs(
+    library: _Library,
+    energies: Array,
+    scale: tuple[tuple[float, float], ...],
+    *,
+    background: _Background,
+    criterion: str,
+    peak_od: float,
+    variance: Array | None = None,
+) -> _Designs:
+    """Models for every node of the energy scale: each pair of references, or all references together.
+
+    Spectra are scaled so that the mean reference peaks at ``peak_od``: an amount of 1 is a typical pixel. ``variance``
+    (energy,) is the noise's; None: that of counted photons, exp(OD), which is 1 where OD = 0.
+    """
+    unit = peak_od / _peak(library, energies)
+    n = len(library.names)
+    groups = [tuple(range(n))] if criterion == "amounts" or n == 1 else list(combinations(range(n), 2))
+    columns, weights, share = [], [], []
+    for offset, weight in scale:
+        spectra = library.at(energies + offset) * unit
+        for group in groups:
+            inside = spectra[list(group)]
+            columns.append(_columns(inside, energies, background.slope))
+            weights.append(np.exp(-inside.mean(axis=0)) if variance is None else 1 / variance)
+            share.append(weight / len(groups))
+    misfit = np.zeros((0, energies.size)) if background.misfit is None else background.misfit
+    by_determinant = criterion == "amounts"
+    return _Designs(np.array(columns), np.array(weights), misfit, np.array(share), len(groups[0]), by_determinant)
+
+
+def _peak(library: _Library, energies: Array) -> float:
+    """Largest absorption of the mean reference."""
+    return float(np.abs(library.at(energies).mean(axis=0)).max())
+
+
+def _columns(spectra: Array, energies: Array, slope: bool) -> Array:
+    """(energy, term): references, the constant, the slope."""
+    rows = [*spectra, np.ones(energies.size)]
+    if slope:
+        rows.append((energies - energies.mean()) / max(float(np.ptp(energies)), 1e-9))
+    return np.stack(rows, axis=1)
+
+
+def _target(designs: _Designs) -> Array:
+    """Matrix T (term, term) such that trace(T V) is what is to be small: the share's variance, or the one amount's."""
+    n_terms, n = designs.columns.shape[-1], designs.n_amounts
+    target = np.zeros((n_terms, n_terms))
+    target[:n, :n] = _SHARE if n == 2 else np.eye(n)
+    return target
+
+
+def _information(designs: _Designs, chosen: Index) -> Array:
+    """Information matrices (model, term, term), with a hair of ridge so that too few energies do not stop it."""
+    x, w = designs.columns[:, chosen], designs.weights[:, chosen]
+    information = np.einsum("me,mei,mej->mij", w, x, x)
+    ridge = 1e-10 * np.trace(information, axis1=1, axis2=2)
+    return np.asarray(information + ridge[:, None, None] * np.eye(x.shape[-1]))
+
+
+def _alias(designs: _Designs, chosen: Index) -> Array:
+    """Matrices X' W M (model, term, component): a misfit m passes for V X' W m in the fitted terms."""
+    x, w = designs.columns[:, chosen], designs.weights[:, chosen]
+    return np.asarray(np.einsum("me,mei,ce->mic", w, x, designs.misfit[:, chosen]))
+
+
+def _score(designs: _Designs, chosen: Index) -> float:
+    """Mean log determinant of the amounts' covariance, or mean squared error, noise and misfit: less is better."""
+    covariance: Array = np.linalg.inv(_information(designs, chosen)).astype(np.float64)
+    if designs.by_determinant:
+        n = designs.n_amounts
+        values = np.linalg.slogdet(covariance[:, :n, :n])[1]
+    else:
+        values = _squared_error(covariance, _alias(designs, chosen), _target(designs))
+    return float(designs.share @ values)
+
+
+def _squared_error(covariance: Array, alias: Array, target: Array) -> Array:
+    """trace(T V) + trace(T V A A' V) of stacks of matrices V (.., term, term) and A (.., term, component)."""
+    passed = covariance @ alias
+    return np.asarray(
+        np.einsum("ij,...ji->...", target, covariance) + np.einsum("...ic,ij,...jc->...", passed, target, passed)
+    )
+
+
+def _scores_with_one_more(designs: _Designs, kept: Index, candidates: Index) -> Array:
+    """Scores of ``kept`` and one candidate each, by rank-one updates; by determinant up to a common constant."""
+    information = _information(designs, kept)
+    covariance = np.linalg.inv(information)
+    x, w = designs.columns[:, candidates], designs.weights[:, candidates]
+    projected = x @ covariance
+    added = 1 / w + (projected * x).sum(axis=-1)
+    if designs.by_determinant:
+        n = designs.n_amounts
+        nuisance = np.linalg.inv(information[:, n:, n:])
+        rest = 1 / w + ((x[..., n:] @ nuisance) * x[..., n:]).sum(axis=-1)
+        return np.asarray(designs.share @ np.log(rest / added))
+    target = _target(designs)
+    if len(designs.misfit) == 0:  # five times as fast as what follows
+        less = ((projected @ target) * projected).sum(axis=-1) / added
+        return np.asarray(designs.share @ (np.einsum("ij,mji->m", target, covariance)[:, None] - less))
+    updated = covariance[:, None] - projected[..., :, None] * projected[..., None, :] / added[..., None, None]
+    more = (w[..., None] * x)[..., None] * designs.misfit[:, candidates].T[:, None]
+    return np.asarray(designs.share @ _squared_error(updated, _alias(designs, kept)[:, None] + more, target))

@@ -1,0 +1,180 @@
+"""Planning a fine scan from a coarse one: what the specimen adds to the references is learned before choosing."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import SchemaError
+from ..schema import OD, REFERENCES, require
+from .design import _Background, _designs, _peak, _score
+from .library import _design, _library, _offset_of
+from .nonnegative import _nonnegative
+from .planning import _as_energies, _candidates, _check_room, _chosen
+
+Array = NDArray[np.float64]
+
+#: What is left of the uncertainty of the scale once the offset is fitted: 0.06 eV.
+_FITTED_SCALE = ((-0.1, 1 / 6), (0.0, 2 / 3), (0.1, 1 / 6))
+#: Least share of the richest pixels' amounts for a pixel to have a say.
+_RICH = 0.25
+_LEAST_PIXELS = 12
+_MOST_COMPONENTS = 10
+
+
+class _Learned(NamedTuple):
+    """A coarse scan in numbers."""
+
+    variance: Array  # (energy,) of the noise
+    spectra: Array  # (component, energy): what the references leave, one standard deviation each
+    total: float  # amount of all references in a typical pixel
+    n_pixels: int
+
+
+def plan_from_scan(
+    coarse: xr.Dataset,
+    refs: xr.Dataset,
+    n: int = 8,
+    *,
+    energy_offset: float | str = "fit",
+    min_spacing_ev: float = 0.5,
+    slope: bool = False,
+    energy_range: tuple[float, float] | None = None,
+    include: Sequence[float] = (),
+) -> xr.DataArray:
+    """Choose the energies of a fine scan after a coarse one: every fifth pixel, or a few pixels, at many energies.
+
+    The coarse scan tells four things that the references cannot: the energy offset, the noise at every energy, the
+    thickness, and how real spectra differ from mixtures of the references. The last are the principal components of the
+    residuals that exceed noise; they enter the model as further spectra of known variance, so that energies are
+    avoided where a difference would pass for a share.
+
+    Parameters
+    ----------
+    coarse
+        OD of the coarse scan; its energies are the candidates. Read into memory. ``empty``, where it is there, leaves
+        pixels out.
+    refs
+        REFERENCES, covering its energies.
+    n
+        How many energies: at least references + 1, + 1 with ``slope``; the offset is known now.
+    energy_offset
+        Energy [eV] to add to the data's scale to reach the references', or "fit".
+    min_spacing_ev, slope, energy_range, include
+        As for :func:`select_energies`; energies on the data's scale.
+
+    Returns
+    -------
+    xarray.DataArray
+        Energies [eV] on ``energy``, ascending, on the data's own scale. Attributes: ``share_error``, the standard error
+        of a share in a mixture of two in a typical pixel, noise and specimen together (not with one reference);
+        ``n_components`` of the specimen beyond noise, ``n_pixels`` they were learned from, ``energy_offset`` [eV],
+        ``provenance``.
+
+    Raises
+    ------
+    SchemaError
+        Fewer than 12 pixels hold material, the references do not cover the energies, or as :func:`select_energies`.
+
+    Notes
+    -----
+    The aim is the share that a fit of all energies would give. On two public Fe 2p stacks, every fifth pixel used to
+    plan and the others to judge, it does about as well as the plan from the references alone, not better: r = 0.97,
+    0.97, 0.98 with 4, 6, 8 energies (references alone 0.97, 0.97, 0.98), and on the noisier one 0.94, 0.95, 0.95 (0.95,
+    0.95, 0.96): there noise leaves little to gain. With a simulated third spectrum of half the thickness under the
+    lines it lowers the difference to the full scan by up to half (5 energies: 0.126 to 0.067) and never raises it by
+    more than 5 %.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> refs = pk.synthetic.vanadium_references(below_one=False).isel(reference=[0, 3])
+    >>> stack = pk.synthetic.stxm_stack(energies=np.arange(510.0, 528, 0.5), references=refs, frame_drift_px=0.0)
+    >>> every_fifth = stack.isel(scan_y=slice(None, None, 5), scan_x=slice(None, None, 5))
+    >>> coarse = pk.stxm.optical_density(every_fifth, i0=1500.0)
+    >>> plan_from_scan(coarse, refs, 5).sizes["energy"]
+    5
+    """
+    require(coarse, OD, step="plan_from_scan")
+    require(refs, REFERENCES, step="plan_from_scan")
+    library = _library(refs, coarse["energy"], step="plan_from_scan", n_nuisance=1 + slope)
+    offset = _offset_of(coarse, library, energy_offset, limit=1.5, step="plan_from_scan").value
+    order = np.argsort(coarse["energy"].values)
+    energies = coarse["energy"].values[order].astype(np.float64)
+    candidates = _candidates(energies, energy_range, include, min_spacing_ev, step="plan_from_scan")
+    _check_room(candidates, n, len(library.names), 1 + slope, step="plan_from_scan")
+    learned = _learned(coarse.isel(energy=order), _design(library, energies, offset, slope=slope), len(library.names))
+    inside = np.isin(energies, candidates.energies)
+    designs = _designs(
+        library._replace(energies=library.energies - offset),
+        candidates.energies,
+        _FITTED_SCALE,
+        background=_Background(slope, learned.spectra[:, inside]),
+        criterion="shares",
+        peak_od=learned.total * _peak(library, candidates.energies + offset),
+        variance=learned.variance[inside],
+    )
+    chosen = _chosen(designs, candidates, n, step="plan_from_scan")
+    attrs = {"n_components": len(learned.spectra), "n_pixels": learned.n_pixels, "energy_offset": offset}
+    if len(library.names) > 1:
+        attrs["share_error"] = float(np.sqrt(_score(designs, chosen)))
+    settings: dict[str, Any] = {
+        "n": n,
+        "energy_offset": energy_offset,
+        "min_spacing_ev": min_spacing_ev,
+        "slope": slope,
+    }
+    settings |= {"energy_range": energy_range, "include": list(include)}
+    return _as_energies(candidates.energies[chosen], attrs, step="plan_from_scan", settings=settings, source=refs)
+
+
+def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
+    """Noise, thickness and the specimen's own variation, from pixels with enough material."""
+    spectra, noise = _material(coarse)
+    if len(spectra) < _LEAST_PIXELS:
+        raise SchemaError(_too_few(len(spectra)))
+    weights = np.broadcast_to(1 / (noise**2).mean(axis=1, keepdims=True), noise.shape)
+    fit = _nonnegative(design, spectra, weights, n_references)
+    total = fit.coefficient[:, :n_references].sum(axis=1)
+    rich = total > _RICH * np.quantile(total, 0.95)
+    if rich.sum() < _LEAST_PIXELS:
+        raise SchemaError(_too_few(int(rich.sum())))
+    # a share's error is that of the amounts over their sum: every pixel is scaled to the typical sum
+    typical = float(np.median(total[rich]))
+    scale = (typical / total[rich])[:, None]
+    # of the fit without bounds: what a bound keeps out of the amounts would pass for the specimen's own
+    residual = (spectra[rich] - (spectra[rich] @ np.linalg.pinv(design)) @ design) * scale
+    variance = ((noise[rich] * scale) ** 2).mean(axis=0)
+    return _Learned(variance, _beyond_noise(residual, variance), typical, int(rich.sum()))
+
+
+def _too_few(found: int) -> str:
+    return (
+        f"plan_from_scan: {found} pixels with material in the coarse scan, needs at least {_LEAST_PIXELS}. "
+        "Scan more pixels, or plan from the references with select_energies."
+    )
+
+
+def _material(coarse: xr.Dataset) -> tuple[Array, Array]:
+    """Spectra (pixel, energy) of material and their noise."""
+    use = coarse["valid"] & ~coarse["empty"] if "empty" in coarse else coarse["valid"]
+    order = ("scan_y", "scan_x", "energy")
+    inside = np.asarray(use.transpose("scan_y", "scan_x"), dtype=bool)
+    spectra = np.asarray(coarse["optical_density"].transpose(*order), dtype=np.float64)[inside]
+    noise = np.asarray(coarse["noise"].transpose(*order), dtype=np.float64)[inside]
+    known = np.isfinite(spectra).all(axis=1) & (noise > 0).all(axis=1) & np.isfinite(noise).all(axis=1)
+    return spectra[known], noise[known]
+
+
+def _beyond_noise(residual: Array, variance: Array) -> Array:
+    """Principal components (component, energy) of the residuals, scaled by what they have beyond the noise.
+
+    In units of noise, noise alone spreads the eigenvalues up to (1 + sqrt(energies / pixels))^2 (Marchenko, Pastur).
+    """
+    sigma = np.sqrt(variance)
+    white = residual / sigma
+    values, vectors = np.linalg.eigh(white.T @ white / len(white))
+    kept = np.flatnonzero(values > (1 + np.sqrt(residual.shape[1] / len(residual))) ** 2)[::-1][:_MOST_COMPONENTS]
+    return np.asarray(np.sqrt(values[kept] - 1)[:, None] * vectors[:, kept].T * sigma)
