@@ -72,7 +72,7 @@ def main(side: int = 2048, n_energies: int = 100) -> None:
         i0 = xr.DataArray(np.full(n_energies, 1000.0), dims="energy", coords={"energy": stack["energy"]})
         density = pk.stxm.optical_density(stack, i0=i0)
         pk.io.save(density, Path(folder) / "density.zarr")  # else every later step would make it anew from the counts
-        od = pk.io.load(Path(folder) / "density.zarr")
+        od = pk.io.load(Path(folder) / "density.zarr", lazy=True)
         took("optical density to file")
         gmvae = pk.stxm.fit_gmvae(od, progress=False)
         took("training")

@@ -1,25 +1,44 @@
 """The GMVAE beside the simple baselines, on the same pixels with the same energy offset."""
 
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..correlation import _pearson
 from ..errors import SchemaError, StxmStatus
 from ..schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
-from .evidence import _Evidence, _evidence_block, _pairs_of
+from .baselines import cluster_gaussian_mixture, cluster_kmeans, match_single_phase
 from .library import _library, _offset_of
 from .linear import fit_references
+from .resolution import resolve_mcr
+from .smoothing import smooth_od
 
 Array = NDArray[np.float64]
+#: the row of the map that is compared with
+_OWN = "GMVAE + Pearson"
 
 
-def compare_methods(
+class _Request(NamedTuple):
+    """What every baseline is given."""
+
+    od: xr.Dataset
+    refs: xr.Dataset
+    offset: float
+    n_clusters: int
+    seed: int
+
+
+def compare_methods(  # noqa: PLR0913
     od: xr.Dataset,
     refs: xr.Dataset,
     truth_phase: xr.DataArray | None = None,
     phases: xr.Dataset | None = None,
     *,
+    methods: Sequence[str] | None = None,
+    smoothing_px: float = 0.0,
     n_clusters: int = 8,
     energy_offset: float | str = "fit",
     seed: int = 0,
@@ -38,27 +57,31 @@ def compare_methods(
         NaN.
     phases
         PHASES from :func:`phasekit.stxm.label_phases`; adds the row "GMVAE + Pearson" with its status.
+    methods
+        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel" and
+        "chi-square per pixel"; None: all of them (MCR-ALS where pyMCR is installed).
+    smoothing_px
+        Standard deviation of a Gaussian over the optical density before every baseline [px]
+        (:func:`phasekit.stxm.smooth_od`): the neighbours' help that the GMVAE's map has too.
     n_clusters
-        Clusters of the k-means row.
+        Clusters of k-means and of the mixture.
     energy_offset
         Used when ``phases`` is None: a number [eV] or "fit".
     seed
-        Of k-means.
+        Of the clusterings.
 
     Returns
     -------
     xarray.Dataset
         COMPARISON by ``approach``: ``accuracy`` over all pixels that are material both in truth and to the method,
-        ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``; and the maps
-        ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. The table is
-        ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``. Rows: "k-means + Pearson", "NNLS arg-max",
-        "Pearson per pixel", "chi-square per pixel", "GMVAE +
-        Pearson".
+        ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``, ``seconds`` (NaN for the
+        given map); and the maps ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. The table is
+        ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``.
 
     Raises
     ------
     SchemaError
-        ``truth_phase`` or ``phases`` is on another grid, or no pixel holds material.
+        ``truth_phase`` or ``phases`` is on another grid, a method is unknown, or no pixel holds material.
 
     Notes
     -----
@@ -80,30 +103,96 @@ def compare_methods(
     >>> table["accuracy"].sel(approach="NNLS arg-max").item()
     1.0
     """
+    _check(od, refs, truth_phase, phases)
+    rows = _rows(methods)
+    offset = _given_offset(od, refs, phases, energy_offset)
+    request = _Request(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
+    maps, seconds = {}, []
+    for name in rows:
+        started = perf_counter()
+        maps[name] = np.asarray(_BASELINES[name](request).transpose("scan_y", "scan_x"))
+        seconds.append(perf_counter() - started)
+    flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
+    if phases is not None:
+        maps[_OWN] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
+        flagged[_OWN] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
+        seconds.append(np.nan)
+    truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
+    scores = np.array([_score(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
+    names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
+    out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
+    out["seconds"] = ("approach", np.array(seconds))
+    out["phase"] = (("approach", "scan_y", "scan_x"), np.stack(list(maps.values())).astype(np.int16))
+    grid = {dim: od[dim] for dim in ("scan_y", "scan_x") if dim in od.coords}
+    out = out.assign_coords({"approach": list(maps), **grid})
+    settings: dict[str, Any] = {"n_clusters": n_clusters, "energy_offset": offset, "seed": seed}
+    settings |= {"smoothing_px": smoothing_px, "methods": rows}
+    return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
+
+
+def _check(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:
     require(od, OD, step="compare_methods")
     require(refs, REFERENCES, step="compare_methods")
     if phases is not None:
         require(phases, PHASES, step="compare_methods")
-    for name, other in (("truth_phase", truth_phase), ("phases", phases)):
+    for name, other in (("truth_phase", truth), ("phases", phases)):
         if other is not None and any(other.sizes.get(dim) != od.sizes[dim] for dim in ("scan_y", "scan_x")):
             raise SchemaError(
                 f"compare_methods: {name} has {dict(other.sizes)}, the data {dict(od.sizes)}. Use one grid."
             )
-    offset = _given_offset(od, refs, phases, energy_offset)
-    maps = _baselines(od, refs, offset, n_clusters, seed)
-    flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
-    if phases is not None:
-        maps["GMVAE + Pearson"] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
-        flagged["GMVAE + Pearson"] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
-    truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
-    scores = np.array([_score(maps[name], flagged[name], truth) for name in maps])
-    names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
-    out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
-    out["phase"] = (("approach", "scan_y", "scan_x"), np.stack(list(maps.values())).astype(np.int16))
-    grid = {dim: od[dim] for dim in ("scan_y", "scan_x") if dim in od.coords}
-    out = out.assign_coords({"approach": list(maps), **grid})
-    settings = {"n_clusters": n_clusters, "energy_offset": offset, "seed": seed}
-    return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
+
+
+def _rows(methods: Sequence[str] | None) -> list[str]:
+    from importlib.util import find_spec
+
+    if methods is None:
+        return [name for name in _BASELINES if name != "MCR-ALS" or find_spec("pymcr") is not None]
+    if unknown := sorted(set(methods) - set(_BASELINES)):
+        raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_BASELINES)}.")
+    return list(methods)
+
+
+def _kmeans(request: _Request) -> xr.DataArray:
+    od, refs, offset, n, seed = request
+    return cluster_kmeans(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
+
+
+def _mixture(request: _Request) -> xr.DataArray:
+    od, refs, offset, n, seed = request
+    return cluster_gaussian_mixture(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
+
+
+def _nnls(request: _Request) -> xr.DataArray:
+    """Reference whose amount gives the most contrast."""
+    od, refs, offset, *_ = request
+    amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
+    spectra = _library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
+    contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
+    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    known = material & contrast.notnull().all("reference")
+    return contrast.fillna(-1.0).argmax("reference").where(known, -1)
+
+
+def _mcr(request: _Request) -> xr.DataArray:
+    return resolve_mcr(request.od, request.refs, energy_offset=request.offset, seed=request.seed)["phase"]
+
+
+def _pearson_alone(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, energy_offset=request.offset)["pearson_phase"]
+
+
+def _chi_square_alone(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, energy_offset=request.offset)["phase"]
+
+
+_BASELINES: dict[str, Callable[[_Request], xr.DataArray]] = {
+    "k-means + Pearson": _kmeans,
+    "PCA + GMM": _mixture,
+    "NNLS arg-max": _nnls,
+    "MCR-ALS": _mcr,
+    "Pearson per pixel": _pearson_alone,
+    "chi-square per pixel": _chi_square_alone,
+}
 
 
 def _given_offset(od: xr.Dataset, refs: xr.Dataset, phases: xr.Dataset | None, energy_offset: float | str) -> float:
@@ -111,52 +200,6 @@ def _given_offset(od: xr.Dataset, refs: xr.Dataset, phases: xr.Dataset | None, e
         return float(phases["energy_offset"])
     library = _library(refs, od["energy"], step="compare_methods", n_nuisance=1)
     return _offset_of(od, library, energy_offset, limit=1.5, step="compare_methods").value
-
-
-def _baselines(
-    od: xr.Dataset, refs: xr.Dataset, offset: float, n_clusters: int, seed: int
-) -> dict[str, NDArray[np.integer]]:
-    """Phase map of each baseline."""
-    library = _library(refs, od["energy"], step="compare_methods", n_nuisance=1)
-    spectra = library.at(od["energy"].values.astype(np.float64) + offset)
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
-    use = np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool)
-    order = ("scan_y", "scan_x", "energy")
-    density, noise = (np.asarray(od[name].transpose(*order), dtype=np.float64) for name in ("optical_density", "noise"))
-    use &= np.isfinite(density).all(axis=-1)
-    if not use.any():
-        raise SchemaError("compare_methods: no pixel holds material. See od['valid'] and od['empty'] for why.")
-    evidence = _Evidence(
-        *_evidence_block(density[use], noise[use], use[use], spectra=spectra, pairs=_pairs_of(library))
-    )
-    fraction = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"].transpose(
-        "scan_y", "scan_x", "reference"
-    )
-    weighted = np.asarray(fraction)[use] * spectra.std(axis=1)
-    named = {
-        "k-means + Pearson": _kmeans(density[use], spectra, n_clusters, seed),
-        "NNLS arg-max": weighted.argmax(axis=1),
-        "Pearson per pixel": evidence.pearson.argmax(axis=1),
-        "chi-square per pixel": evidence.single.argmin(axis=1),
-    }
-    maps = {}
-    for name, values in named.items():
-        maps[name] = np.full(use.shape, -1)
-        maps[name][use] = values
-    return maps
-
-
-def _kmeans(density: Array, spectra: Array, n_clusters: int, seed: int) -> NDArray[np.integer]:
-    """k-means on spectra of zero mean and unit norm (as on all PCA scores), clusters named by Pearson."""
-    from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
-
-    shape = density - density.mean(axis=1, keepdims=True)
-    shape /= np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9)
-    with threadpool_limits(1):
-        label = KMeans(min(n_clusters, len(shape)), n_init=5, random_state=seed).fit_predict(shape)
-    means = np.stack([density[label == index].mean(axis=0) for index in range(label.max() + 1)])
-    return np.nan_to_num(_pearson(means[:, None], spectra[None]), nan=-2.0).argmax(axis=1)[label]
 
 
 def _score(

@@ -14,7 +14,7 @@ from .library import _Library, _library
 from .nuisances import _fit_shared, _Shared, _shared_variables
 from .strangers import _believed, _nobody, _suspects
 from .stray_light import _without_stray_light
-from .sums import _gather, _in_memory
+from .sums import _gather
 from .verdict import _belonging, _judge, _Model, _model, _Options
 
 Array = NDArray[np.float64]
@@ -204,7 +204,7 @@ def _prepare(
         model = _model(library, spectra, strangers, options)
         if not strangers.spectra.size:
             break
-        belonging = _belonging(_in_memory(_gather(clear, model.templates, model.n_references)), model)
+        belonging = _belonging(_gather(clear, model.templates, model.n_references), model)
         strangers = _believed(clear, belonging, material, spectra, strangers)
         model = _model(library, spectra, strangers, options)
         if last or not strangers.unknown.any():

@@ -5,7 +5,6 @@ With weights w = 1 / noise^2 and everything centred by its weighted mean (which 
 read once, and pure phases, pairs and blurred mixtures of any phases are compared without its spectrum.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,31 +46,35 @@ def _pairs_of(library: _Library) -> NDArray[np.intp]:
     return np.array([(i, j) for i in range(n) for j in range(i + 1, n)], dtype=np.intp)
 
 
-def _in_memory(sums: list[xr.DataArray]) -> list[xr.DataArray]:
-    """The same, read block by block, each block once for all of them."""
-    together = xr.Dataset({str(index): part for index, part in enumerate(sums)}).compute()
-    return [together[str(index)] for index in range(len(sums))]
+def _packed(sums: _Sums) -> NDArray[np.float32]:
+    """All sums of each pixel in a row (.., channel)."""
+    flat = sums.gram.reshape(*sums.gram.shape[:-2], -1)
+    return np.concatenate([flat, sums.overlap, sums.power[..., None], sums.pearson], axis=-1).astype(np.float32)
 
 
-def _gather(od: xr.Dataset, templates: Array, n_references: int) -> list[xr.DataArray]:
-    """Sums of every material pixel, block by block; lazy where ``od`` is."""
+def _unpacked(channels: Array, n: int, n_references: int) -> _Sums:
+    """Sums of rows that may go on behind them."""
+    ends = np.cumsum([n * n, n, 1, n_references])
+    gram, overlap, power, pearson = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
+    return _Sums(gram.reshape(*gram.shape[:-1], n, n), overlap, power[..., 0], pearson)
+
+
+def _gather(od: xr.Dataset, templates: Array, n_references: int) -> xr.DataArray:
+    """Sums of every material pixel (scan_y, scan_x, channel), block by block; lazy where ``od`` is."""
     material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
     n = len(templates)
-    found = xr.apply_ufunc(
-        partial(_sums_block, templates=templates, n_references=n_references),
+    found: xr.DataArray = xr.apply_ufunc(
+        lambda *parts: _packed(_sums_block(*parts, templates=templates, n_references=n_references)),
         od["optical_density"],
         od["noise"],
         material,
         input_core_dims=[["energy"], ["energy"], []],
-        output_core_dims=[["template", "other_template"], ["template"], [], ["reference"]],
+        output_core_dims=[["channel"]],
         dask="parallelized",
-        output_dtypes=[np.float32] * 4,
-        dask_gufunc_kwargs={
-            "allow_rechunk": True,
-            "output_sizes": {"template": n, "other_template": n, "reference": n_references},
-        },
+        output_dtypes=[np.float32],
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 1 + n_references}},
     )
-    return list(found)
+    return found.transpose("scan_y", "scan_x", "channel")
 
 
 def _sums_block(

@@ -12,10 +12,11 @@ from ..errors import StxmStatus
 from .domains import _DRAWS, _draw_domains, _Drawn
 from .library import _Library
 from .strangers import _Strangers
-from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums
+from .sums import _best_pair, _content_chi_square, _Pairs, _pairs_of, _single, _Sums, _unpacked
+from .tiles import _over_tiles
 
 Array = NDArray[np.floating]
-_SCAN = ["scan_y", "scan_x"]
+_LEARNED = ("cost_adjacent", "cost_other", "blur_px")
 #: chi-square by which a pixel must speak against its name, or for a mixture, to be heard (p = 5e-4 for one more term)
 _CLEAR = 12.0
 #: share of the lesser phase from which a mixture counts as one
@@ -93,39 +94,33 @@ def _model(library: _Library, spectra: Array, strangers: _Strangers, options: _O
     return _Model(templates, library.composition, strangers, _pairs_of(library), freedom, options)
 
 
-_CORE: list[list[str]] = [[*_SCAN, "template", "other_template"], [*_SCAN, "template"], _SCAN, [*_SCAN, "reference"]]
+def _belonging(sums: xr.DataArray, model: _Model) -> xr.DataArray:
+    """Probability (scan_y, scan_x, group) of belonging to each stranger."""
+    n, n_references = len(model.templates), model.n_references
+
+    def tile(channels: Array) -> Array:
+        return _draw(_unpacked(channels, n, n_references), model, _FEW_DRAWS).probability[..., n_references:]
+
+    return _over_tiles(sums, tile, n - n_references, "group").compute()
 
 
-def _belonging(sums: list[xr.DataArray], model: _Model) -> xr.DataArray:
-    """Probability (.., group) of belonging to each stranger."""
-    return xr.apply_ufunc(
-        lambda *parts: _draw(_Sums(*parts), model, _FEW_DRAWS).probability[..., model.n_references :],
-        *sums,
-        input_core_dims=_CORE,
-        output_core_dims=[[*_SCAN, "group"]],
-    )
-
-
-def _judge(sums: list[xr.DataArray], model: _Model, cluster_opinion: xr.DataArray | None) -> xr.Dataset:
-    """Verdict of every pixel, on whole maps; the costs of neighbours and the blur that were learned come with it."""
-    opinion = sums[3] if cluster_opinion is None else cluster_opinion
-    found = xr.apply_ufunc(
-        partial(_judge_map, model=model, clustered=cluster_opinion is not None),
-        *sums,
-        opinion,
-        input_core_dims=[*_CORE, [*_SCAN, "reference"]],
-        output_core_dims=[*([_SCAN] * len(_Verdict._fields)), ["setting"]],
-        dask="parallelized",
-        output_dtypes=[np.float32] * (len(_Verdict._fields) + 1),
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"setting": 3}},
-    )
-    out = xr.Dataset({"pearson": sums[3], **dict(zip(_Verdict._fields, found, strict=False))})
+def _judge(sums: xr.DataArray, model: _Model, cluster_opinion: xr.DataArray | None) -> xr.Dataset:
+    """Verdict of every pixel; the costs of neighbours and the blur that were learned come with it, as means."""
+    n_sums = sums.sizes["channel"]
+    if cluster_opinion is not None:
+        more = cluster_opinion.rename(reference="channel").transpose("scan_y", "scan_x", "channel")
+        sums = xr.concat([sums, more], dim="channel", coords="minimal", compat="override")
+    names = _Verdict._fields
+    tile = partial(_judge_tile, model=model, clustered=cluster_opinion is not None)
+    found = _over_tiles(sums, tile, len(names) + len(_LEARNED))
+    pearson = sums.isel(channel=slice(n_sums - model.n_references, n_sums)).rename(channel="reference")
+    out = xr.Dataset({"pearson": pearson, **{name: found.isel(part=index) for index, name in enumerate(names)}})
     for name in ("phase", "runner_up"):
         out[name] = out[name].astype(np.int16)
     out["status"] = out["status"].astype(np.int8)
     out["cluster_contradicted"] = out["cluster_contradicted"].astype(bool)
-    for index, name in enumerate(("cost_adjacent", "cost_other", "blur_px")):
-        out[name] = found[-1].isel(setting=index)
+    for index, name in enumerate(_LEARNED):
+        out[name] = found.isel(part=len(names) + index).mean()
     return out
 
 
@@ -151,25 +146,27 @@ def _batched(kernel: Any, sums: _Sums) -> Array:
     return out.reshape(sums.power.shape)
 
 
-def _judge_map(*parts: Any, model: _Model, clustered: bool) -> tuple[Any, ...]:
-    sums, opinion = _Sums(*parts[:4]), parts[4]
+def _judge_tile(channels: Array, *, model: _Model, clustered: bool) -> Array:
+    """Verdict of a tile (y, x, channel) as (y, x, part)."""
+    n, n_references = len(model.templates), model.n_references
+    sums = _unpacked(channels, n, n_references)
+    opinion = channels[..., channels.shape[-1] - n_references :] if clustered else None
     drawn = _draw(sums, model)
     known = _known_names(sums, model, drawn)
-    shape = sums.power.shape
-    empty = [np.full(shape, np.nan, dtype=np.float32) for _ in _Verdict._fields]
-    out = _Verdict(*empty)
-    out.phase[:], out.runner_up[:] = -1, -1
-    out.status[:], out.cluster_contradicted[:] = StxmStatus.BACKGROUND, 0
+    out = np.full((*sums.power.shape, len(_Verdict._fields) + len(_LEARNED)), np.nan, dtype=np.float32)
+    columns = _Verdict(*np.moveaxis(out[..., : len(_Verdict._fields)], -1, 0))
+    columns.phase[:], columns.runner_up[:] = -1, -1
+    columns.status[:], columns.cluster_contradicted[:] = StxmStatus.BACKGROUND, 0
+    out[..., len(_Verdict._fields) :] = drawn.prior
     y, x = np.nonzero(np.isfinite(sums.power))
     for first in range(0, y.size, _BATCH):
         at = (y[first : first + _BATCH], x[first : first + _BATCH])
         part = _Sums(*(values[at] for values in sums))
-        opinions = opinion[at] if clustered else None
         here = _Here(drawn.probability[at], drawn.content[at], known[at])
-        found = _decide(part, here, opinions, model)
-        for target, values in zip(out, found, strict=True):
+        found = _decide(part, here, None if opinion is None else opinion[at], model)
+        for target, values in zip(columns, found, strict=True):
             target[at] = values
-    return (*out, np.array(drawn.prior, dtype=np.float32))
+    return out
 
 
 class _Here(NamedTuple):
