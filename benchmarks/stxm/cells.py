@@ -35,7 +35,9 @@ def planned_energies(n: int) -> np.ndarray:
         return np.linspace(509.0, 530.0, n).round(2)
     few = refs.isel(reference=[0, 2, 3]) if n < 8 else refs
     spacing = 0.4 if n > 12 else 0.5
-    return pk.stxm.select_energies(few.sel(energy=slice(507, 531)), n, min_spacing_ev=spacing, offset_robust=n > 4).values
+    return pk.stxm.select_energies(
+        few.sel(energy=slice(507, 531)), n, min_spacing_ev=spacing, offset_robust=n > 4
+    ).values
 
 
 def references_for(n: int) -> xr.Dataset:

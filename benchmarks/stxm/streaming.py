@@ -93,7 +93,7 @@ def main(side: int = 2048, n_energies: int = 100) -> None:
                 "ok_pixels": ok,
             }
         )
-    )  # noqa: T201
+    )
 
 
 if __name__ == "__main__":
