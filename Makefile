@@ -16,7 +16,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 
-.PHONY: help demo test lint lab samples bench-acom environment constraints clean
+.PHONY: help demo test lint lab samples bench-acom bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 
 samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
+
+bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (an hour) -> benchmarks/stxm/report/
+	$(BIN)/python benchmarks/stxm/bench.py
 
 bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minutes) -> benchmarks/acom/report/
 	$(BIN)/python benchmarks/acom/bench.py
