@@ -98,15 +98,16 @@ def _mantis(one: dict[str, Any]) -> dict[str, Any]:
 def text(found: dict[str, Any]) -> list[str]:
     """The report as lines of Markdown."""
     cells = found["cells"]
-    lines = [
+    return [
         "# Phase maps from few energies and few photons: measured",
         "",
         "`make bench-stxm` makes this page. Simulated Na_xV2(PO4)2F3 particles of grains with gradual rims, 96 x 128 "
         "pixels; 3, 4 and 5 phases at 4, 6 and more energies, planned by `select_energies` (60: even). Noise is the "
         "median standard deviation of the optical density over the material. Nuisances: offset 0.3 eV; saturation "
-        "(stray light 8 %); slope (0.01 OD per eV); misalignment (0.5 px rms per frame, left as it is); a phase without "
-        "reference; undersampling (every third pixel). Accuracy is the share of right names (nearest in composition) "
-        "among all material pixels, rims included. Every baseline is told the energy offset that phasekit finds and "
+        "(stray light 8 %); slope (0.01 OD per eV); misalignment (0.5 px rms per frame, left as it is); a phase "
+        "without reference; undersampling (every third pixel). Accuracy is the share of right names (nearest in "
+        "composition) among all material pixels, rims included. Every baseline is told the energy offset that phasekit "
+        "finds and "
         'given the best of three smoothings (none, 0.7, 1.2 px) by the truth, which favours it. "Level": within the '
         "spread of specimens and trainings.",
         "",
@@ -127,7 +128,6 @@ def text(found: dict[str, Any]) -> list[str]:
         "",
         "![Stated confidence against the rate of right names](calibration.png)",
     ]
-    return lines
 
 
 def _promise_lines(promises: dict[str, Any]) -> list[str]:

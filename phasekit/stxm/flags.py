@@ -7,7 +7,7 @@ from ..errors import SchemaError, StxmStatus
 from ..schema import PHASES, describe, require
 
 
-def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> xr.Dataset:
+def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.75) -> xr.Dataset:
     """Draw the ambiguity again with another margin; every other status stays.
 
     Parameters
@@ -46,7 +46,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     return describe(out, PHASES, step="flag_ambiguous", settings=settings, source=phases)
 
 
-def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.8) -> float:
+def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.75) -> float:
     """Share of the material pixels that :func:`flag_ambiguous` calls ambiguous at this margin, 0..1.
 
     Parameters

@@ -27,7 +27,7 @@ def label_phases(  # noqa: PLR0913
     refs: xr.Dataset,
     *,
     margin: float = 0.0,
-    min_confidence: float = 0.8,
+    min_confidence: float = 0.75,
     neighbours: float | str = "fit",
     blur_px: float | str = "fit",
     energy_offset: float | str = "fit",

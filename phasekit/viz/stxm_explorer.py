@@ -20,7 +20,7 @@ AMBIGUOUS_GREY = "#4D4D4D"
 _MARGIN, _CONFIDENCE = "margin threshold", "least confidence"
 
 
-def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float = 0.8) -> Any:
+def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float = 0.75) -> Any:
     """Phase map with the pixels that are too close to call greyed, both thresholds under sliders.
 
     Parameters
@@ -109,8 +109,8 @@ def chosen_confidence(view: Any, min_confidence: float) -> float:
 
     Examples
     --------
-    >>> chosen_confidence(None, 0.8)
-    0.8
+    >>> chosen_confidence(None, 0.75)
+    0.75
     """
     return slider_value(view, _CONFIDENCE, min_confidence)
 

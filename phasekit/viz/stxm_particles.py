@@ -18,6 +18,7 @@ from phasekit.schema import (
 )
 
 from ._particle_parts import key, largest, notes, outlines, rows, tables, width_text
+from .stxm_maps import STATUS_COLOURS
 from .style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
         raise SchemaError("particle_figure: there is no 'particle' or 'domain'. pk.stxm.label_particles makes them.")
     if statistics.sizes.get("particle_number") != 0:  # a map without any particle is drawn, too
         require(statistics, PARTICLE_STATISTICS, step="particle_figure")
-    from .stxm import STATUS_COLOURS
 
     names = [str(name) for name in phases["reference"].values]
     shown = largest(statistics)
@@ -222,7 +222,6 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     'area / µm²'
     """
     require(histogram, HISTOGRAM, step="histogram_figure")
-    from .stxm import STATUS_COLOURS
 
     figure, axes = panels(1, 1, width=5.4, height=3.4)
     ax = axes[0, 0]
