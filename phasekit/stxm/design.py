@@ -22,11 +22,13 @@ class _Designs(NamedTuple):
     """Models of a pixel over the same candidate energies; a choice is judged by the weighted mean over them."""
 
     columns: Array  # (model, energy, term): amounts first, then the constant and the slope
-    weights: Array  # (model, energy): inverse variance
+    weights: Array  # (model, energy): as the fit weighs the energies
+    variance: Array  # (model, energy): of the noise
     misfit: Array  # (component, energy): what the models leave out, one standard deviation each
     share: Array  # (model,): weights that sum to one
     n_amounts: int
     by_determinant: bool
+    weighted_by_noise: bool
 
 
 class _Background(NamedTuple):
@@ -34,6 +36,7 @@ class _Background(NamedTuple):
 
     slope: bool = False  # fitted
     misfit: Array | None = None  # (component, energy), of unit variance: not fitted, so it passes for amounts
+    weighted: bool = True  # the fit weighs every energy by its noise, not all alike
 
 
 def _designs(
@@ -54,17 +57,26 @@ def _designs(
     unit = peak_od / _peak(library, energies)
     n = len(library.names)
     groups = [tuple(range(n))] if criterion == "amounts" or n == 1 else list(combinations(range(n), 2))
-    columns, weights, share = [], [], []
+    columns, noise, share = [], [], []
     for offset, weight in scale:
         spectra = library.at(energies + offset) * unit
         for group in groups:
             inside = spectra[list(group)]
             columns.append(_columns(inside, energies, background.slope))
-            weights.append(np.exp(-inside.mean(axis=0)) if variance is None else 1 / variance)
+            noise.append(np.exp(inside.mean(axis=0)) if variance is None else variance)
             share.append(weight / len(groups))
     misfit = np.zeros((0, energies.size)) if background.misfit is None else background.misfit
-    by_determinant = criterion == "amounts"
-    return _Designs(np.array(columns), np.array(weights), misfit, np.array(share), len(groups[0]), by_determinant)
+    weights = 1 / np.array(noise) if background.weighted else np.ones((len(noise), energies.size))
+    return _Designs(
+        np.array(columns),
+        weights,
+        np.array(noise),
+        misfit,
+        np.array(share),
+        len(groups[0]),
+        by_determinant=criterion == "amounts",
+        weighted_by_noise=background.weighted,
+    )
 
 
 def _peak(library: _Library, energies: Array) -> float:
@@ -96,6 +108,17 @@ def _information(designs: _Designs, chosen: Index) -> Array:
     return np.asarray(information + ridge[:, None, None] * np.eye(x.shape[-1]))
 
 
+def _scatter(designs: _Designs, chosen: Index) -> Array:
+    """Matrices S (model, term, term) such that noise and misfit give the fitted terms the covariance V S V.
+
+    With weights 1 / variance and no misfit that is the information itself, and V S V = V.
+    """
+    x, w = designs.columns[:, chosen], designs.weights[:, chosen]
+    noise = np.einsum("me,mei,mej->mij", w**2 * designs.variance[:, chosen], x, x)
+    alias = _alias(designs, chosen)
+    return np.asarray(noise + alias @ alias.swapaxes(1, 2))
+
+
 def _alias(designs: _Designs, chosen: Index) -> Array:
     """Matrices X' W M (model, term, component): a misfit m passes for V X' W m in the fitted terms."""
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
@@ -103,22 +126,19 @@ def _alias(designs: _Designs, chosen: Index) -> Array:
 
 
 def _score(designs: _Designs, chosen: Index) -> float:
-    """Mean log determinant of the amounts' covariance, or mean squared error, noise and misfit: less is better."""
+    """Mean log determinant of the amounts' covariance, or mean of trace(T V S V): the less the better."""
     covariance: Array = np.linalg.inv(_information(designs, chosen)).astype(np.float64)
     if designs.by_determinant:
         n = designs.n_amounts
         values = np.linalg.slogdet(covariance[:, :n, :n])[1]
     else:
-        values = _squared_error(covariance, _alias(designs, chosen), _target(designs))
+        values = _squared_error(covariance, _scatter(designs, chosen), _target(designs))
     return float(designs.share @ values)
 
 
-def _squared_error(covariance: Array, alias: Array, target: Array) -> Array:
-    """trace(T V) + trace(T V A A' V) of stacks of matrices V (.., term, term) and A (.., term, component)."""
-    passed = covariance @ alias
-    return np.asarray(
-        np.einsum("ij,...ji->...", target, covariance) + np.einsum("...ic,ij,...jc->...", passed, target, passed)
-    )
+def _squared_error(covariance: Array, scatter: Array, target: Array) -> Array:
+    """trace(T V S V) of stacks of matrices."""
+    return np.asarray(((covariance @ target @ covariance) * scatter).sum(axis=(-2, -1)))
 
 
 def _scores_with_one_more(designs: _Designs, kept: Index, candidates: Index) -> Array:
@@ -134,9 +154,13 @@ def _scores_with_one_more(designs: _Designs, kept: Index, candidates: Index) -> 
         rest = 1 / w + ((x[..., n:] @ nuisance) * x[..., n:]).sum(axis=-1)
         return np.asarray(designs.share @ np.log(rest / added))
     target = _target(designs)
-    if len(designs.misfit) == 0:  # five times as fast as what follows
+    if designs.weighted_by_noise and len(designs.misfit) == 0:  # V S V = V, five times as fast as what follows
         less = ((projected @ target) * projected).sum(axis=-1) / added
         return np.asarray(designs.share @ (np.einsum("ij,mji->m", target, covariance)[:, None] - less))
-    updated = covariance[:, None] - projected[..., :, None] * projected[..., None, :] / added[..., None, None]
-    more = (w[..., None] * x)[..., None] * designs.misfit[:, candidates].T[:, None]
-    return np.asarray(designs.share @ _squared_error(updated, _alias(designs, kept)[:, None] + more, target))
+    covariance = covariance[:, None] - projected[..., :, None] * projected[..., None, :] / added[..., None, None]
+    pushed = w[..., None] * x
+    alias = _alias(designs, kept)[:, None] + pushed[..., None] * designs.misfit[:, candidates].T[:, None]
+    noise = _scatter(designs._replace(misfit=designs.misfit[:0]), kept)[:, None] + (
+        designs.variance[:, candidates, None, None] * pushed[..., :, None] * pushed[..., None, :]
+    )
+    return np.asarray(designs.share @ _squared_error(covariance, noise + alias @ alias.swapaxes(-1, -2), target))

@@ -33,7 +33,7 @@ class _Learned(NamedTuple):
     n_pixels: int
 
 
-def plan_from_scan(
+def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
     coarse: xr.Dataset,
     refs: xr.Dataset,
     n: int = 8,
@@ -43,6 +43,7 @@ def plan_from_scan(
     slope: bool = False,
     energy_range: tuple[float, float] | None = None,
     include: Sequence[float] = (),
+    weighted: bool = False,
 ) -> xr.DataArray:
     """Choose the energies of a fine scan after a coarse one: every fifth pixel, or a few pixels, at many energies.
 
@@ -64,6 +65,8 @@ def plan_from_scan(
         Energy [eV] to add to the data's scale to reach the references', or "fit".
     min_spacing_ev, slope, energy_range, include
         As for :func:`select_energies`; energies on the data's scale.
+    weighted
+        Whether the fine scan will be fitted with weights by noise, as in :func:`fit_references`.
 
     Returns
     -------
@@ -81,11 +84,10 @@ def plan_from_scan(
     Notes
     -----
     The aim is the share that a fit of all energies would give. On two public Fe 2p stacks, every fifth pixel used to
-    plan and the others to judge, it does about as well as the plan from the references alone, not better: r = 0.97,
-    0.97, 0.98 with 4, 6, 8 energies (references alone 0.97, 0.97, 0.98), and on the noisier one 0.94, 0.95, 0.95 (0.95,
-    0.95, 0.96): there noise leaves little to gain. With a simulated third spectrum of half the thickness under the
-    lines it lowers the difference to the full scan by up to half (5 energies: 0.126 to 0.067) and never raises it by
-    more than 5 %.
+    plan and the others to judge: r = 0.97, 0.97, 0.98 with 4, 6, 8 energies, as from the references alone, and on the
+    noisier one 0.94, 0.96, 0.97, against 0.95, 0.95, 0.96: little is to be gained where noise leaves no more. With a
+    simulated third spectrum of half the thickness under the lines it lowers the difference to the full scan by up to
+    half (5 energies: 0.126 to 0.065); where there is nothing to learn it is up to 5 % worse.
 
     Examples
     --------
@@ -111,7 +113,7 @@ def plan_from_scan(
         library._replace(energies=library.energies - offset),
         candidates.energies,
         _FITTED_SCALE,
-        background=_Background(slope, learned.spectra[:, inside]),
+        background=_Background(slope, learned.spectra[:, inside], weighted),
         criterion="shares",
         peak_od=learned.total * _peak(library, candidates.energies + offset),
         variance=learned.variance[inside],
@@ -126,7 +128,7 @@ def plan_from_scan(
         "min_spacing_ev": min_spacing_ev,
         "slope": slope,
     }
-    settings |= {"energy_range": energy_range, "include": list(include)}
+    settings |= {"energy_range": energy_range, "include": list(include), "weighted": weighted}
     return _as_energies(candidates.energies[chosen], attrs, step="plan_from_scan", settings=settings, source=refs)
 
 
