@@ -25,15 +25,11 @@ def _over_tiles(
     da: Any = dask.array  # only partly typed
     lazy = ordered.chunks is not None
     blocks = da.asarray(ordered.data).rechunk((_sides(ordered.shape[0]), _sides(ordered.shape[1]), -1))
-    out = da.map_overlap(
-        kernel,
-        blocks,
-        depth={0: _OVERLAP, 1: _OVERLAP, 2: 0},
-        boundary="none",
-        chunks=(*blocks.chunks[:2], (n_out,)),
-        dtype=np.float32,
-        meta=np.empty((0, 0, 0), np.float32),
-    )
+    rim = {0: _OVERLAP, 1: _OVERLAP, 2: 0}
+    wide = da.overlap.overlap(blocks, depth=rim, boundary="none")
+    chunks = (*wide.chunks[:2], (n_out,))
+    out = wide.map_blocks(kernel, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+    out = da.overlap.trim_internal(out, rim, boundary="none")
     return xr.DataArray(out if lazy else out.compute(), dims=("scan_y", "scan_x", dim), coords=grid.coords)
 
 
