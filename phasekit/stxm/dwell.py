@@ -61,7 +61,7 @@ def share_dwell(
 
     References
     ----------
-    Torsney, W-iterations and ripples therefrom, in Optimal Design and Related Areas (2009): p <- p sqrt(d) / sum.
+    Silvey, Titterington and Torsney, Communications in Statistics A 7, 1379 (1978): p <- p sqrt(d) / sum.
 
     Examples
     --------

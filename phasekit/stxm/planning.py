@@ -45,7 +45,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     """Choose the energies at which shares or amounts of the references are known best.
 
     The linear model of a pixel is the references, a constant (which asks for an energy where all references absorb
-    alike, before the edge or in the trough behind it) and with ``slope`` a straight background (which asks for one on
+    alike, before the edge or in the dip behind it) and with ``slope`` a straight background (which asks for one on
     either side). Its noise is that of counted photons. One energy at a time is exchanged for the best other one
     (Fedorov), from ten starts, until nothing improves.
 
