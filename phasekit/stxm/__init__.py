@@ -1,8 +1,17 @@
 """STXM: an image stack becomes a phase map that says where it is not to be trusted.
 
-Read the files as the experiment goes: ``alignment`` (frame drift), ``density`` (counts to optical density and its
-noise), ``planning`` (which energies to measure), ``gmvae`` and ``clusters`` (spectra without labels), ``labels``
-(names, margin, status), ``linear`` (fits with references) and ``comparison`` (the methods side by side).
+Read the files as the experiment goes.
+
+- ``planning``: which energies to measure, for how long.
+- ``alignment`` (with ``registration``): frame drift. ``density`` (with ``incident``, ``counting``, ``frames``,
+  ``material``): counts to optical density and its noise; ``stray_light``, ``smoothing``.
+- ``gmvae`` (with ``network``, ``starts``, ``training``) and ``clusters``: spectra without labels.
+- ``labels``: the map. ``nuisances`` (what bends all spectra alike), ``strangers`` (clusters no reference explains),
+  ``sums`` (what a pixel's spectrum says), ``domains`` and ``domain_kernels`` (maps drawn from their posterior, in
+  ``tiles``), ``verdict`` (names and status), ``flags`` (thresholds moved).
+- ``linear`` (with ``library``, ``nonnegative``, ``unexplained``), ``baselines``, ``resolution``, ``comparison``: the
+  methods in use, side by side.
+- ``after_map``: particles, profiles, thickness, pictures.
 """
 
 import lazy_loader as _lazy

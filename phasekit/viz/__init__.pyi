@@ -4,7 +4,6 @@ from . import stxm as stxm
 from . import style as style
 from .setup import is_interactive as is_interactive
 from .setup import setup as setup
-from .stxm_planning import planning_figure as planning_figure
 from .style import BACKGROUND_GREY as BACKGROUND_GREY
 from .style import PHASE_COLOURS as PHASE_COLOURS
 from .style import categorical as categorical

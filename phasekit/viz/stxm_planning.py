@@ -56,12 +56,12 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     inside = _inside(refs, energies)
     if forecast is not None:
         require(forecast, FORECAST, step="planning_figure")
-    figure, axes = panels(1, 1 if forecast is None else 3, width=4.0, height=3.2)
+    figure, axes = panels(1, 1 if forecast is None else 3, width=4.3, height=3.2)
     _draw_references(axes[0, 0], refs, inside)
     if forecast is not None:
         rate = forecast["error_rate"].mean("reference").clip(min=_FLOOR)
-        _draw_error(axes[0, 1], rate, "Wrong phase", "mean error rate of a pixel")
-        _draw_error(axes[0, 2], forecast["share_error"], "Share of a phase", "standard error, mixture of two")
+        _draw_error(axes[0, 1], rate, "Wrong phase", "mean error rate")
+        _draw_error(axes[0, 2], forecast["share_error"], "Share of a phase", "standard error of a share")
         below: dict[str, Any] = {"loc": "outside lower right", "fontsize": "small", "title_fontsize": "small"}
         handles = axes[0, 2].get_lines()
         figure.legend(handles=handles, ncols=len(handles), title=_legend_title(forecast), frameon=False, **below)

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.stxm.separation import _confusion
+from phasekit.stxm.planning.separation import _confusion
 
 
 @pytest.fixture(scope="module")

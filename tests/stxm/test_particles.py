@@ -7,7 +7,7 @@ from scipy import ndimage
 import phasekit as pk
 from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import PARTICLE_STATISTICS, PARTICLES, require
-from phasekit.stxm.outlines import _LINES, _boundary_lengths, _outline_lengths, _weights
+from phasekit.stxm.after_map.outlines import _LINES, _boundary_lengths, _outline_lengths, _weights
 from tests.stxm.shapes import NAMES, SCAN, composition_map, disc, grid, phases_of, sides, tilted_edge
 
 

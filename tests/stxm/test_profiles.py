@@ -7,7 +7,7 @@ from scipy.special import ndtr
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.schema import PROFILE, RADIAL_PROFILES, require
-from phasekit.stxm.surfaces import _depth
+from phasekit.stxm.after_map.surfaces import _depth
 from tests.stxm.shapes import SCAN, composition_map, disc, grid, phases_of, sides, tilted_edge
 
 

@@ -6,7 +6,7 @@ import xarray as xr
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.schema import THICKNESS, require
-from phasekit.stxm.optical_constants import _absorption
+from phasekit.stxm.after_map.optical_constants import _absorption
 from tests.stxm.shapes import SCAN, sides
 
 NVPF, DENSITY = "Na3V2(PO4)2F3", 3.16

@@ -20,7 +20,7 @@ def forecast(refs):
 
 def test_every_chosen_energy_is_marked_on_every_reference(refs):
     chosen = pk.stxm.select_energies(refs, 8)
-    ax = pk.viz.planning_figure(refs, chosen).axes[0]
+    ax = pk.viz.stxm.planning_figure(refs, chosen).axes[0]
     assert ax.get_title() == "8 energies"
     marked = [line for line in ax.get_lines() if line.get_marker() == "o"]
     assert len(marked) == refs.sizes["reference"]
@@ -34,7 +34,7 @@ def test_every_chosen_energy_is_marked_on_every_reference(refs):
 
 
 def test_errors_are_drawn_against_number_of_energies_one_line_per_dose(refs, forecast):
-    figure = pk.viz.planning_figure(refs, pk.stxm.select_energies(refs, 8), forecast=forecast)
+    figure = pk.viz.stxm.planning_figure(refs, pk.stxm.select_energies(refs, 8), forecast=forecast)
     assert [ax.get_title() for ax in figure.axes] == ["8 energies", "Wrong phase", "Share of a phase"]
     rates, shares = figure.axes[1].get_lines(), figure.axes[2].get_lines()
     assert len(rates) == len(shares) == 3
@@ -52,15 +52,15 @@ def test_errors_are_drawn_against_number_of_energies_one_line_per_dose(refs, for
 
 def test_without_a_count_rate_the_key_holds_photons(refs, forecast):
     plain = forecast.drop_vars(["dwell_ms", "scan_time"])
-    figure = pk.viz.planning_figure(refs, pk.stxm.select_energies(refs, 8), forecast=plain)
+    figure = pk.viz.stxm.planning_figure(refs, pk.stxm.select_energies(refs, 8), forecast=plain)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["100", "1000", "30000"]
 
 
 def test_wrong_input_is_refused(refs, forecast):
     chosen = xr.DataArray([700.0, 710.0], dims="energy")
     with pytest.raises(SchemaError, match="no energy lies within"):
-        pk.viz.planning_figure(refs, chosen)
+        pk.viz.stxm.planning_figure(refs, chosen)
     with pytest.raises(SchemaError, match="there is no variable 'error_rate', needs FORECAST"):
-        pk.viz.planning_figure(refs, chosen - 190, forecast=refs)
+        pk.viz.stxm.planning_figure(refs, chosen - 190, forecast=refs)
     with pytest.raises(SchemaError, match="needs REFERENCES"):
-        pk.viz.planning_figure(forecast, chosen)
+        pk.viz.stxm.planning_figure(forecast, chosen)

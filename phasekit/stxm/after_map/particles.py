@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError, StxmStatus
-from ..schema import PARTICLES, PHASES, describe, require
+from ...errors import SchemaError, StxmStatus
+from ...schema import PARTICLES, PHASES, describe, require
 from .scan_grid import SCAN, _grid, _scan_coordinates
 from .segmentation import _domains, _filled_holes, _particles
 

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
-from ..schema import PROFILE, describe, require
+from ...errors import SchemaError
+from ...schema import PROFILE, describe, require
 from .interfaces import _crossings, _fit_edge, _Samples, _weight
 from .particles import _require_particles, _settled_map
 from .profile_parts import _binned, _check_line, _edge_variables, _line_values, _map_of, _only, _pair, _with_units

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
+from ...errors import SchemaError
 
 Array = NDArray[np.float64]
 SCAN = ("scan_y", "scan_x")

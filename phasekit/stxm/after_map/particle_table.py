@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError, StxmStatus
-from ..schema import COMPOSITION, PARTICLE_STATISTICS, PHASES, THICKNESS, describe, require
+from ...errors import SchemaError, StxmStatus
+from ...schema import COMPOSITION, PARTICLE_STATISTICS, PHASES, THICKNESS, describe, require
 from .interfaces import _crossings, _each, _fit_edge, _Samples, _weight, _without_probe
 from .outlines import _boundary_lengths, _outline_lengths
 from .particles import _require_particles, _settled_map

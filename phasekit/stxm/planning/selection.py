@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import REFERENCES, describe, require
+from ...errors import SchemaError
+from ...schema import REFERENCES, describe, require
+from ..library import _Library, _library
 from .design import _KNOWN_SCALE, _UNSURE_SCALE, _Background, _Designs, _designs, _peak, _score
 from .exchange import _best_choice
-from .library import _Library, _library
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -7,8 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..errors import SchemaError
-from ..schema import RADIAL_PROFILES, describe
+from ...errors import SchemaError
+from ...schema import RADIAL_PROFILES, describe
 from .interfaces import _denser
 from .particles import _require_particles
 from .profile_parts import _binned, _map_of, _with_units

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import OD, REFERENCE_FIT, REFERENCES, THICKNESS, describe, require
+from ...errors import SchemaError
+from ...schema import OD, REFERENCE_FIT, REFERENCES, THICKNESS, describe, require
 from .optical_constants import TABLES, Table, _absorption, _near_edges
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from ..errors import SchemaError
+from ...errors import SchemaError
 from .interfaces import WIDTH_PER_SIGMA, _Edge, _without_probe
 from .scan_grid import SCAN, _Grid
 

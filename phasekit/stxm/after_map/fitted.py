@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
-from ..schema import COMPOSITION, REFERENCE_FIT, REFERENCES, describe, require
+from ...errors import SchemaError
+from ...schema import COMPOSITION, REFERENCE_FIT, REFERENCES, describe, require
 
 
 def fitted_composition(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:

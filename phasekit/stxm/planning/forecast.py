@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FORECAST, REFERENCES, describe, require
+from ...errors import SchemaError
+from ...schema import FORECAST, REFERENCES, describe, require
+from ..library import _Library, _library
 from .design import _KNOWN_SCALE, _Background, _designs, _information, _peak, _score
-from .library import _Library, _library
-from .planning import select_energies
+from .selection import select_energies
 from .separation import _confusion
 
 Array = NDArray[np.float64]

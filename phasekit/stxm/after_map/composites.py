@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError, StxmStatus
-from ..schema import COMPOSITE, HISTOGRAM, PHASES, REFERENCE_FIT, THICKNESS, describe, require
+from ...errors import SchemaError, StxmStatus
+from ...schema import COMPOSITE, HISTOGRAM, PHASES, REFERENCE_FIT, THICKNESS, describe, require
 from .scan_grid import SCAN, _grid, _same_scan
 
 Array = NDArray[np.float64]

@@ -4,10 +4,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import REFERENCES, describe, require
+from ...errors import SchemaError
+from ...schema import REFERENCES, describe, require
+from ..library import _library
 from .design import _KNOWN_SCALE, _Background, _Designs, _designs, _peak, _target
-from .library import _library
 
 Array = NDArray[np.float64]
 

@@ -7,12 +7,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import OD, REFERENCES, require
+from ...errors import SchemaError
+from ...schema import OD, REFERENCES, require
+from ..library import _design, _library, _offset_of
+from ..nonnegative import _nonnegative
 from .design import _Background, _designs, _peak, _score
-from .library import _design, _library, _offset_of
-from .nonnegative import _nonnegative
-from .planning import _as_energies, _candidates, _check_room, _chosen
+from .selection import _as_energies, _candidates, _check_room, _chosen
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .library import _Library
+from ..library import _Library
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
