@@ -4,7 +4,8 @@ Read the files as the experiment goes.
 
 - ``planning``: which energies to measure, for how long.
 - ``alignment`` (with ``registration``): frame drift. ``density`` (with ``incident``, ``counting``, ``frames``,
-  ``material``): counts to optical density and its noise; ``stray_light``, ``smoothing``.
+  ``material``): counts to optical density and its noise; ``stray_light``, ``background``,
+  ``smoothing``.
 - ``gmvae`` (with ``network``, ``starts``, ``training``) and ``clusters``: spectra without labels.
 - ``labels``: the map. ``nuisances`` (what bends all spectra alike), ``strangers`` (clusters no reference explains),
   ``sums`` (what a pixel's spectrum says), ``domains`` and ``domain_kernels`` (maps drawn from their posterior, in

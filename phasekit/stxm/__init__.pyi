@@ -10,6 +10,7 @@ from .after_map.surfaces import radial_profile as radial_profile
 from .after_map.thickness import thickness_from_references as thickness_from_references
 from .after_map.thickness import thickness_map as thickness_map
 from .alignment import align as align
+from .background import subtract_pre_edge as subtract_pre_edge
 from .baselines import cluster_gaussian_mixture as cluster_gaussian_mixture
 from .baselines import cluster_kmeans as cluster_kmeans
 from .baselines import match_single_phase as match_single_phase

@@ -10,7 +10,7 @@ from ..errors import SchemaError
 from ..schema import OD, STACK, describe, require
 from .counting import _filled
 from .frames import _around_pixels, _despiked, _frame_gain
-from .incident import Incident, _as_incident, _find_incident
+from .incident import Incident, _as_incident, _find_incident, _from_own_scan
 from .material import _is_empty
 
 Array = NDArray[np.floating]
@@ -26,7 +26,7 @@ class _Counts(NamedTuple):
 def optical_density(
     aligned: xr.Dataset,
     *,
-    i0: xr.DataArray | float | None = None,
+    i0: xr.Dataset | xr.DataArray | float | None = None,
     dark: float = 0.0,
     stray_light: float = 0.0,
     gain: float | None = None,
@@ -40,10 +40,11 @@ def optical_density(
     aligned
         STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used when they are there.
     i0
-        Incident intensity: a spectrum ``(energy)`` [counts] (interpolated to the energies it must cover), a boolean
-        mask ``(scan_y, scan_x)`` of empty pixels, one number, or None: the stack's own ``i0``, and without one the
-        mean over the empty region, found as the brightest mode of the energy-averaged image. A spectrum from another
-        field leaves a constant in OD that the later steps fit.
+        Incident intensity: a spectrum ``(energy)`` [counts] (interpolated to the energies it must cover), a STACK
+        scanned without sample (its mean; scaled by the ring currents where both stacks carry them), a boolean mask
+        ``(scan_y, scan_x)`` of empty pixels, one number, or None: the stack's own ``i0``, and without one the mean over
+        the empty region, found as the brightest mode of the energy-averaged image. A spectrum from another field leaves
+        a constant in OD that the later steps fit.
     dark
         Dark counts, subtracted from intensity and from I0 [counts].
     stray_light
@@ -113,8 +114,14 @@ def _gain_of(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.
 
 
 def _incident(
-    stack: xr.Dataset, counts: xr.DataArray, i0: xr.DataArray | float | None, seen: xr.DataArray, dark: float
+    stack: xr.Dataset,
+    counts: xr.DataArray,
+    i0: xr.Dataset | xr.DataArray | float | None,
+    seen: xr.DataArray,
+    dark: float,
 ) -> Incident:
+    if isinstance(i0, xr.Dataset):
+        i0 = _from_own_scan(i0, stack)
     if i0 is None and "i0" in stack:
         i0 = stack["i0"]
     if i0 is None:

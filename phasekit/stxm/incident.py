@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..errors import SchemaError
+from ..schema import STACK, require
 from .counting import _filled
 
 Array = NDArray[np.floating]
@@ -23,6 +24,19 @@ class Incident(NamedTuple):
     error: xr.DataArray
     region: xr.DataArray | None
     found: str
+
+
+def _from_own_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
+    """Mean counts by energy of a scan without sample, at the ring current of the stack where both know theirs."""
+    require(i0, STACK, step="optical_density")
+    spectrum = i0["intensity"].mean(("scan_y", "scan_x")).astype(np.float64)
+    if "ring_current" not in i0 or "ring_current" not in stack:
+        return spectrum
+    own = i0["ring_current"].astype(np.float64)
+    if not bool((own > 0).all()) or not bool((stack["ring_current"] > 0).all()):
+        return spectrum
+    at_one = _onto_energies(spectrum / own, stack["energy"])
+    return at_one * stack["ring_current"].astype(np.float64)
 
 
 def _as_incident(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> Incident:
