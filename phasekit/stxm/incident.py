@@ -103,6 +103,11 @@ def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
     if not dark:
         return
     kept = [index for index in range(frames.sizes["energy"]) if index not in dark]
+    if not kept:
+        raise SchemaError(
+            "optical_density: no counts above the dark ones in any frame, needs light at every energy. Check dark=, "
+            "and that the file holds transmitted intensity and not optical density."
+        )
     at = ", ".join(f"{index} ({float(frames['energy'][index]):g} eV)" for index in dark[:5])
     more = " ..." if len(dark) > 5 else ""
     raise SchemaError(

@@ -63,6 +63,13 @@ def _check_cover(own: Array, energies: xr.DataArray, step: str) -> None:
     lowest, highest = float(energies.min()), float(energies.max())
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
+        ratio = lowest / own[0] if own[0] > 0 else 1.0
+        if not 0.01 < ratio < 100:
+            which = "references" if ratio > 1 else "data"
+            raise SchemaError(
+                f"{step}: the references cover {own[0]:g}..{own[-1]:g} eV, the data need {lowest:g}..{highest:g} eV: "
+                f"the {which} look like keV. Multiply their energies by 1000."
+            )
         raise SchemaError(
             f"{step}: the references cover {own[0]:g}..{own[-1]:g} eV, the data need {lowest:g}..{highest:g} eV. "
             f"Select the covered energies with od.sel(energy=slice({own[0]:g}, {own[-1]:g})), or use longer references."
