@@ -57,11 +57,12 @@ def write_stack(path: Path, side: int, n_energies: int) -> None:
 
 def main(side: int = 2048, n_energies: int = 100) -> None:
     """Run the chain and print what it took."""
-    lap, started = {}, time.perf_counter()
+    lap, peaks, started = {}, {}, time.perf_counter()
 
     def took(name: str) -> None:
         nonlocal started
         lap[name], started = round(time.perf_counter() - started, 1), time.perf_counter()
+        peaks[name] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
 
     with tempfile.TemporaryDirectory() as folder, dask.config.set(scheduler="threads", num_workers=2):
         write_stack(Path(folder) / "stack.zarr", side, n_energies)
@@ -89,6 +90,7 @@ def main(side: int = 2048, n_energies: int = 100) -> None:
                 "energies": n_energies,
                 "seconds": lap,
                 "peak_gb": round(peak / 1e6, 2),
+                "peak_gb_after": peaks,
                 "peak_gb_before": round(before / 1e6, 2),
                 "ok_pixels": ok,
             }
