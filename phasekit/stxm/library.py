@@ -10,7 +10,7 @@ from ..errors import SchemaError
 from .nonnegative import _nonnegative
 
 Array = NDArray[np.float64]
-_MOST_BLOCKS = 4000
+_MOST_BLOCKS = 1500
 
 
 class _Offset(NamedTuple):
@@ -131,7 +131,7 @@ def _block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -> tuple
     """Mean spectra (n, energy) of blocks of pixels with at least 6 pixels of material, and their standard errors.
 
     Blocks are chosen by place, never by the noisy spectra themselves, so averaging does not bias them. Of more than
-    4000 every second, third .. is taken: shared numbers are known well enough from them.
+    1500 every second, third .. is taken: shared numbers are known well enough from them.
     """
     blocks = {"scan_y": min(size, od.sizes["scan_y"]), "scan_x": min(size, od.sizes["scan_x"])}
     n = material.astype(float).coarsen(blocks, boundary="trim").sum()
