@@ -10,18 +10,34 @@ from scipy import ndimage
 Array = NDArray[np.floating]
 
 
-def _is_empty(density: xr.DataArray, noise: xr.DataArray, valid: xr.DataArray) -> xr.DataArray:
-    """True where a valid pixel shows no edge, False elsewhere.
+def _mark_empty(out: xr.Dataset) -> xr.Dataset:
+    """OD with ``empty``: valid pixels that show no edge.
 
     The strongest fifth of the field gives the mean edge; each pixel's amplitude of it has a known standard error, and
     counts as material above 4 of them and above 5 % of the field's 95th percentile. A constant in OD does not matter.
     """
-    if density.sizes["energy"] < 2:
-        return xr.zeros_like(valid)
-    contrast = density - density.mean("energy")
-    power = (contrast**2 - noise**2).mean("energy").where(valid)
-    strong = xr.apply_ufunc(_strongest, power, **_image_to_image(bool))
-    edge = contrast.where(strong).mean(("scan_y", "scan_x"))
+    if out.sizes["energy"] < 2:
+        return out.assign(empty=xr.zeros_like(out["valid"]))
+    return out.assign(empty=_is_empty(out, _mean_edge(out)))
+
+
+def _mean_edge(out: xr.Dataset) -> xr.DataArray:
+    """Contrast (energy) of the strongest fifth of the valid pixels, on a map binned to at most 256 pixels a side.
+
+    A lazy stack is read here, block by block: the edge must be known before the first pixel can be judged, and in one
+    graph with the rest every block would have to be kept until then.
+    """
+    bins = {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
+    known = out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
+    small = known.coarsen(bins, boundary="trim").mean().compute()
+    contrast = small["optical_density"] - small["optical_density"].mean("energy")
+    power = (contrast**2 - small["noise"] ** 2 / np.prod(list(bins.values()))).mean("energy")
+    strong = power.copy(data=_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
+    return contrast.where(strong).mean(("scan_y", "scan_x"))
+
+
+def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
+    density, noise, valid = out["optical_density"], out["noise"], out["valid"]
     weight = 1.0 / noise.clip(min=1e-6) ** 2
     weight = weight / weight.sum("energy")
     edge = edge - (weight * edge).sum("energy")
@@ -35,6 +51,7 @@ def _is_empty(density: xr.DataArray, noise: xr.DataArray, valid: xr.DataArray) -
 
 
 _SCAN = ["scan_y", "scan_x"]
+_BINNED = 256
 
 
 def _image_to_image(dtype: type) -> dict[str, Any]:
