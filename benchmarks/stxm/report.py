@@ -109,7 +109,8 @@ def text(found: dict[str, Any]) -> list[str]:
         "composition) among all material pixels, rims included. Every baseline is told the energy offset that phasekit "
         "finds and "
         'given the best of three smoothings (none, 0.7, 1.2 px) by the truth, which favours it. "Level": within the '
-        "spread of specimens and trainings.",
+        "spread of specimens and trainings, 0.005 at least. "
+        f"Cells: {len(cells)}, of {max((cell['specimens'] for cell in cells), default=0)} specimen(s) each.",
         "",
         *_promise_lines(found["promises"]),
         "",
