@@ -12,6 +12,8 @@ BASELINE = Schema(
         Variable("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
         Variable("runner_up", _SCAN, "1", "second-best phase (index into reference)", optional=True),
         Variable("chi_square", _BY_REFERENCE, "1", "chi-square of the reference alone", optional=True),
+        Variable("amount_alone", _BY_REFERENCE, ANY, "amount of the reference alone", optional=True),
+        Variable("margin", _SCAN, "1", "chi-square of the runner-up less that of the phase", optional=True),
         Variable("pearson", _BY_REFERENCE, "1", "Pearson correlation with the reference", optional=True),
         Variable("pearson_phase", _SCAN, "1", "phase of the highest Pearson correlation", optional=True),
         Variable("label", _SCAN, "1", "cluster", optional=True),

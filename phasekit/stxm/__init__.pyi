@@ -13,7 +13,6 @@ from .alignment import align as align
 from .background import subtract_pre_edge as subtract_pre_edge
 from .baselines import cluster_gaussian_mixture as cluster_gaussian_mixture
 from .baselines import cluster_kmeans as cluster_kmeans
-from .baselines import match_single_phase as match_single_phase
 from .clusters import assign_clusters as assign_clusters
 from .comparison import compare_methods as compare_methods
 from .density import optical_density as optical_density
@@ -29,6 +28,7 @@ from .planning.forecast import forecast_error as forecast_error
 from .planning.selection import select_energies as select_energies
 from .planning.sequential import plan_from_scan as plan_from_scan
 from .resolution import resolve_mcr as resolve_mcr
+from .single_phase import match_single_phase as match_single_phase
 from .smoothing import smooth_od as smooth_od
 from .stray_light import remove_stray_light as remove_stray_light
 from .training import Training as Training

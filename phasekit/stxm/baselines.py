@@ -1,7 +1,8 @@
-"""The simple methods in use, each as one call: one phase per pixel, clusters of principal components.
+"""The clusterings in use, each as one call: principal components, then k-means or a mixture of Gaussians.
 
-The linear fit with references (non-negative, with offset and covariance) is :func:`phasekit.stxm.fit_references`,
-multivariate curve resolution :func:`phasekit.stxm.resolve_mcr`.
+The other simple methods are :func:`phasekit.stxm.match_single_phase`, the linear fit with references
+:func:`phasekit.stxm.fit_references` (non-negative, with offset and covariance) and multivariate curve resolution
+:func:`phasekit.stxm.resolve_mcr`.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from ..correlation import _pearson
 from ..errors import SchemaError
 from ..schema import BASELINE, OD, REFERENCES, describe, require
 from .library import _library, _offset_of
-from .sums import _gather, _single, _unpacked
 
 Array = NDArray[np.float64]
 _MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the rest is assigned
@@ -35,71 +35,6 @@ class _Task(NamedTuple):
         out = np.full(self.use.shape, -1, dtype=np.int16)
         out[self.use] = values
         return out
-
-
-def match_single_phase(od: xr.Dataset, refs: xr.Dataset, *, energy_offset: float | str = "fit") -> xr.Dataset:
-    """Fit every pixel with one reference, a free thickness >= 0 and a free constant; the least chi-square names it.
-
-    With equal weights this is the arg-max of Pearson's correlation, which is given too.
-
-    Parameters
-    ----------
-    od, refs
-        OD, and REFERENCES that cover its energies.
-    energy_offset
-        As in :func:`phasekit.stxm.fit_references`.
-
-    Returns
-    -------
-    xarray.Dataset
-        BASELINE, lazy where ``od`` is: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the
-        next best), ``chi_square(.., reference)`` (NaN without material), ``pearson(.., reference)``,
-        ``pearson_phase``, ``energy_offset`` [eV].
-
-    Raises
-    ------
-    SchemaError
-        The references do not cover the energies, or there are too many of them.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> spectra = np.array([[0.0, 0, 1, 3, 2, 1], [0, 1, 3, 2, 2, 1]])
-    >>> energy = ("energy", np.arange(514.0, 520.0), {"units": "eV"})
-    >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), spectra)},
-    ...                   coords={"reference": ["V3", "V4"], "energy": energy})
-    >>> cube = 0.3 * spectra[[0, 1, 0, 1]].T.reshape(6, 2, 2) + rng.normal(0, 0.03, (6, 2, 2))
-    >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
-    ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
-    ...                  "valid": (("scan_y", "scan_x"), np.ones((2, 2), bool))}, coords={"energy": energy})
-    >>> match_single_phase(od, refs, energy_offset=0.0)["phase"].values
-    array([[0, 1],
-           [0, 1]], dtype=int16)
-    """
-    _check(od, refs, "match_single_phase")
-    library = _library(refs, od["energy"], step="match_single_phase", n_nuisance=1)
-    offset = _offset_of(od, library, energy_offset, limit=1.5, step="match_single_phase").value
-    spectra = library.at(od["energy"].values.astype(np.float64) + offset)
-    sums = _gather(od, spectra, len(spectra))
-    chi_square = xr.apply_ufunc(
-        lambda channels: _single(_unpacked(channels, len(spectra), len(spectra))),
-        sums,
-        input_core_dims=[["channel"]],
-        output_core_dims=[["reference"]],
-        dask="parallelized",
-        output_dtypes=[np.float32],
-        dask_gufunc_kwargs={"output_sizes": {"reference": len(spectra)}},
-    )
-    pearson = sums.isel(channel=slice(-len(spectra), None)).rename(channel="reference")
-    known = chi_square.notnull().all("reference")
-    ranked = chi_square.fillna(np.inf)
-    phase = ranked.argmin("reference").where(known, -1).astype(np.int16)
-    out = xr.Dataset({"phase": phase, "chi_square": chi_square, "pearson": pearson})
-    rest = ranked.where(xr.DataArray(np.arange(len(spectra)), dims="reference") != phase, np.inf)
-    out["runner_up"] = rest.argmin("reference").where(known & (len(spectra) > 1), -1).astype(np.int16)
-    out["pearson_phase"] = pearson.fillna(-2.0).argmax("reference").where(known, -1).astype(np.int16)
-    out = out.assign(energy_offset=((), offset)).assign_coords(reference=library.names)
-    return describe(out, BASELINE, step="match_single_phase", settings={"energy_offset": energy_offset}, source=od)
 
 
 def cluster_kmeans(

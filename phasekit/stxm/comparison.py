@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError, StxmStatus
 from ..schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
-from .baselines import cluster_gaussian_mixture, cluster_kmeans, match_single_phase
+from .baselines import cluster_gaussian_mixture, cluster_kmeans
 from .library import _library, _offset_of
 from .linear import fit_references
 from .resolution import resolve_mcr
+from .single_phase import _LEAST_WITH_SLOPE, match_single_phase
 from .smoothing import smooth_od
 
 Array = NDArray[np.float64]
 #: the row of the map that is compared with
 _OWN = "GMVAE + Pearson"
+_WITH_SLOPE = "chi-square with slope"
 
 
 class _Request(NamedTuple):
@@ -58,8 +60,9 @@ def compare_methods(  # noqa: PLR0913
     phases
         PHASES from :func:`phasekit.stxm.label_phases`; adds the row "GMVAE + Pearson" with its status.
     methods
-        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel" and
-        "chi-square per pixel"; None: all of them (MCR-ALS where pyMCR is installed).
+        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel",
+        "chi-square per pixel" and "chi-square with slope"; None: all of them that can be made (MCR-ALS where pyMCR is
+        installed, a slope from 4 energies on).
     smoothing_px
         Standard deviation of a Gaussian over the optical density before every baseline [px]
         (:func:`phasekit.stxm.smooth_od`): the neighbours' help that the GMVAE's map has too.
@@ -104,7 +107,7 @@ def compare_methods(  # noqa: PLR0913
     1.0
     """
     _check(od, refs, truth_phase, phases)
-    rows = _rows(methods)
+    rows = _rows(methods, od.sizes["energy"])
     offset = _given_offset(od, refs, phases, energy_offset)
     request = _Request(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
     maps, seconds = {}, []
@@ -142,11 +145,12 @@ def _check(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases:
             )
 
 
-def _rows(methods: Sequence[str] | None) -> list[str]:
+def _rows(methods: Sequence[str] | None, n_energies: int) -> list[str]:
     from importlib.util import find_spec
 
     if methods is None:
-        return [name for name in _BASELINES if name != "MCR-ALS" or find_spec("pymcr") is not None]
+        able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= _LEAST_WITH_SLOPE}
+        return [name for name in _BASELINES if able.get(name, True)]
     if unknown := sorted(set(methods) - set(_BASELINES)):
         raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_BASELINES)}.")
     return list(methods)
@@ -185,6 +189,10 @@ def _chi_square_alone(request: _Request) -> xr.DataArray:
     return match_single_phase(request.od, request.refs, energy_offset=request.offset)["phase"]
 
 
+def _chi_square_with_slope(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, slope=True, energy_offset=request.offset)["phase"]
+
+
 _BASELINES: dict[str, Callable[[_Request], xr.DataArray]] = {
     "k-means + Pearson": _kmeans,
     "PCA + GMM": _mixture,
@@ -192,6 +200,7 @@ _BASELINES: dict[str, Callable[[_Request], xr.DataArray]] = {
     "MCR-ALS": _mcr,
     "Pearson per pixel": _pearson_alone,
     "chi-square per pixel": _chi_square_alone,
+    _WITH_SLOPE: _chi_square_with_slope,
 }
 
 

@@ -37,12 +37,50 @@ def test_one_phase_fit_equals_a_fit_pixel_by_pixel(od):
         pixel, sigma = (od[name].values[:, row, column].astype(float) for name in ("optical_density", "noise"))
         for index, spectrum in enumerate(spectra):
             design = np.stack([spectrum, np.ones_like(spectrum)], axis=1) / sigma[:, None]
-            least = np.linalg.lstsq(design, pixel / sigma, rcond=None)[1][0]
+            amount, least = (part[0] for part in np.linalg.lstsq(design, pixel / sigma, rcond=None)[:2])
+            assert amount > 0
             assert float(found["chi_square"][row, column, index]) == pytest.approx(least, rel=1e-2)
+            assert float(found["amount_alone"][row, column, index]) == pytest.approx(amount, rel=1e-3)
     named = (found["phase"] >= 0).values
+    two = np.sort(found["chi_square"].values[named], axis=1)[:, :2]
+    np.testing.assert_allclose(found["margin"].values[named], two[:, 1] - two[:, 0], rtol=1e-4, atol=1e-4)
+    assert np.isnan(found["margin"].values[~named]).all()
     assert (found["runner_up"] != found["phase"]).values[named].all()
     assert (found["phase"] == found["chi_square"].fillna(0).argmin("reference")).values[named].all()
     assert (found["pearson_phase"] == found["pearson"].fillna(-2).argmax("reference")).values[named].all()
+
+
+def test_a_slope_is_fitted_with_each_reference(od):
+    ramp = 0.02 * (od["energy"] - 509.0)
+    bent = od.assign(optical_density=od["optical_density"] + ramp)
+    plain, bare = (pk.stxm.match_single_phase(data, references(), energy_offset=0.0) for data in (bent, od))
+    found, again = (
+        pk.stxm.match_single_phase(data, references(), slope=True, energy_offset=0.0) for data in (bent, od)
+    )
+    known = (found["phase"] >= 0).values
+    np.testing.assert_allclose(
+        found["chi_square"].values[known], again["chi_square"].values[known], rtol=0.02, atol=0.05
+    )
+    np.testing.assert_allclose(found["amount_alone"].values[known], again["amount_alone"].values[known], atol=1e-3)
+    assert (found["chi_square"] <= bare["chi_square"] * 1.001).values[known].all()
+    assert float(plain["chi_square"].min("reference").mean()) > 3 * float(found["chi_square"].min("reference").mean())
+    row, column = np.argwhere(known)[137]
+    pixel, sigma = (bent[name].values[:, row, column].astype(float) for name in ("optical_density", "noise"))
+    spectrum = references()["reference_spectrum"].interp(energy=od["energy"].values).values[2]
+    design = np.stack([spectrum, np.ones_like(spectrum), od["energy"].values - 518.0], axis=1) / sigma[:, None]
+    amount, least = (part[0] for part in np.linalg.lstsq(design, pixel / sigma, rcond=None)[:2])
+    assert float(found["chi_square"][row, column, 2]) == pytest.approx(least, rel=1e-2)
+    assert float(found["amount_alone"][row, column, 2]) == pytest.approx(amount, rel=1e-3)
+    few = od.isel(energy=[0, 4, 7])
+    with pytest.raises(SchemaError, match="needs 4"):
+        pk.stxm.match_single_phase(few, references().isel(reference=[0, 3]), slope=True, energy_offset=0.0)
+
+
+def test_a_lone_reference_has_no_second_best(od):
+    found = pk.stxm.match_single_phase(od, references().isel(reference=[1]), energy_offset=0.0)
+    assert set(np.unique(found["phase"])) == {-1, 0}
+    assert (found["runner_up"] == -1).all()
+    assert found["margin"].isnull().all()
 
 
 def test_one_phase_fit_is_lazy_and_any_chunking_is_the_same(od):
@@ -134,6 +172,7 @@ def test_the_table_holds_every_method_and_counts_right(od, stack):
         "MCR-ALS",
         "Pearson per pixel",
         "chi-square per pixel",
+        "chi-square with slope",
     ]
     for row in table["approach"].values:
         one = table.sel(approach=row)
