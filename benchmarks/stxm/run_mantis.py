@@ -2,13 +2,19 @@
 
     python run_mantis.py IN.npz OUT.npz
 
-IN: ``density`` (energy, y, x), ``use`` (y, x), ``spectra`` (reference, energy), ``n_clusters``. OUT: ``names``,
-``phase`` (method, y, x; -1 outside ``use``), ``seconds``, ``version``. Called are ``analyze.calculate_pca``,
-``calculate_clusters`` (k-means on the components its scree rule keeps, with and without the first one, which its manual
-advises to remove against thickness) and ``calc_svd_maps`` (target spectra and a flat one). Its k-means by angle fails
-with today's NumPy (it indexes with floats). Only material pixels are given to it, as a stack of one row. Clusters are
-named here by Pearson, pixels of the target maps by the largest amount times the target's contrast. Knows nothing of
-phasekit.
+IN: ``density`` (energy, y, x), ``use`` (y, x), ``energy`` [eV], ``spectra`` (reference, energy), ``n_clusters``. OUT:
+``names``, ``phase`` (method, y, x; -1 outside ``use``), ``seconds``, ``version``. Called, nothing of it replaced, are
+
+- ``analyze.calculate_pca`` and ``calculate_clusters``: k-means on the components its elbow rule keeps, with and without
+  the first one (the batch settings it ships leave that out, as correction for thickness);
+- ``calc_svd_maps`` (what its window shows first) and ``fit_target_spectra``: amounts of the references and of a flat
+  target, by least squares on all energies or on the components kept. Neither forbids negative amounts, so that
+  references that are much alike give large amounts of opposite sign;
+- ``nnma.calcNNMA``: non-negative factors begun at the references, as many iterations as its window proposes.
+
+Its k-means by angle, ``calculate_clusters_kmeansangle``, fails with today's NumPy: it takes random floats as indices.
+Only material pixels are given to it, as a stack of one row. Named here are clusters, by Pearson, and pixels of the
+maps, by the largest amount times the contrast of its spectrum. Knows nothing of phasekit.
 """
 
 import contextlib
@@ -22,19 +28,22 @@ import numpy as np
 
 with contextlib.redirect_stdout(io.StringIO()):  # it lists its file readers
     from mantis_xray.analysis.analyze import analyze
+    from mantis_xray.analysis.nnma import nnma
+
+NNMA_ITERATIONS = 1000
 
 
 def main(given, made):
     """Every method on one stack."""
     with np.load(given) as data:
         density, use, spectra = data["density"].astype(float), data["use"], data["spectra"].astype(float)
-        n_clusters = int(data["n_clusters"])
+        energy, n_clusters = data["energy"], int(data["n_clusters"])
     names, maps, seconds = [], [], []
     for name, method in METHODS.items():
-        np.random.seed(0)  # noqa: NPY002  its k-means draws from the global state
+        np.random.seed(0)  # noqa: NPY002  its k-means and factors draw from the global state
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            label = method(density[:, use].T, spectra, n_clusters)
+            label = method(stack_of(density[:, use].T, energy), spectra, n_clusters)
         seconds.append(time.perf_counter() - started)
         phase = np.full(use.shape, -1, dtype=np.int16)
         phase[use] = label
@@ -43,32 +52,44 @@ def main(given, made):
     np.savez(made, names=names, phase=np.stack(maps), seconds=seconds, version=version("mantis-xray"))
 
 
-def stack_of(pixels):
+def stack_of(pixels, energy):
     """What its analysis asks of a stack: pixels (n, energy) as an image of n columns and one row."""
     n, n_ev = pixels.shape
-    return SimpleNamespace(n_cols=n, n_rows=1, n_ev=n_ev, od=pixels, od3d=pixels.reshape(n, 1, n_ev))
+    return SimpleNamespace(n_cols=n, n_rows=1, n_ev=n_ev, ev=energy, od=pixels, od3d=pixels.reshape(n, 1, n_ev))
 
 
-def clustered(pixels, spectra, n_clusters, *, remove_first):
+def clustered(stack, spectra, n_clusters, *, remove_first):
     """Its clusters, named by the reference their mean spectrum resembles most."""
-    work = analyze(stack_of(pixels))
+    work = analyze(stack)
     work.calculate_pca()
-    work.numsigpca = max(work.numsigpca, 3)  # with fewer and the first removed nothing would be left
+    if remove_first:
+        work.numsigpca = max(work.numsigpca, 2)  # else nothing would be left
     work.calculate_clusters(n_clusters, remove1stpca=int(remove_first))
-    index = np.asarray(work.cluster_indices).reshape(-1, order="F").astype(int)
-    means = [pixels[index == i].mean(axis=0) if (index == i).any() else spectra[0] for i in range(index.max() + 1)]
-    return pearson(np.array(means), spectra).argmax(axis=1)[index]
+    return pearson(work.clusterspectra, spectra).argmax(axis=1)[work.cluster_indices[:, 0]]
 
 
-def targets(pixels, spectra, _):
-    """Its target maps: singular value decomposition with the references and a flat target."""
-    work = analyze(stack_of(pixels))
+def targets(stack, spectra, *, on_components):
+    """Its maps of the references and a flat target."""
+    work = analyze(stack)
     work.calculate_pca()
     work.target_spectra = np.vstack([spectra, np.ones((1, spectra.shape[1]))])
     work.n_target_spectra = len(work.target_spectra)
-    work.calc_svd_maps()
-    amounts = work.target_svd_maps[:, 0, : len(spectra)]
-    return (amounts * spectra.std(axis=1)).argmax(axis=1)
+    if on_components:
+        work.fit_target_spectra()
+        maps = work.target_pcafit_maps
+    else:
+        work.calc_svd_maps()
+        maps = work.target_svd_maps
+    return (maps[:, 0, : len(spectra)] * spectra.std(axis=1)).argmax(axis=1)
+
+
+def factors(stack, spectra):
+    """Its non-negative factors; each keeps the name of the reference it began at."""
+    work = nnma(stack)
+    work.setParameters(kNNMA=len(spectra), maxIters=NNMA_ITERATIONS)
+    work.setStandardsSpectra(spectra.T.copy())
+    work.calcNNMA("Standards")
+    return (work.tRecon[:, :, 0].T * work.muRecon.std(axis=0)).argmax(axis=1)
 
 
 def pearson(first, second):
@@ -81,7 +102,9 @@ def pearson(first, second):
 METHODS = {
     "Mantis PCA + k-means": lambda *data: clustered(*data, remove_first=False),
     "Mantis k-means, first component removed": lambda *data: clustered(*data, remove_first=True),
-    "Mantis target maps (SVD)": targets,
+    "Mantis target maps (SVD)": lambda stack, spectra, _: targets(stack, spectra, on_components=False),
+    "Mantis target maps (PCA)": lambda stack, spectra, _: targets(stack, spectra, on_components=True),
+    "Mantis NNMA from the references": lambda stack, spectra, _: factors(stack, spectra),
 }
 
 if __name__ == "__main__":
