@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="specimens of the grid")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--streaming", action="store_true", help="also 2048 x 2048 x 100 from file to file (long)")
     parser.add_argument("--report-only", action="store_true")
     chosen = parser.parse_args()
     if chosen.fresh:
@@ -43,6 +44,8 @@ def main() -> None:
             list(pool.map(lambda task: run(*task), _tasks(chosen.seeds, python)))
         for script in ("scaling", "real_stack"):  # alone on the machine, because they are timed
             run(RUNS / f"{script}.json", f"{script}.py")
+        if chosen.streaming:
+            run(RUNS / "streaming.json", "streaming.py", "2048", "100")
     write_report(RUNS, HERE / "report")
 
 
@@ -85,6 +88,8 @@ def run(out: Path, script: str, *arguments: str) -> None:
     done = subprocess.run(command, cwd=HERE, env=environment, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
+    if not out.exists():  # a script that prints its result
+        out.write_text(done.stdout)
 
 
 def environment_of(package: str) -> Path | None:

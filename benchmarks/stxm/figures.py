@@ -11,7 +11,12 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 COLOURS = {"phasekit": "#000000", "chi-square per pixel": "#0072B2", "PCA + GMM": "#D55E00"}
-COLOURS |= {"k-means + Pearson": "#E69F00", "NNLS arg-max": "#009E73", "MCR-ALS": "#CC79A7"}
+COLOURS |= {
+    "chi-square with slope": "#56B4E9",
+    "k-means + Pearson": "#E69F00",
+    "NNLS arg-max": "#009E73",
+    "MCR-ALS": "#CC79A7",
+}
 NOISE_SHOWN = 0.05
 
 

@@ -1,7 +1,7 @@
 """Results of the cells -> Markdown and figures."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,22 @@ def collect(runs: Path) -> dict[str, Any]:
         "cells": [_summary(key, rows) for key, rows in sorted(groups.items(), key=lambda item: _order(item[0]))],
         "promises": _promises(runs),
         "reliability": _pooled([one["reliability"] for one in cells if one["cell"]["nuisance"] != "unknown phase"]),
-        "mantis": [_mantis(json.loads(path.read_text())) for path in sorted(runs.glob("mantis_*.json"))],
+        "mantis": [_mantis(json.loads(path.read_text()), runs) for path in sorted(runs.glob("mantis_*.json"))],
+        "codes": _codes(runs),
         **extra,
     }
 
 
 def _order(key: tuple[int, float, str]) -> tuple[int, int, int]:
     return NUISANCES.index(key[2]), N_ENERGIES.index(key[0]), NOISE.index(key[1])
+
+
+def _codes(runs: Path) -> dict[str, int]:
+    """How many results were made by which state of the code (``provenance.code_state``)."""
+    made = [
+        json.loads(path.read_text()) for kind in ("cell", "promise", "mantis") for path in runs.glob(f"{kind}_*.json")
+    ]
+    return dict(Counter(one.get("code", "unrecorded") for one in made))
 
 
 def _read(path: Path) -> Any:
@@ -50,7 +59,8 @@ def _summary(key: tuple[int, float, str], rows: Rows) -> dict[str, Any]:
     """One cell over its specimens: own scores, the best baseline (each at its best smoothing), and who is ahead."""
     n, noise, nuisance = key
     own = np.array([row[OWN]["accuracy"] for row in rows])
-    rivals = {name: np.array([_best(row["baselines"][name]) for row in rows]) for name in rows[0]["baselines"]}
+    shared = [name for name in rows[0]["baselines"] if all(name in row["baselines"] for row in rows)]
+    rivals = {name: np.array([_best(row["baselines"][name]) for row in rows]) for name in shared}
     best = max(rivals, key=lambda name: rivals[name].mean())
     gap = own - rivals[best]
     trainings = np.concatenate([np.array(row["trainings"]) - np.mean(row["trainings"]) for row in rows])
@@ -70,6 +80,7 @@ def _summary(key: tuple[int, float, str], rows: Rows) -> dict[str, Any]:
         "best_rival": best,
         "gap": float(gap.mean()),
         "spread": spread,
+        "trainings": float(max(np.ptp(row["trainings"]) for row in rows)),
         "verdict": verdict,
     }
 
@@ -91,8 +102,13 @@ def _pooled(parts: list[dict[str, list[float]]]) -> dict[str, list[float]]:
     return {name: np.sum([part[name] for part in parts], axis=0).tolist() for name in (parts[0] if parts else {})}
 
 
-def _mantis(one: dict[str, Any]) -> dict[str, Any]:
-    return {**one["cell"], **{name: _best(values) for name, values in one["mantis"].items()}}
+def _mantis(one: dict[str, Any], runs: Path) -> dict[str, Any]:
+    """Its scores, and phasekit's on the same specimen."""
+    cell = one["cell"]
+    name = f"cell_{cell['n']}_{cell['noise']}_{cell['nuisance'].replace(' ', '_')}_{cell['seed']}.json"
+    mine = _read(runs / name)
+    scores = {name: _best(values) for name, values in one["mantis"].items()}
+    return {**cell, OWN: mine[OWN]["accuracy"] if mine else np.nan, "version": one.get("mantis_version", ""), **scores}
 
 
 def text(found: dict[str, Any]) -> list[str]:
@@ -112,6 +128,7 @@ def text(found: dict[str, Any]) -> list[str]:
         "spread of specimens and trainings, 0.005 at least. "
         f"Cells: {len(cells)}, of {max((cell['specimens'] for cell in cells), default=0)} specimen(s) each.",
         "",
+        *_origin_lines(found),
         *_promise_lines(found["promises"]),
         "",
         "## Against the best baseline",
@@ -129,6 +146,25 @@ def text(found: dict[str, Any]) -> list[str]:
         "",
         "![Stated confidence against the rate of right names](calibration.png)",
     ]
+
+
+def _origin_lines(found: dict[str, Any]) -> list[str]:
+    """Machine and code, and a warning where results of several states of the code stand together."""
+    machine, lines = found["scaling"].get("machine") if found["scaling"] else None, []
+    if machine:
+        versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
+        lines += [
+            f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
+            f"Python {machine['python']}, {versions}.",
+            "",
+        ]
+    if len(found["codes"]) > 1:
+        states = ", ".join(f"{name} ({count})" for name, count in found["codes"].items())
+        lines += [
+            f"**Results of different states of the code stand here together: {states}; `--fresh` ends that.**",
+            "",
+        ]
+    return lines
 
 
 def _promise_lines(promises: dict[str, Any]) -> list[str]:
@@ -159,13 +195,22 @@ def _promise_lines(promises: dict[str, Any]) -> list[str]:
 
 
 def _verdict_lines(cells: Rows) -> list[str]:
-    lines = ["| nuisance | ahead | level | behind | mean gap |", "|---|---|---|---|---|"]
-    for nuisance in (*NUISANCES, "all"):
-        mine = [cell for cell in cells if nuisance in (cell["nuisance"], "all")]
+    lines = ["| cells | ahead | level | behind | mean gap |", "|---|---|---|---|---|"]
+    kinds = [(nuisance, "nuisance", nuisance) for nuisance in NUISANCES]
+    kinds += [(f"{n} energies", "n", n) for n in N_ENERGIES] + [(f"noise {noise}", "noise", noise) for noise in NOISE]
+    for title, name, value in (*kinds, ("all", "", None)):
+        mine = [cell for cell in cells if not name or cell[name] == value]
         if mine:
             count = [sum(cell["verdict"] == word for cell in mine) for word in ("ahead", "level", "behind")]
             gap = np.mean([cell["gap"] for cell in mine])
-            lines.append(f"| {nuisance} | {count[0]} | {count[1]} | {count[2]} | {gap:+.3f} |")
+            lines.append(f"| {title} | {count[0]} | {count[1]} | {count[2]} | {gap:+.3f} |")
+    repeated = [cell["trainings"] for cell in cells if cell["trainings"] > 0]
+    if repeated:
+        lines += [
+            "",
+            f"Accuracies of three trainings on one specimen lie within {np.median(repeated):.4f} of each other ",
+        ]
+        lines[-1] += f"(median of {len(repeated)} cells; most {max(repeated):.4f})."
     behind = [cell for cell in cells if cell["verdict"] == "behind"]
     lines += ["", f"Cells that are lost: {len(behind)}."]
     for cell in behind:
@@ -180,13 +225,13 @@ def _table(cells: Rows, nuisance: str) -> list[str]:
     mine = [cell for cell in cells if cell["nuisance"] == nuisance]
     if not mine:
         return []
-    names = list(mine[0]["rivals"])
+    names = max((list(cell["rivals"]) for cell in mine), key=len)
     head = ["energies", "noise", "phasekit", *names, "ok error", "ok share", "ECE", "AUC", "AUC pure"]
     lines = [f"### {nuisance}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for cell in mine:
         own = cell["own"]
         row = [str(cell["n"]), str(cell["noise"]), f"**{own['accuracy']:.3f}** {cell['verdict']}"]
-        row += [f"{cell['rivals'][name]:.3f}" for name in names]
+        row += [f"{cell['rivals'].get(name, np.nan):.3f}" for name in names]
         row += [f"{own[name]:.3f}" for name in ("ok_error", "ok_share", "ece", "auc", "pure_auc")]
         lines.append(f"| {' | '.join(row)} |")
     if nuisance == "unknown phase":
@@ -234,18 +279,18 @@ def _calibration_lines(found: dict[str, Any]) -> list[str]:
 def _mantis_lines(found: dict[str, Any]) -> list[str]:
     if not found["mantis"]:
         return ["## Mantis", "", "Not measured: its environment could not be made here.", ""]
-    own = {(cell["n"], cell["noise"], cell["nuisance"]): cell["own"]["accuracy"] for cell in found["cells"]}
     names = [name for name in found["mantis"][0] if name.startswith("Mantis")]
     head = ["nuisance", "energies", "noise", "phasekit", *names]
-    lines = ["## Mantis", "", "Its own code on the same optical density, at the best of the three smoothings.", ""]
+    version = found["mantis"][0]["version"]
+    about = f"Its own code (mantis-xray {version}) on the same optical density, at the best of the three smoothings."
+    lines = ["## Mantis", "", about, ""]
     lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for one in found["mantis"]:
-        mine = own.get((one["n"], one["noise"], one["nuisance"]), np.nan)
         row = [
             one["nuisance"],
             str(one["n"]),
             str(one["noise"]),
-            f"{mine:.3f}",
+            f"{one[OWN]:.3f}",
             *(f"{one[name]:.3f}" for name in names),
         ]
         lines.append(f"| {' | '.join(row)} |")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from cells import Cell, make
+from provenance import code_state
 from scores import accuracy, reliability, score
 
 import phasekit as pk
@@ -35,12 +36,14 @@ def main() -> None:
     parser.add_argument("--energy-offset", type=float)
     parser.add_argument("--gmvae-seeds", type=int, default=1, help="maps from this many trainings")
     chosen = parser.parse_args()
+    state = code_state()
     more = {
         name: getattr(chosen, name) for name in ("stray_light", "energy_offset") if getattr(chosen, name) is not None
     }
     cell = make(chosen.n, chosen.noise, chosen.nuisance, chosen.seed, **more)
     found = mantis_alone(cell, chosen.mantis) if chosen.mantis else run(cell, chosen.gmvae_seeds)
     found["cell"] = {"n": chosen.n, "noise": chosen.noise, "nuisance": chosen.nuisance, "seed": chosen.seed, **more}
+    found["code"] = state
     new = chosen.out.with_suffix(".new")
     new.write_text(json.dumps(found, default=float) + "\n")
     new.replace(chosen.out)
@@ -50,7 +53,8 @@ def mantis_alone(cell: Cell, python: str) -> dict[str, Any]:
     """Accuracies of Mantis, told the energy offset that phasekit finds."""
     od = pk.stxm.optical_density(cell.stack).compute()
     shared = pk.stxm.fit_nuisances(od, cell.refs)
-    return {"mantis": _mantis(od, cell, float(shared["energy_offset"]), python)}
+    scores, version = _mantis(od, cell, float(shared["energy_offset"]), python)
+    return {"mantis": scores, "mantis_version": version}
 
 
 def run(cell: Cell, n_trainings: int) -> dict[str, Any]:
@@ -94,9 +98,10 @@ def _baselines(od: xr.Dataset, cell: Cell, phases: xr.Dataset) -> dict[str, dict
     return out
 
 
-def _mantis(od: xr.Dataset, cell: Cell, offset: float, python: str) -> dict[str, dict[str, float]]:
-    """The same for Mantis, which runs in its own environment on the same optical density."""
+def _mantis(od: xr.Dataset, cell: Cell, offset: float, python: str) -> tuple[dict[str, dict[str, float]], str]:
+    """The same for Mantis, which runs in its own environment on the same optical density; and its version."""
     out: dict[str, dict[str, float]] = {}
+    version = ""
     energies = od["energy"].values
     spectra = cell.refs["reference_spectrum"].interp(energy=energies + offset).values
     use = (od["valid"] & ~od["empty"]).values
@@ -111,11 +116,12 @@ def _mantis(od: xr.Dataset, cell: Cell, offset: float, python: str) -> dict[str,
             if done.returncode:
                 raise SystemExit(f"Mantis failed:\n{done.stderr[-2000:]}")
             with np.load(made) as found:
+                version = str(found["version"])
                 for name, phase, seconds in zip(found["names"], found["phase"], found["seconds"], strict=True):
                     value = accuracy(phase, cell.truth_phase.values, cell.refs.sizes["reference"])
                     out.setdefault(str(name), {})[str(sigma)] = value
                     out[str(name)]["seconds"] = float(seconds)
-    return out
+    return out, version
 
 
 if __name__ == "__main__":

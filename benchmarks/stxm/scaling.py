@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from provenance import code_state, describe_machine
 
 import phasekit as pk
 
@@ -22,7 +24,11 @@ PROMISED = (256, 20)
 
 def main(out: Path) -> None:
     """Run every case and write what they took."""
-    found = {"pixels": [_case(*case) for case in SIDES], "energies": [_case(*case) for case in ENERGIES]}
+    found: dict[str, Any] = {
+        "pixels": [_case(*case) for case in SIDES],
+        "energies": [_case(*case) for case in ENERGIES],
+    }
+    found |= {"machine": describe_machine(), "code": code_state()}
     found["promised"] = [_case(*PROMISED, n_runs=5)]
     out.write_text(json.dumps(found, indent=1) + "\n")
 
