@@ -201,3 +201,15 @@ def test_round_trip(od, tmp_path):
     found = pk.stxm.cluster_kmeans(od, references(), n_clusters=4, energy_offset=0.0)
     pk.io.save(found, tmp_path / "found.nc")
     xr.testing.assert_equal(pk.io.load(tmp_path / "found.nc").compute(), found)
+
+
+@pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.resolve_mcr])
+def test_some_pixels_stand_for_all_in_a_large_stack(method, od, stack, monkeypatch):
+    whole = method(od, references(), energy_offset=0.0)
+    for module in ("baselines", "resolution"):
+        monkeypatch.setattr(f"phasekit.stxm.{module}._MAX_PIXELS", 600)
+    found = method(od, references(), energy_offset=0.0)
+    np.testing.assert_array_equal(found["phase"] >= 0, whole["phase"] >= 0)
+    assert int((found["phase"] >= 0).sum()) > 1000
+    assert not found.equals(whole)  # fewer were looked at
+    assert _accuracy(found["phase"], stack) > _accuracy(whole["phase"], stack) - 0.05
