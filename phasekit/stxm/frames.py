@@ -43,14 +43,17 @@ def _around_pixels(
 
     da: Any = dask.array  # only partly typed
     blocks = ordered.data
-    arrays = [blocks, *(da.asarray(one.data).rechunk((blocks.chunks[0], 1, 1)) for one in numbers)]
+    arrays = [blocks, *(da.from_array(np.asarray(one), chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
     rims = [{blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([{}] * len(numbers))]
     out = da.map_overlap(kernel, *arrays, depth=rims, boundary="none", dtype=np.float32, meta=np.empty(0, np.float32))
     return ordered.copy(data=out)
 
 
 def _frame_gain(frames: xr.DataArray, n_sigma: float | None = None) -> xr.DataArray:
-    """Variance over mean of the counts of each frame, from a window around its middle; spikes removed before."""
+    """Variance over mean of the counts of each frame, from a window around its middle; spikes removed before.
+
+    The window of a lazy stack is read here: every block waits for these numbers, and would be kept until then.
+    """
     middle = {}
     for dim in _SCAN:
         start = max((frames.sizes[dim] - _WINDOW) // 2, 0)
@@ -60,7 +63,7 @@ def _frame_gain(frames: xr.DataArray, n_sigma: float | None = None) -> xr.DataAr
     def measured(block: Array) -> NDArray[np.float64]:
         return _gain(block if n_sigma is None else _despike(block, n_sigma))
 
-    return _over_frames(window, measured, out_dims=())
+    return _over_frames(window, measured, out_dims=()).compute()
 
 
 def _despiked(frames: xr.DataArray, n_sigma: float | None) -> xr.DataArray:
