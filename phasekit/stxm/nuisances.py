@@ -29,6 +29,7 @@ _STEP = np.array([0.01, 0.002, 0.001, 0.02])
 #: chi-square per degree of freedom from which a block is taken for one that the references do not explain
 _STRANGE = 3.0
 _FINE_EV = 0.05
+_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, that are tried to begin with
 _CURE = "needs a number or 'fit'."
 
 
@@ -194,18 +195,24 @@ class _Blocks(NamedTuple):
             residual[rows[better]] = left[better]
         return residual, best, pair_of
 
-    def start(self, value: Array, limit: float) -> Array:
-        """Value with the offset at the best of a grid, under a cost to which strange blocks add little."""
-        costs = []
-        grid = np.linspace(-limit, limit, 2 * round(limit / 0.1) + 1)
-        for offset in grid:
-            chi_square = self.misfit(np.array([offset, *value[1:]]))[1]
-            costs.append(float(np.log1p(chi_square / (self.freedom * _STRANGE)).sum()))
-        return np.array([grid[int(np.argmin(costs))], *value[1:]])
+    def start(self, value: Array, free: NDArray[np.intp], limit: float) -> Array:
+        """Value with offset and slope at the best of a grid, under a cost to which strange blocks add little.
+
+        Both move the edge against the pre-edge, so from a wrong slope the offset runs into a valley of its own.
+        """
+        slopes = (0.0, *_SLOPES) if 2 in free else (value[2],)
+        tried = []
+        for slope in slopes:
+            n = 2 * round(limit / (0.1 if slope == slopes[0] else 0.2)) + 1
+            for offset in np.linspace(-limit, limit, n) if 0 in free else (value[0],):
+                guess = np.array([offset, value[1], slope, value[3]])
+                chi_square = self.misfit(guess)[1]
+                tried.append((float(np.log1p(chi_square / (self.freedom * _STRANGE)).sum()), guess))
+        return min(tried, key=lambda one: one[0])[1]
 
     def fit(self, value: Array, free: NDArray[np.intp], limit: float) -> _Shared:
         """Least squares over the free numbers, repeated with the pairs and the weights of the blocks it leads to."""
-        value = self.start(value, limit) if 0 in free else value.copy()
+        value = self.start(value, free, limit)
         value[free] = np.maximum(value[free], np.array([-np.inf, 1e-3, -np.inf, 1e-2])[free])
         lowest, highest = _LOWEST.copy(), _HIGHEST.copy()
         lowest[0], highest[0] = -limit - 0.1, limit + 0.1

@@ -88,6 +88,16 @@ def test_few_energies_still_give_the_offset():
     assert float(found["energy_offset"]) == pytest.approx(0.25, abs=0.15)
 
 
+@pytest.mark.parametrize("slope", [-0.02, 0.02])
+def test_few_energies_and_a_slope_do_not_end_in_a_wrong_valley(slope):
+    energies = np.array([512.0, 515.5, 516.5, 517.5, 520.0, 524.0])
+    refs = references().isel(reference=[0, 1, 2])
+    data = _od(slope=slope, energies=energies, noise=0.01).isel(scan_x=slice(0, 36))
+    found = pk.stxm.fit_nuisances(data, refs)
+    assert float(found["background_slope"]) == pytest.approx(slope, abs=0.005)
+    assert float(found["energy_offset"]) == pytest.approx(0.0, abs=0.1)
+
+
 def test_given_numbers_stay_and_have_no_error():
     found = pk.stxm.fit_nuisances(
         _od(), references(), energy_offset=0.1, stray_light=0.02, background_slope=0.0, broadening=0.3
