@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 #: chance with which noise alone makes a mean spectrum that strange: to be looked at, and to be believed
 _SUSPECT, _BELIEVED = 1e-4, 1e-6
 _MOST = 4
+_INDEPENDENT = 10  # energies whose misfits are taken as independent
 _LEAST_SHARE = 0.005  # of the material pixels
 _SURROUNDED = 0.7  # share of the neighbours that belong to it, for a pixel to count as evidence
 _LEAST_SUPPORT = 10.0  # pixels
@@ -120,10 +121,17 @@ def _strangeness(mean: Array, error: Array, spectra: Array, tolerance: float) ->
             content = np.zeros(len(spectra))
             content[[i, j]] = amounts / max(amounts.sum(), 1e-12)
     single = min(float(fit.chi_square[0]) for fit in singles)
-    chance_pair = float(stats.chi2.sf(min(best, single), max(mean.size - 3, 1)))
+    chance_pair = _chance(min(best, single), mean.size - 3)
     mixed = np.sort(content)[-2] >= _MIXED if len(spectra) > 1 else False
-    chance_single = float(stats.chi2.sf(single, max(mean.size - 2, 1))) if mixed else 1.0
+    chance_single = _chance(single, mean.size - 2) if mixed else 1.0
     return _Strangeness(chance_pair, chance_single, content)
+
+
+def _chance(chi_square: float, freedom: int) -> float:
+    """Chance of such a chi-square. What references lack is smooth, so many energies are not as many witnesses."""
+    freedom = max(freedom, 1)
+    independent = min(freedom, _INDEPENDENT)
+    return float(stats.chi2.sf(chi_square / freedom * independent, independent))
 
 
 def _usual_misfit(mean: Array, error: Array, total: Array, spectra: Array) -> float:
