@@ -16,6 +16,7 @@ from ..correlation import _pearson
 from ..errors import SchemaError
 from ..schema import BASELINE, OD, REFERENCES, describe, require
 from .library import _library, _offset_of
+from .material import _holds_material
 
 Array = NDArray[np.float64]
 _MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the rest is assigned
@@ -157,7 +158,7 @@ def _task(od: xr.Dataset, refs: xr.Dataset, energy_offset: float | str, step: st
     library = _library(refs, od["energy"], step=step, n_nuisance=1)
     offset = _offset_of(od, library, energy_offset, limit=1.5, step=step).value
     spectra = library.at(od["energy"].values.astype(np.float64) + offset)
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     use = np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool)
     density = np.asarray(od["optical_density"].transpose("scan_y", "scan_x", "energy"), dtype=np.float64)
     use = use & np.isfinite(density).all(axis=-1)

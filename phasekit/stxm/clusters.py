@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..errors import SchemaError
 from ..schema import CLUSTERS, OD, describe, require
 from .gmvae import FittedGMVAE, _material_spectra, _responsibility
+from .material import _holds_material
 
 Array = NDArray[np.floating]
 _COMPARED = 5000  # pixels by which clusters of different runs are matched
@@ -60,7 +61,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
             f"assign_clusters: the data have {od.sizes['energy']} energies, the GMVAE knows {gmvae.energy.size} "
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     aligned = _aligned_runs(od, gmvae, material)
     responsibility = xr.apply_ufunc(
         partial(_responsibility_block, runs=aligned),

@@ -13,6 +13,7 @@ from ..schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
 from .baselines import cluster_gaussian_mixture, cluster_kmeans
 from .library import _library, _offset_of
 from .linear import fit_references
+from .material import _holds_material
 from .resolution import resolve_mcr
 from .single_phase import _LEAST_WITH_SLOPE, match_single_phase
 from .smoothing import smooth_od
@@ -172,7 +173,7 @@ def _nnls(request: _Request) -> xr.DataArray:
     amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
     spectra = _library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
     contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     known = material & contrast.notnull().all("reference")
     return contrast.fillna(-1.0).argmax("reference").where(known, -1)
 

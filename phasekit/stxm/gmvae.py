@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import SchemaError
 from ..schema import OD, require
 from .library import _block_means
+from .material import _holds_material
 from .starts import _Start, _start, _stray_fraction
 from .stray_light import _corrected
 from .training import Training, _blank, _torch_threads, _train
@@ -162,7 +163,7 @@ def fit_gmvae(
             "Lower n_clusters, or see od['valid'] and od['empty'] for why so few pixels count."
         )
     settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
-    stray = _stray_fraction(*_block_means(od, _material(od)), n_latent)
+    stray = _stray_fraction(*_block_means(od, _holds_material(od)), n_latent)
     spectra, noise = _corrected(spectra, noise, stray)
     starts = [_start(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
@@ -211,13 +212,9 @@ def _most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> Fit
     return replace(runs[order[0]], others=others, agreement=table[np.ix_(order, order)])
 
 
-def _material(od: xr.Dataset) -> xr.DataArray:
-    return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
-
-
 def _material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
     """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read block by block."""
-    places = np.flatnonzero(np.asarray(_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
+    places = np.flatnonzero(np.asarray(_holds_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
     if places.size > max_pixels:
         places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
     row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))

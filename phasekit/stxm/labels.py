@@ -11,6 +11,7 @@ from ..errors import SchemaError, StxmStatus, status_attributes
 from ..schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
 from .flags import _ambiguity
 from .library import _Library, _library
+from .material import _holds_material
 from .nuisances import _fit_shared, _Shared, _shared_variables
 from .strangers import _believed, _nobody, _suspects
 from .stray_light import _without_stray_light
@@ -102,8 +103,9 @@ def label_phases(  # noqa: PLR0913
     Notes
     -----
     "fit" reads block means into memory (1/36 of the stack), ``clusters`` their mean spectra, block by block; where a
-    cluster is suspect the stack is read twice more. The rest is lazy where ``od`` is; the draws need whole maps (not
-    stacks) in memory, 4 (n^2 + 5 n) bytes per pixel for n references and unknown phases.
+    cluster is suspect the stack is read twice more. The rest is lazy where ``od`` is; maps of more than 512 pixels a
+    side are drawn in tiles that overlap by 16, with 4 (n^2 + 5 n) bytes per pixel of a tile for n references and
+    unknown phases.
     The confidence holds for references that are right: each pixel's misfit above the common one widens its noise, but a
     wrong reference that fits well cannot be noticed.
 
@@ -193,7 +195,7 @@ def _prepare(
 
     Pixels of an unknown phase pull at the shared numbers, so once one is believed they are fitted again without it.
     """
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     counted, energies = material, od["energy"].values.astype(np.float64)
     for last in (False, True):
         shared, _ = _fit_shared(od.assign(valid=counted), library, wanted, limit=1.5, step="label_phases")

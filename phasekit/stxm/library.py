@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import SchemaError
+from .material import _holds_material
 from .nonnegative import _nonnegative
 
 Array = NDArray[np.float64]
@@ -120,7 +121,7 @@ def _offset_of(od: xr.Dataset, library: _Library, energy_offset: float | str, *,
         return _Offset(float(energy_offset), 0.0, np.nan)
     if energy_offset != "fit":
         raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     spectra, noise = _block_means(od, material)
     if len(spectra) == 0:
         return _Offset(0.0, np.nan, np.nan)

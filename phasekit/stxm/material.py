@@ -10,6 +10,11 @@ from scipy import ndimage
 Array = NDArray[np.floating]
 
 
+def _holds_material(od: xr.Dataset) -> xr.DataArray:
+    """Pixels (scan_y, scan_x) that are valid and, where it is known, not empty."""
+    return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+
+
 def _mark_empty(out: xr.Dataset) -> xr.Dataset:
     """OD with ``empty``: valid pixels that show no edge.
 

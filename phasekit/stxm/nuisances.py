@@ -15,6 +15,7 @@ from scipy import ndimage, optimize
 from ..errors import SchemaError
 from ..schema import NUISANCES, OD, REFERENCES, describe, require
 from .library import _block_means, _Library, _library
+from .material import _holds_material
 from .nonnegative import _nonnegative
 from .stray_light import _corrected
 
@@ -130,7 +131,7 @@ def _fit_shared(
     given, free = _sorted_settings(wanted, step)
     if not free.size:
         return _Shared(given, np.zeros(4), np.nan), 0
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     spectra, noise = _block_means(od, material)
     if len(spectra) == 0:
         return _Shared(given, np.where(np.isin(np.arange(4), free), np.nan, 0.0), np.nan), 0

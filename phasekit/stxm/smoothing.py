@@ -8,6 +8,7 @@ from scipy import ndimage
 from ..errors import SchemaError
 from ..schema import OD, describe, require
 from .frames import _SCAN
+from .material import _holds_material
 
 Array = NDArray[np.floating]
 
@@ -49,7 +50,7 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
         raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more.")
     if sigma_px == 0:
         return od
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     density, noise = xr.apply_ufunc(
         lambda x, sigma, use: _smooth(x, sigma, use, sigma_px),
         od["optical_density"],

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..correlation import _pearson
 from .library import _Library
+from .material import _holds_material
 
 Array = NDArray[np.floating]
 _BATCH = 16384
@@ -61,7 +62,7 @@ def _unpacked(channels: Array, n: int, n_references: int) -> _Sums:
 
 def _gather(od: xr.Dataset, templates: Array, n_references: int) -> xr.DataArray:
     """Sums of every material pixel (scan_y, scan_x, channel), block by block; lazy where ``od`` is."""
-    material = od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+    material = _holds_material(od)
     n = len(templates)
     found: xr.DataArray = xr.apply_ufunc(
         lambda *parts: _packed(_sums_block(*parts, templates=templates, n_references=n_references)),
