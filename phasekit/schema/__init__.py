@@ -7,6 +7,7 @@ outside, a dataset can be recognised by its variables alone, also after a trip t
 from .baselines import BASELINE
 from .doors import describe, provenance, require
 from .fits import FORECAST, REFERENCE_FIT
+from .image_quality import COMPONENT_QUALITY, IMAGE_QUALITY
 from .kinds import (
     ANY,
     CLUSTERS,
@@ -50,6 +51,7 @@ __all__ = [
     "BOUNDARIES",
     "CLUSTERS",
     "COMPARISON",
+    "COMPONENT_QUALITY",
     "COMPOSITE",
     "COMPOSITION",
     "DIMENSION_UNITS",
@@ -58,6 +60,7 @@ __all__ = [
     "FORECAST",
     "GRAINS",
     "HISTOGRAM",
+    "IMAGE_QUALITY",
     "NUISANCES",
     "OD",
     "ORIENTATIONS",
