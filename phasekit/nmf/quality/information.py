@@ -6,7 +6,7 @@ from ._filters import Images, Scores, gaussian, local_mean
 
 _NOISE = np.float32(2 / 255**2)  # variance of the visual noise, for grey levels 0..1
 _WINDOWS = tuple(gaussian(width, width / 5) for width in (17, 9, 5, 3))
-_TINY = np.float32(1e-10)  # variance that counts as none; float32 means of squares cannot tell less
+_TINY = np.float32(1e-13)  # variance that counts as none
 _NOTHING = 1e-8  # information that counts as none
 
 

@@ -18,6 +18,8 @@ def prepare_ssim(reference: Images) -> tuple[Images, ...]:
 def ssim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     """Mean SSIM over the pixels whose 11 x 11 Gaussian window (sigma 1.5 px) lies inside; -1..1, 1 for equal images.
 
+    Images are taken as they are; some programs shrink those of 384 px and more first.
+
     Z. Wang et al., IEEE Trans. Image Process. 13 (2004) 600, eqs. 13 to 17, with population variances.
     """
     luminance, contrast = _terms(reference, kept, image, _ONE_SCALE)
@@ -37,7 +39,8 @@ def ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) -> Score
     """Product over five scales of contrast-structure terms, the coarsest with luminance; 0..1, 1 for equal images.
 
     The window is 7 x 7 (sigma 1.5 px). Five scales need 97 px; 49 px give four, 25 px three, 13 px two and 7 px one,
-    their weights then brought to sum 1. A negative term counts as 0.
+    their weights then brought to sum 1. A negative term counts as 0. An odd axis is
+    halved with its last row repeated, as in the authors' code.
 
     Z. Wang, E. P. Simoncelli and A. C. Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
     """
