@@ -40,7 +40,7 @@ def ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) -> Score
 
     The window is 7 x 7 (sigma 1.5 px). Five scales need 97 px; 49 px give four, 25 px three, 13 px two and 7 px one,
     their weights then brought to sum 1. A negative term counts as 0. An odd axis is
-    halved with its last row repeated, as in the authors' code.
+    halved with its last row repeated.
 
     Z. Wang, E. P. Simoncelli and A. C. Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
     """
