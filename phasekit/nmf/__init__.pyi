@@ -15,4 +15,5 @@ from .overlap import overlap_fraction as overlap_fraction
 from .overlap import propose_background as propose_background
 from .quality import component_quality as component_quality
 from .quality import image_quality as image_quality
+from .rank_fits import factorise_ranks as factorise_ranks
 from .ranks import scan_ranks as scan_ranks

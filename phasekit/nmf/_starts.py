@@ -1,12 +1,12 @@
 """Where a factorisation begins, and the race that picks the best beginning."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ._hals import Array, Dense, Fit, LowRank, hals
+from ._hals import Array, Fit, LowRank, hals
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
+_WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
+_FINAL = 25  # further iterations of the best two
 
 
 def svd_start(low: LowRank, k: int) -> Start:
@@ -51,20 +51,30 @@ def warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
     return loading, np.concatenate([fit.factor, _lift(np.maximum(flip * direction, 0))])
 
 
+def grow(low: LowRank, fit: Fit, k: int) -> Start:
+    """A given fit of k or k - 1 components as a start for k; zeros are lifted so that they can move."""
+    start = (_lift(fit.loading), _lift(fit.factor))
+    if len(fit.factor) == k:
+        return start
+    return warm_start(low, Fit(*start, np.inf), np.random.default_rng(0))
+
+
 def _lift(rows: Array) -> Array:
     floor = rows.mean(axis=1, keepdims=True) * np.float32(0.01)
     return np.ascontiguousarray(np.maximum(rows, np.maximum(floor, np.float32(1e-8))), dtype=np.float32)
 
 
-def race(low: LowRank, starts: list[Start], *, warm_up: int = 30, max_iterations: int = 300) -> Fit:
-    """Run every start for ``warm_up`` iterations on the compressed data; the best one goes to the end."""
-    heats = [hals(low, start, max_iterations=warm_up, tolerance=0.0) for start in starts]
-    best = min(heats, key=lambda fit: fit.error)
-    return hals(low, (best.loading, best.factor), max_iterations=max_iterations, tolerance=1e-6)
+def starts_for(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:
+    """From the singular vectors, grown from the fit of k - 1 where there is one, the rest from random patterns."""
+    starts = [svd_start(low, k)]
+    if previous is not None and len(previous.factor) == k - 1 and n_starts > 1:
+        starts.append(warm_start(low, previous, rng))
+    return starts + [random_start(low, k, rng) for _ in range(n_starts - len(starts))]
 
 
-def polish(
-    data: Dense, fit: Fit, *, max_iterations: int, tolerance: float, tick: Callable[[int], None] | None = None
-) -> Fit:
-    """Finish on the full data: above the true k the compressed data alone lose up to 0.4 % of the error."""
-    return hals(data, (fit.loading, fit.factor), max_iterations=max_iterations, tolerance=tolerance, tick=tick)
+def race(low: LowRank, starts: list[Start], *, n_finish: int = 2) -> list[Fit]:
+    """Run every start for a few iterations on the compressed data, the best ``n_finish`` for more; best first."""
+    heats = sorted((hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
+    ends = [hals(low, (fit.loading, fit.factor), _FINAL) for fit in heats[:n_finish]]
+    ends = [fit._replace(iterations=_WARM_UP + _FINAL) for fit in ends]
+    return sorted([*ends, *heats[n_finish:]], key=lambda fit: fit.error)

@@ -1,6 +1,7 @@
 """The factorisation: k non-negative patterns and their weight maps."""
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 import xarray as xr
@@ -8,45 +9,84 @@ from numpy.typing import NDArray
 
 from ..errors import ConvergenceError, SchemaError
 from ..schema import FACTORS, FEATURES, describe, require
-from ._hals import Array, Dense, Fit, compress
-from ._starts import polish, race, random_start, svd_start
+from ._arrays import find_device
+from ._divergence import minimise_divergence
+from ._fitting import Rows, check_numerical_rank, check_rank, compress_for, onto_device, onto_host, race_ranks, rows_of
+from ._hals import Array, Fit, LowRank, hals
+from ._penalties import Penalties
+from ._polish import polish
+from ._starts import grow
 from .features import to_detector
-from .masks import check_values
+
+LOSSES = ("frobenius", "kullback-leibler")
+_WARM = 40  # iterations on the compressed data from a start that is given
 
 
-def factorise(
+class Wishes(TypedDict, total=False):
+    """What else the components should be like; each 0 (no wish) to about 1."""
+
+    sparsity: float
+    smoothness: float
+    orthogonality: float
+
+
+def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     features: xr.Dataset,
     k: int,
     *,
+    loss: str = "frobenius",
+    start: xr.Dataset | None = None,
     seed: int = 0,
-    n_starts: int = 3,
-    max_iterations: int = 1000,
-    tolerance: float = 1e-8,
+    n_starts: int = 5,
+    max_iterations: int = 500,
+    tolerance: float = 1e-5,
+    in_memory: bool | None = None,
+    device: str = "cpu",
     progress: bool = False,
+    **wishes: Unpack[Wishes],
 ) -> xr.Dataset:
     """Split a scan into ``k`` non-negative components by alternating least squares (HALS).
 
-    Reads all features into memory once (4 bytes x scan points x features) and runs on one BLAS thread. ``n_starts``
-    beginnings race on a compressed copy (rank k + 20); the best is finished on the data themselves until the exact
-    squared error falls by less than ``tolerance`` of the data's square sum per iteration.
+    The data are compressed once (a randomised SVD of rank k + 12, two passes over the rows and a third). ``n_starts``
+    beginnings race on the compressed data; the best is finished on the data themselves, one pass an iteration.
 
     Parameters
     ----------
     features
-        FEATURES of :func:`to_features`.
+        FEATURES of :func:`to_features`. Holes (``to_features(missing="keep")``) are filled with what the fit says and
+        count nothing.
     k
         Number of components, background included.
+    loss
+        ``"frobenius"``: least squares, on features scaled for Poisson counts by default. ``"kullback-leibler"``: the
+        likelihood of the counts themselves, from the least-squares fit on; better below about 0.1 counts per feature,
+        some 10 times slower.
+    start
+        FACTORS to begin with instead of the race, from the same features; one of k - 1 components grows by what it
+        leaves over.
     seed
-        Seed of the random starts.
+        Seed of the random starts: same seed, same result.
     n_starts
         Number of starts: the first from the singular vectors, the others from the patterns of scan points that differ
         most. More starts guard against a poor local minimum.
     max_iterations
-        Iterations on the full data before the fit counts as stopped early.
+        Passes over the full data before the fit counts as stopped early.
     tolerance
-        1e-8 stops when 100 more iterations would change the error by less than 0.0001 % of the data's square sum.
+        1e-5 stops when 100 more iterations would change the error by less than 0.1 % of itself. The limit of single
+        precision, 3e-8 of the data's square sum, also stops.
+    in_memory
+        ``True`` loads the features (4 bytes x scan points x features; 0.1 times as much on top), ``False`` computes
+        them block by block on every pass (128 MB at a time). ``None`` loads what takes less than 40 % of the free
+        memory.
+    device
+        ``"cpu"`` for the compiled code; ``"auto"`` takes a CUDA GPU if there is one, ``"cuda"`` asks for it.
     progress
         Show a progress bar.
+    wishes
+        ``sparsity``: 0.1 empties weak places of the maps (a tenth of each map's mean is taken off everywhere).
+        ``smoothness``: 1 draws every loading half way to the mean of its four neighbours. ``orthogonality``: 0.1 makes
+        patterns share less (a tenth of the cost of explaining the same counts twice). The error is then not the
+        least, and ``relative_error`` says by how much.
 
     Returns
     -------
@@ -54,20 +94,21 @@ def factorise(
         FACTORS, strongest component first: ``factor(component, qy, qx)`` (sum 1 over the used pixels; NaN where the
         detector was masked), ``loading(component, scan_y, scan_x)`` [counts the component holds in that pattern],
         ``explained(component)`` (share of the modelled counts). Attributes: ``relative_error`` (of the scaled
-        features), ``iterations``, ``converged``.
+        features), ``optimality`` (projected gradient, 0 at a stationary point), ``iterations``, ``converged``.
 
     Raises
     ------
     SchemaError
         Not FEATURES; ``k`` below 1 or above the scan points, the features or the rank of the data; negative or not
-        finite values; zeros only.
+        finite values; zeros only; a wish below 0; a device that is not there.
     ConvergenceError
         ``max_iterations`` were not enough; ``.partial`` holds the FACTORS reached (``converged`` = 0).
 
     References
     ----------
     A. Cichocki and A.-H. Phan, IEICE Trans. Fundam. E92-A (2009) 708 (HALS); N. Gillis and F. Glineur, Neural Comput.
-    24 (2012) 1085 (several inner sweeps per product).
+    24 (2012) 1085 (several inner sweeps per product); N. B. Erichson et al., Pattern Recogn. Lett. 104 (2018) 1
+    (randomised compression); D. D. Lee and H. S. Seung, NIPS 13 (2001) 556 (Kullback-Leibler).
 
     Examples
     --------
@@ -80,64 +121,111 @@ def factorise(
     from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
+    settings = {
+        name: value for name, value in locals().items() if name not in ("features", "threadpool_limits", "tqdm")
+    }
     require(features, FEATURES, step="factorise")
-    data = feature_matrix(features, "factorise")
-    check_rank(k, data.shape, "factorise")
-    if n_starts < 1 or max_iterations < 1:
-        raise SchemaError(f"factorise: n_starts = {n_starts}, max_iterations = {max_iterations}, need at least 1.")
-    rng = np.random.default_rng(seed)
+    plan = _Plan(k, loss, n_starts, max_iterations, tolerance, _penalties(wishes, features))
+    _check(plan)
+    there = find_device(device, "factorise")
+    rows = rows_of(features, "factorise", in_memory=in_memory, device=there)
+    check_rank(k, rows.source.shape, "factorise")
     with threadpool_limits(limits=1), tqdm(total=max_iterations, disable=not progress, desc="factorise") as bar:
-        low = compress(data, k + 20, rng)
-        _check_numerical_rank(low.left, k)
-        starts = [svd_start(low, k), *(random_start(low, k, rng) for _ in range(n_starts - 1))]
-        fit = polish(
-            Dense(data),
-            race(low, starts),
-            max_iterations=max_iterations,
-            tolerance=tolerance,
-            tick=lambda done: bar.update(done - bar.n),
+        rng = np.random.default_rng(seed)
+        low = compress_for(rows.whole, k, rng)
+        check_numerical_rank(low, k, "factorise")
+        begun = (
+            race_ranks(low, [k], n_starts, rng, device=there)[0][0] if start is None else _from(start, features, k, low)
         )
-    settings = {"k": k, "seed": seed, "n_starts": n_starts, "max_iterations": max_iterations, "tolerance": tolerance}
-    out = describe(_label(features, fit), FACTORS, step="factorise", settings=settings, source=features)
+        fit = _finish(rows, begun, plan, features, there, bar)
+    out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=settings, source=features)
     if not fit.converged:
         raise ConvergenceError(
-            f"factorise: the error still fell by more than {tolerance:g} per iteration after {max_iterations} "
-            "iterations. Raise max_iterations or tolerance, or use what was reached: error.partial.",
+            f"factorise: the error still changed by more than {tolerance:g} of itself per iteration after "
+            f"{max_iterations} iterations. Raise max_iterations or tolerance, or use what was reached: error.partial.",
             out,
         )
     return out
 
 
-def feature_matrix(features: xr.Dataset, step: str) -> Array:
-    """All features in memory, (scan point, feature) float32, checked."""
-    values = features["feature_value"].transpose("scan_y", "scan_x", "feature")
-    data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
-    check_values(float(data.min()), float(data.sum(dtype=np.float64)), step)
-    return np.ascontiguousarray(data)
+class _Plan(NamedTuple):
+    """How a fit is to be made."""
+
+    k: int
+    loss: str
+    n_starts: int
+    max_iterations: int
+    tolerance: float
+    penalties: Penalties
 
 
-def check_rank(k: Any, shape: tuple[int, ...], step: str) -> None:
-    """Refuse a k that no factorisation of this shape has."""
-    limit = min(shape)
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= limit:
+def _penalties(wishes: Wishes, features: xr.Dataset) -> Penalties:
+    scan = (features.sizes["scan_y"], features.sizes["scan_x"])
+    return Penalties(**{name: float(value) for name, value in wishes.items()}, scan=scan)  # type: ignore[arg-type]
+
+
+def _check(plan: _Plan) -> None:
+    if plan.loss not in LOSSES:
+        raise SchemaError(f"factorise: loss = {plan.loss!r}, needs one of {', '.join(LOSSES)}.")
+    if plan.n_starts < 1 or plan.max_iterations < 1:
         raise SchemaError(
-            f"{step}: k = {k!r}, needs a whole number from 1 to {limit} ({shape[0]} scan points, {shape[1]} features)."
+            f"factorise: n_starts = {plan.n_starts}, max_iterations = {plan.max_iterations}, need at least 1."
         )
+    wanted = plan.penalties[:3]
+    if min(wanted) < 0:
+        raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: no wish).")
+    if plan.loss == "kullback-leibler" and plan.penalties.active:
+        raise SchemaError("factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only.")
 
 
-def _check_numerical_rank(left: Array, k: int) -> None:
-    strength = np.linalg.norm(left, axis=0)  # singular values
-    rank = int((strength > 1e-5 * strength[0]).sum())
-    if k > rank:
+def _finish(rows: Rows, begun: Fit, plan: _Plan, features: xr.Dataset, device: Any, bar: Any) -> Fit:
+    """The exact fit from a compressed one; the likelihood's from there if that is wanted."""
+    exact = partial(polish, rows.source, [onto_device(begun, device)], tolerance=plan.tolerance)
+    tick = lambda done: bar.update(done - bar.n)  # noqa: E731
+    if plan.loss == "frobenius":
+        return onto_host(exact(max_iterations=plan.max_iterations, penalties=plan.penalties, tick=tick)[0])
+    near = onto_host(exact(max_iterations=min(10, plan.max_iterations))[0])
+    weights = (scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
+    source = rows.source if device is None else rows_of(features, "factorise").source
+    return minimise_divergence(
+        source, near, weights, max_iterations=plan.max_iterations, tolerance=plan.tolerance, tick=tick
+    )
+
+
+def _from(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
+    """A given factorisation on the compressed data, grown by one component if it has one too few."""
+    require(start, FACTORS, step="factorise")
+    sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (start, features)]
+    detector = tuple(start.sizes[n] for n in ("qy", "qx")), features["feature_index"].shape
+    if sizes[0] != sizes[1] or detector[0] != detector[1] or start.sizes["component"] not in (k, k - 1):
         raise SchemaError(
-            f"factorise: k = {k}, but the data have rank {rank}: further components would be empty. Choose k <= {rank}."
+            f"factorise: start has {start.sizes['component']} components on a scan of {sizes[0]} and a detector of "
+            f"{detector[0]}, needs {k} or {k - 1} on {sizes[1]} and {detector[1]}. Fit it to these features first."
         )
+    pattern = to_rows(features, start["factor"]) / features["feature_weight"].to_numpy()
+    maps = start["loading"].transpose("component", "scan_y", "scan_x").to_numpy().reshape(len(pattern), -1)
+    fit = Fit((maps / scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
+    return hals(low, grow(low, fit, k), _WARM)
 
 
-def _label(features: xr.Dataset, fit: Fit) -> xr.Dataset:
+def scan_weight(features: xr.Dataset) -> Array:
+    """What was divided out of each scan point, (scan point,)."""
+    return features["scan_weight"].transpose("scan_y", "scan_x").to_numpy().astype(np.float32).ravel()
+
+
+def to_rows(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
+    """Patterns on the detector summed to features, (component, feature); the way back from :func:`to_detector`."""
+    index = features["feature_index"].transpose("qy", "qx").to_numpy()
+    used = index >= 0
+    images = np.nan_to_num(patterns.transpose("component", "qy", "qx").to_numpy())[:, used]
+    n = features.sizes["feature"]
+    return np.array([np.bincount(index[used], weights=image, minlength=n) for image in images])
+
+
+def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     """FACTORS in counts, factors of sum 1, strongest first."""
     patterns = fit.factor * features["feature_weight"].to_numpy()
-    maps = fit.loading * features["scan_weight"].to_numpy().reshape(1, -1)
+    maps = fit.loading * scan_weight(features)
     norm = patterns.sum(axis=1, dtype=np.float64)
     patterns, maps = _fold(patterns, maps, norm)
     total = maps.sum(axis=1, dtype=np.float64)
@@ -153,6 +241,8 @@ def _label(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     ).assign_coords(component=np.arange(len(order)))
     out["loading"].attrs["units"] = "counts"
     reached = {"relative_error": fit.error, "iterations": fit.iterations, "converged": int(fit.converged)}
+    if np.isfinite(fit.optimality):
+        reached["optimality"] = fit.optimality
     beam = {key: value for key, value in features.attrs.items() if key.startswith("beam_")}
     out.attrs = {**reached, **beam}
     return out

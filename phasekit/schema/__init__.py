@@ -5,6 +5,7 @@ outside, a dataset can be recognised by its variables alone, also after a trip t
 """
 
 from .baselines import BASELINE
+from .components import FACTORS, FEATURES, OVERLAP, RANKS
 from .doors import describe, provenance, require
 from .fits import FORECAST, REFERENCE_FIT
 from .image_quality import COMPONENT_QUALITY, IMAGE_QUALITY
@@ -13,18 +14,14 @@ from .kinds import (
     CLUSTERS,
     COMPARISON,
     DIMENSION_UNITS,
-    FACTORS,
-    FEATURES,
     GRAINS,
     NUISANCES,
     OD,
     ORIENTATION_ACCURACY,
     ORIENTATIONS,
-    OVERLAP,
     PATTERNS,
     PEAKS,
     PHASES,
-    RANKS,
     REFERENCES,
     SECOND_GRAIN,
     STACK,

@@ -163,38 +163,6 @@ COMPARISON = Schema(
 PATTERNS = Schema(
     "PATTERNS", (_v("intensity", (*_SCAN, *_DETECTOR), "counts", "diffracted intensity"),), "pk.io.open_4dstem"
 )
-FEATURES = Schema("FEATURES", (_v("feature_value", (*_SCAN, "feature"), ANY, "feature value"),), "pk.nmf.to_features")
-RANKS = Schema(
-    "RANKS",
-    (
-        _v("loss", ("rank", "run"), ANY, "K-component loss, mean |V - W H|"),
-        _v("held_out_error", ("rank", "run"), ANY, "error on data the fit has not seen"),
-        _v("stability", ("rank",), "1", "agreement of components between runs"),
-        _v("redundancy", ("rank",), "1", "largest similarity between two components of one fit"),
-        _o("psnr", ("rank",), ANY, "peak signal-to-noise ratio of held-out patterns"),
-        _o("ssim", ("rank",), "1", "structural similarity of held-out patterns"),
-    ),
-    "pk.nmf.scan_ranks",
-)
-FACTORS = Schema(
-    "FACTORS",
-    (
-        _v("loading", ("component", *_SCAN), ANY, "weight of the component"),
-        _v("factor", ("component", *_DETECTOR), "1", "pattern of the component (sum 1)"),
-        _o("explained", ("component",), "1", "share of the modelled counts"),
-    ),
-    "pk.nmf.factorise",
-)
-OVERLAP = Schema(
-    "OVERLAP",
-    (
-        _v("label", _SCAN, "1", "dominant component"),
-        _v("partner", _SCAN, "1", "overlapping component"),
-        _v("overlap", _SCAN, "1", "two components overlap here"),
-        _v("ratio", _SCAN, "1", "weight of the partner over that of the label"),
-    ),
-    "pk.nmf.find_overlap",
-)
 PEAKS = Schema(
     "PEAKS",
     (

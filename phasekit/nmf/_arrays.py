@@ -1,0 +1,65 @@
+"""NumPy's and torch's arrays under the same code: the few names that differ, and the way to the device."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import SchemaError
+
+
+def namespace(array: Any) -> Any:
+    """``numpy`` or ``torch``, whichever the array belongs to."""
+    if isinstance(array, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def contiguous(array: Any) -> Any:
+    """The same values in one piece of memory."""
+    return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
+
+
+def dot(first: Any, second: Any) -> float:
+    """Sum of the products, accumulated in double precision."""
+    if isinstance(first, np.ndarray):
+        return float(np.einsum("ij,ij->", first, second, dtype=np.float64))
+    return float((first.double() * second.double()).sum())
+
+
+def find_device(device: str, step: str) -> Any:
+    """``None`` for compiled code on the processor, else the torch device; ``"auto"``: a CUDA GPU if there is one."""
+    if device == "cpu":
+        return None
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda") if torch.cuda.is_available() else None
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise SchemaError(
+            f"{step}: device = {device!r} is not available here ({error}). Use 'cpu' or 'auto'."
+        ) from None
+    return found
+
+
+def to_device(array: Any, device: Any) -> Any:
+    """A tensor on the device, sharing memory where it can; the array itself without one."""
+    if device is None:
+        return array
+    import torch
+
+    return torch.as_tensor(array, device=device)
+
+
+def like(array: Any, other: Any) -> Any:
+    """A NumPy array where the other one is."""
+    return array if isinstance(other, np.ndarray) else to_device(array, other.device)
+
+
+def to_numpy(array: Any) -> Any:
+    """Back from wherever it was."""
+    return array if isinstance(array, np.ndarray) else array.cpu().numpy()

@@ -1,0 +1,142 @@
+"""The data as the factorisation sees them: blocks of rows (scan points), from memory or computed one after another."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import xarray as xr
+
+from ..errors import SchemaError
+from ._arrays import dot, like, to_numpy
+from ._hals import Array, LowRank
+
+_BLOCK_BYTES = 8 << 20  # in memory: few enough rows for a matrix product to find them in the cache
+_STREAM_BYTES = 128 << 20  # from a file: enough rows to make reading worth while
+
+Block = tuple[slice, Array]
+
+
+class Source(Protocol):
+    """Anything that gives the rows of the data, in order, as often as asked."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Scan points and features."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """Row range and values (rows, feature), float32."""
+        ...
+
+
+def check_block(lowest: float, step: str) -> None:
+    """Refuse values below zero; NaN passes, as a hole."""
+    if lowest < 0:
+        raise SchemaError(
+            f"{step}: feature_value goes down to {lowest:g}, needs values >= 0. Add the offset that was subtracted from "
+            "the patterns, or clip the noise: patterns.assign(intensity=patterns.intensity.clip(min=0))."
+        )
+
+
+class InMemory(NamedTuple):
+    """A matrix (scan point, feature); blocks are views of it."""
+
+    data: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Scan points and features."""
+        return self.data.shape[0], self.data.shape[1]
+
+    def blocks(self) -> Iterator[Block]:
+        """Views of some rows."""
+        for rows in _row_ranges(self.shape):
+            yield rows, self.data[rows]
+
+
+class Lazy(NamedTuple):
+    """Features that stay where they are; every pass computes them block by block, one block in memory at a time."""
+
+    values: xr.DataArray
+    step: str
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Scan points and features."""
+        return self.values.sizes["scan_y"] * self.values.sizes["scan_x"], self.values.sizes["feature"]
+
+    def blocks(self) -> Iterator[Block]:
+        """Whole scan lines at a time, as many as the data's own chunks hold."""
+        values = self.values.transpose("scan_y", "scan_x", "feature")
+        width, n_features = values.sizes["scan_x"], values.sizes["feature"]
+        for lines in _scan_lines(values):
+            block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
+            check_block(float(block.min()), self.step)
+            yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)
+
+
+def _scan_lines(values: xr.DataArray) -> Iterator[slice]:
+    """Ranges of scan lines along the chunks of the data, chunks too large cut, small ones joined."""
+    line = 4 * values.sizes["scan_x"] * values.sizes["feature"]
+    most = max(1, _STREAM_BYTES // line)
+    n, own = values.sizes["scan_y"], values.chunksizes.get("scan_y", (values.sizes["scan_y"],))
+    size = own[0] * max(1, most // own[0]) if own[0] <= most else most
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def _row_ranges(shape: tuple[int, int]) -> Iterator[slice]:
+    """Ranges of rows that together take about ``_BLOCK_BYTES``."""
+    step = max(16, _BLOCK_BYTES // (4 * shape[1]))
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))
+
+
+class MeanFilled(NamedTuple):
+    """The rows of another source with every hole (NaN) filled with its feature's mean over the scan."""
+
+    base: Source
+    mean: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Scan points and features."""
+        return self.base.shape
+
+    def blocks(self) -> Iterator[Block]:
+        """Rows without holes."""
+        for rows, block in self.base.blocks():
+            yield rows, np.where(np.isnan(block), self.mean, block)
+
+
+def fill_with_mean(source: Source) -> MeanFilled:
+    """Read all rows once for their features' means; a feature that was never measured is 0."""
+    total, measured = np.zeros((2, source.shape[1]))
+    for _, block in source.blocks():
+        total += np.nansum(block, axis=0, dtype=np.float64)
+        measured += np.isfinite(block).sum(axis=0)
+    return MeanFilled(source, (total / np.maximum(measured, 1)).astype(np.float32))
+
+
+def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int = 2) -> LowRank:
+    """Randomised truncated SVD, reading the rows ``n_passes`` + 1 times.
+
+    Every pass applies V^T V to a basis of feature space (Halko, Martinsson and Tropp, SIAM Rev. 53 (2011) 217,
+    section 4.5), so that a single sight of each row serves both products; the last one projects the rows.
+    """
+    n, features = source.shape
+    rank = min(rank, n, features)
+    sample = min(rank + 8, n, features)
+    basis = rng.standard_normal((features, sample), dtype=np.float32)
+    for _ in range(n_passes):
+        image = np.zeros_like(basis)
+        for _, block in source.blocks():
+            image += to_numpy(block.T @ (block @ like(basis, block)))
+        basis = np.linalg.qr(image)[0]
+    scores, norm2 = np.empty((n, sample), dtype=np.float32), 0.0
+    for rows, block in source.blocks():
+        scores[rows] = to_numpy(block @ like(basis, block))
+        norm2 += dot(block, block)
+    left, strength, turn = np.linalg.svd(scores, full_matrices=False)
+    right = np.ascontiguousarray((basis @ turn.T).T[:rank])
+    return LowRank(left[:, :rank] * strength[:rank], right, norm2)

@@ -1,0 +1,78 @@
+"""The fit that is likeliest under Poisson counts: the Kullback-Leibler divergence, by multiplicative updates.
+
+Lee and Seung, Adv. Neural Inf. Process. Syst. 13 (2001) 556, eq. 5. The divergence is weighted by what the features
+were scaled with, so that it is the counts' own, and no step can make it larger. It starts from a least-squares fit,
+which is close: from there some tens of iterations do.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ._blocks import Source
+from ._hals import Array, Fit
+
+_TINY = np.float32(1e-12)
+
+
+def minimise_divergence(
+    source: Source,
+    fit: Fit,
+    weights: tuple[Array, Array],
+    *,
+    max_iterations: int,
+    tolerance: float,
+    tick: Callable[[int], None] | None = None,
+) -> Fit:
+    """Lower sum w (v log(v / m) - v + m), m = L F, w = ``weights`` of scan point and feature, v >= 0.
+
+    Stops when it changes by less than ``tolerance`` of itself per iteration. The fit's ``error`` stays that of the
+    squares' (relative), computed for the final pair; holes (NaN) are left out.
+    """
+    loading, factor = np.maximum(fit.loading, _TINY), np.maximum(fit.factor, _TINY)
+    before, converged, done = np.inf, False, 0
+    while done < max_iterations and not converged:
+        divergence, loading, factor = _one_pass(source, loading, factor, weights)
+        converged = abs(before - divergence) < tolerance * max(divergence, 1e-300)
+        before, done = divergence, done + 1
+        if tick is not None:
+            tick(done)
+    error = _squared_error(source, loading, factor)
+    return Fit(loading, factor, error, fit.iterations + done, converged)
+
+
+def _one_pass(
+    source: Source, loading: Array, factor: Array, weights: tuple[Array, Array]
+) -> tuple[float, Array, Array]:
+    """Divergence before the pass, new loadings row by row, new factors from the sums on the way."""
+    new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
+    divergence = 0.0
+    for rows, block in source.blocks():
+        weight = weights[0][rows, None] * weights[1]
+        weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
+        values = np.nan_to_num(block).astype(np.float32)
+        ratio, here = _ratio(values, loading[:, rows], factor, weight)
+        divergence += here
+        mine: Array = (loading[:, rows] * (factor @ ratio.T) / np.maximum(factor @ weight.T, _TINY)).astype(np.float32)
+        new[:, rows] = mine
+        ratio, _ = _ratio(values, mine, factor, weight)
+        above += mine @ ratio
+        below += mine @ weight
+    return divergence, new, (factor * above / np.maximum(below, _TINY)).astype(np.float32)
+
+
+def _ratio(values: Array, loading: Array, factor: Array, weight: Array) -> tuple[Array, float]:
+    """Weighted ratio w v / m, and the divergence of the block."""
+    model = np.maximum(loading.T @ factor, _TINY)
+    ratio = values / model
+    terms = values * np.log(np.maximum(ratio, _TINY)) - values + model
+    return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))
+
+
+def _squared_error(source: Source, loading: Array, factor: Array) -> float:
+    """|V - L F|^2 / |V|^2 over what was measured."""
+    residual, total = 0.0, 0.0
+    for rows, block in source.blocks():
+        residual += float(np.nansum((block - loading[:, rows].T @ factor) ** 2, dtype=np.float64))
+        total += float(np.nansum(block**2, dtype=np.float64))
+    return residual / max(total, 1e-300)

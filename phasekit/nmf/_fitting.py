@@ -1,0 +1,114 @@
+"""The whole way from rows to finished fits: compress once, race the starts of every k, polish on the data."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from ..errors import SchemaError
+from ._arrays import to_device, to_numpy
+from ._blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
+from ._hals import Fit, LowRank
+from ._starts import race, starts_for
+
+_SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
+_MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
+
+
+class Rows(NamedTuple):
+    """Where the rows of a FEATURES dataset come from, with what is known about them."""
+
+    source: Source
+    missing: bool  # some values are NaN, not measured
+
+    @property
+    def whole(self) -> Source:
+        """The rows without holes, to start from."""
+        return fill_with_mean(self.source) if self.missing else self.source
+
+
+def rows_of(features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None) -> Rows:
+    """The features as rows: loaded where they fit, else computed block by block on every pass, checked either way."""
+    values = features["feature_value"].transpose("scan_y", "scan_x", "feature")
+    missing = bool(features.attrs.get("missing", 0))
+    lazy = values.chunks is not None
+    if in_memory is None:
+        in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _free_memory()
+    if lazy and not in_memory:
+        return Rows(Lazy(values, step), missing)
+    data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
+    total = float(data.sum(dtype=np.float64))
+    if not np.isfinite(total) and not missing:
+        raise SchemaError(
+            f"{step}: the features hold NaN or infinite values, needs finite ones. Fill the patterns "
+            "(patterns.fillna(0)), cut these scan points away, or keep holes as missing: to_features(missing='keep')."
+        )
+    check_block(float(np.fmin.reduce(data, axis=None)), step)
+    return Rows(InMemory(to_device(np.ascontiguousarray(data), device)), missing)
+
+
+def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
+    """Refuse a k that no factorisation of this shape has."""
+    limit = min(shape)
+    if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= limit:
+        raise SchemaError(
+            f"{step}: k = {k!r}, needs a whole number from 1 to {limit} ({shape[0]} scan points, {shape[1]} features)."
+        )
+
+
+def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
+    """Refuse zeros, and a k above the rank of the data."""
+    strength = np.linalg.norm(low.left, axis=0)  # singular values
+    if not strength[0] > 0:
+        raise SchemaError(f"{step}: every feature is zero. Check that the right dataset of the file was opened.")
+    rank = int((strength > 1e-5 * strength[0]).sum())
+    if k > rank:
+        raise SchemaError(
+            f"{step}: k = {k}, but the data have rank {rank}: further components would be empty. Choose k <= {rank}."
+        )
+
+
+def compress_for(source: Source, largest: int, rng: np.random.Generator, n_passes: int = 2) -> LowRank:
+    """The compressed data that serve every k up to ``largest``."""
+    return compress(source, largest + _SPARE, rng, n_passes)
+
+
+def race_ranks(
+    low: LowRank,
+    ranks: Iterable[int],
+    n_starts: int,
+    rng: np.random.Generator,
+    *,
+    n_finish: int = 2,
+    device: object = None,
+    tick: Callable[[], object] = lambda: None,
+) -> list[list[Fit]]:
+    """Fits of every start for every k on the compressed data, best first; one start is grown from the k before."""
+    there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
+    fits: list[list[Fit]] = []
+    for k in ranks:
+        starts = starts_for(low, k, n_starts, fits[-1][0] if fits else None, rng)
+        found = race(there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish)
+        fits.append([onto_host(fit) for fit in found])
+        tick()
+    return fits
+
+
+def onto_device(fit: Fit, device: object) -> Fit:
+    """The fit's arrays on a device."""
+    return fit._replace(loading=to_device(fit.loading, device), factor=to_device(fit.factor, device))
+
+
+def onto_host(fit: Fit) -> Fit:
+    """The fit's arrays as NumPy's."""
+    return fit._replace(loading=to_numpy(fit.loading), factor=to_numpy(fit.factor))
+
+
+def _free_memory() -> float:
+    """Bytes of physical memory that are free; unlimited where the system does not say."""
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")

@@ -1,0 +1,121 @@
+"""Finish on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
+
+One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors, and
+what the next factors need (L^T V) is summed up on the way: each row is read once per iteration, wherever it lies, and
+the products of all fits are one matrix product.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from ._arrays import contiguous, dot, namespace
+from ._blocks import Source
+from ._hals import N_INNER, Array, Fit, rebalance, relative_error, sweep
+from ._penalties import NONE, Penalties
+
+_ROUNDING = 3e-8  # of |V|^2: what single precision leaves uncertain of an error
+
+
+def polish(
+    source: Source,
+    fits: list[Fit],
+    *,
+    max_iterations: int,
+    tolerance: float,
+    penalties: Penalties = NONE,
+    tick: Callable[[int], None] | None = None,
+) -> list[Fit]:
+    """Iterate all fits until each one's error changes by less than ``tolerance`` of itself per iteration.
+
+    The error is the exact |V - L F|^2. Missing values (NaN) are filled with what the fit says (expectation-
+    maximisation), so that they count nothing. A fit that has converged is left alone.
+    """
+    running = [_Running(fit, penalties) for fit in fits]
+    for iteration in range(1, max_iterations + 1):
+        _one_pass(source, [fit for fit in running if not fit.converged], tolerance)
+        if tick is not None:
+            tick(iteration)
+        if all(fit.converged for fit in running):
+            break
+    return [fit.state() for fit in running]
+
+
+class _Running:
+    """One fit on its way: its state, and the sums of the present pass."""
+
+    def __init__(self, fit: Fit, penalties: Penalties) -> None:
+        self.loading, self.factor = fit.loading + 0, fit.factor + 0
+        self.penalties, self.iterations = penalties, fit.iterations
+        self.error, self.optimality, self.converged = np.inf, np.inf, False
+
+    def begin(self) -> None:
+        """Set the sums of a pass to zero."""
+        xp = namespace(self.factor)
+        balance = self.penalties.rescale if self.penalties.active else rebalance
+        balance(self.loading, self.factor)
+        self.factor_gram = self.factor @ self.factor.T
+        self.wanted = self.penalties.pull(self.loading)
+        self.product = xp.zeros_like(self.factor)
+        self.gram = xp.zeros_like(self.factor_gram)
+        self.norm2 = self.seen = 0.0  # of the data as this fit fills them, and of what was measured
+
+    def take(self, rows: slice, onto: Array) -> Array:
+        """New loadings (k, rows) from F V^T of these rows."""
+        product, gram = self.penalties.on_loading(onto, self.factor_gram, self.wanted[:, rows])
+        mine = contiguous(self.loading[:, rows])
+        sweep(mine, contiguous(product), gram, N_INNER)
+        self.loading[:, rows] = mine
+        self.gram += mine @ mine.T
+        return mine
+
+    def finish(self, tolerance: float) -> None:
+        """New factors, the error of the new pair, and whether it still falls."""
+        slope = self.gram @ self.factor - self.product
+        slope = namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
+        self.optimality = (dot(slope, slope) / max(dot(self.product, self.product), 1e-300)) ** 0.5
+        sweep(self.factor, self.product, self.penalties.on_factor(self.gram), N_INNER)
+        error = relative_error(self.norm2, self.product, self.gram, self.factor) * self.norm2 / self.seen
+        self.converged = abs(self.error - error) < max(tolerance * error, _ROUNDING)
+        self.error = error
+        self.iterations += 1
+
+    def state(self) -> Fit:
+        """The fit as it stands."""
+        return Fit(self.loading, self.factor, self.error, self.iterations, self.converged, self.optimality)
+
+
+def _one_pass(source: Source, running: list[_Running], tolerance: float) -> None:
+    """Every row once: new loadings block by block, then new factors."""
+    for fit in running:
+        fit.begin()
+    xp = namespace(running[0].factor)
+    stacked = xp.concatenate([fit.factor for fit in running])
+    ends = np.cumsum([0, *(len(fit.factor) for fit in running)])
+    product = xp.zeros_like(stacked)
+    for rows, block in source.blocks():
+        norm2 = dot(block, block)
+        if np.isnan(norm2):
+            for fit in running:
+                _fill_and_take(fit, rows, block)
+            continue
+        onto = stacked @ block.T
+        mine = [fit.take(rows, onto[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
+        product += xp.concatenate(mine) @ block
+        for fit in running:
+            fit.norm2, fit.seen = fit.norm2 + norm2, fit.seen + norm2
+    for fit, (a, b) in zip(running, pairwise(ends), strict=True):
+        fit.product += product[a:b]
+        fit.finish(tolerance)
+
+
+def _fill_and_take(fit: _Running, rows: slice, block: Array) -> None:
+    """A block with holes, filled with what this fit says is there."""
+    xp = namespace(block)
+    missing = xp.isnan(block)
+    filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
+    fit.product += fit.take(rows, fit.factor @ filled.T) @ filled
+    fit.norm2 += dot(filled, filled)
+    measured = xp.where(missing, xp.zeros_like(block), block)
+    fit.seen += dot(measured, measured)

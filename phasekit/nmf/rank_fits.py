@@ -1,0 +1,142 @@
+"""Fits of every k to all the data: one compression, shared passes."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numba import njit
+from numpy.typing import NDArray
+
+from ..errors import SchemaError
+from ..schema import FACTORS, FEATURES, describe, require
+from ._blocks import Source
+from ._fitting import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of
+from ._hals import Array, Fit
+from ._polish import polish
+from .factors import label_fit, scan_weight
+
+_POLISH, _TOLERANCE = 5, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
+_LOSS_ROWS = 64  # rows whose model stays in the cache until it is compared
+
+
+def factorise_ranks(
+    features: xr.Dataset,
+    ranks: Iterable[int],
+    *,
+    n_starts: int = 5,
+    seed: int = 0,
+    in_memory: bool | None = None,
+    progress: bool = True,
+) -> dict[int, xr.Dataset]:
+    """Factorise with every k in ``ranks`` at once: one compression and shared passes over the data.
+
+    Much cheaper than :func:`factorise` in a loop. The fits are finished with 5 passes over the data, which leaves them
+    within 0.1 % of the error that long runs reach.
+
+    Parameters
+    ----------
+    features
+        FEATURES of :func:`to_features`, without missing values.
+    ranks
+        Values of k, at least one.
+    n_starts
+        Starts for every k: from the singular vectors, grown from the k before, the rest from random patterns.
+    seed
+        Seed of the starts.
+    in_memory
+        As in :func:`factorise`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    dict
+        FACTORS by k, as of :func:`factorise`; ``converged`` is 1 where the last pass changed the error by less than
+        0.0002 % of itself.
+
+    Raises
+    ------
+    SchemaError
+        Not FEATURES, with missing values, or a k that the data cannot have.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> fits = factorise_ranks(pk.nmf.to_features(scan), [2, 3], progress=False)
+    >>> sorted(fits), fits[3].attrs["relative_error"] < fits[2].attrs["relative_error"]
+    ([2, 3], True)
+    """
+    from threadpoolctl import threadpool_limits
+    from tqdm.auto import tqdm
+
+    require(features, FEATURES, step="factorise_ranks")
+    source = complete_rows(features, in_memory, "factorise_ranks")
+    tried = sorted({int(k) for k in ranks})
+    for k in tried:
+        check_rank(k, source.shape, "factorise_ranks")
+    with threadpool_limits(limits=1), tqdm(total=len(tried), disable=not progress, desc="factorise_ranks") as bar:
+        trained = fit_all(source, tried, n_starts, np.random.default_rng(seed), bar.update)
+    settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
+    labelled = {k: label_fit(features, fit) for k, fit in zip(tried, trained.best, strict=True)}
+    return {
+        k: describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
+        for k, out in labelled.items()
+    }
+
+
+class Trained(NamedTuple):
+    """Fits on all the data."""
+
+    best: list[Fit]  # by k, polished
+    starts: list[list[Fit]]  # by k, every start, best first
+
+
+def complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> Source:
+    rows = rows_of(features, step, in_memory=in_memory)
+    if rows.missing:
+        raise SchemaError(
+            f"{step}: the features hold missing values, which cannot be held out. Mask the detector pixels that are "
+            "missing anywhere (to_features(mask=...)) to scan k; factorise takes the holes."
+        )
+    return rows.source
+
+
+def fit_all(
+    source: Source, tried: list[int], n_starts: int, rng: np.random.Generator, tick: Callable[[], object]
+) -> Trained:
+    """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes."""
+    low = compress_for(source, max(tried), rng)
+    check_numerical_rank(low, 1, "scan_ranks")
+    starts = race_ranks(low, tried, n_starts, rng, tick=tick)
+    best = polish(source, [fits[0] for fits in starts], max_iterations=_POLISH, tolerance=_TOLERANCE)
+    return Trained(best, starts)
+
+
+def losses(source: Source, starts: list[list[Fit]], features: xr.Dataset) -> NDArray[np.float64]:
+    """Published K-component loss of every start, (rank, run): mean |V - W H| of counts over the largest count."""
+    scan, feature = scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32)
+    total, largest = np.zeros((len(starts), len(starts[0]))), 0.0
+    for rows, block in source.blocks():
+        largest = max(largest, float(((block * feature).max(axis=1) * scan[rows]).max()))
+        for first in range(0, len(block), _LOSS_ROWS):
+            here = slice(first, first + _LOSS_ROWS)
+            there = slice(rows.start + first, min(rows.start + first + _LOSS_ROWS, rows.stop))
+            for i, fits in enumerate(starts):
+                for j, fit in enumerate(fits):
+                    model = fit.loading[:, there].T @ fit.factor
+                    total[i, j] += _absolute(block[here], model, scan[there], feature)
+    return total / np.prod(source.shape) / largest
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _absolute(block: Array, model: Array, scan_weight: Array, feature_weight: Array) -> float:
+    """Sum |v - m| in counts."""
+    total = 0.0
+    for i in range(block.shape[0]):
+        row = np.float32(0)
+        for j in range(block.shape[1]):
+            row += abs(block[i, j] - model[i, j]) * feature_weight[j]
+        total += row * scan_weight[i]
+    return total
