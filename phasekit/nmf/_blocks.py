@@ -33,8 +33,8 @@ def check_block(lowest: float, step: str) -> None:
     """Refuse values below zero; NaN passes, as a hole."""
     if lowest < 0:
         raise SchemaError(
-            f"{step}: feature_value goes down to {lowest:g}, needs values >= 0. Add the offset that was subtracted from "
-            "the patterns, or clip the noise: patterns.assign(intensity=patterns.intensity.clip(min=0))."
+            f"{step}: feature_value goes down to {lowest:g}, needs values >= 0. Add the offset that was subtracted "
+            "from the patterns, or clip the noise: patterns.assign(intensity=patterns.intensity.clip(min=0))."
         )
 
 

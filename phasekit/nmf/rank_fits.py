@@ -94,6 +94,7 @@ class Trained(NamedTuple):
 
 
 def complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> Source:
+    """Rows of the features, which must have no holes."""
     rows = rows_of(features, step, in_memory=in_memory)
     if rows.missing:
         raise SchemaError(
