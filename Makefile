@@ -16,7 +16,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 
-.PHONY: help demo test lint lab samples bench-acom bench-stxm environment constraints clean
+.PHONY: help demo test lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (an hou
 
 bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minutes) -> benchmarks/acom/report/
 	$(BIN)/python benchmarks/acom/bench.py
+
+bench-nmf: $(STAMP)  ## factorisation and choice of k beside other packages and rules (hours) -> benchmarks/nmf/report/
+	$(BIN)/python benchmarks/nmf/bench.py
 
 environment: $(STAMP)  ## make environment.yml anew from pyproject.toml
 	PYPROJECT2CONDA=$(BIN)/pyproject2conda binder/make_environment.sh

@@ -1,0 +1,206 @@
+"""Results of the scripts -> the numbers of the report: ratios, excess of error, rates of recovery. Nothing is drawn."""
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import read_json
+from packages import PACKAGES, REFERENCE
+
+Rows = list[dict[str, Any]]
+OWN = "phasekit, combined"
+_WITHIN = 1  # what still counts as nearly right
+_HELD_BACK = "held back"
+
+
+def collect(runs: Path) -> dict[str, Any]:
+    """Everything the report says."""
+    cases = _read_all(runs, "recovery_*.json")
+    return {
+        "machine": read_json(runs / "machine.json"),
+        "fits": fits(_read_all(runs, "fit_*.json")),
+        "sweeps": sweeps(runs),
+        "scaling": read_json(runs / "scaling.json").get("rows", []),
+        "streaming": read_json(runs / "streaming.json"),
+        "recovery": recovery(cases),
+        "codes": _codes(runs),
+    }
+
+
+def _read_all(runs: Path, pattern: str) -> Rows:
+    return [json.loads(path.read_text()) for path in sorted(runs.glob(pattern))]
+
+
+def _codes(runs: Path) -> dict[str, dict[str, int]]:
+    """For each kind of result, how many were made by which state of the code (``provenance.code_state``)."""
+    kinds = {f"{name} fits": f"fit_*_{name}.json" for name in PACKAGES}
+    kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn")}
+    kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_*.json"}
+    found = {kind: dict(Counter(one["code"] for one in _read_all(runs, mask))) for kind, mask in kinds.items()}
+    return {kind: states for kind, states in found.items() if states}
+
+
+def fits(results: Rows) -> Rows:
+    """A row per size and package: as it comes, and the first rung of its ladder that reaches the target."""
+    by_size: dict[tuple[int, int, int], dict[str, Any]] = defaultdict(dict)
+    for one in results:
+        by_size[(one["side"], one["detector"], one["k"])][one["package"]] = one
+    rows: Rows = []
+    for (side, detector, k), packages in sorted(by_size.items()):
+        own = _reached(packages["phasekit"]) if "phasekit" in packages else None
+        plain = packages.get("phasekit", {}).get("default")
+        for name in (name for name in PACKAGES if name in packages):
+            one, reached = packages[name], _reached(packages[name])
+            default = one["default"]
+            rows.append(
+                {
+                    "side": side,
+                    "detector": detector,
+                    "k": k,
+                    "package": name,
+                    "version": one["version"],
+                    "default": default,
+                    "target": one["target"],
+                    "slack": one["slack"],
+                    "reached": reached,
+                    "closest": min((rung["error"] for rung in one["ladder"]), default=np.nan),
+                    "tried": one["ladder"][-1] if one["ladder"] else None,
+                    "ratio": reached["cpu_s"] / own["cpu_s"] if reached and own else None,
+                    "ratio_default": default["cpu_s"] / plain["cpu_s"] if plain else None,
+                    "excess": default["error"] / one["target"] - 1,
+                }
+            )
+    return rows
+
+
+def _reached(one: dict[str, Any]) -> dict[str, Any] | None:
+    bound = one["target"] * (1 + one["slack"])
+    return next((rung for rung in one["ladder"] if rung["error"] <= bound), None)
+
+
+def sweeps(runs: Path) -> Rows:
+    """For each size of which both packages are complete: seconds, ratios, and the excess of phasekit's error by k."""
+    rows: Rows = []
+    for path in sorted(runs.glob("sweep_phasekit_*.json")):
+        own = read_json(path)
+        peer = read_json(path.with_name(path.name.replace("phasekit", "scikit-learn")))
+        if not (own.get("complete") and peer.get("complete")):
+            continue
+        best: dict[int, float] = defaultdict(lambda: np.inf)
+        for row in peer["rows"]:
+            best[row["k"]] = min(best[row["k"]], row["error"])
+        mine = {int(k): error for k, error in own["fits"]["errors"].items()}
+        excess = {k: mine[k] / best[k] - 1 for k in sorted(best) if k in mine}
+        seconds = float(sum(row["cpu_s"] for row in peer["rows"]))
+        rows.append(
+            {
+                **{name: own[name] for name in ("features", "side", "starts")},
+                "peer_version": peer["version"],
+                "peer_cpu_s": seconds,
+                "fits": {name: own["fits"][name] for name in ("cpu_s", "peak_mb")},
+                "scan": own["scan"],
+                "peer_peak_mb": max(row["peak_mb"] for row in peer["rows"]),
+                "ratio_fits": seconds / own["fits"]["cpu_s"],
+                "ratio_scan": seconds / own["scan"]["cpu_s"],
+                "excess": excess,
+                "unfinished": float(np.mean([row["iterations"] >= 200 for row in peer["rows"]])),
+            }
+        )
+    return sorted(rows, key=lambda row: int(row["features"]))
+
+
+def recovery(cases: Rows) -> dict[str, Any]:
+    """Rates by rule, overall and by condition; how often the stated interval holds the truth, and what it stated.
+
+    On the scans that nothing was tuned on, where there are any; the table by family alone has them all.
+    """
+    if not cases:
+        return {}
+    names = list(dict.fromkeys(name for one in cases for name in _votes(one)))
+    groups = {"family": _by("family", cases, names)}
+    tuned_on = [one for one in cases if one["case"]["family"] != _HELD_BACK]
+    cases = [one for one in cases if one["case"]["family"] == _HELD_BACK] or cases
+    groups |= {name: _by(name, cases, names) for name in ("generator", "condition")}
+    return {
+        "cases": len(cases),
+        "held_back": all(one["case"]["family"] == _HELD_BACK for one in cases),
+        "tuned_on": len(tuned_on),
+        "ranks": [min(min(one["ranks"]) for one in cases), max(max(one["ranks"]) for one in cases)],
+        "beyond": sum(one["truth"] not in one["ranks"] for one in cases),
+        "overall": _score(cases, names),
+        "groups": groups,
+        "interval": _interval(cases),
+        "seconds": {name: float(np.median([_seconds(one, name) for one in cases])) for name in (OWN, *_others(cases))},
+    }
+
+
+def _others(cases: Rows) -> list[str]:
+    return list(cases[0]["rules"])
+
+
+def _votes(one: dict[str, Any]) -> dict[str, float | None]:
+    """The choice of phasekit, the votes of its single rules, those of the other rules."""
+    own = {f"phasekit, {name}": vote for name, vote in one["phasekit"]["votes"].items() if name != "combined"}
+    return {OWN: one["phasekit"]["chosen"], **{name: rule["k"] for name, rule in one["rules"].items()}, **own}
+
+
+def _by(field: str, cases: Rows, names: list[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """The scores of the scans of each value of a field."""
+    values = dict.fromkeys(one["case"][field] for one in cases)
+    return {value: _score([one for one in cases if one["case"][field] == value], names) for value in values}
+
+
+def _score(cases: Rows, names: list[str]) -> dict[str, dict[str, float]]:
+    """Exact, within one and mean error of the votes of each rule."""
+    found = {}
+    for name in names:
+        votes = [(_votes(one).get(name), one["truth"]) for one in cases]
+        wrong = np.array([vote - true for vote, true in votes if vote is not None], dtype=float)
+        found[name] = {
+            "n": len(votes),
+            "exact": int((wrong == 0).sum()) / len(votes),  # a rule without a vote has not found k
+            "within_one": int((np.abs(wrong) <= _WITHIN).sum()) / len(votes),
+            "bias": float(wrong.mean()) if wrong.size else float("nan"),
+            "abstained": len(votes) - len(wrong),
+        }
+    return found
+
+
+def _interval(cases: Rows) -> dict[str, float]:
+    """Coverage of k_low to k_high beside the probability that phasekit gave it, and how wide it is."""
+    inside, stated, width, at_choice = [], [], [], []
+    for one in cases:
+        own, ranks = one["phasekit"], np.array(one["ranks"])
+        inside.append(own["k_low"] <= one["truth"] <= own["k_high"])
+        within = (ranks >= own["k_low"]) & (ranks <= own["k_high"])
+        stated.append(float(np.array(own["probability"])[within].sum()))
+        width.append(own["k_high"] - own["k_low"] + 1)
+        at_choice.append(max(own["probability"]))
+    rate, n = float(np.mean(inside)), len(inside)
+    low, high = _wilson(rate, n)
+    return {
+        "coverage": rate,
+        "coverage_low": low,
+        "coverage_high": high,
+        "stated": float(np.mean(stated)),
+        "width": float(np.mean(width)),
+        "stated_choice": float(np.mean(at_choice)),
+    }
+
+
+def _wilson(rate: float, n: int) -> tuple[float, float]:
+    """95 % interval of a rate measured on ``n`` cases (E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209)."""
+    z = 1.96
+    centre, half = rate + z * z / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return float((centre - half) / (1 + z * z / n)), float((centre + half) / (1 + z * z / n))
+
+
+def _seconds(one: dict[str, Any], name: str) -> float:
+    return float(one["phasekit"]["cpu_s"] if name == OWN else one["rules"][name]["cpu_s"])
+
+
+def reference_title() -> str:
+    """The package that sets the error to reach."""
+    return PACKAGES[REFERENCE].title

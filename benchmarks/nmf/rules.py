@@ -1,0 +1,182 @@
+"""The other rules for the number of components, each a plain function of a :class:`Problem`.
+
+A rule returns a :class:`Vote`: its k and the curve it was read from (by rank). They are written from their sources;
+where a source leaves a choice to the eye, the docstring says what stands for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from ard import automatic_relevance
+from fits import Array, LowRank, compress, fit, nonnegative_side, squared_error
+from numpy.typing import NDArray
+from stability import cophenetic_curve, silhouette_curve
+
+_MIN_SILHOUETTE = 0.8
+_THINNED_SHARE, _THINNED_RUNS = 0.2, 3
+
+
+class Vote(NamedTuple):
+    """The number of components a rule chooses, and the values by rank that made it do so."""
+
+    k: int
+    curve: list[float]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Features (scan point, feature), the ranks to choose from, and the counts behind them where they are whole."""
+
+    data: Array
+    ranks: list[int]
+    seed: int = 0
+    weight: Array | None = field(default=None, repr=False)  # counts = data x weight; None: no whole counts
+
+    @cached_property
+    def errors(self) -> NDArray[np.float64]:
+        """|V - L F|^2 by rank of one fit each to all data: shared by the rules that read the training error."""
+        return np.array([squared_error(self.data, *fit(self.data, k, self.seed)) for k in self.ranks])
+
+    @cached_property
+    def low(self) -> LowRank:
+        """Twice as many singular vectors as the largest rank, and some."""
+        return compress(self.data, 2 * max(self.ranks) + 20, self.seed, exact=True)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64] | None:
+        """Electrons per scan point and feature."""
+        return None if self.weight is None else np.rint(self.data * self.weight).astype(np.int64)
+
+
+def loss_knee(problem: Problem) -> Vote:
+    """Knee of the training error: the rank farthest below the chord of the curve, both axes scaled to 0..1.
+
+    V. Satopaa et al., ICDCS Workshops (2011) 166 (kneedle, without smoothing).
+    """
+    return Vote(knee(problem.errors, problem.ranks), problem.errors.tolist())
+
+
+def knee(curve: NDArray[np.float64], ranks: list[int]) -> int:
+    """Where a falling convex curve lies deepest below the line from its first to its last point."""
+    x = np.linspace(0, 1, len(ranks)) if len(ranks) < 2 else (np.array(ranks) - ranks[0]) / (ranks[-1] - ranks[0])
+    span = max(float(curve[0] - curve[-1]), 1e-300)
+    return ranks[int(np.argmax(1 - (curve - curve[-1]) / span - x))]
+
+
+def bic(problem: Problem) -> Vote:
+    """Smallest N ln(RSS / N) + p ln N, with N = n m values and p = k (n + m - 1) free numbers.
+
+    G. Schwarz, Ann. Stat. 6 (1978) 461, for Gaussian noise of one unknown variance, which Poisson-scaled data have
+    about (Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203). A scale between the two sides is not free.
+    """
+    n, m = problem.data.shape
+    parameters = np.array(problem.ranks) * (n + m - 1)
+    curve = n * m * np.log(np.maximum(problem.errors, 1e-300) / (n * m)) + parameters * np.log(n * m)
+    return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
+
+
+def cophenetic(problem: Problem) -> Vote:
+    """The last k >= 2 before the largest fall of the cophenetic correlation of the consensus of ten random starts.
+
+    J.-P. Brunet, P. Tamayo, T. R. Golub and J. P. Mesirov, PNAS 101 (2004) 4164: "where the coefficient begins to
+    fall", which is judged by eye there.
+    """
+    curve = cophenetic_curve(problem.low, problem.ranks, problem.seed)
+    return Vote(_before_largest_fall(curve, problem.ranks), curve.tolist())
+
+
+def _before_largest_fall(curve: NDArray[np.float64], ranks: list[int]) -> int:
+    usable = np.array(ranks) >= 2  # a single cluster agrees with itself
+    fall = np.where(usable[:-1], curve[:-1] - curve[1:], -np.inf)
+    return ranks[int(fall.argmax())]
+
+
+def bi_cross_validation(problem: Problem) -> Vote:
+    """Smallest error on a held-out quarter, summed over the four quarters of a 2 x 2 division.
+
+    A. B. Owen and P. O. Perry, Ann. Appl. Stat. 3 (2009) 564, section 3.3: with the data cut into A, B; C, D, the fit
+    D ~ L F gives A ~ (B on F) (C on L), both sides by non-negative least squares.
+    """
+    rng = np.random.default_rng(problem.seed)
+    halves = [np.array_split(rng.permutation(size), 2) for size in problem.data.shape]
+    curve = np.zeros(len(problem.ranks))
+    for row in range(2):
+        for column in range(2):
+            parts = [[halves[0][i], halves[1][j]] for i in (row, 1 - row) for j in (column, 1 - column)]
+            a, b, c, d = (np.ascontiguousarray(problem.data[np.ix_(*part)]) for part in parts)
+            for index, k in enumerate(problem.ranks):
+                loading, factor = fit(d, k, problem.seed)
+                left, right = nonnegative_side(b, factor), nonnegative_side(c.T, loading.T)
+                curve[index] += squared_error(a, left, right.T)
+    return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
+
+
+def poisson_thinning(problem: Problem) -> Vote | None:
+    """Smallest squared error on a fifth of the electrons that the fit has not seen, mean of three draws.
+
+    A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning): binomial parts of a Poisson count are
+    independent. Without whole counts there is no vote.
+    """
+    if problem.counts is None or problem.weight is None:
+        return None
+    rng = np.random.default_rng(problem.seed)
+    curve = np.zeros(len(problem.ranks))
+    for _ in range(_THINNED_RUNS):
+        test = rng.binomial(problem.counts, _THINNED_SHARE)
+        seen = ((problem.counts - test) / problem.weight / (1 - _THINNED_SHARE)).astype(np.float32)
+        held = (test / problem.weight / _THINNED_SHARE).astype(np.float32)
+        curve += [squared_error(held, *fit(seen, k, problem.seed)) for k in problem.ranks]
+    return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
+
+
+def nmfk(problem: Problem) -> Vote:
+    """Largest k whose least stable cluster of components still has a mean silhouette of 0.8.
+
+    L. B. Alexandrov and V. V. Vesselinov, Water Resour. Res. 50 (2014) 7332 (NMFk): ten fits of perturbed data from
+    random starts, components matched one to one into k clusters, silhouettes by cosine. Stable clusters and a small
+    error are wanted; the training error always falls with k, so the largest stable k is the answer. 0.8 is usual in
+    later work of the group. Without any such k: the k of the largest value, 1 left out.
+    """
+    curve = silhouette_curve(problem.data, problem.ranks, problem.seed, problem.weight)
+    stable = [k for k, value in zip(problem.ranks, curve, strict=True) if value >= _MIN_SILHOUETTE]
+    if stable:
+        return Vote(max(stable), curve.tolist())
+    rest = np.where(np.array(problem.ranks) > 1, curve, -np.inf)
+    return Vote(problem.ranks[int(rest.argmax())], curve.tolist())
+
+
+def ard(problem: Problem) -> Vote:
+    """Components that automatic relevance determination leaves of the largest k.
+
+    V. Y. F. Tan and C. Fevotte, IEEE Trans. Pattern Anal. Mach. Intell. 35 (2013) 1592 (l1-ARD, squared error with the
+    noise variance of the data as dispersion). The curve is the relevances in falling order, not by rank.
+    """
+    k, relevance = automatic_relevance(problem.low, max(problem.ranks), problem.seed)
+    return Vote(k, relevance.tolist())
+
+
+def scree(problem: Problem) -> Vote:
+    """Components before the elbow of the logarithmic scree plot of the Poisson-scaled data.
+
+    M. R. Keenan and P. G. Kotula, Surf. Interface Anal. 36 (2004) 203 (scaling); the elbow is the point farthest below
+    the chord (Satopaa et al. 2011, as HyperSpy does), read over twice the largest rank, so that the flat part is seen.
+    """
+    strength = np.linalg.norm(problem.low.left, axis=0)[: 2 * max(problem.ranks) + 1].astype(np.float64)
+    variance = np.maximum(strength**2, 1e-12)
+    elbow = knee(np.log(variance), list(range(len(variance))))  # so many lie before it, counted from zero
+    return Vote(int(np.clip(elbow, problem.ranks[0], problem.ranks[-1])), np.log(variance).tolist())
+
+
+RULES: dict[str, Callable[[Problem], Vote | None]] = {
+    "knee of the loss": loss_knee,
+    "BIC": bic,
+    "cophenetic correlation": cophenetic,
+    "bi-cross-validation": bi_cross_validation,
+    "NMFk silhouettes": nmfk,
+    "ARD": ard,
+    "scree elbow": scree,
+    "Poisson thinning alone": poisson_thinning,
+}

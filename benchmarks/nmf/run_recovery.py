@@ -1,0 +1,99 @@
+"""How many components does each rule find in one simulated scan?
+
+python run_recovery.py OUT.json --case NAME [--ranks 2 20] [--step N]
+
+Every rule sees the same features (``to_features`` as it comes) and chooses from the same ranks. The votes, the curves
+they were read from and the seconds they took go into the file; truth and settings of the case beside them.
+"""
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from common import write_json
+from families import CASES, TUNING, make
+from provenance import code_state
+from rules import RULES, Problem
+
+import phasekit as pk
+
+SCRIPTS = ("run_recovery.py", "families.py", "generators.py", "rules.py", "fits.py", "stability.py", "ard.py")
+LOW, HIGH = 2, 20
+
+
+def main() -> None:
+    """Ask every rule, and write what they said."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--case", choices=list(CASES), required=True, metavar="NAME")
+    parser.add_argument("--ranks", type=int, nargs=2, default=(LOW, HIGH), metavar=("LOW", "HIGH"))
+    parser.add_argument("--runs", type=int, default=5, help="runs of scan_ranks")
+    parser.add_argument("--step", type=int, default=1, help="only every so-many-th scan point (a check)")
+    chosen = parser.parse_args()
+    case = CASES[chosen.case]
+    scan = make(case)
+    truth = int(scan.attrs["truth_n_components"])
+    every = slice(None, None, chosen.step)
+    patterns = scan[["intensity"]].isel(scan_y=every, scan_x=every)
+    features = pk.nmf.to_features(patterns)
+    ranks = list(range(chosen.ranks[0], chosen.ranks[1] + 1))
+    found: dict[str, Any] = {
+        "case": {**asdict(case), "family": "tuning" if chosen.case in TUNING else "held back"},
+        "truth": truth,
+        "ranks": ranks,
+        "code": code_state(*SCRIPTS),
+        "phasekit": ask_phasekit(features, ranks, chosen.runs),
+        "rules": ask_rules(features, ranks),
+    }
+    write_json(chosen.out, found)
+
+
+def ask_phasekit(features: xr.Dataset, ranks: list[int], n_runs: int) -> dict[str, Any]:
+    """Its choice, the vote of each of its rules, the probability of every k and the interval it states."""
+    started = time.process_time()
+    evidence = pk.nmf.scan_ranks(features, ranks, n_runs=n_runs, progress=False)
+    votes = pk.nmf.rank_votes(evidence)
+    names = votes["rule"].to_numpy().tolist()
+    return {
+        "chosen": int(pk.nmf.choose_rank(evidence)),
+        "votes": {name: float(vote) for name, vote in zip(names, votes["vote"].to_numpy(), strict=True)},
+        "probability": votes["probability"].to_numpy().tolist(),
+        "k_low": int(votes.attrs["k_low"]),
+        "k_high": int(votes.attrs["k_high"]),
+        "held_out": str(evidence.attrs.get("held_out", "")),
+        "cpu_s": time.process_time() - started,
+    }
+
+
+def ask_rules(features: xr.Dataset, ranks: list[int]) -> dict[str, Any]:
+    """Vote (null: none), curve and CPU seconds of each of the other rules."""
+    problem = problem_of(features, ranks)
+    found: dict[str, Any] = {}
+    for name, rule in RULES.items():
+        started = time.process_time()
+        vote = rule(problem)
+        found[name] = {
+            "k": None if vote is None else vote.k,
+            "curve": [] if vote is None else vote.curve,
+            "cpu_s": time.process_time() - started,
+        }
+    return found
+
+
+def problem_of(features: xr.Dataset, ranks: list[int]) -> Problem:
+    """The features as a matrix, with what was divided out where the counts are whole."""
+    n = features.sizes["feature"]
+    values = features["feature_value"].transpose("scan_y", "scan_x", "feature").to_numpy()
+    data = np.ascontiguousarray(values.reshape(-1, n), dtype=np.float32)
+    if not features.attrs.get("counts", 0):
+        return Problem(data, ranks)
+    weight = features["scan_weight"].to_numpy().reshape(-1, 1) * features["feature_weight"].to_numpy()
+    return Problem(data, ranks, weight=np.asarray(weight, dtype=np.float32))
+
+
+if __name__ == "__main__":
+    main()

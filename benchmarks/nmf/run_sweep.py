@@ -1,0 +1,93 @@
+"""Every k from 2 to 20, five starts each: what a choice of k costs, and how good the fits are.
+
+    python run_sweep.py OUT.json --package phasekit|scikit-learn --data FOLDER --features 4096|16384
+
+scikit-learn: one start from the singular vectors (nndsvda) and four random ones per k, coordinate descent, its default
+200 iterations and tolerance 1e-4; the best error per k is its answer. phasekit: ``factorise_ranks`` (the fits alone)
+and ``scan_ranks`` (fits, held-out data, stability, image quality: all that a choice is made from), each timed as a
+whole. The file grows with every fit and says ``complete`` at the end; started again, the script goes on.
+"""
+
+import argparse
+import math
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from common import SEED, WARM_UP, Data, load_data, measured, pin, read_json, relative_error, write_json
+from provenance import DATA, OWN, code_state
+
+SCRIPTS = ("run_sweep.py", "data.py")
+
+
+def main() -> None:
+    """Do what is missing."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--package", choices=["phasekit", "scikit-learn"], required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--features", type=int, default=4096, help="detector pixels, a square number")
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--ranks", type=int, nargs=2, default=(2, 20), metavar=("LOW", "HIGH"))
+    parser.add_argument("--starts", type=int, default=5)
+    chosen = parser.parse_args()
+    pin()
+    ranks = range(chosen.ranks[0], chosen.ranks[1] + 1)
+    found = read_json(chosen.out) or {
+        "package": chosen.package,
+        "features": chosen.features,
+        "side": chosen.side,
+        "starts": chosen.starts,
+        "version": version(chosen.package),
+        "code": code_state(*SCRIPTS, parts=OWN if chosen.package == "phasekit" else DATA),
+    }
+    sweep = _phasekit if chosen.package == "phasekit" else _sklearn
+    warm = load_data(chosen.data, *WARM_UP)
+    sweep({}, None, warm, range(2, 5), 2)
+    sweep(found, chosen.out, load_data(chosen.data, chosen.side, math.isqrt(chosen.features)), ranks, chosen.starts)
+    write_json(chosen.out, {**found, "complete": True})
+
+
+def _sklearn(found: dict[str, Any], out: Path | None, data: Data, ranks: range, n_starts: int) -> None:
+    """A row per k and start."""
+    from sklearn.decomposition import NMF
+
+    rows = found.setdefault("rows", [])
+    done = {(row["k"], row["start"]) for row in rows}
+    for k, start in ((k, start) for k in ranks for start in range(n_starts)):
+        if (k, start) in done:
+            continue
+        init = "random" if start else "nndsvda"
+        model = NMF(n_components=k, init=init, random_state=SEED + start, max_iter=200, tol=1e-4)
+        with measured() as row, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that 200 iterations were not enough: they are its default
+            loading = model.fit_transform(data.values)
+        error = relative_error(data.values, loading, model.components_)
+        rows.append({"k": k, "start": start, "init": init, **row, "error": error, "iterations": int(model.n_iter_)})
+        if out is not None:
+            write_json(out, found)
+
+
+def _phasekit(found: dict[str, Any], out: Path | None, data: Data, ranks: range, n_starts: int) -> None:
+    """The fits alone, then the whole evidence."""
+    import phasekit as pk
+
+    features = data.features()
+    if "fits" not in found:
+        with measured() as took:
+            answer = pk.nmf.factorise_ranks(features, ranks, n_starts=n_starts, seed=SEED)
+        errors = {int(k): float(error) for k, error in zip(ranks, answer["relative_error"].to_numpy(), strict=True)}
+        found["fits"] = {**took, "errors": errors}
+        if out is not None:
+            write_json(out, found)
+    if "scan" not in found:
+        with measured() as took:
+            evidence = pk.nmf.scan_ranks(features, ranks, n_runs=n_starts, seed=SEED, progress=False)
+        found["scan"] = {**took, "chosen": int(pk.nmf.choose_rank(evidence))}
+        if out is not None:
+            write_json(out, found)
+
+
+if __name__ == "__main__":
+    main()
