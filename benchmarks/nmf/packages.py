@@ -55,12 +55,15 @@ def _phasekit(data: Data, k: int, iterations: int | None, seed: int) -> Task:
         except ConvergenceError as stopped:  # so many iterations were wanted
             return stopped.partial
 
-    def unpack(found: Any) -> Fitted:
-        loading = found["loading"].to_numpy().reshape(k, -1) / features["scan_weight"].to_numpy().reshape(1, -1)
-        pixels = found["factor"].to_numpy().reshape(k, -1)  # one pixel a feature, in the same order: no mask, no bins
-        return Fitted(loading.T, pixels / features["feature_weight"].to_numpy(), int(found.attrs["iterations"]))
+    return Task(run, lambda found: in_feature_scale(found, features))
 
-    return Task(run, unpack)
+
+def in_feature_scale(factors: Any, features: Any) -> Fitted:
+    """FACTORS hold counts on the detector; back to the scale in which all packages fit."""
+    k = factors.sizes["component"]
+    loading = factors["loading"].to_numpy().reshape(k, -1) / features["scan_weight"].to_numpy().reshape(1, -1)
+    pixels = factors["factor"].to_numpy().reshape(k, -1)  # one pixel a feature, in the same order: no mask, no bins
+    return Fitted(loading.T, pixels / features["feature_weight"].to_numpy(), int(factors.attrs["iterations"]))
 
 
 def _sklearn(**how: Any) -> Prepare:

@@ -63,8 +63,8 @@ def _fit_lines(rows: Rows) -> list[str]:
     lines += [
         "As it comes: default iterations and test of convergence. Same error: the shortest run, from the beginning, "
         f"that comes within {rows[0]['slack']:.2%} of the error at which {reference_title()} stops by itself; number "
-        "of iterations in steps of about 1.4; phasekit's are those on the full data, what it does on a compressed copy "
-        "before is in the seconds. Ratio: seconds over phasekit's. Error: |V - W H|^2 / |V|^2 in double "
+        "of iterations in steps of about 1.4; phasekit's include those on a compressed copy, whose "
+        "seconds count too. Ratio: seconds over phasekit's. Error: |V - W H|^2 / |V|^2 in double "
         "precision, by the same code for all. Memory: peak above what was held before the fit.",
         "",
     ]

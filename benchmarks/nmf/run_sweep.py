@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from common import SEED, WARM_UP, Data, load_data, measured, pin, read_json, relative_error, write_json
+from packages import in_feature_scale
 from provenance import DATA, OWN, code_state
 
-SCRIPTS = ("run_sweep.py", "data.py")
+SCRIPTS = ("run_sweep.py", "packages.py", "data.py")
 
 
 def main() -> None:
@@ -76,8 +77,9 @@ def _phasekit(found: dict[str, Any], out: Path | None, data: Data, ranks: range,
     features = data.features()
     if "fits" not in found:
         with measured() as took:
-            answer = pk.nmf.factorise_ranks(features, ranks, n_starts=n_starts, seed=SEED)
-        errors = {int(k): float(error) for k, error in zip(ranks, answer["relative_error"].to_numpy(), strict=True)}
+            answer = pk.nmf.factorise_ranks(features, ranks, n_starts=n_starts, seed=SEED, progress=False)
+        scaled = {k: in_feature_scale(answer[k], features) for k in ranks}
+        errors = {k: relative_error(data.values, one.loading, one.factor) for k, one in scaled.items()}
         found["fits"] = {**took, "errors": errors}
         if out is not None:
             write_json(out, found)
