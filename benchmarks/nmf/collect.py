@@ -36,7 +36,7 @@ def _read_all(runs: Path, pattern: str) -> Rows:
 def _codes(runs: Path) -> dict[str, dict[str, int]]:
     """For each kind of result, how many were made by which state of the code (``provenance.code_state``)."""
     kinds = {f"{name} fits": f"fit_*_{name}.json" for name in PACKAGES}
-    kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn")}
+    kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn", "scikit-learn-short")}
     kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_*.json"}
     found = {kind: dict(Counter(one["code"] for one in _read_all(runs, mask))) for kind, mask in kinds.items()}
     return {kind: states for kind, states in found.items() if states}
@@ -81,34 +81,37 @@ def _reached(one: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def sweeps(runs: Path) -> Rows:
-    """For each size of which both packages are complete: seconds, ratios, and the excess of phasekit's error by k."""
+    """For each size, phasekit beside every complete sweep of scikit-learn: as it comes, and stopped early."""
     rows: Rows = []
     for path in sorted(runs.glob("sweep_phasekit_*.json")):
         own = read_json(path)
-        peer = read_json(path.with_name(path.name.replace("phasekit", "scikit-learn")))
-        if not (own.get("complete") and peer.get("complete")):
-            continue
-        best: dict[int, float] = defaultdict(lambda: np.inf)
-        for row in peer["rows"]:
-            best[row["k"]] = min(best[row["k"]], row["error"])
-        mine = {int(k): error for k, error in own["fits"]["errors"].items()}
-        excess = {k: mine[k] / best[k] - 1 for k in sorted(best) if k in mine}
-        seconds = float(sum(row["cpu_s"] for row in peer["rows"]))
-        rows.append(
-            {
-                **{name: own[name] for name in ("features", "side", "starts")},
-                "peer_version": peer["version"],
-                "peer_cpu_s": seconds,
-                "fits": {name: own["fits"][name] for name in ("cpu_s", "peak_mb")},
-                "scan": own["scan"],
-                "peer_peak_mb": max(row["peak_mb"] for row in peer["rows"]),
-                "ratio_fits": seconds / own["fits"]["cpu_s"],
-                "ratio_scan": seconds / own["scan"]["cpu_s"],
-                "excess": excess,
-                "unfinished": float(np.mean([row["iterations"] >= 200 for row in peer["rows"]])),
-            }
-        )
+        for name in ("scikit-learn", "scikit-learn-short"):
+            peer = read_json(path.with_name(path.name.replace("phasekit", name)))
+            if own.get("complete") and peer.get("complete"):
+                rows.append(_sweep(own, peer))
     return sorted(rows, key=lambda row: int(row["features"]))
+
+
+def _sweep(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
+    """Seconds, ratios, and the excess of phasekit's error over the best of scikit-learn's starts by k."""
+    best: dict[int, float] = defaultdict(lambda: np.inf)
+    for row in peer["rows"]:
+        best[row["k"]] = min(best[row["k"]], row["error"])
+    mine = {int(k): error for k, error in own["fits"]["errors"].items()}
+    seconds = float(sum(row["cpu_s"] for row in peer["rows"]))
+    return {
+        **{name: own[name] for name in ("features", "side", "starts")},
+        "peer_version": peer["version"],
+        "peer_iterations": peer["iterations"],
+        "peer_cpu_s": seconds,
+        "fits": {name: own["fits"][name] for name in ("cpu_s", "peak_mb")},
+        "scan": own["scan"],
+        "peer_peak_mb": max(row["peak_mb"] for row in peer["rows"]),
+        "ratio_fits": seconds / own["fits"]["cpu_s"],
+        "ratio_scan": seconds / own["scan"]["cpu_s"],
+        "excess": {k: mine[k] / best[k] - 1 for k in sorted(best) if k in mine},
+        "unfinished": float(np.mean([row["iterations"] >= 200 for row in peer["rows"]])),
+    }
 
 
 def recovery(cases: Rows) -> dict[str, Any]:

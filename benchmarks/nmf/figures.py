@@ -40,9 +40,9 @@ def draw_scaling(rows: Rows, path: Path) -> None:
 def draw_excess(rows: Rows, path: Path) -> None:
     """How far phasekit's error lies above the best of scikit-learn's starts, by k."""
     figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for row, colour in zip(rows, ("#0072B2", "#E69F00", "#009E73"), strict=False):
+    for row, colour in zip(rows, ("#0072B2", "#56B4E9", "#D55E00", "#E69F00"), strict=False):  # two sizes, two ends
         ks, values = zip(*sorted((int(k), 100 * value) for k, value in row["excess"].items()), strict=True)
-        ax.plot(ks, values, marker="o", color=colour, label=f"{row['features']} features")
+        ax.plot(ks, values, marker="o", color=colour, label=f"{row['features']} features, {_end(row)}")
     ax.axhline(0, color="0.5", linewidth=1)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="components k", ylabel="error above scikit-learn's best / %")
@@ -50,6 +50,10 @@ def draw_excess(rows: Rows, path: Path) -> None:
     ax.legend()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _end(row: dict[str, Any]) -> str:
+    return f"it stopped after {row['peer_iterations']}" if row["peer_iterations"] else "it as it comes"
 
 
 def draw_recovery(overall: dict[str, dict[str, float]], n_cases: int, path: Path) -> None:

@@ -26,7 +26,7 @@ def fit(data: Array, k: int, seed: int) -> tuple[Array, Array]:
     from phasekit.errors import ConvergenceError
 
     try:
-        found = pk.nmf.factorise(as_features(data), k, seed=seed, n_starts=1, tolerance=1e-6)
+        found = pk.nmf.factorise(as_features(data), k, seed=seed, n_starts=1)
     except ConvergenceError as stopped:
         found = stopped.partial
     return found["loading"].to_numpy().reshape(k, -1).T.copy(), found["factor"].to_numpy().reshape(k, -1)
