@@ -118,25 +118,28 @@ def fill_with_mean(source: Source) -> MeanFilled:
     return MeanFilled(source, (total / np.maximum(measured, 1)).astype(np.float32))
 
 
-def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int = 2) -> LowRank:
+def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
     """Randomised truncated SVD, reading the rows ``n_passes`` + 1 times.
 
-    Every pass applies V^T V to a basis of feature space (Halko, Martinsson and Tropp, SIAM Rev. 53 (2011) 217,
-    section 4.5), so that a single sight of each row serves both products; the last one projects the rows.
+    Every pass applies V^T V to the last basis of feature space, so that a single sight of each row serves both
+    products; all bases together span a block Krylov space (Musco and Musco, NIPS 28 (2015) 1396, algorithm 2), in which
+    components barely above the noise of a low dose are found that the last basis alone would miss.
     """
     n, features = source.shape
     rank = min(rank, n, features)
-    sample = min(rank + 8, n, features)
-    basis = rng.standard_normal((features, sample), dtype=np.float32)
+    basis = rng.standard_normal((features, min(rank + 8, n, features)), dtype=np.float32)
+    bases = []
     for _ in range(n_passes):
         image = np.zeros_like(basis)
         for _, block in source.blocks():
             image += to_numpy(block.T @ (block @ like(basis, block)))
         basis = np.linalg.qr(image)[0]
-    scores, norm2 = np.empty((n, sample), dtype=np.float32), 0.0
+        bases.append(basis)
+    basis = np.linalg.qr(np.concatenate(bases, axis=1))[0]
+    scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
     for rows, block in source.blocks():
         scores[rows] = to_numpy(block @ like(basis, block))
         norm2 += dot(block, block)
     left, strength, turn = np.linalg.svd(scores, full_matrices=False)
-    right = np.ascontiguousarray((basis @ turn.T).T[:rank])
+    right = np.ascontiguousarray((turn @ basis.T)[:rank])
     return LowRank(left[:, :rank] * strength[:rank], right, norm2)

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ._arrays import to_device, to_numpy
 from ._blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
 from ._hals import Fit, LowRank
-from ._starts import race, starts_for
+from ._starts import STILL, race, starts_for
 
 _SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
@@ -70,9 +71,25 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
 
 
-def compress_for(source: Source, largest: int, rng: np.random.Generator, n_passes: int = 2) -> LowRank:
+def compress_for(source: Source, largest: int, rng: np.random.Generator) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
-    return compress(source, largest + _SPARE, rng, n_passes)
+    return compress(source, largest + _SPARE, rng)
+
+
+def scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
+    """Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
+
+    Noise of variance s^2 in n x p values has none above s (sqrt(n) + sqrt(p)) (Marchenko and Pastur, Math. USSR Sb. 1
+    (1967) 457); s^2 is what the compressed data leave over.
+    """
+    n, p = shape
+    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
+    rest = max(low.norm2 - float(np.sum(strength**2)), 1e-12 * low.norm2) / max(
+        (n - len(strength)) * (p - len(strength)), 1
+    )
+    edge = np.sqrt(rest) * (np.sqrt(n) + np.sqrt(p))
+    padded = np.append(strength / edge, np.full(max(ranks), np.nan))
+    return padded[np.array(ranks) - 1]
 
 
 def race_ranks(
@@ -82,6 +99,7 @@ def race_ranks(
     rng: np.random.Generator,
     *,
     n_finish: int = 2,
+    still: float = STILL,
     device: object = None,
     tick: Callable[[], object] = lambda: None,
 ) -> list[list[Fit]]:
@@ -90,7 +108,9 @@ def race_ranks(
     fits: list[list[Fit]] = []
     for k in ranks:
         starts = starts_for(low, k, n_starts, fits[-1][0] if fits else None, rng)
-        found = race(there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish)
+        found = race(
+            there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish, still=still
+        )
         fits.append([onto_host(fit) for fit in found])
         tick()
     return fits

@@ -15,6 +15,7 @@ from ._thinning import Dealt
 from .factors import scan_weight
 from .quality import Reference
 
+_STILL = 1e-5  # of the error per iteration: enough to be judged by
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
@@ -54,8 +55,10 @@ class Runs:
         return self._table(verdicts, factors)
 
     def _fits(self, part: Source, rng: np.random.Generator) -> list[Fit]:
-        low = compress_for(part, max(self.tried), rng, n_passes=1)
-        return [fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, tick=self.tick)]
+        low = compress_for(part, max(self.tried), rng)
+        return [
+            fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STILL, tick=self.tick)
+        ]
 
     def _table(self, verdicts: list[Verdict], factors: list[list[Array]]) -> dict[str, NDArray[np.float64]]:
         """Everything by rank, or by rank and run."""

@@ -6,7 +6,8 @@ from ._hals import Array, Fit, LowRank, hals
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
-_FINAL = 25  # further iterations of the best two
+_FINAL, _MOST = 25, 200  # further iterations of the best: in steps of the first, until the second
+STILL = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
 
 def svd_start(low: LowRank, k: int) -> Start:
@@ -72,9 +73,21 @@ def starts_for(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: n
     return starts + [random_start(low, k, rng) for _ in range(n_starts - len(starts))]
 
 
-def race(low: LowRank, starts: list[Start], *, n_finish: int = 2) -> list[Fit]:
-    """Run every start for a few iterations on the compressed data, the best ``n_finish`` for more; best first."""
+def race(low: LowRank, starts: list[Start], *, n_finish: int = 2, still: float = STILL) -> list[Fit]:
+    """Run every start for a few iterations on the compressed data, the best ``n_finish`` to the end; best first."""
     heats = sorted((hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
-    ends = [hals(low, (fit.loading, fit.factor), _FINAL) for fit in heats[:n_finish]]
-    ends = [fit._replace(iterations=_WARM_UP + _FINAL) for fit in ends]
+    ends = [_to_the_end(low, fit, still) for fit in heats[:n_finish]]
     return sorted([*ends, *heats[n_finish:]], key=lambda fit: fit.error)
+
+
+def _to_the_end(low: LowRank, fit: Fit, still: float) -> Fit:
+    """On until the error falls by less than ``still`` of itself per iteration.
+
+    Scaled counts take some tens of iterations, raw ones with a direct beam in them some hundred.
+    """
+    done, before = _WARM_UP, np.inf
+    while done < _MOST and before - fit.error > _FINAL * still * fit.error:
+        before = fit.error
+        fit = hals(low, (fit.loading, fit.factor), _FINAL)
+        done += _FINAL
+    return fit._replace(iterations=done)

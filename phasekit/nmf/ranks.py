@@ -60,6 +60,7 @@ def scan_ranks(
         it far from 0); ``deviance(rank, run)``, Poisson deviance per unseen electron (NaN without counts);
         ``gain(rank)``, by how many standard errors over the scan points k predicts better than the k before
         (NaN for the first); ``stability(rank)``, cosine of the worst-matched component between runs;
+        ``scree(rank)``, singular value number k over the largest that noise of the same strength would have;
         ``redundancy(rank)``, largest cosine between two components of one fit, mean over runs; one variable for each
         of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together). Attribute ``held_out``.
 
@@ -96,6 +97,7 @@ def scan_ranks(
     ):
         trained = fit_all(source, tried, n_runs, rng, bar.update)
         table: dict[str, Any] = {"loss": losses(source, trained.starts, features)}
+        table["scree"] = trained.scree
         table["relative_error"] = np.array([fit.error for fit in trained.best])
         runs = Runs(source, features, tried, metrics, bar.update)
         table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)

@@ -21,6 +21,7 @@ RANKS = Schema(
         _o("relative_error", ("rank",), "1", "squared error of the best fit to all data, relative to their square sum"),
         _o("deviance", ("rank", "run"), "1", "Poisson deviance per electron the fit has not seen"),
         _o("gain", ("rank",), "1", "standard errors by which k predicts better than the k before"),
+        _o("scree", ("rank",), "1", "singular value over the edge of the noise"),
         _o("psnr", ("rank",), ANY, "peak signal-to-noise ratio of held-out patterns"),
         _o("ssim", ("rank",), "1", "structural similarity of held-out patterns"),
         _o("ms_ssim", ("rank",), "1", "multi-scale structural similarity of held-out patterns"),
