@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._arrays import like, namespace
 from ._hals import _FLOOR, Array
 
 
@@ -33,25 +34,34 @@ class Penalties(NamedTuple):
         """F V^T and F F^T with sparsity and smoothness; ``wanted`` is :meth:`pull` at these rows."""
         if self.sparsity == self.smoothness == 0:
             return product, gram
-        return product + wanted, gram + np.float32(self.smoothness) * np.eye(len(gram), dtype=np.float32)
+        return product + wanted, gram + like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
 
     def pull(self, loading: Array) -> Array:
         """What is added to F V^T at each scan point (k, pixel), from the maps before."""
         if self.sparsity == self.smoothness == 0:
-            return np.zeros((len(loading), 0), dtype=np.float32)
-        wanted = -np.float32(self.sparsity) * np.broadcast_to(loading.mean(axis=1, keepdims=True), loading.shape)
+            return loading[:, :0]
+        wanted = loading * 0 - self.sparsity * loading.mean(1)[:, None]
         if self.smoothness > 0:
-            maps = np.pad(loading.reshape(-1, *self.scan), ((0, 0), (1, 1), (1, 1)), mode="edge")
-            around = maps[:, :-2, 1:-1] + maps[:, 2:, 1:-1] + maps[:, 1:-1, :-2] + maps[:, 1:-1, 2:]
-            wanted = wanted + np.float32(self.smoothness / 4) * around.reshape(loading.shape)
+            maps = loading.reshape(-1, *self.scan)
+            wanted += (self.smoothness / 4) * _neighbour_sum(maps).reshape(loading.shape)
         return wanted
 
     def on_factor(self, gram: Array) -> Array:
         """L^T L with the cost of alike patterns beside the diagonal."""
         if self.orthogonality == 0:
             return gram
-        size = np.sqrt(np.diag(gram))
-        return gram + np.float32(self.orthogonality) * (np.outer(size, size) - np.diag(size**2)).astype(np.float32)
+        size = gram.diagonal() ** 0.5
+        beside = like(1 - np.eye(len(gram), dtype=np.float32), gram)
+        return gram + self.orthogonality * beside * size[:, None] * size
+
+
+def _neighbour_sum(maps: Array) -> Array:
+    """Sum of the four neighbours of each scan point (..., y, x); beyond the rim a point sees itself."""
+    xp = namespace(maps)
+    rows = xp.concatenate([maps[..., :1, :], maps, maps[..., -1:, :]], axis=-2)
+    columns = xp.concatenate([maps[..., :1], maps, maps[..., -1:]], axis=-1)
+    total: Array = rows[..., :-2, :] + rows[..., 2:, :] + columns[..., :-2] + columns[..., 2:]
+    return total
 
 
 NONE = Penalties()

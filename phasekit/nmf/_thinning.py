@@ -120,7 +120,7 @@ def _in_fold(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
             matching = (np.uint64(1) << np.uint64(n - start)) - np.uint64(1)
         for bit in range(n_bits):
             word += np.uint64(1)
-            random = _mix(key + word * _GOLDEN)
+            random = np.uint64(_mix(key + word * _GOLDEN))  # the cast: for pure Python
             matching &= random if (fold >> bit) & 1 else ~random
         while matching:
             matching &= matching - np.uint64(1)
