@@ -19,6 +19,7 @@ from common import N_COMPONENTS, read_json
 from families import CASES, HELD_BACK, TUNING
 from packages import PACKAGES, REFERENCE
 from report import write_report
+from run_recovery import WHO
 
 HERE = Path(__file__).resolve().parent
 RUNS, ENVS = HERE.parent / ".runs", HERE.parent / ".envs"
@@ -115,11 +116,12 @@ def _sweeps(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
 
 
 def _recovery(runs: Path, sizes: Sizes, cases: list[str], processes: int) -> None:
-    def one(name: str) -> None:
-        run(runs / f"recovery_{name}.json", "run_recovery.py", "--case", name, *sizes.recovery)
+    def one(task: tuple[str, str]) -> None:
+        name, who = task
+        run(runs / f"recovery_{who}_{name}.json", "run_recovery.py", "--case", name, "--who", who, *sizes.recovery)
 
     with ThreadPoolExecutor(processes) as pool:
-        list(pool.map(one, cases))
+        list(pool.map(one, [(name, who) for who in WHO for name in cases]))
 
 
 def run(

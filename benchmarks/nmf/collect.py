@@ -17,7 +17,7 @@ _HELD_BACK = "held back"
 
 def collect(runs: Path) -> dict[str, Any]:
     """Everything the report says."""
-    cases = _read_all(runs, "recovery_*.json")
+    cases = _both(_read_all(runs, "recovery_phasekit_*.json"), _read_all(runs, "recovery_rules_*.json"))
     return {
         "machine": read_json(runs / "machine.json"),
         "fits": fits(_read_all(runs, "fit_*.json")),
@@ -33,11 +33,18 @@ def _read_all(runs: Path, pattern: str) -> Rows:
     return [json.loads(path.read_text()) for path in sorted(runs.glob(pattern))]
 
 
+def _both(own: Rows, others: Rows) -> Rows:
+    """Scans that phasekit and the other rules were asked about, together."""
+    rules = {one["case"]["name"]: one["rules"] for one in others}
+    return [one | {"rules": rules[one["case"]["name"]]} for one in own if one["case"]["name"] in rules]
+
+
 def _codes(runs: Path) -> dict[str, dict[str, int]]:
     """For each kind of result, how many were made by which state of the code (``provenance.code_state``)."""
     kinds = {f"{name} fits": f"fit_*_{name}.json" for name in PACKAGES}
     kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn", "scikit-learn-short")}
-    kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_*.json"}
+    kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_phasekit_*.json"}
+    kinds |= {"other rules": "recovery_rules_*.json"}
     found = {kind: dict(Counter(one["code"] for one in _read_all(runs, mask))) for kind, mask in kinds.items()}
     return {kind: states for kind, states in found.items() if states}
 

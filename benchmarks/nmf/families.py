@@ -5,9 +5,10 @@ Three generators x twelve conditions; the families differ in their seeds and in 
 
 from dataclasses import dataclass, field
 
-import phasekit as pk
 import xarray as xr
 from generators import particles, precipitates
+
+import phasekit as pk
 
 GENERATORS = {"grains": pk.synthetic.overlapping_grains, "particles": particles, "precipitates": precipitates}
 #: Electrons per pattern and what else is different. "rare": an abundance of about 1 % of the scan.

@@ -62,7 +62,7 @@ def precipitates(
 
 
 def _patterns(n: int, detector: tuple[int, int], rng: np.random.Generator, *, width: float, **settings: float) -> Array:
-    """Patterns (2, n, qy, qx) of sum 1 at both ends of a bend; the first two alike by ``twins`` (share of the first)."""
+    """Patterns (2, n, qy, qx) of sum 1 at both ends of a bend; the first two share ``twins`` of the first."""
     middle = (np.array(detector) - 1) / 2
     y, x = np.indices(detector)
     ends = np.zeros((2, n, *detector))

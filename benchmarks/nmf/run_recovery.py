@@ -1,6 +1,6 @@
 """How many components does each rule find in one simulated scan?
 
-python run_recovery.py OUT.json --case NAME [--ranks 2 20] [--step N]
+python run_recovery.py OUT.json --case NAME --who phasekit|rules [--ranks 2 20] [--step N]
 
 Every rule sees the same features (``to_features`` as it comes) and chooses from the same ranks. The votes, the curves
 they were read from and the seconds they took go into the file; truth and settings of the case beside them.
@@ -22,6 +22,7 @@ from rules import RULES, Problem
 import phasekit as pk
 
 SCRIPTS = ("run_recovery.py", "families.py", "generators.py", "rules.py", "fits.py", "stability.py", "ard.py")
+WHO = ("phasekit", "rules")
 LOW, HIGH = 2, 20
 
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--case", choices=list(CASES), required=True, metavar="NAME")
+    parser.add_argument("--who", choices=WHO, required=True, help="phasekit's rules, or the others, which take longer")
     parser.add_argument("--ranks", type=int, nargs=2, default=(LOW, HIGH), metavar=("LOW", "HIGH"))
     parser.add_argument("--runs", type=int, default=5, help="runs of scan_ranks")
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th scan point (a check)")
@@ -46,9 +48,11 @@ def main() -> None:
         "truth": truth,
         "ranks": ranks,
         "code": code_state(*SCRIPTS),
-        "phasekit": ask_phasekit(features, ranks, chosen.runs),
-        "rules": ask_rules(features, ranks),
     }
+    if chosen.who == "phasekit":
+        found["phasekit"] = ask_phasekit(features, ranks, chosen.runs)
+    else:
+        found["rules"] = ask_rules(features, ranks)
     write_json(chosen.out, found)
 
 
