@@ -41,7 +41,7 @@ def main() -> None:
             patterns = xr.open_zarr(path, mask_and_scale=False).chunk({"scan_y": chosen.lines})
             with measured() as took:
                 features = pk.nmf.to_features(patterns, mask=None)
-                factors = pk.nmf.factorise(features, chosen.k if side > WARM_UP[0] else 2)
+                factors = pk.nmf.factorise(features, chosen.k if side > WARM_UP[0] else 2, in_memory=False)
         attrs = factors.attrs
     found |= {**took, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
     found["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
