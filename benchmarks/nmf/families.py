@@ -16,7 +16,7 @@ CONDITIONS: dict[str, dict[str, float]] = {
     "clean": {"dose": 20000},
     "low dose": {"dose": 2000},
     "very low dose": {"dose": 500},
-    "starved": {"dose": 150},
+    "starved": {"dose": 200},
     "overlap": {"dose": 4000, "overlap": 1.8, "boundary_width": 4},
     "tilt": {"dose": 4000, "bend": 0.1},
     "strong tilt": {"dose": 4000, "bend": 0.3},

@@ -37,7 +37,7 @@ def particles(
 def precipitates(
     *, n_components: int, shape: tuple[int, int], detector: tuple[int, int], seed: int, **settings: float
 ) -> xr.Dataset:
-    """Inclusions of 1.5 to 8 % of the scan each in one or two matrix grains that shine through them."""
+    """Inclusions of 3 to 8 % of the scan each in one or two matrix grains that shine through them, around a hole."""
     rng = np.random.default_rng(seed)
     n_matrix = 1 if n_components < 4 else 2
     n = n_components - n_matrix
@@ -45,15 +45,20 @@ def precipitates(
     edge = x - shape[1] * 0.5 + 6 * _smooth(shape, 6, rng)
     right = 1 / (1 + np.exp(-np.clip(edge / 1.0, -30, 30)))
     matrix = np.stack([1 - right, right])[:n_matrix] if n_matrix == 2 else np.ones((1, *shape))
-    centres, maps = _spread_points(n, shape, rng), []
+    *centres, middle = _spread_points(n + 1, shape, rng)
+    maps = []
     smallest = settings.get("smallest", 0.03)
     for i in range(n):
         radius = np.sqrt(rng.uniform(smallest, max(0.08, 2 * smallest)) * np.prod(shape) / np.pi)
-        distance = np.hypot(y - centres[i, 0], x - centres[i, 1])
+        distance = np.hypot(y - centres[i][0], x - centres[i][1])
         maps.append(1 / (1 + np.exp(np.clip((distance - radius) / 0.7, -30, 30))))
     inclusions = np.array(maps)
     through = 1 - 0.6 * np.minimum(inclusions.sum(axis=0), 1)
-    everything = np.concatenate([matrix * through, inclusions])
+    # A hole: where there is always a matrix, a background is as good as proportional to it, and no k is the true one.
+    radius = 0.15 * min(shape) * (1 + 0.2 * _smooth(shape, 5, rng))
+    hole = np.hypot(y - middle[0], x - middle[1]) - radius
+    solid = 1 / (1 + np.exp(np.clip(-hole / 0.8, -30, 30)))
+    everything = np.concatenate([matrix * through, inclusions]) * solid
     haze = _halo(detector, settings.get("direct_beam", 0.3), ring=0.0)
     level = 1 + 0.15 * _smooth(shape, 10, rng)
     return _counts(
