@@ -37,11 +37,10 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th scan point (a check)")
     chosen = parser.parse_args()
     case = CASES[chosen.case]
-    scan = make(case)
-    truth = int(scan.attrs["truth_n_components"])
+    patterns = make(case)
+    truth = int(patterns.attrs["truth_n_components"])
     every = slice(None, None, chosen.step)
-    patterns = scan[["intensity"]].isel(scan_y=every, scan_x=every)
-    features = pk.nmf.to_features(patterns)
+    features = pk.nmf.to_features(patterns[["intensity"]].isel(scan_y=every, scan_x=every))
     ranks = list(range(chosen.ranks[0], chosen.ranks[1] + 1))
     found: dict[str, Any] = {
         "case": {**asdict(case), "family": "tuning" if chosen.case in TUNING else "held back"},
@@ -50,16 +49,22 @@ def main() -> None:
         "code": code_state(*SCRIPTS),
     }
     if chosen.who == "phasekit":
-        found["phasekit"] = ask_phasekit(features, ranks, chosen.runs)
+        evidence, seconds = scan(features, ranks, chosen.runs)
+        evidence.assign_attrs(truth=truth).to_netcdf(chosen.out.with_suffix(".nc"))
+        found["phasekit"] = ask_phasekit(evidence) | {"cpu_s": seconds}
     else:
         found["rules"] = ask_rules(features, ranks)
     write_json(chosen.out, found)
 
 
-def ask_phasekit(features: xr.Dataset, ranks: list[int], n_runs: int) -> dict[str, Any]:
-    """Its choice, the vote of each of its rules, the probability of every k and the interval it states."""
+def scan(features: xr.Dataset, ranks: list[int], n_runs: int) -> tuple[xr.Dataset, float]:
+    """RANKS, and the seconds they took."""
     started = time.process_time()
-    evidence = pk.nmf.scan_ranks(features, ranks, n_runs=n_runs, progress=False)
+    return pk.nmf.scan_ranks(features, ranks, n_runs=n_runs, progress=False), time.process_time() - started
+
+
+def ask_phasekit(evidence: xr.Dataset) -> dict[str, Any]:
+    """Its choice, the vote of each of its rules, the probability of every k and the interval it states."""
     votes = pk.nmf.rank_votes(evidence)
     names = votes["rule"].to_numpy().tolist()
     return {
@@ -69,7 +74,6 @@ def ask_phasekit(features: xr.Dataset, ranks: list[int], n_runs: int) -> dict[st
         "k_low": int(votes.attrs["k_low"]),
         "k_high": int(votes.attrs["k_high"]),
         "held_out": str(evidence.attrs.get("held_out", "")),
-        "cpu_s": time.process_time() - started,
     }
 
 
