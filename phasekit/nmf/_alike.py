@@ -1,23 +1,35 @@
 """How alike components are: those of several fits (stability) and those of one (redundancy)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._hals import Array
-from .matching import cosines
+
+Directions = NDArray[np.float16]
 
 
-def redundancy(factor: Array) -> float:
+def directions(factor: Array) -> Directions:
+    """Unit vectors of the components, (k, feature), in half precision: cosines are then right within 0.001."""
+    norm = np.maximum(np.linalg.norm(factor, axis=1, keepdims=True), np.float32(1e-30))
+    return (factor / norm).astype(np.float16)
+
+
+def redundancy(components: Directions) -> float:
     """Largest cosine between two components of one fit; 0 for a single one."""
-    return float((cosines(factor, factor) - 2 * np.eye(len(factor))).max()) if len(factor) > 1 else 0.0
+    return float((_cosines(components, components) - 2 * np.eye(len(components))).max()) if len(components) > 1 else 0.0
 
 
-def stability(runs: list[Array]) -> float:
+def stability(runs: list[Directions]) -> float:
     """Cosine of the worst-matched component, mean over pairs of runs; NaN for a single run."""
     from scipy.optimize import linear_sum_assignment
 
     worst = []
     for i, first in enumerate(runs):
         for second in runs[i + 1 :]:
-            cosine = cosines(first, second)
+            cosine = _cosines(first, second)
             worst.append(float(cosine[linear_sum_assignment(-cosine)].min()))
     return float(np.mean(worst)) if worst else float("nan")
+
+
+def _cosines(first: Directions, second: Directions) -> Array:
+    return first.astype(np.float32) @ second.astype(np.float32).T

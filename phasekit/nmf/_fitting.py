@@ -1,7 +1,7 @@
 """The whole way from rows to finished fits: compress once, race the starts of every k, polish on the data."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -102,18 +102,19 @@ def race_ranks(
     still: float = STILL,
     device: object = None,
     tick: Callable[[], object] = lambda: None,
-) -> list[list[Fit]]:
-    """Fits of every start for every k on the compressed data, best first; one start is grown from the k before."""
+) -> Iterator[list[Fit]]:
+    """Fits of every start on the compressed data, best first, k by k; one start is grown from the k before."""
     there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
-    fits: list[list[Fit]] = []
+    before: Fit | None = None
     for k in ranks:
-        starts = starts_for(low, k, n_starts, fits[-1][0] if fits else None, rng)
+        starts = starts_for(low, k, n_starts, before, rng)
         found = race(
             there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish, still=still
         )
-        fits.append([onto_host(fit) for fit in found])
+        fits = [onto_host(fit) for fit in found]
+        before = fits[0]
         tick()
-    return fits
+        yield fits
 
 
 def onto_device(fit: Fit, device: object) -> Fit:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ._alike import redundancy, stability
+from ._alike import Directions, directions, redundancy, stability
 from ._blocks import Source
 from ._fitting import compress_for, race_ranks
 from ._hals import Array, Fit
@@ -41,7 +41,7 @@ class Runs:
         for run in range(n_runs):
             fits = self._fits(dealt.train(run), rng)
             verdicts.append(judge_counts(dealt.test(run), fits, groups))
-            factors.append([fit.factor for fit in fits])
+            factors.append([directions(fit.factor) for fit in fits])
         return self._table(verdicts, factors)
 
     def quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
@@ -51,7 +51,7 @@ class Runs:
             fits = self._fits(quarter.train(self.source), rng)
             verdict, whole = judge_quarter(self.source, quarter, fits)
             verdicts.append(verdict)
-            factors.append([fit.factor for fit in whole])
+            factors.append([directions(fit.factor) for fit in whole])
         return self._table(verdicts, factors)
 
     def _fits(self, part: Source, rng: np.random.Generator) -> list[Fit]:
@@ -60,7 +60,7 @@ class Runs:
             fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STILL, tick=self.tick)
         ]
 
-    def _table(self, verdicts: list[Verdict], factors: list[list[Array]]) -> dict[str, NDArray[np.float64]]:
+    def _table(self, verdicts: list[Verdict], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
         """Everything by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {

@@ -134,9 +134,10 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
         rng = np.random.default_rng(seed)
         low = compress_for(rows.whole, k, rng)
         check_numerical_rank(low, k, "factorise")
-        begun = (
-            race_ranks(low, [k], n_starts, rng, device=there)[0][0] if start is None else _from(start, features, k, low)
-        )
+        if start is None:
+            begun = next(race_ranks(low, [k], n_starts, rng, device=there))[0]
+        else:
+            begun = _from(start, features, k, low)
         fit = _finish(rows, begun, plan, features, there, bar)
     out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=settings, source=features)
     if not fit.converged:

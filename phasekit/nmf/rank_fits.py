@@ -5,19 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numba import njit
 from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import FACTORS, FEATURES, describe, require
 from ._blocks import Source
 from ._fitting import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
-from ._hals import Array, Fit
+from ._hals import Fit
 from ._polish import polish
-from .factors import label_fit, scan_weight
+from .factors import label_fit
 
 _POLISH, _TOLERANCE = 8, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
-_LOSS_ROWS = 64  # rows whose model stays in the cache until it is compared
 
 
 def factorise_ranks(
@@ -77,7 +75,7 @@ def factorise_ranks(
     for k in tried:
         check_rank(k, source.shape, "factorise_ranks")
     with threadpool_limits(limits=1), tqdm(total=len(tried), disable=not progress, desc="factorise_ranks") as bar:
-        trained = fit_all(source, tried, n_starts, np.random.default_rng(seed), bar.update)
+        trained = fit_all(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update)
     settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
     labelled = {k: label_fit(features, fit) for k, fit in zip(tried, trained.best, strict=True)}
     return {
@@ -90,7 +88,6 @@ class Trained(NamedTuple):
     """Fits on all the data."""
 
     best: list[Fit]  # by k, polished
-    starts: list[list[Fit]]  # by k, every start, best first
     scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
 
 
@@ -106,39 +103,23 @@ def complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> So
 
 
 def fit_all(
-    source: Source, tried: list[int], n_starts: int, rng: np.random.Generator, tick: Callable[[], object]
+    source: Source,
+    tried: list[int],
+    n_starts: int,
+    rng: np.random.Generator,
+    *,
+    tick: Callable[[], object],
+    look: Callable[[list[Fit]], None] = lambda fits: None,
 ) -> Trained:
-    """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes."""
+    """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes.
+
+    ``look`` sees the fits of every start, k by k, before they are dropped.
+    """
     low = compress_for(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
-    starts = race_ranks(low, tried, n_starts, rng, tick=tick)
-    best = polish(source, [fits[0] for fits in starts], max_iterations=_POLISH, tolerance=_TOLERANCE)
-    return Trained(best, starts, scree(low, source.shape, tried))
-
-
-def losses(source: Source, starts: list[list[Fit]], features: xr.Dataset) -> NDArray[np.float64]:
-    """Published K-component loss of every start, (rank, run): mean |V - W H| of counts over the largest count."""
-    scan, feature = scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32)
-    total, largest = np.zeros((len(starts), len(starts[0]))), 0.0
-    for rows, block in source.blocks():
-        largest = max(largest, float(((block * feature).max(axis=1) * scan[rows]).max()))
-        for first in range(0, len(block), _LOSS_ROWS):
-            here = slice(first, first + _LOSS_ROWS)
-            there = slice(rows.start + first, min(rows.start + first + _LOSS_ROWS, rows.stop))
-            for i, fits in enumerate(starts):
-                for j, fit in enumerate(fits):
-                    model = fit.loading[:, there].T @ fit.factor
-                    total[i, j] += _absolute(block[here], model, scan[there], feature)
-    return total / np.prod(source.shape) / largest
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _absolute(block: Array, model: Array, scan_weight: Array, feature_weight: Array) -> float:
-    """Sum |v - m| in counts."""
-    total = 0.0
-    for i in range(block.shape[0]):
-        row = np.float32(0)
-        for j in range(block.shape[1]):
-            row += abs(block[i, j] - model[i, j]) * feature_weight[j]
-        total += row * scan_weight[i]
-    return total
+    best = []
+    for fits in race_ranks(low, tried, n_starts, rng, tick=tick):
+        look(fits)
+        best.append(fits[0])
+    best = polish(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE)
+    return Trained(best, scree(low, source.shape, tried))

@@ -9,9 +9,10 @@ import xarray as xr
 from ..errors import SchemaError
 from ..schema import FEATURES, RANKS, describe, require
 from ._fitting import check_rank
+from ._loss import Losses
 from ._runs import Runs
 from .quality import METRICS
-from .rank_fits import complete_rows, fit_all, losses
+from .rank_fits import complete_rows, fit_all
 
 _IMAGE_METRICS = ("psnr", "ssim")
 
@@ -95,9 +96,9 @@ def scan_ranks(
         threadpool_limits(limits=1),
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
-        trained = fit_all(source, tried, n_runs, rng, bar.update)
-        table: dict[str, Any] = {"loss": losses(source, trained.starts, features)}
-        table["scree"] = trained.scree
+        losses = Losses(source, features)
+        trained = fit_all(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
+        table: dict[str, Any] = {"loss": losses.table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
         runs = Runs(source, features, tried, metrics, bar.update)
         table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)

@@ -1,0 +1,63 @@
+"""The published K-component loss of many fits, within little memory."""
+
+import numpy as np
+import xarray as xr
+from numba import njit
+from numpy.typing import NDArray
+
+from ._blocks import Source
+from ._hals import Array, Fit
+from .factors import scan_weight
+
+_ROWS = 64  # rows whose model stays in the cache until it is compared
+_SHARE = 0.1  # of the data: what fits may hold before a pass over the rows rids of them
+
+
+class Losses:
+    """Mean |V - W H| of counts over the largest count, (rank, run); fits are dropped as soon as they are compared."""
+
+    def __init__(self, source: Source, features: xr.Dataset) -> None:
+        self.source = source
+        self.weights = scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32)
+        self.waiting: list[list[Fit]] = []
+        self.rows: list[NDArray[np.float64]] = []
+
+    def add(self, fits: list[Fit]) -> None:
+        """Every start of the next rank."""
+        self.waiting.append(fits)
+        held = sum(fit.loading.nbytes + fit.factor.nbytes for each in self.waiting for fit in each)
+        if held > _SHARE * 4 * np.prod(self.source.shape):
+            self._compare()
+
+    def table(self) -> NDArray[np.float64]:
+        """Losses of everything that was added."""
+        if self.waiting:
+            self._compare()
+        return np.array(self.rows)
+
+    def _compare(self) -> None:
+        """One pass over the rows for all fits that wait."""
+        scan, feature = self.weights
+        total, largest = np.zeros((len(self.waiting), len(self.waiting[0]))), 0.0
+        for rows, block in self.source.blocks():
+            largest = max(largest, float(((block * feature).max(axis=1) * scan[rows]).max()))
+            for first in range(rows.start, rows.stop, _ROWS):
+                here = slice(first, min(first + _ROWS, rows.stop))
+                values = block[here.start - rows.start : here.stop - rows.start]
+                for i, fits in enumerate(self.waiting):
+                    for j, fit in enumerate(fits):
+                        total[i, j] += _absolute(values, fit.loading[:, here].T @ fit.factor, scan[here], feature)
+        self.rows += list(total / np.prod(self.source.shape) / largest)
+        self.waiting = []
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _absolute(block: Array, model: Array, scan_weight: Array, feature_weight: Array) -> float:
+    """Sum |v - m| in counts."""
+    total = 0.0
+    for i in range(block.shape[0]):
+        row = np.float32(0)
+        for j in range(block.shape[1]):
+            row += abs(block[i, j] - model[i, j]) * feature_weight[j]
+        total += row * scan_weight[i]
+    return total
