@@ -111,21 +111,8 @@ def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -
     return axes
 
 
-def _draw_block(
-    qy: NDArray[np.float32],
-    qx: NDArray[np.float32],
-    intensity: NDArray[np.float32],
-    radius: NDArray[np.float64],
-    *,
-    axes: tuple[NDArray[np.float64], NDArray[np.float64]],
-    step: float,
-) -> NDArray[np.float32]:
-    """Patterns ``(..., qy, qx)`` of a block of peaks."""
-    from ._discs import draw_discs
+def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
+    """Patterns ``(..., qy, qx)`` of a block of peaks; compiled code is imported when it is needed."""
+    from ..discs import draw_peaks
 
-    flat = [np.ascontiguousarray(array, np.float32).reshape(-1, array.shape[-1]) for array in (qy, qx, intensity)]
-    out = np.zeros((flat[0].shape[0], axes[0].size, axes[1].size), np.float32)
-    scale = axes[0][1] - axes[0][0] if axes[0].size > 1 else step
-    y, x = (flat[0] - np.float32(axes[0][0])) / np.float32(scale), (flat[1] - np.float32(axes[1][0])) / np.float32(step)
-    draw_discs(y, x, flat[2], float(np.max(radius)) / step, out)
-    return out.reshape(*intensity.shape[:-1], *out.shape[1:])
+    return draw_peaks(*peaks, **detector)

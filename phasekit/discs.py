@@ -1,12 +1,28 @@
-"""Compiled kernel that draws discs between pixels."""
+"""Discs drawn between pixels, compiled: patterns out of lists of peaks."""
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+Axes = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _FINE = 4  # sub-pixels per pixel and axis
+
+
+def draw_peaks(
+    qy: Image, qx: Image, intensity: Image, radius: NDArray[np.float64], *, axes: Axes, step: float
+) -> Image:
+    """Patterns ``(..., qy, qx)`` of a block of peaks ``(..., peak)``, in the unit of the detector's ``axes``.
+
+    NaN peaks are left out. ``step`` is a pixel's size along ``qx``, and along ``qy`` where that has one pixel only.
+    """
+    flat = [np.ascontiguousarray(array, np.float32).reshape(-1, array.shape[-1]) for array in (qy, qx, intensity)]
+    out = np.zeros((flat[0].shape[0], axes[0].size, axes[1].size), np.float32)
+    scale = axes[0][1] - axes[0][0] if axes[0].size > 1 else step
+    y, x = (flat[0] - np.float32(axes[0][0])) / np.float32(scale), (flat[1] - np.float32(axes[1][0])) / np.float32(step)
+    draw_discs(y, x, flat[2], float(np.max(radius)) / step, out)
+    return out.reshape(*intensity.shape[:-1], *out.shape[1:])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
