@@ -3,13 +3,14 @@
 Everything is an array: data (n, m), loadings (n, k), factors (k, m); non-negative, float32.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-_ITERATIONS = 100  # of a random start: enough to see where it goes
+_ITERATIONS = 60  # of a random start: enough to see where it goes
 
 
 class LowRank(NamedTuple):
@@ -20,16 +21,13 @@ class LowRank(NamedTuple):
     norm2: float  # |V|^2 of the data themselves
 
 
-def fit(data: Array, k: int, seed: int) -> tuple[Array, Array]:
-    """Loadings and factors of phasekit's least-squares fit of ``k`` components, from the singular vectors."""
+def fits(data: Array, ranks: list[int]) -> Iterator[tuple[Array, Array]]:
+    """Loadings and factors of phasekit's least-squares fits, best of five starts each, in the order of ``ranks``."""
     import phasekit as pk
-    from phasekit.errors import ConvergenceError
 
-    try:
-        found = pk.nmf.factorise(as_features(data), k, seed=seed, n_starts=1)
-    except ConvergenceError as stopped:
-        found = stopped.partial
-    return found["loading"].to_numpy().reshape(k, -1).T.copy(), found["factor"].to_numpy().reshape(k, -1)
+    found = pk.nmf.factorise_ranks(as_features(data), ranks, progress=False)
+    for k in ranks:
+        yield found[k]["loading"].to_numpy().reshape(k, -1).T.copy(), found[k]["factor"].to_numpy().reshape(k, -1)
 
 
 def fit_random(low: LowRank, k: int, seed: int) -> tuple[Array, Array]:
