@@ -2,21 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
-from phasekit.nmf import find_overlap, match_components, overlap_evolution, rank_votes, relabel, truth_as_factors
-from phasekit.schema import FACTORS, PATTERNS, RANKS, require
+from phasekit.nmf import find_overlap, match_components, overlap_evolution, relabel, truth_as_factors
+from phasekit.schema import FACTORS, PATTERNS, require
 
 from .nmf_explorer import chosen_threshold, explorer, label_map, overlap_text
-from .style import PHASE_COLOURS, categorical, image, panels
+from .nmf_ranks import ranks_figure
+from .style import categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["chosen_threshold", "components_figure", "explorer", "features_figure", "overlap_figure", "ranks_figure"]
-
-_GREY = "#595959"
 
 
 def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
@@ -136,84 +134,6 @@ def _pair_of_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source
 def _map_label(factors: xr.Dataset) -> str:
     unit = factors["loading"].attrs.get("units", "1")
     return f"weight [{unit}]" if unit != "1" else "weight"
-
-
-def ranks_figure(ranks: xr.Dataset) -> "Figure":
-    """What speaks for each number of components: loss, held-out error, stability, and who voted what.
-
-    Parameters
-    ----------
-    ranks
-        RANKS.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Four panels over k. The dashed line is the combined choice; the shaded band in the first panel is the
-        published window around the knee.
-
-    Raises
-    ------
-    SchemaError
-        Not RANKS.
-
-    Examples
-    --------
-    >>> import phasekit as pk
-    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
-    >>> ranks = pk.nmf.scan_ranks(pk.nmf.to_features(scan), range(1, 5), n_runs=2, progress=False)
-    >>> len(ranks_figure(ranks).axes)
-    4
-    """
-    require(ranks, RANKS, step="ranks_figure")
-    votes = rank_votes(ranks)
-    figure, axes = panels(2, 2, width=4.4, height=3.0)
-    k = ranks["rank"].to_numpy()
-    _curve(axes[0, 0], ranks["loss"], "K-component loss, mean |V - WH|")
-    knee = int(votes["vote"].sel(rule="published"))
-    window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
-    axes[0, 0].axvspan(window[0] - 0.5, window[1] + 0.5, color="#56B4E9", alpha=0.2, lw=0, label="published window")
-    axes[0, 0].axvline(knee, color=PHASE_COLOURS[5], lw=1, label=f"published knee, k = {knee}")
-    _curve(axes[0, 1], ranks["held_out_error"], "error on held-out data (relative)")
-    axes[1, 0].plot(k, ranks["stability"], "o-", color=PHASE_COLOURS[2], label="stability between runs")
-    axes[1, 0].plot(k, ranks["redundancy"], "s-", color=PHASE_COLOURS[5], label="redundancy within a fit")
-    axes[1, 0].set_ylabel("cosine [1]")
-    axes[1, 0].set_ylim(0, 1.05)
-    _votes(axes[1, 1], votes)
-    chosen = int(votes["vote"].sel(rule="combined"))
-    for ax in axes.flat:
-        ax.axvline(chosen, color=_GREY, lw=1, ls="--", zorder=0, label=f"chosen, k = {chosen}")
-        ax.set_xlabel("number of components k")
-        ax.set_xticks(k)
-    for ax in (axes[0, 0], axes[1, 0]):
-        ax.legend(fontsize="small", frameon=False)
-    figure.set_label(f"Loss, held-out error, stability and votes against the number of components; chosen {chosen}.")
-    return figure
-
-
-def _curve(ax: Any, curve: xr.DataArray, label: str) -> None:
-    """Every run as a dot, their mean as a line."""
-    k = curve["rank"].to_numpy()
-    runs = curve.transpose("rank", "run").to_numpy()
-    ax.plot(k, runs, ".", color=_GREY, ms=3, alpha=0.6)
-    ax.plot(k, runs.mean(axis=1), "-", color=PHASE_COLOURS[4])
-    ax.set_ylabel(label)
-
-
-def _votes(ax: Any, votes: xr.Dataset) -> None:
-    """Probability as bars; under every k the rules that chose it."""
-    k = votes["rank"].to_numpy()
-    ax.bar(k, votes["probability"], color=PHASE_COLOURS[1], width=0.7)
-    chosen: dict[int, list[str]] = {}
-    for rule, vote in zip(votes["rule"].to_numpy(), votes["vote"].to_numpy(), strict=True):
-        if rule != "combined":
-            chosen.setdefault(int(vote), []).append(str(rule).replace("_", " "))
-    for vote, rules in chosen.items():
-        ax.text(vote, 1.04, "\n".join(rules), ha="left", va="bottom", fontsize="x-small", rotation=50)
-        ax.plot(np.full(len(rules), vote), 1.02 - 0.05 * np.arange(len(rules)), "v", color=PHASE_COLOURS[5], ms=4)
-    ax.set_ylim(0, 1.6)
-    ax.set_yticks([0, 0.5, 1])
-    ax.set_ylabel("probability [1], votes above")
 
 
 def overlap_figure(
