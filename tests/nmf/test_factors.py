@@ -6,7 +6,6 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import ConvergenceError, SchemaError
-from phasekit.nmf import _hals
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +101,73 @@ def test_negative_features_are_refused(features):
         pk.nmf.factorise(features.assign(feature_value=features.feature_value - 1), 3)
 
 
-def test_sweep_in_python_equals_compiled():
-    rng = np.random.default_rng(0)
-    x, product = rng.random((2, 3, 700), dtype=np.float32)
-    rows = rng.random((3, 5), dtype=np.float32)
-    gram = rows @ rows.T
-    compiled = x.copy()
-    _hals._sweep(compiled, product, gram, 1)
-    short = x[:, :40].copy()
-    _hals._sweep.py_func(short, np.ascontiguousarray(product[:, :40]), gram, 1)
-    np.testing.assert_allclose(compiled[:, :40], short, rtol=1e-4, atol=1e-5)
+def test_blocks_from_disk_give_the_same(scan, factors):
+    lazy = pk.nmf.to_features(scan.chunk(scan_y=6, scan_x=9))
+    found = pk.nmf.factorise(lazy, 5, in_memory=False)
+    np.testing.assert_allclose(found.factor, factors.factor, atol=1e-4)
+    assert found.attrs["relative_error"] == pytest.approx(factors.attrs["relative_error"], rel=1e-5)
+
+
+def test_start_is_taken_up_and_grown(features, factors):
+    fewer = pk.nmf.factorise(features, 4)
+    for start in (factors, fewer):
+        found = pk.nmf.factorise(features, 5, start=start)
+        assert found.attrs["relative_error"] == pytest.approx(factors.attrs["relative_error"], rel=1e-4)
+    with pytest.raises(SchemaError, match="start has 4 components"):
+        pk.nmf.factorise(features, 7, start=fewer)
+
+
+def test_likelihood_fit_lowers_the_divergence(scan, features, factors):
+    likely = pk.nmf.factorise(features, 5, loss="kullback-leibler")
+    used = (features.feature_index >= 0).to_numpy()
+    counts = scan.intensity.to_numpy()[:, :, used]
+
+    def divergence(found):
+        model = np.einsum("cyx,cf->yxf", found.loading, found.factor.to_numpy()[:, used]).clip(1e-9)
+        return float(
+            np.where(counts > 0, counts * np.log(np.maximum(counts, 1) / model), 0).sum() + (model - counts).sum()
+        )
+
+    assert divergence(likely) < divergence(factors)
+    assert likely.attrs["relative_error"] > factors.attrs["relative_error"]
+    assert float(pk.nmf.match_components(likely, scan).pattern_cosine.min()) >= 0.95
+
+
+def test_wishes_do_what_they_say(features, factors):
+    def roughness(found):
+        maps = found.loading / found.loading.mean(("scan_y", "scan_x"))
+        return float((maps.diff("scan_x") ** 2).mean() + (maps.diff("scan_y") ** 2).mean())
+
+    def likeness(found):
+        rows = found.factor.fillna(0).to_numpy().reshape(5, -1)
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return float((rows @ rows.T).sum() - 5)
+
+    sparse = pk.nmf.factorise(features, 5, sparsity=0.3)
+    assert float((sparse.loading == 0).mean()) > float((factors.loading == 0).mean())
+    assert roughness(pk.nmf.factorise(features, 5, smoothness=1.0)) < 0.8 * roughness(factors)
+    assert likeness(pk.nmf.factorise(features, 5, orthogonality=0.1)) < 0.8 * likeness(factors)
+    for settings in ({"sparsity": -1.0}, {"loss": "kullback-leibler", "smoothness": 1.0}, {"loss": "l1"}):
+        with pytest.raises(SchemaError, match="factorise"):
+            pk.nmf.factorise(features, 5, **settings)
+
+
+def test_device_that_is_not_there_is_refused(features):
+    with pytest.raises(SchemaError, match="device = 'nowhere'"):
+        pk.nmf.factorise(features, 5, device="nowhere")
+
+
+def test_converged_fit_is_stationary(factors):
+    assert factors.attrs["converged"] == 1
+    assert factors.attrs["optimality"] < 0.01
+
+
+def test_all_ranks_at_once_are_as_good_as_single_fits(features):
+    fits = pk.nmf.factorise_ranks(features, [2, 5, 7], progress=False)
+    for k, found in fits.items():
+        single = pk.nmf.factorise(features, k).attrs["relative_error"]
+        assert found.attrs["relative_error"] <= 1.001 * single
+        assert found.sizes["component"] == k
 
 
 def test_round_trip(factors, tmp_path):

@@ -67,6 +67,46 @@ def test_what_are_no_counts_is_cross_validated_in_blocks(features):
     assert pk.nmf.choose_rank(ranks, rule="held_out") in (4, 5)
 
 
+def test_every_rule_votes_and_evidence_is_complete(ranks):
+    votes = pk.nmf.rank_votes(ranks).vote
+    expected = {"combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", "psnr", "ssim"}
+    assert set(votes.rule.values) == expected
+    assert all(abs(int(votes.sel(rule=name)) - 5) <= 1 for name in ("held_out", "deviance", "scree", "psnr"))
+    assert (ranks.gain[1:4] > 5).all()
+    assert (ranks.gain[4:] < -2).all()
+
+
+def test_image_metrics_on_request(features):
+    found = pk.nmf.scan_ranks(features, [4, 5, 6], n_runs=1, metrics=["gmsd", "vif_p", "ms_ssim"], progress=False)
+    assert {"gmsd", "ms_ssim"} <= set(found) - {"psnr"}
+    assert "vif_p" not in found  # needs 41 px, the detector has 40
+    with pytest.raises(SchemaError, match="metrics"):
+        pk.nmf.scan_ranks(features, [4, 5, 6], metrics=["beauty"], progress=False)
+
+
+def test_any_chunking_same_evidence(features):
+    settings = {"n_runs": 2, "progress": False}
+    lazy = features.chunk(scan_y=7, scan_x=5)
+    first, second = (
+        pk.nmf.scan_ranks(features, [4, 5, 6], **settings),
+        pk.nmf.scan_ranks(lazy, [4, 5, 6], in_memory=False, **settings),
+    )
+    for name in ("held_out_error", "loss", "relative_error"):
+        np.testing.assert_allclose(second[name], first[name], rtol=1e-4)
+
+
+def test_holes_cannot_be_held_out(features):
+    with pytest.raises(SchemaError, match="missing values"):
+        pk.nmf.scan_ranks(features.assign_attrs(missing=1), [2, 3, 4], progress=False)
+
+
+def test_ranks_without_the_newer_evidence_still_give_a_choice(ranks):
+    old = ranks[["loss", "held_out_error", "stability", "redundancy"]]
+    votes = pk.nmf.rank_votes(old)
+    assert abs(int(votes.vote.sel(rule="combined")) - 5) <= 1
+    assert "scree" not in votes.rule
+
+
 def test_same_seed_same_numbers(features):
     first, second = (pk.nmf.scan_ranks(features, [2, 3, 4], n_runs=2, seed=4, progress=False) for _ in range(2))
     np.testing.assert_array_equal(first.held_out_error, second.held_out_error)
