@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import dot
+from ._arrays import contiguous, dot
 
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache
@@ -34,16 +34,19 @@ class Fit(NamedTuple):
     optimality: float = np.inf  # norm of the projected gradient of F relative to |L^T V|; 0 at a stationary point
 
 
-class LowRank(NamedTuple):
+class LowRank:
     """Truncated singular value decomposition V ~ left @ right: products at a fraction of the data's cost."""
 
-    left: Array  # (pixel, rank), scaled by the singular values
-    right: Array  # (rank, feature), orthonormal rows
-    norm2: float  # |V|^2 of the data themselves
+    def __init__(self, left: Array, right: Array, norm2: float) -> None:
+        self.left = left  # (pixel, rank), scaled by the singular values
+        self.right = right  # (rank, feature), orthonormal rows
+        self.norm2 = norm2  # |V|^2 of the data themselves
+        # Both ways round in memory: products with a transposed view take twice as long.
+        self._left_t, self._right_t = contiguous(left.T), contiguous(right.T)
 
     def onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
-        return cast(Array, (factor @ self.right.T) @ self.left.T)
+        return cast(Array, (factor @ self._right_t) @ self._left_t)
 
     def onto_loadings(self, loading: Array) -> Array:
         """L^T V, (k, feature)."""

@@ -95,12 +95,12 @@ def _deal(
 ) -> None:
     """Counts of one fold, or of all others, into ``out``."""
     n_bits, fold, held_out = part
-    place = key[1]
+    seed, place = _mix(key[0]), key[1]
     for i in range(block.shape[0]):
         for j in range(block.shape[1]):
-            n = int(np.rint(block[i, j] * scan_weight[i] * feature_weight[j]))
-            if n > 0:
-                test = _in_fold(n, _mix(key[0] + _mix(place)), n_bits, fold)
+            if block[i, j] > 0:
+                n = int(np.rint(block[i, j] * scan_weight[i] * feature_weight[j]))
+                test = _in_fold(n, _mix(seed + place * _GOLDEN), n_bits, fold)
                 out[i, j] = test if held_out else n - test
             else:
                 out[i, j] = 0
@@ -109,10 +109,19 @@ def _deal(
 
 @numba.njit(cache=True, nogil=True)
 def _in_fold(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
-    """How many of n electrons have the fold's number as their random bits; 64 electrons a word."""
+    """How many of n electrons have the fold's number as their random bits.
+
+    The key itself holds the bits of the first few electrons, which is all that most pixels have; more of them are
+    counted 64 at a time, one random word for each bit.
+    """
     if n > _MOST:
         return _in_fold_of_many(n, key + np.uint64(fold), n_bits)
     total = 0
+    if n * n_bits <= 64:
+        mask = (np.uint64(1) << np.uint64(n_bits)) - np.uint64(1)
+        for electron in range(n):
+            total += ((key >> np.uint64(electron * n_bits)) & mask) == np.uint64(fold)
+        return total
     word = np.uint64(0)
     for start in range(0, n, 64):
         matching = np.uint64(0xFFFFFFFFFFFFFFFF)

@@ -136,7 +136,8 @@ def test_folds_add_up_to_the_counts_and_do_not_depend_on_the_blocks():
 
 @pytest.mark.parametrize("n", [1, 5, 64, 65, 400, _MOST + 1, 100_000])
 def test_shares_of_a_fold_are_binomial(n):
-    drawn = np.array([_in_fold(n, np.uint64(key), 3, 5) for key in range(4000)])
+    keys = np.random.default_rng(0).integers(0, 2**64, 4000, dtype=np.uint64)
+    drawn = np.array([_in_fold(n, key, 3, 5) for key in keys])
     mean, deviation = n / 8, np.sqrt(n * 7 / 64)
     assert abs(drawn.mean() - mean) < 4.5 * deviation / np.sqrt(4000)
     assert drawn.std() == pytest.approx(deviation, rel=0.06)
