@@ -1,3 +1,4 @@
+from .background import separate_background as separate_background
 from .choose import choose_rank as choose_rank
 from .choose import published_knee as published_knee
 from .choose import published_window as published_window

@@ -60,10 +60,10 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
     require(factors, FACTORS, step="find_overlap")
     if not 0 <= threshold <= 1:
         raise SchemaError(f"find_overlap: threshold = {threshold}, needs a ratio from 0 to 1, e.g. 0.75 for 75 %.")
-    chosen = _background(factors, background, "find_overlap")
+    chosen = background_of(factors, background, "find_overlap")
     label, partner, ratio = xr.apply_ufunc(
         _spatial_weights,
-        _weights(factors),
+        component_weights(factors),
         kwargs={"background": chosen},
         input_core_dims=[["component"]],
         output_core_dims=[[], [], []],
@@ -200,7 +200,8 @@ def _isotropy(pattern: NDArray[np.float64], ring: NDArray[np.integer]) -> float:
     return float(np.sum(pixels * mean**2)) / total if total > 0 else 0.0
 
 
-def _background(factors: xr.Dataset, background: int | None, step: str) -> int:
+def background_of(factors: xr.Dataset, background: int | None, step: str) -> int:
+    """The background that was asked for, or the proposed one; -1 for none."""
     chosen = propose_background(factors) if background is None else int(background)
     n = factors.sizes["component"]
     if not -1 <= chosen < n:
@@ -208,7 +209,7 @@ def _background(factors: xr.Dataset, background: int | None, step: str) -> int:
     return chosen
 
 
-def _weights(factors: xr.Dataset) -> xr.DataArray:
+def component_weights(factors: xr.Dataset) -> xr.DataArray:
     """Loading times the factor's norm, all maps together brought to 0..1."""
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = factors["loading"].astype(np.float64) * norm

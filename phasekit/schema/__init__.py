@@ -31,6 +31,7 @@ from .kinds import (
     Variable,
 )
 from .maps import BOUNDARIES, POLE_FIGURE
+from .mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN
 from .particles import (
     COMPOSITE,
     COMPOSITION,
@@ -48,6 +49,7 @@ __all__ = [
     "BOUNDARIES",
     "CLUSTERS",
     "COMPARISON",
+    "COMPONENT_CRYSTALS",
     "COMPONENT_QUALITY",
     "COMPOSITE",
     "COMPOSITION",
@@ -58,11 +60,13 @@ __all__ = [
     "GRAINS",
     "HISTOGRAM",
     "IMAGE_QUALITY",
+    "LOADINGS",
     "NUISANCES",
     "OD",
     "ORIENTATIONS",
     "ORIENTATION_ACCURACY",
     "OVERLAP",
+    "OVERLAP_PATTERN",
     "PARTICLES",
     "PARTICLE_STATISTICS",
     "PATTERNS",
