@@ -10,6 +10,8 @@ from .masks import find_mask as find_mask
 from .matching import match_components as match_components
 from .matching import relabel as relabel
 from .matching import truth_as_factors as truth_as_factors
+from .mixtures import fit_loadings as fit_loadings
+from .mixtures import overlap_probability as overlap_probability
 from .overlap import find_overlap as find_overlap
 from .overlap import overlap_evolution as overlap_evolution
 from .overlap import overlap_fraction as overlap_fraction

@@ -48,6 +48,7 @@ OVERLAP = Schema(
         Variable("partner", _SCAN, "1", "overlapping component"),
         Variable("overlap", _SCAN, "1", "two components overlap here"),
         Variable("ratio", _SCAN, "1", "weight of the partner over that of the label"),
+        _o("probability", _SCAN, "1", "probability that two components overlap"),
     ),
     "pk.nmf.find_overlap",
 )
