@@ -2,6 +2,7 @@ from ._calibration import CalibrationWarning as CalibrationWarning
 from .ambiguity import resolve_half_turns as resolve_half_turns
 from .boundaries import misorientation_maps as misorientation_maps
 from .colours import ipf_colours as ipf_colours
+from .comparison import compare_maps as compare_maps
 from .comparison import compare_with_truth as compare_with_truth
 from .grains import label_grains as label_grains
 from .matching import match_orientations as match_orientations

@@ -91,6 +91,37 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     return describe(out, ORIENTATION_ACCURACY, step="compare_with_truth", settings={}, source=found)
 
 
+def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
+    """How far two orientation maps of the same scan agree, e.g. one from components and one from single patterns.
+
+    Parameters
+    ----------
+    first, second
+        ORIENTATIONS of the same phases on the same scan. Points that the second map has no phase for are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ORIENTATION_ACCURACY of the first map, the second taken for the truth: ``phase_accuracy`` is the share of points
+        with the same phase, ``disorientation(counting, scan_y, scan_x)`` [degrees] the angle between them (NaN where
+        the phases differ), ``vacuum_indexed`` the share of the second map's vacuum that the first has a phase for.
+
+    Raises
+    ------
+    SchemaError
+        Not ORIENTATIONS, other phases, or another scan.
+
+    Examples
+    --------
+    Both arguments come from :func:`match_orientations`; a map agrees with itself: ``phase_accuracy`` 1, ``median`` 0.
+    """
+    require(second, ORIENTATIONS, step="compare_maps")
+    if first.attrs.get("phases") != second.attrs.get("phases"):
+        raise SchemaError("compare_maps: the maps were matched with different phases. Use one template bank for both.")
+    best = second["quaternion"].isel(match=0, drop=True)
+    return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
+
+
 def _require_truth(found: xr.Dataset, truth: xr.Dataset) -> None:
     for name in ("truth_phase", "truth_quaternion"):
         if name not in truth:

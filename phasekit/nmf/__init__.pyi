@@ -3,6 +3,9 @@ from .choose import choose_rank as choose_rank
 from .choose import published_knee as published_knee
 from .choose import published_window as published_window
 from .choose import rank_votes as rank_votes
+from .crystals import component_crystals as component_crystals
+from .crystals import component_patterns as component_patterns
+from .crystals import map_crystals as map_crystals
 from .factors import factorise as factorise
 from .features import to_detector as to_detector
 from .features import to_features as to_features

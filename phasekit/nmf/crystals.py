@@ -1,0 +1,166 @@
+"""From components to crystals: component patterns go the way of measured ones, and their answers come back as a map."""
+
+import numpy as np
+import xarray as xr
+
+from ..errors import SchemaError
+from ..schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
+from .overlap import background_of, find_overlap
+
+_PER_POINT = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
+
+
+def component_patterns(factors: xr.Dataset) -> xr.Dataset:
+    """The pattern of every component as a scan of one line, ready for peak finding and matching.
+
+    Parameters
+    ----------
+    factors
+        FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots.
+
+    Returns
+    -------
+    xarray.Dataset
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component, the
+        brightest image of the component (pattern times its largest loading) [counts]; 0 where the detector was masked.
+        The direct beam is masked as a rule; where :func:`find_mask` has found it, ``qy`` and ``qx`` are 0 there, so
+        that peaks are registered with ``pk.acom.register_peaks(peaks, origin=None)``.
+
+    Raises
+    ------
+    SchemaError
+        Not FACTORS.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(6, 6), detector=(32, 32))
+    >>> dict(component_patterns(pk.nmf.truth_as_factors(scan)).intensity.sizes)
+    {'scan_y': 1, 'scan_x': 3, 'qy': 32, 'qx': 32}
+    """
+    require(factors, FACTORS, step="component_patterns")
+    brightest = factors["factor"] * factors["loading"].max(("scan_y", "scan_x"))
+    image = brightest.fillna(0.0).rename(component="scan_x").expand_dims("scan_y").astype(np.float32)
+    image = image.drop_vars(["scan_y", "scan_x"], errors="ignore")
+    n = image.sizes["scan_x"]
+    out = xr.Dataset({"intensity": image.transpose("scan_y", "scan_x", "qy", "qx").assign_attrs(units="counts")})
+    out = out.assign_coords(
+        scan_y=("scan_y", [0.0], {"units": "px"}), scan_x=("scan_x", np.arange(float(n)), {"units": "px"})
+    )
+    for axis in ("qy", "qx"):
+        beam = float(factors.attrs.get(f"beam_{axis}_px", np.nan))
+        if axis in out.coords and np.isfinite(beam):
+            centre = float(np.interp(beam, np.arange(out.sizes[axis]), out[axis]))
+            out = out.assign_coords({axis: (axis, out[axis].to_numpy() - centre, dict(out[axis].attrs))})
+    return describe(out, PATTERNS, step="component_patterns", settings={}, source=factors)
+
+
+def component_crystals(factors: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+    """Phase, orientation and reliability of every component.
+
+    Parameters
+    ----------
+    factors
+        FACTORS.
+    found
+        ORIENTATIONS of their :func:`component_patterns` (``pk.acom.match_orientations``).
+
+    Returns
+    -------
+    xarray.Dataset
+        COMPONENT_CRYSTALS by ``component``: ``phase`` (index into attrs["phases"], -1 where nothing was indexed),
+        ``quaternion`` of the best match, ``correlation``, ``reliability``, ``phase_reliability`` (NaN without a
+        match), ``status`` (as in ORIENTATIONS), ``explained`` where the factors say it.
+
+    Raises
+    ------
+    SchemaError
+        Not FACTORS or ORIENTATIONS, or not one solution for each component.
+
+    Examples
+    --------
+    See notebook 03: every component of the scan is matched like a measured pattern.
+    """
+    line = _solutions(factors, found, "component_crystals")
+    best = {
+        name: line[name].isel(match=0, drop=True) if "match" in line[name].dims else line[name] for name in _PER_POINT
+    }
+    out = xr.Dataset(best).assign_coords(component=np.arange(factors.sizes["component"]))
+    if "explained" in factors:
+        out["explained"] = ("component", factors["explained"].to_numpy())
+    out.attrs["phases"] = found.attrs["phases"]
+    return describe(out, COMPONENT_CRYSTALS, step="component_crystals", settings={}, source=found)
+
+
+def map_crystals(
+    factors: xr.Dataset, found: xr.Dataset, *, background: int | None = None, min_weight: float = 0.1
+) -> xr.Dataset:
+    """Orientation map from components: every scan point takes the crystal of its dominant component.
+
+    Components that are the same crystal (two parts of one bent grain) come out as one grain of
+    ``pk.acom.label_grains``.
+
+    Parameters
+    ----------
+    factors
+        FACTORS.
+    found
+        ORIENTATIONS of their :func:`component_patterns`.
+    background
+        As in :func:`find_overlap`; its points are vacuum.
+    min_weight
+        A point whose dominant component has less than this share of its own largest weight is vacuum: beyond the
+        specimen some component is always the strongest. 0 keeps every point.
+
+    Returns
+    -------
+    xarray.Dataset
+        ORIENTATIONS on the scan of the factors, with ``component(scan_y, scan_x)`` (dominant component; -1: none)
+        besides.
+
+    Raises
+    ------
+    SchemaError
+        As :func:`component_crystals`.
+
+    Examples
+    --------
+    See notebook 03, where the map stands beside the one matched pattern by pattern.
+    """
+    line = _solutions(factors, found, "map_crystals")
+    chosen = background_of(factors, background, "map_crystals")
+    label = find_overlap(factors, background=chosen)["label"].compute()
+    nothing = (label < 0) | (label == chosen) | _faint(factors["loading"], label, min_weight)
+    spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
+    vacuum = str(found["status"].attrs["flag_meanings"]).split().index("vacuum")
+    codes = np.atleast_1d(found["status"].attrs["flag_values"])
+    out = spread.where(~nothing)
+    out["phase"] = spread["phase"].where(~nothing, -1).astype(found["phase"].dtype)
+    out["status"] = spread["status"].where(~nothing, int(codes[vacuum])).astype(found["status"].dtype)
+    out["status"].attrs = dict(found["status"].attrs)
+    out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
+    dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
+    out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})
+    out = out.assign_coords({d: factors[d] for d in ("scan_y", "scan_x") if d in factors.coords})
+    out.attrs["phases"] = found.attrs["phases"]
+    settings = {"background": background, "chosen": chosen, "min_weight": min_weight}
+    return describe(out, ORIENTATIONS, step="map_crystals", settings=settings, source=found)
+
+
+def _faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
+    """Points where the dominant component is weak beside its own largest weight."""
+    share = (loading / loading.max(("scan_y", "scan_x"))).compute()
+    return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
+
+
+def _solutions(factors: xr.Dataset, found: xr.Dataset, step: str) -> xr.Dataset:
+    """The solutions along ``component``."""
+    require(factors, FACTORS, step=step)
+    require(found, ORIENTATIONS, step=step)
+    sizes = found.sizes["scan_y"], found.sizes["scan_x"]
+    if sizes != (1, factors.sizes["component"]):
+        raise SchemaError(
+            f"{step}: the orientations are a map of {sizes}, needs (1, {factors.sizes['component']}), one for each "
+            "component. Match the peaks of pk.nmf.component_patterns(factors)."
+        )
+    return found.isel(scan_y=0, drop=True).drop_vars("scan_x", errors="ignore").rename(scan_x="component").compute()
