@@ -19,6 +19,7 @@ from .overlap import find_overlap as find_overlap
 from .overlap import overlap_evolution as overlap_evolution
 from .overlap import overlap_fraction as overlap_fraction
 from .overlap import propose_background as propose_background
+from .pairs import compare_overlap as compare_overlap
 from .quality import component_quality as component_quality
 from .quality import image_quality as image_quality
 from .rank_fits import factorise_ranks as factorise_ranks

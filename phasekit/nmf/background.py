@@ -65,7 +65,7 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     cleaned /= np.maximum(np.nansum(cleaned, axis=1, keepdims=True), 1e-300)
     given = (factors["loading"] * (1 - kept)).sum("component")
     loading = factors["loading"] * kept
-    loading = xr.where(loading["component"] == chosen, loading + given, loading) if chosen >= 0 else loading
+    loading = loading.where(xr.DataArray(np.arange(len(rows)) != chosen, dims="component"), loading + given)
     out = factors.assign(
         factor=patterns.copy(data=cleaned.reshape(patterns.shape).astype(np.float32)),
         loading=loading.transpose("component", "scan_y", "scan_x").astype(np.float32),

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasekit as pk
+from phasekit.errors import SchemaError
+
+
+@pytest.fixture(scope="module")
+def scene():
+    scan = pk.synthetic.overlapping_grains(n_components=3, detector=(32, 32), boundary_width=4, direct_beam=0, seed=3)
+    truth = pk.nmf.truth_as_factors(scan)
+    return scan, truth, pk.nmf.find_overlap(truth, background=3)
+
+
+def test_sum_of_two_components_is_the_pattern(scene):
+    found = pk.nmf.compare_overlap(*scene)
+    expected = found.measured - found.residual
+    rest = found.residual / np.sqrt(expected / found.attrs["n_points"])
+    assert float(rest.std()) == pytest.approx(1, abs=0.1)  # with the truth, photon noise is all that is left
+    np.testing.assert_allclose(found.modelled, found["first"] + found["second"])
+    first, second = found.attrs["pair"]
+    turned = pk.nmf.compare_overlap(*scene, pair=(second, first))
+    np.testing.assert_allclose(turned["first"], found["second"])
+    assert turned.attrs["n_points"] == found.attrs["n_points"]
+
+
+def test_lazy_patterns_and_untouched_input(scene):
+    scan, truth, overlap = scene
+    before = overlap.copy(deep=True)
+    lazy = pk.nmf.compare_overlap(scan.chunk(scan_y=5), truth, overlap)
+    np.testing.assert_allclose(lazy.measured, pk.nmf.compare_overlap(*scene).measured)
+    xr.testing.assert_identical(overlap, before)
+
+
+def test_refusals(scene):
+    scan, truth, overlap = scene
+    with pytest.raises(SchemaError, match="overlap nowhere"):
+        pk.nmf.compare_overlap(scan, truth, overlap, pair=(0, 3))
+    with pytest.raises(SchemaError, match="need the same"):
+        pk.nmf.compare_overlap(scan.isel(qy=slice(20)), truth, overlap)
+    with pytest.raises(SchemaError, match="nothing overlaps"):
+        pk.nmf.compare_overlap(scan, truth, overlap.assign(overlap=overlap.overlap & False))
