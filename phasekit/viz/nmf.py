@@ -8,13 +8,23 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from .nmf_explorer import chosen_threshold, explorer, label_map, overlap_text
+from .nmf_mixtures import mixtures_figure, overlap_pattern_figure
 from .nmf_ranks import ranks_figure
 from .style import categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["chosen_threshold", "components_figure", "explorer", "features_figure", "overlap_figure", "ranks_figure"]
+__all__ = [
+    "chosen_threshold",
+    "components_figure",
+    "explorer",
+    "features_figure",
+    "mixtures_figure",
+    "overlap_figure",
+    "overlap_pattern_figure",
+    "ranks_figure",
+]
 
 
 def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
