@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
 from phasekit.schema import LOADINGS, OVERLAP, OVERLAP_PATTERN, require
@@ -50,7 +49,7 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     figure, axes = panels(1, 3, width=3.6, height=3.3)
     label_map(axes[0, 0], overlap, loadings.sizes["component"])
     share = 100 * float(overlap["probability"].mean())
-    axes[0, 0].set_title(f"components\n{share:.1f} % of points expected to overlap", fontsize="medium")
+    axes[0, 0].set_title(f"overlap expected at {share:.1f} % of points", fontsize="medium")
     image(axes[0, 1], overlap["probability"], label="probability of overlap [1]", vmin=0, vmax=1)
     top = max(float(loadings["chi_square"].quantile(0.99)), 1.2)
     image(axes[0, 2], loadings["chi_square"], label="chi-square per degree of freedom", vmin=0.8, vmax=top)
@@ -102,7 +101,7 @@ def overlap_pattern_figure(found: xr.Dataset) -> "Figure":
         image(ax, found[name], cmap="cividis", norm=norm, label="counts per pattern" if name == "second" else "")
         ax.set_title(title, fontsize="small")
         ax.set_ylabel("" if name != "measured" else ax.get_ylabel())
-    most = float(np.abs(found["residual"]).quantile(0.995))
+    most = float(abs(found["residual"]).quantile(0.995))
     image(axes[0, 4], found["residual"], cmap="PuOr", vmin=-most, vmax=most, label="counts per pattern")
     axes[0, 4].set_title("residual", fontsize="small")
     axes[0, 4].set_ylabel("")
