@@ -113,7 +113,17 @@ def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
-    Both arguments come from :func:`match_orientations`; a map agrees with itself: ``phase_accuracy`` 1, ``median`` 0.
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0, 0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0], [1.0]]])
+    >>> turned = [((*scan, "match", "wxyz"), about_axis([1, 2, 3], [[angle] * 2])[:, :, None]) for angle in (0.0, 3.0)]
+    >>> attrs = {"phases": json.dumps([phase_record(cell)])}
+    >>> first, second = (xr.Dataset({**data, "quaternion": quaternion}, attrs=attrs) for quaternion in turned)
+    >>> float(compare_maps(first, second)["median"].sel(counting="folded").round(4))
+    3.0
     """
     require(second, ORIENTATIONS, step="compare_maps")
     if first.attrs.get("phases") != second.attrs.get("phases"):

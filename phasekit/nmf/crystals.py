@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
+from ..errors import AcomStatus, SchemaError, status_attributes
 from ..schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
 from .overlap import background_of, find_overlap
 
@@ -16,7 +16,9 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     factors
-        FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots.
+        FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots. A
+        beam that drifts by more than a pixel over the scan smears spots and splits grains; factorise the patterns of
+        ``pk.acom.reconstruct(peaks)`` then, which are centred.
 
     Returns
     -------
@@ -79,7 +81,17 @@ def component_crystals(factors: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
-    See notebook 03: every component of the scan is matched like a measured pattern.
+    >>> line = ("scan_y", "scan_x")
+    >>> data = {name: (line, [[0, -1]]) for name in ("phase", "status")}
+    >>> data |= {name: (line, [[20.0, np.nan]]) for name in ("reliability", "phase_reliability")}
+    >>> data["quaternion"] = ((*line, "match", "wxyz"), np.array([[[[1.0, 0, 0, 0]], [[np.nan] * 4]]]))
+    >>> data["correlation"] = ((*line, "match"), [[[0.9], [np.nan]]])
+    >>> ones = np.ones((2, 3, 3))
+    >>> factors = xr.Dataset(
+    ...     {"loading": (("component", *line), ones), "factor": (("component", "qy", "qx"), ones)}
+    ... )
+    >>> component_crystals(factors, xr.Dataset(data, attrs={"phases": "[]"})).phase.values
+    array([ 0, -1])
     """
     line = _solutions(factors, found, "component_crystals")
     best = {
@@ -125,19 +137,28 @@ def map_crystals(
 
     Examples
     --------
-    See notebook 03, where the map stands beside the one matched pattern by pattern.
+    >>> line = ("scan_y", "scan_x")
+    >>> data = {name: (line, [[0, 0]]) for name in ("phase", "status")}
+    >>> data |= {name: (line, [[20.0, 30.0]]) for name in ("reliability", "phase_reliability")}
+    >>> data["quaternion"] = ((*line, "match", "wxyz"), np.array([[[[1.0, 0, 0, 0]], [[0.0, 1.0, 0, 0]]]]))
+    >>> data["correlation"] = ((*line, "match"), [[[0.9], [0.8]]])
+    >>> maps, patterns = np.array([[[1.0, 0.2]], [[0.1, 0.7]]]), np.eye(2).reshape(2, 1, 2)
+    >>> factors = xr.Dataset(
+    ...     {"loading": (("component", *line), maps), "factor": (("component", "qy", "qx"), patterns)}
+    ... )
+    >>> found = map_crystals(factors, xr.Dataset(data, attrs={"phases": "[]"}), background=-1)
+    >>> found.component.values, found.correlation.values.ravel()
+    (array([[0, 1]]), array([0.9, 0.8]))
     """
     line = _solutions(factors, found, "map_crystals")
     chosen = background_of(factors, background, "map_crystals")
     label = find_overlap(factors, background=chosen)["label"].compute()
     nothing = (label < 0) | (label == chosen) | _faint(factors["loading"], label, min_weight)
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
-    vacuum = str(found["status"].attrs["flag_meanings"]).split().index("vacuum")
-    codes = np.atleast_1d(found["status"].attrs["flag_values"])
     out = spread.where(~nothing)
     out["phase"] = spread["phase"].where(~nothing, -1).astype(found["phase"].dtype)
-    out["status"] = spread["status"].where(~nothing, int(codes[vacuum])).astype(found["status"].dtype)
-    out["status"].attrs = dict(found["status"].attrs)
+    out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(found["status"].dtype)
+    out["status"].attrs = status_attributes(AcomStatus)
     out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
     dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
     out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})
