@@ -125,9 +125,13 @@ def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     >>> float(compare_maps(first, second)["median"].sel(counting="folded").round(4))
     3.0
     """
-    require(second, ORIENTATIONS, step="compare_maps")
+    for data in (first, second):
+        require(data, ORIENTATIONS, step="compare_maps")
     if first.attrs.get("phases") != second.attrs.get("phases"):
         raise SchemaError("compare_maps: the maps were matched with different phases. Use one template bank for both.")
+    sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise SchemaError(f"compare_maps: the maps differ in shape {sizes}. Cut both to the same scan positions.")
     best = second["quaternion"].isel(match=0, drop=True)
     return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
 

@@ -7,6 +7,7 @@ import xarray as xr
 from phasekit.nmf import find_overlap, match_components, overlap_evolution, relabel, truth_as_factors
 from phasekit.schema import FACTORS, PATTERNS, require
 
+from .nmf_crystals import crystals_figure
 from .nmf_explorer import chosen_threshold, explorer, label_map, overlap_text
 from .nmf_mixtures import mixtures_figure, overlap_pattern_figure
 from .nmf_ranks import ranks_figure
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "chosen_threshold",
     "components_figure",
+    "crystals_figure",
     "explorer",
     "features_figure",
     "mixtures_figure",
