@@ -9,6 +9,7 @@ from .crystals import map_crystals as map_crystals
 from .factors import factorise as factorise
 from .features import to_detector as to_detector
 from .features import to_features as to_features
+from .gain import estimate_gain as estimate_gain
 from .masks import find_mask as find_mask
 from .matching import match_components as match_components
 from .matching import relabel as relabel

@@ -1,4 +1,4 @@
-"""Patterns to features: detector pixels masked, binned and scaled, with the way back to the detector."""
+"""Patterns to features: detector pixels masked, grouped and scaled, with the way back to the detector."""
 
 from typing import Any
 
@@ -8,54 +8,104 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import FEATURES, PATTERNS, describe, require
-from .masks import USED, mask_from_images, scan_images
+from .centring import Centring, centring_of
+from .masks import beam_attributes
+from .polar import LAYOUTS, Layout, feature_index, feature_places
+from .redrawing import redraw
+from .scan_images import holds_whole_counts
+from .used_pixels import Chosen, choose_pixels, used_after
+from .weighting import SCALES, Recipe, features_of
 
 _SCAN = ("scan_y", "scan_x")
 
 
-def to_features(
+def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing, each an argument
     patterns: xr.Dataset,
     *,
     mask: xr.DataArray | str | None = "auto",
     bin: int = 1,  # noqa: A002 - the field's word
     scan_mean: bool = False,
     scale: str | None = "poisson",
+    center: str | tuple[Any, Any] | xr.Dataset | None = None,
+    peaks: xr.Dataset | None = None,
+    layout: str = "cartesian",
+    n_sectors: int = 12,
+    missing: str = "refuse",
+    gain: float = 1.0,
 ) -> xr.Dataset:
     """Turn each pattern into a row of features for the factorisation.
 
-    ``mask="auto"`` reads the data once, block by block (mean and variance images); everything else stays lazy, and
-    ``feature_value`` is lazy when ``patterns`` is.
+    ``mask="auto"`` reads the data once, block by block, ``center="measured"`` once more, and so does asking whether
+    floating numbers (or a ``gain``) are whole counts; everything else stays lazy, and ``feature_value`` is lazy when
+    ``patterns`` is. In memory, some 20 MB (or a scan line) are needed beyond the result.
 
     Parameters
     ----------
     patterns
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], finite and >= 0.
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], >= 0.
     mask
         Detector pixels to use, ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_mask` (0 = used).
-        ``"auto"`` finds direct beam, dead and hot pixels; ``None`` uses every pixel.
+        ``"auto"`` finds direct beam, beam stop, dead and hot pixels (the direct beam alone with ``peaks``); ``None``
+        uses every pixel.
     bin
         Detector pixels summed along each axis: 2 means a quarter of the features and four times the counts in each.
-        Blocks at a mask or an edge hold fewer pixels, which is remembered.
+        Blocks at a mask or an edge hold fewer pixels, which is remembered. With rings: their width [px].
     scan_mean
         Average each pattern with its 3 x 3 scan neighbours first. Noise falls threefold, boundaries blur by one
         step, and neighbours then share noise: :func:`scan_ranks` cannot thin counts any more.
     scale
         ``"poisson"``: divide by the square roots of the mean over the scan and of the mean over the detector, so that
-        every feature carries about the same counting noise (Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203,
-        eq. 10). ``None``: counts as they are; bright spots then outvote faint ones.
+        every feature carries about the same counting noise (Keenan and Kotula, eq. 10). Features stay additive.
+        ``"anscombe"``: 2 sqrt(x + 3/8) - 2 sqrt(3/8) of the electrons x, 0 at 0: every single value carries noise of
+        standard deviation 1 above about 4 electrons. Mixtures of two grains are then no sums any more and may ask for a
+        component of their own; prefer it where spots differ by orders of magnitude from point to point and few points
+        overlap. ``None``: counts as they are; bright spots then outvote faint ones.
+    center
+        ``"measured"``: shift each pattern so that its direct beam (centre of mass in the beam's radius, iterated until
+        it moves by less than 0.1 px) lies at the median over the scan. Origins of your own: a pair (qy, qx) of arrays
+        ``(scan_y, scan_x)`` [px from the first pixel's centre], or a dataset with ``origin_y``, ``origin_x`` (as of
+        ``pk.acom.register_peaks``). Where there is none (beam not found, NaN) the median is taken and nothing moves.
+        The shift is bilinear and conserves counts, but neighbouring pixels then share noise, and the values are whole
+        counts no more. Dead and hot pixels and the detector's edge move along: pixels that any pattern lacks are not
+        used (with ``missing="keep"`` they are NaN in those patterns; with ``mask=None`` 0 comes in over the edge). A
+        pair of two numbers says where the direct beam is and shifts nothing.
+    peaks
+        PEAKS of ``pk.acom.find_peaks`` on these patterns: each pattern is replaced by discs at its peaks (registration
+        and reconstruction), without noise and background.
+    layout
+        ``"cartesian"``: pixels or bins. ``"radial"``: sums over rings ``bin`` px wide about the direct beam, blind to
+        the in-plane orientation of a grain. ``"polar"``: rings cut into ``n_sectors``. Rings lie about the origin that
+        ``center`` gives, else about the direct beam of the mask or of the mean pattern.
+    n_sectors
+        Angular sectors of ``"polar"``, the first about +qx: 12 are 30 degrees wide.
+    missing
+        ``"refuse"``: NaN intensities are an error. ``"keep"``: they stay NaN in the features (a beam stop that moves, a
+        frame that was lost), and weights come from what is there. A bin or ring that lacks some pixels is scaled up.
+    gain
+        Counts per electron (:func:`estimate_gain`); values are divided by it, so that they are electrons.
 
     Returns
     -------
     xarray.Dataset
-        FEATURES: ``feature_value(scan_y, scan_x, feature)``; what was divided out, ``scan_weight(scan_y, scan_x)`` and
-        ``feature_weight(feature)`` (counts = value x both weights; 1 without scaling); ``feature_index(qy, qx)``
-        (feature of a detector pixel, -1 where masked) and ``feature_pixels(feature)``. A pattern without any count
-        stays a row of zeros.
+        FEATURES: ``feature_value(scan_y, scan_x, feature)`` [electrons, scaled; NaN: not measured]; what was divided
+        out, ``scan_weight(scan_y, scan_x)`` and ``feature_weight(feature)`` (electrons = value x both weights; 1
+        without scaling; for ``"anscombe"`` electrons = (value / 2 + sqrt(3/8))^2 - 3/8); ``feature_index(qy, qx)``
+        (feature of a detector pixel, -1 where masked) and ``feature_pixels(feature)``; for rings ``feature_radius``
+        [px] and ``feature_angle(feature)`` [degree, from +qx towards +qy]. A pattern without any count stays a row of
+        zeros. Attributes: ``counts`` = 1 when electrons are whole numbers within 0.001, ``missing`` = 1 when NaN
+        may occur, ``scale``, ``layout``, ``gain``, ``beam_qy_px``, ``beam_qx_px``, ``beam_radius_px``, and with
+        ``center`` ``n_not_centred`` patterns that took the median.
 
     Raises
     ------
     SchemaError
-        Not PATTERNS; negative, NaN or all-zero intensities; a mask of another shape or one that hides everything.
+        Not PATTERNS; negative, infinite, NaN or all-zero intensities; a mask of another shape or one that hides
+        everything; a direct beam that is needed and not found; peaks of another scan or unit.
+
+    References
+    ----------
+    M. R. Keenan and P. G. Kotula, Surf. Interface Anal. 36 (2004) 203, eq. 10; F. J. Anscombe, Biometrika 35 (1948)
+    246, eq. 1.8; W. Cao et al., Digital Discovery (2025), doi 10.1039/D5DD00071H (the variants).
 
     Examples
     --------
@@ -64,25 +114,31 @@ def to_features(
     >>> features = to_features(scan, bin=2)
     >>> features.sizes["feature"] < 16 * 16, bool((features.feature_index == -1).any())
     (True, True)
+    >>> to_features(scan, center="measured", layout="radial").sizes["feature"] < 24
+    True
     """
+    settings = {name: value for name, value in locals().items() if name != "patterns"}
     require(patterns, PATTERNS, step="to_features")
-    if scale not in ("poisson", None):
-        raise SchemaError(f"to_features: scale = {scale!r}, needs 'poisson' or None.")
-    if not isinstance(bin, int | np.integer) or bin < 1 or bin > min(patterns.sizes["qy"], patterns.sizes["qx"]):
-        raise SchemaError(f"to_features: bin = {bin!r}, needs a whole number from 1 to the detector's width.")
-    used, beam = _used(patterns, mask)
-    index, pixels = _feature_index(used.to_numpy(), int(bin))
-    intensity = patterns["intensity"]
-    whole = bool(np.issubdtype(intensity.dtype, np.integer)) and not scan_mean
-    values = _gather(_scan_mean(intensity) if scan_mean else intensity, index, int(bin))
-    out = xr.Dataset({"feature_value": values, **_weights(values, scale)})
-    out["feature_value"] = (values / out["scan_weight"] / out["feature_weight"]).astype(np.float32)
-    out["feature_value"] = out["feature_value"].transpose(*_SCAN, "feature").assign_attrs(units="counts")
-    out["feature_index"] = (("qy", "qx"), index, {"long_name": "feature of the detector pixel", "units": "1"})
-    out["feature_pixels"] = ("feature", pixels, {"long_name": "detector pixels in the feature", "units": "1"})
+    _check(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
+    intensity = patterns["intensity"] if peaks is None else redraw(peaks, patterns)
+    lazy = patterns["intensity"].chunks is not None or (peaks is not None and peaks["qx"].chunks is not None)
+    chosen = choose_pixels(patterns, intensity, settings)
+    centring = centring_of(center, patterns, intensity, chosen.beam)
+    used, bad = used_after(chosen, centring, keep=missing == "keep")
+    plan = Layout(layout, int(bin), int(n_sectors), centring.target)
+    index, pixels = feature_index(used, plan)
+    shifts = None if centring.shifts is None else xr.DataArray(centring.shifts, dims=(*_SCAN, "axis"))
+    single = layout == "cartesian" and bin == 1
+    recipe = Recipe(index, pixels, single, float(gain), missing == "keep", bad, shifts)
+    out = xr.Dataset(features_of(intensity, recipe, scan_mean=scan_mean, scale=scale, lazy=lazy))
+    out["feature_value"] = out["feature_value"].transpose(*_SCAN, "feature")
+    out["feature_value"].attrs["units"] = "sqrt(counts)" if scale == "anscombe" else "counts"
+    out = out.assign(_geometry(index, pixels, plan))
     out = out.assign_coords({d: patterns[d] for d in (*_SCAN, "qy", "qx") if d in patterns.coords})
-    out.attrs = {"scale": scale or "none", "counts": int(whole), **beam}
-    settings = {"mask": mask, "bin": bin, "scan_mean": scan_mean, "scale": scale}
+    spoilt = scan_mean or scale == "anscombe" or shifts is not None or (recipe.missing and not single)
+    whole = not spoilt and peaks is None and _whole(chosen, intensity, float(gain))
+    out.attrs = {"scale": scale or "none", "layout": layout, "gain": float(gain), "counts": int(whole)}
+    out.attrs |= {"missing": int(recipe.missing), **_beam_attributes(chosen, centring, center)}
     return describe(out, FEATURES, step="to_features", settings=settings, source=patterns)
 
 
@@ -126,88 +182,46 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
     return spread.where(index >= 0).transpose(..., "qy", "qx")
 
 
-def _used(patterns: xr.Dataset, mask: xr.DataArray | str | None) -> tuple[xr.DataArray, dict[str, float]]:
-    """Boolean detector image of the pixels to use, and what is known of the direct beam."""
-    shape = (patterns.sizes["qy"], patterns.sizes["qx"])
-    if isinstance(mask, str):
-        if mask != "auto":
-            raise SchemaError(f"to_features: mask = {mask!r}, needs 'auto', None or an array (qy, qx).")
-        mask = mask_from_images(scan_images(patterns["intensity"], "to_features"), "auto")
-    if mask is None:
-        return xr.DataArray(np.ones(shape, dtype=bool), dims=("qy", "qx")), {}
-    if not isinstance(mask, xr.DataArray) or set(mask.dims) != {"qy", "qx"} or _shape(mask) != shape:
+def _whole(chosen: Chosen, intensity: xr.DataArray, gain: float) -> bool:
+    return holds_whole_counts(intensity, gain) if chosen.whole is None else chosen.whole
+
+
+def _beam_attributes(chosen: Chosen, centring: Centring, center: Any) -> dict[str, float]:
+    beam = chosen.beam
+    if center is None:
+        return beam_attributes(np.array(beam.centre), beam.radius) if np.isfinite(beam.centre).all() else {}
+    return beam_attributes(np.array(centring.target), beam.radius) | {"n_not_centred": int(centring.n_unfound)}
+
+
+def _geometry(index: NDArray[np.int32], pixels: NDArray[np.int32], plan: Layout) -> dict[str, Any]:
+    """Where the features lie on the detector."""
+    out: dict[str, Any] = {
+        "feature_index": (("qy", "qx"), index, {"long_name": "feature of the detector pixel", "units": "1"}),
+        "feature_pixels": ("feature", pixels, {"long_name": "detector pixels in the feature", "units": "1"}),
+    }
+    if plan.kind != "cartesian":
+        radius, angle = feature_places(index, pixels, plan)
+        out["feature_radius"] = ("feature", radius, {"long_name": "distance from the direct beam", "units": "px"})
+        if plan.kind == "polar":
+            out["feature_angle"] = ("feature", angle, {"long_name": "direction from +qx", "units": "degree"})
+    return out
+
+
+def _check(settings: dict[str, Any], width: int) -> None:
+    """Refuse settings that have no meaning."""
+    if settings["scale"] not in SCALES:
+        raise SchemaError(f"to_features: scale = {settings['scale']!r}, needs 'poisson', 'anscombe' or None.")
+    if settings["layout"] not in LAYOUTS:
+        raise SchemaError(f"to_features: layout = {settings['layout']!r}, needs one of {', '.join(LAYOUTS)}.")
+    if settings["missing"] not in ("refuse", "keep"):
+        raise SchemaError(f"to_features: missing = {settings['missing']!r}, needs 'refuse' or 'keep'.")
+    for name, most, reason in (("bin", width, "the detector's width"), ("n_sectors", 360, "360")):
+        value = settings[name]
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= most:
+            raise SchemaError(f"to_features: {name} = {value!r}, needs a whole number from 1 to {reason}.")
+    gain = settings["gain"]
+    if not isinstance(gain, int | float | np.number) or not 0 < float(gain) < np.inf:
         raise SchemaError(
-            f"to_features: the mask is {getattr(mask, 'dims', type(mask).__name__)} {np.shape(mask)}, needs an "
-            f"xarray.DataArray (qy, qx) of shape {shape}. Start from pk.nmf.find_mask(patterns)."
+            f"to_features: gain = {gain!r}, needs a positive number of counts per electron. "
+            "pk.nmf.estimate_gain(patterns) measures it."
         )
-    used = (mask if mask.dtype == bool else mask == USED).transpose("qy", "qx")
-    if not bool(used.any()):
-        raise SchemaError("to_features: the mask hides every detector pixel. True (or flag 0) must mean 'use'.")
-    return used, {key: value for key, value in mask.attrs.items() if key.startswith("beam_")}
-
-
-def _shape(mask: xr.DataArray) -> tuple[int, int]:
-    return mask.sizes["qy"], mask.sizes["qx"]
-
-
-def _feature_index(used: NDArray[np.bool_], width: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Feature number of every pixel (-1: masked), counted along rows of bins, and the pixels in each feature."""
-    y, x = np.indices(used.shape) // width
-    block = y * (x.max() + 1) + x
-    present, number = np.unique(block[used], return_inverse=True)
-    index = np.full(used.shape, -1, dtype=np.int32)
-    index[used] = number
-    return index, np.bincount(number, minlength=len(present)).astype(np.int32)
-
-
-def _scan_mean(intensity: xr.DataArray) -> xr.DataArray:
-    """Mean over each pattern and its scan neighbours (fewer at the rim), lazily."""
-    padded = intensity.astype(np.float32).pad({"scan_y": 1, "scan_x": 1}, constant_values=np.nan)
-    rolled = padded.rolling(scan_y=3, scan_x=3, center=True, min_periods=1).mean()
-    mean = rolled.isel(scan_y=slice(1, -1), scan_x=slice(1, -1))
-    return mean.chunk(dict(zip(intensity.dims, intensity.chunks, strict=True))) if intensity.chunks else mean
-
-
-def _gather(intensity: xr.DataArray, index: NDArray[np.int32], width: int) -> xr.DataArray:
-    """Counts per feature, ``(scan_y, scan_x, feature)``; lazy data stay lazy."""
-    n = int(index.max()) + 1
-    return xr.apply_ufunc(
-        _sum_features,
-        intensity.drop_vars(["qy", "qx"], errors="ignore"),
-        kwargs={"index": index, "width": width},
-        input_core_dims=[["qy", "qx"]],
-        output_core_dims=[["feature"]],
-        dask="parallelized",
-        output_dtypes=[np.float32],
-        dask_gufunc_kwargs={"output_sizes": {"feature": n}, "allow_rechunk": True},
-    )
-
-
-def _sum_features(frames: NDArray[Any], index: NDArray[np.int32], width: int) -> NDArray[np.float32]:
-    """Sum each frame's pixels by feature. One pixel per feature is a plain selection; bins go through a sparse sum."""
-    flat = frames.reshape(*frames.shape[:-2], -1)
-    used = np.flatnonzero(index.ravel() >= 0)
-    if width == 1:
-        return flat[..., used].astype(np.float32)
-    from scipy.sparse import csr_array
-
-    number = index.ravel()[used]
-    shape = (flat.shape[-1], int(index.max()) + 1)
-    gather = csr_array((np.ones(len(used), dtype=np.float32), (used, number)), shape=shape)
-    rows = flat.reshape(-1, flat.shape[-1]).astype(np.float32)
-    return np.asarray(rows @ gather, dtype=np.float32).reshape(*flat.shape[:-1], shape[1])
-
-
-def _weights(values: xr.DataArray, scale: str | None) -> dict[str, xr.DataArray]:
-    """Square roots of the means along both sides, the detector's of unit mean square; 1 where nothing was counted."""
-    if scale is None:
-        scan = xr.ones_like(values.isel(feature=0, drop=True), dtype=np.float32)
-        feature = xr.ones_like(values.isel(scan_y=0, scan_x=0, drop=True), dtype=np.float32)
-    else:
-        by_scan, by_feature = values.mean("feature", dtype=np.float64), values.mean(_SCAN, dtype=np.float64)
-        level = by_feature.mean()
-        scan = (by_scan.where(by_scan > 0, 1.0) ** 0.5).astype(np.float32)
-        feature = ((by_feature / level).where(by_feature > 0, 1.0) ** 0.5).astype(np.float32)
-    scan.attrs = {"long_name": "divided out at each scan point", "units": "1"}
-    feature.attrs = {"long_name": "divided out of each feature", "units": "1"}
-    return {"scan_weight": scan, "feature_weight": feature}

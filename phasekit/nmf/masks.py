@@ -1,4 +1,4 @@
-"""Which detector pixels an NMF should see: not the direct beam, no dead and no hot pixels."""
+"""Which detector pixels an NMF should see: not the direct beam, no dead and no hot pixels, no beam stop."""
 
 import numpy as np
 import xarray as xr
@@ -6,15 +6,18 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
+from .outliers import find_outliers
+from .scan_images import ScanImages, scan_images
 
-USED, DIRECT_BEAM, DEAD, HOT = range(4)
-_MEANINGS = "used direct_beam dead hot"
+USED, DIRECT_BEAM, DEAD, HOT, BEAM_STOP = range(5)
+_MEANINGS = "used direct_beam dead hot beam_stop"
 
 
 def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.DataArray:
-    """Find the direct beam, dead and hot pixels of the detector from the whole scan.
+    """Find the direct beam, a beam stop, dead and hot pixels of the detector from the whole scan.
 
-    Reads the data once, block by block; what is kept in memory are three images of detector size.
+    Reads the data once, block by block; what is kept in memory are some ten images of detector size. NaN values (not
+    measured) are left out; a pixel that is NaN in every pattern is dead.
 
     Parameters
     ----------
@@ -28,21 +31,26 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
     Returns
     -------
     xarray.DataArray
-        ``(qy, qx)``, int8 with ``flag_meanings`` "used direct_beam dead hot" (0 = used). Edit it freely and hand it to
-        :func:`to_features`. Attributes ``beam_qy_px``, ``beam_qx_px``, ``beam_radius_px`` say where the direct beam is
-        (NaN when none was found).
+        ``(qy, qx)``, int8 with ``flag_meanings`` "used direct_beam dead hot beam_stop" (0 = used). Edit it freely and
+        hand it to :func:`to_features`. Attributes: ``n_dead``, ``n_hot``, ``n_beam_stop`` pixels; ``beam_qy_px``,
+        ``beam_qx_px``, ``beam_radius_px`` say where the direct beam is (NaN when none was found, or when the brightest
+        place is only the rim of the beam stop).
 
     Raises
     ------
     SchemaError
-        ``patterns`` is no PATTERNS dataset, its intensities are negative, not finite, or zero everywhere.
+        ``patterns`` is no PATTERNS dataset, its intensities are negative, infinite, or zero everywhere.
 
     Notes
     -----
-    A pixel is *hot* when its mean, or its variance over the scan, is more than 5 times that of its third-brightest
-    neighbour and the excess is beyond 6 standard errors; *dead* when it is below a fifth of its third-darkest
-    neighbour where at least 30 counts were expected. A spot narrower than about 1.2 px (full width) looks like a hot
-    pixel: bring your own mask then.
+    Counts are taken as electrons times a gain, which is read off the pixels that vary least for their mean. A pixel is
+    *hot* when it is 5 times its third-brightest neighbour while the four pixels beside it hold no share of it (below
+    1.2 % each); or when it fluctuates 5 times more than its neighbours and counting explain (3 times, where that is
+    measured well) while they do not follow it (regression on it below 0.05; a spot's do, also that of a grain in 1 % of
+    the patterns); or when it stands above its neighbours and hardly fluctuates at all. A disk 1.2 px wide passes; a
+    hot pixel inside a spot is found when it outshines it about 5 times. *Dead*: below a fifth of its third-darkest
+    neighbour where 30 electrons were expected. Rows and columns, single or in pairs, are judged over four fifths of
+    their length. *Beam stop*: a connected shadow of at least 3 x 3 pixels below a tenth of its surroundings' median.
 
     Examples
     --------
@@ -53,86 +61,51 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
     (3, 15.5)
     """
     require(patterns, PATTERNS, step="find_mask")
-    images = scan_images(patterns["intensity"], "find_mask")
-    return mask_from_images(images, direct_beam)
+    images = scan_images(patterns["intensity"], "find_mask", missing=True)
+    return mask_from_images(images, patterns, direct_beam)
 
 
-def scan_images(intensity: xr.DataArray, step: str) -> xr.Dataset:
-    """Mean and variance over the scan, smallest value and number of patterns: one pass over the data."""
-    data = intensity.astype(np.float32)
-    scan = ("scan_y", "scan_x")
-    lazy = xr.Dataset(
-        {
-            "mean": data.mean(scan, dtype=np.float64, skipna=False),
-            "square": (data**2).mean(scan, dtype=np.float64, skipna=False),
-            "lowest": data.min(skipna=False),
-        }
-    )
-    images = lazy.compute()
-    check_values(float(images["lowest"]), float(images["mean"].sum()), step)
-    images["variance"] = (images["square"] - images["mean"] ** 2).clip(min=0)
-    return images.assign_attrs(n_patterns=intensity.sizes["scan_y"] * intensity.sizes["scan_x"])
-
-
-def check_values(lowest: float, total: float, step: str) -> None:
-    """Refuse intensities that a non-negative factorisation cannot mean anything for."""
-    if not np.isfinite(lowest) or not np.isfinite(total):
-        raise SchemaError(
-            f"{step}: 'intensity' holds NaN or infinite values, needs finite ones. Fill them "
-            "(patterns.fillna(0)) or cut these scan points away with .isel(...)."
-        )
-    if lowest < 0:
-        raise SchemaError(
-            f"{step}: 'intensity' goes down to {lowest:g}, needs values >= 0. Add the offset that was subtracted, "
-            "or clip the noise: patterns.assign(intensity=patterns.intensity.clip(min=0))."
-        )
-    if total <= 0:
-        raise SchemaError(f"{step}: every pattern is zero. Check that the right dataset of the file was opened.")
-
-
-def mask_from_images(images: xr.Dataset, direct_beam: float | str) -> xr.DataArray:
-    """Mask of :func:`find_mask` from the scan's mean and variance images."""
-    mean, variance = images["mean"].to_numpy(), images["variance"].to_numpy()
-    hot, dead = _outliers(mean, variance, images.attrs["n_patterns"])
-    centre, radius = _direct_beam(np.where(hot, _neighbours(mean)[4], mean))
+def mask_from_images(images: ScanImages, patterns: xr.Dataset, direct_beam: float | str) -> xr.DataArray:
+    """Mask of :func:`find_mask` from the images of one pass over ``patterns``."""
+    if isinstance(direct_beam, str) and direct_beam != "auto":
+        raise SchemaError(f"find_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
+    bad = find_outliers(images)
+    flags = np.full(images.mean.shape, USED, dtype=np.int8)
+    flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP
+    centre, radius = beam_of(images.mean, flags)
     if not isinstance(direct_beam, str):
         radius = float(direct_beam)
-        centre = centre if np.isfinite(centre).all() else (np.array(mean.shape) - 1) / 2
-    elif direct_beam != "auto":
-        raise SchemaError(f"find_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
-    y, x = np.indices(mean.shape)
-    mask = np.full(mean.shape, USED, dtype=np.int8)
-    mask[dead], mask[hot] = DEAD, HOT
+        centre = centre if np.isfinite(centre).all() else (np.array(flags.shape) - 1) / 2
     if radius > 0:
-        mask[np.hypot(y - centre[0], x - centre[1]) <= radius] = DIRECT_BEAM
-    out = xr.DataArray(mask, dims=("qy", "qx"), coords={d: images[d] for d in ("qy", "qx") if d in images.coords})
+        flags[disk(flags.shape, centre, radius) & (flags != BEAM_STOP)] = DIRECT_BEAM
+    out = xr.DataArray(flags, dims=("qy", "qx"), coords={d: patterns[d] for d in ("qy", "qx") if d in patterns.coords})
     out.attrs = {"long_name": "use of the detector pixel", "units": "1", "flag_meanings": _MEANINGS}
-    out.attrs["flag_values"] = np.arange(4, dtype=np.int8)
-    names = ("beam_qy_px", "beam_qx_px", "beam_radius_px")
-    out.attrs |= dict(zip(names, (float(centre[0]), float(centre[1]), float(radius)), strict=True))
-    return out
+    out.attrs["flag_values"] = np.arange(5, dtype=np.int8)
+    out.attrs |= beam_attributes(centre, radius)
+    counted = {"n_dead": bad.dead, "n_hot": bad.hot, "n_beam_stop": bad.beam_stop}
+    return out.assign_attrs({name: int(found.sum()) for name, found in counted.items()})
 
 
-def _neighbours(image: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The eight neighbours of each pixel, darkest first, ``(8, y, x)``; edges see themselves mirrored."""
-    padded = np.pad(image, 1, mode="symmetric")
-    rows, cols = image.shape
-    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.sort([padded[i : i + rows, j : j + cols] for i, j in shifts], axis=0)
+def beam_of(mean: NDArray[np.floating], flags: NDArray[np.int8]) -> tuple[NDArray[np.float64], float]:
+    """Centre [px] and radius [px] of the direct beam in the mean pattern; NaN and 0 where nothing stands out as one."""
+    from scipy.ndimage import median_filter
+
+    centre, radius = _direct_beam(np.where(flags > DIRECT_BEAM, median_filter(mean, size=3), mean))
+    if radius == 0:
+        return centre, radius
+    covered = (flags == BEAM_STOP)[disk(flags.shape, centre, radius)].mean()
+    return (np.full(2, np.nan), 0.0) if covered > 0.25 else (centre, radius)
 
 
-def _outliers(
-    mean: NDArray[np.floating], variance: NDArray[np.floating], n: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Hot and dead pixels: against the third-brightest and third-darkest neighbour, beyond counting noise."""
-    around, spread = _neighbours(mean), _neighbours(variance)
-    error = np.sqrt((around[5] + 1 / n) / n)
-    hot = (mean > 5 * around[5]) & (mean > around[5] + 6 * error)
-    # excess over Poisson noise that the neighbours do not share; 6 / sqrt(n): standard errors of a variance
-    expected = spread[5] + np.maximum(mean, around[5]) + 1 / n
-    hot |= variance > 5 * expected * (1 + 6 * np.sqrt(2 / n))
-    dead = (mean < 0.2 * around[2]) & (around[2] * n > 30)
-    return hot, dead
+def beam_attributes(centre: NDArray[np.floating], radius: float) -> dict[str, float]:
+    """Place and radius of the direct beam, as masks and features carry them."""
+    return {"beam_qy_px": float(centre[0]), "beam_qx_px": float(centre[1]), "beam_radius_px": float(radius)}
+
+
+def disk(shape: tuple[int, ...], centre: NDArray[np.floating], radius: float) -> NDArray[np.bool_]:
+    """Pixels within ``radius`` [px] of ``centre`` (qy, qx)."""
+    y, x = np.indices(shape)
+    return np.hypot(y - centre[0], x - centre[1]) <= radius
 
 
 def _direct_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:

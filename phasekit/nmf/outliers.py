@@ -1,0 +1,174 @@
+"""Detector pixels that do not count what falls on them: hot, dead, whole rows and columns, and a beam stop's shadow."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scan_images import ScanImages
+
+Image = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Edge = Literal["reflect", "symmetric"]  # symmetric repeats the edge pixel itself
+
+_SHARED = 0.05  # covariance with the four pixels beside it over its variance; a disk 1.2 px wide reaches 0.1
+_ALONE = 0.012  # the same in the mean; there the disk reaches 0.03 in each of the four
+_SEEN = 30.0  # electrons in the whole scan that were expected, for a darkness to mean something
+
+
+class Outliers(NamedTuple):
+    """Where the detector is broken or covered, ``(qy, qx)``."""
+
+    hot: Flags
+    dead: Flags
+    beam_stop: Flags
+
+
+def find_outliers(images: ScanImages) -> Outliers:
+    """All pixels that do not count properly."""
+    electrons = _in_electrons(images)
+    mean, n = electrons.mean, electrons.n_patterns
+    hot = _hot_in_the_mean(mean, n) | _hot_by_fluctuation(electrons)
+    hot |= _odd_lines(mean, n, hot=True) | _odd_lines(mean.T, n, hot=True).T
+    stop = beam_stop(np.where(hot, _around(mean)[4], mean), n)
+    dead = _dead(mean, n) | (electrons.measured == 0)
+    dead |= _odd_lines(mean, n, hot=False) | _odd_lines(mean.T, n, hot=False).T
+    return Outliers(hot & ~stop, dead & ~stop & ~hot, stop)
+
+
+def beam_stop(mean: Image, n: int) -> Flags:
+    """Connected shadow of at least 9 pixels, one of them with shadow all around, below a tenth of what lies beside it.
+
+    Seeds lie below a tenth of the median in a window of a quarter of the detector; they grow into everything connected
+    that is as dark, so that a stop wider than the window is found from its rim.
+    """
+    from scipy.ndimage import (
+        binary_erosion,
+        binary_fill_holes,
+        binary_propagation,
+        label,
+        median_filter,
+        uniform_filter,
+    )
+
+    size = max(min(mean.shape) // 4, 5) | 1
+    level, smooth = median_filter(mean, size=size, mode="reflect"), uniform_filter(mean, 3)
+    seeds = label((mean < 0.1 * level) & (level * n > 3))  # 3: nine such pixels at zero by chance are one in 10^12
+    out = np.zeros(mean.shape, dtype=bool)
+    for number in range(1, seeds[1] + 1):
+        seed = seeds[0] == number
+        if seed.sum() < 4 or (out & seed).any():
+            continue
+        grown = binary_propagation(seed, mask=mean < 0.1 * np.median(level[seed]))
+        solid = binary_fill_holes(grown)
+        core = binary_erosion(solid, np.ones((3, 3)), border_value=1)
+        if core.any() and solid.sum() < solid.size / 2:
+            as_dark = (smooth <= 2 * np.median(smooth[core])) & ~solid & ~out
+            out |= solid & (as_dark.sum() < solid.sum() / 2)  # else the darkness is the pattern's own
+    return out
+
+
+def _in_electrons(images: ScanImages) -> ScanImages:
+    """The images divided by counts per electron, read off the pixels whose counts vary least for their mean."""
+    mean, variance = images.mean, images.variance
+    enough = (mean > 0) & (variance > 0)
+    gain = float(np.quantile(variance[enough] / mean[enough], 0.1)) if enough.any() else 1.0
+    square = gain**2
+    return images._replace(
+        mean=mean / gain, variance=variance / square, right=images.right / square, down=images.down / square
+    )
+
+
+def _hot_in_the_mean(mean: Image, n: int) -> Flags:
+    """Far above the third-brightest neighbour, while the four pixels beside it hold no share of it."""
+    around, ring = _around(mean), np.median(_ring(mean), axis=0)
+    level = np.maximum(around[5], ring)
+    height, beside = mean - level, np.sort(_beside(mean), axis=0)
+    beyond_noise = height * n > 6 * np.sqrt(level * n) + 10  # 10: the Poisson tail where hardly any is expected
+    telling = 0.02 * height * n > 1.5 * np.sqrt(beside[3] * n + 1)  # enough counts to see a share of 0.03
+    # a disk's brightest pixel has two such neighbours; its dimmer ones have the brightest
+    alone = np.where(mean > around[7], beside[2], beside[3]) - ring < _ALONE * height
+    return (mean > 5 * around[5]) & beyond_noise & telling & alone
+
+
+def _dead(mean: Image, n: int) -> Flags:
+    """Far below the neighbours, and darker than nearly all within two pixels: no gap between spots."""
+    around = _around(mean, edge="symmetric")  # a spot that the edge cuts must not surround the pixel
+    ring = np.sort(_ring(mean), axis=0)
+    darker = (mean < 0.2 * around[2]) & (mean < 0.5 * around[1]) & (mean < 0.2 * ring[3])
+    return darker & (around[2] * n > _SEEN) & (ring[3] * n > 10)
+
+
+def _hot_by_fluctuation(images: ScanImages) -> Flags:
+    """Varies more than counting can explain, and the pixels beside it do not follow; or far less, stuck at a level.
+
+    A grain's spot varies as much, but its neighbours with it, even if the grain is seen in 1 % of the patterns.
+    """
+    mean, variance, n = images.mean, images.variance, images.n_patterns
+    around, spread, sure = _around(mean)[5], _around(variance), 1 + 6 * np.sqrt(2 / n)
+    noise = np.maximum(mean, around) + 1 / n
+    strong = variance > 5 * sure * (spread[5] + noise)
+    clear = variance > 3 * sure * noise
+    share, error, alone = _followers(images)
+    unshared = share < _SHARED
+    followed = ~(unshared & (error < np.where(strong, 0.06, 0.03))) & ~alone
+    stuck = (mean > 1.5 * around) & (mean * n > _SEEN) & (variance < 0.3 * np.minimum(mean, spread[2]))
+    return ((strong | clear) & ~followed) | stuck
+
+
+def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
+    """How far the four pixels beside each one follow it: summed regression on it, its standard error, and none at all.
+
+    None at all: the four covariances are chance (chi-square below 25), where those of a disk 1.2 px wide (0.03 of the
+    pixel's own variance) would reach 80.
+    """
+    right, down, n = images.right, images.down, images.n_patterns
+    # the order of _beside; the last column and row hold 0
+    covariance = np.array([right, np.roll(right, 1, axis=1), down, np.roll(down, 1, axis=0)])
+    variance, beside = images.variance, _beside(images.variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chance = n * np.maximum(covariance, 0) ** 2 / (variance * beside)
+        narrow = n * 0.03**2 * variance / beside
+        alone = (np.nansum(chance, axis=0) < 25) & (np.nansum(narrow, axis=0) > 80)
+        return covariance.sum(axis=0) / variance, np.sqrt(beside.sum(axis=0) / variance / n), alone
+
+
+def _odd_lines(mean: Image, n: int, *, hot: bool) -> Flags:
+    """Rows, single or in pairs, that count nothing or far too much over nearly their whole length."""
+    padded = np.pad(mean, ((2, 2), (0, 0)), mode="reflect")
+    rows = len(mean)
+    above, below = ([padded[2 + i : 2 + i + rows] for i in pair] for pair in ((-1, -2), (1, 2)))
+    if hot:
+        level = np.maximum(np.minimum(*above), np.minimum(*below))
+        odd = (mean > 5 * level) & ((mean - level) * n > 6 * np.sqrt(level * n) + 10)
+        enough = np.ones(mean.shape, dtype=bool)
+    else:
+        level = np.minimum(np.maximum(*above), np.maximum(*below))
+        enough = level * n > 3
+        odd = (mean < 0.2 * level) & enough
+    share = (odd & enough).sum(axis=1) / np.maximum(enough.sum(axis=1), 1)
+    expected = np.where(enough, level, 0).sum(axis=1) * n
+    lines = (share > 0.8) & (enough.sum(axis=1) > mean.shape[1] / 3) & (hot | (expected > 4 * _SEEN))
+    return np.broadcast_to(lines[:, None], mean.shape).copy()
+
+
+def _around(image: Image, edge: Edge = "reflect") -> Image:
+    """The eight neighbours of each pixel, darkest first, ``(8, qy, qx)``; edges see the inside mirrored."""
+    offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+    return np.sort(_shifted(image, offsets, edge), axis=0)
+
+
+def _beside(image: Image) -> Image:
+    """The four pixels that share a side with each pixel."""
+    return _shifted(image, [(0, 1), (0, -1), (1, 0), (-1, 0)])
+
+
+def _ring(image: Image) -> Image:
+    """The sixteen pixels of the square ring two pixels away."""
+    return _shifted(image, [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2])
+
+
+def _shifted(image: Image, offsets: list[tuple[int, int]], edge: Edge = "reflect") -> Image:
+    padded = np.pad(image, 2, mode=edge)
+    rows, columns = image.shape
+    return np.array([padded[2 + i : 2 + i + rows, 2 + j : 2 + j + columns] for i, j in offsets])

@@ -1,0 +1,59 @@
+"""Detector pixels grouped into features: single pixels, square bins, rings about the direct beam, or their sectors."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LAYOUTS = ("cartesian", "radial", "polar")
+Index = NDArray[np.int32]
+
+
+class Layout(NamedTuple):
+    """How features are made of pixels."""
+
+    kind: str = "cartesian"
+    width: int = 1  # [px] side of a bin, width of a ring
+    n_sectors: int = 12
+    origin: tuple[float, float] = (np.nan, np.nan)  # [px] (qy, qx) of the direct beam, for rings
+
+
+def feature_index(used: NDArray[np.bool_], layout: Layout) -> tuple[Index, Index]:
+    """Feature number of every pixel ``(qy, qx)`` (-1: not used) and the pixels in each ``(feature,)``.
+
+    Features are counted along rows of bins, or from the innermost ring outwards and round each ring.
+    """
+    group = _bins(used.shape, layout.width) if layout.kind == "cartesian" else _rings(used.shape, layout)
+    present, number = np.unique(group[used], return_inverse=True)
+    index = np.full(used.shape, -1, dtype=np.int32)
+    index[used] = number
+    return index, np.bincount(number, minlength=len(present)).astype(np.int32)
+
+
+def feature_places(index: Index, pixels: Index, layout: Layout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean distance [px] and mean direction [degree, from +qx towards +qy, -180..180] of each feature's pixels."""
+    used = index >= 0
+    flat, y, x = index[used], *np.nonzero(used)
+    dy, dx = y - layout.origin[0], x - layout.origin[1]
+    total = [np.bincount(flat, weights=part, minlength=len(pixels)) for part in (np.hypot(dy, dx), dy, dx)]
+    return total[0] / pixels, np.degrees(np.arctan2(total[1], total[2]))
+
+
+def _bins(shape: tuple[int, ...], width: int) -> NDArray[np.intp]:
+    rows, columns = (np.arange(n) // width for n in shape)
+    return np.asarray(rows[:, None] * (shape[1] // width + 1) + columns)
+
+
+def _rings(shape: tuple[int, ...], layout: Layout) -> NDArray[np.intp]:
+    """Ring of every pixel (the innermost has half the width in radius), times the sectors, plus the sector.
+
+    The first sector is centred on +qx, so that pixels on an axis do not fall on a border.
+    """
+    y, x = np.indices(shape)
+    dy, dx = y - layout.origin[0], x - layout.origin[1]
+    ring = np.floor(np.hypot(dy, dx) / layout.width + 0.5).astype(np.intp)
+    if layout.kind == "radial":
+        return ring
+    turn = np.arctan2(dy, dx) / (2 * np.pi) * layout.n_sectors
+    sector = np.floor(turn + 0.5).astype(np.intp) % layout.n_sectors
+    return np.asarray(ring * layout.n_sectors + np.where(ring == 0, 0, sector))  # the centre has no direction
