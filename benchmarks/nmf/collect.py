@@ -34,9 +34,9 @@ def _read_all(runs: Path, pattern: str) -> Rows:
 
 
 def _both(own: Rows, others: Rows) -> Rows:
-    """Scans that phasekit and the other rules were asked about, together."""
+    """Every scan that phasekit was asked about, with what the other rules said where they were asked, too."""
     rules = {one["case"]["name"]: one["rules"] for one in others}
-    return [one | {"rules": rules[one["case"]["name"]]} for one in own if one["case"]["name"] in rules]
+    return [one | {"rules": rules.get(one["case"]["name"], {})} for one in own]
 
 
 def _codes(runs: Path) -> dict[str, dict[str, int]]:
@@ -142,12 +142,13 @@ def recovery(cases: Rows) -> dict[str, Any]:
         "overall": _score(cases, names),
         "groups": groups,
         "interval": _interval(cases),
-        "seconds": {name: float(np.median([_seconds(one, name) for one in cases])) for name in (OWN, *_others(cases))},
+        "seconds": {name: _median_seconds(cases, name) for name in (OWN, *_others(cases))},
+        "beside": _score([one for one in cases if one["rules"]], [OWN]).get(OWN),
     }
 
 
 def _others(cases: Rows) -> list[str]:
-    return list(cases[0]["rules"])
+    return list(dict.fromkeys(name for one in cases for name in one["rules"]))
 
 
 def _votes(one: dict[str, Any]) -> dict[str, float | None]:
@@ -163,10 +164,12 @@ def _by(field: str, cases: Rows, names: list[str]) -> dict[str, dict[str, dict[s
 
 
 def _score(cases: Rows, names: list[str]) -> dict[str, dict[str, float]]:
-    """Exact, within one and mean error of the votes of each rule."""
+    """Exact, within one and mean error of the votes of each rule, on the scans it was asked about."""
     found = {}
     for name in names:
-        votes = [(_votes(one).get(name), one["truth"]) for one in cases]
+        votes = [(_votes(one)[name], one["truth"]) for one in cases if name in _votes(one)]
+        if not votes:
+            continue
         wrong = np.array([vote - true for vote, true in votes if vote is not None], dtype=float)
         found[name] = {
             "n": len(votes),
@@ -207,8 +210,11 @@ def _wilson(rate: float, n: int) -> tuple[float, float]:
     return float((centre - half) / (1 + z * z / n)), float((centre + half) / (1 + z * z / n))
 
 
-def _seconds(one: dict[str, Any], name: str) -> float:
-    return float(one["phasekit"]["cpu_s"] if name == OWN else one["rules"][name]["cpu_s"])
+def _median_seconds(cases: Rows, name: str) -> float:
+    """CPU seconds of a rule on the scans it was asked about."""
+    if name == OWN:
+        return float(np.median([one["phasekit"]["cpu_s"] for one in cases]))
+    return float(np.median([one["rules"][name]["cpu_s"] for one in cases if name in one["rules"]]))
 
 
 def reference_title() -> str:

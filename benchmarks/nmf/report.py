@@ -185,14 +185,28 @@ def _recovery_lines(found: dict[str, Any]) -> list[str]:
         f"{found['beyond']}. "
         "Background counts as a component. Every rule sees the same features. A rule without a vote counts as wrong.",
         "",
-        "| rule | exact | within one | mean error | no vote | CPU seconds, median |",
-        "|---|---|---|---|---|---|",
+        "| rule | scans | exact | within one | mean error | no vote | CPU seconds, median |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name in names:
         one, title = overall[name], f"**{name}**" if name == OWN else name
         took = f"{found['seconds'][name]:.1f}" if name in found["seconds"] else ""
-        cells = [title, f"{one['exact']:.0%}", f"{one['within_one']:.0%}", f"{one['bias']:+.1f}", str(one["abstained"])]
+        cells = [
+            title,
+            str(one["n"]),
+            f"{one['exact']:.0%}",
+            f"{one['within_one']:.0%}",
+            f"{one['bias']:+.1f}",
+            str(one["abstained"]),
+        ]
         lines.append(f"| {' | '.join([*cells, took])} |")
+    beside = found["beside"]
+    if beside and beside["n"] < found["cases"]:
+        lines += [
+            "",
+            f"The other packages' rules were asked about {beside['n']} of the scans only; on those phasekit is exact "
+            f"in {beside['exact']:.0%} and within one in {beside['within_one']:.0%}.",
+        ]
     lines += ["", *_interval_lines(found["interval"], found["cases"])]
     shown = [name for name in names if name == OWN or not name.startswith("phasekit")]
     for field, groups in found["groups"].items():
@@ -215,7 +229,10 @@ def _group_table(field: str, groups: dict[str, Any], names: list[str]) -> list[s
     lines = [f"### By {field}: exact (within one)", "", f"| {' | '.join([field, 'scans', *names])} |"]
     lines.append(f"|{'---|' * (len(names) + 2)}")
     for value, scores in groups.items():
-        cells = [f"{scores[name]['exact']:.0%} ({scores[name]['within_one']:.0%})" for name in names]
+        cells = [
+            f"{scores[name]['exact']:.0%} ({scores[name]['within_one']:.0%})" if name in scores else ""
+            for name in names
+        ]
         lines.append(f"| {' | '.join([value, str(scores[names[0]]['n']), *cells])} |")
     return [*lines, ""]
 
