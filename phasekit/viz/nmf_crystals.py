@@ -12,7 +12,7 @@ from phasekit.schema import ORIENTATIONS, require
 
 from ._orientation_explorer import masked
 from ._pole_key import draw_key
-from .style import image, panels
+from .style import categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +43,9 @@ def crystals_figure(
     Returns
     -------
     matplotlib.figure.Figure
-        Three maps and a key for each phase. Grey: not indexed; in the third map also where the phases differ. Angles
-        are symmetric, the nearer of two orientations half a turn about the beam apart counts, and the scale ends at 10
-        degrees.
+        Orientations of both, the angle between them, the phases of both, reliability of the components, and a key for
+        each phase. Grey: not indexed; for the angle also where the phases differ. Angles are symmetric, the nearer of
+        two orientations half a turn about the beam apart counts, and the scale ends at 10 degrees.
 
     Raises
     ------
@@ -70,18 +70,20 @@ def crystals_figure(
         raise SchemaError("crystals_figure: the first map has no 'component'. pk.nmf.map_crystals makes it.")
     compared = acom.compare_maps(by_components, direct).sel(counting="folded")
     records = json.loads(direct.attrs["phases"])
-    figure, axes = panels(1, 3 + len(records), width=3.0, height=3.0)
-    names = (f"from components (IPF-{direction})", f"from single patterns (IPF-{direction})")
-    for ax, found, name in zip(axes[0], (by_components, direct), names, strict=False):
-        colours = acom.ipf_colours(found, direction=direction, ipf_key=ipf_key)
-        image(ax, masked(found.fillna({"reliability": 0}), colours, 0.0).compute())
-        ax.set_title(name, fontsize="medium")
+    figure, axes = panels(2, 3 + -(-len(records) // 2), width=2.9, height=2.9)
+    for ax in axes[:, 3:].ravel():
+        ax.set_axis_off()
+    for ax, record in zip(axes[:, 3:].ravel(), records, strict=False):
+        draw_key(ax, record, ipf_key)
+    colours = [acom.ipf_colours(found, direction=direction, ipf_key=ipf_key) for found in (by_components, direct)]
+    _two_maps(axes[:, 0], by_components, colours[0], records, f"from components (IPF-{direction})")
+    _two_maps(axes[:, 1], direct, colours[1], records, f"from single patterns (IPF-{direction})")
     _number(axes[0, 0], by_components["component"])
     image(axes[0, 2], compared["disorientation"], vmin=0, vmax=_WIDEST, label="angle between the two [degree]")
     share, angle = 100 * float(compared["phase_accuracy"]), float(compared["median"])
     axes[0, 2].set_title(f"same phase: {share:.0f} %, median {angle:.1f}°", fontsize="medium")
-    for ax, record in zip(axes[0, 3:], records, strict=True):
-        draw_key(ax, record, ipf_key)
+    image(axes[1, 2], by_components["reliability"], vmin=0, label="reliability")
+    axes[1, 2].set_title("reliability of the components", fontsize="medium")
     figure.set_label(
         "Orientation map from the components, which are numbered, the map from single patterns, and the angle between "
         f"them: the phase is the same at {share:.0f} % of the indexed points."
@@ -89,11 +91,20 @@ def crystals_figure(
     return figure
 
 
+def _two_maps(axes: Any, found: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
+    """Orientation above, phase below."""
+    image(axes[0], masked(found.fillna({"reliability": 0}), colours, 0.0).compute())
+    axes[0].set_title(title, fontsize="medium")
+    names = [str(record["name"]) for record in records]
+    categorical(axes[1], found["phase"].compute(), names, background="not indexed")
+    axes[1].set_title("phase", fontsize="medium")
+
+
 def _number(ax: Any, component: xr.DataArray) -> None:
     """Write each component's number on the middle one of its points, so that it lies on the component itself."""
     y, x = (np.asarray(component[d], dtype=float) for d in component.dims)
     labels = np.asarray(component)
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8, "boxstyle": "round"}
+    box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "boxstyle": "round,pad=0.15"}
     for number in np.unique(labels[labels >= 0]):
         rows, columns = np.nonzero(labels == number)
         middle = np.argmin(np.hypot(rows - rows.mean(), columns - columns.mean()))
