@@ -32,8 +32,8 @@ def public_functions() -> list[tuple[str, FUNCTION]]:
     found = []
     for contents in sorted((ROOT / "phasekit").rglob("__init__.pyi")):
         for line in contents.read_text().splitlines():
-            match = re.match(r"from \.(\w+) import (\w+) as \2$", line)
-            path = contents.parent / f"{match[1]}.py" if match else None
+            match = re.match(r"from \.([\w.]+) import (\w+) as \2$", line)
+            path = contents.parent / f"{match[1].replace('.', '/')}.py" if match else None
             if path is None or not path.exists():
                 continue
             found += [(f"{path.relative_to(ROOT)}:{n.name}", n) for n in functions(path) if n.name == match[2]]

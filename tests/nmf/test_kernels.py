@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.nmf import _hals
-from phasekit.nmf._blocks import InMemory, Lazy, compress
-from phasekit.nmf._fitting import scree
-from phasekit.nmf._penalties import Penalties
-from phasekit.nmf._polish import polish
-from phasekit.nmf._starts import race, random_start, starts_for, svd_start
-from phasekit.nmf._thinning import _MOST, Dealt, _in_fold
+from phasekit.nmf.choosing.thinning import _MOST, Dealt, _in_fold
+from phasekit.nmf.fitting import hals
+from phasekit.nmf.fitting.blocks import InMemory, Lazy, compress
+from phasekit.nmf.fitting.penalties import Penalties
+from phasekit.nmf.fitting.polish import polish
+from phasekit.nmf.fitting.races import scree
+from phasekit.nmf.fitting.starts import race, random_start, starts_for, svd_start
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,9 @@ def test_sweep_in_python_and_torch_equal_compiled():
     rows = rng.random((6, 9), dtype=np.float32)
     gram = rows @ rows.T
     compiled, plain, tensor = x.copy(), x.copy(), torch.as_tensor(x.copy())
-    _hals.sweep(compiled, product, gram, 3)
-    _hals._sweep.py_func(plain, product, gram, 3)
-    _hals.sweep(tensor, torch.as_tensor(product), torch.as_tensor(gram), 3)
+    hals.sweep(compiled, product, gram, 3)
+    hals._sweep.py_func(plain, product, gram, 3)
+    hals.sweep(tensor, torch.as_tensor(product), torch.as_tensor(gram), 3)
     np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(compiled, tensor.numpy(), rtol=1e-4, atol=1e-5)
 
@@ -42,7 +42,7 @@ def test_nonnegative_loading_solves_the_least_squares():
 
     rng = np.random.default_rng(1)
     factor, data = rng.random((4, 30), dtype=np.float32), rng.random((7, 30), dtype=np.float32)
-    found = _hals.nonnegative_loading(factor @ data.T, factor @ factor.T, 400)
+    found = hals.nonnegative_loading(factor @ data.T, factor @ factor.T, 400)
     expected = np.array([nnls(factor.T.astype(float), row.astype(float))[0] for row in data]).T
     np.testing.assert_allclose(found, expected, atol=2e-3)
 
@@ -83,7 +83,7 @@ def test_polish_finds_an_exact_mixture_and_any_blocks_agree(mixture):
 
 def test_many_fits_in_one_pass_equal_single_ones(mixture):
     low = compress(InMemory(mixture), 12, np.random.default_rng(0))
-    fits = [_hals.hals(low, svd_start(low, k), 5) for k in (2, 4)]
+    fits = [hals.hals(low, svd_start(low, k), 5) for k in (2, 4)]
     together = polish(InMemory(mixture), fits, max_iterations=4, tolerance=0.0)
     for fit, found in zip(fits, together, strict=True):
         (alone,) = polish(InMemory(mixture), [fit], max_iterations=4, tolerance=0.0)
@@ -95,8 +95,8 @@ def test_torch_runs_the_same_code(mixture):
     import torch
 
     low = compress(InMemory(mixture), 12, np.random.default_rng(0))
-    fit = _hals.hals(low, svd_start(low, 4), 10)
-    there = _hals.Fit(torch.as_tensor(fit.loading), torch.as_tensor(fit.factor), fit.error)
+    fit = hals.hals(low, svd_start(low, 4), 10)
+    there = hals.Fit(torch.as_tensor(fit.loading), torch.as_tensor(fit.factor), fit.error)
     for wish in (Penalties(), Penalties(0.05, 0.5, 0.05, (20, 15))):
         (here,) = polish(InMemory(mixture), [fit], max_iterations=5, tolerance=0.0, penalties=wish)
         (found,) = polish(InMemory(torch.as_tensor(mixture)), [there], max_iterations=5, tolerance=0.0, penalties=wish)

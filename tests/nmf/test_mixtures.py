@@ -4,7 +4,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf import mixtures
+from phasekit.nmf.after_fit import mixtures
 
 
 def make(seed, dose=4000, side=32):

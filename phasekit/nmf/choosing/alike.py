@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ._hals import Array
+from ..fitting.hals import Array
 
 Directions = NDArray[np.float16]
 

@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FACTORS, describe, require
+from ...errors import SchemaError
+from ...schema import FACTORS, describe, require
 from .overlap import background_of
 
 Array = NDArray[np.float64]
@@ -43,8 +43,8 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
 
     Notes
     -----
-    On ten simulated scans of six grains at 4000 electrons the worst cosine to the true patterns rises from .88 to .96
-    (grains alone: .99), and the overlap map's F1 from .885 to .898; with the true patterns it is .906.
+    On 36 simulated scans of six grains at 4000 electrons the worst cosine of a grain to its true pattern rises from .97
+    to .98, and the published overlap map stays as right as it was (F1 .88; .89 with the true patterns).
 
     Examples
     --------

@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ._arrays import to_device, to_numpy
-from ._blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
-from ._hals import Fit, LowRank
-from ._starts import STILL, race, starts_for
+from ...errors import SchemaError
+from .arrays import to_device, to_numpy
+from .blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
+from .hals import Fit, LowRank
+from .starts import STILL, race, starts_for
 
 _SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded

@@ -5,9 +5,9 @@ import xarray as xr
 from numba import njit
 from numpy.typing import NDArray
 
-from ._blocks import Source
-from ._hals import Array, Fit
-from .factors import scan_weight
+from ..fitting.blocks import Source
+from ..fitting.factors import scan_weight
+from ..fitting.hals import Array, Fit
 
 _ROWS = 64  # rows whose model stays in the cache until it is compared
 _SHARE = 0.1  # of the data: what fits may hold before a pass over the rows rids of them

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arrays import contiguous, dot
+from .arrays import contiguous, dot
 
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache

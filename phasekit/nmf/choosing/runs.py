@@ -6,14 +6,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ._alike import Directions, directions, redundancy, stability
-from ._blocks import Source
-from ._fitting import compress_for, race_ranks
-from ._hals import Array, Fit
-from ._held_out import Verdict, halvings, judge_counts, judge_quarter, shown_groups
-from ._thinning import Dealt
-from .factors import scan_weight
-from .quality import Reference
+from ..fitting.blocks import Source
+from ..fitting.factors import scan_weight
+from ..fitting.hals import Array, Fit
+from ..fitting.races import compress_for, race_ranks
+from ..quality import Reference
+from .alike import Directions, directions, redundancy, stability
+from .held_out import Verdict, halvings, judge_counts, judge_quarter, shown_groups
+from .thinning import Dealt
 
 _STILL = 1e-5  # of the error per iteration: enough to be judged by
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ._blocks import Source
-from ._hals import Array, Fit
+from .blocks import Source
+from .hals import Array, Fit
 
 _TINY = np.float32(1e-12)
 

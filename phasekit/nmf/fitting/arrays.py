@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SchemaError
+from ...errors import SchemaError
 
 
 def namespace(array: Any) -> Any:

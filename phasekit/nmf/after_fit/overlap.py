@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FACTORS, OVERLAP, describe, require
+from ...errors import SchemaError
+from ...schema import FACTORS, OVERLAP, describe, require
 
 _BACKGROUND_THRESHOLD = 0.65  # published: a component this close to the background's weight still names the pixel
 

@@ -4,10 +4,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import SchemaError
-from ..schema import RANKS, describe, require
-from ._evidence import EDGE, probability
-from .quality import METRICS
+from ...errors import SchemaError
+from ...schema import RANKS, describe, require
+from ..quality import METRICS
+from .evidence import EDGE, probability
 
 RULES = ("combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", *METRICS)
 

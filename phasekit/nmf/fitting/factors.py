@@ -7,16 +7,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import ConvergenceError, SchemaError
-from ..schema import FACTORS, FEATURES, describe, require
-from ._arrays import find_device
-from ._divergence import minimise_divergence
-from ._fitting import Rows, check_numerical_rank, check_rank, compress_for, onto_device, onto_host, race_ranks, rows_of
-from ._hals import Array, Fit, LowRank, hals
-from ._penalties import Penalties
-from ._polish import polish
-from ._starts import grow
-from .features import to_detector
+from ...errors import ConvergenceError, SchemaError
+from ...schema import FACTORS, FEATURES, describe, require
+from ..features import to_detector
+from .arrays import find_device
+from .divergence import minimise_divergence
+from .hals import Array, Fit, LowRank, hals
+from .penalties import Penalties
+from .polish import polish
+from .races import Rows, check_numerical_rank, check_rank, compress_for, onto_device, onto_host, race_ranks, rows_of
+from .starts import grow
 
 LOSSES = ("frobenius", "kullback-leibler")
 _WARM = 40  # iterations on the compressed data from a start that is given

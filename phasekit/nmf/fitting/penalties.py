@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._arrays import like, namespace
-from ._hals import _FLOOR, Array
+from .arrays import like, namespace
+from .hals import _FLOOR, Array
 
 
 class Penalties(NamedTuple):

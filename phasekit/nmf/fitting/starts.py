@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._hals import Array, Fit, LowRank, hals
+from .hals import Array, Fit, LowRank, hals
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
-from ._arrays import dot, like, to_numpy
-from ._hals import Array, LowRank
+from ...errors import SchemaError
+from .arrays import dot, like, to_numpy
+from .hals import Array, LowRank
 
 _BLOCK_BYTES = 2 << 20  # in memory: few enough rows for a matrix product to find them in the cache
 _STREAM_BYTES = 128 << 20  # from a file: enough rows to make reading worth while

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from ._arrays import contiguous, dot, namespace
-from ._blocks import Source
-from ._hals import N_INNER, Array, Fit, rebalance, relative_error, sweep
-from ._penalties import NONE, Penalties
+from .arrays import contiguous, dot, namespace
+from .blocks import Source
+from .hals import N_INNER, Array, Fit, rebalance, relative_error, sweep
+from .penalties import NONE, Penalties
 
 _ROUNDING = 3e-8  # of |V|^2: what single precision leaves uncertain of an error
 

@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FACTORS, FEATURES, describe, require
-from ._blocks import Source
-from ._fitting import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
-from ._hals import Fit
-from ._polish import polish
+from ...errors import SchemaError
+from ...schema import FACTORS, FEATURES, describe, require
+from .blocks import Source
 from .factors import label_fit
+from .hals import Fit
+from .polish import polish
+from .races import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
 
 _POLISH, _TOLERANCE = 8, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
 

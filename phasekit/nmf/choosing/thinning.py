@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks import Block, Source
-from ._hals import Array
+from ..fitting.blocks import Block, Source
+from ..fitting.hals import Array
 
 _MOST = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

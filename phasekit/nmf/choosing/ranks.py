@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
-from ..schema import FEATURES, RANKS, describe, require
-from ._fitting import check_rank
-from ._loss import Losses
-from ._runs import Runs
-from .quality import METRICS
-from .rank_fits import complete_rows, fit_all
+from ...errors import SchemaError
+from ...schema import FEATURES, RANKS, describe, require
+from ..fitting.races import check_rank
+from ..fitting.rank_fits import complete_rows, fit_all
+from ..quality import METRICS
+from .loss import Losses
+from .runs import Runs
 
 _IMAGE_METRICS = ("psnr", "ssim")
 

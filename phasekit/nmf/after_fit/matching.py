@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FACTORS, describe, require
+from ...errors import SchemaError
+from ...schema import FACTORS, describe, require
 
 
 def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:

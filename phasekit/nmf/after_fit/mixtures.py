@@ -5,11 +5,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import SchemaError
-from ..schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
-from ._fitting import rows_of
-from ._hals import Array, nonnegative_loading
-from .factors import scan_weight, to_rows
+from ...errors import SchemaError
+from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
+from ..fitting.factors import scan_weight, to_rows
+from ..fitting.hals import Array, nonnegative_loading
+from ..fitting.races import rows_of
 from .overlap import background_of, component_weights, find_overlap
 
 Cube = NDArray[np.float64]

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from ..errors import AcomStatus, SchemaError, status_attributes
-from ..schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
+from ...errors import AcomStatus, SchemaError, status_attributes
+from ...schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
 from .overlap import background_of, find_overlap
 
 _PER_POINT = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
@@ -119,7 +119,8 @@ def map_crystals(
     found
         ORIENTATIONS of their :func:`component_patterns`.
     background
-        As in :func:`find_overlap`; its points are vacuum.
+        As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background:
+        look at the patterns, and say -1 where every component is a grain.
     min_weight
         A point whose dominant component has less than this share of its own largest weight is vacuum: beyond the
         specimen some component is always the strongest. 0 keeps every point.

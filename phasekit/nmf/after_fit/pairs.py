@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from ..errors import SchemaError
-from ..schema import FACTORS, OVERLAP, OVERLAP_PATTERN, PATTERNS, describe, require
+from ...errors import SchemaError
+from ...schema import FACTORS, OVERLAP, OVERLAP_PATTERN, PATTERNS, describe, require
 
 
 def compare_overlap(

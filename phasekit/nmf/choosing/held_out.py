@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks import InMemory, Source
-from ._hals import Array, Fit, nonnegative_loading
-from ._thinning import Part
+from ..fitting.blocks import InMemory, Source
+from ..fitting.hals import Array, Fit, nonnegative_loading
+from .thinning import Part
 
 _N_GROUPS, _GROUP = 24, 16  # patterns that image quality is judged on, each the sum of so many scan points in a row
 _EVERY = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
