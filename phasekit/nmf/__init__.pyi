@@ -12,6 +12,7 @@ from .after_fit.overlap import overlap_evolution as overlap_evolution
 from .after_fit.overlap import overlap_fraction as overlap_fraction
 from .after_fit.overlap import propose_background as propose_background
 from .after_fit.pairs import compare_overlap as compare_overlap
+from .after_fit.variants import compare_variants as compare_variants
 from .choosing.choose import choose_rank as choose_rank
 from .choosing.choose import published_knee as published_knee
 from .choosing.choose import published_window as published_window

@@ -31,7 +31,7 @@ from .kinds import (
     Variable,
 )
 from .maps import BOUNDARIES, POLE_FIGURE
-from .mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN
+from .mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
 from .particles import (
     COMPOSITE,
     COMPOSITION,
@@ -82,6 +82,7 @@ __all__ = [
     "STACK",
     "TEMPLATES",
     "THICKNESS",
+    "VARIANTS",
     "VIRTUAL",
     "Schema",
     "Variable",

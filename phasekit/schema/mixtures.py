@@ -1,4 +1,4 @@
-"""Kinds of datasets that follow from a factorisation: fits per scan point, one pair of components, crystals."""
+"""Kinds of datasets that follow from a factorisation: fits per scan point, a pair, variants, crystals."""
 
 from functools import partial
 
@@ -29,6 +29,16 @@ OVERLAP_PATTERN = Schema(
         Variable("residual", _DETECTOR, "counts", "measured minus everything modelled"),
     ),
     "pk.nmf.compare_overlap",
+)
+VARIANTS = Schema(
+    "VARIANTS",
+    (
+        Variable("pattern_cosine", ("variant", "truth"), "1", "cosine of the patterns"),
+        Variable("loading_correlation", ("variant", "truth"), "1", "Pearson correlation of the maps"),
+        Variable("n_features", ("variant",), "1", "number of features"),
+        Variable("iterations", ("variant",), "1", "passes over the data"),
+    ),
+    "pk.nmf.compare_variants",
 )
 COMPONENT_CRYSTALS = Schema(
     "COMPONENT_CRYSTALS",

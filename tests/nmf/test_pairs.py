@@ -41,3 +41,16 @@ def test_refusals(scene):
         pk.nmf.compare_overlap(scan.isel(qy=slice(20)), truth, overlap)
     with pytest.raises(SchemaError, match="nothing overlaps"):
         pk.nmf.compare_overlap(scan, truth, overlap.assign(overlap=overlap.overlap & False))
+
+
+def test_variants_are_compared_with_the_truth_or_with_the_first():
+    scan = pk.synthetic.overlapping_grains(n_components=3, shape=(16, 16), detector=(32, 32), dose=6000, seed=3)
+    variants = {"scaled": {}, "mean": {"scan_mean": True}, "binned": {"bin": 2}}
+    found = pk.nmf.compare_variants(scan, 4, variants)
+    assert found.pattern_cosine.shape == (3, 4)
+    assert float(found.pattern_cosine[0, :3].min()) > 0.9
+    assert int(found.n_features.sel(variant="binned")) < int(found.n_features.sel(variant="scaled"))
+    alone = pk.nmf.compare_variants(scan[["intensity"]], 4, {"scaled": {}, "unscaled": {"scale": None}})
+    np.testing.assert_allclose(alone.pattern_cosine.sel(variant="scaled"), 1, atol=1e-5)
+    with pytest.raises(SchemaError, match="no variant"):
+        pk.nmf.compare_variants(scan, 4, {})
