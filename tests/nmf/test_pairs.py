@@ -39,8 +39,10 @@ def test_refusals(scene):
         pk.nmf.compare_overlap(scan, truth, overlap, pair=(0, 3))
     with pytest.raises(SchemaError, match="need the same"):
         pk.nmf.compare_overlap(scan.isel(qy=slice(20)), truth, overlap)
-    with pytest.raises(SchemaError, match="nothing overlaps"):
-        pk.nmf.compare_overlap(scan, truth, overlap.assign(overlap=overlap.overlap & False))
+    none = overlap.assign(overlap=overlap.overlap & False)
+    assert pk.nmf.compare_overlap(scan, truth, none).attrs["n_points"] == 1  # the nearest to an overlap
+    with pytest.raises(SchemaError, match="no point has a second"):
+        pk.nmf.compare_overlap(scan, truth, none.assign(ratio=none.ratio * np.nan))
 
 
 def test_variants_are_compared_with_the_truth_or_with_the_first():

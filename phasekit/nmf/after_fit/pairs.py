@@ -21,7 +21,8 @@ def compare_overlap(
     overlap
         OVERLAP of :func:`find_overlap` or :func:`overlap_probability`.
     pair
-        Two components, in any order. ``None`` takes the pair that overlaps at most scan points.
+        Two components, in any order. ``None`` takes the pair that overlaps at most scan points; where nothing overlaps,
+        the one point where a second component comes nearest to the first.
 
     Returns
     -------
@@ -52,7 +53,9 @@ def compare_overlap(
         raise SchemaError(
             f"compare_overlap: scans are {sizes} and detectors {detectors}, need the same. Crop or bin all alike."
         )
-    both = overlap[["label", "partner", "overlap"]].compute()
+    both = overlap[["label", "partner", "overlap", "ratio"]].compute()
+    if pair is None and not bool(both["overlap"].any()):
+        both["overlap"] = both["ratio"] == both["ratio"].max()
     chosen = _largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
     there = both["overlap"] & (
         ((both["label"] == chosen[0]) & (both["partner"] == chosen[1]))
@@ -89,6 +92,6 @@ def _largest_pair(overlap: xr.Dataset) -> tuple[int, int]:
     chosen = overlap["overlap"].to_numpy()
     pairs = np.stack([overlap["label"].to_numpy()[chosen], overlap["partner"].to_numpy()[chosen]])
     if pairs.shape[1] == 0:
-        raise SchemaError("compare_overlap: nothing overlaps here. Lower the threshold of find_overlap.")
+        raise SchemaError("compare_overlap: no point has a second component beside the background. Choose a larger k.")
     found, count = np.unique(np.sort(pairs, axis=0), axis=1, return_counts=True)
     return int(found[0, count.argmax()]), int(found[1, count.argmax()])
