@@ -235,7 +235,7 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     out = xr.Dataset(
         {
             "loading": (("component", "scan_y", "scan_x"), maps[order].reshape(-1, *shape)),
-            "factor": to_detector(features, xr.DataArray(patterns[order], dims=("component", "feature"))),
+            "factor": to_detector(features, xr.DataArray(patterns[order], dims=("component", "feature"))).astype("f4"),
             "explained": ("component", total[order] / max(total.sum(), 1e-300)),
         },
         coords={d: features[d] for d in ("scan_y", "scan_x", "qy", "qx") if d in features.coords},
