@@ -125,7 +125,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     chosen = choose_pixels(patterns, intensity, settings)
     centring = centring_of(center, patterns, intensity, chosen.beam)
     used, bad = used_after(chosen, centring, keep=missing == "keep")
-    plan = Layout(layout, int(bin), int(n_sectors), centring.target)
+    plan = _layout(layout, int(bin), int(n_sectors), centring)
     index, pixels = feature_index(used, plan)
     shifts = None if centring.shifts is None else xr.DataArray(centring.shifts, dims=(*_SCAN, "axis"))
     single = layout == "cartesian" and bin == 1
@@ -180,6 +180,15 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
     index = features["feature_index"]
     spread = density.isel(feature=index.clip(min=0))
     return spread.where(index >= 0).transpose(..., "qy", "qx")
+
+
+def _layout(kind: str, width: int, n_sectors: int, centring: Centring) -> Layout:
+    if kind != "cartesian" and not np.isfinite(centring.target).all():
+        raise SchemaError(
+            f"to_features: layout={kind!r} needs to know where the direct beam is, and none stands out in the mean "
+            "pattern. Give center=(qy, qx) [px]."
+        )
+    return Layout(kind, width, n_sectors, centring.target)
 
 
 def _whole(chosen: Chosen, intensity: xr.DataArray, gain: float) -> bool:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
-from .outliers import find_outliers
+from .outliers import Outliers, find_outliers
 from .scan_images import ScanImages, scan_images
 
 USED, DIRECT_BEAM, DEAD, HOT, BEAM_STOP = range(5)
@@ -50,7 +50,8 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
     the patterns); or when it stands above its neighbours and hardly fluctuates at all. A disk 1.2 px wide passes; a
     hot pixel inside a spot is found when it outshines it about 5 times. *Dead*: below a fifth of its third-darkest
     neighbour where 30 electrons were expected. Rows and columns, single or in pairs, are judged over four fifths of
-    their length. *Beam stop*: a connected shadow of at least 3 x 3 pixels below a tenth of its surroundings' median.
+    their length. *Beam stop*: a connected shadow of at least 3 x 3 pixels below a tenth of its surroundings' median,
+    near the centre of mass of all patterns or away from the detector's edge.
 
     Examples
     --------
@@ -65,11 +66,13 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
     return mask_from_images(images, patterns, direct_beam)
 
 
-def mask_from_images(images: ScanImages, patterns: xr.Dataset, direct_beam: float | str) -> xr.DataArray:
-    """Mask of :func:`find_mask` from the images of one pass over ``patterns``."""
+def mask_from_images(
+    images: ScanImages, patterns: xr.Dataset, direct_beam: float | str, *, drawn: bool = False
+) -> xr.DataArray:
+    """Mask of :func:`find_mask` from images of one pass over ``patterns``; ``drawn`` ones know no bad pixel."""
     if isinstance(direct_beam, str) and direct_beam != "auto":
         raise SchemaError(f"find_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
-    bad = find_outliers(images)
+    bad = Outliers(*np.zeros((3, *images.mean.shape), dtype=bool)) if drawn else find_outliers(images)
     flags = np.full(images.mean.shape, USED, dtype=np.int8)
     flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP
     centre, radius = beam_of(images.mean, flags)

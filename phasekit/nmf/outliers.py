@@ -13,6 +13,8 @@ Edge = Literal["reflect", "symmetric"]  # symmetric repeats the edge pixel itsel
 
 _SHARED = 0.05  # covariance with the four pixels beside it over its variance; a disk 1.2 px wide reaches 0.1
 _ALONE = 0.012  # the same in the mean; there the disk reaches 0.03 in each of the four
+_NARROW = 0.11  # what the narrowest disk reaches on any place between pixels
+_TELLING = 1000.0  # electrons above the surroundings in the whole scan; with fewer, the noise of the shared ones counts
 _SEEN = 30.0  # electrons in the whole scan that were expected, for a darkness to mean something
 
 
@@ -37,22 +39,15 @@ def find_outliers(images: ScanImages) -> Outliers:
 
 
 def beam_stop(mean: Image, n: int) -> Flags:
-    """Connected shadow of at least 9 pixels, one of them with shadow all around, below a tenth of what lies beside it.
+    """Connected shadow of at least 3 x 3 pixels a tenth as bright as what lies beside it, near the beam or off the edge.
 
     Seeds lie below a tenth of the median in a window of a quarter of the detector; they grow into everything connected
     that is as dark, so that a stop wider than the window is found from its rim.
     """
-    from scipy.ndimage import (
-        binary_erosion,
-        binary_fill_holes,
-        binary_propagation,
-        label,
-        median_filter,
-        uniform_filter,
-    )
+    from scipy.ndimage import binary_fill_holes, binary_propagation, label, median_filter
 
     size = max(min(mean.shape) // 4, 5) | 1
-    level, smooth = median_filter(mean, size=size, mode="reflect"), uniform_filter(mean, 3)
+    level = median_filter(mean, size=size, mode="reflect")
     seeds = label((mean < 0.1 * level) & (level * n > 3))  # 3: nine such pixels at zero by chance are one in 10^12
     out = np.zeros(mean.shape, dtype=bool)
     for number in range(1, seeds[1] + 1):
@@ -61,11 +56,25 @@ def beam_stop(mean: Image, n: int) -> Flags:
             continue
         grown = binary_propagation(seed, mask=mean < 0.1 * np.median(level[seed]))
         solid = binary_fill_holes(grown)
-        core = binary_erosion(solid, np.ones((3, 3)), border_value=1)
-        if core.any() and solid.sum() < solid.size / 2:
-            as_dark = (smooth <= 2 * np.median(smooth[core])) & ~solid & ~out
-            out |= solid & (as_dark.sum() < solid.sum() / 2)  # else the darkness is the pattern's own
+        if _is_shadow(solid, mean, out):
+            out |= solid
     return out
+
+
+def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
+    """False where a pattern is dark of its own: between disks, outside of them, or as dark in many other places."""
+    from scipy.ndimage import binary_erosion, center_of_mass, uniform_filter
+
+    core = binary_erosion(region, np.ones((3, 3)), border_value=1)
+    if not core.any() or region.sum() > region.size / 2:
+        return False
+    smooth = uniform_filter(mean, 3)
+    as_dark = (smooth <= 2 * np.median(smooth[core])) & ~region & ~others
+    y, x = np.nonzero(region)
+    beam = center_of_mass(mean)
+    near = np.hypot(y - beam[0], x - beam[1]).min() < min(mean.shape) / 8
+    inside = not (region[[0, -1]].any() or region[:, [0, -1]].any())
+    return bool(as_dark.sum() < region.sum() / 2 and (near or inside))
 
 
 def _in_electrons(images: ScanImages) -> ScanImages:
@@ -110,10 +119,12 @@ def _hot_by_fluctuation(images: ScanImages) -> Flags:
     strong = variance > 5 * sure * (spread[5] + noise)
     clear = variance > 3 * sure * noise
     share, error, alone = _followers(images)
-    unshared = share < _SHARED
-    followed = ~(unshared & (error < np.where(strong, 0.06, 0.03))) & ~alone
+    alone |= (share < _SHARED) & (error < np.where(strong, 0.06, 0.03))
+    ring = np.median(_ring(mean), axis=0)
+    excess = np.maximum(np.where(mean > 1.2 * ring, mean - ring, mean) * n, 1)
+    alone &= (excess > _TELLING) | (share + 2.5 * np.sqrt(error**2 + _NARROW / excess) < _NARROW)
     stuck = (mean > 1.5 * around) & (mean * n > _SEEN) & (variance < 0.3 * np.minimum(mean, spread[2]))
-    return ((strong | clear) & ~followed) | stuck
+    return ((strong | clear) & alone) | stuck
 
 
 def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
@@ -130,12 +141,13 @@ def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
         chance = n * np.maximum(covariance, 0) ** 2 / (variance * beside)
         narrow = n * 0.03**2 * variance / beside
         alone = (np.nansum(chance, axis=0) < 25) & (np.nansum(narrow, axis=0) > 80)
-        return covariance.sum(axis=0) / variance, np.sqrt(beside.sum(axis=0) / variance / n), alone
+        share = np.where(variance > 0, covariance.sum(axis=0) / variance, 0)
+        return share, np.where(variance > 0, np.sqrt(beside.sum(axis=0) / variance / n), np.inf), alone
 
 
 def _odd_lines(mean: Image, n: int, *, hot: bool) -> Flags:
     """Rows, single or in pairs, that count nothing or far too much over nearly their whole length."""
-    padded = np.pad(mean, ((2, 2), (0, 0)), mode="reflect")
+    padded = np.pad(mean, ((2, 2), (0, 0)), constant_values=np.inf if hot else 0)  # an edge row has no witness
     rows = len(mean)
     above, below = ([padded[2 + i : 2 + i + rows] for i in pair] for pair in ((-1, -2), (1, 2)))
     if hot:
@@ -148,7 +160,7 @@ def _odd_lines(mean: Image, n: int, *, hot: bool) -> Flags:
         odd = (mean < 0.2 * level) & enough
     share = (odd & enough).sum(axis=1) / np.maximum(enough.sum(axis=1), 1)
     expected = np.where(enough, level, 0).sum(axis=1) * n
-    lines = (share > 0.8) & (enough.sum(axis=1) > mean.shape[1] / 3) & (hot | (expected > 4 * _SEEN))
+    lines = (share > 0.8) & (enough.mean(axis=1) > 0.8) & (hot | (expected > 4 * _SEEN))
     return np.broadcast_to(lines[:, None], mean.shape).copy()
 
 

@@ -51,10 +51,7 @@ def choose_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[
 def _found(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, Any]) -> tuple[xr.DataArray, bool]:
     """The mask that one pass over the data gives, and whether they are whole counts."""
     images = scan_images(intensity, "to_features", missing=settings["missing"] == "keep", gain=float(settings["gain"]))
-    mask = mask_from_images(images, patterns, "auto")
-    if settings["peaks"] is not None:  # what is redrawn comes from no broken pixel
-        mask = mask.where(mask <= DIRECT_BEAM, USED).astype(np.int8).assign_attrs(mask.attrs)
-    return mask, images.whole
+    return mask_from_images(images, patterns, "auto", drawn=settings["peaks"] is not None), images.whole
 
 
 def _needs_beam(settings: dict[str, Any]) -> bool:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -96,3 +98,154 @@ def test_netcdf_round_trip(scan, tmp_path):
     features = pk.nmf.to_features(scan)
     pk.io.save(features, tmp_path / "features.nc")
     xr.testing.assert_identical(pk.io.load(tmp_path / "features.nc").compute(), features)
+
+
+@pytest.mark.parametrize("scale", ["poisson", "anscombe", None])
+@pytest.mark.parametrize("settings", [{}, {"bin": 2}, {"layout": "radial"}])
+def test_any_scale_can_be_undone(scan, scale, settings):
+    features = pk.nmf.to_features(scan, scale=scale, **settings)
+    counts = features.feature_value * features.scan_weight * features.feature_weight
+    if features.attrs["scale"] == "anscombe":
+        counts = (counts / 2 + np.sqrt(3 / 8)) ** 2 - 3 / 8
+    used = (features.feature_index >= 0).to_numpy()
+    total = scan.intensity.to_numpy()[:, :, used].sum(axis=2)
+    np.testing.assert_allclose(counts.sum("feature"), total, rtol=1e-4)
+    assert features.attrs["counts"] == int(scale != "anscombe")
+    assert float(features.feature_value.min()) >= 0
+
+
+def test_anscombe_gives_every_value_the_same_noise():
+    level = np.array([0.0, 6.0, 40.0, 400.0])
+    expected = np.broadcast_to(level[:, None], (30, 40, 4, 4))
+    scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), np.random.default_rng(0).poisson(expected))})
+    features = pk.nmf.to_features(scan, mask=None, scale="anscombe")
+    spread = features.feature_value.std(("scan_y", "scan_x")).to_numpy().reshape(4, 4)
+    assert not spread[0].any()
+    np.testing.assert_allclose(spread[1:], 1, atol=0.08)
+
+
+@pytest.mark.parametrize("settings", [{}, {"bin": 2}, {"layout": "polar"}, {"scan_mean": True}, {"scale": None}])
+def test_holes_stay_holes_in_any_chunking(scan, settings):
+    holed = scan.assign(intensity=scan.intensity.astype(np.float32))
+    holed["intensity"][3, 4, 10:20, 5:9] = np.nan
+    holed["intensity"][6, 2] = np.nan
+    features = pk.nmf.to_features(holed, missing="keep", **settings)
+    lazy = pk.nmf.to_features(holed.chunk(scan_y=4, scan_x=3), missing="keep", **settings)
+    np.testing.assert_allclose(lazy.feature_value, features.feature_value, rtol=1e-5, atol=1e-5)
+    assert lazy.attrs == features.attrs | {"provenance": lazy.attrs["provenance"]}
+    assert features.attrs["missing"] == 1
+    assert np.isfinite(features.scan_weight).all()
+    if not settings.get("scan_mean"):
+        assert features.feature_value[6, 2].isnull().all()
+    if not settings:
+        index = features.feature_index.to_numpy()[10:20, 5:9]
+        gone = features.feature_value.to_numpy()[3, 4].copy()
+        assert np.isnan(gone[index[index >= 0]]).all()
+        whole = pk.nmf.to_features(scan, mask=features.feature_index >= 0)
+        there = features.feature_value.notnull()
+        ratio = (features.feature_weight / whole.feature_weight).to_numpy()
+        assert np.median(np.abs(ratio - 1)) < 0.05
+        assert int((~there).sum()) == (index >= 0).sum() + features.sizes["feature"]
+
+
+def test_a_bin_that_lacks_pixels_is_scaled_up():
+    scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), np.full((2, 2, 8, 8), 5.0))})
+    scan["intensity"][0, 0, :3, :2] = np.nan
+    features = pk.nmf.to_features(scan, bin=2, mask=None, scale=None, missing="keep")
+    assert np.isnan(features.feature_value[0, 0, 0])
+    assert set(np.unique(features.feature_value[0, 0, 1:])) == {20.0}
+
+
+def test_gain_turns_counts_into_electrons(scan):
+    expected = pk.nmf.to_features(scan)
+    for gain, kind in ((3, np.uint16), (7.5, np.float32)):
+        amplified = scan.assign(intensity=(scan.intensity * gain).astype(kind))
+        features = pk.nmf.to_features(amplified, gain=gain)
+        np.testing.assert_allclose(features.feature_value, expected.feature_value, rtol=1e-4)
+        assert features.attrs["counts"] == 1
+        assert pk.nmf.to_features(amplified, gain=gain + 0.1).attrs["counts"] == 0
+        assert pk.nmf.to_features(amplified, gain=gain, mask=None).attrs["counts"] == 1
+        assert pk.nmf.to_features(amplified.chunk(scan_y=4), gain=gain, mask=None).attrs["counts"] == 1
+        assert pk.nmf.to_features(amplified, gain=gain, bin=2).attrs["counts"] == 1
+
+
+@pytest.mark.parametrize("gain", [1, 3, 7.5])
+def test_gain_is_estimated(gain):
+    scan = pk.synthetic.overlapping_grains(shape=(20, 26), detector=(48, 48), seed=8, hot_pixels=5)
+    amplified = scan.assign(intensity=scan.intensity * gain)
+    before = amplified.copy(deep=True)
+    found = pk.nmf.estimate_gain(amplified)
+    assert abs(found / gain - 1) < 0.06
+    assert abs(pk.nmf.estimate_gain(amplified.chunk(scan_y=3, scan_x=5, qy=10)) / found - 1) < 1e-9
+    xr.testing.assert_identical(amplified, before)
+
+
+def test_gain_refuses_what_has_no_noise(scan):
+    with pytest.raises(SchemaError, match="single point"):
+        pk.nmf.estimate_gain(scan.isel(scan_y=[0], scan_x=[0]))
+    with pytest.raises(SchemaError, match="do not differ"):
+        pk.nmf.estimate_gain(scan.assign(intensity=0 * scan.intensity + 3))
+    with pytest.raises(SchemaError, match="goes down to"):
+        pk.nmf.estimate_gain(scan.assign(intensity=scan.intensity.astype(float) - 1))
+
+
+@pytest.fixture(scope="module")
+def peaks(scan):
+    return pk.acom.find_peaks(scan)
+
+
+def test_redrawn_peaks_are_reconstruct_s_patterns(scan, peaks):
+    features = pk.nmf.to_features(scan, peaks=peaks, mask=None, scale=None)
+    drawn = pk.acom.reconstruct(peaks, (34, 32))
+    np.testing.assert_allclose(pk.nmf.to_detector(features, features.feature_value), drawn.intensity, atol=1e-3)
+    assert features.attrs["counts"] == 0
+    for one, other in ((scan.chunk(scan_y=4), peaks), (scan, peaks.chunk(scan_x=5))):
+        lazy = pk.nmf.to_features(one, peaks=other, mask=None, scale=None)
+        assert isinstance(lazy.feature_value.data, da.Array)
+        np.testing.assert_allclose(lazy.feature_value, features.feature_value, rtol=1e-5, atol=1e-4)
+    masked = pk.nmf.to_features(scan, peaks=peaks, center="measured")
+    assert (masked.feature_index == -1).sum() > 10
+
+
+def test_peaks_that_do_not_fit_are_refused(scan, peaks):
+    with pytest.raises(SchemaError, match="peaks are of a scan"):
+        pk.nmf.to_features(scan, peaks=peaks.isel(scan_y=slice(3)))
+    unknown = peaks.assign({n: peaks[n].assign_attrs(units="1/nm") for n in ("qy", "qx")})
+    unknown.attrs = {}
+    with pytest.raises(SchemaError, match="the patterns' is not"):
+        pk.nmf.to_features(scan, peaks=unknown)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"missing": "fill"}, "missing = 'fill'"),
+        ({"gain": 0}, "gain = 0"),
+        ({"gain": float("inf")}, "gain = inf"),
+        ({"bin": True}, "bin = True"),
+        ({"mask": "none"}, "mask = 'none'"),
+    ],
+)
+def test_settings_without_meaning_are_refused(scan, setting, message):
+    with pytest.raises(SchemaError, match=message):
+        pk.nmf.to_features(scan, **setting)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_bad_values_are_refused_without_a_mask_too(scan, bad):
+    spoilt = scan.assign(intensity=scan.intensity.astype(np.float32))
+    spoilt["intensity"][1, 2, 3, 4] = bad
+    with pytest.raises(SchemaError, match=r"goes down|NaN or infinite"):
+        pk.nmf.to_features(spoilt, mask=None)
+
+
+@pytest.mark.parametrize("settings", [{}, {"mask": None}, {"scale": "anscombe"}, {"scan_mean": True}, {"bin": 2}])
+def test_memory_beyond_the_result_is_small(settings):
+    counts = np.random.default_rng(0).poisson(3, (48, 48, 64, 64)).astype(np.uint16)
+    scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)})
+    pk.nmf.to_features(scan.isel(scan_y=slice(2)), **settings)  # imports
+    tracemalloc.start()
+    features = pk.nmf.to_features(scan, **settings)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < features.feature_value.nbytes + 24e6
