@@ -39,7 +39,7 @@ def find_outliers(images: ScanImages) -> Outliers:
 
 
 def beam_stop(mean: Image, n: int) -> Flags:
-    """Connected shadow of at least 3 x 3 pixels a tenth as bright as what lies beside it, near the beam or off the edge.
+    """Connected shadow, 3 x 3 pixels or more, a tenth as bright as what lies beside it; near the beam or off the edge.
 
     Seeds lie below a tenth of the median in a window of a quarter of the detector; they grow into everything connected
     that is as dark, so that a stop wider than the window is found from its rim.
