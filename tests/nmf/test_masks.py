@@ -49,7 +49,7 @@ def test_all_hot_pixels_and_no_spot(size, dose):
 
 @pytest.mark.parametrize("factor", [1, 7.5])
 def test_nothing_is_flagged_where_nothing_is_broken(factor):
-    for seed in range(3):
+    for seed in range(2):
         scan = pk.synthetic.overlapping_grains(shape=SCAN, detector=(48, 48), dose=10.0 ** (3 + seed / 2), seed=seed)
         assert not any(flags.any() for flags in outliers(scan.intensity.to_numpy() * factor))
 
@@ -112,7 +112,7 @@ def test_dead_pixels_rows_and_columns():
     assert not found.dead.any()
 
 
-@pytest.mark.parametrize("dose", [200, 2000, 20000])
+@pytest.mark.parametrize("dose", [200, 20000])
 @pytest.mark.parametrize("size", [32, 64])
 def test_beam_stop_is_found_whole_and_hides_the_beam(size, dose):
     y, x = np.indices((size, size)) - (size - 1) / 2
