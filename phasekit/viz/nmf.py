@@ -64,7 +64,7 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     bottom = float(mean.where(mean > 0).quantile(0.01))
     norm = LogNorm(vmin=bottom, vmax=max(float(mean.max()), 2 * bottom), clip=True)
     image(axes[0, 0], mean, norm=norm, label="mean intensity [counts]")
-    names = ["direct beam", "dead", "hot"]
+    names = ["direct beam", "dead", "hot", "beam stop"]
     categorical(axes[0, 1], mask.astype(int) - 1, names, background="used")
     axes[0, 1].set_title("mask", fontsize="medium")
     axes[0, 1].set(xticks=[], xlabel="")  # the legend stands there

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from .arrays import dot, like, to_numpy
@@ -133,13 +134,31 @@ def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int 
         image = np.zeros_like(basis)
         for _, block in source.blocks():
             image += to_numpy(block.T @ (block @ like(basis, block)))
-        basis = np.linalg.qr(image)[0]
+        basis = _orthonormal(image)
         bases.append(basis)
-    basis = np.linalg.qr(np.concatenate(bases, axis=1))[0]
+    basis = _orthonormal(np.concatenate(bases, axis=1))
+    del bases, image
     scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
     for rows, block in source.blocks():
         scores[rows] = to_numpy(block @ like(basis, block))
         norm2 += dot(block, block)
-    left, strength, turn = np.linalg.svd(scores, full_matrices=False)
-    right = np.ascontiguousarray((turn @ basis.T)[:rank])
-    return LowRank(left[:, :rank] * strength[:rank], right, norm2)
+    # Principal axes of the projected rows: a singular value decomposition without a second copy of them.
+    _, turn = np.linalg.eigh(_gram(scores))
+    turn = turn[:, ::-1][:, :rank].astype(np.float32)
+    return LowRank(scores @ turn, np.ascontiguousarray(turn.T @ basis.T), norm2)
+
+
+def _gram(rows: Array) -> NDArray[np.float64]:
+    """Rows^T rows in double precision, some rows at a time."""
+    total = np.zeros((rows.shape[1],) * 2)
+    for start in range(0, len(rows), 1024):
+        part = rows[start : start + 1024].astype(np.float64)
+        total += part.T @ part
+    return total
+
+
+def _orthonormal(columns: Array) -> Array:
+    """Orthonormal basis of the columns, in single precision throughout (NumPy's QR would make double copies)."""
+    from scipy.linalg import qr
+
+    return np.asarray(qr(columns, mode="economic", overwrite_a=True, check_finite=False)[0])

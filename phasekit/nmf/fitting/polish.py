@@ -25,14 +25,16 @@ def polish(
     max_iterations: int,
     tolerance: float,
     penalties: Penalties = NONE,
+    in_place: bool = False,
     tick: Callable[[int], None] | None = None,
 ) -> list[Fit]:
     """Iterate all fits until each one's error changes by less than ``tolerance`` of itself per iteration.
 
     The error is the exact |V - L F|^2. Missing values (NaN) are filled with what the fit says (expectation-
-    maximisation), so that they count nothing. A fit that has converged is left alone.
+    maximisation), so that they count nothing. A fit that has converged is left alone. ``in_place`` overwrites the
+    arrays of ``fits`` instead of copying them.
     """
-    running = [_Running(fit, penalties) for fit in fits]
+    running = [_Running(fit if in_place else _copy(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):
         _one_pass(source, [fit for fit in running if not fit.converged], tolerance)
         if tick is not None:
@@ -42,11 +44,15 @@ def polish(
     return [fit.state() for fit in running]
 
 
+def _copy(fit: Fit) -> Fit:
+    return fit._replace(loading=fit.loading + 0, factor=fit.factor + 0)
+
+
 class _Running:
     """One fit on its way: its state, and the sums of the present pass."""
 
     def __init__(self, fit: Fit, penalties: Penalties) -> None:
-        self.loading, self.factor = fit.loading + 0, fit.factor + 0
+        self.loading, self.factor = fit.loading, fit.factor
         self.penalties, self.iterations = penalties, fit.iterations
         self.error, self.optimality, self.converged = np.inf, np.inf, False
 
@@ -57,7 +63,7 @@ class _Running:
         balance(self.loading, self.factor)
         self.factor_gram = self.factor @ self.factor.T
         self.wanted = self.penalties.pull(self.loading)
-        self.product = xp.zeros_like(self.factor)
+        self.filled: Array | None = None  # L^T V of rows with holes
         self.gram = xp.zeros_like(self.factor_gram)
         self.norm2 = self.seen = 0.0  # of the data as this fit fills them, and of what was measured
 
@@ -70,13 +76,15 @@ class _Running:
         self.gram += mine @ mine.T
         return mine
 
-    def finish(self, tolerance: float) -> None:
-        """New factors, the error of the new pair, and whether it still falls."""
-        slope = self.gram @ self.factor - self.product
+    def finish(self, product: Array, tolerance: float) -> None:
+        """New factors from L^T V, the error of the new pair, and whether it still falls."""
+        if self.filled is not None:
+            product += self.filled
+        slope = self.gram @ self.factor - product
         slope = namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
-        self.optimality = (dot(slope, slope) / max(dot(self.product, self.product), 1e-300)) ** 0.5
-        sweep(self.factor, self.product, self.penalties.on_factor(self.gram), N_INNER)
-        error = relative_error(self.norm2, self.product, self.gram, self.factor) * self.norm2 / self.seen
+        self.optimality = (dot(slope, slope) / max(dot(product, product), 1e-300)) ** 0.5
+        sweep(self.factor, product, self.penalties.on_factor(self.gram), N_INNER)
+        error = relative_error(self.norm2, product, self.gram, self.factor) * self.norm2 / self.seen
         self.converged = abs(self.error - error) < max(tolerance * error, _ROUNDING)
         self.error = error
         self.iterations += 1
@@ -106,8 +114,7 @@ def _one_pass(source: Source, running: list[_Running], tolerance: float) -> None
         for fit in running:
             fit.norm2, fit.seen = fit.norm2 + norm2, fit.seen + norm2
     for fit, (a, b) in zip(running, pairwise(ends), strict=True):
-        fit.product += product[a:b]
-        fit.finish(tolerance)
+        fit.finish(product[a:b], tolerance)
 
 
 def _fill_and_take(fit: _Running, rows: slice, block: Array) -> None:
@@ -115,7 +122,8 @@ def _fill_and_take(fit: _Running, rows: slice, block: Array) -> None:
     xp = namespace(block)
     missing = xp.isnan(block)
     filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
-    fit.product += fit.take(rows, fit.factor @ filled.T) @ filled
+    share = fit.take(rows, fit.factor @ filled.T) @ filled
+    fit.filled = share if fit.filled is None else fit.filled + share
     fit.norm2 += dot(filled, filled)
     measured = xp.where(missing, xp.zeros_like(block), block)
     fit.seen += dot(measured, measured)

@@ -77,11 +77,11 @@ def factorise_ranks(
     with threadpool_limits(limits=1), tqdm(total=len(tried), disable=not progress, desc="factorise_ranks") as bar:
         trained = fit_all(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update)
     settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
-    labelled = {k: label_fit(features, fit) for k, fit in zip(tried, trained.best, strict=True)}
-    return {
-        k: describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
-        for k, out in labelled.items()
-    }
+    found = {}
+    for k in tried:
+        out = label_fit(features, trained.best.pop(0))  # dropped one by one: never all of them twice in memory
+        found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
+    return found
 
 
 class Trained(NamedTuple):
@@ -121,5 +121,5 @@ def fit_all(
     for fits in race_ranks(low, tried, n_starts, rng, tick=tick):
         look(fits)
         best.append(fits[0])
-    best = polish(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE)
+    best = polish(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
     return Trained(best, scree(low, source.shape, tried))
