@@ -178,7 +178,8 @@ def _recovery_lines(found: dict[str, Any]) -> list[str]:
     if not found:
         return [*lines, "Not measured yet.", ""]
     overall, low, high = found["overall"], *found["ranks"]
-    kind = f" that nothing was tuned on ({found['tuned_on']} others: by family, below)" if found["held_back"] else ""
+    others = f" ({found['tuned_on']} others: by family, below)" if found["tuned_on"] else ""
+    kind = f" that nothing was tuned on{others}" if found["held_back"] else ""
     names = sorted(overall, key=lambda name: (-overall[name]["exact"], -overall[name]["within_one"]))
     lines += [
         f"{found['cases']} simulated scans{kind}, k chosen from {low} to {high}; truth outside of that: "
