@@ -63,10 +63,10 @@ def draw_recovery(overall: dict[str, dict[str, float]], n_cases: int, path: Path
     y = np.arange(len(names))
     ax.barh(y, [100 * overall[name]["within_one"] for name in names], color="#9ecae1", label="within one")
     ax.barh(y, [100 * overall[name]["exact"] for name in names], color="#0072B2", label="exact")
-    ax.set_yticks(y, names)
+    ax.set_yticks(y, [f"{name} ({overall[name]['n']})" for name in names])
     for tick, name in zip(ax.get_yticklabels(), names, strict=True):
         tick.set_fontweight("bold" if name == OWN else "normal")
-    ax.set(xlabel=f"share of {n_cases} simulated scans / %", xlim=(0, 100))
+    ax.set(xlabel=f"share of the simulated scans asked about (number), at most {n_cases} / %", xlim=(0, 100))
     ax.grid(alpha=0.3, axis="x")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     figure.savefig(path, dpi=110)
