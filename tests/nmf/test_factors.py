@@ -108,6 +108,16 @@ def test_blocks_from_disk_give_the_same(scan, factors):
     assert found.attrs["relative_error"] == pytest.approx(factors.attrs["relative_error"], rel=1e-5)
 
 
+def test_holes_and_negative_values_are_refused_from_disk_too(features):
+    lazy = features.chunk(scan_y=6)
+    for bad, message in (
+        (lazy.feature_value.where(lazy.scan_y > lazy.scan_y[0]), "NaN"),
+        (lazy.feature_value - 1, "goes down"),
+    ):
+        with pytest.raises(SchemaError, match=message):
+            pk.nmf.factorise(lazy.assign(feature_value=bad), 3, in_memory=False)
+
+
 def test_start_is_taken_up_and_grown(features, factors):
     fewer = pk.nmf.factorise(features, 4)
     for start in (factors, fewer):

@@ -30,8 +30,13 @@ class Source(Protocol):
         ...
 
 
-def check_block(lowest: float, step: str) -> None:
-    """Refuse values below zero; NaN passes, as a hole."""
+def check_block(lowest: float, total: float, step: str, *, missing: bool) -> None:
+    """Refuse values below zero; and what is not finite, unless the features say that they have holes."""
+    if not np.isfinite(total) and not missing:
+        raise SchemaError(
+            f"{step}: the features hold NaN or infinite values, needs finite ones. Fill the patterns "
+            "(patterns.fillna(0)), cut these scan points away, or keep holes as missing: to_features(missing='keep')."
+        )
     if lowest < 0:
         raise SchemaError(
             f"{step}: feature_value goes down to {lowest:g}, needs values >= 0. Add the offset that was subtracted "
@@ -60,6 +65,7 @@ class Lazy(NamedTuple):
 
     values: xr.DataArray
     step: str
+    missing: bool = False  # some values are NaN, and may be
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,7 +78,8 @@ class Lazy(NamedTuple):
         width, n_features = values.sizes["scan_x"], values.sizes["feature"]
         for lines in _scan_lines(values):
             block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
-            check_block(float(block.min()), self.step)
+            lowest = float(np.fmin.reduce(block, axis=None))
+            check_block(lowest, float(block.sum(dtype=np.float64)), self.step, missing=self.missing)
             yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)
 
 

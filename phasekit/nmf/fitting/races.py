@@ -38,15 +38,10 @@ def rows_of(features: xr.Dataset, step: str, *, in_memory: bool | None = None, d
     if in_memory is None:
         in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _free_memory()
     if lazy and not in_memory:
-        return Rows(Lazy(values, step), missing)
+        return Rows(Lazy(values, step, missing), missing)
     data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
-    total = float(data.sum(dtype=np.float64))
-    if not np.isfinite(total) and not missing:
-        raise SchemaError(
-            f"{step}: the features hold NaN or infinite values, needs finite ones. Fill the patterns "
-            "(patterns.fillna(0)), cut these scan points away, or keep holes as missing: to_features(missing='keep')."
-        )
-    check_block(float(np.fmin.reduce(data, axis=None)), step)
+    lowest = float(np.fmin.reduce(data, axis=None))
+    check_block(lowest, float(data.sum(dtype=np.float64)), step, missing=missing)
     return Rows(InMemory(to_device(np.ascontiguousarray(data), device)), missing)
 
 
@@ -104,7 +99,9 @@ def race_ranks(
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
     """Fits of every start on the compressed data, best first, k by k; one start is grown from the k before."""
-    there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
+    there = low
+    if device is not None:
+        there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
     for k in ranks:
         starts = starts_for(low, k, n_starts, before, rng)
