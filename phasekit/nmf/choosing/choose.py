@@ -64,11 +64,11 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
 def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     """Every rule's vote, and a probability over k.
 
-    The probability weighs six pieces of evidence against each other (a conditional logit model): by how many standard
-    errors each k predicts unseen data better than the others, squared error and deviance; where the stability falls
-    and the redundancy rises from k to k + 1; which singular values stand above the edge of the noise; and the
-    similarity of predicted with unseen patterns. The weights were fitted on simulated scans and tested on others
-    (ADR 18); it is a statement about the ranks tried.
+    The probability weighs four pieces of evidence against each other (a conditional logit model): by how many standard
+    errors each k predicts unseen data better than the others; whether the step to k + 1 does the most harm; and how
+    much the redundancy rises from k to k + 1, plainly and as a logarithm. The weights were fitted on simulated scans of
+    counts and tested on others (ADR 18). Everything else (deviance, stability, scree, image quality) votes and is shown,
+    but got no weight beside these. It is a statement about the ranks tried.
 
     Parameters
     ----------

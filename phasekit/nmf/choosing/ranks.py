@@ -30,7 +30,7 @@ def scan_ranks(
     """Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure what speaks for and against each k.
 
     Two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, judged on the rest.
-    Memory beyond the features: about a tenth of them. One thread.
+    Memory beyond the features: about as much again for 64 MB of them, less for more. One thread.
 
     Parameters
     ----------

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from ..fitting.blocks import Block, Source
 from ..fitting.hals import Array
@@ -154,8 +153,3 @@ def _mix(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
-
-
-def whole_counts(values: NDArray[np.floating]) -> bool:
-    """True when all values are whole numbers within 0.001."""
-    return bool(np.all(np.abs(values - np.rint(values)) < 1e-3))

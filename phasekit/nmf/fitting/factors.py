@@ -47,7 +47,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
 ) -> xr.Dataset:
     """Split a scan into ``k`` non-negative components by alternating least squares (HALS).
 
-    The data are compressed once (a randomised SVD of rank k + 12, two passes over the rows and a third). ``n_starts``
+    The data are compressed once (a randomised SVD of rank k + 12, four passes over the rows). ``n_starts``
     beginnings race on the compressed data; the best is finished on the data themselves, one pass an iteration.
 
     Parameters
@@ -75,7 +75,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
         1e-5 stops when 100 more iterations would change the error by less than 0.1 % of itself. The limit of single
         precision, 3e-8 of the data's square sum, also stops.
     in_memory
-        ``True`` loads the features (4 bytes x scan points x features; 0.1 times as much on top), ``False`` computes
+        ``True`` loads the features (4 bytes x scan points x features; 0.2 times as much on top), ``False`` computes
         them block by block on every pass (128 MB at a time). ``None`` loads what takes less than 40 % of the free
         memory.
     device
