@@ -67,7 +67,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     The probability weighs four pieces of evidence against each other (a conditional logit model): by how many standard
     errors each k predicts unseen data better than the others; whether the step to k + 1 does the most harm; and how
     much the redundancy rises from k to k + 1, plainly and as a logarithm. The weights were fitted on simulated scans of
-    counts and tested on others (ADR 18). Everything else (deviance, stability, scree, image quality) votes and is shown,
+    counts and tested on others (ADR 18). The rest (deviance, stability, scree, image quality) votes and is shown,
     but got no weight beside these. It is a statement about the ranks tried.
 
     Parameters
