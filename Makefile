@@ -15,8 +15,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
+LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo test lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo test test-machines lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +29,19 @@ demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
 test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
 	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(filter 0,$(SLOW)),-m "not slow")
 
-lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
-	$(BIN)/nbstripout --verify --extra-keys "metadata.kernelspec metadata.language_info" notebooks/*.ipynb
-	$(BIN)/codespell
+test-machines: $(STAMP)  ## the fast tests again under emulated processors, thread counts and locales (QUICK=1: a part)
+	$(BIN)/python -m tests.machines --workers $(WORKERS) $(if $(QUICK),--quick) $(MACHINES)
+
+# The linters read a copy of what git tracks: results, notebooks being tried and other environments are not their business.
+lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell on what git tracks
+	@$(BIN)/python -m tests.tree .lint
+	cd .lint && $(LINTER)/ruff check --no-respect-gitignore --cache-dir ../.ruff_cache .
+	cd .lint && $(LINTER)/ruff format --no-respect-gitignore --cache-dir ../.ruff_cache --check .
+	cd .lint && $(LINTER)/mypy --cache-dir ../.mypy_cache
+	cd .lint && $(LINTER)/lint-imports --no-cache
+	cd .lint && $(LINTER)/nbstripout --verify --extra-keys "metadata.kernelspec metadata.language_info" notebooks/*.ipynb
+	cd .lint && $(LINTER)/codespell
+	@rm -rf .lint
 
 lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

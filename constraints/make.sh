@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 uv=${UV:-uv}
 for minor in 3.11 3.12 3.13; do
   out="constraints/py${minor/./}.txt"
-  "$uv" pip compile pyproject.toml --extra notebooks --extra test --extra bench -c constraints/pins.in --python-version "$minor" \
+  "$uv" pip compile pyproject.toml --extra notebooks --extra test -c constraints/pins.in --python-version "$minor" \
     --no-header --no-annotate --quiet | grep -v -E '^(nvidia-|cuda-|triton==)' > "$out.new"
   mv "$out.new" "$out"
 done

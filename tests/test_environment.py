@@ -1,10 +1,13 @@
 """pyproject.toml, environment.yml and the constraints files say the same."""
 
+import ast
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,21 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from .tree import tracked
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MINORS = ("311", "312", "313")
+#: Declared, but used by name: no line of ours imports them.
+BY_NAME = {
+    "h5netcdf": "xarray's engine for .nc",
+    "ipykernel": "the kernel python3 of every run",
+    "bokeh": "hv.extension('bokeh')",
+    "jupyterlab": "make lab",
+    "hvplot": "the explorers",
+    "ipywidgets": "the explorers",
+}
 
 
 def requirements(*extras: str) -> list[Requirement]:
@@ -41,7 +55,7 @@ def test_conda_environments_are_what_pyproject_generates(name, tmp_path):
 @pytest.mark.parametrize("minor", MINORS)
 def test_constraints_pin_every_dependency_within_its_range(minor):
     pinned = pins(minor)
-    for requirement in requirements("notebooks", "test", "bench"):
+    for requirement in requirements("notebooks", "test"):
         name = canonicalize_name(requirement.name)
         assert name in pinned, f"{name} is not pinned for {minor}: run `make constraints`"
         assert requirement.specifier.contains(Version(pinned[name])), f"{requirement} against {pinned[name]}"
@@ -85,3 +99,55 @@ def test_torch_is_installed_first_and_pinned():
     recipe = makefile[makefile.index("$(STAMP): pyproject.toml") :]
     assert recipe.index('"$(TORCH_PIN)"') < recipe.index("--editable")
     assert "torch==2.13.0" in (ROOT / "constraints/pins.in").read_text()
+
+
+def sources(folder: str) -> list[str]:
+    """Python sources below a folder, notebooks' cells included."""
+    texts = [path.read_text(encoding="utf-8") for path in tracked(folder, "*.py")]
+    for path in tracked(folder, "*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        texts.append("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"))
+    return texts
+
+
+def imported(*folders: str) -> set[str]:
+    """Distributions that the sources in these folders import."""
+    names = set()
+    for text in (text for folder in folders for text in sources(folder)):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.add(node.module.split(".")[0])
+    ours = {path.stem for folder in folders for path in tracked(folder, "*.py")} | {"phasekit", "tests"}
+    known = packages_distributions()
+    outside = names - set(sys.stdlib_module_names) - ours
+    return {canonicalize_name(owner) for name in outside for owner in known.get(name, [name])}
+
+
+def declared(*extras: str) -> set[str]:
+    base = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]} if not extras else set()
+    lines = [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
+    return base | {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+def test_what_the_package_and_the_notebooks_import_is_declared():
+    # pymcr is one method of a comparison, which says how to install it where it is missing
+    assert imported("phasekit", "notebooks") - declared() == {"pymcr"}
+    assert "pymcr" in declared("notebooks")
+    assert imported("tests") <= declared() | declared("notebooks", "test")
+
+
+def test_what_is_declared_is_imported_or_used_by_name():
+    unused = (declared() | declared("notebooks")) - imported("phasekit", "notebooks")
+    assert unused == {canonicalize_name(name) for name in BY_NAME}
+
+
+@pytest.mark.parametrize("name", sorted(declared("test") - {"hypothesis", "packaging", "playwright", "pytest"}))
+def test_every_test_tool_is_called_somewhere(name):
+    words = {"import-linter": "lint-imports", "pytest-timeout": "timeout =", "pytest-xdist": "-n $(WORKERS)"}
+    places = ["Makefile", "pyproject.toml", "binder/make_environment.sh", "constraints/make.sh", "tests/test_binder.py"]
+    text = "\n".join((ROOT / place).read_text(encoding="utf-8") for place in places)
+    text = re.sub(r"^test = \[.*?^\]", "", text, flags=re.DOTALL | re.MULTILINE)
+    text += (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert words.get(name, name) in text

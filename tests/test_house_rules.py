@@ -2,15 +2,16 @@
 
 import ast
 import re
-import subprocess
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from .tree import tracked
+
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted((ROOT / "phasekit").rglob("*.py"))
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MODULES = tracked("phasekit", "*.py")
+NOTEBOOKS = tracked("notebooks", "*.ipynb")
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -30,7 +31,7 @@ def code_lines(path: Path, node: FUNCTION) -> int:
 def public_functions() -> list[tuple[str, FUNCTION]]:
     """Functions named in a table of contents (``__init__.pyi``)."""
     found = []
-    for contents in sorted((ROOT / "phasekit").rglob("__init__.pyi")):
+    for contents in tracked("phasekit", "__init__.pyi"):
         for line in contents.read_text().splitlines():
             match = re.match(r"from \.([\w.]+) import (\w+) as \2$", line)
             path = contents.parent / f"{match[1].replace('.', '/')}.py" if match else None
@@ -38,11 +39,6 @@ def public_functions() -> list[tuple[str, FUNCTION]]:
                 continue
             found += [(f"{path.relative_to(ROOT)}:{n.name}", n) for n in functions(path) if n.name == match[2]]
     return found
-
-
-def tracked_files() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -98,11 +94,11 @@ def test_nothing_large_and_no_machine_path_is_committed():
     # The pattern is put together here so that this file does not hold what it looks for.
     machine = re.compile("(?<![\\w.])/(" + "|".join(("work", "root", "home/[a-z]+", "tmp/bash_jobs")) + ")/")
     text = {".py", ".md", ".toml", ".yml", ".yaml", ".ipynb", ".sh", ".txt", ".json", ".csv", ".cff", ".pyi", ""}
-    for path in tracked_files():
+    for path in tracked():
         assert path.stat().st_size <= 5_000_000, f"{path} is over 5 MB"
         if path.suffix in text and path != Path(__file__):
             assert not machine.search(path.read_text(errors="ignore")), f"{path} holds a path of one machine"
 
 
 def test_samples_stay_small_together():
-    assert sum(path.stat().st_size for path in (ROOT / "data-samples").iterdir()) <= 15_000_000
+    assert sum(path.stat().st_size for path in tracked("data-samples")) <= 15_000_000

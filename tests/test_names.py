@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from .tree import tracked
+
 ROOT = Path(__file__).resolve().parents[1]
-CONTENTS = sorted((ROOT / "phasekit").rglob("__init__.pyi"))
+CONTENTS = tracked("phasekit", "__init__.pyi")
 
 PROBE = """
 import importlib, pkgutil, types, sys

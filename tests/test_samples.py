@@ -12,6 +12,8 @@ import phasekit as pk
 from phasekit import samples
 from phasekit.errors import ReadError, SchemaError
 
+from .tree import tracked
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL = os.environ.get("PHASEKIT_REAL_DATA")
 
@@ -37,7 +39,7 @@ def test_every_file_of_a_sample_is_there_and_small(sample):
 
 def test_nothing_lies_in_the_folder_that_is_not_a_sample():
     known = {file for sample in samples.BUNDLED for file in sample.files} | {"README.md"}
-    assert {path.name for path in (ROOT / "data-samples").iterdir()} == known
+    assert {path.name for path in tracked("data-samples")} == known
 
 
 def test_the_readme_tells_of_every_file():

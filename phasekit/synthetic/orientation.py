@@ -13,6 +13,7 @@ from ..crystals import phase_record
 from ..diffraction import Reflections, reflections, wavelength
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe
+from ._digits import round_truth
 from ._specimen import VACUUM, Layout, Specimen, orientations, voronoi
 from ._spots import paint_discs, spots
 
@@ -120,7 +121,7 @@ def orientation_scan(
     crystals = [reflections(phase, reach) for phase in phases]
     scan = _Scan(layout, crystals, grains, pixels, thickness, origin, precession_deg, microscope)
     counts = _expose(scan, detector, electrons, rng)
-    out = _labelled(counts, scan, phases)
+    out = round_truth(_labelled(counts, scan, phases))
     settings = {"shape": shape, "detector": detector, "electrons": electrons, "precession_deg": precession_deg}
     settings |= {"specimen": asdict(specimen), "microscope": asdict(microscope), "seed": seed}
     return describe(out, PATTERNS, step="orientation_scan", settings=settings)

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, shift
 from phasekit.errors import SchemaError
 from phasekit.schema import REFERENCES, STACK, describe, require
 
+from ._digits import round_truth
 from .particles import Particles, draw_particles
 from .vanadium import vanadium_references
 
@@ -132,7 +133,8 @@ def stxm_stack(
     expected = _images(transmission, i0, drift, effects, pixel_nm)
     counts = _detect(expected, effects, rng_counts)
     stack = _label(counts, energy, pixel_nm)
-    stack = stack.assign(_truth(specimen, refs) | _frame_truth(drift, i0)).assign_coords(reference=refs["reference"])
+    stack = round_truth(stack.assign(_truth(specimen, refs) | _frame_truth(drift, i0)))
+    stack = stack.assign_coords(reference=refs["reference"])
     stack.attrs |= {"truth_energy_offset": effects.energy_offset, "truth_stray_light": effects.stray_light}
     settings = {"seed": seed, "n_particles": n_particles, "pixel_nm": pixel_nm, "rim_nm": rim_nm, **asdict(effects)}
     return describe(stack, STACK, step="stxm_stack", settings={**settings, "photons": str(effects.photons)})

@@ -96,6 +96,53 @@ def test_one_pattern_is_its_own_component(scan):
     np.testing.assert_allclose(found.factor[0], pattern, atol=1e-5)
 
 
+def perfect(kind, rng):
+    """Data (scan point, feature) that k components explain without rest: values, shape of the scan, k."""
+    return {
+        "one pattern": (rng.poisson(3, (1, 400)), (1, 1), 1),
+        "rank one": (np.outer(rng.uniform(1, 2, 48), rng.uniform(0, 1, 400)), (6, 8), 1),
+        "rank three": (rng.gamma(0.5, 1, (240, 3)) @ rng.gamma(0.3, 1, (3, 400)), (12, 20), 3),
+        "as many as patterns": (rng.poisson(3, (6, 400)), (2, 3), 6),
+        "constant": (np.ones((48, 400)), (6, 8), 1),
+        "apart": (np.kron(np.eye(4), np.ones((12, 100))) * rng.uniform(1, 2, (48, 1)), (6, 8), 4),
+    }[kind]
+
+
+PERFECT = ("one pattern", "rank one", "rank three", "as many as patterns", "constant", "apart")
+
+
+def scanned(values, shape):
+    axes = {"scan_y": shape[0], "scan_x": shape[1], "qy": 20, "qx": 20}
+    coords = {d: (d, np.arange(float(n)), {"units": "nm" if "scan" in d else "px"}) for d, n in axes.items()}
+    intensity = xr.DataArray(
+        np.reshape(values, tuple(axes.values())).astype(np.float32), dims=tuple(axes), attrs={"units": "counts"}
+    )
+    return xr.Dataset({"intensity": intensity}, coords=coords)
+
+
+@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
+@pytest.mark.parametrize("scale", ["poisson", None])
+@pytest.mark.parametrize("unit", [1.0, 1e-12, 1e12])
+@pytest.mark.parametrize("kind", PERFECT)
+def test_a_perfect_fit_is_no_failure_in_any_unit(kind, unit, scale, loss):
+    values, shape, k = perfect(kind, np.random.default_rng(0))
+    features = pk.nmf.to_features(scanned(unit * values, shape), mask=None, scale=scale)
+    found = pk.nmf.factorise(features, k, loss=loss)
+    assert found.attrs["converged"] == 1
+    # A fit may stop where 100 more passes would gain 3e-6 of the squares; rounding adds some 1e-7.
+    assert found.attrs["relative_error"] < 3.1e-6
+    model = (found.loading * found.factor).sum("component").transpose("scan_y", "scan_x", "qy", "qx") / unit
+    missed = float(((model - values.reshape(model.shape)) ** 2).sum() / (values.astype(float) ** 2).sum())
+    assert missed < 1e-4  # squares of the counts, where the fit saw them scaled
+
+
+def test_data_too_large_for_single_precision_are_refused():
+    values, shape, k = perfect("rank three", np.random.default_rng(0))
+    features = pk.nmf.to_features(scanned(1e19 * values, shape), mask=None, scale=None)
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(SchemaError, match="Divide the patterns"):
+        pk.nmf.factorise(features, k)
+
+
 def test_negative_features_are_refused(features):
     with pytest.raises(SchemaError, match="goes down"):
         pk.nmf.factorise(features.assign(feature_value=features.feature_value - 1), 3)

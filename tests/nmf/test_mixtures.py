@@ -5,6 +5,7 @@ import xarray as xr
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.nmf.after_fit import mixtures
+from tests.rounding import EPSILON_DOUBLE
 
 
 def make(seed, dose=4000, side=32):
@@ -40,9 +41,24 @@ def test_shares_and_covariance_are_consistent(fitted):
     np.testing.assert_allclose(fitted.share.sum("component"), 1, rtol=1e-6)
     diagonal = np.einsum("iiyx->iyx", fitted.loading_covariance)
     np.testing.assert_allclose(np.sqrt(diagonal), fitted.loading_error)
-    np.testing.assert_allclose(
+    np.testing.assert_array_equal(
         fitted.loading_covariance, fitted.loading_covariance.transpose("other", "component", ...)
     )
+
+
+def test_covariance_of_alike_patterns_is_symmetric_and_has_no_negative_eigenvalue(known):
+    # Two patterns that are nearly the same: the inverse of their Gram matrix loses most of its digits.
+    _, features, truth = known
+    nearly = 0.999 * truth.factor[0] + 0.001 * truth.factor[1]
+    alike = truth.assign(factor=xr.where(truth.component == 1, nearly, truth.factor).transpose(*truth.factor.dims))
+    found = pk.nmf.fit_loadings(features, alike.assign_attrs(truth.attrs))
+    covariance = found.loading_covariance.to_numpy()
+    np.testing.assert_array_equal(covariance, covariance.swapaxes(0, 1))
+    free = (found.loading > 0).all("component").to_numpy()
+    assert free.any()
+    values = np.linalg.eigvalsh(np.moveaxis(covariance, (0, 1), (-2, -1))[free])
+    pairs = truth.factor.isel(component=0).size * EPSILON_DOUBLE
+    assert (values[..., 0] >= -pairs * values[..., -1]).all()
 
 
 def test_gain_scales_weights_and_errors(known, fitted):

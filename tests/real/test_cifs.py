@@ -47,6 +47,10 @@ def test_cif(name, lengths, space_group, point_group, atoms):
     assert Counter(atom.element for atom in phase.structure) == atoms
 
 
-def test_every_cif_is_listed():
-    found = {path.relative_to(ROOT).as_posix() for path in Path(ROOT).rglob("*.cif")}
-    assert found == {row[0] for row in FILES}
+def test_a_cif_that_is_not_listed_opens_too():
+    listed = {row[0] for row in FILES}
+    others = [path for path in sorted(Path(ROOT).rglob("*.cif")) if path.relative_to(ROOT).as_posix() not in listed]
+    for path in others:
+        phase = open_phase(path)
+        assert len(phase.structure) > 0, path
+        assert phase.point_group is not None, path

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
+from ..fitting.arrays import gram
 from ..fitting.factors import scan_weight, to_rows
 from ..fitting.hals import Array, nonnegative_loading
 from ..fitting.races import rows_of
@@ -155,15 +156,17 @@ def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) 
 def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
     """Loadings (k, rows), covariance (k, k, rows) and chi-square (rows,) of some rows, in counts."""
     k, n = len(patterns), len(block)
-    gram = patterns @ patterns.T
-    loading = nonnegative_loading(patterns @ block.T, gram, _SWEEPS)
+    squares = gram(patterns)
+    loading = nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
     model = loading.T @ patterns
     variance = model / (scan[:, None] * feature)  # Poisson: the counts' own variance is their expectation
     np.maximum(variance, np.float32(_LEAST) * variance.mean(), out=variance)
-    pairs = (patterns[:, None] * patterns[None]).reshape(k * k, -1)
-    noise = (variance @ pairs.T).reshape(n, k, k).astype(np.float64)
+    first, second = np.triu_indices(k)
+    pairs = patterns[first].astype(np.float64) * patterns[second]
+    noise = np.empty((n, k, k))
+    noise[:, first, second] = noise[:, second, first] = variance.astype(np.float64) @ pairs.T
     covariance = np.empty((k, k, n))
-    _sandwich(gram.astype(np.float64), noise, loading > 0, covariance)
+    _sandwich(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)
     chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
     return (loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square)
@@ -171,7 +174,11 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tu
 
 @numba.njit(cache=True, nogil=True)
 def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
-    """Inverse Gram x noise x inverse Gram over the free components of every row, and each bound one added to them."""
+    """Inverse Gram x noise x inverse Gram over the free components of every row, and each bound one added to them.
+
+    An inverse is symmetric up to its rounding only, times the condition of the Gram matrix: each element of the result
+    is the mean of the two that stand for it.
+    """
     k, n = free.shape
     for row in range(n):
         out[:, :, row] = 0.0
@@ -188,7 +195,8 @@ def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> No
                     part[i, j], spread[i, j] = gram[chosen[i], chosen[j]], noise[row, chosen[i], chosen[j]]
                 part[i, i] *= 1 + 1e-9
             inverse = np.linalg.inv(part)
-            found = inverse @ spread @ inverse
+            product = inverse @ spread @ inverse
+            found = (product + product.T) / 2
             for i in range(m):
                 for j in range(m):
                     if extra < 0 or chosen[i] == extra or chosen[j] == extra:

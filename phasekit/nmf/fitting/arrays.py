@@ -28,6 +28,17 @@ def dot(first: Any, second: Any) -> float:
     return float((first.double() * second.double()).sum())
 
 
+def gram(rows: Any) -> Any:
+    """Scalar products of the rows with each other, (row, row), symmetric, in double precision."""
+    wide = rows.astype(np.float64) if isinstance(rows, np.ndarray) else rows.double()
+    return wide @ wide.T
+
+
+def single(array: Any) -> Any:
+    """The same values in single precision."""
+    return array.astype(np.float32) if isinstance(array, np.ndarray) else array.float()
+
+
 def find_device(device: str, step: str) -> Any:
     """``None`` for compiled code on the processor, else the torch device; ``"auto"``: a CUDA GPU if there is one."""
     if device == "cpu":

@@ -12,7 +12,9 @@ import numpy as np
 from .blocks import Source
 from .hals import Array, Fit
 
-_TINY = np.float32(1e-12)
+_TINY = np.float32(1e-12)  # of the mean of the values: a model that says zero is not infinitely wrong
+#: Of the weighted sum of the values: half the rounding of one number in single precision, in which the terms are taken.
+_ROUNDING = float(np.finfo(np.float32).eps) / 4
 
 
 def minimise_divergence(
@@ -26,14 +28,18 @@ def minimise_divergence(
 ) -> Fit:
     """Lower sum w (v log(v / m) - v + m), m = L F, w = ``weights`` of scan point and feature, v >= 0.
 
-    Stops when it changes by less than ``tolerance`` of itself per iteration. The fit's ``error`` stays that of the
+    Stops when it changes by less than ``tolerance`` of itself per iteration, or by less than single precision knows of
+    it. The fit's ``error`` stays that of the
     squares' (relative), computed for the final pair; holes (NaN) are left out.
     """
-    loading, factor = np.maximum(fit.loading, _TINY), np.maximum(fit.factor, _TINY)
+    level = float(fit.loading.mean(axis=1, dtype=np.float64) @ fit.factor.mean(axis=1, dtype=np.float64))
+    side, tiny = np.float32(_TINY * max(level, 1e-300) ** 0.5), np.float32(_TINY * level)
+    loading, factor = np.maximum(fit.loading, side), np.maximum(fit.factor, side)
+    known = _ROUNDING * level * float(weights[0].sum(dtype=np.float64) * weights[1].sum(dtype=np.float64))
     before, converged, done = np.inf, False, 0
     while done < max_iterations and not converged:
-        divergence, loading, factor = _one_pass(source, loading, factor, weights)
-        converged = abs(before - divergence) < tolerance * max(divergence, 1e-300)
+        divergence, loading, factor = _one_pass(source, loading, factor, weights, tiny)
+        converged = abs(before - divergence) < max(tolerance * divergence, known)
         before, done = divergence, done + 1
         if tick is not None:
             tick(done)
@@ -42,7 +48,7 @@ def minimise_divergence(
 
 
 def _one_pass(
-    source: Source, loading: Array, factor: Array, weights: tuple[Array, Array]
+    source: Source, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
 ) -> tuple[float, Array, Array]:
     """Divergence before the pass, new loadings row by row, new factors from the sums on the way."""
     new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
@@ -51,19 +57,24 @@ def _one_pass(
         weight = weights[0][rows, None] * weights[1]
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
-        ratio, here = _ratio(values, loading[:, rows], factor, weight)
+        ratio, here = _ratio(values, loading[:, rows], factor, weight, tiny)
         divergence += here
-        mine: Array = (loading[:, rows] * (factor @ ratio.T) / np.maximum(factor @ weight.T, _TINY)).astype(np.float32)
+        mine: Array = (loading[:, rows] * (factor @ ratio.T) / _positive(factor @ weight.T)).astype(np.float32)
         new[:, rows] = mine
-        ratio, _ = _ratio(values, mine, factor, weight)
+        ratio, _ = _ratio(values, mine, factor, weight, tiny)
         above += mine @ ratio
         below += mine @ weight
-    return divergence, new, (factor * above / np.maximum(below, _TINY)).astype(np.float32)
+    return divergence, new, (factor * above / _positive(below)).astype(np.float32)
 
 
-def _ratio(values: Array, loading: Array, factor: Array, weight: Array) -> tuple[Array, float]:
+def _positive(sums: Array) -> Array:
+    """Sums to divide by; where nothing was measured they are 0, and so is what is divided."""
+    return np.maximum(sums, np.finfo(np.float32).tiny)
+
+
+def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np.float32) -> tuple[Array, float]:
     """Weighted ratio w v / m, and the divergence of the block."""
-    model = np.maximum(loading.T @ factor, _TINY)
+    model = np.maximum(loading.T @ factor, tiny)
     ratio = values / model
     terms = values * np.log(np.maximum(ratio, _TINY)) - values + model
     return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))

@@ -13,11 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import contiguous, dot
+from .arrays import contiguous, dot, gram, single
 
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache
-_FLOOR = np.float32(1e-12)
+_FLOOR = np.float32(1e-12)  # of the largest diagonal element: a row below it is empty
 _REBALANCE = 8  # iterations between two rebalancings: norms drift slowly
 #: Inner sweeps per matrix product. Of 1, 2 and 4 the last falls fastest per second where k is above the true one.
 N_INNER = 4
@@ -60,16 +60,29 @@ def hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner
         if iteration % _REBALANCE == 0:
             rebalance(loading, factor)
         sweep(loading, low.onto_factors(factor), factor @ factor.T, n_inner)
-        product, gram = low.onto_loadings(loading), loading @ loading.T
-        sweep(factor, product, gram, n_inner)
-    return Fit(loading, factor, relative_error(low.norm2, product, gram, factor), n_iterations)
+        product, squares = low.onto_loadings(loading), gram(loading)
+        sweep(factor, product, single(squares), n_inner)
+    return Fit(loading, factor, relative_error(low.norm2, product, squares, factor), n_iterations)
 
 
-def relative_error(norm2: float, product: Array, gram: Array, factor: Array) -> float:
-    """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L)."""
+def relative_error(norm2: float, product: Array, squares: NDArray[np.float64], factor: Array) -> float:
+    """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L).
+
+    A difference of numbers as large as |V|^2: what single precision leaves uncertain of L^T V, some 1e-7 of |V|^2,
+    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`fall` does not.
+    """
     cross = dot(product, factor)
-    model = dot(gram, factor @ factor.T)
+    model = dot(squares, gram(factor))
     return max(norm2 - 2 * cross + model, 0.0) / norm2
+
+
+def fall(before: Array, after: Array, product: Array, squares: Array) -> float:
+    """By how much a step lowered |V - G^T X|^2; ``product`` = G V, ``squares`` = G G^T.
+
+    From the step itself: its rounding is relative to the step, so that it goes to 0 where the fit stands still.
+    """
+    step = after - before
+    return dot(2 * (product - squares @ before) - squares @ step, step)
 
 
 def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
@@ -77,24 +90,26 @@ def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     if isinstance(x, np.ndarray):
         _sweep(x, product, gram, n_inner)
         return
+    floor = _FLOOR * gram.diagonal().max()
     for _ in range(n_inner):
         for row in range(len(x)):
-            if gram[row, row] > _FLOOR:
+            if gram[row, row] > floor:
                 step = (product[row] - gram[row] @ x) / gram[row, row]
                 x[row] = (x[row] + step).clip(min=0)
 
 
 def rebalance(loading: Array, factor: Array) -> None:
     """Give both sides of each component the same norm, in place: float32 then loses nothing on either."""
-    left, right = ((side * side).sum(1) ** 0.5 + _FLOOR for side in (loading, factor))
-    scale = ((right / left) ** 0.5).clip(1e-6, 1e6)[:, None]
+    left, right = ((side * side).sum(1) ** 0.5 for side in (loading, factor))
+    tiny = float(np.finfo(np.float32).tiny)
+    scale = (((right + tiny) / (left + tiny)) ** 0.5).clip(1e-6, 1e6)[:, None]
     loading *= scale
     factor /= scale
 
 
 def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
     """Loadings (k, n) >= 0 for fixed factors; ``product`` = F V^T, ``gram`` = F F^T."""
-    scale = np.maximum(np.diag(gram), _FLOOR)[:, None]
+    scale = np.maximum(np.diag(gram), _FLOOR * gram.diagonal().max())[:, None]
     loading = np.maximum(product / scale, 0).astype(np.float32)
     _sweep(loading, np.ascontiguousarray(product), gram, n_sweeps)
     return loading
@@ -104,13 +119,16 @@ def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Arra
 def _sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     """The compiled sweep. Four rows are subtracted at a time: a quarter of the loads and stores of ``step``."""
     k, n = x.shape
+    floor = np.float32(0)
+    for row in range(k):
+        floor = max(floor, _FLOOR * gram[row, row])
     for start in range(0, n, _BLOCK):
         m = min(start + _BLOCK, n) - start
         step = np.empty(m, np.float32)
         local = x[:, start : start + m].copy()
         for _ in range(n_inner):
             for row in range(k):
-                if gram[row, row] <= _FLOOR:
+                if gram[row, row] <= floor:
                     continue
                 for i in range(m):
                     step[i] = product[row, start + i]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import like, namespace
-from .hals import _FLOOR, Array
+from .hals import Array
 
 
 class Penalties(NamedTuple):
@@ -26,7 +26,7 @@ class Penalties(NamedTuple):
 
     def rescale(self, loading: Array, factor: Array) -> None:
         """Factors of unit norm, in place."""
-        norm = ((factor * factor).sum(1) ** 0.5).clip(_FLOOR)[:, None]
+        norm = ((factor * factor).sum(1) ** 0.5).clip(float(np.finfo(np.float32).tiny))[:, None]
         factor /= norm
         loading *= norm
 

@@ -57,6 +57,11 @@ def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
 def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
     """Refuse zeros, and a k above the rank of the data."""
     strength = np.linalg.norm(low.left, axis=0)  # singular values
+    if not np.isfinite(low.norm2) or not np.isfinite(strength).all():
+        raise SchemaError(
+            f"{step}: the features are so large (sum of squares {low.norm2:.2g}) that single precision cannot hold the "
+            "products. Divide the patterns by their mean: patterns.assign(intensity=patterns.intensity / mean)."
+        )
     if not strength[0] > 0:
         raise SchemaError(f"{step}: every feature is zero. Check that the right dataset of the file was opened.")
     rank = int((strength > 1e-5 * strength[0]).sum())

@@ -5,6 +5,7 @@ import numpy as np
 from .hals import Array, Fit, LowRank, hals
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
+_TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
 _FINAL, _MOST = 25, 200  # further iterations of the best: in steps of the first, until the second
 STILL = 2e-6  # of the error per iteration: below it the compressed data have no more to say
@@ -26,7 +27,7 @@ def svd_start(low: LowRank, k: int) -> Start:
 
 def random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
     """Patterns of ``k`` random scan points, far from each other (k-means++ on the compressed data), as factors."""
-    scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), 1e-12)
+    scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), _TINY)
     chosen = [int(rng.integers(len(scores)))]
     distance = np.ones(len(scores))
     while len(chosen) < k:
@@ -44,7 +45,7 @@ def warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
     probe = rng.standard_normal((1, low.left.shape[0]), dtype=np.float32)
     for _ in range(4):  # power iteration for the residual's strongest direction
         direction = probe @ low.left @ low.right - (probe @ fit.loading.T) @ fit.factor
-        direction /= max(float(np.linalg.norm(direction)), 1e-12)
+        direction /= max(float(np.linalg.norm(direction)), _TINY)
         back = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
         probe = np.asarray(back, dtype=np.float32)
     flip = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
@@ -61,8 +62,8 @@ def grow(low: LowRank, fit: Fit, k: int) -> Start:
 
 
 def _lift(rows: Array) -> Array:
-    floor = rows.mean(axis=1, keepdims=True) * np.float32(0.01)
-    return np.ascontiguousarray(np.maximum(rows, np.maximum(floor, np.float32(1e-8))), dtype=np.float32)
+    floor = np.maximum(rows.mean(axis=1, keepdims=True), rows.mean() * np.float32(1e-6)) * np.float32(0.01)
+    return np.ascontiguousarray(np.maximum(rows, np.maximum(floor, _TINY)), dtype=np.float32)
 
 
 def starts_for(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:

@@ -1,0 +1,215 @@
+"""The tests under emulations of other machines, one after another, and one table of how each went.
+
+``python -m tests.machines [--quick] [NAME ...]``; ``make test-machines`` calls it. A poorer processor is emulated by
+the switches that NumPy, OpenBLAS, PyTorch and numba have for it; another place by locale, time zone, hash seed, a home
+folder that cannot be written, and a path with blanks and letters beyond ASCII. Whether a switch did anything is asked
+before the tests run: where it did not, the row says so and counts as failed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from .tree import ROOT, copy_to
+
+#: Tests that need no screen, no network and no minute of their own.
+FAST = "not slow and not browser and not network"
+#: ``--quick``: where results depend on arithmetic, the readers and writers, and the command line.
+QUICK = ("phasekit", "tests/acom", "tests/nmf", "tests/stxm", "tests/synthetic", "tests/batch", "tests/test_samples.py",
+         "tests/test_correlation.py", "tests/test_diffraction.py", "tests/test_contract.py")  # fmt: skip
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+TWO_THREADS = {name: "2" for name in ONE_THREAD}
+
+PROBE = """
+import json, locale, os, sys, time
+import numpy._core._multiarray_umath as umath
+import llvmlite.binding, numba, scipy.linalg, threadpoolctl, torch
+from numba.core import config
+from tests import abroad
+blas = {pool["architecture"] for pool in threadpoolctl.threadpool_info() if pool["internal_api"] == "openblas"}
+known = umath.__cpu_features__
+print(json.dumps({
+    "NPY_DISABLE_CPU_FEATURES": " ".join(name for name in umath.__cpu_dispatch__ if not known.get(name)),
+    "OPENBLAS_CORETYPE": " ".join(sorted(blas)),
+    "ATEN_CPU_CAPABILITY": torch.backends.cpu.get_cpu_capability().lower(),
+    "NUMBA_CPU_NAME": config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
+    "LC_ALL": locale.localeconv()["decimal_point"],
+    "TZ": time.strftime("%Z"),
+    "HOME": os.access(os.path.expanduser("~"), os.W_OK),
+    "encoding": locale.getpreferredencoding(False),
+}))
+"""
+
+
+class Machine(NamedTuple):
+    """One emulated machine: its name, its environment, and whether it stands in another place of the world."""
+
+    name: str
+    environment: dict[str, str]
+    abroad: bool = False
+
+
+class Row(NamedTuple):
+    """How the tests went on one machine; ``problem`` says why they could not run there as meant."""
+
+    machine: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+
+
+def numpy_features() -> list[str]:
+    """Instruction sets that this NumPy chooses between at run time and that this processor has."""
+    import numpy._core._multiarray_umath as umath
+
+    return [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)]
+
+
+def machines() -> list[Machine]:
+    """What can be emulated on this kind of processor, the poorest first."""
+    poor = {"NPY_DISABLE_CPU_FEATURES": " ".join(numpy_features()), "ATEN_CPU_CAPABILITY": "default"}
+    plain = poor | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONHASHSEED": "1", "TZ": "UTC"}
+    away = {"PYTHONHASHSEED": "2718", "TZ": "Pacific/Chatham"}
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return [
+            Machine("plain Arm, ASCII locale", plain | {"OPENBLAS_CORETYPE": "ARMV8"} | ONE_THREAD | ascii_only),
+            Machine("this processor, two threads", TWO_THREADS),
+            Machine("abroad", ONE_THREAD | away, abroad=True),
+        ]
+    sandy = poor | {"OPENBLAS_CORETYPE": "Sandybridge", "NUMBA_CPU_NAME": "sandybridge", "NUMBA_CPU_FEATURES": ""}
+    rich = {"OPENBLAS_CORETYPE": "SkylakeX" if "X86_V4" in numpy_features() else "Zen"}
+    return [
+        Machine("x86 of 2008, ASCII locale", plain | {"OPENBLAS_CORETYPE": "Nehalem"} | ONE_THREAD | ascii_only),
+        Machine("Sandy Bridge, two threads", sandy | TWO_THREADS),
+        Machine(
+            "Haswell abroad",
+            {"OPENBLAS_CORETYPE": "Haswell", "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""} | ONE_THREAD | away,
+            abroad=True,
+        ),  # fmt: skip
+        Machine(f"{rich['OPENBLAS_CORETYPE']}, two threads", rich | TWO_THREADS),
+    ]
+
+
+@contextmanager
+def place(machine: Machine) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Folder to run in and the whole environment; abroad it is a copy of the project far from home."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environment |= machine.environment | {"PHASEKIT_SETLOCALE": "1"}
+    if not machine.abroad:
+        yield ROOT, environment | {"PYTHONPATH": str(ROOT)}
+        return
+    with tempfile.TemporaryDirectory(prefix="phasekit ") as base:
+        copy = Path(base) / "Messdaten für Käthe, 測定"
+        copy_to(copy)
+        (Path(base) / "no home").write_text("a file where a home folder should be", encoding="utf-8")
+        home = {name: None for name in environment if name.startswith(("XDG_", "JUPYTER", "IPYTHON", "MPL"))}
+        environment = {name: value for name, value in environment.items() if name not in home}
+        environment |= {"HOME": str(Path(base) / "no home"), "PYTHONPATH": str(copy)} | comma_locale(Path(base))
+        yield copy, environment
+
+
+def comma_locale(folder: Path) -> dict[str, str]:
+    """Environment of a locale that writes 0,5: made here from the system's sources, or one that is installed."""
+    made = subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")], capture_output=True, check=False
+    ) if shutil.which("localedef") else None  # fmt: skip
+    if made is not None and (folder / "de_DE.UTF-8").exists():
+        return {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(folder)}
+    return {"LC_ALL": "de_DE.UTF-8"}
+
+
+def refused(machine: Machine, folder: Path, environment: dict[str, str]) -> str:
+    """Switches that did nothing, as text; empty when the emulation is what it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1]
+    got = json.loads(done.stdout.splitlines()[-1])
+    wrong = []
+    for name in ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME"):
+        asked = machine.environment.get(name, got[name])
+        if got[name].lower() != asked.lower():
+            wrong.append(f"{name}={asked} gives {got[name]}")
+    left = set(machine.environment.get("NPY_DISABLE_CPU_FEATURES", "").split())
+    if not left <= set(got["NPY_DISABLE_CPU_FEATURES"].split()):
+        wrong.append(f"NumPy still uses {left - set(got['NPY_DISABLE_CPU_FEATURES'].split())}")
+    if machine.abroad and (got["HOME"] or got["LC_ALL"] != ","):
+        wrong.append(f"decimal point {got['LC_ALL']!r}, home can be written: {got['HOME']}")
+    if machine.environment.get("PYTHONUTF8") == "0" and got["encoding"].lower().startswith("utf"):
+        wrong.append(f"encoding {got['encoding']}")
+    return "; ".join(wrong)
+
+
+def test(machine: Machine, selection: list[str], workers: str) -> Row:
+    """Run the selected tests there."""
+    with place(machine) as (folder, environment), tempfile.TemporaryDirectory() as scratch:
+        problem = refused(machine, folder, environment)
+        if problem:
+            return Row(machine.name, failed=1, problem=problem)
+        report = Path(scratch) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.abroad", "-p", "no:cacheprovider"]
+        command += ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", f"--junitxml={report}"]
+        start = time.perf_counter()
+        done = subprocess.run([*command, "-m", FAST, *selection], cwd=folder, env=environment, check=False)
+        if not report.exists():
+            return Row(machine.name, failed=1, problem=f"pytest ended with {done.returncode}")
+        return read_report(machine.name, report, time.perf_counter() - start)
+
+
+def read_report(name: str, report: Path, seconds: float) -> Row:
+    """Counts of a JUnit file."""
+    suite = ET.parse(report).getroot().find("testsuite")
+    if suite is None:
+        return Row(name, failed=1, problem="no test ran")
+    total, failures, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
+    return Row(name, total - failures - errors - skipped, failures + errors, skipped, seconds)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as text."""
+    form = "{:32} {:>7} {:>7} {:>8} {:>8}  {}"
+    lines = [form.format("machine", "passed", "failed", "skipped", "minutes", "")]
+    for row in rows:
+        counts = (row.passed, row.failed, row.skipped, f"{row.seconds / 60:.1f}")
+        lines.append(form.format(row.machine, *counts, row.problem))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="machines to run (part of the name); all when left out")
+    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
+    parser.add_argument("--workers", default="2", help="processes at the same time")
+    parser.add_argument("--list", action="store_true", help="only say which machines there are")
+    chosen = parser.parse_args()
+    wanted = [m for m in machines() if not chosen.names or any(n.lower() in m.name.lower() for n in chosen.names)]
+    if chosen.list:
+        print(*(machine.name for machine in wanted), sep="\n")
+        return 0
+    rows: list[Row] = []
+    for machine in wanted:
+        print(f"\n== {machine.name}", flush=True)
+        rows.append(test(machine, list(QUICK) if chosen.quick else [], chosen.workers))
+    print(f"\n{table(rows)}", flush=True)
+    return int(not rows or any(row.failed or not row.passed for row in rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
