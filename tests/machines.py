@@ -26,11 +26,21 @@ from .tree import ROOT, copy_to
 #: Tests that need no screen, no network and no minute of their own.
 FAST = "not slow and not browser and not network"
 #: ``--quick``: where results depend on arithmetic, the readers and writers, and the command line.
-QUICK = ("phasekit", "tests/acom", "tests/nmf", "tests/stxm", "tests/synthetic", "tests/batch", "tests/test_samples.py",
-         "tests/test_correlation.py", "tests/test_diffraction.py", "tests/test_contract.py")  # fmt: skip
+QUICK = (
+    "phasekit",
+    "tests/acom",
+    "tests/nmf",
+    "tests/stxm",
+    "tests/synthetic",
+    "tests/batch",
+    "tests/test_samples.py",
+    "tests/test_correlation.py",
+    "tests/test_diffraction.py",
+    "tests/test_contract.py",
+)
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-TWO_THREADS = {name: "2" for name in ONE_THREAD}
+TWO_THREADS = dict.fromkeys(ONE_THREAD, "2")
 
 PROBE = """
 import json, locale, os, sys, time
@@ -100,7 +110,7 @@ def machines() -> list[Machine]:
             "Haswell abroad",
             {"OPENBLAS_CORETYPE": "Haswell", "NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""} | ONE_THREAD | away,
             abroad=True,
-        ),  # fmt: skip
+        ),
         Machine(f"{rich['OPENBLAS_CORETYPE']}, two threads", rich | TWO_THREADS),
     ]
 
@@ -125,9 +135,13 @@ def place(machine: Machine) -> Iterator[tuple[Path, dict[str, str]]]:
 
 def comma_locale(folder: Path) -> dict[str, str]:
     """Environment of a locale that writes 0,5: made here from the system's sources, or one that is installed."""
-    made = subprocess.run(
-        ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")], capture_output=True, check=False
-    ) if shutil.which("localedef") else None  # fmt: skip
+    made = (
+        subprocess.run(
+            ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")], capture_output=True, check=False
+        )
+        if shutil.which("localedef")
+        else None
+    )
     if made is not None and (folder / "de_DE.UTF-8").exists():
         return {"LC_ALL": "de_DE.UTF-8", "LOCPATH": str(folder)}
     return {"LC_ALL": "de_DE.UTF-8"}
