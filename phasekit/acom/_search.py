@@ -59,11 +59,11 @@ def _tensor(array: Any, device: str) -> Any:
 
 
 def shortlist(terms: Terms, layout: Layout, count: int, device: str | None = None) -> NDArray[np.int64]:
-    """Indices (pattern, count) of the entries with the highest coarse correlation, in no order."""
+    """Indices (pattern, count) of the entries with the highest coarse correlation, rising."""
     if count >= layout.entries:
         return np.broadcast_to(np.arange(layout.entries), (len(terms), layout.entries)).copy()
     top = coarse_best(terms, layout, device)
-    return np.argpartition(top, layout.entries - count, axis=1)[:, -count:]
+    return np.sort(np.argpartition(top, layout.entries - count, axis=1)[:, -count:], axis=1)
 
 
 def coarse_best(terms: Terms, layout: Layout, device: str | None = None) -> Real:
@@ -126,13 +126,13 @@ def _highest(over_cosine, over_sine, best):  # type: ignore[no-untyped-def]
 def fine_curves(terms: Terms, layout: Layout, entries: NDArray[np.int64]) -> tuple[Real, Real]:
     """Full correlation of chosen entries (pattern, entry, ANGLES / 2 + 1) as (a, b): a - b at angle k, a + b at -k."""
     count, chosen = entries.shape
-    real = np.empty((count * chosen, FREQUENCIES), np.float32)
+    real = np.empty((count, chosen, FREQUENCIES), np.float32)
     imag = np.empty_like(real)
     pattern_real, pattern_imag = np.ascontiguousarray(terms.real), np.ascontiguousarray(terms.imag)
     _spectra(pattern_real, pattern_imag, layout.real, layout.imag, entries, real, imag)
     cosine, sine = turn_table(FREQUENCIES, ANGLES)
-    shape = (count, chosen, ANGLES // 2 + 1)
-    return (real @ cosine.T).reshape(shape), (imag @ sine.T).reshape(shape)
+    # One product per pattern: in a product over all, the last bits of a row depend on its place, and so on the chunks.
+    return real @ cosine.T, imag @ sine.T
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
@@ -151,7 +151,7 @@ def _spectra(p_real, p_imag, t_real, t_imag, entries, real, imag):  # type: igno
             entry = entries[b, c]
             sign = np.float32(1.0 if entry < n else -1.0)
             t = entry % n
-            r, i = real[b * chosen + c], imag[b * chosen + c]
+            r, i = real[b, c], imag[b, c]
             r[:] = 0
             i[:] = 0
             for u in range(n_used):

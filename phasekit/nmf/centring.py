@@ -149,7 +149,8 @@ def _in_pixels(origin: xr.DataArray, patterns: xr.Dataset, axis: str) -> xr.Data
 def _block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -> Array:
     """Iterated centre of mass of the direct beam in each frame ``(..., qy, qx)`` -> ``(..., 2)`` [px]; NaN: not found.
 
-    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px. A beam must hold 10
+    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px: each frame on its
+    own, whatever others are in the block. A beam must hold 10
     counts and be 1.5 times denser than the ring around it.
     """
     size = np.array(frames.shape[-2:])
@@ -165,14 +166,17 @@ def _block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -> Arr
 
 
 def _origins(patch: Array, centre: Array, radius: float) -> Array:
-    at, step = np.tile(centre, (len(patch), 1)), np.inf
+    at, step = np.tile(centre, (len(patch), 1)), np.full(len(patch), np.inf)
+    moving = np.arange(len(patch))
     for turn in range(40):
-        mass, inside = _disk_mass(patch, at, radius * (2 if turn < 5 else 1))
-        new = np.where(mass[:, :1] > 0, mass[:, 1:] / np.maximum(mass[:, :1], 1e-300), at)
-        step = np.abs(new - at).max(axis=1)
-        at = new
-        if turn > 5 and step.max() < 0.1:
-            break
+        mass, _ = _disk_mass(patch[moving], at[moving], radius * (2 if turn < 5 else 1))
+        new = np.where(mass[:, :1] > 0, mass[:, 1:] / np.maximum(mass[:, :1], 1e-300), at[moving])
+        step[moving] = np.abs(new - at[moving]).max(axis=1)
+        at[moving] = new
+        if turn > 5:
+            moving = moving[step[moving] >= 0.1]
+            if not moving.size:
+                break
     mass, inside = _disk_mass(patch, at, radius)
     wide, area = _disk_mass(patch, at, 2 * radius)
     ring = (wide[:, 0] - mass[:, 0]) / np.maximum(area - inside, 1e-9)

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ..errors import SchemaError
 from ..schema import STACK, require
 from .counting import _filled
+from .frames import _over_frames
 
 Array = NDArray[np.floating]
 #: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
@@ -29,7 +30,7 @@ class Incident(NamedTuple):
 def _from_own_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
     """Mean counts by energy of a scan without sample, at the ring current of the stack where both know theirs."""
     require(i0, STACK, step="optical_density")
-    spectrum = i0["intensity"].mean(("scan_y", "scan_x")).astype(np.float64)
+    spectrum = _over_frames(i0["intensity"], _mean, out_dims=())
     if "ring_current" not in i0 or "ring_current" not in stack:
         return spectrum
     own = i0["ring_current"].astype(np.float64)
@@ -79,9 +80,21 @@ def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Inci
     if n == 0:
         raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
     inside = counts.where(region)
-    i0 = inside.mean(("scan_y", "scan_x")).astype(np.float64).rename("i0")
-    error = inside.std(("scan_y", "scan_x")).astype(np.float64) / np.sqrt(n)
+    i0 = _over_frames(inside, _mean, out_dims=()).rename("i0")
+    error = _over_frames(inside, _deviation, out_dims=()) / np.sqrt(n)
     return Incident(i0, error, region, f"{found}, {n} pixels")
+
+
+def _mean(frames: Array) -> NDArray[np.float64]:
+    """Mean of each whole frame (.., y, x) without its NaN, in one order: that of a sum over blocks is the blocks'."""
+    known = np.isfinite(frames)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, frames, 0.0).sum((-2, -1), dtype=np.float64) / known.sum((-2, -1)))
+
+
+def _deviation(frames: Array) -> NDArray[np.float64]:
+    """Standard deviation of each whole frame (.., y, x) without its NaN."""
+    return np.sqrt(_mean((frames - _mean(frames)[..., None, None]) ** 2))
 
 
 def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:

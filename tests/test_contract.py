@@ -1,0 +1,139 @@
+"""The arithmetic contract of docs/conventions.md: what is the same to the last bit, and what within a tolerance.
+
+Each workflow is run on data in memory, then again, then in chunks on one thread and on two.
+"""
+
+from collections.abc import Callable
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import phasekit as pk
+from phasekit.synthetic.structures import sample_phases
+
+from .rounding import EPSILON
+
+Steps = dict[str, xr.Dataset]
+
+
+def acom(scan: xr.Dataset) -> Steps:
+    bank = pk.acom.build_templates(sample_phases(), resolution_deg=8)
+    peaks = pk.acom.find_peaks(scan)
+    registered = pk.acom.register_peaks(peaks)
+    found = pk.acom.match_orientations(registered, bank, n_matches=2)
+    refined = pk.acom.refine_orientations(registered, bank, found)
+    return {
+        "find_peaks": peaks,
+        "register_peaks": registered,
+        "virtual_images": pk.acom.virtual_images(registered),
+        "reconstruct": pk.acom.reconstruct(registered, shape=(32, 32)),
+        "match_orientations": found,
+        "refine_orientations": refined,
+        "match_second_grain": pk.acom.match_second_grain(registered, bank, refined),
+        "label_grains": pk.acom.label_grains(refined),
+        "misorientation_maps": pk.acom.misorientation_maps(refined),
+    }
+
+
+def nmf(scan: xr.Dataset) -> Steps:
+    features = pk.nmf.to_features(scan)
+    factors = pk.nmf.factorise(features, 4)
+    loadings = pk.nmf.fit_loadings(features, factors)
+    return {
+        "to_features": features,
+        "to_features(anscombe)": pk.nmf.to_features(scan, scale="anscombe", bin=2),
+        "to_features(measured)": pk.nmf.to_features(scan, center="measured"),
+        "to_features(polar)": pk.nmf.to_features(scan, layout="polar", bin=2),
+        "to_features(scan_mean)": pk.nmf.to_features(scan, scan_mean=True),
+        "factorise": factors,
+        "fit_loadings": loadings,
+        "find_overlap": pk.nmf.find_overlap(factors),
+        "overlap_probability": pk.nmf.overlap_probability(loadings, factors),
+        "scan_ranks": pk.nmf.scan_ranks(features, range(2, 5), n_runs=2, progress=False),
+        "component_quality": pk.nmf.component_quality(factors, scan),
+    }
+
+
+def stxm(stack: xr.Dataset) -> Steps:
+    refs = pk.io.open_references(pk.samples.path("stxm_nvpf_references"))
+    aligned = pk.stxm.align(stack, progress=False)
+    od = pk.stxm.optical_density(aligned)
+    return {
+        "align": aligned,
+        "optical_density": od,
+        "smooth_od": pk.stxm.smooth_od(od, 1.0),
+        "fit_nuisances": pk.stxm.fit_nuisances(od, refs),
+        "match_single_phase": pk.stxm.match_single_phase(od, refs),
+    }
+
+
+def stxm_products(stack: xr.Dataset) -> Steps:
+    """The steps whose matrix products run over the pixels of a block."""
+    refs = pk.io.open_references(pk.samples.path("stxm_nvpf_references"))
+    od = pk.stxm.optical_density(stack)
+    training = pk.stxm.Training(n_steps=20)
+    gmvae = pk.stxm.fit_gmvae(od.compute(), n_clusters=4, seed=0, progress=False, training=training)
+    clusters = pk.stxm.assign_clusters(od, gmvae)
+    return {
+        "assign_clusters": clusters,
+        "fit_references": pk.stxm.fit_references(od, refs),
+        "label_phases": pk.stxm.label_phases(od, clusters, refs),
+    }
+
+
+def scan_of_crystals() -> xr.Dataset:
+    return pk.synthetic.orientation_scan(shape=(7, 8), detector=(96, 96), electrons=2000, seed=4)
+
+
+def scan_of_grains() -> xr.Dataset:
+    return pk.synthetic.overlapping_grains(n_components=3, shape=(11, 12), detector=(32, 32), dose=2000, seed=4)
+
+
+def stack_of_particles() -> xr.Dataset:
+    return pk.synthetic.stxm_stack(shape=(40, 48), n_particles=3, seed=5)
+
+
+def run(chain: Callable[[xr.Dataset], Steps], data: xr.Dataset, scheduler: str = "synchronous") -> Steps:
+    with dask.config.set(scheduler=scheduler, num_workers=2):
+        return {name: found.compute() for name, found in chain(data).items()}
+
+
+def different(first: Steps, second: Steps) -> list[str]:
+    """Variables that are not the same to the last bit."""
+    pairs = [(f"{step}: {name}", data[name], second[step][name]) for step, data in first.items() for name in data]
+    return [name for name, one, other in pairs if not (one.equals(other) and one.dtype == other.dtype)]
+
+
+WORKFLOWS = {
+    "acom": (acom, scan_of_crystals, {"scan_y": 3, "scan_x": 5}, {"scan_x": 1}),
+    "nmf": (nmf, scan_of_grains, {"scan_y": 3, "scan_x": 5}, {"scan_x": 1}),
+    "stxm": (stxm, stack_of_particles, {"scan_y": 13, "scan_x": 20}, {"energy": 1, "scan_x": 9}),
+}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_the_same_to_the_last_bit_again_in_any_chunks_and_on_any_number_of_threads(workflow):
+    chain, make, chunks, others = WORKFLOWS[workflow]
+    data = make()
+    whole = run(chain, data)
+    assert different(whole, run(chain, data)) == []
+    assert different(whole, run(chain, data.chunk(chunks), "threads")) == []
+    assert different(whole, run(chain, data.chunk(others))) == []
+
+
+def test_products_over_pixels_agree_to_single_precision_in_any_chunks():
+    data = stack_of_particles()
+    whole = run(stxm_products, data)
+    assert different(whole, run(stxm_products, data)) == []
+    cut = run(stxm_products, data.chunk({"scan_y": 13, "scan_x": 20}), "threads")
+    xr.testing.assert_allclose(cut["assign_clusters"], whole["assign_clusters"], rtol=0, atol=100 * EPSILON)
+    linear = (whole["fit_references"], cut["fit_references"])
+    assert float(abs(linear[1]["amount"] - linear[0]["amount"]).max()) <= 1e-9
+    labels = (whole["label_phases"], cut["label_phases"])
+    assert float((labels[0]["phase"] != labels[1]["phase"]).mean()) < 1e-3
+    # A draw that falls the other way once moves a confidence by one draw in some hundred: rare, and small.
+    moved = abs(labels[1]["confidence"] - labels[0]["confidence"])
+    assert float(moved.max()) < 0.05
+    assert float((moved > 1e-4).mean()) < 1e-2
