@@ -13,11 +13,15 @@ TORCH_PIN := $(shell grep '^torch==' constraints/pins.in)
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WORKERS ?= 2
+PYTHONS ?= 3.11 3.12 3.13
+# Pins of all versions; empty: those of this Python's minor.
+PINS ?=
+CONSTRAINTS = $(if $(PINS),$(PINS),$$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])'))
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo test test-machines lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +35,23 @@ test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
 
 test-machines: $(STAMP)  ## the fast tests again under emulated processors, thread counts and locales (QUICK=1: a part)
 	$(BIN)/python -m tests.machines --workers $(WORKERS) $(if $(QUICK),--quick) $(MACHINES)
+
+test-wheel: $(STAMP)  ## the built wheel in an empty environment, outside the checkout, runs the demo (a few minutes)
+	PHASEKIT_TEST_WHEEL=1 $(PYTEST) -q tests/test_wheel.py tests/test_install.py
+
+# Pythons that are not here are named and skipped. torch of the pinned version, so see TORCH_INDEX above.
+test-pythons:  ## install and fast tests with each of PYTHONS (3.11 3.12 3.13), each in its own environment
+	@for version in $(PYTHONS); do \
+	  if ! python$$version -c "" 2>/dev/null; then echo "== python$$version is not here"; continue; fi; \
+	  echo "== python$$version"; \
+	  $(MAKE) --no-print-directory test-fast VENV=.venvs/py$$version PYTHON=python$$version || exit 1; \
+	done
+
+test-oldest:  ## the lowest versions that pyproject.toml allows, fast tests
+	$(MAKE) --no-print-directory test-fast VENV=.venvs/oldest PINS=constraints/oldest.txt
+
+test-fast: $(STAMP)
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not network"
 
 # The linters read a copy of what git tracks: results, notebooks being tried and other environments are not their business.
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell on what git tracks
@@ -73,8 +94,8 @@ $(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in
 	@test -n "$(PYTHON)" || { echo "phasekit needs Python 3.11 or newer, and none was found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (2 GB, a few minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "That Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH_PIN)" $(if $(TORCH_INDEX),,-c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])'))
-	$(PIP) install -c $$($(BIN)/python -c 'import sys; print("constraints/py%d%d.txt" % sys.version_info[:2])') --editable ".[notebooks,test]"
+	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH_PIN)" $(if $(TORCH_INDEX),,-c $(CONSTRAINTS))
+	$(PIP) install -c $(CONSTRAINTS) --editable ".[notebooks,test]"
 	@# orix compiles on its first import; two processes doing so at once have left a cache that crashes every later import.
 	$(BIN)/python -c "import orix.quaternion.symmetry"
 	@touch $@

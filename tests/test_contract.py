@@ -6,7 +6,6 @@ Each workflow is run on data in memory, then again, then in chunks on one thread
 from collections.abc import Callable
 
 import dask
-import numpy as np
 import pytest
 import xarray as xr
 

@@ -1,12 +1,13 @@
 """One notebook on one dataset, without a screen: papermill, judged by its result file."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phasekit.errors import PhasekitError
+from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
 from .parameters import find_notebook, notebook_parameters, require_known
@@ -54,7 +55,7 @@ def run_notebook(
     Raises
     ------
     SchemaError
-        The notebook has no such parameter.
+        The notebook has no such parameter, or a path holds letters that the system's encoding cannot read.
     ReadError
         There is no such notebook.
 
@@ -70,6 +71,7 @@ def run_notebook(
     chosen = _absolute_paths(dict(parameters or {}))
     require_known(known, list(chosen))
     folder = Path(output_dir).resolve()
+    _require_text({**chosen, "output_dir": str(folder)})
     headless = {"interactive": False, "output_dir": str(folder)}
     chosen.update({name: value for name, value in headless.items() if name in known})
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,19 @@ def run_notebook(
         record |= _numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
     return record
+
+
+def _require_text(values: Mapping[str, Any]) -> None:
+    """Refuse what no notebook file can hold: names that the system's encoding could not turn into text."""
+    for name, value in values.items():
+        try:
+            str(value).encode("utf-8")
+        except UnicodeEncodeError:
+            shown = str(value).encode("ascii", "backslashreplace").decode()
+            raise SchemaError(
+                f"run_notebook: {name} = '{shown}' holds letters that this system's encoding "
+                f"({sys.getfilesystemencoding()}) cannot read. Set PYTHONUTF8=1 in the environment, or a UTF-8 locale."
+            ) from None
 
 
 def _absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +157,10 @@ def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str
         error = f"the notebook ended without writing {RESULT}"
     page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
-        page = _write_page(folder)
+        try:
+            page = _write_page(folder)
+        except Exception as problem:  # a notebook that a full disk cut short cannot be shown
+            error = error or f"{EXECUTED} cannot be read: {type(problem).__name__}: {problem}".splitlines()[0]
     figures = [{"file": path.name, "alt": _alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
     return {"status": "ok" if error is None else "failed", "error": error, **page, "figures": figures, "numbers": {}}
 
