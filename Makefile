@@ -21,10 +21,10 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
 	$(RUN) demo --out runs
@@ -35,6 +35,9 @@ test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
 
 test-machines: $(STAMP)  ## the fast tests again under emulated processors, thread counts and locales (QUICK=1: a part)
 	$(BIN)/python -m tests.machines --workers $(WORKERS) $(if $(QUICK),--quick) $(MACHINES)
+
+demo-machines: $(STAMP)  ## the demo on emulated processors: headline numbers and maps side by side (10 minutes)
+	$(BIN)/python -m tests.machines_demo $(MACHINES)
 
 test-wheel: $(STAMP)  ## the built wheel in an empty environment, outside the checkout, runs the demo (a few minutes)
 	PHASEKIT_TEST_WHEEL=1 $(PYTEST) -q tests/test_wheel.py tests/test_install.py

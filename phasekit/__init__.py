@@ -4,7 +4,13 @@ Submodules load when they are first used, so that ``import phasekit`` stays far 
 ``__init__.pyi`` beside this file is the table of contents.
 """
 
+from pathlib import Path as _Path
+
 import lazy_loader as _lazy
+
+from .code_cache import ensure_code_cache as _ensure_code_cache
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+_ensure_code_cache(_Path(__file__).parent)

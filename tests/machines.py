@@ -110,6 +110,11 @@ def machines() -> list[Machine]:
     ]
 
 
+def chosen_machines(names: list[str]) -> list[Machine]:
+    """Those whose name holds one of ``names``; all without names."""
+    return [m for m in machines() if not names or any(name.lower() in m.name.lower() for name in names)]
+
+
 @contextmanager
 def place(machine: Machine) -> Iterator[tuple[Path, dict[str, str]]]:
     """Folder to run in and the whole environment; abroad it is a copy of the project far from home."""
@@ -210,7 +215,7 @@ def main() -> int:
     parser.add_argument("--workers", default="2", help="processes at the same time")
     parser.add_argument("--list", action="store_true", help="only say which machines there are")
     chosen = parser.parse_args()
-    wanted = [m for m in machines() if not chosen.names or any(n.lower() in m.name.lower() for n in chosen.names)]
+    wanted = chosen_machines(chosen.names)
     if chosen.list:
         print(*(machine.name for machine in wanted), sep="\n")
         return 0
