@@ -89,7 +89,7 @@ constraints: $(STAMP)  ## resolve the pinned versions for every Python minor ane
 	UV=$(BIN)/uv constraints/make.sh
 
 clean:  ## remove the environment, caches and runs/
-	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venvs .lint runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/.envs benchmarks/.runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -18,7 +18,7 @@ BINDER = ROOT / "binder"
 
 @pytest.fixture(scope="module")
 def environment():
-    return yaml.safe_load((BINDER / "environment.yml").read_text())
+    return yaml.safe_load((BINDER / "environment.yml").read_text(encoding="utf-8"))
 
 
 def conda_names(environment):
@@ -40,7 +40,7 @@ def test_every_dependency_is_a_match_spec(environment):
 
 
 def test_environment_covers_pyproject_and_takes_the_cpu_torch(environment):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = project["dependencies"] + project["optional-dependencies"]["notebooks"]
     needed = {canonicalize_name(Requirement(line).name) for line in lines} - {"torch"}
     names = conda_names(environment)
@@ -57,12 +57,12 @@ def test_environment_leaves_the_test_tools_out(environment):
 def test_scripts_can_run(name):
     script = BINDER / name
     assert script.stat().st_mode & stat.S_IXUSR
-    assert script.read_text().startswith("#!/bin/bash\n")
+    assert script.read_text(encoding="utf-8").startswith("#!/bin/bash\n")
     subprocess.run(["bash", "-n", script], check=True)
 
 
 def test_start_hands_over_and_downloads_nothing():
-    text = (BINDER / "start").read_text()
+    text = (BINDER / "start").read_text(encoding="utf-8")
     assert text.rstrip().endswith('exec "$@"')
     assert not re.search(r"\b(curl|wget|pip|conda|pooch)\b", text)
 
@@ -72,7 +72,9 @@ def test_only_one_binder_folder():
 
 
 def test_badge_opens_a_notebook_that_exists():
-    paths = re.findall(r"urlpath=lab(?:/|%2F)tree(?:/|%2F)([\w./%-]+\.ipynb)", (ROOT / "README.md").read_text())
+    paths = re.findall(
+        r"urlpath=lab(?:/|%2F)tree(?:/|%2F)([\w./%-]+\.ipynb)", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
     assert paths
     for path in paths:
         assert (ROOT / path.replace("%2F", "/")).is_file()

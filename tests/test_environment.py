@@ -19,7 +19,7 @@ from .tree import tracked
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MINORS = ("311", "312", "313")
 #: Declared, but used by name: no line of ours imports them.
 BY_NAME = {
@@ -40,7 +40,7 @@ def requirements(*extras: str) -> list[Requirement]:
 
 
 def pins(minor: str) -> dict[str, str]:
-    lines = (ROOT / f"constraints/py{minor}.txt").read_text().splitlines()
+    lines = (ROOT / f"constraints/py{minor}.txt").read_text(encoding="utf-8").splitlines()
     pairs = [line.split(";")[0].strip().split("==") for line in lines if "==" in line]
     return {canonicalize_name(name): version.strip() for name, version in pairs}
 
@@ -49,7 +49,9 @@ def pins(minor: str) -> dict[str, str]:
 def test_conda_environments_are_what_pyproject_generates(name, tmp_path):
     env = {**os.environ, "PYPROJECT2CONDA": str(BIN / "pyproject2conda")}
     subprocess.run([ROOT / "binder/make_environment.sh", tmp_path], check=True, env=env, capture_output=True)
-    assert (tmp_path / name).read_text() == (ROOT / name).read_text(), "run `make environment` and commit the result"
+    assert (tmp_path / name).read_text(encoding="utf-8") == (ROOT / name).read_text(encoding="utf-8"), (
+        "run `make environment` and commit the result"
+    )
 
 
 @pytest.mark.parametrize("minor", MINORS)
@@ -63,7 +65,7 @@ def test_constraints_pin_every_dependency_within_its_range(minor):
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_constraints_name_no_index_no_path_and_no_local_version(minor):
-    text = (ROOT / f"constraints/py{minor}.txt").read_text()
+    text = (ROOT / f"constraints/py{minor}.txt").read_text(encoding="utf-8")
     assert not re.search(r"https?://|file:|/|\+", text)
     assert pins(minor)["torch"] == "2.13.0"
     assert not re.search(r"^(nvidia|cuda)-", text, re.MULTILINE)
@@ -87,7 +89,11 @@ def test_constraints_resolve_dry(minor, tmp_path):
     if "dns error" in done.stderr and "CI" not in os.environ:
         pytest.skip("no package index can be reached")
     assert done.returncode == 0, done.stderr
-    lines = [line for line in (tmp_path / "out.txt").read_text().splitlines() if re.match(r"^[a-z].*==", line)]
+    lines = [
+        line
+        for line in (tmp_path / "out.txt").read_text(encoding="utf-8").splitlines()
+        if re.match(r"^[a-z].*==", line)
+    ]
     resolved = dict(line.split("==") for line in lines)
     resolved = {canonicalize_name(name): version.split(";")[0].strip() for name, version in resolved.items()}
     ours = {name: version for name, version in resolved.items() if not re.match(r"nvidia|cuda|triton", name)}
@@ -95,10 +101,10 @@ def test_constraints_resolve_dry(minor, tmp_path):
 
 
 def test_torch_is_installed_first_and_pinned():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = makefile[makefile.index("$(STAMP): pyproject.toml") :]
     assert recipe.index('"$(TORCH_PIN)"') < recipe.index("--editable")
-    assert "torch==2.13.0" in (ROOT / "constraints/pins.in").read_text()
+    assert "torch==2.13.0" in (ROOT / "constraints/pins.in").read_text(encoding="utf-8")
 
 
 def sources(folder: str) -> list[str]:

@@ -16,7 +16,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(path: Path) -> list[FUNCTION]:
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, FUNCTION)]
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, FUNCTION)]
 
 
 def code_lines(path: Path, node: FUNCTION) -> int:
@@ -24,7 +24,7 @@ def code_lines(path: Path, node: FUNCTION) -> int:
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     if not body:
         return 0
-    lines = path.read_text().splitlines()[body[0].lineno - 1 : node.end_lineno]
+    lines = path.read_text(encoding="utf-8").splitlines()[body[0].lineno - 1 : node.end_lineno]
     return sum(1 for line in lines if line.strip() and not line.strip().startswith("#"))
 
 
@@ -32,7 +32,7 @@ def public_functions() -> list[tuple[str, FUNCTION]]:
     """Functions named in a table of contents (``__init__.pyi``)."""
     found = []
     for contents in tracked("phasekit", "__init__.pyi"):
-        for line in contents.read_text().splitlines():
+        for line in contents.read_text(encoding="utf-8").splitlines():
             match = re.match(r"from \.([\w.]+) import (\w+) as \2$", line)
             path = contents.parent / f"{match[1].replace('.', '/')}.py" if match else None
             if path is None or not path.exists():
@@ -43,7 +43,7 @@ def public_functions() -> list[tuple[str, FUNCTION]]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_fit_on_a_screen(path):
-    assert len(path.read_text().splitlines()) <= 300, "rule 6: split the module by what it is about"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, "rule 6: split the module by what it is about"
     long = {node.name: code_lines(path, node) for node in functions(path) if code_lines(path, node) > 40}
     assert not long, f"rule 6: {long}"
 
@@ -52,7 +52,7 @@ def test_modules_and_functions_fit_on_a_screen(path):
 def test_library_never_prints(path):
     if path.name in ("cli.py", "samples.py", "__main__.py"):
         return
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     assert not [node.lineno for node in calls if getattr(node.func, "id", "") == "print"], "rule 21"
 
 
@@ -90,6 +90,19 @@ def test_notebooks_are_thin_and_stored_clean(path):
     assert len(lines) <= 60, f"rule 19: {len(lines)} code lines"
 
 
+@pytest.mark.parametrize("folder", ["phasekit", "tests", "benchmarks"])
+def test_text_files_are_read_and_written_as_utf8(folder):
+    wrong = []
+    for path in tracked(folder, "*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") not in ("read_text", "write_text"):
+                continue
+            given = {keyword.arg for keyword in node.keywords}
+            if "encoding" not in given and len(node.args) < 1 + (node.func.attr == "write_text"):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "the locale's encoding differs from machine to machine"
+
+
 def test_nothing_large_and_no_machine_path_is_committed():
     # The pattern is put together here so that this file does not hold what it looks for.
     machine = re.compile("(?<![\\w.])/(" + "|".join(("work", "root", "home/[a-z]+", "tmp/bash_jobs")) + ")/")
@@ -97,7 +110,9 @@ def test_nothing_large_and_no_machine_path_is_committed():
     for path in tracked():
         assert path.stat().st_size <= 5_000_000, f"{path} is over 5 MB"
         if path.suffix in text and path != Path(__file__):
-            assert not machine.search(path.read_text(errors="ignore")), f"{path} holds a path of one machine"
+            assert not machine.search(path.read_text(errors="ignore", encoding="utf-8")), (
+                f"{path} holds a path of one machine"
+            )
 
 
 def test_samples_stay_small_together():

@@ -1,14 +1,13 @@
 """What a wheel brings: the notebooks and samples are found where the installation put them."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from .tree import ROOT, copy_to, tracked
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +15,7 @@ def installed(tmp_path_factory):
     """Environment variables with which Python finds phasekit installed from a copy of the source, not the checkout."""
     base = tmp_path_factory.mktemp("install")
     source = base / "source"
-    for name in ("phasekit", "notebooks", "data-samples"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
+    copy_to(source)
     pip = [
         sys.executable,
         "-m",
@@ -61,5 +57,4 @@ def test_an_installed_phasekit_has_its_data_files_and_tables_of_contents(install
     code = "import pathlib, phasekit; root = pathlib.Path(phasekit.__file__).parent"
     code += "; print(*sorted(str(p.relative_to(root)) for p in root.rglob('*') if p.is_file()), sep='\\n')"
     found = {name for name in ask(installed, code).splitlines() if "__pycache__" not in name}
-    here = {str(path.relative_to(ROOT / "phasekit")) for path in (ROOT / "phasekit").rglob("*") if path.is_file()}
-    assert found == {name for name in here if "__pycache__" not in name}
+    assert found == {str(path.relative_to(ROOT / "phasekit")) for path in tracked("phasekit")}

@@ -26,7 +26,7 @@ for name in sys.argv[2:]:
 
 def names_of_things(contents: Path) -> list[str]:
     """Names in a table of contents that are functions, classes or constants, not modules."""
-    return re.findall(r"^from \.\w+ import \w+ as (\w+)$", contents.read_text(), re.MULTILINE)
+    return re.findall(r"^from \.\w+ import \w+ as (\w+)$", contents.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("contents", CONTENTS, ids=lambda path: path.parent.name)

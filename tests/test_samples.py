@@ -43,7 +43,7 @@ def test_nothing_lies_in_the_folder_that_is_not_a_sample():
 
 
 def test_the_readme_tells_of_every_file():
-    text = (ROOT / "data-samples/README.md").read_text()
+    text = (ROOT / "data-samples/README.md").read_text(encoding="utf-8")
     assert not [file for sample in samples.BUNDLED for file in sample.files if f"`{file}`" not in text]
 
 
@@ -75,7 +75,7 @@ def test_a_missing_sample_says_how_to_make_it(monkeypatch, tmp_path):
 
 
 def registry(name: str = "als_fe2p") -> dict[str, tuple[str, str]]:
-    lines = (Path(samples.__file__).parent / "data" / f"{name}.txt").read_text().splitlines()
+    lines = (Path(samples.__file__).parent / "data" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     rows = [line.split() for line in lines if not line.startswith("#")]
     return {file: (digest, address) for file, digest, address in rows}
 

@@ -46,7 +46,7 @@ def main() -> None:
     else:
         with warnings.catch_warnings(), dask.config.set(scheduler="threads", num_workers=chosen.workers):
             warnings.simplefilter("ignore")
-            chosen.out.write_text(json.dumps(measure(chosen.scan, chosen.big)))
+            chosen.out.write_text(json.dumps(measure(chosen.scan, chosen.big)), encoding="utf-8")
 
 
 def measure(scan: Path, big: Path) -> dict[str, object]:

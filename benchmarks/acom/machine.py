@@ -36,13 +36,13 @@ def _cores() -> set[int]:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8")) if info.exists() else None
     return found[1].strip() if found else platform.machine()
 
 
 def _memory_gb() -> float:
     info = Path("/proc/meminfo")
-    found = re.search(r"MemTotal:\s*(\d+) kB", info.read_text()) if info.exists() else None
+    found = re.search(r"MemTotal:\s*(\d+) kB", info.read_text(encoding="utf-8")) if info.exists() else None
     return int(found[1]) / 1024**2 if found else float("nan")
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     banks = {n: build_templates(bench_phases()[:n], resolution_deg=2, precession_deg=1) for n in (2, 3)}
     out = {"machine": describe_machine(), "gemm_gflops_per_core": gemm_gflops()}
     out["full_grid_flops"] = {str(n): full_grid_flops(bank) for n, bank in banks.items()}
-    Path(sys.argv[1]).write_text(json.dumps(out))
+    Path(sys.argv[1]).write_text(json.dumps(out), encoding="utf-8")
 
 
 if __name__ == "__main__":

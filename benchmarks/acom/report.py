@@ -16,8 +16,8 @@ def write_report(runs: Path, target: Path) -> None:
     """``report.md``, ``report.png`` and ``report.json`` in ``target``, from the results in ``runs``."""
     target.mkdir(parents=True, exist_ok=True)
     found = collect(runs)
-    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n")
-    (target / "report.md").write_text("\n".join(text(found)) + "\n")
+    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
+    (target / "report.md").write_text("\n".join(text(found)) + "\n", encoding="utf-8")
     draw(found, target / "report.png")
 
 
@@ -37,14 +37,14 @@ def collect(runs: Path) -> dict[str, Any]:
         tried = [evaluate(path, scan) for path in sorted(runs.glob(f"py4dstem_{dose}_*.npz"))]
         accuracy["py4DSTEM"][str(dose)] = max(tried, key=lambda one: one["folded"]["within_5"])
     return {
-        "machine": json.loads((runs / "machine.json").read_text()),
+        "machine": json.loads((runs / "machine.json").read_text(encoding="utf-8")),
         "accuracy": accuracy,
         "speed": {name: load_result(runs / f"{name}_two.npz")[1] for name in ("phasekit", "pyxem", "py4dstem")},
         "one_degree": load_result(runs / "phasekit_one_degree.npz")[1],
         "scaling": _scaling(runs),
         "exact": _exact(runs),
-        "chain": json.loads((runs / "chain.json").read_text()),
-        "robustness": json.loads((runs / "robustness.json").read_text()),
+        "chain": json.loads((runs / "chain.json").read_text(encoding="utf-8")),
+        "robustness": json.loads((runs / "robustness.json").read_text(encoding="utf-8")),
     }
 
 

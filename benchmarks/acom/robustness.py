@@ -63,7 +63,7 @@ def main() -> None:
             wrong = 1 - accuracy["folded"]["within_5"]
             out[name][label] = {"wrong": wrong, "median_deg": accuracy["folded"]["median_deg"], **calibration}
         say(f"robustness: {name} done")
-    path.write_text(json.dumps(out))
+    path.write_text(json.dumps(out), encoding="utf-8")
 
 
 if __name__ == "__main__":

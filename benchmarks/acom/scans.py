@@ -69,7 +69,7 @@ def write_cifs(folder: Path) -> None:
     """The three CIF files."""
     folder.mkdir(parents=True, exist_ok=True)
     for entry in ENTRIES:
-        (folder / f"{entry['name']}.cif").write_text(cif_text(entry))
+        (folder / f"{entry['name']}.cif").write_text(cif_text(entry), encoding="utf-8")
 
 
 def main() -> None:

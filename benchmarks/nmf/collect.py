@@ -30,7 +30,7 @@ def collect(runs: Path) -> dict[str, Any]:
 
 
 def _read_all(runs: Path, pattern: str) -> Rows:
-    return [json.loads(path.read_text()) for path in sorted(runs.glob(pattern))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob(pattern))]
 
 
 def _both(own: Rows, others: Rows) -> Rows:

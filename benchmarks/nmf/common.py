@@ -55,7 +55,7 @@ def measured() -> Iterator[dict[str, float]]:
     """CPU seconds (children included), wall seconds, and peak memory [MB] above what was held before."""
     found: dict[str, float] = {}
     with suppress(OSError):  # else the peak of loading the data, or of the process that started this one, stands
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     before, cpu, wall = _peak_mb(), _cpu_seconds(), time.perf_counter()
     yield found
     found |= {"cpu_s": _cpu_seconds() - cpu, "wall_s": time.perf_counter() - wall, "peak_mb": _peak_mb() - before}
@@ -69,7 +69,7 @@ def _cpu_seconds() -> float:
 def _peak_mb() -> float:
     """Largest resident memory so far. ``ru_maxrss`` of a child starts at its parent's, VmHWM does not."""
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     for line in lines:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
@@ -90,12 +90,12 @@ def relative_error(values: NDArray[Any], loading: NDArray[Any], factor: NDArray[
 
 def read_json(path: Path) -> Any:
     """The result, or an empty dictionary where there is none yet."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def write_json(path: Path, found: Any) -> None:
     """Under another name first, so that an interrupted run leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(found, indent=1, default=float) + "\n")
+    partial.write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
     partial.replace(path)

@@ -15,8 +15,8 @@ def write_report(runs: Path, target: Path) -> None:
     """``README.md``, ``report.json`` and the figures in ``target``, from the results in ``runs``."""
     target.mkdir(parents=True, exist_ok=True)
     found = collect(runs)
-    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n")
-    (target / "README.md").write_text("\n".join(text(found)) + "\n")
+    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
+    (target / "README.md").write_text("\n".join(text(found)) + "\n", encoding="utf-8")
     draw(found, target)
 
 

@@ -89,7 +89,7 @@ def run(out: Path, script: str, *arguments: str) -> None:
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr[-3000:]}")
     if not out.exists():  # a script that prints its result
-        out.write_text(done.stdout)
+        out.write_text(done.stdout, encoding="utf-8")
 
 
 def environment_of(package: str) -> Path | None:

@@ -42,5 +42,5 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _first(pattern: str, path: Path) -> str:
-    found = re.search(pattern, path.read_text()) if path.exists() else None
+    found = re.search(pattern, path.read_text(encoding="utf-8")) if path.exists() else None
     return found[1].strip() if found else ""

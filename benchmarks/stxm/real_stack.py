@@ -23,7 +23,7 @@ NUMBERS = (4, 5, 6, 8, 12, 20)
 def main(out: Path) -> None:
     """Correlation with the full map by number of energies, planned and evenly spread."""
     folder = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
-    out.write_text(json.dumps(_measure(folder) if folder.is_dir() else {}, indent=1) + "\n")
+    out.write_text(json.dumps(_measure(folder) if folder.is_dir() else {}, indent=1) + "\n", encoding="utf-8")
 
 
 def _measure(folder: Path) -> dict[str, Any]:

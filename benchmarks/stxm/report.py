@@ -17,14 +17,14 @@ def write_report(runs: Path, target: Path) -> None:
     """``report.md``, ``report.json`` and the figures in ``target``, from the results in ``runs``."""
     target.mkdir(parents=True, exist_ok=True)
     found = collect(runs)
-    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n")
-    (target / "report.md").write_text("\n".join(text(found)) + "\n")
+    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
+    (target / "report.md").write_text("\n".join(text(found)) + "\n", encoding="utf-8")
     draw(found, target)
 
 
 def collect(runs: Path) -> dict[str, Any]:
     """Everything the report says: cells averaged over specimens, promises, calibration, scaling, the real stack."""
-    cells = [json.loads(path.read_text()) for path in sorted(runs.glob("cell_*.json"))]
+    cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob("cell_*.json"))]
     groups: dict[tuple[int, float, str], Rows] = defaultdict(list)
     for one in cells:
         groups[(one["cell"]["n"], one["cell"]["noise"], one["cell"]["nuisance"])].append(one)
@@ -33,7 +33,9 @@ def collect(runs: Path) -> dict[str, Any]:
         "cells": [_summary(key, rows) for key, rows in sorted(groups.items(), key=lambda item: _order(item[0]))],
         "promises": _promises(runs),
         "reliability": _pooled([one["reliability"] for one in cells if one["cell"]["nuisance"] != "unknown phase"]),
-        "mantis": [_mantis(json.loads(path.read_text()), runs) for path in sorted(runs.glob("mantis_*.json"))],
+        "mantis": [
+            _mantis(json.loads(path.read_text(encoding="utf-8")), runs) for path in sorted(runs.glob("mantis_*.json"))
+        ],
         "codes": _codes(runs),
         **extra,
     }
@@ -46,13 +48,15 @@ def _order(key: tuple[int, float, str]) -> tuple[int, int, int]:
 def _codes(runs: Path) -> dict[str, int]:
     """How many results were made by which state of the code (``provenance.code_state``)."""
     made = [
-        json.loads(path.read_text()) for kind in ("cell", "promise", "mantis") for path in runs.glob(f"{kind}_*.json")
+        json.loads(path.read_text(encoding="utf-8"))
+        for kind in ("cell", "promise", "mantis")
+        for path in runs.glob(f"{kind}_*.json")
     ]
     return dict(Counter(one.get("code", "unrecorded") for one in made))
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _summary(key: tuple[int, float, str], rows: Rows) -> dict[str, Any]:
@@ -93,7 +97,9 @@ def _promises(runs: Path) -> dict[str, Any]:
     """10 planned energies, noise 0.05, offset 0.3 eV, stray light 3 %: scores by specimen."""
     out: dict[str, Any] = {}
     for name in ("offset", "unknown_phase"):
-        rows = [json.loads(path.read_text())[OWN] for path in sorted(runs.glob(f"promise_{name}_*.json"))]
+        rows = [
+            json.loads(path.read_text(encoding="utf-8"))[OWN] for path in sorted(runs.glob(f"promise_{name}_*.json"))
+        ]
         out[name] = {key: [row[key] for row in rows] for key in (rows[0] if rows else {})}
     return out
 

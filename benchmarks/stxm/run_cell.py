@@ -45,7 +45,7 @@ def main() -> None:
     found["cell"] = {"n": chosen.n, "noise": chosen.noise, "nuisance": chosen.nuisance, "seed": chosen.seed, **more}
     found["code"] = state
     new = chosen.out.with_suffix(".new")
-    new.write_text(json.dumps(found, default=float) + "\n")
+    new.write_text(json.dumps(found, default=float) + "\n", encoding="utf-8")
     new.replace(chosen.out)
 
 

@@ -30,7 +30,7 @@ def main(out: Path) -> None:
     }
     found |= {"machine": describe_machine(), "code": code_state()}
     found["promised"] = [_case(*PROMISED, n_runs=5)]
-    out.write_text(json.dumps(found, indent=1) + "\n")
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _case(side: int, n_energies: int, n_runs: int = 1) -> dict[str, float]:

@@ -172,7 +172,7 @@ def _partial_densities(composition: float) -> dict[str, float]:
 @cache
 def _multiplets() -> dict[str, Array]:
     """Stored spectra by ion [1/eV], and their ``energy`` [eV]."""
-    lines = files("phasekit.synthetic").joinpath("data/vanadium_l23.txt").read_text().splitlines()
+    lines = files("phasekit.synthetic").joinpath("data/vanadium_l23.txt").read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line.startswith("#")][-1].split()[2:]
     table = np.loadtxt(lines).T
     return {"energy": table[0], **dict(zip(names, table[1:], strict=True))}

@@ -67,7 +67,7 @@ def test_run_takes_paths_from_where_the_user_stands(tmp_path, capsys, monkeypatc
     (tmp_path / "elsewhere").mkdir()
     path = notebook(tmp_path / "n.ipynb", SAVE, 'assert open(input_path).read() == "here"', WRITE)
     monkeypatch.chdir(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere/data.txt").write_text("here")
+    (tmp_path / "elsewhere/data.txt").write_text("here", encoding="utf-8")
     assert main(["run", str(path), "--input", "data.txt", "--out", "out", "-p", "seed=3", "--quiet"]) == 0
     assert "done in" in capsys.readouterr().out
     record = read_record(tmp_path / "elsewhere/out")
@@ -87,8 +87,8 @@ def test_a_failed_run_exits_1_and_says_why(tmp_path, capsys):
 def test_batch_exits_1_when_one_job_failed(tmp_path, capsys):
     path = notebook(tmp_path / "n.ipynb", SAVE, "assert seed != 2", WRITE)
     jobs = tmp_path / "jobs.csv"
-    jobs.write_text(f"workflow,seed\n{path},1\n{path},2\n")
+    jobs.write_text(f"workflow,seed\n{path},1\n{path},2\n", encoding="utf-8")
     assert main(["batch", str(jobs), "--out", str(tmp_path / "out")]) == 1
     assert "1 of 2 jobs ended well" in capsys.readouterr().out
-    jobs.write_text(f"workflow,seed\n{path},1\n")
+    jobs.write_text(f"workflow,seed\n{path},1\n", encoding="utf-8")
     assert main(["batch", str(jobs), "--out", str(tmp_path / "out")]) == 0

@@ -19,7 +19,7 @@ def tiny(tmp_path):
 
 def manifest(tmp_path, text, suffix=".yaml"):
     path = tmp_path / f"jobs{suffix}"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -67,7 +67,7 @@ def test_one_failure_stops_nothing_and_a_second_call_runs_only_what_failed(tmp_p
     assert [record["status"] for record in records] == ["ok", "failed", "ok"]
     assert sorted(told) == ["failed", "ok", "ok"]
     assert "unlucky" in records[1]["error"]
-    page = (tmp_path / "out/index.html").read_text()
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     assert page.count("<article>") == 3
     assert "2 of 3 runs ended well" in page
     assert "unlucky" in page
@@ -83,7 +83,7 @@ def test_the_page_works_alone_and_describes_its_pictures(tmp_path):
     save_figure(figure, run / "figure_1_map.png", alt='Map with "quotes" & more.')
     figures = [{"file": "figure_1_map.png", "alt": 'Map with "quotes" & more.'}]
     write_record(run, {"status": "ok", "figures": figures, "numbers": {"k": "7"}, "seconds": 1.5})
-    text = write_index(tmp_path).read_text()
+    text = write_index(tmp_path).read_text(encoding="utf-8")
     assert 'alt="Map with &quot;quotes&quot; &amp; more."' in text
     assert "a &lt;run&gt;" in text
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", text)

@@ -78,7 +78,7 @@ def test_numbers_survive_the_trip_through_text(value, seed):
 def test_what_is_no_notebook_is_refused(tmp_path):
     path = tmp_path / "n.ipynb"
     for content in ("", "{}", "[]", '{"cells": []}'):
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         with pytest.raises(ReadError, match=r"n\.ipynb"):
             notebook_parameters(path)
     with pytest.raises(ReadError, match="cannot be read"):

@@ -53,7 +53,7 @@ def test_the_record_says_what_was_run(good):
 
 def test_the_kernel_works_in_the_notebook_s_folder_and_this_process_stays(good):
     base, _ = good
-    executed = json.loads((base / "out/notebook.ipynb").read_text())
+    executed = json.loads((base / "out/notebook.ipynb").read_text(encoding="utf-8"))
     printed = "".join("".join(o.get("text", "")) for cell in executed["cells"] for o in cell.get("outputs", []))
     assert str(base) in printed
     assert Path.cwd() != base
@@ -68,7 +68,7 @@ def test_an_exception_is_told(tmp_path):
     assert record["status"] == "failed"
     assert "ZeroDivisionError" in record["error"]
     assert read_record(tmp_path / "out")["status"] == "failed"
-    assert "ZeroDivisionError" in (tmp_path / "out/notebook.html").read_text()
+    assert "ZeroDivisionError" in (tmp_path / "out/notebook.html").read_text(encoding="utf-8")
 
 
 def test_a_killed_kernel_is_a_failure_although_its_notebook_looks_complete(tmp_path):
@@ -124,7 +124,7 @@ def test_a_record_is_never_half_written(tmp_path):
     with pytest.raises(TypeError):
         write_record(tmp_path, {("not", "a key"): 1})
     assert read_record(tmp_path) == {"status": "ok"}
-    (tmp_path / "run.json").write_text('{"status": ')
+    (tmp_path / "run.json").write_text('{"status": ', encoding="utf-8")
     with pytest.raises(ReadError, match="not JSON"):
         read_record(tmp_path)
     with pytest.raises(ReadError, match="phasekit run"):
@@ -133,6 +133,6 @@ def test_a_record_is_never_half_written(tmp_path):
 
 def test_the_page_of_a_run_needs_no_other_file(good):
     base, _ = good
-    text = (base / "out/notebook.html").read_text()
+    text = (base / "out/notebook.html").read_text(encoding="utf-8")
     assert "data:image/png;base64" in text or "<svg" in text
     assert os.path.getsize(base / "out/notebook.html") < 5e6

@@ -33,7 +33,7 @@ def notebook(path: Path, *cells: str, parameters: str = PARAMETERS) -> Path:
         code("parameters", parameters, tags=["parameters"]),
         *(code(f"cell-{number}", source) for number, source in enumerate(cells)),
     ]
-    path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
     return path
 
 

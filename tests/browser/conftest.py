@@ -128,9 +128,9 @@ def write_settings(folder: Path) -> None:
     for name in ("notebook-extension", "apputils-extension"):
         (folder / name).mkdir(parents=True)
     tracker = '{"windowingMode": "none", "autoStartDefaultKernel": true}'
-    (folder / "notebook-extension/tracker.jupyterlab-settings").write_text(tracker)
+    (folder / "notebook-extension/tracker.jupyterlab-settings").write_text(tracker, encoding="utf-8")
     quiet = '{"fetchNews": "false", "checkForUpdates": false}'
-    (folder / "apputils-extension/notification.jupyterlab-settings").write_text(quiet)
+    (folder / "apputils-extension/notification.jupyterlab-settings").write_text(quiet, encoding="utf-8")
 
 
 def wait_until_up(address: str, server: subprocess.Popen, seconds: float = 120) -> None:

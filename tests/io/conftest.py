@@ -126,7 +126,8 @@ def sdf(path, *, regions=1, energies=ENERGY, kind="Image Stack", channels=("PMT"
         f"Regions = ({regions},\n{', '.join([one] * regions)});\n"
         f'StackAxis = {{ Name = "Energy"; Unit = "eV"; Min = 1; Dir = 1;\n Points = ({len(energies)}, {listed});\n}};\n'
         f"Channels = ({len(channels)},\n{names});\n}};\n"
-        f' Time = "2026 January 2"; StorageRingCurrent = 399; AUX = {{ Name = ""; Status = 1;}};\n{currents}\n'
+        f' Time = "2026 January 2"; StorageRingCurrent = 399; AUX = {{ Name = ""; Status = 1;}};\n{currents}\n',
+        encoding="utf-8",
     )
     for r in range(regions):
         for c in range(len(channels)):
@@ -147,7 +148,7 @@ def ncb(path, *, floats=False, falling=False):
     x = X_UM[::-1] if falling else X_UM
     lines = [f"{N_X} {N_Y} {-1.0 if floats else 2.0}", f"{x[0]} {x[-1]}", f"{Y_UM[0]} {Y_UM[-1]}", str(N_E)]
     lines += [str(e) for e in ENERGY] + [f"frame{i} {e} 1.00" for i, e in enumerate(ENERGY)]
-    path.with_suffix(".dat").write_text("\n".join(lines) + "\n")
+    path.with_suffix(".dat").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

@@ -193,7 +193,7 @@ def test_ions_labels_and_partial_occupancy():
 
 def test_file_gives_its_stem_as_name(tmp_path):
     path = tmp_path / "LiFePO4.cif"
-    path.write_text(cif(LFP_CELL, PNMA, LFP).replace("\n", "\r\n"))
+    path.write_text(cif(LFP_CELL, PNMA, LFP).replace("\n", "\r\n"), encoding="utf-8")
     assert open_phase(path).name == "LiFePO4"
     assert open_phase(str(path)).name == "LiFePO4"
 

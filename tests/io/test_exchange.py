@@ -281,9 +281,9 @@ def test_peak_table_has_one_row_per_peak(tmp_path, peaks):
 
 
 def test_peak_table_by_blocks_is_the_same_text(tmp_path, peaks, monkeypatch):
-    whole = save_peaks_csv(peaks, tmp_path / "whole.csv").read_text()
+    whole = save_peaks_csv(peaks, tmp_path / "whole.csv").read_text(encoding="utf-8")
     monkeypatch.setattr("phasekit.io.peaks_csv._ROWS", 1)
-    assert save_peaks_csv(peaks, tmp_path / "lines.csv").read_text() == whole
+    assert save_peaks_csv(peaks, tmp_path / "lines.csv").read_text(encoding="utf-8") == whole
 
 
 def test_peak_table_without_any_peak(tmp_path, peaks):
@@ -295,7 +295,7 @@ def test_peak_table_without_any_peak(tmp_path, peaks):
 
 
 def test_damaged_peak_tables_are_refused(tmp_path, peaks):
-    text = save_peaks_csv(peaks, tmp_path / "peaks.csv").read_text()
+    text = save_peaks_csv(peaks, tmp_path / "peaks.csv").read_text(encoding="utf-8")
     lines = text.splitlines(keepends=True)
     cases = {
         "foreign": "a,b\n1,2\n",
@@ -307,6 +307,6 @@ def test_damaged_peak_tables_are_refused(tmp_path, peaks):
     }
     for name, content in cases.items():
         path = tmp_path / f"{name}.csv"
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         with pytest.raises(ReadError, match="To mend it"):
             open_peaks_csv(path)

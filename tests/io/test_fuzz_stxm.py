@@ -137,12 +137,12 @@ def test_sdf_header(stxm, tmp_path):
 
 
 def test_sdf_frames(stxm, tmp_path):
-    header = stxm.sdf(tmp_path / "good.hdr").read_text()
+    header = stxm.sdf(tmp_path / "good.hdr").read_text(encoding="utf-8")
     frames = {f.name: f.read_bytes() for f in sorted(tmp_path.glob("*.xim"))}
     paths = []
 
     def target(i):
-        (tmp_path / f"bad{i}.hdr").write_text(header)
+        (tmp_path / f"bad{i}.hdr").write_text(header, encoding="utf-8")
         for name, content in frames.items():
             (tmp_path / name.replace("good", f"bad{i}")).write_bytes(content)
         paths.append(tmp_path / f"bad{i}.hdr")
@@ -199,13 +199,15 @@ def test_references(tmp_path, suffix):
     good = tmp_path / f"good{suffix}"
     energy = np.linspace(512, 520, 12)
     if suffix == ".nc":
-        (tmp_path / "a.txt").write_text("".join(f"{e} {e - 511}\n" for e in energy))
+        (tmp_path / "a.txt").write_text("".join(f"{e} {e - 511}\n" for e in energy), encoding="utf-8")
         pk.io.save(pk.io.open_references(tmp_path / "a.txt"), good)
     elif suffix == ".csv":
-        good.write_text("energy,Na3,Na1\n" + "".join(f"{e:.2f},{e - 511:.2f},1.0\n" for e in energy))
+        good.write_text("energy,Na3,Na1\n" + "".join(f"{e:.2f},{e - 511:.2f},1.0\n" for e in energy), encoding="utf-8")
     else:
         lines = "".join(f"{e:.2f} {e - 511:.2f}\n" for e in energy)
-        good.write_text(f"# XDI/1.0\n# Column.1: energy eV\n# Column.2: norm\n#----\n# energy norm\n{lines}")
+        good.write_text(
+            f"# XDI/1.0\n# Column.1: energy eV\n# Column.2: norm\n#----\n# energy norm\n{lines}", encoding="utf-8"
+        )
     paths, _ = damaged(good, lambda i: tmp_path / f"bad{i}{suffix}", N_FLIPS, seed=8)
     answers = open_all(paths, "open_references")
     # text that breaks off after a whole line is a shorter table; a damaged separator may join or part rows

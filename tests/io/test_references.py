@@ -17,13 +17,15 @@ CSV = "# composition: 3.0, 2.4\n# units: 1/um\nenergy,Na3,Na2.4\n" + "".join(
 
 
 def two_columns(path, energy=ENERGY, spectrum=SPECTRA[0], head=""):
-    path.write_text(head + "".join(f"{e:.7E} {s:.7E}\n" for e, s in zip(energy, spectrum, strict=True)))
+    path.write_text(
+        head + "".join(f"{e:.7E} {s:.7E}\n" for e, s in zip(energy, spectrum, strict=True)), encoding="utf-8"
+    )
     return path
 
 
 def test_csv(tmp_path):
     path = tmp_path / "refs.csv"
-    path.write_text(CSV)
+    path.write_text(CSV, encoding="utf-8")
     refs = pk.io.open_references(path)
     require(refs, REFERENCES, step="test")
     assert refs.reference.values.tolist() == ["Na3", "Na2.4"]
@@ -110,20 +112,20 @@ XDI = """# XDI/1.0 GSE/1.0
 
 def test_xdi(tmp_path):
     path = tmp_path / "v2o5.xdi"
-    path.write_text(XDI)
+    path.write_text(XDI, encoding="utf-8")
     refs = pk.io.open_references(path)
     assert refs.reference.values.tolist() == ["v2o5"]
     assert_allclose(refs.energy, [5465, 5466, 5467])
     assert_allclose(refs.reference_spectrum[0], np.log([2, 4, 8]))
-    path.write_text(XDI.replace("itrans", "norm"))
+    path.write_text(XDI.replace("itrans", "norm"), encoding="utf-8")
     assert_allclose(pk.io.open_references(path).reference_spectrum[0], [50, 25, 12.5])
-    path.write_text(XDI.replace("itrans", "strange"))
+    path.write_text(XDI.replace("itrans", "strange"), encoding="utf-8")
     with pytest.raises(ReadError, match="strange"):
         pk.io.open_references(path)
 
 
 def test_our_own(tmp_path):
-    (tmp_path / "refs.csv").write_text(CSV)
+    (tmp_path / "refs.csv").write_text(CSV, encoding="utf-8")
     refs = pk.io.open_references(tmp_path / "refs.csv")
     pk.io.save(refs, tmp_path / "refs.nc")
     xr.testing.assert_identical(pk.io.open_references(tmp_path / "refs.nc"), refs)
@@ -182,6 +184,6 @@ def test_i0(tmp_path):
     assert_allclose(i0, 900 + SPECTRA[0])
     with pytest.raises(ReadError, match="not positive"):
         pk.io.open_i0(two_columns(tmp_path / "dark.xsp", spectrum=SPECTRA[0] - 0.5))
-    (tmp_path / "refs.csv").write_text(CSV)
+    (tmp_path / "refs.csv").write_text(CSV, encoding="utf-8")
     with pytest.raises(ReadError, match="2 columns"):
         pk.io.open_i0(tmp_path / "refs.csv")

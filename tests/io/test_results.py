@@ -177,10 +177,10 @@ def test_refuses(tmp_path):
 
 def test_load_of_something_else(tmp_path):
     (tmp_path / "empty.nc").touch()
-    (tmp_path / "text.nc").write_text("not a netCDF file")
+    (tmp_path / "text.nc").write_text("not a netCDF file", encoding="utf-8")
     (tmp_path / "hollow.zarr").mkdir()
     (tmp_path / "folder.nc").mkdir()
-    (tmp_path / "file.zarr").write_text("x")
+    (tmp_path / "file.zarr").write_text("x", encoding="utf-8")
     for path in (*sorted(tmp_path.iterdir()), tmp_path / "nowhere.nc"):
         with pytest.raises(ReadError, match="To mend it") as caught:
             pk.io.load(path)

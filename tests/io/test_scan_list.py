@@ -25,14 +25,14 @@ def dwell(energies):
 
 def test_one_energy_a_line_and_nothing_else(energies, tmp_path):
     path = pk.io.save_scan_list(energies, tmp_path / "new" / "scan.txt")
-    assert [float(line) for line in path.read_text().splitlines()] == ENERGIES
+    assert [float(line) for line in path.read_text(encoding="utf-8").splitlines()] == ENERGIES
     assert path.read_bytes().endswith(b"525.3000\n")
     assert b"\r" not in path.read_bytes()
 
 
 def test_regions_join_equal_steps_with_equal_dwell(energies, dwell, tmp_path):
     path = pk.io.save_scan_list(energies, tmp_path / "scan.txt", dwell_ms=dwell, layout="regions")
-    rows = [line.split() for line in path.read_text().splitlines()]
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     assert [(float(a), float(b), int(n), float(t)) for a, b, n, t in rows] == [
         (503.0, 503.0, 1, 1.0),
         (515.6, 516.6, 3, 2.5),
@@ -45,7 +45,7 @@ def test_regions_join_equal_steps_with_equal_dwell(energies, dwell, tmp_path):
 def test_an_even_scan_is_one_region(tmp_path):
     even = xr.DataArray(np.arange(700.0, 730.3, 0.25), dims="energy")
     path = pk.io.save_scan_list(even, tmp_path / "scan.txt", layout="regions", dwell_ms=0.7)
-    assert path.read_text() == "700.0000 730.2500 122 0.7000\n"
+    assert path.read_text(encoding="utf-8") == "700.0000 730.2500 122 0.7000\n"
     np.testing.assert_allclose(pk.io.open_scan_list(path), even)
 
 
@@ -68,7 +68,7 @@ def test_csv_says_units_errors_total_time_and_how_it_was_planned(tmp_path):
     chosen = pk.stxm.select_energies(refs, 8)
     dwell = pk.stxm.share_dwell(chosen, refs, total_ms=16.0)
     path = pk.io.save_scan_list(chosen, tmp_path / "scan.csv", dwell_ms=dwell)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert "# units: energy [eV], dwell time per pixel [ms]" in text
     assert "over all energies: 16.0000 ms" in text
     assert f"# share_error: {chosen.attrs['share_error']:.6g}" in text
@@ -115,7 +115,9 @@ def test_an_old_list_stays_when_writing_fails(energies, tmp_path, monkeypatch):
 
 def test_lists_typed_by_hand_are_read(tmp_path):
     path = tmp_path / "hand.csv"
-    path.write_text("# from the logbook\nstart, stop, points, dwell\n517.2, 517.2, 1, 5\n513, 515, 3, 2.5\n\n")
+    path.write_text(
+        "# from the logbook\nstart, stop, points, dwell\n517.2, 517.2, 1, 5\n513, 515, 3, 2.5\n\n", encoding="utf-8"
+    )
     found = pk.io.open_scan_list(path)
     np.testing.assert_allclose(found, [513, 514, 515, 517.2])
     np.testing.assert_allclose(found["dwell_ms"], [2.5, 2.5, 2.5, 5])
@@ -138,7 +140,7 @@ def test_lists_typed_by_hand_are_read(tmp_path):
 )
 def test_damaged_lists_are_named(tmp_path, text, words):
     path = tmp_path / "scan.txt"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ReadError, match=words):
         pk.io.open_scan_list(path)
     with pytest.raises(ReadError, match="no such file"):

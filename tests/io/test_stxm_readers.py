@@ -240,7 +240,7 @@ def test_tiff_in_colour_or_with_wrong_energies(stxm, tmp_path):
     path = stxm.tiff(tmp_path / "a.tif")
     with pytest.raises(ReadError, match=r"energies=.*3 values"):
         pk.io.open_stxm(path, energies=[500, 510])
-    path.with_suffix(".txt").write_text("500\n510\n")
+    path.with_suffix(".txt").write_text("500\n510\n", encoding="utf-8")
     with pytest.raises(ReadError, match=r"2 energies for 3 page"):
         pk.io.open_stxm(path)
 
@@ -266,15 +266,15 @@ def test_interrupted_sdf(stxm, tmp_path):
         pk.io.open_stxm(path)
     stack = pk.io.open_stxm(path, energies=stxm.energy[:2])
     assert_array_equal(stack.intensity, stxm.intensity[:2])
-    text = (tmp_path / "a_a000.xim").read_text()
-    (tmp_path / "a_a000.xim").write_text(text[: len(text) // 2])
+    text = (tmp_path / "a_a000.xim").read_text(encoding="utf-8")
+    (tmp_path / "a_a000.xim").write_text(text[: len(text) // 2], encoding="utf-8")
     with pytest.raises(ReadError, match=r"a_a000\.xim"):
         pk.io.open_stxm(path, energies=stxm.energy[:2])
 
 
 def test_frame_damaged_in_the_middle_shows_when_computed(stxm, tmp_path):
     path = stxm.sdf(tmp_path / "a.hdr")
-    (tmp_path / "a_a001.xim").write_text("1 2 3\n4 5 6\n")
+    (tmp_path / "a_a001.xim").write_text("1 2 3\n4 5 6\n", encoding="utf-8")
     stack = pk.io.open_stxm(path)
     with pytest.raises(ReadError, match=r"a_a001.xim: found 2 rows of 3 numbers, the header announces 4 of 6"):
         stack.intensity.compute()
@@ -294,7 +294,7 @@ def test_header_of_another_scan(stxm, tmp_path):
 
 def test_stray_brace_of_a_converter(stxm, tmp_path):
     path = stxm.sdf(tmp_path / "a.hdr")
-    path.write_text(path.read_text().replace("523.000);", "523.000});"))
+    path.write_text(path.read_text(encoding="utf-8").replace("523.000);", "523.000});"), encoding="utf-8")
     assert_allclose(pk.io.open_stxm(path).energy, stxm.energy)
 
 
@@ -302,13 +302,13 @@ def _foreign(folder):
     with h5py.File(folder / "other.h5", "w") as file:
         file["image"] = np.zeros((4, 4))
     (folder / "empty.hdf5").touch()
-    (folder / "text.hdf5").write_text("this is no HDF5 file")
+    (folder / "text.hdf5").write_text("this is no HDF5 file", encoding="utf-8")
     (folder / "a.docx").write_bytes(b"PK\3\4 and so on")
-    (folder / "a.hdr").write_text("ENVI\ndescription = {x}\n")
-    (folder / "b.hdr").write_text(" \n")
+    (folder / "a.hdr").write_text("ENVI\ndescription = {x}\n", encoding="utf-8")
+    (folder / "b.hdr").write_text(" \n", encoding="utf-8")
     (folder / "c.hdr").write_bytes(bytes(range(256)) * 10)
     (folder / "a.ncb").write_bytes(b"12345678")
-    (folder / "a_a000.xim").write_text("1 2\n")
+    (folder / "a_a000.xim").write_text("1 2\n", encoding="utf-8")
     (folder / "a.tif").write_bytes(b"II*\0")
     (folder / "some.nc").write_bytes(b"CDF\1" + bytes(40))
     (folder / "folder").mkdir()

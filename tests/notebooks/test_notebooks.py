@@ -36,7 +36,7 @@ def result_and_truth(runs, workflow: str) -> tuple[xr.Dataset, xr.Dataset]:
 def test_the_start_notebook_runs_within_its_time(runs):
     record, folder = runs("start")
     assert sum(cell["seconds"] for cell in record["cells"]) < 60
-    assert "Three previews" in (folder / "notebook.html").read_text()
+    assert "Three previews" in (folder / "notebook.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("workflow", SAMPLES)

@@ -90,7 +90,7 @@ def _rich(od, full):
 
 def _authors_mask(od):
     """Pixels marked O in the mask beside the stack; rows are scan_y."""
-    lines = (FOLDER / "mask_file.msk").read_text().splitlines()
+    lines = (FOLDER / "mask_file.msk").read_text(encoding="utf-8").splitlines()
     marked = np.array([[letter == "O" for letter in line.ljust(od.sizes["scan_x"])] for line in lines])
     return marked & od["valid"].values
 

@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.mark.parametrize("metric", ALL)
 def test_every_metric_gives_the_known_answers(metric):
-    known = json.loads((FOLDER / "iqa_known_answers.json").read_text())
+    known = json.loads((FOLDER / "iqa_known_answers.json").read_text(encoding="utf-8"))
     with np.load(FOLDER / "iqa_known_answers.npz") as stored:
         reference, images, names = stored["reference"], stored["images"], stored["names"].tolist()
     assert len(names) == 5

@@ -147,7 +147,7 @@ def test_wrong_settings_are_refused(arguments, message):
 @pytest.mark.parametrize("entry", [structures.NICKEL, structures.LIFEPO4], ids=lambda entry: entry["name"])
 def test_bundled_cif_is_the_recipe(entry):
     path = pk.samples.root() / "data-samples" / f"{entry['name']}.cif"
-    assert path.read_text() == structures.cif_text(entry)
+    assert path.read_text(encoding="utf-8") == structures.cif_text(entry)
     phase = pk.io.open_phase(path)
     mine = crystal(entry["name"], entry["space_group"], entry["lattice"], entry["atoms"])
     first, second = (
