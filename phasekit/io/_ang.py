@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ._oriented import phases_of
+from ._oriented import ascii_name, phases_of
 
 #: EDAX code of the Laue class, by the point group's order when the class is completed by inversion.
 _LAUE_CODES = {"-1": "1", "2/m": "20", "mmm": "22", "4/m": "4", "4/mmm": "42", "-3": "3", "-3m": "32"}
@@ -65,7 +65,7 @@ def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     for number, record in enumerate(phases_of(found), start=1):
         if number - 1 not in used:
             continue
-        name = "".join(letter if letter.isalnum() else "_" for letter in str(record.get("name", f"phase_{number}")))
+        name = "".join(letter if letter.isalnum() else "_" for letter in ascii_name(record, number))
         lattice = " ".join(f"{value:.6g}" for value in record["lattice"])
         lines += [
             "#",

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ._ang import LAUE_CLASSES, laue_class, step_of
-from ._oriented import phases_of
+from ._oriented import ascii_name, phases_of
 
 _COLUMNS = ("Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS")
 _NO_SOLUTION = 3  # the format's code of a point without orientation
@@ -53,8 +53,7 @@ def header(found: xr.Dataset) -> list[str]:
 
 def _phase_line(record: dict[str, Any], number: int) -> list[str]:
     lattice = [f"{value:.6g}" for value in record["lattice"]]
-    name = " ".join(str(record.get("name", "")).split()) or f"phase_{number}"
-    fields = [";".join(lattice[:3]), ";".join(lattice[3:]), name, str(laue_number(record))]
+    fields = [";".join(lattice[:3]), ";".join(lattice[3:]), ascii_name(record, number), str(laue_number(record))]
     return [*fields, str(int(record.get("space_group") or 0))]
 
 

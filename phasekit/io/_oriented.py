@@ -1,6 +1,7 @@
 """An orientation map in memory, checked, on its way to the format of another program."""
 
 import json
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,29 @@ def _on_scan(found: xr.Dataset, name: str) -> bool:
 def phases_of(found: xr.Dataset) -> list[dict[str, Any]]:
     """Entries of ``attrs["phases"]``, none where a dataset has no such attribute."""
     return list(json.loads(found.attrs.get("phases", "[]")))
+
+
+def ascii_name(record: dict[str, Any], number: int) -> str:
+    """Name of a phase in letters that every program reads, in any locale: the text formats state no encoding.
+
+    Examples
+    --------
+    >>> ascii_name({"name": "γ-MnO₂"}, 1), ascii_name({"name": "Wüstite"}, 2), ascii_name({}, 3)
+    ('gamma-MnO2', 'Wustite', 'phase_3')
+    """
+    letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name", "")).split()))
+    plain = "".join(_ascii_letter(letter) for letter in letters)
+    return plain or f"phase_{number}"
+
+
+def _ascii_letter(letter: str) -> str:
+    """The letter, the name of a Greek one, nothing for an accent, "_" for the rest."""
+    if letter.isascii():
+        return letter
+    if unicodedata.combining(letter):
+        return ""
+    words = unicodedata.name(letter, "").split()
+    if words[:1] == ["GREEK"] and "LETTER" in words:
+        name = words[words.index("LETTER") + 1]
+        return name.capitalize() if "CAPITAL" in words else name.lower()
+    return "_"

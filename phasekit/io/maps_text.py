@@ -58,7 +58,7 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
             fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
             header="\n".join(_ang.header(data, used)),
             comments="",
-            encoding="utf-8",
+            encoding="ascii",
         )
     return target
 
@@ -118,7 +118,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
             delimiter="\t",
             header="\n".join(_ctf.header(data)),
             comments="",
-            encoding="utf-8",
+            encoding="ascii",
         )
     return target
 

@@ -74,7 +74,7 @@ def save_scan_list(
     >>> import tempfile
     >>> chosen = xr.DataArray([707.0, 707.6, 709.5, 710.0, 710.5], dims="energy", attrs={"units": "eV"})
     >>> path = save_scan_list(chosen, Path(tempfile.mkdtemp()) / "iron.txt", dwell_ms=2.0, layout="regions")
-    >>> print(path.read_text().strip())
+    >>> print(path.read_text(encoding="utf-8").strip())
     707.0000 707.6000 2 2.0000
     709.5000 710.5000 3 2.0000
     """
