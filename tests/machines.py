@@ -131,7 +131,7 @@ def place(machine: Machine) -> Iterator[tuple[Path, dict[str, str]]]:
         (Path(base) / "no home").write_text("a file where a home folder should be", encoding="utf-8")
         home = {name: None for name in environment if name.startswith(("XDG_", "JUPYTER", "IPYTHON", "MPL"))}
         environment = {name: value for name, value in environment.items() if name not in home}
-        environment |= {"HOME": str(Path(base) / "no home"), "PYTHONPATH": str(copy)} | comma_locale(Path(base))
+        environment |= {"HOME": str(Path(base) / "no home" / "below"), "PYTHONPATH": str(copy)} | comma_locale(Path(base))
         yield copy, environment
 
 
