@@ -1,7 +1,6 @@
 """Energies are planned well: against all choices there are, against simulation, and whatever the order of the input."""
 
 import json
-import time
 from itertools import combinations
 
 import dask.array as da
@@ -162,13 +161,13 @@ def test_one_reference_is_planned_for_its_amount():
     assert "share_error" not in chosen.attrs
 
 
-def test_three_hundred_candidates_take_a_second():
+@pytest.mark.parametrize("criterion", ["shares", "amounts"])
+def test_twenty_of_three_hundred_candidates_are_chosen(criterion):
     refs = pk.synthetic.vanadium_references()
     assert refs.sizes["energy"] >= 300
-    start = time.process_time()
-    for criterion in ("shares", "amounts"):
-        pk.stxm.select_energies(refs, 20, criterion=criterion)
-    assert time.process_time() - start < 4.0
+    chosen = pk.stxm.select_energies(refs, 20, criterion=criterion).values
+    assert len(set(chosen)) == 20
+    assert np.isin(chosen, refs["energy"].values).all()
 
 
 @pytest.mark.parametrize(
