@@ -1,13 +1,16 @@
-"""Where numba keeps compiled code when neither the package's folder nor the home folder can be written.
+"""Where numba keeps compiled code, and one process at a time where it is made.
 
 numba writes beside the source, else below the user's cache folder, and refuses to load a function where it can do
 neither: a container with a read-only image, a cluster's node without the home folders. Compiling anew takes minutes, so
-the code goes to a folder of the system's temporary ones that belongs to this user alone: what lies in it is executed.
+the code then goes to a folder of the system's temporary ones that belongs to this user alone: what lies in it is run.
 """
 
+import importlib
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -26,41 +29,93 @@ def ensure_code_cache(package: Path) -> Path | None:
     ...     ensure_code_cache(Path(folder)) is None
     True
     """
-    if os.environ.get("NUMBA_CACHE_DIR") or is_writable(package) or is_writable(user_cache()):
+    try:
+        if os.environ.get("NUMBA_CACHE_DIR") or is_writable(package / "__pycache__") or is_writable(user_cache()):
+            return None
+        folder = private_folder()
+    except OSError:  # nothing can be written at all: numba itself says so when it is asked to compile
         return None
-    folder = private_folder()
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     if "numba" in sys.modules:  # it has read the environment already
         sys.modules["numba"].config.CACHE_DIR = str(folder)
     return folder
 
 
+def import_alone(name: str) -> None:
+    """Import a module that compiles on its first import, while no other process does.
+
+    orix compiles generalised ufuncs when it is imported; two processes that do so at once have left a cache that
+    crashes every later import.
+    """
+    if name in sys.modules:
+        return
+    with _lock():
+        importlib.import_module(name)
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One process of this user at a time; without a lock where the system has none."""
+    try:
+        import fcntl
+
+        file = (private_folder() / "import.lock").open("w", encoding="utf-8")
+    except (ImportError, OSError):
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed
+        yield
+
+
 def user_cache() -> Path:
-    """The user's cache folder, as numba takes it."""
+    """The user's cache folder, as numba takes it on this system."""
     home = Path(os.path.expanduser("~"))
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "numba"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home) / "numba"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "numba"
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be made in the folder, or the folder itself be made."""
-    for place in (folder, *folder.parents):
-        if place.exists():
-            return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    return False
+    """Whether a file can be made in the folder, or the folder itself be made."""
+    place = folder
+    while not os.path.exists(place) and place != place.parent:
+        place = place.parent
+    if place != folder:
+        return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+    probe = folder / f".phasekit-{os.getpid()}"
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except OSError:
+        return False
+    with suppress(OSError):
+        probe.unlink()
+    return True
 
 
 def private_folder() -> Path:
     """A temporary folder that only this user can write: the same in every process, unless somebody else made it."""
     import tempfile
 
-    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+    user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     folder = Path(tempfile.gettempdir()) / f"phasekit-compiled-{user}"
-    try:
+    with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
         about = folder.lstat()
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="phasekit-compiled-"))
-    mine = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not about.st_mode & 0o077)
-    if stat.S_ISDIR(about.st_mode) and mine:
-        return folder
-    return Path(tempfile.mkdtemp(prefix="phasekit-compiled-"))
+        mine = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not about.st_mode & 0o077)
+        if stat.S_ISDIR(about.st_mode) and mine:
+            return folder
+    return temporary_folder("phasekit-compiled-")
+
+
+def temporary_folder(prefix: str) -> Path:
+    """A new temporary folder whose name begins with ``prefix``, removed when the process ends."""
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .code_cache import import_alone
 from .errors import SchemaError
 
 Array = NDArray[np.float64]
@@ -49,6 +50,7 @@ def crystal(
 
 def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
     """Orix phase that keeps its space group only where orix derives the right point group from the number."""
+    import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import get_point_group
 
@@ -164,6 +166,7 @@ def _site(line: str) -> tuple[Any, ...]:
 
 
 def _point_group(record: dict[str, Any]) -> Any:
+    import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Symmetry
 
     if "symmetry" not in record:
@@ -194,6 +197,8 @@ def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
     '2/m on the axes given'
     """
     import scipy.spatial
+
+    import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Symmetry
     from orix.quaternion.symmetry import _groups
 

@@ -43,7 +43,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_TH
 TWO_THREADS = dict.fromkeys(ONE_THREAD, "2")
 
 PROBE = """
-import json, locale, os, sys, time
+import json, locale, os
 import numpy._core._multiarray_umath as umath
 import llvmlite.binding, numba, scipy.linalg, threadpoolctl, torch
 from numba.core import config
@@ -56,7 +56,7 @@ print(json.dumps({
     "ATEN_CPU_CAPABILITY": torch.backends.cpu.get_cpu_capability().lower(),
     "NUMBA_CPU_NAME": config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
     "LC_ALL": locale.localeconv()["decimal_point"],
-    "TZ": time.strftime("%Z"),
+    "threads": max([pool["num_threads"] for pool in threadpoolctl.threadpool_info()] + [torch.get_num_threads()]),
     "HOME": os.access(os.path.expanduser("~"), os.W_OK),
     "encoding": locale.getpreferredencoding(False),
 }))
@@ -128,8 +128,8 @@ def place(machine: Machine) -> Iterator[tuple[Path, dict[str, str]]]:
         for cache in (ROOT / "phasekit").rglob("__pycache__"):  # compiled code, which takes minutes to make
             shutil.copytree(cache, copy / cache.relative_to(ROOT), dirs_exist_ok=True)
         (Path(base) / "no home").write_text("a file where a home folder should be", encoding="utf-8")
-        home = {name: None for name in environment if name.startswith(("XDG_", "JUPYTER", "IPYTHON", "MPL"))}
-        environment = {name: value for name, value in environment.items() if name not in home}
+        own = ("XDG_", "JUPYTER", "IPYTHON", "MPL")  # what would stand in for the home folder
+        environment = {name: value for name, value in environment.items() if not name.startswith(own)}
         environment |= {"HOME": str(Path(base) / "no home" / "below"), "PYTHONPATH": str(copy)} | comma_locale(
             Path(base)
         )
@@ -156,13 +156,16 @@ def refused(machine: Machine, folder: Path, environment: dict[str, str]) -> str:
         [sys.executable, "-c", PROBE], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1]
+        return last_line(done.stderr) or f"the probe ended with {done.returncode}"
     got = json.loads(done.stdout.splitlines()[-1])
     wrong = []
     for name in ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME"):
         asked = machine.environment.get(name, got[name])
         if got[name].lower() != asked.lower():
             wrong.append(f"{name}={asked} gives {got[name]}")
+    threads = int(machine.environment.get("OMP_NUM_THREADS", got["threads"]))
+    if got["threads"] > threads:
+        wrong.append(f"{got['threads']} threads, not {threads}")
     left = set(machine.environment.get("NPY_DISABLE_CPU_FEATURES", "").split())
     if not left <= set(got["NPY_DISABLE_CPU_FEATURES"].split()):
         wrong.append(f"NumPy still uses {left - set(got['NPY_DISABLE_CPU_FEATURES'].split())}")
@@ -173,7 +176,12 @@ def refused(machine: Machine, folder: Path, environment: dict[str, str]) -> str:
     return "; ".join(wrong)
 
 
-def test(machine: Machine, selection: list[str], workers: str) -> Row:
+def last_line(text: str) -> str:
+    """Last line that is not empty."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def run_tests(machine: Machine, selection: list[str], workers: str) -> Row:
     """Run the selected tests there."""
     with place(machine) as (folder, environment), tempfile.TemporaryDirectory() as scratch:
         problem = refused(machine, folder, environment)
@@ -184,9 +192,11 @@ def test(machine: Machine, selection: list[str], workers: str) -> Row:
         command += ["-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", f"--junitxml={report}"]
         start = time.perf_counter()
         done = subprocess.run([*command, "-m", FAST, *selection], cwd=folder, env=environment, check=False)
-        if not report.exists():
-            return Row(machine.name, failed=1, problem=f"pytest ended with {done.returncode}")
-        return read_report(machine.name, report, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        row = read_report(machine.name, report, seconds) if report.exists() else Row(machine.name, seconds=seconds)
+        if done.returncode in (0, 1) and row.passed:
+            return row
+        return row._replace(failed=max(row.failed, 1), problem=f"pytest ended with {done.returncode}")
 
 
 def read_report(name: str, report: Path, seconds: float) -> Row:
@@ -223,7 +233,7 @@ def main() -> int:
     rows: list[Row] = []
     for machine in wanted:
         print(f"\n== {machine.name}", flush=True)
-        rows.append(test(machine, list(QUICK) if chosen.quick else [], chosen.workers))
+        rows.append(run_tests(machine, list(QUICK) if chosen.quick else [], chosen.workers))
     print(f"\n{table(rows)}", flush=True)
     return int(not rows or any(row.failed or not row.passed for row in rows))
 

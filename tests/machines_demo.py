@@ -17,7 +17,7 @@ import xarray as xr
 
 import phasekit as pk
 
-from .machines import Machine, chosen_machines, place, refused
+from .machines import Machine, chosen_machines, last_line, place, refused
 
 WORKFLOWS = ("stxm", "nmf", "acom")
 
@@ -86,7 +86,7 @@ def run_demo(machine: Machine, out: Path) -> str:
             return problem
         command = [sys.executable, "-m", "phasekit", "demo", "--out", str(out)]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        return "" if done.returncode == 0 else (done.stderr or done.stdout).strip().splitlines()[-1]
+        return "" if done.returncode == 0 else last_line(done.stderr + done.stdout) or f"ended with {done.returncode}"
 
 
 def headline(out: Path) -> dict[str, str]:
@@ -125,6 +125,8 @@ def main() -> int:
         for index, machine in enumerate([Machine("this machine", {}), *chosen_machines(sys.argv[1:])]):
             problem = run_demo(machine, Path(base) / str(index))
             print(f"{machine.name}: {problem or 'done'}", flush=True)
+            if problem and index == 0:
+                return 1
             if problem:
                 bad += 1
                 continue

@@ -1,12 +1,16 @@
 """Compiled code finds a place also where package and home folder cannot be written, and never somebody else's."""
 
 import os
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
 from phasekit import code_cache
+
+from .tree import ROOT, tracked
 
 
 @pytest.fixture
@@ -58,3 +62,36 @@ def test_what_can_be_written(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert code_cache.is_writable(tmp_path / "new" / "deeper")
     assert not code_cache.is_writable(tmp_path / "file" / "below")
+
+
+def test_numba_compiles_where_neither_package_nor_home_can_be_written(tmp_path):
+    """Files stand where the folders would have to be made, which stops the administrator too."""
+    for path in tracked("phasekit"):
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+        if path.name == "__init__.py":
+            (target.parent / "__pycache__").write_text("", encoding="utf-8")
+    (tmp_path / "home").write_text("", encoding="utf-8")
+    (tmp_path / "temporary").mkdir()
+    code = "import numpy as np; from phasekit.synthetic._spots import paint_discs as paint; image = np.zeros((5, 5))"
+    code += "; paint(image, np.full(1, 2.0), np.full(1, 2.0), np.full(1, 9.0), 1.0); print(round(image.sum(), 3))"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "NUMBA_CACHE"))}
+    places = {"HOME": str(tmp_path / "home/below"), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=kept | places, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 8
+    assert list((tmp_path / "temporary").rglob("*paint_discs*.nbc"))
+
+
+def test_a_module_that_compiles_is_imported_by_one_process_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    lines = ["import pathlib, time", "mark = pathlib.Path(__file__).with_name('busy')", "mark.mkdir()"]
+    lines += ["time.sleep(0.5)", "mark.rmdir()"]
+    (tmp_path / "slow_module.py").write_text("\n".join(lines), encoding="utf-8")
+    code = "from phasekit.code_cache import import_alone; import_alone('slow_module')"
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    running = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment) for _ in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]

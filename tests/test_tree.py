@@ -47,7 +47,16 @@ def test_the_project_is_what_git_tracks(checkout, tmp_path):
     copied = {
         path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*") if path.is_file()
     }
-    assert copied == TRACKED - {"pyproject.toml"}
+    assert copied - {".copy-of-the-project"} == TRACKED - {"pyproject.toml"}
+    tree.copy_to(tmp_path / "copy")  # again
+    with pytest.raises(SystemExit, match="not empty"):
+        tree.copy_to(checkout)
+    assert (checkout / "phasekit/__init__.py").exists()
+
+
+def test_an_archive_inside_another_project_is_the_archive(checkout):
+    git(checkout.parent, "init", "--quiet")
+    assert set(tree.project_files()) >= TRACKED
 
 
 def test_an_archive_without_git_gives_the_project_s_folders(checkout, monkeypatch):

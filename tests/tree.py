@@ -3,6 +3,7 @@
 ``python -m tests.tree FOLDER`` copies them, as they are in the working tree, to a new folder: linters read that copy.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,17 @@ FOLDERS = ("benchmarks", "binder", "constraints", "data-samples", "docs", "noteb
 def project_files() -> tuple[str, ...]:
     """Paths of all files of the project, relative to its root, with forward slashes, sorted."""
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+        top = _git("rev-parse", "--show-toplevel").rstrip("\n")
+        listed = _git("ls-files", "-z").split("\0")
     except (OSError, subprocess.CalledProcessError):
         return tuple(sorted(_without_git()))
-    return tuple(sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file()))
+    if not os.path.samefile(top, ROOT):  # an archive unpacked inside another project
+        return tuple(sorted(_without_git()))
+    return tuple(sorted(name for name in listed if name and (ROOT / name).is_file()))
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout.decode()
 
 
 def _without_git() -> list[str]:
@@ -41,8 +49,14 @@ def tracked(folder: str = "", pattern: str = "*") -> list[Path]:
 
 
 def copy_to(folder: Path) -> None:
-    """Copy the project's files to ``folder``, which is emptied first; times of change are kept for caches."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Copy the project's files to ``folder``, new or a copy made before; times of change are kept for caches."""
+    mark = folder / ".copy-of-the-project"
+    if folder.exists() and any(folder.iterdir()):
+        if not mark.exists():
+            raise SystemExit(f"{folder} is not empty and no copy of the project. Name another folder.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
     for name in project_files():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

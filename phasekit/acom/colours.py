@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..code_cache import import_alone
 from ..errors import SchemaError
 from ..rotations import to_matrix
 from ..schema import ORIENTATIONS, require
@@ -93,6 +94,7 @@ def _colours(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: lis
 
 def direction_colours(vectors: Array, point_group: Any, key: Key = "tsl") -> Array:
     """Colours (n, 3) of crystal directions (n, 3) in the Laue group of ``point_group`` (an orix ``Symmetry``)."""
+    import_alone("orix.quaternion.symmetry")
     from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 

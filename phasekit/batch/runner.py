@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
@@ -71,7 +72,7 @@ def run_notebook(
     chosen = _absolute_paths(dict(parameters or {}))
     require_known(known, list(chosen))
     folder = Path(output_dir).resolve()
-    _require_text({**chosen, "output_dir": str(folder)})
+    _require_text({**chosen, "output_dir": str(folder), "notebook": str(notebook)})
     headless = {"interactive": False, "output_dir": str(folder)}
     chosen.update({name: value for name, value in headless.items() if name in known})
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +96,12 @@ def run_notebook(
 
 def _require_text(values: Mapping[str, Any]) -> None:
     """Refuse what no notebook file can hold: names that the system's encoding could not turn into text."""
-    for name, value in values.items():
+    items = [(name, item) for name, value in values.items() for item in (value if isinstance(value, list) else [value])]
+    for name, item in items:
         try:
-            str(value).encode("utf-8")
+            str(item).encode("utf-8")
         except UnicodeEncodeError:
-            shown = str(value).encode("ascii", "backslashreplace").decode()
+            shown = str(item).encode("ascii", "backslashreplace").decode()
             raise SchemaError(
                 f"run_notebook: {name} = '{shown}' holds letters that this system's encoding "
                 f"({sys.getfilesystemencoding()}) cannot read. Set PYTHONUTF8=1 in the environment, or a UTF-8 locale."
@@ -127,6 +129,7 @@ def _execute(
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    _ensure_ipython_folder()
     loop = ensure_event_loop()  # the one that nbclient takes in this thread; nobody else would close it
     try:
         papermill.execute_notebook(
@@ -151,16 +154,23 @@ def _execute(
     return None
 
 
+def _ensure_ipython_folder() -> None:
+    """A temporary folder for IPython's settings where the home folder cannot be written, for the kernels too."""
+    folder = Path(os.path.expanduser("~")) / ".ipython"
+    if not os.environ.get("IPYTHONDIR") and not is_writable(folder):
+        os.environ["IPYTHONDIR"] = str(temporary_folder("phasekit-ipython-"))
+
+
 def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
     """What the run left behind, and whether that makes it a success."""
-    if error is None and needs_result and not (folder / RESULT).is_file():
-        error = f"the notebook ended without writing {RESULT}"
     page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
         try:
             page = _write_page(folder)
         except Exception as problem:  # a notebook that a full disk cut short cannot be shown
             error = error or f"{EXECUTED} cannot be read: {type(problem).__name__}: {problem}".splitlines()[0]
+    if error is None and needs_result and not (folder / RESULT).is_file():
+        error = f"the notebook ended without writing {RESULT}"
     figures = [{"file": path.name, "alt": _alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
     return {"status": "ok" if error is None else "failed", "error": error, **page, "figures": figures, "numbers": {}}
 

@@ -45,22 +45,26 @@ def phases_of(found: xr.Dataset) -> list[dict[str, Any]]:
 def ascii_name(record: dict[str, Any], number: int) -> str:
     """Name of a phase in letters that every program reads, in any locale: the text formats state no encoding.
 
+    A name of which no letter or digit is left becomes ``phase_<number>``.
+
     Examples
     --------
-    >>> ascii_name({"name": "γ-MnO₂"}, 1), ascii_name({"name": "Wüstite"}, 2), ascii_name({}, 3)
+    >>> ascii_name({"name": "γ-MnO₂"}, 1), ascii_name({"name": "Wüstite"}, 2), ascii_name({"name": "正極"}, 3)
     ('gamma-MnO2', 'Wustite', 'phase_3')
     """
-    letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name", "")).split()))
+    letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name") or "").split()))
     plain = "".join(_ascii_letter(letter) for letter in letters)
-    return plain or f"phase_{number}"
+    return plain if any(letter.isalnum() for letter in plain) else f"phase_{number}"
 
 
 def _ascii_letter(letter: str) -> str:
-    """The letter, the name of a Greek one, nothing for an accent, "_" for the rest."""
+    """The letter, the name of a Greek one, a hyphen for every dash, nothing for an accent, "_" for the rest."""
     if letter.isascii():
         return letter
     if unicodedata.combining(letter):
         return ""
+    if unicodedata.category(letter) == "Pd" or letter == "\N{MINUS SIGN}":
+        return "-"
     words = unicodedata.name(letter, "").split()
     if words[:1] == ["GREEK"] and "LETTER" in words:
         name = words[words.index("LETTER") + 1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..code_cache import import_alone
 from ..crystals import point_symmetry
 from ..errors import ReadError
 from . import _cif, _symmetry
@@ -112,6 +113,8 @@ def _source(path_or_cif_text: str | PathLike[str]) -> tuple[str, str, str | None
 def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int | None, str | None]) -> "Phase":
     from diffpy.structure import Atom, Lattice, Structure
     from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
+
+    import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import get_point_group
 

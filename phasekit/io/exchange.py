@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..code_cache import import_alone
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
 from ._atomic import renamed_when_complete
@@ -57,6 +58,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
     data, indexed = oriented(found, "to_orix", *_MORE)
+    import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
 
@@ -95,6 +97,8 @@ def _phase(record: dict[str, Any]) -> Any:
 
 def _phase_without_atoms(record: dict[str, Any]) -> Any:
     from diffpy.structure import Lattice, Structure
+
+    import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import _groups
 
@@ -143,6 +147,7 @@ def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
     crystal_map = to_orix(found)
+    import_alone("orix.quaternion.symmetry")
     from orix.io.plugins import orix_hdf5
     from orix.quaternion.symmetry import _groups
 

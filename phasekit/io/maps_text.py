@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..code_cache import import_alone
 from . import _ang, _ctf
 from ._atomic import renamed_when_complete
 from ._oriented import oriented
@@ -125,6 +126,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
 
 def _euler(data: xr.Dataset, indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Bunge angles [rad] of the best match (position, 3), 0 where not indexed."""
+    import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Rotation
 
     quaternion: NDArray[Any] = data["quaternion"].isel(match=0).values.reshape(-1, 4)

@@ -1,6 +1,7 @@
 """The incident intensity I0: given as a spectrum, a mask or a number, or found in the empty region of the stack."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -86,15 +87,23 @@ def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Inci
 
 
 def _mean(frames: Array) -> NDArray[np.float64]:
-    """Mean of each whole frame (.., y, x) without its NaN, in one order: that of a sum over blocks is the blocks'."""
-    known = np.isfinite(frames)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, frames, 0.0).sum((-2, -1), dtype=np.float64) / known.sum((-2, -1)))
+    """Mean of each frame (.., y, x) without its NaN. A frame is summed whole, so that chunks do not matter."""
+    return _by_frame(frames, np.mean)
 
 
 def _deviation(frames: Array) -> NDArray[np.float64]:
-    """Standard deviation of each whole frame (.., y, x) without its NaN."""
-    return np.sqrt(_mean((frames - _mean(frames)[..., None, None]) ** 2))
+    """Standard deviation of each frame (.., y, x) without its NaN."""
+    return _by_frame(frames, np.std)
+
+
+def _by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
+    """Statistic of the measured pixels of each frame, NaN where there are none."""
+    out = np.full(frames.shape[:-2], np.nan)
+    for index in np.ndindex(out.shape):
+        values = frames[index][~np.isnan(frames[index])].astype(np.float64)
+        if values.size:
+            out[index] = statistic(values)
+    return out
 
 
 def _find_incident(counts: xr.DataArray, seen: xr.DataArray) -> Incident:

@@ -20,6 +20,6 @@ def round_truth(data: xr.Dataset) -> xr.Dataset:
             continue
         largest = float(np.nanmax(np.abs(variable.values), initial=0.0))
         if largest > 0:
-            places = _DIGITS - int(np.ceil(np.log10(largest)))
+            places = _DIGITS - int(np.ceil(np.log10(largest) - 1e-9))  # a last bit above a power of ten is none
             rounded[name] = variable.copy(data=np.round(variable.values, places))
     return data.assign(rounded)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phasekit.acom.colours import direction_colours
+from phasekit.code_cache import import_alone
 from phasekit.crystals import direct_basis, phase_from_record
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ _PIXELS = 240
 
 def draw_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
     """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
+    import_alone("orix.quaternion.symmetry")
     from orix.vector import Vector3d
 
     group = phase_from_record(record).point_group

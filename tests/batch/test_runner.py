@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import phasekit as pk
-from phasekit.batch import read_record, run_notebook
+from phasekit.batch import read_record, run_notebook, runner
+from phasekit.batch.runner import _require_text
 from phasekit.errors import ReadError, SchemaError
 
 from .tiny import DRAW, SAVE, WRITE, notebook
@@ -102,6 +103,27 @@ def test_unknown_parameters_are_refused_before_anything_is_touched(tmp_path):
     with pytest.raises(SchemaError, match="needs one of input_path"):
         run(tmp_path, SAVE, WRITE, parameters={"treshold": 1})
     assert not (tmp_path / "out").exists()
+
+
+def test_letters_that_the_encoding_cannot_read_are_refused_before_anything_is_touched(tmp_path):
+    path = notebook(tmp_path / "one.ipynb", SAVE)
+    for name, wrong in (("output_dir", "r\udcc3"), ("input_paths", ["good", "d\udcff.h5"])):
+        with pytest.raises(SchemaError, match=rf"{name}.*PYTHONUTF8"):
+            _require_text({name: wrong})
+    with pytest.raises(SchemaError, match="PYTHONUTF8"):
+        run_notebook(str(path), tmp_path / "r\udcc3")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.ipynb"]
+
+
+def test_an_executed_notebook_that_cannot_be_read_is_a_failure_with_a_record(tmp_path, monkeypatch):
+    def cut_short(notebook, folder, chosen, **_):
+        (folder / "notebook.ipynb").write_text("", encoding="utf-8")
+
+    monkeypatch.setattr(runner, "_execute", cut_short)
+    record = run(tmp_path, SAVE)
+    assert record["status"] == "failed"
+    assert "notebook.ipynb cannot be read" in record["error"]
+    assert read_record(tmp_path / "out")["status"] == "failed"
 
 
 def test_runs_in_threads_do_not_disturb_each_other(tmp_path):

@@ -15,7 +15,8 @@ from .overlap import background_of, component_weights, find_overlap
 
 Cube = NDArray[np.float64]
 _SWEEPS = 200
-_LEAST = 0.02  # of the mean variance: a model that says zero is not infinitely sure
+_ROWS = 512  # patterns at a time in double precision
+_LEAST = 0.02  # of the pattern's mean variance: a model that says zero is not infinitely sure
 
 
 def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
@@ -160,11 +161,13 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tu
     loading = nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
     model = loading.T @ patterns
     variance = model / (scan[:, None] * feature)  # Poisson: the counts' own variance is their expectation
-    np.maximum(variance, np.float32(_LEAST) * variance.mean(), out=variance)
+    np.maximum(variance, np.float32(_LEAST) * variance.mean(axis=1, keepdims=True), out=variance)
     first, second = np.triu_indices(k)
     pairs = patterns[first].astype(np.float64) * patterns[second]
     noise = np.empty((n, k, k))
-    noise[:, first, second] = noise[:, second, first] = variance.astype(np.float64) @ pairs.T
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        noise[rows, first, second] = noise[rows, second, first] = variance[rows].astype(np.float64) @ pairs.T
     covariance = np.empty((k, k, n))
     _sandwich(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)

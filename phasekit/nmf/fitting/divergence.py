@@ -13,7 +13,8 @@ from .blocks import Source
 from .hals import Array, Fit
 
 _TINY = np.float32(1e-12)  # of the mean of the values: a model that says zero is not infinitely wrong
-#: Of the weighted sum of the values: half the rounding of one number in single precision, in which the terms are taken.
+_LEAST_EXCESS = np.float32(-1 + 1e-7)  # a model of 1e-7 of the value and less costs the same
+#: Half the rounding of one number in single precision, in which the terms w v are taken.
 _ROUNDING = float(np.finfo(np.float32).eps) / 4
 
 
@@ -29,17 +30,17 @@ def minimise_divergence(
     """Lower sum w (v log(v / m) - v + m), m = L F, w = ``weights`` of scan point and feature, v >= 0.
 
     Stops when it changes by less than ``tolerance`` of itself per iteration, or by less than single precision knows of
-    it. The fit's ``error`` stays that of the
-    squares' (relative), computed for the final pair; holes (NaN) are left out.
+    it: with more than some 10 000 counts per value that is more than the default tolerance. The fit's ``error`` stays
+    that of the squares (relative), computed for the final pair; holes (NaN) are left out.
     """
     level = float(fit.loading.mean(axis=1, dtype=np.float64) @ fit.factor.mean(axis=1, dtype=np.float64))
     side, tiny = np.float32(_TINY * max(level, 1e-300) ** 0.5), np.float32(_TINY * level)
     loading, factor = np.maximum(fit.loading, side), np.maximum(fit.factor, side)
-    known = _ROUNDING * level * float(weights[0].sum(dtype=np.float64) * weights[1].sum(dtype=np.float64))
     before, converged, done = np.inf, False, 0
     while done < max_iterations and not converged:
-        divergence, loading, factor = _one_pass(source, loading, factor, weights, tiny)
-        converged = abs(before - divergence) < max(tolerance * divergence, known)
+        (divergence, squares), loading, factor = _one_pass(source, loading, factor, weights, tiny)
+        # The terms' roundings are independent: their squares add up.
+        converged = abs(before - divergence) < max(tolerance * divergence, _ROUNDING * squares**0.5)
         before, done = divergence, done + 1
         if tick is not None:
             tick(done)
@@ -49,22 +50,23 @@ def minimise_divergence(
 
 def _one_pass(
     source: Source, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
-) -> tuple[float, Array, Array]:
-    """Divergence before the pass, new loadings row by row, new factors from the sums on the way."""
+) -> tuple[tuple[float, float], Array, Array]:
+    """Divergence and sum of (w v)^2 before the pass, new loadings row by row, new factors from the sums on the way."""
     new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
-    divergence = 0.0
+    divergence, squares = 0.0, 0.0
     for rows, block in source.blocks():
         weight = weights[0][rows, None] * weights[1]
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
         ratio, here = _ratio(values, loading[:, rows], factor, weight, tiny)
         divergence += here
+        squares += float(np.sum((values * weight) ** 2, dtype=np.float64))
         mine: Array = (loading[:, rows] * (factor @ ratio.T) / _positive(factor @ weight.T)).astype(np.float32)
         new[:, rows] = mine
         ratio, _ = _ratio(values, mine, factor, weight, tiny)
         above += mine @ ratio
         below += mine @ weight
-    return divergence, new, (factor * above / _positive(below)).astype(np.float32)
+    return (divergence, squares), new, (factor * above / _positive(below)).astype(np.float32)
 
 
 def _positive(sums: Array) -> Array:
@@ -76,7 +78,10 @@ def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np
     """Weighted ratio w v / m, and the divergence of the block."""
     model = np.maximum(loading.T @ factor, tiny)
     ratio = values / model
-    terms = values * np.log(np.maximum(ratio, _TINY)) - values + model
+    # v (d - log(1 + d)) with d = m / v - 1: near a perfect fit v log(v / m) - v + m would be its own rounding.
+    excess = np.divide(model - values, values, out=np.zeros_like(values), where=values > 0)
+    excess = np.maximum(excess, _LEAST_EXCESS)
+    terms = np.where(values > 0, values * (excess - np.log1p(excess)), model)
     return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))
 
 

@@ -18,6 +18,7 @@ from .arrays import contiguous, dot, gram, single
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache
 _FLOOR = np.float32(1e-12)  # of the largest diagonal element: a row below it is empty
+_TINY = np.finfo(np.float32).tiny  # so that nothing is divided by 0 where all rows are empty
 _REBALANCE = 8  # iterations between two rebalancings: norms drift slowly
 #: Inner sweeps per matrix product. Of 1, 2 and 4 the last falls fastest per second where k is above the true one.
 N_INNER = 4
@@ -90,7 +91,7 @@ def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     if isinstance(x, np.ndarray):
         _sweep(x, product, gram, n_inner)
         return
-    floor = _FLOOR * gram.diagonal().max()
+    floor = float(_FLOOR) * float(gram.diagonal().max()) + float(_TINY)
     for _ in range(n_inner):
         for row in range(len(x)):
             if gram[row, row] > floor:
@@ -101,15 +102,15 @@ def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
 def rebalance(loading: Array, factor: Array) -> None:
     """Give both sides of each component the same norm, in place: float32 then loses nothing on either."""
     left, right = ((side * side).sum(1) ** 0.5 for side in (loading, factor))
-    tiny = float(np.finfo(np.float32).tiny)
-    scale = (((right + tiny) / (left + tiny)) ** 0.5).clip(1e-6, 1e6)[:, None]
+    least = float(_FLOOR) * max(float(left.max()), float(right.max())) + float(_TINY)
+    scale = (((right + least) / (left + least)) ** 0.5).clip(1e-6, 1e6)[:, None]
     loading *= scale
     factor /= scale
 
 
 def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
     """Loadings (k, n) >= 0 for fixed factors; ``product`` = F V^T, ``gram`` = F F^T."""
-    scale = np.maximum(np.diag(gram), _FLOOR * gram.diagonal().max())[:, None]
+    scale = np.maximum(np.diag(gram), _FLOOR * gram.diagonal().max() + _TINY)[:, None]
     loading = np.maximum(product / scale, 0).astype(np.float32)
     _sweep(loading, np.ascontiguousarray(product), gram, n_sweeps)
     return loading
@@ -119,7 +120,7 @@ def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Arra
 def _sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     """The compiled sweep. Four rows are subtracted at a time: a quarter of the loads and stores of ``step``."""
     k, n = x.shape
-    floor = np.float32(0)
+    floor = _TINY
     for row in range(k):
         floor = max(floor, _FLOOR * gram[row, row])
     for start in range(0, n, _BLOCK):

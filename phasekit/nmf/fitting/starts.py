@@ -8,6 +8,7 @@ Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, featu
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
 _FINAL, _MOST = 25, 200  # further iterations of the best: in steps of the first, until the second
+_KNOWN = float(np.finfo(np.float32).eps) / 4  # of |V|^2: what single precision knows of an error
 STILL = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
 
@@ -87,7 +88,7 @@ def _to_the_end(low: LowRank, fit: Fit, still: float) -> Fit:
     Scaled counts take some tens of iterations, raw ones with a direct beam in them some hundred.
     """
     done, before = _WARM_UP, np.inf
-    while done < _MOST and before - fit.error > _FINAL * still * fit.error:
+    while done < _MOST and before - fit.error > _FINAL * max(still * fit.error, _KNOWN):
         before = fit.error
         fit = hals(low, (fit.loading, fit.factor), _FINAL)
         done += _FINAL
