@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 # to save gigabytes on a machine without a GPU:  make demo TORCH_INDEX=<that index>
 TORCH_INDEX ?=
 TORCH_PIN := $(shell grep '^torch==' constraints/pins.in)
-# The first of these that is at least 3.11.
-PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+# The first of these that is 3.11, 3.12 or 3.13.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $(p))))
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 WORKERS ?= 2
 PYTHONS ?= 3.11 3.12 3.13
@@ -36,7 +36,7 @@ test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
 test-machines: $(STAMP)  ## the fast tests again under emulated processors, thread counts and locales (QUICK=1: a part)
 	$(BIN)/python -m tests.machines --workers $(WORKERS) $(if $(QUICK),--quick) $(MACHINES)
 
-demo-machines: $(STAMP)  ## the demo on emulated processors: headline numbers and maps side by side (10 minutes)
+demo-machines: $(STAMP)  ## the demo on emulated processors: headline numbers and maps side by side (15 minutes)
 	$(BIN)/python -m tests.machines_demo $(MACHINES)
 
 test-wheel: $(STAMP)  ## the built wheel in an empty environment, outside the checkout, runs the demo (a few minutes)
@@ -44,11 +44,11 @@ test-wheel: $(STAMP)  ## the built wheel in an empty environment, outside the ch
 
 # Pythons that are not here are named and skipped. torch of the pinned version, so see TORCH_INDEX above.
 test-pythons:  ## install and fast tests with each of PYTHONS (3.11 3.12 3.13), each in its own environment
-	@for version in $(PYTHONS); do \
+	@ran=0; for version in $(PYTHONS); do \
 	  if ! python$$version -c "" 2>/dev/null; then echo "== python$$version is not here"; continue; fi; \
-	  echo "== python$$version"; \
+	  echo "== python$$version"; ran=1; \
 	  $(MAKE) --no-print-directory test-fast VENV=.venvs/py$$version PYTHON=python$$version || exit 1; \
-	done
+	done; test $$ran = 1
 
 test-oldest:  ## the lowest versions that pyproject.toml allows, fast tests
 	$(MAKE) --no-print-directory test-fast VENV=.venvs/oldest PINS=constraints/oldest.txt
@@ -93,8 +93,8 @@ clean:  ## remove the environment, caches and runs/
 	rm -rf benchmarks/.envs benchmarks/.runs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in
-	@test -n "$(PYTHON)" || { echo "phasekit needs Python 3.11 or newer, and none was found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+$(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in $(PINS)
+	@test -n "$(PYTHON)" || { echo "phasekit needs Python 3.11, 3.12 or 3.13, and none was found. Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (2 GB, a few minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "That Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PIP) install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH_PIN)" $(if $(TORCH_INDEX),,-c $(CONSTRAINTS))

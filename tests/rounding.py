@@ -16,8 +16,3 @@ SURE = 8.0
 def of_sum(n: int, *, epsilon: float = EPSILON) -> float:
     """Relative difference that two orders of summing n numbers of one sign may make."""
     return SURE * epsilon * max(float(n), 1.0) ** 0.5
-
-
-def of_product(n: int, condition: float = 1.0, *, epsilon: float = EPSILON) -> float:
-    """Relative difference that two ways of a scalar product of n terms, or a solution of that condition, may make."""
-    return condition * of_sum(n, epsilon=epsilon)

@@ -24,7 +24,9 @@ pytestmark = [
 
 def run(*command: object, cwd: Path) -> str:
     """Run a command without anything of this environment; its output."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    ours = ("PYTHON", "VIRTUAL_ENV", "JUPYTER", "IPYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept |= {"JUPYTER_PATH": "", "JUPYTER_DATA_DIR": str(cwd / "jupyter"), "IPYTHONDIR": str(cwd / "ipython")}
     done = subprocess.run([*map(str, command)], cwd=cwd, env=kept, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
@@ -44,12 +46,13 @@ def wheel(tmp_path_factory):
 def command(wheel, tmp_path_factory):
     """``phasekit`` of an environment that holds the wheel and what pip brings with it, no extra."""
     base = tmp_path_factory.mktemp("environment")
-    venv.create(base, with_pip=True)
+    venv.create(base, with_pip=True, symlinks=os.name != "nt")
     bin_dir = base / ("Scripts" if os.name == "nt" else "bin")
     constraints = ROOT / "constraints" / "py{}{}.txt".format(*sys.version_info[:2])
     pip = [bin_dir / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints]
     torch = next(line for line in constraints.read_text(encoding="utf-8").splitlines() if line.startswith("torch=="))
-    run(*pip, torch, cwd=base)
+    index = os.environ.get("TORCH_INDEX")
+    run(*pip, *(["--index-url", index] if index else []), torch, cwd=base)
     run(*pip, wheel, cwd=base)
     return bin_dir / "phasekit"
 

@@ -122,7 +122,7 @@ def scanned(values, shape):
 
 @pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
 @pytest.mark.parametrize("scale", ["poisson", None])
-@pytest.mark.parametrize("unit", [1.0, 1e-12, 1e12])
+@pytest.mark.parametrize("unit", [1.0, 1e-12, 1e12, 1e-18])
 @pytest.mark.parametrize("kind", PERFECT)
 def test_a_perfect_fit_is_no_failure_in_any_unit(kind, unit, scale, loss):
     values, shape, k = perfect(kind, np.random.default_rng(0))
@@ -136,9 +136,10 @@ def test_a_perfect_fit_is_no_failure_in_any_unit(kind, unit, scale, loss):
     assert missed < 1e-4  # squares of the counts, where the fit saw them scaled
 
 
-def test_data_too_large_for_single_precision_are_refused():
+@pytest.mark.parametrize("unit", [1e16, 1e19])
+def test_data_too_large_for_single_precision_are_refused(unit):
     values, shape, k = perfect("rank three", np.random.default_rng(0))
-    features = pk.nmf.to_features(scanned(1e19 * values, shape), mask=None, scale=None)
+    features = pk.nmf.to_features(scanned(unit * values, shape), mask=None, scale=None)
     with np.errstate(over="ignore", invalid="ignore"), pytest.raises(SchemaError, match="Divide the patterns"):
         pk.nmf.factorise(features, k)
 

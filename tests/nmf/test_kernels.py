@@ -3,6 +3,7 @@
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from phasekit.nmf.choosing.thinning import _MOST, Dealt, _in_fold
@@ -150,3 +151,22 @@ def test_dealing_in_python_equals_compiled():
     with np.errstate(over="ignore"):
         for n in (1, 70):
             assert [_in_fold.py_func(n, key, 3, 2) for key in keys] == [_in_fold(n, key, 3, 2) for key in keys]
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
+def test_empty_components_stay_empty_and_warn_of_nothing(wrap):
+    rng = np.random.default_rng(0)
+    loading, factor = (rng.random((3, n), dtype=np.float32) * 1e6 for n in (40, 50))
+    loading[1] = 0
+    factor[2] = 0
+    sides = wrap(loading), wrap(factor)
+    hals.rebalance(*sides)
+    for side in sides:
+        assert np.isfinite(np.asarray(side)).all()
+    for rows in (loading, np.zeros_like(loading)):
+        x = wrap(np.zeros((3, 50), np.float32))
+        hals.sweep(x, wrap(rows @ rng.random((40, 50), dtype=np.float32)), wrap(rows @ rows.T), 2)
+        assert np.isfinite(np.asarray(x)).all()
+        assert (np.asarray(x)[1] == 0).all()
+    none = hals.nonnegative_loading(np.zeros((2, 5), np.float32), np.zeros((2, 2), np.float32))
+    assert (none == 0).all()

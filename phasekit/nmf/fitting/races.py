@@ -15,6 +15,7 @@ from .hals import Fit, LowRank
 from .starts import STILL, race, starts_for
 
 _SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
+_LARGEST = 1e33  # sum of squares: single precision ends at 3e38, and products on the way are larger than their result
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
 
 
@@ -57,7 +58,7 @@ def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
 def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
     """Refuse zeros, and a k above the rank of the data."""
     strength = np.linalg.norm(low.left, axis=0)  # singular values
-    if not np.isfinite(low.norm2) or not np.isfinite(strength).all():
+    if not low.norm2 < _LARGEST or not np.isfinite(strength).all():
         raise SchemaError(
             f"{step}: the features are so large (sum of squares {low.norm2:.2g}) that single precision cannot hold the "
             "products. Divide the patterns by their mean: patterns.assign(intensity=patterns.intensity / mean)."
