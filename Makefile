@@ -1,4 +1,4 @@
-# phasekit: `make help` lists what there is to do. Needs Python 3.11 or newer with pip and venv, and make.
+# phasekit: `make help` lists what there is to do. Needs Python 3.11 to 3.13 with pip and venv, and make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 

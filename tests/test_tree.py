@@ -22,7 +22,7 @@ LYING = {
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout in a path with blanks and other letters, with things lying about."""
-    root = tmp_path / "ein Ordner, 測"
+    root = tmp_path / "dépôt, 測"
     for name in TRACKED | LYING:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("x = 1\n", encoding="utf-8")
