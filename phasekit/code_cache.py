@@ -88,6 +88,8 @@ def is_writable(folder: Path) -> bool:
     probe = folder / f".phasekit-{os.getpid()}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:  # another thread is asking
+        return True
     except OSError:
         return False
     with suppress(OSError):
