@@ -149,9 +149,9 @@ def _in_pixels(origin: xr.DataArray, patterns: xr.Dataset, axis: str) -> xr.Data
 def _block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -> Array:
     """Iterated centre of mass of the direct beam in each frame ``(..., qy, qx)`` -> ``(..., 2)`` [px]; NaN: not found.
 
-    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px: each frame on its
-    own, whatever others are in the block. A beam must hold 10
-    counts and be 1.5 times denser than the ring around it.
+    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px. Each frame is
+    iterated on its own, whatever others are in the block. A beam must hold 10 counts and be 1.5 times denser than the
+    ring around it.
     """
     size = np.array(frames.shape[-2:])
     reach = int(np.ceil(4 * radius)) + 2

@@ -30,8 +30,8 @@ def minimise_divergence(
     """Lower sum w (v log(v / m) - v + m), m = L F, w = ``weights`` of scan point and feature, v >= 0.
 
     Stops when it changes by less than ``tolerance`` of itself per iteration, or by less than single precision knows of
-    it: with more than some 10 000 counts per value that is more than the default tolerance. The fit's ``error`` stays
-    that of the squares (relative), computed for the final pair; holes (NaN) are left out.
+    it, which matters for nearly perfect fits only. The fit's ``error`` stays that of the squares (relative), computed
+    for the final pair; holes (NaN) are left out.
     """
     level = float(fit.loading.mean(axis=1, dtype=np.float64) @ fit.factor.mean(axis=1, dtype=np.float64))
     side, tiny = np.float32(_TINY * max(level, 1e-300) ** 0.5), np.float32(_TINY * level)

@@ -70,14 +70,14 @@ def relative_error(norm2: float, product: Array, squares: NDArray[np.float64], f
     """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L).
 
     A difference of numbers as large as |V|^2: what single precision leaves uncertain of L^T V, some 1e-7 of |V|^2,
-    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`fall` does not.
+    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`error_decrease` does not.
     """
     cross = dot(product, factor)
     model = dot(squares, gram(factor))
     return max(norm2 - 2 * cross + model, 0.0) / norm2
 
 
-def fall(before: Array, after: Array, product: Array, squares: Array) -> float:
+def error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
     """By how much a step lowered |V - G^T X|^2; ``product`` = G V, ``squares`` = G G^T.
 
     From the step itself: its rounding is relative to the step, so that it goes to 0 where the fit stands still.

@@ -12,7 +12,7 @@ import numpy as np
 
 from .arrays import contiguous, dot, gram, namespace, single
 from .blocks import Source
-from .hals import N_INNER, Array, Fit, fall, rebalance, relative_error, sweep
+from .hals import N_INNER, Array, Fit, error_decrease, rebalance, relative_error, sweep
 from .penalties import NONE, Penalties
 
 #: Of |V|^2: half the rounding of one number in single precision. A pass that gains less gains nothing that is known.
@@ -31,7 +31,7 @@ def polish(
 ) -> list[Fit]:
     """Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
 
-    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`fall`). Missing values
+    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`error_decrease`). Missing values
     (NaN) are filled with what the fit says (expectation-maximisation), so that they count nothing. A fit that has
     converged is left alone. ``in_place`` overwrites the arrays of ``fits`` instead of copying them.
     """
@@ -74,7 +74,7 @@ class _Running:
         before = self.loading[:, rows]
         mine = contiguous(before + 0)
         sweep(mine, contiguous(product), squares, N_INNER)
-        self.gain += fall(before, mine, product, squares)
+        self.gain += error_decrease(before, mine, product, squares)
         self.loading[:, rows] = mine
         self.squares += gram(mine)
         return mine
@@ -89,7 +89,7 @@ class _Running:
         self.optimality = (dot(slope, slope) / max(dot(product, product), 1e-300)) ** 0.5
         before = self.factor + 0
         sweep(self.factor, product, squares, N_INNER)
-        self.gain += fall(before, self.factor, product, squares)
+        self.gain += error_decrease(before, self.factor, product, squares)
         last = self.error
         self.error = relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
         # With penalties the two sides lower different costs, and a pass gains something of each for ever.
