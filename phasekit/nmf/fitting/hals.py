@@ -70,7 +70,8 @@ def relative_error(norm2: float, product: Array, squares: NDArray[np.float64], f
     """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L).
 
     A difference of numbers as large as |V|^2: what single precision leaves uncertain of L^T V, some 1e-7 of |V|^2,
-    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`error_decrease` does not.
+    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`error_decrease`
+    does not.
     """
     cross = dot(product, factor)
     model = dot(squares, gram(factor))

@@ -31,9 +31,9 @@ def polish(
 ) -> list[Fit]:
     """Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
 
-    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`error_decrease`). Missing values
-    (NaN) are filled with what the fit says (expectation-maximisation), so that they count nothing. A fit that has
-    converged is left alone. ``in_place`` overwrites the arrays of ``fits`` instead of copying them.
+    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`error_decrease`). Missing
+    values (NaN) are filled with what the fit says (expectation-maximisation), so that they count nothing. A fit that
+    has converged is left alone. ``in_place`` overwrites the arrays of ``fits`` instead of copying them.
     """
     running = [_Running(fit if in_place else _copy(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):
