@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stxm_nvpf ...
     0
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a degree sign is no reason to fail where the locale is ASCII
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.function(chosen))

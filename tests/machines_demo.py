@@ -86,7 +86,7 @@ def run_demo(machine: Machine, out: Path) -> str:
             return problem
         command = [sys.executable, "-m", "phasekit", "demo", "--out", str(out)]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        return "" if done.returncode == 0 else last_line(done.stderr + done.stdout) or f"ended with {done.returncode}"
+        return "" if done.returncode == 0 else last_line(done.stdout + done.stderr) or f"ended with {done.returncode}"
 
 
 def headline(out: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The command as a user types it: what it prints, what it leaves, how it exits."""
 
+import os
 import subprocess
 import sys
 
@@ -16,6 +17,15 @@ def test_help_and_version_answer_at_once():
         done = subprocess.run([sys.executable, "-m", "phasekit", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0
         assert "phasekit" in done.stdout
+
+
+def test_an_answer_is_printed_where_the_terminal_knows_ascii_only():
+    code = "import phasekit.cli as cli; cli._samples = lambda chosen: print('0.26\N{DEGREE SIGN}') or 0"
+    code += "; raise SystemExit(cli.main(['samples', 'list']))"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "0.26?"
 
 
 def test_the_module_of_the_samples_is_the_same_command():
