@@ -1,6 +1,6 @@
 """The arithmetic contract of docs/conventions.md: what is the same to the last bit, and what within a tolerance.
 
-Each workflow is run on data in memory, then again, then in chunks on one thread and on two.
+Each workflow is run on data in memory, then again, then in chunks on one thread and on three.
 """
 
 from collections.abc import Callable
