@@ -45,7 +45,7 @@ def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray
             f"pearson: the '{dim}' coordinates differ. Bring one onto the other's with .interp({dim}=...)."
         ) from error
     return xr.apply_ufunc(
-        _pearson,
+        pearson_coefficient,
         first,
         second,
         input_core_dims=[[dim], [dim]],
@@ -55,7 +55,7 @@ def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray
     )
 
 
-def _pearson(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
+def pearson_coefficient(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson coefficient over the last axis; two passes, because a large common offset would cancel in one."""
     a = first - first.mean(axis=-1, keepdims=True, dtype=np.float64)
     b = second - second.mean(axis=-1, keepdims=True, dtype=np.float64)

@@ -224,13 +224,13 @@ def _write(data: xr.Dataset | str, target: Path) -> Path:
         target.write_text(data, encoding="utf-8")
         return target
     if target.suffix == ".csv":
-        return _write_references(data, target)
+        return write_references(data, target)
     from .io import save
 
     return save(data, target if target.suffix else target.with_suffix(".nc"))
 
 
-def _write_references(references: xr.Dataset, target: Path) -> Path:
+def write_references(references: xr.Dataset, target: Path) -> Path:
     """REFERENCES as the table that ``pk.io.open_references`` reads, six significant digits."""
     spectra = references["reference_spectrum"].transpose("energy", "reference")
     labels = [str(name) for name in references["reference"].values]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.correlation import _pearson, pearson
+from phasekit.correlation import pearson, pearson_coefficient
 from phasekit.errors import SchemaError
 
 
@@ -33,7 +33,7 @@ def test_gain_and_offset_cancel(pair):
 
 def test_a_large_offset_does_not_eat_the_digits():
     x = np.arange(10, dtype=np.float32)
-    assert _pearson(x + 1e6, x) == pytest.approx(1.0, abs=1e-6)
+    assert pearson_coefficient(x + 1e6, x) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_constant_spectra_mean_nothing(pair):

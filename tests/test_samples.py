@@ -48,10 +48,10 @@ def test_the_readme_tells_of_every_file():
 
 
 def test_references_survive_the_trip_through_csv(tmp_path):
-    from phasekit.samples import _write_references
+    from phasekit.samples import write_references
 
     refs = pk.synthetic.vanadium_references()
-    back = pk.io.open_references(_write_references(refs, tmp_path / "refs.csv"))
+    back = pk.io.open_references(write_references(refs, tmp_path / "refs.csv"))
     xr.testing.assert_allclose(back["reference_spectrum"], refs["reference_spectrum"], rtol=5.1e-6)
     assert back["reference"].values.tolist() == refs["reference"].values.tolist()
     assert back["composition"].values.tolist() == refs["composition"].values.tolist()

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from phasekit.acom import _polar, build_templates
+from phasekit.acom import build_templates
+from phasekit.acom.matching.match import polar as _polar
 
 
 def describe_machine() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from families import TUNING
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from phasekit.nmf.choosing.evidence import WEIGHTS, evidence
+from phasekit.nmf.rank_selection.evidence import WEIGHTS, evidence
 
 _RIDGE = 1e-3  # keeps a weight that nothing speaks against from growing without end
 Array = NDArray[np.float64]

@@ -72,7 +72,7 @@ def run_notebook(
     chosen = _absolute_paths(dict(parameters or {}))
     require_known(known, list(chosen))
     folder = Path(output_dir).resolve()
-    _require_text({**chosen, "output_dir": str(folder), "notebook": str(notebook)})
+    check_text({**chosen, "output_dir": str(folder), "notebook": str(notebook)})
     headless = {"interactive": False, "output_dir": str(folder)}
     chosen.update({name: value for name, value in headless.items() if name in known})
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def run_notebook(
     return record
 
 
-def _require_text(values: Mapping[str, Any]) -> None:
+def check_text(values: Mapping[str, Any]) -> None:
     """Refuse what no notebook file can hold: names that the system's encoding could not turn into text."""
     items = [(name, item) for name, value in values.items() for item in (value if isinstance(value, list) else [value])]
     for name, item in items:

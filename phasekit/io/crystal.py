@@ -9,8 +9,9 @@ import numpy as np
 from ..code_cache import import_alone
 from ..crystals import point_symmetry
 from ..errors import ReadError
-from . import _cif, _symmetry
-from ._formula import check_formula
+from .formats.crystal import cif as _cif
+from .formats.crystal import symmetry as _symmetry
+from .formats.crystal.formula import check_formula
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase

@@ -10,9 +10,9 @@ import xarray as xr
 from ..code_cache import import_alone
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
-from ._atomic import renamed_when_complete
-from ._oriented import oriented, phases_of
 from .maps_text import save_ang, save_ctf
+from .writers.atomic import renamed_when_complete
+from .writers.orientation_table import oriented, phases_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -199,7 +199,7 @@ def save_blo(
     >>> save_blo(patterns, Path(tempfile.mkdtemp()) / "scan.blo").stat().st_size
     4240
     """
-    from ._blo import write_blo
+    from .writers.blo import write_blo
 
     require(patterns, PATTERNS, step="save_blo")
     qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]

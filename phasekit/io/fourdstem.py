@@ -8,11 +8,11 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PATTERNS, describe, require
-from ._frames import damaged, located, open_zarr
-from ._hdf4d import read_tree
-from ._heaps import check_heaps
-from ._plugins import read_npy, read_plugin, read_tiff
-from ._scan import Chunks, RawScan, _blocks, assemble
+from .formats.fourdstem.hdf5 import read_tree
+from .formats.fourdstem.rosettasciio import read_npy, read_plugin, read_tiff
+from .formats.fourdstem.scan import Chunks, RawScan, assemble, select_blocks
+from .formats.frames import damaged, located, open_zarr
+from .formats.hdf5_heaps import check_heaps
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -151,5 +151,5 @@ def _rechunked(data: xr.Dataset, path: Path, chunks: Chunks) -> xr.Dataset:
         raise ReadError(path, found=str(error), cure="save a PATTERNS dataset with pk.io.save") from error
     patterns = data["intensity"]
     stored = None if patterns.chunks is None else tuple(sizes[0] for sizes in patterns.chunks)
-    blocks = _blocks(chunks, patterns.shape, patterns.dtype.itemsize, stored)
+    blocks = select_blocks(chunks, patterns.shape, patterns.dtype.itemsize, stored)
     return data.assign(intensity=patterns.chunk(dict(zip(map(str, patterns.dims), blocks, strict=True))))

@@ -9,9 +9,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..code_cache import import_alone
-from . import _ang, _ctf
-from ._atomic import renamed_when_complete
-from ._oriented import oriented
+from .writers import ang as _ang
+from .writers import ctf as _ctf
+from .writers.atomic import renamed_when_complete
+from .writers.orientation_table import oriented
 
 
 def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PEAKS, require
-from ._atomic import renamed_when_complete
+from .writers.atomic import renamed_when_complete
 
 _SCAN = ("scan_y", "scan_x")
 _TITLE = "# phasekit peaks, one row per peak"

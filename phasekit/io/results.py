@@ -13,9 +13,9 @@ import xarray as xr
 from dask.system import CPU_COUNT
 
 from ..errors import ReadError, SchemaError
-from ._atomic import renamed_when_complete
-from ._heaps import check_heaps
-from ._stored import damaged, guarded
+from .formats.hdf5_heaps import check_heaps
+from .formats.stored_variables import damaged, guarded
+from .writers.atomic import renamed_when_complete
 
 _NETCDF = (".nc", ".h5")
 _SUFFIXES = (*_NETCDF, ".zarr")

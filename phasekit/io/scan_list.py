@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import ReadError, SchemaError
-from ..schema.doors import _version
-from ._atomic import renamed_when_complete
+from ..schema.checks import package_version
+from .writers.atomic import renamed_when_complete
 
 Array = NDArray[np.float64]
 Layout = Literal["energies", "regions"]
@@ -177,7 +177,7 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
 def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
     columns = "energy_eV,dwell_ms" if layout == "energies" else "start_eV,stop_eV,n_energies,dwell_ms"
     lines = [
-        f"# phasekit {_version('phasekit')} scan list, {values.size} energies",
+        f"# phasekit {package_version('phasekit')} scan list, {values.size} energies",
         "# units: energy [eV], dwell time per pixel [ms]",
         f"# dwell time of a pixel over all energies: {dwell.sum():.4f} ms",
     ]

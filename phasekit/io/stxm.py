@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ReadError, SchemaError
 from ..schema import STACK, describe, require
-from ._frames import located
-from ._heaps import check_heaps
-from ._raw import RawStack, assemble
+from .formats.frames import located
+from .formats.hdf5_heaps import check_heaps
+from .formats.stxm.stack import RawStack, assemble
 from .results import load
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -181,19 +181,19 @@ def _read(
 ) -> RawStack:
     """What the reader of this format finds; readers load only when used."""
     if kind == "nxstxm":
-        from ._nxstxm import read_nxstxm
+        from .formats.stxm.nxstxm import read_nxstxm
 
         return read_nxstxm(path, entry=entry, region=region, counter=counter, energies=energies)
     _refuse_choices(path, kind, {"entry": entry, **({} if kind == "hdr" else {"region": region, "counter": counter})})
     if kind == "hdr":
-        from ._sdf import read_sdf
+        from .formats.stxm.sdf import read_sdf
 
         return read_sdf(path, region=region, counter=counter, energies=energies)
     if kind == "ncb":
-        from ._ncb import read_ncb
+        from .formats.stxm.axis2000 import read_ncb
 
         return read_ncb(path, energies=energies)
-    from ._tiffstack import read_tiff
+    from .formats.stxm.tiff import read_tiff
 
     return read_tiff(path, energies=energies)
 

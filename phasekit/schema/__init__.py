@@ -4,12 +4,9 @@ A step calls :func:`require` at its door and :func:`describe` at its exit. Betwe
 outside, a dataset can be recognised by its variables alone, also after a trip through a file.
 """
 
-from .baselines import BASELINE
-from .components import FACTORS, FEATURES, OVERLAP, RANKS
-from .doors import describe, provenance, require
-from .fits import FORECAST, REFERENCE_FIT
-from .image_quality import COMPONENT_QUALITY, IMAGE_QUALITY
-from .kinds import (
+from .acom_maps import BOUNDARIES, POLE_FIGURE
+from .checks import describe, provenance, require
+from .core import (
     ANY,
     CLUSTERS,
     COMPARISON,
@@ -30,9 +27,12 @@ from .kinds import (
     Schema,
     Variable,
 )
-from .maps import BOUNDARIES, POLE_FIGURE
-from .mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
-from .particles import (
+from .nmf import FACTORS, FEATURES, OVERLAP, RANKS
+from .nmf_mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
+from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
+from .stxm_comparison import BASELINE
+from .stxm_fits import FORECAST, REFERENCE_FIT
+from .stxm_particles import (
     COMPOSITE,
     COMPOSITION,
     HISTOGRAM,

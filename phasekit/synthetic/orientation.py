@@ -13,9 +13,9 @@ from ..crystals import phase_record
 from ..diffraction import Reflections, reflections, wavelength
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe
-from ._digits import round_truth
-from ._specimen import VACUUM, Layout, Specimen, orientations, voronoi
-from ._spots import paint_discs, spots
+from .digits import round_truth
+from .specimen import VACUUM, Layout, Specimen, orientations, voronoi
+from .spot_painting import paint_discs, spots
 
 Array = NDArray[np.float64]
 
@@ -210,13 +210,13 @@ def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) ->
         if member == VACUUM or share <= 0:
             continue
         place, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
-        where = beam + _distort(place, optics) / optics.pixel_size
+        where = beam + distort_positions(place, optics) / optics.pixel_size
         part = share * max(0.0, 1 - direct - diffuse) * intensity / max(intensity.sum(), 1e-30)
         paint_discs(image, where[:, 0], where[:, 1], part, optics.disk_radius_px)
     return image
 
 
-def _distort(place: Array, optics: Microscope) -> Array:
+def distort_positions(place: Array, optics: Microscope) -> Array:
     """Sample-frame positions (y, x) as the turned, elliptical detector shows them."""
     turn, axis = np.radians(optics.detector_rotation_deg), np.radians(optics.ellipse_angle_deg)
     x = np.cos(turn) * place[:, 1] + np.sin(turn) * place[:, 0]

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter, shift
 from phasekit.errors import SchemaError
 from phasekit.schema import REFERENCES, STACK, describe, require
 
-from ._digits import round_truth
+from .digits import round_truth
 from .particles import Particles, draw_particles
 from .vanadium import vanadium_references
 

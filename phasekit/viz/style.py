@@ -184,7 +184,7 @@ def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
     """
     x = np.asarray(scan_x, dtype=float)
     width = abs(x[-1] - x[0]) * (x.size / (x.size - 1)) if x.size > 1 else 1.0
-    length = _round_length(0.25 * width)
+    length = round_length(0.25 * width)
     unit = str(scan_x.attrs.get("units", "nm"))
     text = f"{length / 1000:g} µm" if unit == "nm" and length >= 1000 else f"{length:g} {unit}"
     from matplotlib.patches import Rectangle
@@ -239,7 +239,7 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     return target
 
 
-def _round_length(length: float) -> float:
+def round_length(length: float) -> float:
     """Largest of 1, 2, 5 times a power of ten that is not above ``length``."""
     power = 10.0 ** np.floor(np.log10(length))
     return float(max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)))

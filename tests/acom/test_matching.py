@@ -5,8 +5,11 @@ import pytest
 
 import phasekit as pk
 from phasekit import rotations
-from phasekit.acom import _candidates, _polar, _search, build_templates, match_orientations, template_peaks
-from phasekit.acom._bank import detection_level, phase_banks, usable_intensity
+from phasekit.acom import build_templates, match_orientations, template_peaks
+from phasekit.acom.matching.bank import detection_level, phase_banks, usable_intensity
+from phasekit.acom.matching.match import candidates as _candidates
+from phasekit.acom.matching.match import polar as _polar
+from phasekit.acom.matching.match import search as _search
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.errors import AcomStatus, SchemaError
 

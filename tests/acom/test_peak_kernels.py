@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from phasekit.acom import _peak_kernels as kernels
-from phasekit.acom._disk_size import disk_and_noise, gaussian
-from phasekit.acom._peak_measure import centre_of_mass, mean_shift
+from phasekit.acom.peaks import kernels
+from phasekit.acom.peaks.disk_size import disk_and_noise, gaussian
+from phasekit.acom.peaks.measurement import centre_of_mass, mean_shift
 from tests.acom.spots import add_disk, random_pattern
 
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from phasekit.acom import pole_figure
-from phasekit.acom.poles import equivalent_normals
+from phasekit.acom.maps.poles import equivalent_normals
 from phasekit.diffraction import crystal
 from phasekit.errors import SchemaError
 from phasekit.io import load, save

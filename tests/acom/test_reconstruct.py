@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.acom import find_peaks, reconstruct, register_peaks
+from phasekit.acom import find_peaks, register_peaks
+from phasekit.acom.peaks import reconstruction as reconstruct
 from phasekit.errors import SchemaError
 from tests.acom.spots import as_patterns, disk, scan_of_disks
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from phasekit import rotations
-from phasekit.acom import _refine_kernels as kernels
 from phasekit.acom import build_templates, match_orientations, refine_orientations
-from phasekit.acom.refinement import _crystals
+from phasekit.acom.refinement import kernels
+from phasekit.acom.refinement.refine import collect_crystals
 from phasekit.diffraction import diffraction_symmetry, excitation_error, precessed_shape
 from phasekit.errors import SchemaError
 
@@ -91,7 +91,7 @@ def test_wrong_input_is_refused(known):
 
 def test_kernels_agree_with_plain_python_and_the_rotations(known):
     truth, peaks, bank, _ = known
-    crystals, _ = _crystals(bank)
+    crystals, _ = collect_crystals(bank)
     quaternion = truth[0]
     row = peaks.isel(scan_y=0, scan_x=0)
     columns = [row[name].values.astype(float) for name in ("qy", "qx", "intensity")]
@@ -113,7 +113,7 @@ def test_kernels_agree_with_plain_python_and_the_rotations(known):
 
 def test_intensities_are_those_of_the_templates(known):
     truth, peaks, bank, _ = known
-    crystals, _ = _crystals(bank)
+    crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=0)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
     near = kernels.near_ewald(crystals, 1, truth[0], 0.02, spots)
@@ -131,7 +131,7 @@ def test_intensities_are_those_of_the_templates(known):
 def test_score_knows_no_reflection_it_left_out(known):
     """A wider reach takes in more reflections and pairs, which must not matter at the orientation itself."""
     truth, peaks, bank, _ = known
-    crystals, _ = _crystals(bank)
+    crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=3)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
     narrow, wide = (kernels.near_ewald(crystals, 1, truth[3], reach, spots) for reach in (0.01, 0.2))
@@ -142,7 +142,7 @@ def test_score_knows_no_reflection_it_left_out(known):
 
 def test_climb_finds_a_maximum(known):
     truth, peaks, bank, _ = known
-    crystals, _ = _crystals(bank)
+    crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=0)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.015, 0.35)
     near = kernels.near_ewald(crystals, 1, truth[0], np.radians(4), spots)

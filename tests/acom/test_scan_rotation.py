@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from phasekit.acom import CalibrationWarning, find_peaks, register_peaks
-from phasekit.acom._origins import fit_origins
-from phasekit.acom._scan_rotation import find_turn
+from phasekit.acom.calibration.origins import fit_origins
+from phasekit.acom.calibration.scan_rotation import find_turn
 from phasekit.errors import SchemaError
 from phasekit.synthetic.orientation import Microscope, orientation_scan
 from phasekit.synthetic.structures import sample_phases

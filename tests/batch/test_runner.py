@@ -9,7 +9,7 @@ import pytest
 
 import phasekit as pk
 from phasekit.batch import read_record, run_notebook, runner
-from phasekit.batch.runner import _require_text
+from phasekit.batch.runner import check_text
 from phasekit.errors import ReadError, SchemaError
 
 from .tiny import DRAW, SAVE, WRITE, notebook
@@ -109,7 +109,7 @@ def test_letters_that_the_encoding_cannot_read_are_refused_before_anything_is_to
     path = notebook(tmp_path / "one.ipynb", SAVE)
     for name, wrong in (("output_dir", "r\udcc3"), ("input_paths", ["good", "d\udcff.h5"])):
         with pytest.raises(SchemaError, match=rf"{name}.*PYTHONUTF8"):
-            _require_text({name: wrong})
+            check_text({name: wrong})
     with pytest.raises(SchemaError, match="PYTHONUTF8"):
         run_notebook(str(path), tmp_path / "r\udcc3")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["one.ipynb"]

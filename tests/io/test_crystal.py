@@ -9,8 +9,8 @@ from orix.quaternion.symmetry import D2h, D3d, Oh
 
 from phasekit.diffraction import reflections
 from phasekit.errors import ReadError
-from phasekit.io._symmetry import lattice_base
 from phasekit.io.crystal import open_phase
+from phasekit.io.formats.crystal.symmetry import lattice_base
 from tests.io.files_4d import CUBIC, LFP, LFP_CELL, P21C, PNMA, cif
 
 AVOGADRO = 0.602214076  # u per (angstrom^3 g/cm^3)

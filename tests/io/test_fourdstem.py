@@ -13,7 +13,7 @@ import zarr
 
 from phasekit.diffraction import wavelength
 from phasekit.errors import ReadError, SchemaError
-from phasekit.io import _frames
+from phasekit.io.formats import frames as _frames
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.io.results import save
 from phasekit.schema import PATTERNS, describe, require

@@ -8,7 +8,7 @@ import pytest
 
 import phasekit as pk
 from phasekit.errors import ReadError
-from phasekit.io._heaps import check_heaps
+from phasekit.io.formats.hdf5_heaps import check_heaps
 
 
 def nxstxm(path):

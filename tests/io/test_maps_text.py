@@ -11,8 +11,8 @@ import xarray as xr
 import phasekit as pk
 from phasekit.crystals import crystal, direct_basis, phase_record
 from phasekit.errors import SchemaError
-from phasekit.io._ctf import laue_number
 from phasekit.io.exchange import save_orix, to_orix
+from phasekit.io.writers.ctf import laue_number
 from phasekit.rotations import to_matrix
 from phasekit.schema import ORIENTATIONS, describe
 

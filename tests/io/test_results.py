@@ -71,7 +71,7 @@ def test_identical(tmp_path, suffix, lazy):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_lazy_is_written_in_its_blocks(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr("phasekit.io._stored.WORTH_A_TASK", 4096)
+    monkeypatch.setattr("phasekit.io.formats.stored_variables.WORTH_A_TASK", 4096)
     values = np.arange(7 * 8 * 90).reshape(7, 8, 90)
     seen = []
 
@@ -151,7 +151,7 @@ def test_failed_rename_brings_the_old_folder_back(tmp_path, monkeypatch):
             raise OSError("no rename today")
         real(source, target)
 
-    monkeypatch.setattr("phasekit.io._atomic.os.replace", fail)
+    monkeypatch.setattr("phasekit.io.writers.atomic.os.replace", fail)
     with pytest.raises(OSError, match="no rename today"):
         pk.io.save(xr.Dataset({"a": ("x", [1])}), path)
     assert_same(rich(), pk.io.load(path))

@@ -67,7 +67,7 @@ def test_any_slice_and_chunking(dialect, stxm):
 
 
 def test_blocks_are_whole_frames(stxm, tmp_path, monkeypatch):
-    monkeypatch.setattr("phasekit.io._raw.BLOCK_BYTES", 2 * stxm.intensity[0].nbytes)
+    monkeypatch.setattr("phasekit.io.formats.stxm.stack.BLOCK_BYTES", 2 * stxm.intensity[0].nbytes)
     stack = pk.io.open_stxm(stxm.pollux(tmp_path / "a.hdf5"))
     assert stack.intensity.chunks == ((2, 1), (4,), (6,))
     assert_array_equal(stack.intensity, stxm.intensity)
@@ -75,7 +75,7 @@ def test_blocks_are_whole_frames(stxm, tmp_path, monkeypatch):
 
 def test_opening_reads_no_frame(stxm, tmp_path, monkeypatch):
     path = stxm.pollux(tmp_path / "a.hdf5")
-    monkeypatch.setattr("phasekit.io._nxstxm._select", lambda *_: pytest.fail("a frame was read"))
+    monkeypatch.setattr("phasekit.io.formats.stxm.nxstxm._select", lambda *_: pytest.fail("a frame was read"))
     stack = pk.io.open_stxm(path)
     assert stack.intensity.mean("energy").shape == (4, 6)
 

@@ -7,8 +7,8 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.centring import seen_after, shift_frames
-from phasekit.nmf.used_pixels import choose_pixels
+from phasekit.nmf.features.centring import seen_after, shift_frames
+from phasekit.nmf.features.pixel_selection import choose_pixels
 
 SCAN = (7, 9)
 DIMS = ("scan_y", "scan_x", "qy", "qx")
@@ -36,7 +36,7 @@ def centre_of_mass(image):
 
 @pytest.mark.parametrize(("dose", "rms"), [(500, 0.16), (4000, 0.06), (40000, 0.02)])
 def test_measured_origins(dose, rms):
-    from phasekit.nmf.centring import Beam, centring_of
+    from phasekit.nmf.features.centring import Beam, centring_of
 
     scan, origin = wandering(dose=dose)
     settings = {"mask": "auto", "missing": "refuse", "gain": 1.0, "peaks": None, "center": "measured"}

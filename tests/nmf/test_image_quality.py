@@ -8,7 +8,8 @@ from skimage import metrics as theirs
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.quality import ALL, METRICS, Reference, _filters, phase_congruency
+from phasekit.nmf.image_metrics import ALL, METRICS, Reference, phase_congruency
+from phasekit.nmf.image_metrics import filters as _filters
 from phasekit.schema import COMPONENT_QUALITY, IMAGE_QUALITY, require
 
 # of a noisy copy and of another image, 160 x 160 px, by an independent implementation in double precision
@@ -113,7 +114,7 @@ def test_unit_of_the_images_does_not_matter(metric, images, noise):
 
 def test_batch_equals_one_by_one_and_remembered_equals_fresh(monkeypatch):
     reference, others = spots(7, 48), spots(14, 48, seed=9)
-    monkeypatch.setattr("phasekit.nmf.quality.reference._BATCH_PIXELS", 3 * 48 * 52)
+    monkeypatch.setattr("phasekit.nmf.image_metrics.reference._BATCH_PIXELS", 3 * 48 * 52)
     one = Reference(reference)
     one.scores(others[:7])
     batch = one.scores(others[7:])

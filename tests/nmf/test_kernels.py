@@ -6,13 +6,13 @@ import pytest
 import torch
 import xarray as xr
 
-from phasekit.nmf.choosing.thinning import _MOST, Dealt, _in_fold
 from phasekit.nmf.fitting import hals
 from phasekit.nmf.fitting.blocks import InMemory, Lazy, compress
+from phasekit.nmf.fitting.multistart import scree
 from phasekit.nmf.fitting.penalties import Penalties
 from phasekit.nmf.fitting.polish import polish
-from phasekit.nmf.fitting.races import scree
 from phasekit.nmf.fitting.starts import race, random_start, starts_for, svd_start
+from phasekit.nmf.rank_selection.thinning import MOST_ELECTRONS, Dealt, count_in_fold
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +135,10 @@ def test_folds_add_up_to_the_counts_and_do_not_depend_on_the_blocks():
     assert (other != folds[3]).any()
 
 
-@pytest.mark.parametrize("n", [1, 5, 64, 65, 400, _MOST + 1, 100_000])
+@pytest.mark.parametrize("n", [1, 5, 64, 65, 400, MOST_ELECTRONS + 1, 100_000])
 def test_shares_of_a_fold_are_binomial(n):
     keys = np.random.default_rng(0).integers(0, 2**64, 4000, dtype=np.uint64)
-    drawn = np.array([_in_fold(n, key, 3, 5) for key in keys])
+    drawn = np.array([count_in_fold(n, key, 3, 5) for key in keys])
     mean, deviation = n / 8, np.sqrt(n * 7 / 64)
     assert abs(drawn.mean() - mean) < 4.5 * deviation / np.sqrt(4000)
     assert drawn.std() == pytest.approx(deviation, rel=0.06)
@@ -150,7 +150,9 @@ def test_dealing_in_python_equals_compiled():
     keys = np.array([3, 99, 12345], dtype=np.uint64)
     with np.errstate(over="ignore"):
         for n in (1, 70):
-            assert [_in_fold.py_func(n, key, 3, 2) for key in keys] == [_in_fold(n, key, 3, 2) for key in keys]
+            assert [count_in_fold.py_func(n, key, 3, 2) for key in keys] == [
+                count_in_fold(n, key, 3, 2) for key in keys
+            ]
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])

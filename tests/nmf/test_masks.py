@@ -6,8 +6,8 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.outliers import find_outliers
-from phasekit.nmf.scan_images import scan_images
+from phasekit.nmf.features.outliers import find_outliers
+from phasekit.nmf.features.scan_images import scan_images
 
 SCAN = (20, 26)
 

@@ -4,7 +4,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.after_fit import mixtures
+from phasekit.nmf.components import mixtures
 from tests.rounding import EPSILON_DOUBLE
 
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.polar import Layout, feature_index, feature_places
+from phasekit.nmf.features.polar import Layout, feature_index, feature_places
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from phasekit.acom import CalibrationWarning, find_peaks, reconstruct, register_peaks, virtual_images
+from phasekit.acom import CalibrationWarning, find_peaks, register_peaks, virtual_images
+from phasekit.acom.peaks import reconstruction as reconstruct
 from phasekit.crystals import crystal
 from phasekit.errors import AcomStatus
 from phasekit.synthetic.orientation import Microscope, orientation_scan

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasekit.nmf.quality import ALL, Reference
+from phasekit.nmf.image_metrics import ALL, Reference
 
 FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "iqa"
 pytestmark = [

@@ -6,7 +6,7 @@ from skimage.color import rgb2lab
 import phasekit as pk
 from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import COMPOSITE, HISTOGRAM, require
-from phasekit.stxm.after_map.composites import RGB, SAFE
+from phasekit.stxm.particles.composites import RGB, SAFE
 from tests.stxm.shapes import NAMES, SCAN, composition_map, disc, phases_of, sides
 
 #: How protan, deutan and tritan vision see linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.stxm.planning.separation import _confusion
+from phasekit.stxm.planning.separation import compute_confusion
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_all_phases_together_are_confused_more_than_two_and_less_than_the_sum(va
 
 def test_indistinguishable_references_are_guessed():
     spectra = np.repeat(np.array([[0.0, 1.0, 2.0, 1.0]]), 2, axis=0)
-    found = _confusion(spectra, np.full(spectra.shape, 0.01), np.ones((1, 4)), np.random.default_rng(0))
+    found = compute_confusion(spectra, np.full(spectra.shape, 0.01), np.ones((1, 4)), np.random.default_rng(0))
     assert found.pair[0, 1] == pytest.approx(0.5)
 
 

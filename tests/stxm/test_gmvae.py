@@ -6,7 +6,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.stxm import network as net
+from phasekit.stxm.clustering import network as net
 
 TRAINING = pk.stxm.Training(n_steps=40, batch=256)
 

@@ -7,7 +7,7 @@ from scipy.optimize import nnls
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.stxm.nonnegative import _enumerated, _nonnegative, _one_by_one
+from phasekit.stxm.reference_spectra.non_negative import solve_by_enumeration, solve_non_negative, solve_one_by_one
 
 
 @pytest.mark.parametrize("n_bounded", [1, 3, 4])
@@ -15,7 +15,7 @@ def test_batched_fit_equals_scipy_and_the_slow_path(n_bounded):
     rng = np.random.default_rng(n_bounded)
     design = np.vstack([rng.normal(size=(n_bounded, 9)), np.ones((1, 9))])
     x, weights = rng.normal(size=(60, 9)), rng.uniform(0.5, 3.0, (60, 9))
-    found = _nonnegative(design, x, weights, n_bounded)
+    found = solve_non_negative(design, x, weights, n_bounded)
     for index in range(60):
         root = np.sqrt(weights[index])
         columns = (np.vstack([design, -design[-1:]]) * root).T
@@ -24,7 +24,9 @@ def test_batched_fit_equals_scipy_and_the_slow_path(n_bounded):
         assert found.chi_square[index] == pytest.approx(residual**2, rel=1e-7)
     normal = np.einsum("ne,ie,je->nij", weights, design, design)
     right = (weights * x) @ design.T
-    np.testing.assert_allclose(_enumerated(normal, right, n_bounded), _one_by_one(normal, right, n_bounded), atol=1e-7)
+    np.testing.assert_allclose(
+        solve_by_enumeration(normal, right, n_bounded), solve_one_by_one(normal, right, n_bounded), atol=1e-7
+    )
 
 
 def _mixtures(amounts, noise, seed=0, offset=0.0, baseline=0.8):

@@ -7,7 +7,7 @@ from scipy.special import ndtr
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.schema import PROFILE, RADIAL_PROFILES, require
-from phasekit.stxm.after_map.surfaces import _depth
+from phasekit.stxm.particles.surfaces import compute_depth
 from tests.stxm.shapes import SCAN, composition_map, disc, grid, phases_of, sides, tilted_edge
 
 
@@ -199,7 +199,7 @@ def test_depth_is_measured_from_the_outline(radius):
     means = []
     for centre in 35 + rng.uniform(-0.5, 0.5, (10, 2)):
         far = np.hypot(*grid((70, 70), centre))
-        depth = _depth(np.where(far < radius, 0, -1), (20.0, 20.0))
+        depth = compute_depth(np.where(far < radius, 0, -1), (20.0, 20.0))
         inside = far < radius
         away = depth[inside] / 20 - (radius - far[inside])
         means.append(away.mean())
@@ -245,14 +245,14 @@ def test_particles_are_the_sample_of_a_pooled_profile():
 
 def test_a_particle_cut_by_the_frame_hides_its_depth_there():
     label = np.where(disc((40, 80), 25, (0, 40)), 0, -1)
-    depth = _depth(label, (20.0, 20.0))
+    depth = compute_depth(label, (20.0, 20.0))
     assert np.isnan(depth[0, 40])  # 25 px deep as seen, but half a pixel from the frame
     assert depth[0, 16] == pytest.approx(10)
     known = np.isfinite(depth)
     y, x = np.nonzero(known)
     away = depth[known] / 20 - (25 - np.hypot(y, x - 40))
     assert np.abs(away).max() < 0.6  # what is left is right
-    full = _depth(np.zeros((6, 6), int), (20.0, 20.0))
+    full = compute_depth(np.zeros((6, 6), int), (20.0, 20.0))
     assert np.isnan(full).all()  # no surface in sight
 
 

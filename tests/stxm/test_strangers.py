@@ -6,7 +6,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import StxmStatus
-from phasekit.stxm.strangers import _strangeness, _surrounded, _usual_misfit
+from phasekit.stxm.phase_map.unknown_phases import estimate_usual_misfit, misfit_probability, weight_surrounded_pixels
 from tests.stxm.field import ENERGIES, field, references
 
 
@@ -109,11 +109,11 @@ def test_only_pixels_inside_a_particle_and_among_their_like_count():
     belonging[1:8, 1:8] = 0.0
     belonging[3:6, 3:6] = 1.0
     belonging[1, 1] = 1.0
-    weight = _surrounded(belonging)[..., 0]
+    weight = weight_surrounded_pixels(belonging)[..., 0]
     assert weight[4, 4] == 1.0
     assert weight[3, 3] == 0.0  # only three of its eight neighbours belong
     belonging[1:8, 1:8] = 1.0
-    weight = _surrounded(belonging)[..., 0]
+    weight = weight_surrounded_pixels(belonging)[..., 0]
     assert (weight[2:7, 2:7] == 1.0).all()
     assert weight.sum() == 25  # the rim does not count
 
@@ -123,8 +123,8 @@ def test_references_that_are_all_a_little_wrong_are_tolerated():
     spectra = references()["reference_spectrum"].interp(energy=ENERGIES).values
     wrong = spectra * (1 + 0.1 * np.sin(ENERGIES * 1.3 + rng.uniform(0, 6, (4, 1))))
     error = np.full((4, ENERGIES.size), 0.01)
-    tolerance = _usual_misfit(wrong, error, np.full(4, 100.0), spectra)
+    tolerance = estimate_usual_misfit(wrong, error, np.full(4, 100.0), spectra)
     assert 0.03 < tolerance < 0.5
-    assert _usual_misfit(spectra, error, np.full(4, 100.0), spectra) == 0.02
-    strict, mild = (_strangeness(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
+    assert estimate_usual_misfit(spectra, error, np.full(4, 100.0), spectra) == 0.02
+    strict, mild = (misfit_probability(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
     assert strict.chance_pair < 1e-4 < mild.chance_pair

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, nnls
 
-from phasekit.stxm.sums import _best_pair, _content_chi_square, _single, _sums_block
+from phasekit.stxm.phase_map.sufficient_statistics import (
+    chi_square_single,
+    compute_block_statistics,
+    find_best_pair,
+    mixture_chi_square,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,7 @@ def pixels():
 @pytest.fixture(scope="module")
 def sums(pixels):
     x, noise, templates = pixels
-    return _sums_block(x, noise, np.ones(len(x), dtype=bool), templates=templates, n_references=3)
+    return compute_block_statistics(x, noise, np.ones(len(x), dtype=bool), templates=templates, n_references=3)
 
 
 def _fit(x, noise, columns):
@@ -31,25 +36,27 @@ def _fit(x, noise, columns):
 def test_one_template_alone_equals_the_fit(pixels, sums):
     x, noise, templates = pixels
     expected = [[_fit(row, sigma, [template]) for template in templates] for row, sigma in zip(x, noise, strict=True)]
-    np.testing.assert_allclose(_single(sums), expected, rtol=2e-4)
+    np.testing.assert_allclose(chi_square_single(sums), expected, rtol=2e-4)
 
 
 def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, sums):
     x, noise, templates = pixels
-    found = _best_pair(sums, np.array([[0, 1], [1, 2]]))
+    found = find_best_pair(sums, np.array([[0, 1], [1, 2]]))
     for index, (row, sigma) in enumerate(zip(x, noise, strict=True)):
         both = [_fit(row, sigma, templates[[i, j]]) for i, j in ((0, 1), (1, 2))]
         assert found.chi_square[index] == pytest.approx(min(both), rel=2e-4)
         assert found.pair[index] == int(np.argmin(both))
     exact = 0.3 * templates[0] + 0.9 * templates[1] + 0.2
-    clean = _sums_block(exact[None], np.full((1, 9), 0.1), np.ones(1, bool), templates=templates, n_references=3)
-    assert _best_pair(clean, np.array([[0, 1]])).second_share[0] == pytest.approx(0.75, abs=1e-3)
+    clean = compute_block_statistics(
+        exact[None], np.full((1, 9), 0.1), np.ones(1, bool), templates=templates, n_references=3
+    )
+    assert find_best_pair(clean, np.array([[0, 1]])).second_share[0] == pytest.approx(0.75, abs=1e-3)
 
 
 def test_content_chi_square_is_the_least_over_thickness_and_constant(pixels, sums):
     x, noise, templates = pixels
     content = np.tile([0.2, 0.5, 0.3], (len(x), 1))
-    found = _content_chi_square(sums, content)
+    found = mixture_chi_square(sums, content)
     for index in range(5):
         shown = content[index] @ templates
 
@@ -62,10 +69,10 @@ def test_content_chi_square_is_the_least_over_thickness_and_constant(pixels, sum
 def test_a_constant_changes_nothing_and_no_material_is_nan(pixels, sums):
     x, noise, templates = pixels
     material = np.arange(len(x)) % 2 == 0
-    other = _sums_block(x + 5.0, noise, material, templates=templates, n_references=3)
+    other = compute_block_statistics(x + 5.0, noise, material, templates=templates, n_references=3)
     np.testing.assert_allclose(other.power[material], sums.power[material], rtol=1e-4)
     np.testing.assert_allclose(other.pearson[material], sums.pearson[material], atol=1e-6)
     assert all(np.isnan(part[~material]).all() for part in other)
     lost = x.copy()
     lost[0, 3] = np.nan
-    assert np.isnan(_sums_block(lost, noise, material, templates=templates, n_references=3).power[0])
+    assert np.isnan(compute_block_statistics(lost, noise, material, templates=templates, n_references=3).power[0])

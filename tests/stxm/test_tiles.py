@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import ndimage
 
 import phasekit as pk
-from phasekit.stxm import tiles
+from phasekit.stxm.phase_map import tiles
 from tests.stxm.field import field, references
 
 
@@ -25,7 +25,7 @@ def test_a_filter_over_tiles_is_the_filter_over_the_map(small_tiles, chunks):
     coords = {"scan_y": np.arange(61.0), "scan_x": np.arange(50.0)}
     channels = xr.DataArray(values, dims=("scan_y", "scan_x", "channel"), coords=coords)
     data = channels if chunks is None else channels.chunk(chunks)
-    found = tiles._over_tiles(data, _blurred, 2)
+    found = tiles.apply_over_tiles(data, _blurred, 2)
     assert (found.chunks is None) == (chunks is None)
     np.testing.assert_allclose(found, _blurred(values), atol=1e-5)
     np.testing.assert_array_equal(found["scan_y"], coords["scan_y"])

@@ -11,7 +11,7 @@ from phasekit.diffraction import reflections, wavelength
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, to_matrix
 from phasekit.synthetic import Microscope, Specimen, orientation_scan, structures
-from phasekit.synthetic._spots import paint_discs, spots
+from phasekit.synthetic.spot_painting import paint_discs, spots
 
 NICKEL, OLIVINE = structures.sample_phases()
 
@@ -117,19 +117,19 @@ def test_pixel_coordinates_and_distortion():
     assert scan.qx.attrs["units"] == "px"
     assert scan.qx.values[0] == 0
     np.testing.assert_allclose(scan.truth_origin_y, 31.5)
-    from phasekit.synthetic.orientation import _distort
+    from phasekit.synthetic.orientation import distort_positions
 
     turn = np.linspace(0, 2 * np.pi, 361)
-    ring = _distort(np.stack([np.sin(turn), np.cos(turn)], axis=1), optics)
+    ring = distort_positions(np.stack([np.sin(turn), np.cos(turn)], axis=1), optics)
     radius = np.hypot(*ring.T)
     assert radius.max() / radius.min() == pytest.approx(1.2, rel=1e-3)
     assert np.degrees(np.arctan2(*ring[np.argmax(radius[:180])])) == pytest.approx(30, abs=1)
 
 
 def test_detector_rotation_follows_the_convention():
-    from phasekit.synthetic.orientation import _distort
+    from phasekit.synthetic.orientation import distort_positions
 
-    on_detector = _distort(np.array([[0.0, 1.0]]), Microscope(detector_rotation_deg=30.0))
+    on_detector = distort_positions(np.array([[0.0, 1.0]]), Microscope(detector_rotation_deg=30.0))
     c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
     y, x = on_detector[0]
     np.testing.assert_allclose([s * x + c * y, c * x - s * y], [0, 1], atol=1e-12)  # turned by +30: the sample frame

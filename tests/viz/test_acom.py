@@ -10,9 +10,9 @@ import phasekit as pk
 from phasekit.acom import find_peaks, register_peaks, reliable_fraction, virtual_images
 from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
-from phasekit.viz import acom as draw
-from phasekit.viz._orientation_explorer import masked
-from phasekit.viz._pole_key import draw_key
+from phasekit.viz.acom import maps as draw
+from phasekit.viz.acom.colour_key import draw_key
+from phasekit.viz.acom.sliders import masked
 from phasekit.viz.style import panels
 from tests.acom.spots import scan_of_disks
 

@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, random
-from phasekit.viz import acom as draw
+from phasekit.viz.acom import maps as draw
 from tests.acom.maps import orientation_map
 
 

@@ -44,7 +44,7 @@ def test_live_slider_moves_number_and_choice(factors, monkeypatch):
     import holoviews as hv
 
     hv.extension("bokeh", inline=True)
-    monkeypatch.setattr("phasekit.viz.nmf_explorer.is_interactive", lambda: True)
+    monkeypatch.setattr("phasekit.viz.nmf.sliders.is_interactive", lambda: True)
     view = pk.viz.nmf.explorer(factors, 0.75)
     slider, readout = view[0], view[1]
     slider.value = 0.5

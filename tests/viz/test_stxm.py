@@ -141,7 +141,7 @@ def test_live_explorer_follows_its_slider(phases, monkeypatch):
     pn = pytest.importorskip("panel")
     hv = pytest.importorskip("holoviews")
     hv.Store.set_current_backend("bokeh") if "bokeh" in hv.Store.renderers else hv.extension("bokeh")
-    monkeypatch.setattr("phasekit.viz.stxm_explorer.is_interactive", lambda: True)
+    monkeypatch.setattr("phasekit.viz.stxm.sliders.is_interactive", lambda: True)
     view = pk.viz.stxm.explorer(phases, margin=0.002)
     slider = next(w for w in view.select(pn.widgets.FloatSlider))
     readout = view[1]

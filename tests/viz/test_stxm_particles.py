@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 
 import phasekit as pk
 from phasekit.errors import SchemaError, StxmStatus, status_attributes
-from phasekit.viz.stxm_particles import (
+from phasekit.viz.stxm.particles import (
     composite_figure,
     histogram_figure,
     particle_figure,

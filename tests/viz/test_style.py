@@ -7,7 +7,7 @@ from PIL import Image
 
 from phasekit.errors import SchemaError
 from phasekit.viz import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, save_figure, scale_bar
-from phasekit.viz.style import _round_length
+from phasekit.viz.style import round_length
 
 
 def scan(values, step=20.0):
@@ -124,7 +124,7 @@ def test_the_scale_bar_is_round_and_true(step, text):
 
 def test_round_lengths_are_1_2_5_and_never_longer():
     for length in np.geomspace(1e-3, 1e6, 200):
-        found = _round_length(length)
+        found = round_length(length)
         assert length / 2.5 < found <= length * (1 + 1e-9)
         assert round(found / 10.0 ** np.floor(np.log10(found) + 1e-9), 6) in (1, 2, 5)
 

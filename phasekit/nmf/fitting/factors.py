@@ -9,13 +9,22 @@ from numpy.typing import NDArray
 
 from ...errors import ConvergenceError, SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
-from ..features import to_detector
+from ..features.features import to_detector
 from .arrays import find_device
 from .divergence import minimise_divergence
 from .hals import Array, Fit, LowRank, hals
+from .multistart import (
+    Rows,
+    check_numerical_rank,
+    check_rank,
+    compress_for,
+    onto_device,
+    onto_host,
+    race_ranks,
+    rows_of,
+)
 from .penalties import Penalties
 from .polish import polish
-from .races import Rows, check_numerical_rank, check_rank, compress_for, onto_device, onto_host, race_ranks, rows_of
 from .starts import grow
 
 LOSSES = ("frobenius", "kullback-leibler")

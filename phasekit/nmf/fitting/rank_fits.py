@@ -12,8 +12,8 @@ from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import Source
 from .factors import label_fit
 from .hals import Fit
+from .multistart import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
 from .polish import polish
-from .races import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
 
 _POLISH, _TOLERANCE = 8, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
 

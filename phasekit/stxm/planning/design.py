@@ -6,19 +6,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..library import _Library
+from ..reference_spectra.library import Library
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 #: Nodes [eV] and weights of a normal error of 0.17 eV of the energy scale (Gauss-Hermite rule of three points).
-_UNSURE_SCALE = ((-0.3, 1 / 6), (0.0, 2 / 3), (0.3, 1 / 6))
-_KNOWN_SCALE = ((0.0, 1.0),)
+UNSURE_SCALE = ((-0.3, 1 / 6), (0.0, 2 / 3), (0.3, 1 / 6))
+KNOWN_SCALE = ((0.0, 1.0),)
 #: Variance of the share f of two amounts (f, 1 - f) is g V g with g = (1 - f, -f); this is the mean of g g over f.
 _SHARE = np.array([[1 / 3, -1 / 6], [-1 / 6, 1 / 3]])
 
 
-class _Designs(NamedTuple):
+class DesignModels(NamedTuple):
     """Models of a pixel over the same candidate energies; a choice is judged by the weighted mean over them."""
 
     columns: Array  # (model, energy, term): amounts first, then the constant and the slope
@@ -31,7 +31,7 @@ class _Designs(NamedTuple):
     weighted_by_noise: bool
 
 
-class _Background(NamedTuple):
+class PixelBackground(NamedTuple):
     """What a pixel's spectrum holds beside the references."""
 
     slope: bool = False  # fitted
@@ -39,22 +39,22 @@ class _Background(NamedTuple):
     weighted: bool = True  # the fit weighs every energy by its noise, not all alike
 
 
-def _designs(
-    library: _Library,
+def build_designs(
+    library: Library,
     energies: Array,
     scale: tuple[tuple[float, float], ...],
     *,
-    background: _Background,
+    background: PixelBackground,
     criterion: str,
     peak_od: float,
     variance: Array | None = None,
-) -> _Designs:
+) -> DesignModels:
     """Models for every node of the energy scale: each pair of references, or all references together.
 
     Spectra are scaled so that the mean reference peaks at ``peak_od``: an amount of 1 is a typical pixel. ``variance``
     (energy,) is the noise's; None: that of counted photons, exp(OD), which is 1 where OD = 0.
     """
-    unit = peak_od / _peak(library, energies)
+    unit = peak_od / find_peak_absorption(library, energies)
     n = len(library.names)
     groups = [tuple(range(n))] if criterion == "amounts" or n == 1 else list(combinations(range(n), 2))
     columns, noise, share = [], [], []
@@ -67,7 +67,7 @@ def _designs(
             share.append(weight / len(groups))
     misfit = np.zeros((0, energies.size)) if background.misfit is None else background.misfit
     weights = 1 / np.array(noise) if background.weighted else np.ones((len(noise), energies.size))
-    return _Designs(
+    return DesignModels(
         np.array(columns),
         weights,
         np.array(noise),
@@ -79,7 +79,7 @@ def _designs(
     )
 
 
-def _peak(library: _Library, energies: Array) -> float:
+def find_peak_absorption(library: Library, energies: Array) -> float:
     """Largest absorption of the mean reference."""
     return float(np.abs(library.at(energies).mean(axis=0)).max())
 
@@ -92,7 +92,7 @@ def _columns(spectra: Array, energies: Array, slope: bool) -> Array:
     return np.stack(rows, axis=1)
 
 
-def _target(designs: _Designs) -> Array:
+def target_matrix(designs: DesignModels) -> Array:
     """Matrix T (term, term) such that trace(T V) is what is to be small: the share's variance, or the one amount's."""
     n_terms, n = designs.columns.shape[-1], designs.n_amounts
     target = np.zeros((n_terms, n_terms))
@@ -100,7 +100,7 @@ def _target(designs: _Designs) -> Array:
     return target
 
 
-def _information(designs: _Designs, chosen: Index) -> Array:
+def information_matrices(designs: DesignModels, chosen: Index) -> Array:
     """Information matrices (model, term, term), with a hair of ridge so that too few energies do not stop it."""
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
     information = np.einsum("me,mei,mej->mij", w, x, x)
@@ -108,7 +108,7 @@ def _information(designs: _Designs, chosen: Index) -> Array:
     return np.asarray(information + ridge[:, None, None] * np.eye(x.shape[-1]))
 
 
-def _scatter(designs: _Designs, chosen: Index) -> Array:
+def _scatter(designs: DesignModels, chosen: Index) -> Array:
     """Matrices S (model, term, term) such that noise and misfit give the fitted terms the covariance V S V.
 
     With weights 1 / variance and no misfit that is the information itself, and V S V = V.
@@ -119,20 +119,20 @@ def _scatter(designs: _Designs, chosen: Index) -> Array:
     return np.asarray(noise + alias @ alias.swapaxes(1, 2))
 
 
-def _alias(designs: _Designs, chosen: Index) -> Array:
+def _alias(designs: DesignModels, chosen: Index) -> Array:
     """Matrices X' W M (model, term, component): a misfit m passes for V X' W m in the fitted terms."""
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
     return np.asarray(np.einsum("me,mei,ce->mic", w, x, designs.misfit[:, chosen]))
 
 
-def _score(designs: _Designs, chosen: Index) -> float:
+def compute_score(designs: DesignModels, chosen: Index) -> float:
     """Mean log determinant of the amounts' covariance, or mean of trace(T V S V): the less the better."""
-    covariance: Array = np.linalg.inv(_information(designs, chosen)).astype(np.float64)
+    covariance: Array = np.linalg.inv(information_matrices(designs, chosen)).astype(np.float64)
     if designs.by_determinant:
         n = designs.n_amounts
         values = np.linalg.slogdet(covariance[:, :n, :n])[1]
     else:
-        values = _squared_error(covariance, _scatter(designs, chosen), _target(designs))
+        values = _squared_error(covariance, _scatter(designs, chosen), target_matrix(designs))
     return float(designs.share @ values)
 
 
@@ -141,9 +141,9 @@ def _squared_error(covariance: Array, scatter: Array, target: Array) -> Array:
     return np.asarray(((covariance @ target @ covariance) * scatter).sum(axis=(-2, -1)))
 
 
-def _scores_with_one_more(designs: _Designs, kept: Index, candidates: Index) -> Array:
+def compute_scores_with_one_more(designs: DesignModels, kept: Index, candidates: Index) -> Array:
     """Scores of ``kept`` and one candidate each, by rank-one updates; by determinant up to a common constant."""
-    information = _information(designs, kept)
+    information = information_matrices(designs, kept)
     covariance = np.linalg.inv(information)
     x, w = designs.columns[:, candidates], designs.weights[:, candidates]
     projected = x @ covariance
@@ -153,7 +153,7 @@ def _scores_with_one_more(designs: _Designs, kept: Index, candidates: Index) -> 
         nuisance = np.linalg.inv(information[:, n:, n:])
         rest = 1 / w + ((x[..., n:] @ nuisance) * x[..., n:]).sum(axis=-1)
         return np.asarray(designs.share @ np.log(rest / added))
-    target = _target(designs)
+    target = target_matrix(designs)
     if designs.weighted_by_noise and len(designs.misfit) == 0:  # V S V = V, five times as fast as what follows
         less = ((projected @ target) * projected).sum(axis=-1) / added
         return np.asarray(designs.share @ (np.einsum("ij,mji->m", target, covariance)[:, None] - less))

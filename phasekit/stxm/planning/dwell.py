@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import REFERENCES, describe, require
-from ..library import _library
-from .design import _KNOWN_SCALE, _Background, _Designs, _designs, _peak, _target
+from ..reference_spectra.library import build_library
+from .design import KNOWN_SCALE, DesignModels, PixelBackground, build_designs, find_peak_absorption, target_matrix
 
 Array = NDArray[np.float64]
 
@@ -79,11 +79,11 @@ def share_dwell(
         )
     chosen = np.sort(np.asarray(energies, dtype=np.float64).ravel())
     labelled = xr.DataArray(chosen, dims="energy", coords={"energy": chosen})
-    library = _library(refs, labelled["energy"], step="share_dwell", n_nuisance=1 + slope)
+    library = build_library(refs, labelled["energy"], step="share_dwell", n_nuisance=1 + slope)
     # the thickness is that of a pixel whose references peak at peak_od, be it between the chosen energies
-    reached = peak_od * _peak(library, chosen) / _peak(library, library.energies)
-    designs = _designs(
-        library, chosen, _KNOWN_SCALE, background=_Background(slope), criterion="shares", peak_od=reached
+    reached = peak_od * find_peak_absorption(library, chosen) / find_peak_absorption(library, library.energies)
+    designs = build_designs(
+        library, chosen, KNOWN_SCALE, background=PixelBackground(slope), criterion="shares", peak_od=reached
     )
     even = np.ones(chosen.size)
     part = _best_parts(designs, min_share)
@@ -102,24 +102,24 @@ def share_dwell(
     )
 
 
-def _covariance(designs: _Designs, part: Array) -> Array:
+def _covariance(designs: DesignModels, part: Array) -> Array:
     x, w = designs.columns, designs.weights * part
     return np.linalg.inv(np.einsum("me,mei,mej->mij", w, x, x))
 
 
-def _error(designs: _Designs, part: Array) -> float:
+def _error(designs: DesignModels, part: Array) -> float:
     """Mean variance of a share when energy e gets ``part[e]`` times the even dwell time."""
-    return float(designs.share @ np.einsum("ij,mji->m", _target(designs), _covariance(designs, part)))
+    return float(designs.share @ np.einsum("ij,mji->m", target_matrix(designs), _covariance(designs, part)))
 
 
-def _best_parts(designs: _Designs, least: float) -> Array:
+def _best_parts(designs: DesignModels, least: float) -> Array:
     """Parts of mean 1 and at least ``least``, by the multiplicative algorithm."""
     n = designs.weights.shape[1]
     free = np.ones(n)  # what is shared out beyond the least
     part = np.ones(n)
     for _ in range(_STEPS):
         projected = designs.columns @ _covariance(designs, part)
-        gain = designs.weights * ((projected @ _target(designs)) * projected).sum(axis=-1)
+        gain = designs.weights * ((projected @ target_matrix(designs)) * projected).sum(axis=-1)
         free = free * np.sqrt(designs.share @ gain)
         free = free * n / free.sum()
         part = least + (1 - least) * free

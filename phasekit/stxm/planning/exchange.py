@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .design import _Designs, _score, _scores_with_one_more
+from .design import DesignModels, compute_score, compute_scores_with_one_more
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -14,10 +14,10 @@ _BENDS = (0.4, 0.7, 1.0, 1.5, 2.5)
 _SLACK = 1e-9
 
 
-def _best_choice(designs: _Designs, energies: Array, n: int, spacing: float, fixed: Index) -> Index | None:
+def find_best_choice(designs: DesignModels, energies: Array, n: int, spacing: float, fixed: Index) -> Index | None:
     """``n`` candidates (ascending) at least ``spacing`` apart, ``fixed`` among them; None where they do not fit."""
     found = [_exchanged(designs, energies, start, spacing, fixed) for start in _starts(energies, n, spacing, fixed)]
-    return min(found, key=lambda chosen: _score(designs, chosen)) if found else None
+    return min(found, key=lambda chosen: compute_score(designs, chosen)) if found else None
 
 
 def _starts(energies: Array, n: int, spacing: float, fixed: Index) -> Iterator[Index]:
@@ -41,17 +41,17 @@ def _packing(energies: Array, spacing: float, fixed: Index) -> Index:
     return np.array(taken, dtype=np.intp)
 
 
-def _exchanged(designs: _Designs, energies: Array, start: Index, spacing: float, fixed: Index) -> Index:
+def _exchanged(designs: DesignModels, energies: Array, start: Index, spacing: float, fixed: Index) -> Index:
     """Replace one energy at a time by the best other one until nothing improves."""
-    chosen, score = start, _score(designs, start)
+    chosen, score = start, compute_score(designs, start)
     for _ in range(50):
         before = score
         for moved in np.setdiff1d(chosen, fixed):
             others = chosen[chosen != moved]
             free = np.flatnonzero((np.abs(energies[:, None] - energies[others]) >= spacing - _SLACK).all(axis=1))
-            best = free[int(np.argmin(_scores_with_one_more(designs, others, free)))]
+            best = free[int(np.argmin(compute_scores_with_one_more(designs, others, free)))]
             trial = np.sort(np.append(others, best))
-            trial_score = _score(designs, trial)
+            trial_score = compute_score(designs, trial)
             if trial_score < score:
                 chosen, score = trial, trial_score
         if score >= before - 1e-9 * abs(before):

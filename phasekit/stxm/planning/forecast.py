@@ -9,10 +9,17 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FORECAST, REFERENCES, describe, require
-from ..library import _Library, _library
-from .design import _KNOWN_SCALE, _Background, _designs, _information, _peak, _score
+from ..reference_spectra.library import Library, build_library
+from .design import (
+    KNOWN_SCALE,
+    PixelBackground,
+    build_designs,
+    compute_score,
+    find_peak_absorption,
+    information_matrices,
+)
 from .selection import select_energies
-from .separation import _confusion
+from .separation import compute_confusion
 
 Array = NDArray[np.float64]
 
@@ -121,7 +128,7 @@ def forecast_error(  # noqa: PLR0913  settings, keyword-only
     """
     require(refs, REFERENCES, step="forecast_error")
     dose = _checked_dose(photons, n_averaged, peak_od, background_od)
-    library = _library(refs, refs["energy"], step="forecast_error", n_nuisance=0)
+    library = build_library(refs, refs["energy"], step="forecast_error", n_nuisance=0)
     choices = _choices(refs, energies, slope=slope, peak_od=peak_od)
     pixel = _Pixel(peak_od, background_od, counting, slope)
     cases = [[_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
@@ -181,12 +188,12 @@ def _given(refs: xr.Dataset, energies: xr.DataArray) -> Array:
     return chosen
 
 
-def _errors(library: _Library, energies: Array, pixel: _Pixel, photons: float, seed: int) -> _Errors:
-    unit = pixel.peak_od / _peak(library, library.energies)
+def _errors(library: Library, energies: Array, pixel: _Pixel, photons: float, seed: int) -> _Errors:
+    unit = pixel.peak_od / find_peak_absorption(library, library.energies)
     spectra = library.at(energies) * unit
     variance = _variance(spectra, pixel, photons)
     nuisances = [np.ones(energies.size)] + ([energies - energies.mean()] if pixel.slope else [])
-    confusion = _confusion(spectra, variance, np.array(nuisances), np.random.default_rng(seed))
+    confusion = compute_confusion(spectra, variance, np.array(nuisances), np.random.default_rng(seed))
     return _Errors(confusion.rate, confusion.pair, *_linear_errors(library, energies, pixel, photons, unit))
 
 
@@ -199,25 +206,25 @@ def _variance(spectra: Array, pixel: _Pixel, photons: float) -> Array:
 
 
 def _linear_errors(
-    library: _Library, energies: Array, pixel: _Pixel, photons: float, unit: float
+    library: Library, energies: Array, pixel: _Pixel, photons: float, unit: float
 ) -> tuple[Array, float]:
     """Standard errors of all amounts fitted together, and of the share in a mixture of two."""
     n = len(library.names)
     spectra = library.at(energies) * unit
     mixed = _variance(spectra.mean(axis=0), pixel, photons)
-    background = _Background(pixel.slope)
+    background = PixelBackground(pixel.slope)
     # at these energies the references need not reach their peak, so the thickness is set by the unit, not anew
     peak = float(np.abs(spectra.mean(axis=0)).max())
     together, pairs = (
-        _designs(library, energies, _KNOWN_SCALE, background=background, criterion=c, peak_od=peak, variance=mixed)
+        build_designs(library, energies, KNOWN_SCALE, background=background, criterion=c, peak_od=peak, variance=mixed)
         for c in ("amounts", "shares")
     )
     everything = np.arange(energies.size)
     amount = np.full(n, np.nan)
     if energies.size >= n + 1 + pixel.slope:
-        covariance = np.linalg.inv(_information(together, everything))[0]
+        covariance = np.linalg.inv(information_matrices(together, everything))[0]
         amount = unit * np.sqrt(np.diag(covariance)[:n])
-    share = float(np.sqrt(_score(pairs, everything))) if n > 1 else np.nan
+    share = float(np.sqrt(compute_score(pairs, everything))) if n > 1 else np.nan
     return amount, share
 
 

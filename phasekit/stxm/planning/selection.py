@@ -9,9 +9,17 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import REFERENCES, describe, require
-from ..library import _Library, _library
-from .design import _KNOWN_SCALE, _UNSURE_SCALE, _Background, _Designs, _designs, _peak, _score
-from .exchange import _best_choice
+from ..reference_spectra.library import Library, build_library
+from .design import (
+    KNOWN_SCALE,
+    UNSURE_SCALE,
+    DesignModels,
+    PixelBackground,
+    build_designs,
+    compute_score,
+    find_peak_absorption,
+)
+from .exchange import find_best_choice
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -120,18 +128,18 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     """
     require(refs, REFERENCES, step="select_energies")
     _check_settings(criterion, peak_od)
-    library = _library(refs, refs["energy"], step="select_energies", n_nuisance=0)
-    candidates = _candidates(library.energies, energy_range, include, min_spacing_ev, step="select_energies")
-    _check_room(candidates, n, len(library.names), 1 + slope + offset_robust, step="select_energies")
-    designs = _designs(
+    library = build_library(refs, refs["energy"], step="select_energies", n_nuisance=0)
+    candidates = select_candidates(library.energies, energy_range, include, min_spacing_ev, step="select_energies")
+    check_room(candidates, n, len(library.names), 1 + slope + offset_robust, step="select_energies")
+    designs = build_designs(
         library,
         candidates.energies,
-        _UNSURE_SCALE if offset_robust else _KNOWN_SCALE,
-        background=_Background(slope),
+        UNSURE_SCALE if offset_robust else KNOWN_SCALE,
+        background=PixelBackground(slope),
         criterion=criterion,
         peak_od=peak_od,
     )
-    chosen = _chosen(designs, candidates, n, step="select_energies")
+    chosen = choose_energies(designs, candidates, n, step="select_energies")
     spare = n - max(len(library.names) + 1 + slope + offset_robust, candidates.fixed.size)
     if pre_edge and spare > 0:
         chosen = _with_one_before(designs, candidates, chosen, _before_edge(library, candidates))
@@ -139,7 +147,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     settings |= {"energy_range": energy_range, "criterion": criterion, "peak_od": peak_od, "include": list(include)}
     settings["offset_robust"] = offset_robust
     attrs = _stated_errors(library, candidates.energies, chosen, slope, peak_od)
-    return _as_energies(candidates.energies[chosen], attrs, step="select_energies", settings=settings, source=refs)
+    return label_energies(candidates.energies[chosen], attrs, step="select_energies", settings=settings, source=refs)
 
 
 def _check_settings(criterion: str, peak_od: float) -> None:
@@ -149,7 +157,7 @@ def _check_settings(criterion: str, peak_od: float) -> None:
         raise SchemaError(f"select_energies: peak_od={peak_od}, needs an optical density above 0. Take 1.")
 
 
-def _candidates(
+def select_candidates(
     energies: Array, energy_range: tuple[float, float] | None, include: Sequence[float], spacing: float, *, step: str
 ) -> _Candidates:
     """The energies in the range (ends included), and the places of those that must be chosen."""
@@ -169,7 +177,8 @@ def _candidates(
     return _Candidates(inside, fixed, max(spacing, _DISTINCT_EV))
 
 
-def _check_room(candidates: _Candidates, n: int, n_references: int, n_nuisances: int, *, step: str) -> None:
+def check_room(candidates: _Candidates, n: int, n_references: int, n_nuisances: int, *, step: str) -> None:
+    """Refuse fewer energies than there are unknowns or energies that must be included."""
     if n < n_references + n_nuisances:
         raise SchemaError(
             f"{step}: n={n} energies for {n_references} references + {n_nuisances} for the background and the energy "
@@ -179,8 +188,9 @@ def _check_room(candidates: _Candidates, n: int, n_references: int, n_nuisances:
         raise SchemaError(f"{step}: n={n}, but 'include' holds {candidates.fixed.size} energies. Raise n.")
 
 
-def _chosen(designs: _Designs, candidates: _Candidates, n: int, *, step: str) -> Index:
-    chosen = _best_choice(designs, candidates.energies, n, candidates.spacing, candidates.fixed)
+def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, step: str) -> Index:
+    """Indices of the chosen candidates, ascending."""
+    chosen = find_best_choice(designs, candidates.energies, n, candidates.spacing, candidates.fixed)
     if chosen is None:
         energies = candidates.energies
         raise SchemaError(
@@ -190,7 +200,7 @@ def _chosen(designs: _Designs, candidates: _Candidates, n: int, *, step: str) ->
     return chosen
 
 
-def _before_edge(library: _Library, candidates: _Candidates) -> Index:
+def _before_edge(library: Library, candidates: _Candidates) -> Index:
     """Candidates 2 eV or more before the mean reference leaves its lowest level by a twentieth, on the way to its peak.
 
     Without those that are too near a fixed one.
@@ -203,33 +213,33 @@ def _before_edge(library: _Library, candidates: _Candidates) -> Index:
     return np.flatnonzero(apart & (energies <= library.energies[low[-1]] - 2.0))
 
 
-def _with_one_before(designs: _Designs, candidates: _Candidates, chosen: Index, before: Index) -> Index:
+def _with_one_before(designs: DesignModels, candidates: _Candidates, chosen: Index, before: Index) -> Index:
     """The choice, made again around the last of the candidates ``before`` the edge if it holds none of them."""
     if before.size == 0 or chosen[0] <= before[-1]:
         return chosen
     fixed = np.union1d(candidates.fixed, before[-1:])
-    again = _best_choice(designs, candidates.energies, chosen.size, candidates.spacing, fixed)
+    again = find_best_choice(designs, candidates.energies, chosen.size, candidates.spacing, fixed)
     return chosen if again is None else again
 
 
-def _stated_errors(library: _Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
+def _stated_errors(library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
     """Errors at this choice and at evenly spread energies, for OD noise of 0.01 at every energy."""
     even = np.unique(np.linspace(0, energies.size - 1, chosen.size).round().astype(int))
     flat = np.full(energies.size, _NOISE**2)
-    settings: dict[str, Any] = {"background": _Background(slope), "peak_od": peak_od, "variance": flat}
-    amounts = _designs(library, energies, _KNOWN_SCALE, criterion="amounts", **settings)
-    unit = peak_od / _peak(library, energies)
+    settings: dict[str, Any] = {"background": PixelBackground(slope), "peak_od": peak_od, "variance": flat}
+    amounts = build_designs(library, energies, KNOWN_SCALE, criterion="amounts", **settings)
+    unit = peak_od / find_peak_absorption(library, energies)
     n = len(library.names)
-    errors = [unit * float(np.exp(_score(amounts, index) / (2 * n))) for index in (chosen, even)]
+    errors = [unit * float(np.exp(compute_score(amounts, index) / (2 * n))) for index in (chosen, even)]
     stated = {"amount_error": errors[0], "evenly_spaced_error": errors[1]}
     if n > 1:
-        shares = _designs(library, energies, _KNOWN_SCALE, criterion="shares", **settings)
-        errors = [float(np.sqrt(_score(shares, index))) for index in (chosen, even)]
+        shares = build_designs(library, energies, KNOWN_SCALE, criterion="shares", **settings)
+        errors = [float(np.sqrt(compute_score(shares, index))) for index in (chosen, even)]
         stated |= {"share_error": errors[0], "evenly_spaced_share_error": errors[1]}
     return stated
 
 
-def _as_energies(
+def label_energies(
     energies: Array, attrs: dict[str, Any], *, step: str, settings: dict[str, Any], source: xr.Dataset
 ) -> xr.DataArray:
     """Labelled energies; what was asked for is kept as in every dataset."""

@@ -19,7 +19,7 @@ class _Confusion(NamedTuple):
     rate: Array  # (reference,)
 
 
-def _confusion(spectra: Array, variance: Array, nuisances: Array, rng: np.random.Generator) -> _Confusion:
+def compute_confusion(spectra: Array, variance: Array, nuisances: Array, rng: np.random.Generator) -> _Confusion:
     """Confusion of one-phase fits with free amount and ``nuisances`` (term, energy), weighted by the noise.
 
     ``spectra`` (reference, energy) are the pixels' own, ``variance`` their noise. With the nuisances projected out and

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import OD, REFERENCES, require
-from ..library import _design, _library, _offset_of
-from ..nonnegative import _nonnegative
-from .design import _Background, _designs, _peak, _score
-from .selection import _as_energies, _candidates, _check_room, _chosen
+from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
+from ..reference_spectra.non_negative import solve_non_negative
+from .design import PixelBackground, build_designs, compute_score, find_peak_absorption
+from .selection import check_room, choose_energies, label_energies, select_candidates
 
 Array = NDArray[np.float64]
 
@@ -101,27 +101,29 @@ def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
     """
     require(coarse, OD, step="plan_from_scan")
     require(refs, REFERENCES, step="plan_from_scan")
-    library = _library(refs, coarse["energy"], step="plan_from_scan", n_nuisance=1 + slope)
-    offset = _offset_of(coarse, library, energy_offset, limit=1.5, step="plan_from_scan").value
+    library = build_library(refs, coarse["energy"], step="plan_from_scan", n_nuisance=1 + slope)
+    offset = find_energy_offset(coarse, library, energy_offset, limit=1.5, step="plan_from_scan").value
     order = np.argsort(coarse["energy"].values)
     energies = coarse["energy"].values[order].astype(np.float64)
-    candidates = _candidates(energies, energy_range, include, min_spacing_ev, step="plan_from_scan")
-    _check_room(candidates, n, len(library.names), 1 + slope, step="plan_from_scan")
-    learned = _learned(coarse.isel(energy=order), _design(library, energies, offset, slope=slope), len(library.names))
+    candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step="plan_from_scan")
+    check_room(candidates, n, len(library.names), 1 + slope, step="plan_from_scan")
+    learned = _learned(
+        coarse.isel(energy=order), design_matrix(library, energies, offset, slope=slope), len(library.names)
+    )
     inside = np.isin(energies, candidates.energies)
-    designs = _designs(
+    designs = build_designs(
         library._replace(energies=library.energies - offset),
         candidates.energies,
         _FITTED_SCALE,
-        background=_Background(slope, learned.spectra[:, inside], weighted),
+        background=PixelBackground(slope, learned.spectra[:, inside], weighted),
         criterion="shares",
-        peak_od=learned.total * _peak(library, candidates.energies + offset),
+        peak_od=learned.total * find_peak_absorption(library, candidates.energies + offset),
         variance=learned.variance[inside],
     )
-    chosen = _chosen(designs, candidates, n, step="plan_from_scan")
+    chosen = choose_energies(designs, candidates, n, step="plan_from_scan")
     attrs = {"n_components": len(learned.spectra), "n_pixels": learned.n_pixels, "energy_offset": offset}
     if len(library.names) > 1:
-        attrs["share_error"] = float(np.sqrt(_score(designs, chosen)))
+        attrs["share_error"] = float(np.sqrt(compute_score(designs, chosen)))
     settings: dict[str, Any] = {
         "n": n,
         "energy_offset": energy_offset,
@@ -129,7 +131,7 @@ def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
         "slope": slope,
     }
     settings |= {"energy_range": energy_range, "include": list(include), "weighted": weighted}
-    return _as_energies(candidates.energies[chosen], attrs, step="plan_from_scan", settings=settings, source=refs)
+    return label_energies(candidates.energies[chosen], attrs, step="plan_from_scan", settings=settings, source=refs)
 
 
 def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
@@ -138,7 +140,7 @@ def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
     if len(spectra) < _LEAST_PIXELS:
         raise SchemaError(_too_few(len(spectra)))
     weights = np.broadcast_to(1 / (noise**2).mean(axis=1, keepdims=True), noise.shape)
-    fit = _nonnegative(design, spectra, weights, n_references)
+    fit = solve_non_negative(design, spectra, weights, n_references)
     total = fit.coefficient[:, :n_references].sum(axis=1)
     rich = total > _RICH * np.quantile(total, 0.95)
     if rich.sum() < _LEAST_PIXELS:

@@ -1,0 +1,106 @@
+"""Colours of orientations: where a sample direction lies in the crystal's fundamental sector."""
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...code_cache import import_alone
+from ...errors import SchemaError
+from ...rotations import to_matrix
+from ...schema import ORIENTATIONS, require
+from ..symmetry import phases_of
+
+Array = NDArray[np.float64]
+Direction = Literal["x", "y", "z"]
+Key = Literal["tsl", "cvd"]
+
+_AXES: dict[str, tuple[float, float, float]] = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)}
+#: Corners of the key for colour-vision deficiency: vermilion, yellow, blue (Okabe & Ito) stay apart for everybody.
+_CVD_CORNERS = np.array([[0.835, 0.369, 0.0], [0.941, 0.894, 0.259], [0.0, 0.447, 0.698]])
+
+
+def ipf_colours(found: xr.Dataset, *, direction: Direction = "z", ipf_key: Key = "tsl") -> xr.DataArray:
+    """Colour of each pixel in the inverse pole figure of one sample direction.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS; the best match is coloured, each phase in its own Laue group.
+    direction
+        Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam (docs/conventions.md).
+    ipf_key
+        ``"tsl"``: red, green and blue corners, as everywhere in the field. ``"cvd"``: vermilion, yellow and blue
+        corners, told apart with every kind of colour vision.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(scan_y, scan_x, rgb)``, 0..1; NaN where there is no orientation.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data, or an unknown ``direction`` or ``ipf_key``.
+
+    References
+    ----------
+    Nolze & Hielscher, J. Appl. Cryst. 49, 1786 (2016), on keys; the TSL key is orix's.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> data["quaternion"] = ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]]])
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0]]])
+    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> ipf_colours(found).values.round(2).tolist()
+    [[[1.0, 0.0, 0.0]]]
+    """
+    require(found, ORIENTATIONS, step="ipf_colours")
+    if direction not in _AXES or ipf_key not in ("tsl", "cvd"):
+        raise SchemaError(
+            f"ipf_colours: direction '{direction}', ipf_key '{ipf_key}'. Choose direction 'x', 'y' or 'z' and "
+            "ipf_key 'tsl' or 'cvd'."
+        )
+    best = found["quaternion"].isel(match=0, drop=True)
+    out = xr.apply_ufunc(
+        _colours,
+        best,
+        found["phase"],
+        kwargs={"axis": np.array(_AXES[direction]), "phases": phases_of(found), "key": ipf_key},
+        input_core_dims=[["wxyz"], []],
+        output_core_dims=[["rgb"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"rgb": 3}},
+    )
+    out.attrs = {"long_name": f"IPF-{direction} colour", "units": "1", "ipf_key": ipf_key}
+    return out.rename("ipf_colour")
+
+
+def _colours(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: list[Any], key: Key) -> Array:
+    out = np.full((*phase.shape, 3), np.nan)
+    for index, crystal in enumerate(phases):
+        here = (phase == index) & np.isfinite(quaternion).all(axis=-1)
+        if here.any():
+            out[here] = direction_colours(to_matrix(quaternion[here]) @ axis, crystal.point_group, key)
+    return out
+
+
+def direction_colours(vectors: Array, point_group: Any, key: Key = "tsl") -> Array:
+    """Colours (n, 3) of crystal directions (n, 3) in the Laue group of ``point_group`` (an orix ``Symmetry``)."""
+    import_alone("orix.quaternion.symmetry")
+    from orix.plot import DirectionColorKeyTSL
+    from orix.vector import Vector3d
+
+    tsl = np.asarray(DirectionColorKeyTSL(point_group.laue).direction2color(Vector3d(vectors)), dtype=float)
+    tsl = tsl.reshape(-1, 3)
+    if key == "tsl":
+        return tsl
+    weights = tsl / tsl.sum(axis=1, keepdims=True)
+    return np.clip(weights @ _CVD_CORNERS, 0, 1)

@@ -1,0 +1,162 @@
+"""How right an orientation map is, where the truth is known."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...rotations import about_axis, multiply, symmetric_angle_deg
+from ...schema import ORIENTATION_ACCURACY, ORIENTATIONS, describe, require
+from ..symmetry import phases_of, proper_rotations
+
+Array = NDArray[np.float64]
+_HALF_TURN = about_axis([0, 0, 1], 180.0)
+_SCAN = ("scan_y", "scan_x")
+
+
+def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+    """Phase accuracy and disorientation from the truth, with and without counting 180-degree pairs as right.
+
+    Only grain interiors are counted (``truth_interior`` where the truth has it, else every pixel with material): where
+    two grains overlap there is no single right answer. A pixel without an orientation counts as wrong.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS.
+    truth
+        Dataset on the same scan with ``truth_phase`` (index into the same phases, -1 = vacuum) and
+        ``truth_quaternion(scan_y, scan_x, wxyz)``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ORIENTATION_ACCURACY. Along ``counting`` = ("folded", "unfolded"), where folded takes the nearer of the
+        orientation and the one turned by half a turn about the beam, which gives nearly the same spots:
+        ``disorientation(counting, scan_y, scan_x)`` [degrees] (NaN outside interiors and where the phase is wrong),
+        its ``median``, ``within_2`` and ``within_5`` (shares of all interior pixels). Besides: ``phase_accuracy``,
+        ``n_pixels`` and ``vacuum_indexed`` (share of true vacuum that got an orientation; NaN without vacuum).
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data, a truth without these variables, or on another scan.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0, 0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> turned = about_axis([0, 0, 1], [[0.0, 1.0]])
+    >>> data["quaternion"] = ((*scan, "match", "wxyz"), turned[:, :, None])
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0], [1.0]]])
+    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> truth = xr.Dataset({"truth_phase": (scan, [[0, 0]]),
+    ...                     "truth_quaternion": ((*scan, "wxyz"), about_axis([0, 0, 1], [[0.0, 0.0]]))})
+    >>> float(compare_with_truth(found, truth)["median"].sel(counting="folded").round(6))
+    0.5
+    """
+    require(found, ORIENTATIONS, step="compare_with_truth")
+    _require_truth(found, truth)
+    best = found[["quaternion", "phase"]].isel(match=0, drop=True).compute()
+    phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)
+    true_phase = truth["truth_phase"].values
+    material = true_phase >= 0
+    counted = truth["truth_interior"].values.astype(bool) & material if "truth_interior" in truth else material
+    indexed = (phase >= 0) & np.isfinite(quaternion).all(axis=-1)
+    right = counted & indexed & (phase == true_phase)
+    angle = np.full((2, *phase.shape), np.nan)
+    for index, crystal in enumerate(phases_of(found)):
+        here = right & (phase == index)
+        truths = np.asarray(truth["truth_quaternion"].values[here], dtype=float)
+        angle[:, here] = _angles(quaternion[here], truths, proper_rotations(crystal))
+    n = int(counted.sum())
+    flat = angle[:, counted]
+    share = {limit: np.sum(flat <= limit, axis=1) / max(n, 1) for limit in (2, 5)}
+    vacuum = indexed[~material]
+    out = xr.Dataset(
+        {
+            "disorientation": (("counting", *_SCAN), angle),
+            "median": ("counting", [_median(row) for row in flat]),
+            "within_2": ("counting", share[2]),
+            "within_5": ("counting", share[5]),
+            "phase_accuracy": ((), right.sum() / n if n else np.nan),
+            "n_pixels": ((), n),
+            "vacuum_indexed": ((), vacuum.mean() if vacuum.size else np.nan),
+        },
+        coords={"counting": ["folded", "unfolded"], **{d: found[d] for d in _SCAN if d in found.coords}},
+    )
+    return describe(out, ORIENTATION_ACCURACY, step="compare_with_truth", settings={}, source=found)
+
+
+def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
+    """How far two orientation maps of the same scan agree, e.g. one from components and one from single patterns.
+
+    Parameters
+    ----------
+    first, second
+        ORIENTATIONS of the same phases on the same scan. Points that the second map has no phase for are left out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ORIENTATION_ACCURACY of the first map, the second taken for the truth: ``phase_accuracy`` is the share of points
+        with the same phase, ``disorientation(counting, scan_y, scan_x)`` [degrees] the angle between them (NaN where
+        the phases differ), ``vacuum_indexed`` the share of the second map's vacuum that the first has a phase for.
+
+    Raises
+    ------
+    SchemaError
+        Not ORIENTATIONS, other phases, or another scan.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0, 0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0], [1.0]]])
+    >>> turned = [((*scan, "match", "wxyz"), about_axis([1, 2, 3], [[angle] * 2])[:, :, None]) for angle in (0.0, 3.0)]
+    >>> attrs = {"phases": json.dumps([phase_record(cell)])}
+    >>> first, second = (xr.Dataset({**data, "quaternion": quaternion}, attrs=attrs) for quaternion in turned)
+    >>> float(compare_maps(first, second)["median"].sel(counting="folded").round(4))
+    3.0
+    """
+    for data in (first, second):
+        require(data, ORIENTATIONS, step="compare_maps")
+    if first.attrs.get("phases") != second.attrs.get("phases"):
+        raise SchemaError("compare_maps: the maps were matched with different phases. Use one template bank for both.")
+    sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise SchemaError(f"compare_maps: the maps differ in shape {sizes}. Cut both to the same scan positions.")
+    best = second["quaternion"].isel(match=0, drop=True)
+    return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
+
+
+def _require_truth(found: xr.Dataset, truth: xr.Dataset) -> None:
+    for name in ("truth_phase", "truth_quaternion"):
+        if name not in truth:
+            raise SchemaError(
+                f"compare_with_truth: there is no variable '{name}', needs simulated data with their truth. "
+                "pk.synthetic.orientation_scan makes them."
+            )
+    if any(found.sizes[dim] != truth.sizes[dim] for dim in _SCAN):
+        sizes = {dim: (found.sizes[dim], truth.sizes[dim]) for dim in _SCAN}
+        raise SchemaError(
+            f"compare_with_truth: result and truth differ in shape {sizes}. Cut both to the same scan positions."
+        )
+
+
+def _angles(found: Array, truth: Array, symmetry: Array) -> Array:
+    """Disorientation [degrees], folded and unfolded (2, n)."""
+    plain = symmetric_angle_deg(found, truth, symmetry)
+    turned = symmetric_angle_deg(multiply(found, _HALF_TURN), truth, symmetry)
+    return np.stack([np.minimum(plain, turned), plain])
+
+
+def _median(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else float("nan")

@@ -1,0 +1,164 @@
+"""From pixels to grains: neighbours of one phase and nearly one orientation, and what each grain is like."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...rotations import inverse, multiply, positive
+from ...schema import GRAINS, ORIENTATIONS, describe, require
+from ..symmetry import phases_of, proper_rotations
+from .neighbours import HALF_TURN, components, disorientation, pairs
+
+Array = NDArray[np.float64]
+
+
+def label_grains(
+    found: xr.Dataset,
+    *,
+    max_disorientation_deg: float = 5.0,
+    min_reliability: float = 0.0,
+    min_pixels: int = 1,
+    fold_180: bool = False,
+) -> xr.Dataset:
+    """Join neighbouring pixels of one phase and nearly one orientation to grains.
+
+    Two pixels that share an edge belong together when their phases agree and their disorientation, in the Laue group
+    of the phase, is small. A slow bend across a grain is followed: only neighbours are compared.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS; the best match of each pixel counts. Read into memory (4 numbers a pixel).
+    max_disorientation_deg
+        Neighbours that differ by more belong to two grains. 5 is usual; below about twice the scatter of the
+        orientations (see ``refine_orientations``) grains fall apart.
+    min_reliability
+        Pixels of lower orientation reliability (0..100) belong to no grain.
+    min_pixels
+        Smaller grains are left out.
+    fold_180
+        Whether neighbours related by half a turn about the beam count as one grain. Such pairs give nearly the same
+        spots (docs/conventions.md), so a grain may otherwise show islands.
+
+    Returns
+    -------
+    xarray.Dataset
+        GRAINS: ``grain(scan_y, scan_x)`` from 0 in reading order, -1 where there is none; for each grain (dimension
+        ``grain_number``) ``size`` [pixels], ``grain_phase``, ``diameter`` [nm] of the circle of equal area,
+        ``mean_quaternion`` and ``spread`` [degrees], the mean disorientation from that mean.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data, or a negative angle.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> from phasekit.rotations import about_axis
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0, 0, 0, 0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> turned = about_axis([0, 0, 1], [[0.0, 3.0, 30.0, 90.0]])
+    >>> data["quaternion"] = ((*scan, "match", "wxyz"), turned[:, :, None])
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0]] * 4])
+    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> label_grains(found)["grain"].values
+    array([[0, 0, 1, 2]], dtype=int32)
+    """
+    require(found, ORIENTATIONS, step="label_grains")
+    if max_disorientation_deg < 0:
+        raise SchemaError(
+            f"label_grains: max_disorientation_deg = {max_disorientation_deg}, needs 0 or more. Give degrees, as in 5."
+        )
+    best = found[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
+    usable = np.isfinite(best["quaternion"].values).all(axis=-1) & (best["reliability"].values >= min_reliability)
+    phase = np.where(usable, best["phase"].values, -1).astype(np.int32)
+    symmetries = [proper_rotations(crystal) for crystal in phases_of(found)]
+    quaternion = np.asarray(best["quaternion"].values, dtype=float)
+    label = _label(quaternion, phase, symmetries, max_disorientation_deg, fold_180, min_pixels)
+    out = xr.Dataset({"grain": (("scan_y", "scan_x"), label)}, coords=_scan_coordinates(found))
+    out = out.assign(_statistics(label, quaternion, phase, symmetries, _pixel_area(found), fold_180))
+    settings: dict[str, Any] = {"max_disorientation_deg": max_disorientation_deg, "min_reliability": min_reliability}
+    settings |= {"min_pixels": min_pixels, "fold_180": fold_180}
+    out.attrs["phases"] = found.attrs["phases"]
+    return describe(out, GRAINS, step="label_grains", settings=settings, source=found)
+
+
+def _scan_coordinates(found: xr.Dataset) -> dict[str, xr.DataArray]:
+    return {dim: found[dim] for dim in ("scan_y", "scan_x") if dim in found.coords}
+
+
+def _pixel_area(found: xr.Dataset) -> float:
+    """Area of a scan position [nm^2]; NaN where the steps are unknown."""
+    steps = [float(abs(found[d].diff(d).mean())) if d in found.coords and found.sizes[d] > 1 else np.nan for d in _SCAN]
+    known = [step for step in steps if np.isfinite(step)]
+    return float(np.prod(known)) if len(known) == 2 else (known[0] ** 2 if known else np.nan)
+
+
+_SCAN = ("scan_y", "scan_x")
+
+
+def _label(
+    quaternion: Array, phase: NDArray[np.int32], symmetries: list[Array], limit: float, fold: bool, min_pixels: int
+) -> NDArray[np.int32]:
+    """Connected components of the graph whose edges join alike neighbours, numbered in reading order."""
+    first, second = pairs(phase.shape)
+    q, p = quaternion.reshape(-1, 4), phase.ravel()
+    joined = np.zeros(first.size, dtype=bool)
+    for index, symmetry in enumerate(symmetries):
+        pair = np.flatnonzero((p[first] == index) & (p[second] == index))
+        joined[pair] = disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
+    component = components(first[joined], second[joined], p.size)
+    size = np.bincount(component)
+    component = np.where((p >= 0) & (size[component] >= min_pixels), component, -1)
+    kept, place = np.unique(component[component >= 0], return_index=True)
+    rank = np.full(component.max(initial=-1) + 2, -1, dtype=np.int32)
+    rank[kept[np.argsort(place)]] = np.arange(kept.size, dtype=np.int32)
+    return rank[component].reshape(phase.shape)
+
+
+def _statistics(
+    label: NDArray[np.int32],
+    quaternion: Array,
+    phase: NDArray[np.int32],
+    symmetries: list[Array],
+    pixel_area: float,
+    fold: bool,
+) -> dict[str, tuple[Any, ...]]:
+    count = int(label.max(initial=-1)) + 1
+    size = np.bincount(label[label >= 0], minlength=count).astype(np.int32)
+    kind = np.full(count, -1, dtype=np.int32)
+    kind[label[label >= 0]] = phase[label >= 0]
+    mean, spread = np.full((count, 4), np.nan), np.full(count, np.nan)
+    order = np.argsort(label, axis=None, kind="stable")
+    members = np.split(order[int((label < 0).sum()) :], np.cumsum(size)[:-1]) if count else []
+    for grain, pixels in enumerate(members):
+        mean[grain], spread[grain] = _mean(quaternion.reshape(-1, 4)[pixels], symmetries[kind[grain]], fold)
+    return {
+        "size": ("grain_number", size),
+        "grain_phase": ("grain_number", kind),
+        "diameter": ("grain_number", 2 * np.sqrt(size * pixel_area / np.pi)),
+        "mean_quaternion": (("grain_number", "wxyz"), mean),
+        "spread": ("grain_number", spread),
+    }
+
+
+def _mean(quaternion: Array, symmetry: Array, fold: bool) -> tuple[Array, float]:
+    """Mean orientation, each member first brought to its equivalent nearest the mean so far; mean angle to it."""
+    mean = quaternion[0]
+    for _ in range(3):
+        candidates = multiply(symmetry[None], quaternion[:, None])
+        if fold:
+            candidates = np.concatenate([candidates, multiply(candidates, HALF_TURN)], axis=1)
+        alike = candidates @ mean
+        nearest = np.abs(alike).argmax(axis=1)
+        rows = np.arange(len(quaternion))
+        chosen = candidates[rows, nearest] * np.sign(alike[rows, nearest])[:, None]
+        mean = positive(np.linalg.eigh(chosen.T @ chosen)[1][:, -1])
+    angle = 2 * np.degrees(np.arccos(np.clip(np.abs(multiply(chosen, inverse(mean))[:, 0]), -1, 1)))
+    return mean, float(angle.mean())

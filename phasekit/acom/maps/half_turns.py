@@ -1,0 +1,194 @@
+"""Which of two orientations that score alike a grain has: the pixels of the grain vote."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import AcomStatus, SchemaError
+from ...schema import ORIENTATIONS, describe, require
+from ..symmetry import phases_of, proper_rotations
+from .neighbours import Index, components, disorientation, pairs
+
+Array = NDArray[np.float64]
+_READ = ["quaternion", "correlation", "phase", "reliability", "status"]
+
+
+def resolve_half_turns(
+    found: xr.Dataset,
+    *,
+    max_disorientation_deg: float = 5.0,
+    max_reliability: float = 5.0,
+    min_gain: float = 2.0,
+    max_safe_share: float = 0.1,
+) -> xr.Dataset:
+    """Choose between solutions that score alike by the vote of the whole grain, after ``refine_orientations``.
+
+    Solutions of neighbouring pixels that agree form a family; a grain with the 180-degree ambiguity carries two, and
+    in every pixel noise decides which comes first. What one pixel cannot tell, many can: the scores of each family are
+    summed over all its pixels, safe ones included, and ambiguous pixels take their solution of the leading family.
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS with two matches or more. Read into memory (5 numbers a pixel and match).
+    max_disorientation_deg
+        Solutions of neighbours that differ by less, in the Laue group of the phase, agree. Use the value given to
+        ``label_grains``.
+    max_reliability
+        Only pixels with ``status`` ambiguous_180 or pseudo_symmetric and an orientation reliability (0..100) below
+        this may change.
+    min_gain
+        By how many standard errors the summed score must lead, sum(d) / sqrt(sum(d^2)) of the pixels' differences d.
+        2 leaves grains of fewer than about 6 pixels as they are; 0 lets the slightest lead decide.
+    max_safe_share
+        A patch of one orientation in which a larger share of pixels is not open to change is a grain of its own - half
+        a turn is also a common twin - and stays. 1 leaves no patch out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ORIENTATIONS: in changed pixels another kept match comes first, with its ``correlation``; ``reliability`` is 0
+        (the former best scores higher), ``phase_reliability`` that of the new best, ``uncertainty_deg`` NaN (it
+        belonged to the former best); ``status`` stays. ``changed(scan_y, scan_x)`` is true there.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data, fewer than two matches, or a setting outside its range.
+
+    Notes
+    -----
+    A twin whose pixels are all ambiguous cannot be told from a wrong patch and is changed as one.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> from phasekit.rotations import about_axis
+    >>> cell = crystal("LiFePO4", 62, (10.33, 6.01, 4.69, 90, 90, 90), [("Fe", 0.28, 0.25, 0.97)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[1.0] * 9]) for name in ("reliability", "phase_reliability")}
+    >>> data |= {"phase": (scan, [[0] * 9]), "status": (scan, [[3] * 9])}
+    >>> true, flipped = about_axis([1, 2, 0], 30.0), about_axis([1, 2, 0], 150.0)
+    >>> order = [[true, flipped]] * 4 + [[flipped, true]] + [[true, flipped]] * 4
+    >>> data["quaternion"] = ((*scan, "match", "wxyz"), [order])
+    >>> data["correlation"] = ((*scan, "match"), [[[0.90, 0.89]] * 9])
+    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> resolve_half_turns(found)["changed"].values.astype(int)
+    array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])
+    """
+    require(found, ORIENTATIONS, step="resolve_half_turns")
+    settings = {"max_disorientation_deg": max_disorientation_deg, "max_reliability": max_reliability}
+    settings |= {"min_gain": min_gain, "max_safe_share": max_safe_share}
+    _check(found, settings)
+    read = found[_READ].compute()
+    shape = read["phase"].shape
+    ambiguous = read["status"].isin([AcomStatus.AMBIGUOUS_180.value, AcomStatus.PSEUDO_SYMMETRIC.value])
+    free = (ambiguous & (read["reliability"] < max_reliability)).values.ravel()
+    score = np.asarray(read["correlation"].values, dtype=float).reshape(free.size, -1)
+    symmetries = [proper_rotations(crystal) for crystal in phases_of(found)]
+    quaternion = np.asarray(read["quaternion"].values, dtype=float).reshape(*score.shape, 4)
+    phase = np.where(np.isfinite(quaternion[:, 0]).all(axis=1), read["phase"].values.ravel(), -1)
+    family, patch = _families(quaternion, phase, shape, symmetries, max_disorientation_deg)
+    held = np.bincount(patch, weights=~free) > max_safe_share * np.bincount(patch)
+    family[~(np.isfinite(score) & (phase >= 0)[:, None])] = -1
+    chosen = _vote(family, np.nan_to_num(score), free & ~held[patch], min_gain)
+    out = _reordered(found, read, chosen.reshape(shape))
+    return describe(out, ORIENTATIONS, step="resolve_half_turns", settings=settings, source=found)
+
+
+def _check(found: xr.Dataset, settings: dict[str, float]) -> None:
+    if found.sizes["match"] < 2:
+        raise SchemaError(
+            "resolve_half_turns: there is 1 match per pixel, needs 2 or more to choose from. Run "
+            "match_orientations(..., n_matches=2) and refine again."
+        )
+    negative = {name: value for name, value in settings.items() if not value >= 0}
+    if negative:
+        raise SchemaError(f"resolve_half_turns: found {negative}, needs 0 or more. Correct it.")
+
+
+def _families(
+    quaternion: Array, phase: NDArray[Any], shape: tuple[int, ...], symmetries: list[Array], limit: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Family of every solution (pixel, match), and patch of every pixel: joined by its first solution alone."""
+    n_matches = quaternion.shape[1]
+    first, second = pairs(shape)
+    joined: list[tuple[Index, Index]] = []
+    patch = np.zeros(0, dtype=np.int32)
+    for one, other in np.ndindex(n_matches, n_matches):
+        alike = np.zeros(first.size, dtype=bool)
+        for index, symmetry in enumerate(symmetries):
+            here = np.flatnonzero((phase[first] == index) & (phase[second] == index))
+            angle = disorientation(quaternion[first[here], one], quaternion[second[here], other], symmetry, False)
+            alike[here] = angle <= limit
+        joined.append((first[alike] * n_matches + one, second[alike] * n_matches + other))
+        if one == other == 0:
+            patch = components(first[alike], second[alike], phase.size)
+    one_end, other_end = (np.concatenate(side) for side in zip(*joined, strict=True))
+    return components(one_end, other_end, quaternion.shape[0] * n_matches).reshape(-1, n_matches), patch
+
+
+def _vote(family: NDArray[np.int32], score: Array, free: NDArray[np.bool_], min_gain: float) -> Index:
+    """Match that each pixel takes: 0, or that of the family which leads over the family of its first by most."""
+    chosen = np.zeros(len(family), dtype=np.int64)
+    best = np.full(len(family), -np.inf)
+    worst = np.where(family >= 0, score, np.inf).min(axis=1)  # a solution that was not kept scores no more
+    members = _members(family)
+    for match in range(1, family.shape[1]):
+        alternative = family[:, match]
+        asked = free & (alternative >= 0) & (alternative != family[:, 0])
+        contests, which = np.unique(np.stack([alternative[asked], family[asked, 0]]), axis=1, return_inverse=True)
+        gain = np.array([_lead(members[a], members[b], family, score, worst) for a, b in contests.T])
+        gains = np.full(len(family), -np.inf)
+        gains[asked] = gain[which.ravel()] if gain.size else -np.inf
+        better = (gains > max(min_gain, 0)) & (gains > best)
+        chosen[better], best[better] = match, gains[better]
+    return chosen
+
+
+def _members(family: NDArray[np.int32]) -> list[Index]:
+    """Flat numbers of the solutions in every family."""
+    flat = family.ravel()
+    order = np.argsort(flat, kind="stable")
+    order = order[int((flat < 0).sum()) :]
+    return list(np.split(order, np.cumsum(np.bincount(flat[flat >= 0]))[:-1]))
+
+
+def _lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, worst: Array) -> float:
+    """Lead of a family's summed score over another's, in standard errors, over the pixels that hold either."""
+    if len(one) < 2:  # alone, and not even first there
+        return -np.inf
+    n_matches = family.shape[1]
+    pixels = np.unique(np.concatenate([one, other]) // n_matches)
+    place = [np.searchsorted(pixels, side // n_matches) for side in (one, other)]
+    values = np.stack([worst[pixels], worst[pixels]])
+    for row, side, where in zip(values, (one, other), place, strict=True):
+        np.maximum.at(row, where, score.ravel()[side])
+    difference = values[0] - values[1]
+    spread = np.sqrt(np.sum(difference**2))
+    return float(difference.sum() / spread) if spread > 0 else 0.0
+
+
+def _reordered(found: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
+    """Result in which the chosen match of every pixel comes first and the others keep their order."""
+    out = found[[v.name for v in ORIENTATIONS.variables if v.name in found]].copy()
+    n_matches = found.sizes["match"]
+    rank = np.where(np.arange(n_matches) == chosen[..., None], -1, np.arange(n_matches))
+    order = xr.DataArray(np.argsort(rank, axis=-1), dims=("scan_y", "scan_x", "match"))
+    changed = xr.DataArray(chosen > 0, dims=("scan_y", "scan_x"))
+    new = {name: read[name].isel(match=order) for name in ("quaternion", "correlation")}
+    quaternion = new["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
+    ratio = (read["correlation"].isel(match=0) / new["correlation"].isel(match=0)).drop_vars("match", errors="ignore")
+    # 100 (1 - Q_other / Q1) with the new Q1.
+    phase_reliability = (100 - (100 - found["phase_reliability"]) * ratio).clip(0, 100)
+    out["quaternion"], out["correlation"] = quaternion, new["correlation"]
+    out["reliability"] = read["reliability"].where(~changed, 0).astype(found["reliability"].dtype)
+    kind = found["phase_reliability"].dtype
+    out["phase_reliability"] = found["phase_reliability"].where(~changed, phase_reliability).astype(kind)
+    if "uncertainty_deg" in out:
+        out["uncertainty_deg"] = out["uncertainty_deg"].where(~changed)
+    out["changed"] = changed | found["changed"] if "changed" in found else changed
+    return out

@@ -1,0 +1,183 @@
+"""Pole figures: where the plane normals of one form point in the sample."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...crystals import direct_basis, lattice_of
+from ...errors import SchemaError
+from ...rotations import to_matrix
+from ...schema import ORIENTATIONS, POLE_FIGURE, describe, require
+from ..symmetry import phases_of, proper_rotations
+
+Array = NDArray[np.float64]
+Projection = Literal["equal_area", "stereographic"]
+_BINS = 180  # across the circle: poles less than about 1 degree apart are gathered, whatever the size of the map
+
+
+def pole_figure(
+    found: xr.Dataset,
+    hkl: Sequence[int],
+    *,
+    phase: int = 0,
+    projection: Projection = "equal_area",
+    half_width_deg: float = 7.5,
+    grid: int = 91,
+    min_reliability: float = 0.0,
+) -> xr.Dataset:
+    """Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
+
+    Both normals of a plane count (Friedel), so one hemisphere shows everything: the one around +z, the direction of
+    the electrons, seen with x to the right and y downwards as the maps are (docs/conventions.md).
+
+    Parameters
+    ----------
+    found
+        ORIENTATIONS; the best match of each pixel counts. Read into memory (4 numbers a pixel).
+    hkl
+        Three Miller indices of the plane, as (1, 1, 1).
+    phase
+        Index of the phase whose pixels are used.
+    projection
+        ``"equal_area"`` (Lambert): equal areas hold equal solid angles. ``"stereographic"`` (Wulff): circles stay
+        circles.
+    half_width_deg
+        Angle at which the kernel that smooths the density falls to one half. Smaller is sharper and noisier: n
+        pixels of single crystals show n separate spots below about 90 / sqrt(n) degrees.
+    grid
+        Points of the density across the circle.
+    min_reliability
+        Pixels of lower orientation reliability (0..100) do not count.
+
+    Returns
+    -------
+    xarray.Dataset
+        POLE_FIGURE: ``density(pole_y, pole_x)`` in multiples of a random distribution, whose mean over the hemisphere
+        is 1, NaN outside the circle of radius 1; ``direction_y`` and ``direction_x`` (pole), the projected poles,
+        those less than about 1 degree apart gathered at their mean, and ``weight(pole)``, how many these are (a pole
+        on the rim counts half at each end); ``n_pixels``. Without any pixel of the phase density and directions are
+        NaN (one pole of weight 0).
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data, no such phase, indices that are no plane, or a setting outside its range.
+
+    References
+    ----------
+    The kernel is von Mises' and Fisher's on the sphere, exp(k cos a), summed over both normals.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.diffraction import crystal, phase_record
+    >>> cell = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
+    >>> scan = ("scan_y", "scan_x")
+    >>> data = {name: (scan, [[0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
+    >>> data["quaternion"] = ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]]])
+    >>> data["correlation"] = ((*scan, "match"), [[[1.0]]])
+    >>> cube = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> pole = pole_figure(cube, (0, 0, 1))
+    >>> (pole["direction_x"].values.round(3) + 0.0).tolist(), (pole["direction_y"].values.round(3) + 0.0).tolist()
+    ([0.0, -1.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
+    """
+    require(found, ORIENTATIONS, step="pole_figure")
+    phases = phases_of(found)
+    settings = {"hkl": [int(index) for index in hkl], "phase": phase, "projection": projection}
+    settings |= {"half_width_deg": half_width_deg, "grid": grid, "min_reliability": min_reliability}
+    _check(hkl, settings, [str(one.name) for one in phases])
+    best = found[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
+    quaternion = np.asarray(best["quaternion"].values, dtype=float)
+    here = (best["phase"].values == phase) & np.isfinite(quaternion).all(axis=-1)
+    if min_reliability > 0:
+        here &= best["reliability"].values >= min_reliability
+    normals = equivalent_normals(phases[phase], hkl)
+    # v_sample = R^T v_crystal
+    poles, weight = _gather((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
+    axis = np.linspace(-1, 1, grid)
+    density = _density(poles, weight, axis, projection, half_width_deg)
+    x, y = _project(poles, projection)
+    data: dict[str, Any] = {"density": (("pole_y", "pole_x"), density), "n_pixels": ((), int(here.sum()))}
+    data |= {"direction_y": ("pole", y), "direction_x": ("pole", x), "weight": ("pole", weight)}
+    coords = {name: (name, axis, {"units": "1"}) for name in ("pole_y", "pole_x")}
+    name, form = str(phases[phase].name), "".join(f" {int(index)}" for index in hkl).strip()
+    out = xr.Dataset(data, coords, {"phase_name": name, "form": f"{{{form}}}", "projection": projection})
+    return describe(out, POLE_FIGURE, step="pole_figure", settings=settings, source=found)
+
+
+def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
+    if len(hkl) != 3 or not any(hkl) or [float(index) for index in hkl] != settings["hkl"]:
+        raise SchemaError(
+            f"pole_figure: hkl = {tuple(hkl)}, needs three whole numbers that are not all 0. Leave the third of four "
+            "hexagonal indices (hkil) out, as in (1, 0, 2)."
+        )
+    if settings["phase"] not in range(len(names)):
+        raise SchemaError(f"pole_figure: phase = {settings['phase']}, needs an index into {names}. Count from 0.")
+    if settings["projection"] not in ("equal_area", "stereographic"):
+        raise SchemaError(
+            f"pole_figure: projection '{settings['projection']}', needs 'equal_area' or 'stereographic'. Choose one."
+        )
+    if not 0.5 <= settings["half_width_deg"] <= 60 or settings["grid"] < 3:
+        raise SchemaError(
+            f"pole_figure: half_width_deg = {settings['half_width_deg']}, grid = {settings['grid']}; needs 0.5 to 60 "
+            "degrees and 3 points or more. Correct it."
+        )
+
+
+def equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
+    """Unit normals (n, 3) of the planes equivalent to hkl in the Laue group, crystal frame, one of each +- pair."""
+    normal = np.linalg.inv(direct_basis(lattice_of(phase))) @ np.asarray(hkl, dtype=float)
+    equivalent = to_matrix(proper_rotations(phase)) @ (normal / np.linalg.norm(normal))
+    kept: list[Array] = []
+    for one in equivalent:
+        if all(abs(one @ other) < 1 - 1e-9 for other in kept):
+            kept.append(one)
+    return np.array(kept)
+
+
+def _gather(normals: Array) -> tuple[Array, Array]:
+    """Mean direction and number of the poles in each occupied bin of the hemisphere z >= 0; a half at each rim end."""
+    both = np.concatenate([normals, -normals])
+    both = both[both[:, 2] >= -1e-9]
+    if not len(both):
+        return np.full((1, 3), np.nan), np.zeros(1)
+    share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
+    x, y = _project(both, "equal_area")
+    cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
+    _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
+    mean = np.stack([np.bincount(place, weights=both[:, k]) for k in range(3)], axis=1)
+    weight = np.asarray(np.bincount(place, weights=share), dtype=float)
+    return mean / np.linalg.norm(mean, axis=1, keepdims=True), weight
+
+
+def _project(directions: Array, projection: str) -> tuple[Array, Array]:
+    """Places (x, y) in the circle of radius 1 of directions (n, 3) with z >= 0."""
+    z = np.clip(directions[:, 2], 0, 1)
+    scale = 1 / np.sqrt(1 + z) if projection == "equal_area" else 1 / (1 + z)
+    return directions[:, 0] * scale, directions[:, 1] * scale
+
+
+def _density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
+    """Kernel density at the points of the grid, in multiples of random; NaN outside the circle."""
+    x, y = np.meshgrid(axis, axis)
+    square = x**2 + y**2
+    inside = square <= 1 + 1e-9
+    s = square[inside]
+    if projection == "equal_area":
+        z, scale = 1 - s, np.sqrt(np.clip(2 - s, 0, None))
+    else:
+        z, scale = (1 - s) / (1 + s), 2 / (1 + s)
+    points = np.stack([x[inside] * scale, y[inside] * scale, z], axis=1)
+    sharpness = np.log(2) / (1 - np.cos(np.radians(half_width_deg)))
+    total = np.zeros(len(points))
+    for start in range(0, len(poles), 1000):  # 1000 poles at once: some 50 MB
+        cosine = np.abs(points @ poles[start : start + 1000].T)
+        kernel = np.exp(sharpness * (cosine - 1)) + np.exp(-sharpness * (cosine + 1))
+        total += kernel @ weight[start : start + 1000]
+    mean = (1 - np.exp(-2 * sharpness)) / sharpness  # of the two kernels over the sphere
+    out = np.full(x.shape, np.nan)
+    out[inside] = total / (mean * weight.sum()) if weight.sum() else np.nan
+    return out

@@ -1,0 +1,1 @@
+"""One module per file format, in one folder per instrument; shared parts of the readers lie here."""

@@ -1,0 +1,1 @@
+"""Formats of STXM stacks. Every reader returns a raw stack, and ``stack`` makes it a STACK dataset."""

@@ -1,0 +1,72 @@
+"""aXis2000 binary stacks: ``.ncb`` numbers (16-bit integers or 32-bit floats) beside a ``.dat`` text header."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import ReadError
+from .stack import FrameSource, RawStack, to_ev, to_nm
+
+
+@dataclass(frozen=True)
+class NcbFrames(FrameSource):
+    """Frames of raw little-endian numbers, divided by ``scale``."""
+
+    stored: np.dtype[Any]
+    scale: float
+
+    def read(self, indices: Sequence[int]) -> NDArray[Any]:
+        """Frames of these indices."""
+        try:
+            data = np.memmap(self.path, dtype=self.stored, mode="r", shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise ReadError(self.path, found=f"a changed file ({error})", cure="open it again") from error
+        return np.asarray(data[list(indices)], dtype=self.dtype) / self.dtype.type(self.scale)
+
+
+def read_ncb(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
+    """A stack from its header: columns, rows and scale; first and last x; first and last y; the energies."""
+    header = next((path.with_suffix(s) for s in (".dat", ".DAT") if path.with_suffix(s).is_file()), None)
+    if header is None:
+        raise ReadError(path, found="no header of the same name", cure=f"put {path.stem}.dat beside it")
+    (n_x, n_y), scale, ends, listed = _read_header(header)
+    energy = to_ev(header, listed, "eV") if energies is None else energies
+    # a negative scale says 32-bit floats, a positive one 16-bit integers that were multiplied by it
+    stored = np.dtype("<f4" if scale < 0 else "<i2")
+    shape = (listed.size, n_y, n_x)
+    needed = int(np.prod(shape)) * stored.itemsize
+    if path.stat().st_size != needed:
+        raise ReadError(
+            path,
+            found=f"{path.stat().st_size} bytes, its header announces {needed} for {shape} {stored.name}",
+            cure="copy the .ncb and .dat files again",
+        )
+    divisor = scale if scale > 0 else 1.0
+    frames = NcbFrames(path=path, shape=shape, dtype=np.dtype(np.float64), stored=stored, scale=divisor)
+    (x, _), (y, _) = (
+        to_nm(header, name, np.linspace(*end, n), "um") for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
+    )
+    return RawStack(frames=frames, energy=energy, y=y, x=x, attrs={"format": "aXis2000 ncb"})
+
+
+def _read_header(path: Path) -> tuple[tuple[int, int], float, list[tuple[float, float]], NDArray[np.float64]]:
+    lines = [line.split() for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
+    try:
+        n_x, n_y, scale = int(lines[0][0]), int(lines[0][1]), float(lines[0][2])
+        ends = [(float(line[0]), float(line[1])) for line in lines[1:3]]
+        n_energy = int(lines[3][0])
+        energy = np.array([float(line[0]) for line in lines[4 : 4 + max(0, n_energy)]])
+    except (IndexError, ValueError) as error:
+        raise ReadError(path, found=f"text that is not an aXis2000 header ({error})", cure="copy it again") from error
+    plausible = min(n_x, n_y, n_energy) > 0 and np.isfinite([scale, *ends[0], *ends[1]]).all() and scale != 0
+    if not plausible or energy.size != n_energy:
+        raise ReadError(
+            path,
+            found=f"a header of {n_x} x {n_y} pixels, {n_energy} energies ({energy.size} listed), scale {scale}",
+            cure="copy the .ncb and .dat files again",
+        )
+    return (n_x, n_y), scale, ends, energy

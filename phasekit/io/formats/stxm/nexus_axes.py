@@ -1,0 +1,92 @@
+"""Axes of a NeXus counter: which dataset holds them, and in which order the data have them."""
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import ReadError
+from .stack import to_ev
+
+ENERGY = ("energy", "photon_energy")
+ROLES = {
+    **dict.fromkeys((*ENERGY, "photonenergy", "e"), "energy"),
+    **dict.fromkeys(("sample_y", "y", "y_position", "image_y"), "y"),
+    **dict.fromkeys(("sample_x", "x", "x_position", "image_x"), "x"),
+}
+
+
+def declared_order(counter: h5py.Group, signal: h5py.Dataset) -> tuple[str, ...]:
+    """Axis names as the file states them, in any of the three ways in use; empty when it does not."""
+    axes = counter.attrs.get("axes", signal.attrs.get("axes"))
+    if axes is not None:
+        names = [as_text(a) for a in np.atleast_1d(axes)]
+        names = names[0].strip("[]").replace(",", ":").split(":") if len(names) == 1 else names
+        return tuple(ROLES.get(name.strip().lower(), name.strip().lower()) for name in names)
+    numbered = {}
+    for name, role in ROLES.items():  # before NXstxm was settled: attribute `axis`, counted from 1
+        child = counter.get(name)
+        if isinstance(child, h5py.Dataset) and "axis" in child.attrs:
+            numbered[int(np.atleast_1d(child.attrs["axis"])[0])] = role
+    return tuple(numbered[i] for i in sorted(numbered))
+
+
+def settle_order(
+    path: Path, shape: tuple[int, ...], declared: tuple[str, ...], sizes: dict[str, int | None]
+) -> tuple[tuple[str, ...], str]:
+    """Order of the axes that agrees with their sizes: as declared, else (energy, y, x), else any other that fits."""
+    roles: tuple[str, ...] = ("energy", "y", "x")
+    if len(shape) == 2 and sizes["energy"] == 1:
+        roles = ("y", "x")
+    if len(shape) == len(roles):
+        candidates = [declared] * (sorted(declared) == sorted(roles)) + list(permutations(roles))
+        for order in candidates:
+            if all(sizes[role] in (None, n) for role, n in zip(order, shape, strict=True)):
+                swapped = declared and order != declared and sorted(declared) == sorted(order)
+                unstated = not declared and order != roles
+                return order, f"axes read as {order} from their sizes" if swapped or unstated else ""
+    known = ", ".join(f"{n} {role}" for role, n in sizes.items() if n is not None)
+    raise ReadError(
+        path,
+        found=f"data of shape {shape} with axes of {known}",
+        cure="copy the file again; energies=[...] replaces a wrong energy axis",
+    )
+
+
+def find_axis(path: Path, entry: h5py.Group, counter: h5py.Group, role: str) -> h5py.Dataset | None:
+    """Dataset with the values of an axis: in the counter, else (only the energy) where the monochromator stood."""
+    for name, this in ROLES.items():
+        child = counter.get(name) if this == role else None
+        if isinstance(child, h5py.Dataset) and child.dtype.kind in "iuf":
+            return child
+    elsewhere = ("instrument/monochromator/energy", "energy/data") if role == "energy" else ()
+    return next((entry[n] for n in elsewhere if n in entry and entry[n].size == 1), None)
+
+
+def energies_of(path: Path, axis: h5py.Dataset | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Energies [eV] of the energy axis."""
+    if axis is None:
+        raise ReadError(path, found="no photon energies", cure=f"give them in eV with energies=[...], data are {shape}")
+    return to_ev(path, *values_and_unit(axis))
+
+
+def values_and_unit(axis: h5py.Dataset | None) -> tuple[Any, str | None]:
+    """Values of an axis and the unit it states, None for both where there is no axis."""
+    return (None, None) if axis is None else (np.asarray(axis[()]), as_text(axis.attrs.get("units")))
+
+
+def as_text(value: Any) -> str:
+    """Text of an attribute or scalar dataset, whatever way it was written."""
+    if isinstance(value, h5py.Dataset):
+        value = value[()] if value.size else b""
+    if isinstance(value, np.ndarray):
+        value = value.ravel()[0] if value.size else b""
+    if not isinstance(value, bytes):
+        return "" if value is None else str(value)
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,226 @@
+"""What every STXM reader hands over, and the one place that turns it into a STACK: axes, units, laziness."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.base import tokenize
+from numpy.typing import NDArray
+
+from ....errors import ReadError
+
+#: Largest block of a lazy stack [bytes]; whole frames, at least one.
+BLOCK_BYTES = 32 * 2**20
+
+_NM = {
+    "m": 1e9,
+    "meter": 1e9,
+    "metre": 1e9,
+    "mm": 1e6,
+    "cm": 1e7,
+    "nm": 1.0,
+    "pm": 1e-3,
+    "a": 0.1,
+    "angstrom": 0.1,
+    **dict.fromkeys(("um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1e3),
+}
+_EV = {"ev": 1.0, "kev": 1e3, "mev": 1e-3, "j": 1 / 1.602176634e-19}
+
+
+@dataclass(frozen=True)
+class FrameSource(ABC):
+    """Frames of a file, read when asked for; holds no file open, so it can be pickled and sent to a worker.
+
+    Subclasses implement :meth:`read`. dask slices it like an array.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    ndim = 3
+    frame_per_block = False  # True: one frame in each block, for formats where a frame is a file
+
+    @abstractmethod
+    def read(self, indices: Sequence[int]) -> NDArray[Any]:
+        """Frames of these indices, shape ``(len(indices), n_y, n_x)``."""
+
+    def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
+        first, *rest = key
+        indices = np.arange(self.shape[0])[first]
+        frames = self.read([int(i) for i in np.atleast_1d(indices)])
+        if frames.shape[1:] != self.shape[1:]:
+            raise ReadError(
+                self.path,
+                found=f"frames of {frames.shape[1:]} pixels where {self.shape[1:]} was announced",
+                cure="copy the file again, or remove the frame that an interrupted scan left incomplete",
+            )
+        frames = np.asarray(frames, dtype=self.dtype)
+        return frames[(slice(None), *rest)] if np.ndim(indices) else frames[(0, *rest)]
+
+    def lazy(self) -> da.Array:
+        """Dask array of all frames, in blocks of whole frames."""
+        n_energy, n_y, n_x = self.shape
+        per_block = (
+            1 if self.frame_per_block else max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
+        )
+        stat = os.stat(self.path)
+        return da.from_array(  # type: ignore[no-untyped-call]
+            self,
+            chunks=(min(n_energy, per_block), n_y, n_x),
+            name=f"stxm-{tokenize(self, stat.st_mtime_ns, stat.st_size)}",
+            fancy=False,
+            meta=np.empty((0, 0, 0), dtype=self.dtype),
+        )
+
+
+@dataclass
+class RawStack:
+    """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm."""
+
+    frames: FrameSource
+    energy: NDArray[np.float64]
+    y: NDArray[np.float64] | None
+    x: NDArray[np.float64] | None
+    per_energy: dict[str, Any] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+def length_factor(unit: str | None) -> float | None:
+    """Factor from a length unit to nm; None when the unit is not said.
+
+    Examples
+    --------
+    >>> length_factor("µm"), length_factor(" "), length_factor("parsec")
+    (1000.0, None, nan)
+    """
+    return _factor(unit, _NM)
+
+
+def energy_factor(unit: str | None) -> float | None:
+    """Factor from an energy unit to eV; None when the unit is not said.
+
+    Examples
+    --------
+    >>> energy_factor("keV"), energy_factor(None), energy_factor("nm")
+    (1000.0, None, nan)
+    """
+    return _factor(unit, _EV)
+
+
+def _factor(unit: str | None, table: Mapping[str, float]) -> float | None:
+    plain = (unit or "").strip().lower().replace("µ", "u").replace("μ", "u").strip("[]()")
+    return table.get(plain, float("nan")) if plain else None
+
+
+def to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
+    """Energies in eV, refused when they cannot be photon energies of a soft-X-ray stack."""
+    factor = energy_factor(unit)
+    if factor is not None and np.isnan(factor):
+        raise ReadError(path, found=f"photon energies in '{unit}'", cure="give them in eV with energies=[...]")
+    energy = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1.0)
+    if energy.size == 0 or not np.isfinite(energy).all() or (energy <= 0).any():
+        raise ReadError(
+            path,
+            found=f"photon energies that are not all positive numbers ({_brief(energy)})",
+            cure="give one energy per frame in eV with energies=[...]",
+        )
+    if factor is None and energy.max() < 20:
+        raise ReadError(
+            path,
+            found=f"photon energies of {_brief(energy)} without a unit, too small for eV (keV perhaps)",
+            cure="give them in eV with energies=[...]",
+        )
+    return energy
+
+
+def to_nm(
+    path: Path, name: str, values: NDArray[Any] | None, unit: str | None
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Positions in nm, and a remark when something had to be assumed."""
+    if values is None:
+        return None, ""
+    factor = length_factor(unit)
+    if factor is not None and np.isnan(factor):
+        raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
+    position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)
+    return position, "" if factor is not None else f"unit of {name} not said, um assumed"
+
+
+def assemble(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
+    """Dataset with ascending axes from what a reader found; sizes are checked, nothing is read."""
+    n_energy, n_y, n_x = raw.frames.shape
+    if 0 in raw.frames.shape:
+        raise ReadError(path, found=f"an empty stack, shape {raw.frames.shape}", cure="choose another file or region")
+    _check_length(path, "energy", raw.energy, n_energy)
+    comments = list(raw.comments)
+    y, note_y = _position(path, "scan_y", raw.y, n_y, step_nm)
+    x, note_x = _position(path, "scan_x", raw.x, n_x, step_nm)
+    data = xr.Dataset(
+        {"intensity": (("energy", "scan_y", "scan_x"), raw.frames.lazy())},
+        coords={"energy": raw.energy, "scan_y": y, "scan_x": x},
+        attrs=raw.attrs,
+    )
+    for name, values in raw.per_energy.items():
+        _check_length(path, name, values, n_energy)
+        data[name] = ("energy", values)
+    data["intensity"].attrs["comment"] = "; ".join(dict.fromkeys(c for c in comments if c))
+    for name, note in (("scan_y", note_y), ("scan_x", note_x)):
+        data[name].attrs = {"units": "nm", "long_name": name.replace("_", " "), **({"comment": note} if note else {})}
+    data["energy"].attrs = {"units": "eV", "long_name": "photon energy"}
+    return _ascending(data)
+
+
+def _ascending(data: xr.Dataset) -> xr.Dataset:
+    """Turn round every axis that falls strictly, so that x grows to the right, y downwards and the energy upwards."""
+    for dim in ("energy", "scan_y", "scan_x"):
+        values = data[dim].values
+        if values.size > 1 and (np.diff(values) < 0).all():
+            data = data.isel({dim: slice(None, None, -1)})
+    return data
+
+
+def _position(
+    path: Path, name: str, values: NDArray[np.float64] | None, size: int, step_nm: float | None
+) -> tuple[NDArray[np.float64], str]:
+    """Axis of one scan direction, regular where the file does not give a usable one."""
+    if step_nm is not None:
+        return np.arange(size, dtype=np.float64) * step_nm, ""
+    if values is None:
+        return np.arange(size, dtype=np.float64), "step size unknown, 1 nm assumed"
+    _check_length(path, name, values, size)
+    step = np.diff(values)
+    if np.isfinite(values).all() and (size == 1 or (step > 0).all() or (step < 0).all()):
+        return values, ""
+    if not np.isfinite(values).all() or values[-1] == values[0]:
+        return np.arange(
+            size, dtype=np.float64
+        ), "positions in the file are not usable; step size unknown, 1 nm assumed"
+    line = np.polyfit(np.arange(size), values, 1)
+    straight = np.asarray(np.polyval(line, np.arange(size)), dtype=np.float64)
+    return straight, "positions in the file are not monotonic; a straight line through them"
+
+
+def _check_length(path: Path, name: str, values: Any, size: int) -> None:
+    if values.shape == (size,):
+        return
+    raise ReadError(
+        path,
+        found=f"{values.shape[0] if values.ndim == 1 else values.shape} values of '{name}' for {size} of the data",
+        cure="copy the file again"
+        if name != "energy"
+        else f"give one energy per frame: energies=[...] with {size} values in eV",
+    )
+
+
+def _brief(values: NDArray[np.float64]) -> str:
+    shown = ", ".join(f"{v:g}" for v in values[:3])
+    return shown + (" ..." if values.size > 3 else "")

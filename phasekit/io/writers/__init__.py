@@ -1,0 +1,1 @@
+"""Formats of other programs that results are written to, and files that appear only when complete."""

@@ -1,0 +1,107 @@
+"""Text of an ``.ang`` file as ASTAR writes it."""
+
+from bisect import bisect_left
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .orientation_table import ascii_name, phases_of
+
+#: EDAX code of the Laue class, by the point group's order when the class is completed by inversion.
+_LAUE_CODES = {"-1": "1", "2/m": "20", "mmm": "22", "4/m": "4", "4/mmm": "42", "-3": "3", "-3m": "32"}
+_LAUE_CODES |= {"6/m": "6", "6/mmm": "62", "m-3": "23", "m-3m": "43"}
+_LAUE_OF = {
+    "-1": "1 -1",
+    "2/m": "2 m 2/m 121 112 211 m11 1m1 11m",
+    "mmm": "222 mm2 mmm",
+    "4/m": "4 -4 4/m",
+    "4/mmm": "422 4mm -42m -4m2 4/mmm",
+    "-3": "3 -3",
+    "-3m": "32 321 312 3m 31m 3m1 -3m -31m -3m1",
+    "6/m": "6 -6 6/m",
+    "6/mmm": "622 6mm -6m2 -62m 6/mmm",
+    "m-3": "23 m-3",
+    "m-3m": "432 -43m m-3m",
+}
+
+
+#: In the order of HKL's numbers 1..11.
+LAUE_CLASSES = tuple(_LAUE_OF)
+_LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
+
+
+def laue_class(record: dict[str, Any]) -> str:
+    """Laue class of a phase from its point group, else from its space group; "-1" when neither is known.
+
+    Examples
+    --------
+    >>> [laue_class({"point_group": name}) for name in ("432", "-31m on the axes given", None)]
+    ['m-3m', '-3m', '-1']
+    >>> laue_class({"point_group": None, "space_group": 14})
+    '2/m'
+    """
+    name = str(record.get("point_group") or "").split(" ")[0]
+    number = int(record.get("space_group") or 1)
+    by_number = LAUE_CLASSES[bisect_left(_LAST_SPACE_GROUP, number)]
+    return next((laue for laue, names in _LAUE_OF.items() if name in names.split()), by_number)
+
+
+def laue_code(record: dict[str, Any]) -> str:
+    """EDAX symmetry code of a phase's Laue class, 1 when it is not known.
+
+    Examples
+    --------
+    >>> [laue_code({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
+    ['43', '32', '22', '1']
+    """
+    return _LAUE_CODES[laue_class(record)]
+
+
+def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
+    """Comment lines; only phases that occur are listed, because orix numbers them by position otherwise."""
+    lines = ["# File created by phasekit from ACOM", "# TEM_PIXperUM 1.000000"]
+    for number, record in enumerate(phases_of(found), start=1):
+        if number - 1 not in used:
+            continue
+        name = "".join(letter if letter.isalnum() else "_" for letter in ascii_name(record, number))
+        lattice = " ".join(f"{value:.6g}" for value in record["lattice"])
+        lines += [
+            "#",
+            f"# Phase {number}",
+            f"# MaterialName  {name}",
+            f"# Formula  {name}",
+            f"# Symmetry  {laue_code(record)}",
+            f"# LatticeConstants  {lattice}",
+            "# NumberFamilies  0",
+        ]
+    steps = [step_of(found["scan_x"].values), step_of(found["scan_y"].values)]
+    ny, nx = found.sizes["scan_y"], found.sizes["scan_x"]
+    return [
+        *lines,
+        "#",
+        "# GRID: SqrGrid",
+        f"# XSTEP: {steps[0]:.6f}",
+        f"# YSTEP: {steps[1]:.6f}",
+        f"# NCOLS_ODD: {nx}",
+        f"# NCOLS_EVEN: {nx}",
+        f"# NROWS: {ny}",
+        "#",
+    ]
+
+
+def step_of(values: NDArray[np.floating[Any]]) -> float:
+    """Step of a regular axis, 1 for a single position."""
+    return float((values[-1] - values[0]) / (len(values) - 1)) if len(values) > 1 else 1.0
+
+
+def rows(found: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Columns euler1..3 [rad], x, y [nm], index, reliability (0..1), phase (from 1), reliability x 100."""
+    scan_y, scan_x = np.meshgrid(found["scan_y"].values, found["scan_x"].values, indexing="ij")
+    correlation = found["correlation"].isel(match=0).values.ravel()
+    reliability = found["reliability"].values.ravel() / 100
+    phase = np.where(indexed, found["phase"].values.ravel() + 1, 0)
+    scores = [np.where(indexed, np.nan_to_num(score), 0.0) for score in (correlation, reliability)]
+    columns = [*euler.T, scan_x.ravel(), scan_y.ravel(), *scores, phase, scores[1] * 100]
+    return np.column_stack(columns)

@@ -1,0 +1,64 @@
+"""Writing ``.blo`` through rosettasciio: scaling to uint8 and the header it does not fill."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...diffraction import wavelength
+from .ang import step_of
+
+
+def write_blo(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: float | None) -> None:
+    """Write checked patterns; the scale of the detector goes in as camera length and voltage, 1 mm per pixel."""
+    from rsciio.blockfile import file_writer
+
+    intensity = patterns["intensity"]
+    factor = _factor(intensity) if scale is None else float(scale)
+    grey = _grey(intensity.data, factor)
+    calibrated = patterns["qx"].attrs.get("units") == "1/angstrom" if "qx" in patterns.coords else False
+    header: dict[str, Any] = {"Note": f"phasekit: grey level = round(intensity * {factor:.9g})", "Camera_length": 0}
+    if voltage_kv:
+        header["Beam_energy"] = round(voltage_kv * 1e3)
+    if voltage_kv and calibrated:
+        step = abs(step_of(patterns["qx"].values))
+        header["Camera_length"] = round(10 / (wavelength(voltage_kv) * step))
+    steps = [step_of(patterns[dim].values) if dim in patterns.coords else 1.0 for dim in ("scan_y", "scan_x")]
+    axes = [
+        {"name": name, "size": size, "scale": step, "offset": 0.0, "units": unit, "navigate": unit == "nm"}
+        for name, size, step, unit in zip(
+            ("y", "x", "dy", "dx"), intensity.shape, [*steps, 0.1, 0.1], ("nm", "nm", "cm", "cm"), strict=True
+        )
+    ]
+    lazy = hasattr(grey, "dask")
+    signal = {
+        "data": grey,
+        "axes": axes,
+        "metadata": {},
+        "original_metadata": {"blockfile_header": header},
+        "attributes": {"_lazy": lazy},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        navigator = np.asarray(intensity.copy(data=grey).mean(("qy", "qx"), dtype=float).values)
+        peak = float(navigator.max()) or 1.0
+        picture = np.rint(np.clip(navigator / peak, 0, 1) * 255)
+        file_writer(str(path), signal, navigator=picture, show_progressbar=False)
+
+
+def _factor(intensity: xr.DataArray) -> float:
+    if intensity.dtype == np.uint8:
+        return 1.0
+    finite = intensity if intensity.dtype.kind in "iub" else intensity.where(np.isfinite(intensity), 0)
+    highest = float(finite.max())
+    whole = intensity.dtype.kind in "iub" or bool((finite == finite.round()).all())
+    return 1.0 if (whole and highest <= 255) or highest <= 0 else 255 / highest
+
+
+def _grey(data: Any, factor: float) -> Any:
+    if data.dtype == np.uint8 and factor == 1:
+        return data
+    grey = np.clip(np.rint(data * np.float64(factor)), 0, 255)
+    return np.where(np.isnan(grey), 0, grey).astype(np.uint8)

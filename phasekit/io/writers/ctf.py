@@ -1,0 +1,74 @@
+"""Text of a Channel Text File (``.ctf``) in the layout of Oxford Instruments' HKL programs."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .ang import LAUE_CLASSES, laue_class, step_of
+from .orientation_table import ascii_name, phases_of
+
+_COLUMNS = ("Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS")
+_NO_SOLUTION = 3  # the format's code of a point without orientation
+_UM_PER_NM = 1e-3
+
+
+def laue_number(record: dict[str, Any]) -> int:
+    """HKL's number of the Laue class (1..11) of a phase, 1 (triclinic) when it is not known.
+
+    Examples
+    --------
+    >>> [laue_number({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "2/m", "")]
+    [11, 7, 2, 1]
+    >>> laue_number({"space_group": 194})
+    9
+    """
+    return LAUE_CLASSES.index(laue_class(record)) + 1
+
+
+def header(found: xr.Dataset) -> list[str]:
+    """Lines above the numbers. Every phase is listed: a phase's number is its place in this list."""
+    phases = phases_of(found)
+    voltage = found.attrs.get("voltage_kv", 0)
+    steps = [step_of(found[dim].values) * _UM_PER_NM for dim in ("scan_x", "scan_y")]
+    frame = ["Euler angles refer to Sample Coordinate system (CS0)!", "Mag", "0", "Coverage", "100", "Device", "0"]
+    lines = [
+        ["Channel Text File"],
+        ["Prj", "phasekit"],
+        ["Author", "phasekit"],
+        ["JobMode", "Grid"],
+        ["XCells", f"{found.sizes['scan_x']}"],
+        ["YCells", f"{found.sizes['scan_y']}"],
+        ["XStep", f"{steps[0]:.9f}"],
+        ["YStep", f"{steps[1]:.9f}"],
+        *([f"AcqE{axis}", "0"] for axis in (1, 2, 3)),
+        [*frame, "KV", f"{voltage:g}", "TiltAngle", "0", "TiltAxis", "0"],
+        ["Phases", f"{len(phases)}"],
+        *(_phase_line(record, number) for number, record in enumerate(phases, start=1)),
+        list(_COLUMNS),
+    ]
+    return ["\t".join(fields) for fields in lines]
+
+
+def _phase_line(record: dict[str, Any], number: int) -> list[str]:
+    lattice = [f"{value:.6g}" for value in record["lattice"]]
+    fields = [";".join(lattice[:3]), ";".join(lattice[3:]), ascii_name(record, number), str(laue_number(record))]
+    return [*fields, str(int(record.get("space_group") or 0))]
+
+
+def rows(found: xr.Dataset, euler_deg: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Columns phase (from 1), X, Y [micrometre], Bands, Error, angles [degree], MAD [degree], BC = 100 Q, BS = R."""
+    scan_y, scan_x = np.meshgrid(found["scan_y"].values, found["scan_x"].values, indexing="ij")
+    place = [axis.ravel() * _UM_PER_NM for axis in (scan_x, scan_y)]
+    phase = np.where(indexed, found["phase"].values.ravel() + 1, 0)
+    error = np.where(indexed, 0, _NO_SOLUTION)
+    quality = np.clip(np.rint(100 * _score(found["correlation"].isel(match=0), indexed)), 0, 255)
+    reliability = np.rint(_score(found["reliability"], indexed))
+    bands = _score(found["count"], indexed) if "count" in found else np.zeros(len(phase))
+    misfit = _score(found["uncertainty_deg"], indexed) if "uncertainty_deg" in found else np.zeros(len(phase))
+    return np.column_stack([phase, *place, bands, error, *euler_deg.T, misfit, quality, reliability])
+
+
+def _score(values: xr.DataArray, indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.where(indexed, np.nan_to_num(np.asarray(values, dtype=float).ravel()), 0.0)

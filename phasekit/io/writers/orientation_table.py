@@ -1,0 +1,72 @@
+"""An orientation map in memory, checked, on its way to the format of another program."""
+
+import json
+import unicodedata
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...schema import ORIENTATIONS, require
+
+_NEEDED = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
+
+
+def oriented(found: xr.Dataset, step: str, *more: str) -> tuple[xr.Dataset, NDArray[np.bool_]]:
+    """Checked dataset in memory (with what it has of ``more``), and which positions (flat) have an orientation."""
+    require(found, ORIENTATIONS, step=step)
+    data = found[[*_NEEDED, *(name for name in more if _on_scan(found, name))]].compute()
+    data.attrs = dict(found.attrs)
+    highest, phases = int(data["phase"].max()), phases_of(data)
+    if highest >= len(phases):
+        raise SchemaError(
+            f"{step}: phase index {highest}, but attrs['phases'] names {len(phases)} phases. "
+            "Keep the attributes match_orientations wrote (found.attrs)."
+        )
+    for dim in ("scan_y", "scan_x"):
+        if dim not in data.coords:
+            data = data.assign_coords({dim: np.arange(data.sizes[dim], dtype=float)})
+    best = data["quaternion"].isel(match=0)
+    indexed = (data["phase"] >= 0) & best.notnull().all("wxyz") & ((best**2).sum("wxyz") > 0)
+    return data, indexed.values.ravel()
+
+
+def _on_scan(found: xr.Dataset, name: str) -> bool:
+    return name in found and found[name].dims[:2] == ("scan_y", "scan_x")
+
+
+def phases_of(found: xr.Dataset) -> list[dict[str, Any]]:
+    """Entries of ``attrs["phases"]``, none where a dataset has no such attribute."""
+    return list(json.loads(found.attrs.get("phases", "[]")))
+
+
+def ascii_name(record: dict[str, Any], number: int) -> str:
+    """Name of a phase in letters that every program reads, in any locale: the text formats state no encoding.
+
+    A name of which no letter or digit is left becomes ``phase_<number>``.
+
+    Examples
+    --------
+    >>> ascii_name({"name": "γ-MnO₂"}, 1), ascii_name({"name": "Wüstite"}, 2), ascii_name({"name": "正極"}, 3)
+    ('gamma-MnO2', 'Wustite', 'phase_3')
+    """
+    letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name") or "").split()))
+    plain = "".join(_ascii_letter(letter) for letter in letters)
+    return plain if any(letter.isalnum() for letter in plain) else f"phase_{number}"
+
+
+def _ascii_letter(letter: str) -> str:
+    """The letter, the name of a Greek one, a hyphen for every dash, nothing for an accent, "_" for the rest."""
+    if letter.isascii():
+        return letter
+    if unicodedata.combining(letter):
+        return ""
+    if unicodedata.category(letter) == "Pd" or letter == "\N{MINUS SIGN}":
+        return "-"
+    words = unicodedata.name(letter, "").split()
+    if words[:1] == ["GREEK"] and "LETTER" in words:
+        name = words[words.index("LETTER") + 1]
+        return name.capitalize() if "CAPITAL" in words else name.lower()
+    return "_"

@@ -1,0 +1,226 @@
+"""How much of every component is in a single pattern, how sure that is, and how probable an overlap."""
+
+import numba
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
+from ..fitting.arrays import gram
+from ..fitting.factors import scan_weight, to_rows
+from ..fitting.hals import Array, nonnegative_loading
+from ..fitting.multistart import rows_of
+from .overlap import background_of, component_weights, find_overlap
+
+Cube = NDArray[np.float64]
+_SWEEPS = 200
+_ROWS = 512  # patterns at a time in double precision
+_LEAST = 0.02  # of the pattern's mean variance: a model that says zero is not infinitely sure
+
+
+def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
+    """Fit every pattern with given components, non-negative, and say how well each weight is known.
+
+    Reads the features once, block by block. Weights are those of least squares on the scaled features; errors follow
+    from the counting noise the fit itself predicts (the sandwich estimate), for the components that are not at zero.
+
+    Parameters
+    ----------
+    features
+        FEATURES of the scan; scaled for Poisson counts, else errors mean nothing. Not the binned mean of neighbours.
+    factors
+        FACTORS on the same detector; of this scan or of another one.
+
+    Returns
+    -------
+    xarray.Dataset
+        LOADINGS: ``loading(component, scan_y, scan_x)`` [counts], ``loading_error`` (one standard deviation; where the
+        loading is 0 the one it would have if it could go below: an upper limit is twice that),
+        ``loading_covariance(component, other, scan_y, scan_x)`` [counts squared], ``share`` (of the pattern's modelled
+        counts; NaN in an empty pattern) and ``chi_square(scan_y, scan_x)`` per degree of freedom (1 is noise alone).
+
+    Raises
+    ------
+    SchemaError
+        Not FEATURES or FACTORS, another detector, or features with missing values.
+
+    References
+    ----------
+    H. White, Econometrica 48 (1980) 817 (covariance under uneven noise).
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> features = pk.nmf.to_features(scan)
+    >>> found = fit_loadings(features, pk.nmf.factorise(features, 3))
+    >>> bool((found.loading_error > 0).all()), bool(abs(found.chi_square.mean() - 1) < 0.2)
+    (True, True)
+    """
+    from threadpoolctl import threadpool_limits
+
+    require(features, FEATURES, step="fit_loadings")
+    require(factors, FACTORS, step="fit_loadings")
+    detector = tuple(factors.sizes[n] for n in ("qy", "qx"))
+    if detector != features["feature_index"].shape:
+        raise SchemaError(
+            f"fit_loadings: factors have a detector of {detector}, the features of {features['feature_index'].shape}. "
+            "Crop or bin both alike."
+        )
+    rows = rows_of(features, "fit_loadings")
+    if rows.missing:
+        raise SchemaError("fit_loadings: the features hold missing values. Mask those detector pixels first.")
+    weight = features["feature_weight"].to_numpy().astype(np.float32)
+    patterns = np.ascontiguousarray(to_rows(features, factors["factor"]) / weight, dtype=np.float32)
+    with threadpool_limits(limits=1):
+        parts = [
+            _fit_block(block, patterns, scan_weight(features)[where], weight) for where, block in rows.source.blocks()
+        ]
+    out = _label(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
+    return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)
+
+
+def overlap_probability(
+    loadings: xr.Dataset, factors: xr.Dataset, *, threshold: float = 0.75, background: int | None = None
+) -> xr.Dataset:
+    """Probability that two components overlap at each scan point: the published ratio, with its uncertainty.
+
+    Parameters
+    ----------
+    loadings
+        LOADINGS of :func:`fit_loadings`.
+    factors
+        FACTORS they belong to.
+    threshold
+        Ratio of the second to the first weight, 0..1, as in :func:`find_overlap`.
+    background
+        As in :func:`find_overlap`; it is neither first nor second.
+
+    Returns
+    -------
+    xarray.Dataset
+        OVERLAP as of :func:`find_overlap`, for these loadings, and ``probability(scan_y, scan_x)``: that the second
+        weight reaches ``threshold`` times the first (normal errors with their covariance); 0 where the background is
+        the label or no second component is left. ``overlap`` is a probability of at least one half.
+
+    Raises
+    ------
+    SchemaError
+        As :func:`find_overlap`, or loadings of other components.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=3, shape=(16, 16), detector=(32, 32), boundary_width=3)
+    >>> features = pk.nmf.to_features(scan)
+    >>> factors = pk.nmf.factorise(features, 4)
+    >>> found = overlap_probability(fit_loadings(features, factors), factors)
+    >>> bool(found.probability.max() > 0.9), bool(found.probability.min() == 0)
+    (True, True)
+    """
+    require(loadings, LOADINGS, step="overlap_probability")
+    require(factors, FACTORS, step="overlap_probability")
+    if loadings.sizes["component"] != factors.sizes["component"]:
+        raise SchemaError(
+            f"overlap_probability: {loadings.sizes['component']} loadings for {factors.sizes['component']} factors. "
+            "Fit the loadings of these factors."
+        )
+    chosen = background_of(factors, background, "overlap_probability")
+    fitted = factors.assign(loading=loadings["loading"])
+    out = find_overlap(fitted, threshold=threshold, background=chosen)
+    weights = component_weights(fitted).transpose("component", "scan_y", "scan_x").to_numpy()
+    scale = weights.max(axis=(1, 2)) / np.maximum(loadings["loading"].max(("scan_y", "scan_x")).to_numpy(), 1e-300)
+    covariance = loadings["loading_covariance"].transpose("component", "other", "scan_y", "scan_x").to_numpy()
+    chance = _chance(weights, covariance * np.multiply.outer(scale, scale)[..., None, None], chosen, threshold)
+    out["probability"] = (("scan_y", "scan_x"), np.where(out["label"] == chosen, 0.0, chance))
+    out["overlap"] = out["probability"] >= 0.5
+    settings = {"threshold": threshold, "background": background}
+    return describe(out, OVERLAP, step="overlap_probability", settings=settings, source=loadings)
+
+
+def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) -> Cube:
+    """P(w2 >= threshold w1) of the two strongest components beside the background, (scan_y, scan_x)."""
+    from scipy.special import ndtr
+
+    free = np.array([i for i in range(len(weights)) if i != background])
+    if len(free) < 2:
+        return np.zeros(weights.shape[1:])
+    order = free[np.argsort(-weights[free], axis=0, kind="stable")[:2]]
+    first, second = np.take_along_axis(weights, order, axis=0)
+    y, x = np.indices(first.shape)
+    of = [covariance[order[i], order[j], y, x] for i, j in ((0, 0), (1, 1), (0, 1))]
+    spread = np.sqrt(np.maximum(of[1] + threshold**2 * of[0] - 2 * threshold * of[2], 1e-300))
+    return np.where(second > 0, ndtr((second - threshold * first) / spread), 0.0)
+
+
+def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
+    """Loadings (k, rows), covariance (k, k, rows) and chi-square (rows,) of some rows, in counts."""
+    k, n = len(patterns), len(block)
+    squares = gram(patterns)
+    loading = nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
+    model = loading.T @ patterns
+    variance = model / (scan[:, None] * feature)  # Poisson: the counts' own variance is their expectation
+    np.maximum(variance, np.float32(_LEAST) * variance.mean(axis=1, keepdims=True), out=variance)
+    first, second = np.triu_indices(k)
+    pairs = patterns[first].astype(np.float64) * patterns[second]
+    noise = np.empty((n, k, k))
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        noise[rows, first, second] = noise[rows, second, first] = variance[rows].astype(np.float64) @ pairs.T
+    covariance = np.empty((k, k, n))
+    _sandwich(squares, noise, loading > 0, covariance)
+    free = max(block.shape[1] - k, 1)
+    chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
+    return (loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
+    """Inverse Gram x noise x inverse Gram over the free components of every row, and each bound one added to them.
+
+    An inverse is symmetric up to its rounding only, times the condition of the Gram matrix: each element of the result
+    is the mean of the two that stand for it.
+    """
+    k, n = free.shape
+    for row in range(n):
+        out[:, :, row] = 0.0
+        for extra in range(-1, k):
+            if extra >= 0 and free[extra, row]:
+                continue
+            chosen = np.array([i for i in range(k) if free[i, row] or i == extra])
+            m = len(chosen)
+            if m == 0:
+                continue
+            part, spread = np.empty((m, m)), np.empty((m, m))
+            for i in range(m):
+                for j in range(m):
+                    part[i, j], spread[i, j] = gram[chosen[i], chosen[j]], noise[row, chosen[i], chosen[j]]
+                part[i, i] *= 1 + 1e-9
+            inverse = np.linalg.inv(part)
+            product = inverse @ spread @ inverse
+            found = (product + product.T) / 2
+            for i in range(m):
+                for j in range(m):
+                    if extra < 0 or chosen[i] == extra or chosen[j] == extra:
+                        out[chosen[i], chosen[j], row] = found[i, j]
+
+
+def _label(features: xr.Dataset, factors: xr.Dataset, parts: list[Cube]) -> xr.Dataset:
+    """LOADINGS from loadings, covariance and chi-square."""
+    shape = features.sizes["scan_y"], features.sizes["scan_x"]
+    loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in parts)
+    maps = ("component", "scan_y", "scan_x")
+    total = loading.sum(axis=0)
+    error = np.sqrt(np.einsum("iiyx->iyx", covariance))
+    out = xr.Dataset(
+        {
+            "loading": (maps, loading, {"units": "counts"}),
+            "loading_error": (maps, error, {"units": "counts"}),
+            "loading_covariance": (("component", "other", "scan_y", "scan_x"), covariance, {"units": "counts2"}),
+            "share": (maps, np.where(total > 0, loading / np.where(total > 0, total, 1), np.nan)),
+            "chi_square": (("scan_y", "scan_x"), chi_square),
+        },
+        coords={d: features[d] for d in ("scan_y", "scan_x") if d in features.coords},
+    )
+    return out.assign_coords(component=np.arange(len(loading)), other=np.arange(len(loading)))

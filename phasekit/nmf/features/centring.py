@@ -1,0 +1,223 @@
+"""Patterns brought to a common origin: where the direct beam lies in each, and the shift between pixels."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from .scan_images import scan_lines
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_ENOUGH = 10.0  # counts in the direct beam below which its place means nothing
+_WHOLE = 1e-4  # [px] a shift this close to whole pixels is taken as whole
+
+
+class Beam(NamedTuple):
+    """Direct beam of the mean pattern [px]; NaN and 0 where none was found."""
+
+    centre: tuple[float, float]
+    radius: float
+
+
+class Centring(NamedTuple):
+    """Shifts ``(scan_y, scan_x, 2)`` [px] to bring every origin to ``target`` (qy, qx) [px]; None: none is due."""
+
+    target: tuple[float, float]
+    shifts: Array | None
+    n_unfound: int = 0  # patterns that took the median origin
+
+
+def centring_of(center: Any, patterns: xr.Dataset, intensity: xr.DataArray, beam: Beam) -> Centring:
+    """Shifts to the median of measured or given origins; a pair of numbers is an origin for all and moves nothing."""
+    if center is None:
+        return Centring(beam.centre, None)
+    scan = (patterns.sizes["scan_y"], patterns.sizes["scan_x"])
+    if isinstance(center, str):
+        origins = _measured(center, intensity, beam)
+    else:
+        origins = _given(center, patterns)
+        if origins.ndim == 1:
+            return Centring((float(origins[0]), float(origins[1])), None)
+    if origins.shape != (*scan, 2):
+        raise SchemaError(f"to_features: center has origins for a scan of {origins.shape[:-1]}, needs {scan}.")
+    lost = np.asarray(~np.isfinite(origins).all(axis=-1))
+    if lost.all():
+        raise SchemaError(
+            "to_features: the direct beam was found in no pattern. Give center=(qy, qx) [px], or origins of your own."
+        )
+    target = np.median(origins[~lost], axis=0)
+    shifts = np.where(lost[..., None], 0.0, target - origins)
+    return Centring((float(target[0]), float(target[1])), shifts if np.abs(shifts).max() > _WHOLE else None, lost.sum())
+
+
+def shift_frames(frames: NDArray[Any], shifts: Array, *, holes: bool = False) -> NDArray[np.float32]:
+    """Frames ``(..., qy, qx)`` moved by ``shifts (..., 2)`` [px], bilinear; 0, or NaN with ``holes``, comes in.
+
+    Every count is dealt to the four pixels it falls between, so that what stays on the detector keeps its sum.
+    """
+    flat = frames.reshape(-1, *frames.shape[-2:])
+    out = np.zeros(flat.shape, dtype=np.float32)
+    whole, part = _split(shifts.reshape(-1, 2))
+    for frame, k, f, moved in zip(flat, whole, part, out, strict=True):
+        for a, b in _corners(f):
+            weight = abs(1 - a - f[0]) * abs(1 - b - f[1])
+            there, here = _overlap(frame.shape, (k[0] + a, k[1] + b))
+            moved[there] += np.float32(weight) * frame[here]
+        if holes:
+            moved[~_inside(frame.shape, k, f)] = np.nan
+    return out.reshape(frames.shape)
+
+
+def seen_after(good: Flags, shifts: Array, *, always: bool) -> Flags:
+    """Pixels that good ones alone make up, in every shifted pattern or (not ``always``) in at least one."""
+    whole, part = _split(shifts.reshape(-1, 2))
+    out = np.full(good.shape, always)
+    for row in np.unique(np.column_stack([whole, part > 0]), axis=0):
+        here = np.ones(good.shape, dtype=bool)
+        for a, b in _corners(row[2:]):
+            moved = np.zeros_like(good)
+            there, source = _overlap(good.shape, (row[0] + a, row[1] + b))
+            moved[there] = good[source]
+            here &= moved
+        out = out & here if always else out | here
+    return out
+
+
+def _measured(center: str, intensity: xr.DataArray, beam: Beam) -> Array:
+    if center != "measured":
+        raise SchemaError(f"to_features: center = {center!r}, needs 'measured', None, (qy, qx) or origins.")
+    if not beam.radius > 0:
+        raise SchemaError(
+            "to_features: center='measured', but no direct beam stands out in the mean pattern. Give center=(qy, qx) "
+            "[px] or origins (scan_y, scan_x), e.g. those of pk.acom.register_peaks."
+        )
+    core: dict[str, Any] = {"centre": np.array(beam.centre), "radius": max(beam.radius, 1.5)}
+    if intensity.chunks is None:
+        return np.concatenate(
+            [_block_origins(intensity.isel(scan_y=s).to_numpy(), **core) for s in scan_lines(intensity)]
+        )
+    found = xr.apply_ufunc(
+        _block_origins,
+        intensity.drop_vars(["qy", "qx"], errors="ignore"),
+        kwargs=core,
+        input_core_dims=[["qy", "qx"]],
+        output_core_dims=[["axis"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"axis": 2}, "allow_rechunk": True},
+    )
+    return np.asarray(found.compute())  # small; without it every block of patterns would wait for the median
+
+
+def _given(center: Any, patterns: xr.Dataset) -> Array:
+    """Origins [px] ``(scan_y, scan_x, 2)`` or ``(2,)`` from a dataset, a pair of arrays or a pair of numbers."""
+    if isinstance(center, xr.Dataset):
+        if not {"origin_y", "origin_x"} <= set(center.variables):
+            raise SchemaError(
+                "to_features: center is a dataset without 'origin_y' and 'origin_x' (scan_y, scan_x). "
+                "pk.acom.register_peaks gives them."
+            )
+        center = tuple(_in_pixels(center[f"origin_{axis}"], patterns, f"q{axis}") for axis in "yx")
+    if not isinstance(center, tuple | list) or len(center) != 2:
+        raise SchemaError(
+            f"to_features: center is {type(center).__name__}, needs 'measured', None, a pair (qy, qx) [px] of numbers "
+            "or of arrays (scan_y, scan_x), or a dataset with origin_y and origin_x."
+        )
+    dims = ("scan_y", "scan_x")
+    arrays = [a.transpose(*dims).to_numpy() if isinstance(a, xr.DataArray) and a.ndim == 2 else a for a in center]
+    return np.stack([np.asarray(a, dtype=np.float64) for a in arrays], axis=-1)
+
+
+def _in_pixels(origin: xr.DataArray, patterns: xr.Dataset, axis: str) -> xr.DataArray:
+    """Pixel number on the detector of a position in the detector's unit."""
+    unit = origin.attrs.get("units", "px")
+    if axis not in patterns.coords and unit == "px":
+        return origin
+    if axis not in patterns.coords or patterns[axis].attrs.get("units", "px") != unit:
+        raise SchemaError(
+            f"to_features: the origins are in '{unit}', but the patterns' '{axis}' is not. Take them from peaks that "
+            "were found on these patterns."
+        )
+    at = patterns[axis].to_numpy()
+    return (origin - at[0]) / ((at[-1] - at[0]) / max(at.size - 1, 1) or 1.0)
+
+
+def _block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -> Array:
+    """Iterated centre of mass of the direct beam in each frame ``(..., qy, qx)`` -> ``(..., 2)`` [px]; NaN: not found.
+
+    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px. Each frame is
+    iterated on its own, whatever others are in the block. A beam must hold 10 counts and be 1.5 times denser than the
+    ring around it.
+    """
+    size = np.array(frames.shape[-2:])
+    reach = int(np.ceil(4 * radius)) + 2
+    low = np.maximum(np.floor(centre).astype(int) - reach, 0)
+    high = np.minimum(np.floor(centre).astype(int) + reach + 1, size)
+    patch = frames[..., low[0] : high[0], low[1] : high[1]].reshape(-1, *(high - low))
+    out = np.empty((len(patch), 2))
+    for start in range(0, len(patch), 64):
+        part = np.nan_to_num(patch[start : start + 64].astype(np.float64), nan=0.0, posinf=0.0)
+        out[start : start + 64] = _origins(part, centre - low, radius) + low
+    return out.reshape(*frames.shape[:-2], 2)
+
+
+def _origins(patch: Array, centre: Array, radius: float) -> Array:
+    at, step = np.tile(centre, (len(patch), 1)), np.full(len(patch), np.inf)
+    moving = np.arange(len(patch))
+    for turn in range(40):
+        mass, _ = _disk_mass(patch[moving], at[moving], radius * (2 if turn < 5 else 1))
+        new = np.where(mass[:, :1] > 0, mass[:, 1:] / np.maximum(mass[:, :1], 1e-300), at[moving])
+        step[moving] = np.abs(new - at[moving]).max(axis=1)
+        at[moving] = new
+        if turn > 5:
+            moving = moving[step[moving] >= 0.1]
+            if not moving.size:
+                break
+    mass, inside = _disk_mass(patch, at, radius)
+    wide, area = _disk_mass(patch, at, 2 * radius)
+    ring = (wide[:, 0] - mass[:, 0]) / np.maximum(area - inside, 1e-9)
+    found = (step < 0.1) & (mass[:, 0] >= _ENOUGH) & (mass[:, 0] / inside > 1.5 * ring)
+    found &= np.hypot(*(at - centre).T) <= 3 * radius
+    return np.where(found[:, None], at, np.nan)
+
+
+def _disk_mass(patch: Array, at: Array, radius: float) -> tuple[Array, Array]:
+    """Counts and their moments ``(pattern, 3)`` in a disk with a soft rim of one pixel, and its area."""
+    y, x = np.indices(patch.shape[1:])
+    rim = radius + 0.5 - np.hypot(y - at[:, 0, None, None], x - at[:, 1, None, None])
+    window = np.clip(rim, 0.0, 1.0)
+    weighted = patch * window
+    moments = [weighted.sum(axis=(1, 2)), (weighted * y).sum(axis=(1, 2)), (weighted * x).sum(axis=(1, 2))]
+    return np.stack(moments, axis=1), np.maximum(window.sum(axis=(1, 2)), 1e-9)
+
+
+def _split(shifts: Array) -> tuple[NDArray[np.intp], Array]:
+    """Whole pixels and the rest in [0, 1)."""
+    whole = np.floor(shifts + _WHOLE)
+    part = shifts - whole
+    return whole.astype(np.intp), np.where(part <= _WHOLE, 0.0, part)
+
+
+def _corners(part: NDArray[Any]) -> list[tuple[int, int]]:
+    """The one, two or four pixels that a pixel is made of."""
+    return [(a, b) for a in range(1 + (part[0] > 0)) for b in range(1 + (part[1] > 0))]
+
+
+def _overlap(shape: tuple[int, ...], move: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where on the detector the frame moved by whole pixels lies, and which part of the frame that is."""
+    pairs = [(min(max(int(k), -n), n), n) for k, n in zip(move, shape, strict=True)]
+    there = [slice(max(k, 0), n + min(k, 0)) for k, n in pairs]
+    here = [slice(max(-k, 0), n - max(k, 0)) for k, n in pairs]
+    return (there[0], there[1]), (here[0], here[1])
+
+
+def _inside(shape: tuple[int, ...], whole: NDArray[np.intp], part: Array) -> Flags:
+    """Pixels that only pixels of the frame are dealt to."""
+    rows, columns = (
+        (np.arange(n) >= k + (f > 0)) & (np.arange(n) < n + k) for n, k, f in zip(shape, whole, part, strict=True)
+    )
+    return np.asarray(rows[:, None] & columns)

@@ -1,0 +1,137 @@
+"""Which detector pixels an NMF should see: not the direct beam, no dead and no hot pixels, no beam stop."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...schema import PATTERNS, require
+from .outliers import Outliers, find_outliers
+from .scan_images import ScanImages, scan_images
+
+USED, DIRECT_BEAM, DEAD, HOT, BEAM_STOP = range(5)
+_MEANINGS = "used direct_beam dead hot beam_stop"
+
+
+def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.DataArray:
+    """Find the direct beam, a beam stop, dead and hot pixels of the detector from the whole scan.
+
+    Reads the data once, block by block; what is kept in memory are some ten images of detector size. NaN values (not
+    measured) are left out; a pixel that is NaN in every pattern is dead.
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts].
+    direct_beam
+        Radius [px] to mask around the direct beam; 0 masks none. ``"auto"`` takes the brightest spot of the mean
+        pattern, out to where its profile has levelled off, when it stands 1.5-fold (near the detector's middle) or
+        threefold (elsewhere) above everything beyond.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``(qy, qx)``, int8 with ``flag_meanings`` "used direct_beam dead hot beam_stop" (0 = used). Edit it freely and
+        hand it to :func:`to_features`. Attributes: ``n_dead``, ``n_hot``, ``n_beam_stop`` pixels; ``beam_qy_px``,
+        ``beam_qx_px``, ``beam_radius_px`` say where the direct beam is (NaN when none was found, or when the brightest
+        place is only the rim of the beam stop).
+
+    Raises
+    ------
+    SchemaError
+        ``patterns`` is no PATTERNS dataset, its intensities are negative, infinite, or zero everywhere.
+
+    Notes
+    -----
+    Counts are taken as electrons times a gain, which is read off the pixels that vary least for their mean. A pixel is
+    *hot* when it is 5 times its third-brightest neighbour while the four pixels beside it hold no share of it (below
+    1.2 % each); or when it fluctuates 5 times more than its neighbours and counting explain (3 times, where that is
+    measured well) while they do not follow it (regression on it below 0.05; a spot's do, also that of a grain in 1 % of
+    the patterns); or when it stands above its neighbours and hardly fluctuates at all. A disk 1.2 px wide passes; a
+    hot pixel inside a spot is found when it outshines it about 5 times. *Dead*: below a fifth of its third-darkest
+    neighbour where 30 electrons were expected. Rows and columns, single or in pairs, are judged over four fifths of
+    their length. *Beam stop*: a connected shadow of at least 3 x 3 pixels below a tenth of its surroundings' median,
+    near the centre of mass of all patterns or away from the detector's edge.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(6, 6), detector=(32, 32), hot_pixels=3)
+    >>> mask = find_mask(scan)
+    >>> int((mask == 3).sum()), mask.attrs["beam_qy_px"]
+    (3, 15.5)
+    """
+    require(patterns, PATTERNS, step="find_mask")
+    images = scan_images(patterns["intensity"], "find_mask", missing=True)
+    return mask_from_images(images, patterns, direct_beam)
+
+
+def mask_from_images(
+    images: ScanImages, patterns: xr.Dataset, direct_beam: float | str, *, drawn: bool = False
+) -> xr.DataArray:
+    """Mask of :func:`find_mask` from images of one pass over ``patterns``; ``drawn`` ones know no bad pixel."""
+    if isinstance(direct_beam, str) and direct_beam != "auto":
+        raise SchemaError(f"find_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
+    bad = Outliers(*np.zeros((3, *images.mean.shape), dtype=bool)) if drawn else find_outliers(images)
+    flags = np.full(images.mean.shape, USED, dtype=np.int8)
+    flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP
+    centre, radius = beam_of(images.mean, flags)
+    if not isinstance(direct_beam, str):
+        radius = float(direct_beam)
+        centre = centre if np.isfinite(centre).all() else (np.array(flags.shape) - 1) / 2
+    if radius > 0:
+        flags[disk(flags.shape, centre, radius) & (flags != BEAM_STOP)] = DIRECT_BEAM
+    out = xr.DataArray(flags, dims=("qy", "qx"), coords={d: patterns[d] for d in ("qy", "qx") if d in patterns.coords})
+    out.attrs = {"long_name": "use of the detector pixel", "units": "1", "flag_meanings": _MEANINGS}
+    out.attrs["flag_values"] = np.arange(5, dtype=np.int8)
+    out.attrs |= beam_attributes(centre, radius)
+    counted = {"n_dead": bad.dead, "n_hot": bad.hot, "n_beam_stop": bad.beam_stop}
+    return out.assign_attrs({name: int(found.sum()) for name, found in counted.items()})
+
+
+def beam_of(mean: NDArray[np.floating], flags: NDArray[np.int8]) -> tuple[NDArray[np.float64], float]:
+    """Centre [px] and radius [px] of the direct beam in the mean pattern; NaN and 0 where nothing stands out as one."""
+    from scipy.ndimage import median_filter
+
+    centre, radius = _direct_beam(np.where(flags > DIRECT_BEAM, median_filter(mean, size=3), mean))
+    if radius == 0:
+        return centre, radius
+    covered = (flags == BEAM_STOP)[disk(flags.shape, centre, radius)].mean()
+    return (np.full(2, np.nan), 0.0) if covered > 0.25 else (centre, radius)
+
+
+def beam_attributes(centre: NDArray[np.floating], radius: float) -> dict[str, float]:
+    """Place and radius of the direct beam, as masks and features carry them."""
+    return {"beam_qy_px": float(centre[0]), "beam_qx_px": float(centre[1]), "beam_radius_px": float(radius)}
+
+
+def disk(shape: tuple[int, ...], centre: NDArray[np.floating], radius: float) -> NDArray[np.bool_]:
+    """Pixels within ``radius`` [px] of ``centre`` (qy, qx)."""
+    y, x = np.indices(shape)
+    return np.hypot(y - centre[0], x - centre[1]) <= radius
+
+
+def _direct_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Centre [px] and radius [px] of the direct beam; NaN and 0 where nothing stands out as one."""
+    from scipy.ndimage import center_of_mass, gaussian_filter
+
+    smooth = gaussian_filter(mean, 1.0)
+    centre = np.array(np.unravel_index(smooth.argmax(), smooth.shape), dtype=float)
+    y, x = np.indices(mean.shape)
+    level = smooth.max() / 2
+    for _ in range(5):  # centre of mass of what is above half the peak, so that diffuse slopes do not pull
+        near = np.hypot(y - centre[0], x - centre[1]) < max(mean.shape) / 8
+        centre = np.array(center_of_mass(np.where(near & (smooth > level), smooth, 0)))
+    distance = np.hypot(y - centre[0], x - centre[1])
+    rings = range(max(min(mean.shape) // 3, 4))  # 0.75: also the innermost ring holds pixels, wherever the centre lies
+    profile = [float(np.median(mean[np.abs(distance - r) <= 0.75])) for r in rings]
+    fall = -np.diff(profile)
+    steep = int(fall.argmax())
+    flat = next((r for r in range(steep, len(fall)) if fall[r] < 0.1 * fall[steep]), len(fall))
+    radius = flat + 1.0
+    rest = smooth[distance > radius + 1]
+    middle = (np.array(mean.shape) - 1) / 2
+    central = bool((np.abs(centre - middle) < np.array(mean.shape) / 8).all())
+    if rest.size == 0 or smooth.max() < (1.5 if central else 3.0) * rest.max():
+        return np.full(2, np.nan), 0.0
+    return np.round(centre, 2), radius

@@ -1,0 +1,209 @@
+"""One number of components from the evidence, every rule's vote, and how sure the choice is."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import SchemaError
+from ...schema import RANKS, describe, require
+from ..image_metrics import METRICS
+from .evidence import EDGE, probability
+
+RULES = ("combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", *METRICS)
+
+
+def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
+    """Choose the number of components.
+
+    Parameters
+    ----------
+    ranks
+        RANKS of :func:`scan_ranks`.
+    rule
+        ``"combined"`` (default): the k of highest probability, see :func:`rank_votes`. ``"published"``: the knee of
+        the mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"stability"``,
+        ``"redundancy"``: last k before the largest fall of the stability, the largest rise of the redundancy.
+        ``"deviance"``: smallest Poisson deviance of unseen counts. ``"scree"``: singular values above the noise; too
+        many where grains are bent. ``"psnr"``, ``"ssim"``, ``"ms_ssim"``, ``"gmsd"``, ``"mdsi"``, ``"fsim"``,
+        ``"vif_p"``: best predicted held-out patterns.
+
+    Returns
+    -------
+    int
+        One of the ranks tried. The smallest or largest of them may only mean that the true k lies outside
+        (``rank_votes(ranks).attrs["at_edge"]`` is 1 then): scan a wider range.
+
+    Raises
+    ------
+    SchemaError
+        Not RANKS, an unknown rule, or a rule whose evidence is missing (stability of a single run).
+
+    Examples
+    --------
+    >>> curve = [9.0, 5.0, 1.0, 1.1, 1.2]
+    >>> ranks = xr.Dataset(
+    ...     {
+    ...         "loss": (("rank", "run"), np.c_[curve]),
+    ...         "held_out_error": (("rank", "run"), np.c_[curve]),
+    ...         "stability": ("rank", [1.0, 1.0, 0.98, 0.6, 0.5]),
+    ...         "redundancy": ("rank", [0.1, 0.1, 0.2, 0.6, 0.7]),
+    ...     },
+    ...     coords={"rank": [2, 3, 4, 5, 6]},
+    ... )
+    >>> choose_rank(ranks), choose_rank(ranks, rule="published")
+    (4, 4)
+    """
+    if rule not in RULES:
+        raise SchemaError(f"choose_rank: rule = {rule!r}, needs one of {', '.join(RULES)}.")
+    votes = rank_votes(ranks)
+    if rule not in votes["rule"]:
+        raise SchemaError(f"choose_rank: the ranks hold no evidence for rule = {rule!r}. Scan with n_runs >= 2.")
+    return int(votes["vote"].sel(rule=rule))
+
+
+def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
+    """Every rule's vote, and a probability over k.
+
+    The probability weighs four pieces of evidence against each other (a conditional logit model): by how many standard
+    errors each k predicts unseen data better than the others; whether the step to k + 1 does the most harm; and how
+    much the redundancy rises from k to k + 1, plainly and as a logarithm. The weights were fitted on simulated scans of
+    counts and tested on others (ADR 18). The rest (deviance, stability, scree, image quality) votes and is shown,
+    but got no weight beside these. It is a statement about the ranks tried.
+
+    Parameters
+    ----------
+    ranks
+        RANKS of :func:`scan_ranks`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
+        ``k_high``, the shortest interval around the choice that holds at least 90 %; ``window_low``, ``window_high``,
+        the published window around the knee; ``at_edge``, 1 when the choice is the smallest or largest rank tried.
+
+    Raises
+    ------
+    SchemaError
+        Not RANKS, or fewer than 3 of them.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(10, 10), detector=(32, 32))
+    >>> votes = rank_votes(pk.nmf.scan_ranks(pk.nmf.to_features(scan), range(1, 6), n_runs=3, progress=False))
+    >>> int(votes.vote.sel(rule="held_out")), bool(votes.probability.max() > 0.5)
+    (3, True)
+    """
+    require(ranks, RANKS, step="rank_votes")
+    k = ranks["rank"].to_numpy()
+    if len(k) < 3:
+        raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")
+    chance = probability(ranks)
+    best = int(chance.argmax())
+    votes = {"combined": k[best], **_single_votes(ranks, k)}
+    out = xr.Dataset(
+        {
+            "vote": ("rule", np.array([int(v) for v in votes.values()])),
+            "probability": ("rank", chance),
+        },
+        coords={"rule": list(votes), "rank": k},
+    )
+    low, high = _interval(chance, best)
+    window = published_window(votes["published"])
+    out.attrs = {"k_low": int(k[low]), "k_high": int(k[high]), "window_low": window[0], "window_high": window[1]}
+    out.attrs["at_edge"] = int(best in (0, len(k) - 1))
+    out["vote"].attrs = {"long_name": "number of components the rule votes for", "units": "1"}
+    out["probability"].attrs = {"long_name": "probability of the number of components", "units": "1"}
+    return out.assign_attrs(provenance=describe(out, RANKS, step="rank_votes", settings={}, source=ranks).provenance)
+
+
+def _single_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
+    """What each single piece of evidence votes for; those that are missing have no vote."""
+    curves = {
+        name: ranks[name].mean("run").to_numpy() for name in ("loss", "held_out_error", "deviance") if name in ranks
+    }
+    votes = {"published": published_knee(curves["loss"], k), "held_out": int(k[curves["held_out_error"].argmin()])}
+    if "deviance" in curves and np.isfinite(curves["deviance"]).all():
+        votes["deviance"] = int(k[curves["deviance"].argmin()])
+    stability = ranks["stability"].to_numpy()
+    if np.isfinite(stability).all():
+        votes["stability"] = int(k[np.append(-np.diff(stability), 0.05).argmax()])
+    votes["redundancy"] = int(k[np.append(np.diff(ranks["redundancy"].to_numpy()), 0.05).argmax()])
+    if "scree" in ranks:
+        votes["scree"] = int(k[max(int((ranks["scree"].to_numpy() > EDGE).sum()) - 1, 0)])
+    for name, metric in METRICS.items():
+        if name in ranks:
+            score = ranks[name].to_numpy() * (1 if metric.higher_is_better else -1)
+            votes[name] = int(k[score.argmax()])
+    return votes
+
+
+def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
+    """Knee of a convex decreasing curve, as in the published K-component rule.
+
+    Parameters
+    ----------
+    loss
+        Loss at each rank, any unit. It may go up and down a little.
+    ranks
+        Values of k, increasing.
+
+    Returns
+    -------
+    int
+        The rank where the curve, both axes scaled to 0..1, lies deepest below its chord (the first of several).
+
+    Raises
+    ------
+    SchemaError
+        Fewer than 3 points, not finite, or a loss that does not fall.
+
+    References
+    ----------
+    V. Satopaa, J. Albrecht, D. Irwin and B. Raghavan, ICDCS Workshops (2011) 166, doi 10.1109/ICDCSW.2011.20
+    (kneedle: the largest local maximum of the difference curve, without smoothing).
+
+    Examples
+    --------
+    >>> published_knee([9, 5, 2, 1.8, 1.7], [2, 3, 4, 5, 6])
+    4
+    """
+    y, x = np.asarray(loss, dtype=float), np.asarray(ranks, dtype=float)
+    if y.shape != x.shape or y.ndim != 1 or len(y) < 3 or not np.isfinite(y).all():
+        raise SchemaError(f"published_knee: got {y.shape} losses for {x.shape} ranks, needs at least 3 finite pairs.")
+    if not y.min() < y[0]:
+        raise SchemaError("published_knee: the loss does not fall with k, so it has no knee. Scan smaller ranks.")
+    depth = 1 - (y - y.min()) / (y.max() - y.min()) - (x - x[0]) / (x[-1] - x[0])
+    return int(x[depth.argmax()])
+
+
+def published_window(k: int) -> tuple[int, int]:
+    """First and last k that the article examines around the knee: k - 4 and k + 4, not below 1.
+
+    Parameters
+    ----------
+    k
+        Knee of the loss.
+
+    Returns
+    -------
+    tuple of int
+        Both ends included.
+
+    Examples
+    --------
+    >>> published_window(8)
+    (4, 12)
+    """
+    return max(1, int(k) - 4), int(k) + 4
+
+
+def _interval(probability: NDArray[np.float64], best: int) -> tuple[int, int]:
+    """Indices of the interval grown from the best towards the likelier side until it holds 90 %."""
+    low = high = best
+    while probability[low : high + 1].sum() < 0.9:
+        below = probability[low - 1] if low > 0 else -1.0
+        above = probability[high + 1] if high + 1 < len(probability) else -1.0
+        low, high = (low - 1, high) if below > above else (low, high + 1)
+    return low, high

@@ -1,0 +1,135 @@
+"""How well each number of components does: the evidence from which k is chosen."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ...errors import SchemaError
+from ...schema import FEATURES, RANKS, describe, require
+from ..fitting.multistart import check_rank
+from ..fitting.rank_fits import complete_rows, fit_all
+from ..image_metrics import METRICS
+from .loss import Losses
+from .runs import Runs
+
+_IMAGE_METRICS = ("psnr", "ssim")
+
+
+def scan_ranks(
+    features: xr.Dataset,
+    ranks: Iterable[int],
+    *,
+    n_runs: int = 5,
+    seed: int = 0,
+    metrics: Iterable[str] = _IMAGE_METRICS,
+    in_memory: bool | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure what speaks for and against each k.
+
+    Two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, judged on the rest.
+    Memory beyond the features: about as much again for 64 MB of them, less for more. One thread.
+
+    Parameters
+    ----------
+    features
+        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is dealt to one
+        of 8 folds (the next power of two for ``n_runs`` > 8); each run trains on all folds but one. Anything else is
+        judged by bi-cross-validation (half of the scan points and half of the features are held out).
+    ranks
+        Values of k to try, e.g. ``range(2, 13)``; at least 3, so that a curve has a shape.
+    n_runs
+        Starts on all the data, and repeats with other held-out data. Below 3 the spread means little.
+    seed
+        Seed of the splits and starts.
+    metrics
+        Image-quality metrics of predicted against held-out patterns, any of :func:`image_quality`'s; a metric that
+        needs larger images than the detector's is left out.
+    in_memory
+        As in :func:`factorise`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        RANKS: ``loss(rank, run)``, the published K-component loss mean |V - W H| with V in counts divided by its
+        largest value, of every start; ``relative_error(rank)`` of the best one, as in :func:`factorise`;
+        ``held_out_error(rank, run)``, squared error on unseen data relative to their square sum (photon noise keeps
+        it far from 0); ``deviance(rank, run)``, Poisson deviance per unseen electron (NaN without counts);
+        ``gain(rank)``, by how many standard errors over the scan points k predicts better than the k before
+        (NaN for the first); ``stability(rank)``, cosine of the worst-matched component between runs;
+        ``scree(rank)``, singular value number k over the largest that noise of the same strength would have;
+        ``redundancy(rank)``, largest cosine between two components of one fit, mean over runs; one variable for each
+        of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together). Attribute ``held_out``.
+
+    Raises
+    ------
+    SchemaError
+        Not FEATURES, or with missing values; fewer than 3 ranks, or one that the data cannot have; ``n_runs`` below 1;
+        a metric that is not known.
+
+    References
+    ----------
+    Cao et al., Digital Discovery (2025), doi 10.1039/D5DD00071H (K-component loss, image quality); A. Dharamshi et
+    al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning); Owen and Perry, Ann. Appl. Stat. 3 (2009) 564.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(10, 10), detector=(32, 32))
+    >>> ranks = scan_ranks(pk.nmf.to_features(scan), range(1, 6), n_runs=3, progress=False)
+    >>> int(ranks.held_out_error.mean("run").idxmin())
+    3
+    """
+    from threadpoolctl import threadpool_limits
+    from tqdm.auto import tqdm
+
+    require(features, FEATURES, step="scan_ranks")
+    metrics = _metrics(metrics, features)
+    source = complete_rows(features, in_memory, "scan_ranks")
+    tried = _ranks(ranks, source.shape, n_runs)
+    rng = np.random.default_rng(seed)
+    with (
+        threadpool_limits(limits=1),
+        tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
+    ):
+        losses = Losses(source, features)
+        trained = fit_all(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
+        table: dict[str, Any] = {"loss": losses.table(), "scree": trained.scree}
+        table["relative_error"] = np.array([fit.error for fit in trained.best])
+        runs = Runs(source, features, tried, metrics, bar.update)
+        table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)
+    held_out = "poisson_thinning" if features.attrs.get("counts", 0) else "bi_cross_validation"
+    settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
+    out = _label(table, tried, n_runs).assign_attrs(held_out=held_out)
+    return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
+
+
+def _ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
+    tried = sorted({int(k) for k in ranks})
+    if len(tried) < 3 or n_runs < 1:
+        raise SchemaError(f"scan_ranks: ranks = {tried}, n_runs = {n_runs}, needs at least 3 ranks and 1 run.")
+    for k in (tried[0], tried[-1]):
+        check_rank(k, (shape[0] // 2, shape[1] // 2), "scan_ranks")  # half: what a held-out fit may see
+    return tried
+
+
+def _metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
+    """The metrics that are known and that the detector is large enough for."""
+    asked = tuple(metrics)
+    unknown = sorted(set(asked) - set(METRICS))
+    if unknown:
+        raise SchemaError(f"scan_ranks: metrics = {unknown}, needs some of {sorted(METRICS)}.")
+    size = min(features["feature_index"].shape)
+    return tuple(name for name in asked if METRICS[name].minimum_size <= size)
+
+
+def _label(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
+    data = {name: (("rank", "run")[: values.ndim], values) for name, values in table.items()}
+    out = xr.Dataset(data, coords={"rank": tried, "run": np.arange(n_runs)})
+    if "psnr" in out:
+        out["psnr"].attrs["units"] = "dB"
+    return out

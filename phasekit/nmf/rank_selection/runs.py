@@ -1,0 +1,106 @@
+"""Fits to parts of the data, judged on the rest."""
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..fitting.blocks import Source
+from ..fitting.factors import scan_weight
+from ..fitting.hals import Array, Fit
+from ..fitting.multistart import compress_for, race_ranks
+from ..image_metrics import Reference
+from .held_out import Verdict, halvings, judge_counts, judge_quarter, shown_groups
+from .similarity import Directions, directions, redundancy, stability
+from .thinning import Dealt
+
+_STILL = 1e-5  # of the error per iteration: enough to be judged by
+_FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
+
+
+class Runs:
+    """Fits on parts of the data, judged on the rest."""
+
+    def __init__(
+        self,
+        source: Source,
+        features: xr.Dataset,
+        tried: list[int],
+        metrics: tuple[str, ...],
+        tick: Callable[[], object],
+    ) -> None:
+        self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
+
+    def counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Every run holds out one fold of the electrons."""
+        weights = scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
+        dealt = Dealt(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
+        groups = shown_groups(self.source.shape[0], rng)
+        verdicts, factors = [], []
+        for run in range(n_runs):
+            fits = self._fits(dealt.train(run), rng)
+            verdicts.append(judge_counts(dealt.test(run), fits, groups))
+            factors.append([directions(fit.factor) for fit in fits])
+        return self._table(verdicts, factors)
+
+    def quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Every run holds out a quarter of the matrix."""
+        verdicts, factors = [], []
+        for quarter in halvings(self.source.shape, n_runs, rng):
+            fits = self._fits(quarter.train(self.source), rng)
+            verdict, whole = judge_quarter(self.source, quarter, fits)
+            verdicts.append(verdict)
+            factors.append([directions(fit.factor) for fit in whole])
+        return self._table(verdicts, factors)
+
+    def _fits(self, part: Source, rng: np.random.Generator) -> list[Fit]:
+        low = compress_for(part, max(self.tried), rng)
+        return [
+            fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STILL, tick=self.tick)
+        ]
+
+    def _table(self, verdicts: list[Verdict], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
+        """Everything by rank, or by rank and run."""
+        each = range(len(self.tried))
+        table = {
+            "held_out_error": np.array([[v.fits[i].error for v in verdicts] for i in each]),
+            "deviance": np.array([[v.fits[i].deviance for v in verdicts] for i in each]),
+            "gain": _gains([[fit.by_point for fit in v.fits] for v in verdicts]),
+            "stability": np.array([stability([run[i] for run in factors]) for i in each]),
+            "redundancy": np.array([np.mean([redundancy(run[i]) for run in factors]) for i in each]),
+        }
+        return table | self._image_quality(verdicts)
+
+    def _image_quality(self, verdicts: list[Verdict]) -> dict[str, NDArray[np.float64]]:
+        """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
+        scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
+        for verdict in verdicts if self.metrics else []:
+            images = self._drawn(verdict.reference)
+            reference = Reference(images, data_range=float(images.max()) or 1.0)
+            for i, judged in enumerate(verdict.fits):
+                found = reference.scores(self._drawn(judged.model), self.metrics)
+                for name, values in found.items():
+                    scores[name][i] += float(np.mean(values)) / len(verdicts)
+        return scores
+
+    def _drawn(self, rows: Array) -> Array:
+        """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
+        index = self.features["feature_index"].to_numpy()
+        scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())
+        roots = np.sqrt(np.maximum(rows, 0)) * scale.astype(np.float32)
+        return np.where(index >= 0, roots[:, index], np.float32(0))
+
+
+def _gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    """Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
+
+    Every run has its own held-out data: their statistics are averaged, not summed, because runs share what they were
+    trained on.
+    """
+    runs = []
+    for by_point in errors:
+        better = -np.diff(np.array(by_point), axis=0)
+        spread = better.std(axis=1) / np.sqrt(better.shape[1])
+        runs.append(better.mean(axis=1) / np.maximum(spread, 1e-300))
+    return np.append(np.nan, np.mean(runs, axis=0))

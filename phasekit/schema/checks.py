@@ -1,0 +1,182 @@
+"""What a step calls at its door and at its exit."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import xarray as xr
+
+from phasekit.errors import SchemaError
+
+from .core import ANY, DIMENSION_UNITS, Schema, Variable
+
+
+def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, str] | None = None) -> None:
+    """Check that ``data`` is what ``step`` needs, before any block of it is read.
+
+    Parameters
+    ----------
+    data
+        Dataset to check. Only names, dimensions, shapes and units are looked at; lazy data stay lazy.
+    schema
+        The kind of dataset needed. Variables that are not optional must be there with exactly these dimensions.
+    step
+        Name of the caller, for the message.
+    units
+        Further demands, ``{"qx": "1/angstrom"}``, on variables or coordinates.
+
+    Raises
+    ------
+    SchemaError
+        A variable or dimension is missing, has other dimensions, is empty, is not made of real numbers, or carries
+        another unit.
+
+    Examples
+    --------
+    >>> from phasekit.schema import STACK
+    >>> require(xr.Dataset(), STACK, step="align")
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (...). pk.io.open_stxm makes one.
+    """
+    if not isinstance(data, xr.Dataset):
+        raise SchemaError(
+            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
+            f"{schema.made_by} makes one."
+        )
+    needed = ", ".join(f"{v.name}({', '.join(v.dims)})" for v in schema.variables if not v.optional)
+    for variable in schema.variables:
+        if variable.name not in data:
+            if variable.optional:
+                continue
+            raise SchemaError(
+                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). "
+                f"{schema.made_by} makes one."
+            )
+        _require_shape(data[variable.name], variable, step)
+    for name, unit in {**_coordinate_units(data, schema), **(units or {})}.items():
+        _require_unit(data, name, unit, step)
+
+
+def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
+    if tuple(map(str, array.dims)) != variable.dims:
+        raise SchemaError(
+            f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
+            f"Reorder it with .transpose{variable.dims} or rename them with .rename(...)."
+        )
+    if array.dtype.kind not in "iufb":
+        raise SchemaError(
+            f"{step}: '{variable.name}' holds values of type {array.dtype}, needs real numbers. "
+            "Convert them with .astype(float), or take abs(...) of complex ones."
+        )
+    if 0 in array.shape:
+        raise SchemaError(
+            f"{step}: '{variable.name}' is empty, shape {dict(array.sizes)}. Check the selection that made it."
+        )
+
+
+def _coordinate_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
+    """Demands on coordinates whose unit has no choice."""
+    dims = {dim for variable in schema.variables if variable.name in data for dim in variable.dims}
+    fixed = {dim: DIMENSION_UNITS.get(dim) for dim in dims if dim in data.coords}
+    return {dim: units[0] for dim, units in fixed.items() if units is not None and len(units) == 1}
+
+
+def _require_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
+    found = data[name].attrs.get("units") if name in data.variables else None
+    if found == unit:
+        return
+    cure = (
+        "Run register_peaks first, or set the scale with pk.acom.calibrate(...)."
+        if name in ("qx", "qy") and unit == "1/angstrom"
+        else f"Convert the values and set data['{name}'].attrs['units'] = '{unit}'."
+    )
+    got = "has no unit" if found is None else f"is in '{found}'"
+    raise SchemaError(f"{step}: '{name}' {got}, needs '{unit}'. {cure}")
+
+
+def describe(
+    data: xr.Dataset,
+    schema: Schema,
+    *,
+    step: str,
+    settings: Mapping[str, Any],
+    source: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Write names, units and provenance on what a step made; the last line of every public step.
+
+    xarray keeps attributes through arithmetic, where they go stale, so the variables' attributes are replaced here
+    (``flag_*`` attributes and the unit of an ``ANY`` variable are kept).
+
+    Parameters
+    ----------
+    data
+        What the step made. It is not changed; a shallow copy is returned.
+    schema
+        Its kind.
+    step, settings
+        What was done: recorded, with versions and the history of ``source``, as one JSON string in
+        ``attrs["provenance"]`` because netCDF knows neither dict, bool nor None.
+    source
+        The step's main input; its history goes before this step.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same data with fresh attributes.
+
+    Examples
+    --------
+    >>> import json
+    >>> from phasekit.schema import REFERENCES
+    >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), [[0.0, 1.0]])})
+    >>> done = describe(refs, REFERENCES, step="demo", settings={"n": 1})
+    >>> json.loads(done.attrs["provenance"])[-1]["settings"]
+    {'n': 1}
+    """
+    out = data.copy(deep=False)
+    for variable in schema.variables:
+        if variable.name not in out:
+            continue
+        old = out[variable.name].attrs
+        kept = {key: value for key, value in old.items() if key.startswith("flag_") or key in ("alt", "comment")}
+        units = str(old.get("units", "1")) if variable.units == ANY else variable.units
+        out[variable.name].attrs = {"long_name": variable.long_name, "units": units, **kept}
+    for dim in out.dims:
+        choices = DIMENSION_UNITS.get(str(dim))
+        if dim in out.coords and choices is not None and len(choices) == 1:
+            out[dim].attrs = {**out[dim].attrs, "units": choices[0]}
+    history = json.loads(source.attrs.get("provenance", "[]")) if source is not None else []
+    record = {"step": step, "settings": _plain(dict(settings)), "versions": {"phasekit": package_version("phasekit")}}
+    out.attrs["schema"] = schema.name
+    out.attrs["provenance"] = json.dumps([*history, record])
+    return out
+
+
+def provenance(data: xr.Dataset) -> list[dict[str, Any]]:
+    """Steps that led to ``data``, oldest first, each with its settings and versions."""
+    return list(json.loads(data.attrs.get("provenance", "[]")))
+
+
+def _plain(value: Any) -> Any:
+    """Value as JSON can hold it; arrays and datasets are named by their shape, not stored."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int | float | None):
+        return value
+    if isinstance(value, range | list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    if hasattr(value, "sizes"):
+        return f"{type(value).__name__}{dict(value.sizes)}"
+    return f"{type(value).__name__}{getattr(value, 'shape', '')}"
+
+
+def package_version(package: str) -> str:
+    """Version of an installed package, or 'unknown'."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "unknown"

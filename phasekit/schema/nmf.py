@@ -1,0 +1,54 @@
+"""Kinds of datasets of the NMF workflow: features, the evidence for k, factors and their overlap."""
+
+from functools import partial
+
+from .core import ANY, Schema, Variable
+
+_SCAN = ("scan_y", "scan_x")
+_DETECTOR = ("qy", "qx")
+_o = partial(Variable, optional=True)
+
+FEATURES = Schema(
+    "FEATURES", (Variable("feature_value", (*_SCAN, "feature"), ANY, "feature value"),), "pk.nmf.to_features"
+)
+RANKS = Schema(
+    "RANKS",
+    (
+        Variable("loss", ("rank", "run"), ANY, "K-component loss, mean |V - W H|"),
+        Variable("held_out_error", ("rank", "run"), ANY, "error on data the fit has not seen"),
+        Variable("stability", ("rank",), "1", "agreement of components between runs"),
+        Variable("redundancy", ("rank",), "1", "largest similarity between two components of one fit"),
+        _o("relative_error", ("rank",), "1", "squared error of the best fit to all data, relative to their square sum"),
+        _o("deviance", ("rank", "run"), "1", "Poisson deviance per electron the fit has not seen"),
+        _o("gain", ("rank",), "1", "standard errors by which k predicts better than the k before"),
+        _o("scree", ("rank",), "1", "singular value over the edge of the noise"),
+        _o("psnr", ("rank",), ANY, "peak signal-to-noise ratio of held-out patterns"),
+        _o("ssim", ("rank",), "1", "structural similarity of held-out patterns"),
+        _o("ms_ssim", ("rank",), "1", "multi-scale structural similarity of held-out patterns"),
+        _o("gmsd", ("rank",), "1", "gradient magnitude deviation of held-out patterns (0 is best)"),
+        _o("mdsi", ("rank",), "1", "mean deviation similarity of held-out patterns (0 is best)"),
+        _o("fsim", ("rank",), "1", "feature similarity of held-out patterns"),
+        _o("vif_p", ("rank",), "1", "visual information fidelity of held-out patterns"),
+    ),
+    "pk.nmf.scan_ranks",
+)
+FACTORS = Schema(
+    "FACTORS",
+    (
+        Variable("loading", ("component", *_SCAN), ANY, "weight of the component"),
+        Variable("factor", ("component", *_DETECTOR), "1", "pattern of the component (sum 1)"),
+        _o("explained", ("component",), "1", "share of the modelled counts"),
+    ),
+    "pk.nmf.factorise",
+)
+OVERLAP = Schema(
+    "OVERLAP",
+    (
+        Variable("label", _SCAN, "1", "dominant component"),
+        Variable("partner", _SCAN, "1", "overlapping component"),
+        Variable("overlap", _SCAN, "1", "two components overlap here"),
+        Variable("ratio", _SCAN, "1", "weight of the partner over that of the label"),
+        _o("probability", _SCAN, "1", "probability that two components overlap"),
+    ),
+    "pk.nmf.find_overlap",
+)

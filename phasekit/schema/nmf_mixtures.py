@@ -1,0 +1,55 @@
+"""Kinds of datasets that follow from a factorisation: fits per scan point, a pair, variants, crystals."""
+
+from functools import partial
+
+from .core import ANY, Schema, Variable
+
+_SCAN = ("scan_y", "scan_x")
+_DETECTOR = ("qy", "qx")
+_o = partial(Variable, optional=True)
+
+LOADINGS = Schema(
+    "LOADINGS",
+    (
+        Variable("loading", ("component", *_SCAN), ANY, "weight of the component"),
+        Variable("loading_error", ("component", *_SCAN), ANY, "standard deviation of the weight"),
+        Variable("loading_covariance", ("component", "other", *_SCAN), ANY, "covariance of two weights"),
+        Variable("share", ("component", *_SCAN), "1", "share of the component in the pattern"),
+        Variable("chi_square", _SCAN, "1", "squared misfit per degree of freedom"),
+    ),
+    "pk.nmf.fit_loadings",
+)
+OVERLAP_PATTERN = Schema(
+    "OVERLAP_PATTERN",
+    (
+        Variable("measured", _DETECTOR, "counts", "mean pattern of the overlapping scan points"),
+        Variable("modelled", _DETECTOR, "counts", "sum of the two components"),
+        Variable("first", _DETECTOR, "counts", "share of the first component"),
+        Variable("second", _DETECTOR, "counts", "share of the second component"),
+        Variable("residual", _DETECTOR, "counts", "measured minus everything modelled"),
+    ),
+    "pk.nmf.compare_overlap",
+)
+VARIANTS = Schema(
+    "VARIANTS",
+    (
+        Variable("pattern_cosine", ("variant", "truth"), "1", "cosine of the patterns"),
+        Variable("loading_correlation", ("variant", "truth"), "1", "Pearson correlation of the maps"),
+        Variable("n_features", ("variant",), "1", "number of features"),
+        Variable("iterations", ("variant",), "1", "passes over the data"),
+    ),
+    "pk.nmf.compare_variants",
+)
+COMPONENT_CRYSTALS = Schema(
+    "COMPONENT_CRYSTALS",
+    (
+        Variable("phase", ("component",), "1", "phase (index into attrs['phases'], -1: none)"),
+        Variable("quaternion", ("component", "wxyz"), "1", "rotation from the sample to the crystal frame"),
+        Variable("correlation", ("component",), "1", "correlation index Q"),
+        Variable("reliability", ("component",), "1", "orientation reliability (0..100)"),
+        Variable("phase_reliability", ("component",), "1", "phase reliability (0..100)"),
+        Variable("status", ("component",), "1", "status"),
+        _o("explained", ("component",), "1", "share of the modelled counts"),
+    ),
+    "pk.nmf.component_crystals",
+)

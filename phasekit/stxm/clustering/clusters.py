@@ -1,0 +1,159 @@
+"""Every pixel's probability of belonging to each cluster, and the clusters' mean spectra."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ...schema import CLUSTERS, OD, describe, require
+from ..preprocessing.material import find_material
+from .gmvae import FittedGMVAE, compute_responsibility, read_material_spectra
+
+Array = NDArray[np.floating]
+_COMPARED = 5000  # pixels by which clusters of different runs are matched
+
+
+def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
+    """Cluster probabilities of every material pixel, block by block.
+
+    Parameters
+    ----------
+    od
+        OD at the energies ``gmvae`` was trained at; it may be another field of the same experiment.
+    gmvae
+        What :func:`phasekit.stxm.fit_gmvae` returned.
+
+    Returns
+    -------
+    xarray.Dataset
+        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel
+        is not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean
+        OD over the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN
+        for a cluster without pixels); ``share(cluster)`` of the material pixels. With several runs ``responsibility``
+        is their mean, clusters matched by the pixels they share: where runs disagree it is spread.
+
+    Raises
+    ------
+    SchemaError
+        The energies differ from those of the training.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> cube = 0.3 * np.array([0.0, 0, 1, 3, 2, 1])[:, None, None] + rng.normal(0, 0.03, (6, 8, 8))
+    >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
+    ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
+    ...                  "valid": (("scan_y", "scan_x"), np.ones((8, 8), bool))},
+    ...                 coords={"energy": ("energy", np.arange(514.0, 520.0), {"units": "eV"})})
+    >>> from phasekit.stxm import Training, fit_gmvae
+    >>> found = assign_clusters(od, fit_gmvae(od, n_clusters=2, training=Training(n_steps=5), progress=False))
+    >>> bool(np.allclose(found["responsibility"].sum("cluster"), 1))
+    True
+    """
+    require(od, OD, step="assign_clusters")
+    if od.sizes["energy"] != gmvae.energy.size or (
+        "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)
+    ):
+        raise SchemaError(
+            f"assign_clusters: the data have {od.sizes['energy']} energies, the GMVAE knows {gmvae.energy.size} "
+            f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
+        )
+    material = find_material(od)
+    aligned = _aligned_runs(od, gmvae, material)
+    responsibility = xr.apply_ufunc(
+        partial(_responsibility_block, runs=aligned),
+        od["optical_density"],
+        od["noise"],
+        material,
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["cluster"]],
+        dask="parallelized",
+        output_dtypes=[np.float32],
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"cluster": gmvae.n_clusters}},
+    )
+    out = _summary(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
+    out = out.assign_coords(cluster=np.arange(gmvae.n_clusters))
+    settings = {"n_clusters": gmvae.n_clusters, "n_alive": gmvae.n_alive, **gmvae.settings}
+    return describe(out, CLUSTERS, step="assign_clusters", settings=settings, source=od)
+
+
+def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
+    """Label, mean spectrum and share of each cluster."""
+    label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
+    weight = responsibility.where(material, 0.0)
+    spectrum, error, total = _weighted_spectra(od, weight, material)
+    return xr.Dataset(
+        {
+            "responsibility": responsibility,
+            "spectrum": spectrum.transpose("cluster", "energy"),
+            "label": label,
+            "spectrum_error": error.transpose("cluster", "energy"),
+            "share": total / total.sum(),
+        }
+    )
+
+
+def _weighted_spectra(
+    od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
+) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
+    """Mean spectra over the scan by ``weight`` (scan_y, scan_x, group), their standard errors, the summed weights."""
+    scan = ["scan_y", "scan_x"]
+    total = weight.sum(scan)
+    known = total.where(total > 0)
+    density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
+    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
+        density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
+    spectrum = xr.dot(weight, density, dim=scan) / known
+    error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
+    return spectrum, error, total
+
+
+def compute_mean_spectra(
+    od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
+    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _weighted_spectra(od, weight, material), strict=True)))
+    parts = parts.transpose("group", "energy").compute()
+    return parts["mean"].values, parts["error"].values, parts["total"].values
+
+
+class _Run(NamedTuple):
+    """One training, and for each of its clusters the cluster of the first run that it is."""
+
+    gmvae: FittedGMVAE
+    place: NDArray[np.intp]
+
+
+def _aligned_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_Run]:
+    """All runs, their clusters matched to those of the first by the pixels they share (Hungarian assignment)."""
+    from scipy.optimize import linear_sum_assignment
+
+    first = _Run(gmvae, np.arange(gmvae.n_clusters))
+    if not gmvae.others:
+        return [first]
+    spectra, noise = read_material_spectra(od, _COMPARED, seed=0)
+    mine, out = compute_responsibility(gmvae, spectra, noise), [first]
+    for other in gmvae.others:
+        shared = compute_responsibility(other, spectra, noise).T @ mine
+        rows, columns = linear_sum_assignment(shared, maximize=True)
+        place = np.empty(gmvae.n_clusters, dtype=np.intp)
+        place[rows] = columns
+        out.append(_Run(other, place))
+    return out
+
+
+def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_Run]) -> Array:
+    """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
+    shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
+    use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
+    out = np.full((use.size, n_clusters), np.nan, dtype=np.float32)
+    spectra, sigma = (np.broadcast_to(part, density.shape).reshape(-1, n_energies)[use] for part in (density, noise))
+    if use.any():
+        total = np.zeros((len(spectra), n_clusters))
+        for run in runs:
+            total[:, run.place] += compute_responsibility(run.gmvae, spectra, sigma)
+        out[use] = total / len(runs)
+    return out.reshape(*shape, n_clusters)

@@ -1,0 +1,214 @@
+"""Training of one GMVAE: how long, with which start, and where to stop."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import ConvergenceError
+from .initialisation import LinearStart
+
+Array = NDArray[np.floating]
+_WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
+_CHECK_EVERY = 20  # steps between two looks at the held-out pixels
+_BUILDING = Lock()
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train; the defaults suit stacks of 4 to 200 energies.
+
+    Attributes
+    ----------
+    n_steps, batch, learning_rate
+        Most steps, of ``batch`` random pixels each, and Adam's rate, which falls to 0 along a cosine.
+    n_hidden
+        Width of the two residual nets.
+    free_bits
+        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
+    max_pixels
+        At most this many random pixels are read into memory.
+    held_out
+        Share of them that is never trained on. The parameters kept are those with the best bound there; 0 keeps the
+        last ones.
+    patience
+        Looks at the held-out pixels (every 20 steps, after the warm-up) without a better bound after which it stops.
+    """
+
+    n_steps: int = 400
+    batch: int = 1024
+    learning_rate: float = 3e-3
+    n_hidden: int = 32
+    free_bits: float = 0.5
+    max_pixels: int = 30_000
+    held_out: float = 0.1
+    patience: int = 5
+
+
+class _Data(NamedTuple):
+    """Spectra and noise (pixel, energy) to train on, and those held out."""
+
+    x: Any
+    noise: Any
+    held_x: Any
+    held_noise: Any
+
+
+class _Best:
+    """Best bound on the held-out pixels so far, with the parameters that gave it."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience, self.bound, self.waited = patience, -np.inf, 0
+        self.parameters: dict[str, Array] = {}
+
+    def look(self, bound: float, network: Any) -> bool:
+        """Take note of a bound; True when it has not improved for too long."""
+        if bound > self.bound:
+            self.bound, self.waited, self.parameters = bound, 0, _arrays(network)
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+
+def train_network(
+    spectra: Array, noise: Array, start: LinearStart, settings: Mapping[str, Any], device: str, progress: Any
+) -> tuple[dict[str, Array], xr.Dataset]:
+    """Parameters by name and the terms of the bound by step; ``progress`` is a tqdm bar to be moved along.
+
+    Several may run at once, in threads, inside one :func:`use_one_torch_thread`.
+    """
+    import torch
+
+    where = _device(device)
+    generator = torch.Generator().manual_seed(settings["seed"])
+    network = _network(start, settings).to(where)
+    data = _split(spectra, noise, settings, where)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
+    best, history, held = _Best(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
+    for step in range(settings["n_steps"]):
+        warmth = step / (_WARM_UP * settings["n_steps"])
+        history.append(_step(network, data, optimiser, settings, warmth, generator))
+        schedule.step()
+        progress.update()
+        if warmth >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
+            held[step] = _held_out_bound(network, data, settings["seed"])
+            if best.look(float(held[step]), network):
+                break
+    return _finish(best.parameters or _arrays(network), np.array(history), held)
+
+
+def _finish(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
+    names = ("reconstruction", "kl_latent", "kl_cluster")
+    record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
+    record["held_out"] = ("step", held[: len(history)])
+    if not np.isfinite(history).all():
+        raise ConvergenceError(
+            "fit_gmvae: the evidence bound is not finite. Lower learning_rate, or check od['noise'].", record
+        )
+    return parameters, record
+
+
+def _split(spectra: Array, noise: Array, settings: Mapping[str, Any], where: str) -> _Data:
+    import torch
+
+    order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
+    n_held = min(int(settings["held_out"] * len(spectra)), 5000)
+    parts = [part[rows] for rows in (order[n_held:], order[:n_held]) for part in (spectra, noise)]
+    return _Data(*(torch.as_tensor(part, dtype=torch.float32, device=where) for part in parts))
+
+
+def _step(
+    network: Any, data: _Data, optimiser: Any, settings: Mapping[str, Any], warmth: float, generator: Any
+) -> list[float]:
+    """One step of Adam on a random batch; the three terms of the bound."""
+    import torch
+
+    from .network import elbo
+
+    index = torch.randint(len(data.x), (min(settings["batch"], len(data.x)),), generator=generator).to(data.x.device)
+    terms = elbo(network, data.x[index], data.noise[index], generator)
+    means = torch.stack([term.mean() for term in terms])
+    optimiser.zero_grad()
+    _loss(means, warmth, settings["free_bits"]).backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+    optimiser.step()
+    return [float(mean) for mean in means.detach().cpu()]
+
+
+def _held_out_bound(network: Any, data: _Data, seed: int) -> float:
+    """Mean bound of the held-out pixels, always with the same draws so that steps can be compared."""
+    import torch
+
+    from .network import elbo
+
+    with torch.no_grad():
+        return float(elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean())
+
+
+def _loss(means: Any, warmth: float, free_bits: float) -> Any:
+    """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
+    weight = min(1.0, 0.1 + 0.9 * warmth)
+    return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
+
+
+def _network(start: LinearStart, settings: Mapping[str, Any]) -> Any:
+    import torch
+
+    n_clusters, n_latent = start.mean.shape
+    network = make_network(start.shape_mean.size, n_latent, n_clusters, settings["n_hidden"], settings["seed"])
+    values = {
+        "shape_mean": start.shape_mean,
+        "basis": start.basis,
+        "project": start.project,
+        "prior_mean": start.mean,
+        "prior_log_variance": np.log(start.variance),
+        "prior_logit": np.log(np.maximum(start.weight, 1e-4)),
+        "log_precision": np.log(start.precision),
+    }
+    state = network.state_dict()
+    network.load_state_dict(
+        {**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}}
+    )
+    return network
+
+
+def make_network(n_energies: int, n_latent: int, n_clusters: int, n_hidden: int, seed: int = 0) -> Any:
+    """Network with random hidden weights; torch draws them from one global state, which is left as it was."""
+    import torch
+
+    from .network import Network
+
+    with _BUILDING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(n_energies, n_latent, n_clusters, n_hidden)
+
+
+def _arrays(network: Any) -> dict[str, Array]:
+    return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def use_one_torch_thread() -> Iterator[None]:
+    """One thread: the matrices are small, more threads cost more than they give, and one makes results repeatable."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,226 @@
+"""The GMVAE beside the simple baselines, on the same pixels with the same energy offset."""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError, StxmStatus
+from ...schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
+from ..preprocessing.material import find_material
+from ..preprocessing.smoothing import smooth_od
+from ..reference_spectra.library import build_library, find_energy_offset
+from .kmeans_gmm import cluster_gaussian_mixture, cluster_kmeans
+from .mcr import resolve_mcr
+from .reference_fit import fit_references
+from .single_phase import MIN_ENERGIES_WITH_SLOPE, match_single_phase
+
+Array = NDArray[np.float64]
+#: the row of the map that is compared with
+_OWN = "GMVAE + Pearson"
+_WITH_SLOPE = "chi-square with slope"
+
+
+class _Request(NamedTuple):
+    """What every baseline is given."""
+
+    od: xr.Dataset
+    refs: xr.Dataset
+    offset: float
+    n_clusters: int
+    seed: int
+
+
+def compare_methods(  # noqa: PLR0913
+    od: xr.Dataset,
+    refs: xr.Dataset,
+    truth_phase: xr.DataArray | None = None,
+    phases: xr.Dataset | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    smoothing_px: float = 0.0,
+    n_clusters: int = 8,
+    energy_offset: float | str = "fit",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Name every material pixel by the simple methods too, and count who is right.
+
+    The baselines are told the energy offset (the one of ``phases`` when given), which the tools in use do not fit:
+    they are shown at their best.
+
+    Parameters
+    ----------
+    od, refs
+        OD and REFERENCES.
+    truth_phase
+        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none; None leaves accuracies
+        NaN.
+    phases
+        PHASES from :func:`phasekit.stxm.label_phases`; adds the row "GMVAE + Pearson" with its status.
+    methods
+        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel",
+        "chi-square per pixel" and "chi-square with slope"; None: all of them that can be made (MCR-ALS where pyMCR is
+        installed, a slope from 4 energies on).
+    smoothing_px
+        Standard deviation of a Gaussian over the optical density before every baseline [px]
+        (:func:`phasekit.stxm.smooth_od`): the neighbours' help that the GMVAE's map has too.
+    n_clusters
+        Clusters of k-means and of the mixture.
+    energy_offset
+        Used when ``phases`` is None: a number [eV] or "fit".
+    seed
+        Of the clusterings.
+
+    Returns
+    -------
+    xarray.Dataset
+        COMPARISON by ``approach``: ``accuracy`` over all pixels that are material both in truth and to the method,
+        ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``, ``seconds`` (NaN for the
+        given map); and the maps ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. The table is
+        ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``.
+
+    Raises
+    ------
+    SchemaError
+        ``truth_phase`` or ``phases`` is on another grid, a method is unknown, or no pixel holds material.
+
+    Notes
+    -----
+    Reads the material pixels into memory.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> spectra = np.array([[0.0, 0, 1, 3, 2, 1], [0, 1, 3, 2, 2, 1]])
+    >>> energy = ("energy", np.arange(514.0, 520.0), {"units": "eV"})
+    >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), spectra)},
+    ...                   coords={"reference": ["V3", "V4"], "energy": energy})
+    >>> truth = np.arange(144).reshape(12, 12) % 2
+    >>> cube = 0.3 * spectra[truth].transpose(2, 0, 1) + rng.normal(0, 0.03, (6, 12, 12))
+    >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
+    ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.03)),
+    ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))}, coords={"energy": energy})
+    >>> table = compare_methods(od, refs, xr.DataArray(truth, dims=("scan_y", "scan_x")), energy_offset=0.0)
+    >>> table["accuracy"].sel(approach="NNLS arg-max").item()
+    1.0
+    """
+    _check(od, refs, truth_phase, phases)
+    rows = _rows(methods, od.sizes["energy"])
+    offset = _given_offset(od, refs, phases, energy_offset)
+    request = _Request(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
+    maps, seconds = {}, []
+    for name in rows:
+        started = perf_counter()
+        maps[name] = np.asarray(_BASELINES[name](request).transpose("scan_y", "scan_x"))
+        seconds.append(perf_counter() - started)
+    flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
+    if phases is not None:
+        maps[_OWN] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
+        flagged[_OWN] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
+        seconds.append(np.nan)
+    truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
+    scores = np.array([_score(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
+    names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
+    out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
+    out["seconds"] = ("approach", np.array(seconds))
+    out["phase"] = (("approach", "scan_y", "scan_x"), np.stack(list(maps.values())).astype(np.int16))
+    grid = {dim: od[dim] for dim in ("scan_y", "scan_x") if dim in od.coords}
+    out = out.assign_coords({"approach": list(maps), **grid})
+    settings: dict[str, Any] = {"n_clusters": n_clusters, "energy_offset": offset, "seed": seed}
+    settings |= {"smoothing_px": smoothing_px, "methods": rows}
+    return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
+
+
+def _check(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:
+    require(od, OD, step="compare_methods")
+    require(refs, REFERENCES, step="compare_methods")
+    if phases is not None:
+        require(phases, PHASES, step="compare_methods")
+    for name, other in (("truth_phase", truth), ("phases", phases)):
+        if other is not None and any(other.sizes.get(dim) != od.sizes[dim] for dim in ("scan_y", "scan_x")):
+            raise SchemaError(
+                f"compare_methods: {name} has {dict(other.sizes)}, the data {dict(od.sizes)}. Use one grid."
+            )
+
+
+def _rows(methods: Sequence[str] | None, n_energies: int) -> list[str]:
+    from importlib.util import find_spec
+
+    if methods is None:
+        able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= MIN_ENERGIES_WITH_SLOPE}
+        return [name for name in _BASELINES if able.get(name, True)]
+    if unknown := sorted(set(methods) - set(_BASELINES)):
+        raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_BASELINES)}.")
+    return list(methods)
+
+
+def _kmeans(request: _Request) -> xr.DataArray:
+    od, refs, offset, n, seed = request
+    return cluster_kmeans(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
+
+
+def _mixture(request: _Request) -> xr.DataArray:
+    od, refs, offset, n, seed = request
+    return cluster_gaussian_mixture(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
+
+
+def _nnls(request: _Request) -> xr.DataArray:
+    """Reference whose amount gives the most contrast."""
+    od, refs, offset, *_ = request
+    amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
+    spectra = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
+    contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
+    material = find_material(od)
+    known = material & contrast.notnull().all("reference")
+    return contrast.fillna(-1.0).argmax("reference").where(known, -1)
+
+
+def _mcr(request: _Request) -> xr.DataArray:
+    return resolve_mcr(request.od, request.refs, energy_offset=request.offset, seed=request.seed)["phase"]
+
+
+def _pearson_alone(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, energy_offset=request.offset)["pearson_phase"]
+
+
+def _chi_square_alone(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, energy_offset=request.offset)["phase"]
+
+
+def _chi_square_with_slope(request: _Request) -> xr.DataArray:
+    return match_single_phase(request.od, request.refs, slope=True, energy_offset=request.offset)["phase"]
+
+
+_BASELINES: dict[str, Callable[[_Request], xr.DataArray]] = {
+    "k-means + Pearson": _kmeans,
+    "PCA + GMM": _mixture,
+    "NNLS arg-max": _nnls,
+    "MCR-ALS": _mcr,
+    "Pearson per pixel": _pearson_alone,
+    "chi-square per pixel": _chi_square_alone,
+    _WITH_SLOPE: _chi_square_with_slope,
+}
+
+
+def _given_offset(od: xr.Dataset, refs: xr.Dataset, phases: xr.Dataset | None, energy_offset: float | str) -> float:
+    if phases is not None and "energy_offset" in phases:
+        return float(phases["energy_offset"])
+    library = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1)
+    return find_energy_offset(od, library, energy_offset, limit=1.5, step="compare_methods").value
+
+
+def _score(
+    phase: NDArray[np.integer], flagged: NDArray[np.bool_], truth: NDArray[np.integer] | None
+) -> tuple[float, float, float, float]:
+    named = phase >= 0
+    counted = named if truth is None else named & (truth >= 0)
+    n = int(counted.sum())
+    clear = counted & ~flagged
+    share = float(clear.sum() / n) if n else np.nan
+    if truth is None or n == 0:
+        return np.nan, np.nan, share, float(n)
+    right = phase == truth
+    return float(right[counted].mean()), float(right[clear].mean()) if clear.any() else np.nan, share, float(n)

@@ -1,0 +1,214 @@
+"""The clusterings in use, each as one call: principal components, then k-means or a mixture of Gaussians.
+
+The other simple methods are :func:`phasekit.stxm.match_single_phase`, the linear fit with references
+:func:`phasekit.stxm.fit_references` (non-negative, with offset and covariance) and multivariate curve resolution
+:func:`phasekit.stxm.resolve_mcr`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...correlation import pearson_coefficient
+from ...errors import SchemaError
+from ...schema import BASELINE, OD, REFERENCES, describe, require
+from ..preprocessing.material import find_material
+from ..reference_spectra.library import build_library, find_energy_offset
+
+Array = NDArray[np.float64]
+_MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the rest is assigned
+_STARTS = 5
+
+
+class MaterialPixels(NamedTuple):
+    """Material pixels in memory, and the references on their energy scale."""
+
+    use: NDArray[np.bool_]
+    density: Array  # (pixel, energy)
+    spectra: Array  # (reference, energy)
+    names: list[str]
+    offset: float
+
+    def on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
+        """Values of the material pixels on the scan, -1 elsewhere."""
+        out = np.full(self.use.shape, -1, dtype=np.int16)
+        out[self.use] = values
+        return out
+
+
+def cluster_kmeans(
+    od: xr.Dataset,
+    refs: xr.Dataset,
+    *,
+    n_clusters: int = 8,
+    n_components: int = 4,
+    energy_offset: float | str = "fit",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Principal components of the pixel spectra and k-means on their scores; clusters named by Pearson.
+
+    Spectra are brought to mean 0 and norm 1 first, so that clusters are shapes and not thicknesses.
+
+    Parameters
+    ----------
+    od, refs
+        OD and REFERENCES.
+    n_clusters
+        Clusters.
+    n_components
+        Principal components kept, at most energies - 1.
+    energy_offset
+        As in :func:`phasekit.stxm.fit_references`; only the names depend on it.
+    seed
+        Of the starts.
+
+    Returns
+    -------
+    xarray.Dataset
+        BASELINE: ``phase``, ``label`` (cluster, -1 without material), ``spectrum(cluster, energy)`` (mean OD),
+        ``cluster_phase(cluster)``, ``cluster_pearson(cluster, reference)``, ``explained(component)`` (share of the
+        variance), ``energy_offset`` [eV].
+
+    Raises
+    ------
+    SchemaError
+        No pixel holds material, or the references do not fit the energies.
+
+    Notes
+    -----
+    Reads the material pixels into memory; fits at most 30 000 of them.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, frame_drift_px=0.0)
+    >>> found = cluster_kmeans(pk.stxm.optical_density(stack), pk.synthetic.vanadium_references(), n_clusters=5)
+    >>> sorted(set(found["label"].values.ravel().tolist()))
+    [-1, 0, 1, 2, 3, 4]
+    """
+
+    def kmeans(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+        from sklearn.cluster import KMeans
+
+        model = KMeans(min(n_clusters, len(some)), n_init=_STARTS, random_state=seed).fit(scores[some])
+        return np.asarray(model.predict(scores))
+
+    settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
+    return _clustered(od, refs, kmeans, settings, "cluster_kmeans")
+
+
+def cluster_gaussian_mixture(
+    od: xr.Dataset,
+    refs: xr.Dataset,
+    *,
+    n_clusters: int = 8,
+    n_components: int = 4,
+    energy_offset: float | str = "fit",
+    seed: int = 0,
+) -> xr.Dataset:
+    """As :func:`cluster_kmeans`, with a mixture of Gaussians (full covariances) in place of k-means.
+
+    Parameters
+    ----------
+    od, refs, n_clusters, n_components, energy_offset, seed
+        As in :func:`cluster_kmeans`.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`cluster_kmeans`.
+
+    Raises
+    ------
+    SchemaError
+        As :func:`cluster_kmeans`.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, frame_drift_px=0.0)
+    >>> od, refs = pk.stxm.optical_density(stack), pk.synthetic.vanadium_references()
+    >>> cluster_gaussian_mixture(od, refs, n_clusters=5)["cluster_phase"].sizes["cluster"]
+    5
+    """
+
+    def mixture(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+        from sklearn.mixture import GaussianMixture
+
+        from ..clustering.initialisation import ignore_convergence_warnings
+
+        model = GaussianMixture(min(n_clusters, len(some)), n_init=_STARTS, random_state=seed, reg_covar=1e-6)
+        with ignore_convergence_warnings():
+            return np.asarray(model.fit(scores[some]).predict(scores))
+
+    settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
+    return _clustered(od, refs, mixture, settings, "cluster_gaussian_mixture")
+
+
+def _check(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
+    require(od, OD, step=step)
+    require(refs, REFERENCES, step=step)
+
+
+def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float | str, step: str) -> MaterialPixels:
+    """Material pixels and references, read into memory."""
+    _check(od, refs, step)
+    library = build_library(refs, od["energy"], step=step, n_nuisance=1)
+    offset = find_energy_offset(od, library, energy_offset, limit=1.5, step=step).value
+    spectra = library.at(od["energy"].values.astype(np.float64) + offset)
+    material = find_material(od)
+    use = np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool)
+    density = np.asarray(od["optical_density"].transpose("scan_y", "scan_x", "energy"), dtype=np.float64)
+    use = use & np.isfinite(density).all(axis=-1)
+    if not use.any():
+        raise SchemaError(f"{step}: no pixel holds material. See od['valid'] and od['empty'] for why.")
+    return MaterialPixels(use, density[use], spectra, library.names, offset)
+
+
+def _clustered(
+    od: xr.Dataset,
+    refs: xr.Dataset,
+    method: Callable[[Array, NDArray[np.intp]], NDArray[np.intp]],
+    settings: dict[str, Any],
+    step: str,
+) -> xr.Dataset:
+    """Scores on principal components, clusters by ``method``, names by Pearson."""
+    from threadpoolctl import threadpool_limits
+
+    if settings["n_clusters"] < 1 or settings["n_components"] < 1:
+        raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise them.")
+    task = read_material_pixels(od, refs, settings["energy_offset"], step)
+    shape = task.density - task.density.mean(axis=1, keepdims=True)
+    shape /= np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9)
+    n = min(settings["n_components"], shape.shape[1] - 1)
+    variance, axes = np.linalg.eigh(np.cov(shape.T, bias=True))
+    scores = (shape - shape.mean(axis=0)) @ axes[:, ::-1][:, :n]
+    rng = np.random.default_rng(settings["seed"])
+    some = np.sort(rng.permutation(len(scores))[:_MAX_PIXELS])
+    with threadpool_limits(1):
+        label = method(scores, some)
+    means = np.stack([_mean(task.density[label == index]) for index in range(int(label.max()) + 1)])
+    pearson = np.nan_to_num(pearson_coefficient(means[:, None], task.spectra[None]), nan=-2.0)
+    named = pearson.argmax(axis=1)
+    out = make_maps(od, task, named[label]).assign(
+        label=(("scan_y", "scan_x"), task.on_map(label)),
+        spectrum=(("cluster", "energy"), means),
+        cluster_phase=("cluster", named.astype(np.int16)),
+        cluster_pearson=(("cluster", "reference"), pearson),
+        explained=("component", variance[::-1][:n] / max(float(variance.sum()), 1e-12)),
+    )
+    return describe(out, BASELINE, step=step, settings=settings, source=od)
+
+
+def _mean(density: Array) -> Array:
+    return density.mean(axis=0) if len(density) else np.full(density.shape[1], np.nan)
+
+
+def make_maps(od: xr.Dataset, task: MaterialPixels, phase: NDArray[Any]) -> xr.Dataset:
+    """``phase`` on the scan with its coordinates, and the energy offset that was used."""
+    grid = {dim: od[dim] for dim in ("scan_y", "scan_x", "energy") if dim in od.coords}
+    out = xr.Dataset({"phase": (("scan_y", "scan_x"), task.on_map(phase)), "energy_offset": ((), task.offset)})
+    return out.assign_coords({**grid, "reference": task.names})

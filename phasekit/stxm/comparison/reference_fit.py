@@ -1,0 +1,193 @@
+"""Fits of every pixel with reference spectra: non-negative amounts, a free baseline, covariance."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...schema import OD, REFERENCE_FIT, REFERENCES, describe, require
+from ..phase_map.misfit import exceeds_noise
+from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
+from ..reference_spectra.non_negative import solve_non_negative
+
+Array = NDArray[np.float64]
+
+
+class _Fields(NamedTuple):
+    """One fitted pixel block as labelled arrays."""
+
+    amount: xr.DataArray
+    covariance: xr.DataArray
+    baseline: xr.DataArray
+    slope: xr.DataArray
+    residual: xr.DataArray
+    chi_square: xr.DataArray
+    unexplained: xr.DataArray
+
+
+class _PixelFit(NamedTuple):
+    amount: Array
+    covariance: Array
+    baseline: Array
+    slope: Array
+    residual: Array
+    chi_square: Array
+    unexplained: NDArray[np.bool_]
+
+
+def fit_references(
+    od: xr.Dataset,
+    refs: xr.Dataset,
+    *,
+    energy_offset: float | str = "fit",
+    max_offset_ev: float = 1.5,
+    slope: bool = False,
+    weighted: bool = False,
+) -> xr.Dataset:
+    """Fit every pixel's spectrum with non-negative amounts of the references and a free constant.
+
+    The linear baseline of the trade (singular value decomposition with references, linear-combination fit), solved
+    exactly for all pixels together.
+
+    Parameters
+    ----------
+    od
+        OD: ``optical_density``, ``noise`` [1], ``valid``.
+    refs
+        REFERENCES; interpolated to the data's energies, which they must cover. With references in 1/um the amounts are
+        thicknesses in um; up to 6 are solved in one batch.
+    energy_offset
+        Energy [eV] to add to the data's scale to reach the references', or "fit": one number for the whole stack, from
+        the valley of chi-square over the means of blocks of 6 x 6 pixels of material.
+    max_offset_ev
+        Largest offset that "fit" looks for, in both directions.
+    slope
+        Also fit a straight slope over the energy range (a pre-edge background that is not flat).
+    weighted
+        False gives every energy the same weight, as the tools in use do: the steadier choice when references are not
+        exact. True weighs by the measured noise: best when only noise is left, but it trusts the pre-edge most (on the
+        public Fe 2p stack, whose residual is 3 to 4 times the noise, the two maps of the fraction correlate by 0.97).
+
+    Returns
+    -------
+    xarray.Dataset
+        REFERENCE_FIT on ``scan_y, scan_x`` (lazy where ``od`` is): ``amount(.., reference)`` and its standard error
+        ``amount_error`` (of the fit without the bounds, so it is no smaller where a bound is met), ``amount_covariance
+        (.., reference, other_reference)``, ``fraction`` = amount / sum of amounts, ``baseline`` and with ``slope``
+        ``baseline_slope`` (over the whole range), ``residual`` (root mean square, OD), ``chi_square`` (per degree of
+        freedom), ``unexplained`` (the residual exceeds noise, as 0.1 % of pixels do with noise alone; False where the
+        fit has no degree of freedom left), and the scalars ``energy_offset``, ``energy_offset_error`` [eV]. NaN (False
+        in ``unexplained``) where the pixel is not ``valid``; ``fraction`` also where no reference is present.
+
+    Raises
+    ------
+    SchemaError
+        The references do not cover the energies, or there are fewer energies than references + background terms.
+
+    Notes
+    -----
+    "fit" reads the block means into memory (1/36 of the stack); the rest is done chunk by chunk.
+    ``phase`` by arg-max of ``fraction`` is the NNLS row of :func:`phasekit.stxm.compare_methods`.
+
+    Examples
+    --------
+    >>> energy = xr.DataArray([510.0, 514, 518, 522, 526], dims="energy", attrs={"units": "eV"})
+    >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), [[0.0, 0, 1, 3, 2], [0, 1, 3, 2, 2]])},
+    ...                   coords={"reference": ["V3", "V4"], "energy": energy})
+    >>> pixel = refs["reference_spectrum"].isel(reference=1).astype(float) * 0.4 + 0.8
+    >>> cube = pixel.drop_vars("reference").expand_dims(scan_y=2, scan_x=3, axis=(1, 2))
+    >>> od = xr.Dataset({"optical_density": cube, "noise": xr.full_like(cube, 0.02),
+    ...                  "valid": (("scan_y", "scan_x"), [[True] * 3] * 2)})
+    >>> fit = fit_references(od, refs, energy_offset=0.0)
+    >>> fit["fraction"].values[0, 0].round(3) + 0.0, fit["baseline"].values[0, 0].round(3)
+    (array([0., 1.]), np.float64(0.8))
+    """
+    require(od, OD, step="fit_references")
+    require(refs, REFERENCES, step="fit_references")
+    library = build_library(refs, od["energy"], step="fit_references", n_nuisance=1 + slope)
+    offset = find_energy_offset(od, library, energy_offset, limit=max_offset_ev, step="fit_references")
+    design = design_matrix(library, od["energy"].values.astype(np.float64), offset.value, slope=slope)
+    fitted = xr.apply_ufunc(
+        partial(_fit_block, design=design, n=len(library.names), weighted=weighted),
+        od["optical_density"],
+        od["noise"],
+        od["valid"],
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["reference"], ["reference", "other_reference"], [], [], [], [], []],
+        dask="parallelized",
+        output_dtypes=[*[np.float64] * 6, np.bool_],
+        dask_gufunc_kwargs={
+            "allow_rechunk": True,
+            "output_sizes": {"reference": len(library.names), "other_reference": len(library.names)},
+        },
+    )
+    out = _assemble(_Fields(*fitted), library.names, slope)
+    out["energy_offset"], out["energy_offset_error"] = xr.Variable((), offset.value), xr.Variable((), offset.error)
+    settings = {"energy_offset": energy_offset, "max_offset_ev": max_offset_ev, "slope": slope, "weighted": weighted}
+    return describe(out, REFERENCE_FIT, step="fit_references", settings=settings, source=od)
+
+
+def _assemble(fit: _Fields, names: list[str], slope: bool) -> xr.Dataset:
+    total = fit.amount.sum("reference", skipna=False)
+    out = xr.Dataset(
+        {
+            "amount": fit.amount,
+            "amount_covariance": fit.covariance,
+            "amount_error": _diagonal_error(fit.covariance),
+            "fraction": fit.amount / total.where(total > 0),
+            "baseline": fit.baseline,
+            "residual": fit.residual,
+            "chi_square": fit.chi_square,
+            "unexplained": fit.unexplained,
+        },
+        coords={"reference": names, "other_reference": names},
+    )
+    return out.assign(baseline_slope=fit.slope) if slope else out
+
+
+def _diagonal_error(covariance: xr.DataArray) -> xr.DataArray:
+    return xr.apply_ufunc(
+        lambda block: np.sqrt(np.einsum("...ii->...i", block)),
+        covariance,
+        input_core_dims=[["reference", "other_reference"]],
+        output_core_dims=[["reference"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+    )
+
+
+def _fit_block(
+    density: Array, noise: Array, valid: NDArray[np.bool_], *, design: Array, n: int, weighted: bool
+) -> _PixelFit:
+    """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
+    shape = density.shape[:-1]
+    known = np.isfinite(density).all(axis=-1) & np.isfinite(noise).all(axis=-1)
+    use = np.broadcast_to(valid, shape).ravel() & known.ravel()
+    spectra = density.reshape(-1, density.shape[-1])[use].astype(np.float64)
+    sigma = np.broadcast_to(noise, density.shape).reshape(-1, density.shape[-1])[use].astype(np.float64)
+    # without weights the mean variance of the pixel still scales its covariance and chi-square
+    variance = sigma**2 if weighted else np.broadcast_to((sigma**2).mean(axis=1, keepdims=True), sigma.shape)
+    found = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
+    misfit = spectra - found.coefficient @ design
+    freedom = max(design.shape[1] - len(design), 1)
+    slope = found.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
+    at_bound = (found.coefficient[:, :n] <= 0).sum(axis=1)
+    exceeds = np.zeros(use.size, dtype=bool)
+    exceeds[use] = exceeds_noise(misfit, sigma, design, at_bound, weighted=weighted)
+
+    def spread(values: Array) -> Array:
+        out = np.full((use.size, *values.shape[1:]), np.nan)
+        out[use] = values
+        return out.reshape(*shape, *values.shape[1:])
+
+    return _PixelFit(
+        spread(found.coefficient[:, :n]),
+        spread(found.covariance[:, :n, :n]),
+        spread(found.coefficient[:, n]),
+        spread(slope),
+        spread(np.sqrt((misfit**2).mean(axis=1))),
+        spread(found.chi_square / freedom),
+        exceeds.reshape(shape),
+    )

@@ -1,0 +1,103 @@
+"""Counting statistics of STXM frames: hot pixels, the measured gain, and what interpolation does to noise."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[np.floating]
+
+#: median of a chi-square variable with one degree of freedom
+_CHI2_MEDIAN = 0.454936
+_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+
+
+def fill_lost_pixels(frame: Array) -> Array:
+    """Frame whose lost pixels (NaN, inf) hold the nearest measured one's counts, so that no filter spreads them."""
+    lost = ~np.isfinite(frame)
+    if not lost.any() or lost.all():
+        return frame
+    nearest = ndimage.distance_transform_edt(lost, return_distances=False, return_indices=True)
+    return np.asarray(frame[tuple(nearest)])
+
+
+def replace_spikes(frames: Array, n_sigma: float, gain: Array | None = None) -> NDArray[np.float32]:
+    """Replace lone hot and dead pixels of ``(..., y, x)`` counts by the median of their neighbours.
+
+    A pixel is hot when it lies ``n_sigma`` above the second-brightest of its eight neighbours (so a pair of hot pixels
+    is still found), dead when it lies as far below the second-darkest. A blurred particle edge is never that extreme.
+    ``gain`` (.., 1, 1) is the variance over mean of the counts; None measures it on each frame.
+    """
+    out = np.array(frames, dtype=np.float32)
+    for index in np.ndindex(out.shape[:-2]):
+        own = _frame_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
+        out[index] = _despike_frame(out[index], n_sigma, own)
+    return out
+
+
+def _despike_frame(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
+    lost = ~np.isfinite(frame)
+    if min(frame.shape) < 3 or lost.all():
+        return frame
+    frame = fill_lost_pixels(frame)
+    middle = ndimage.median_filter(frame, footprint=_RING, mode="reflect")
+    sigma = np.sqrt(gain * np.maximum(middle, 1e-6))
+    high = ndimage.rank_filter(frame, -2, footprint=_RING, mode="reflect")
+    low = ndimage.rank_filter(frame, 1, footprint=_RING, mode="reflect")
+    spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)
+    return np.where(lost, np.float32(np.nan), np.where(spike, middle, frame))
+
+
+def estimate_frame_gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
+    """Variance over mean of each frame of ``(..., y, x)``, from second differences of neighbouring pixels [counts].
+
+    1 for a detector that counts single photons. ``response`` (..., 3) holds, per frame, the autocorrelation at lags 0,
+    1, 2 that interpolation has given to white noise; without it the noise is taken as white.
+    """
+    frames = np.asarray(frames, dtype=np.float64)
+    out = np.empty(frames.shape[:-2])
+    for index in np.ndindex(out.shape):
+        out[index] = _frame_gain(frames[index])
+    if response is not None:
+        # var(a - 2 b + c) = 6 R0 - 8 R1 + 2 R2
+        out *= 6.0 / (6 * response[..., 0] - 8 * response[..., 1] + 2 * response[..., 2])
+    return out
+
+
+def _frame_gain(frame: Array) -> float:
+    """Gain of one frame: median over its flattest 40 %, so that edges, texture and hot pixels have no say."""
+    frame = fill_lost_pixels(np.asarray(frame, dtype=np.float64))
+    if not np.isfinite(frame).all():
+        return float("nan")
+    smooth = ndimage.gaussian_filter(frame, 2.0)
+    steep = sum(np.abs(np.gradient(smooth, axis=axis)) for axis in (0, 1) if frame.shape[axis] > 1)
+    steep = np.broadcast_to(steep / np.sqrt(np.maximum(smooth, 1e-12)), frame.shape)
+    flat = steep <= np.quantile(steep, 0.4)
+    ratios = []
+    for axis in (0, 1):
+        if frame.shape[axis] < 3:
+            continue
+        n = frame.shape[axis] - 2
+        a, b, c = (np.take(frame, range(i, n + i), axis=axis) for i in range(3))
+        mean = (a + b + c) / 3
+        good = (mean > 0) & np.take(flat, range(1, n + 1), axis=axis)
+        ratios.append(((a - 2 * b + c)[good] ** 2 / 6) / mean[good])
+    pooled = np.concatenate(ratios) if ratios else np.empty(0)
+    return float(np.median(pooled) / _CHI2_MEDIAN) if pooled.size else np.nan
+
+
+def noise_response(shift_y: float, shift_x: float, order: int) -> NDArray[np.float64]:
+    """Autocorrelation at lags 0, 1, 2 (mean of y and x) of unit white noise after a sub-pixel shift by a spline.
+
+    Lag 0 is the factor by which interpolation shrinks the variance of the counts: 1 for whole pixels, 0.25 for half a
+    pixel in y and x with linear interpolation.
+    """
+    rows = [_row_response(shift, order) for shift in (shift_y, shift_x)]
+    (y0, y1, y2), (x0, x1, x2) = rows
+    return np.array([y0 * x0, (y1 * x0 + y0 * x1) / 2, (y2 * x0 + y0 * x2) / 2])
+
+
+def _row_response(shift: float, order: int) -> tuple[float, float, float]:
+    impulse = np.zeros(65)
+    impulse[32] = 1.0
+    row = ndimage.shift(impulse, shift - np.round(shift), order=order, mode="constant")
+    return float(row @ row), float(row[1:] @ row[:-1]), float(row[2:] @ row[:-2])

@@ -1,0 +1,76 @@
+"""Work on every frame of a stack, lazily where the stack is: whole frames, or each pixel with its neighbours."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .count_statistics import estimate_frame_gain, replace_spikes
+
+Array = NDArray[np.floating]
+SCAN = ("scan_y", "scan_x")
+#: a frame's gain is measured on at most this many pixels a side, around its middle
+_WINDOW = 512
+
+
+def apply_over_frames(
+    frames: xr.DataArray, kernel: Callable[..., Any], out_dims: tuple[str, ...] = SCAN
+) -> xr.DataArray:
+    """Kernel over the two scan dimensions of every frame; frames are read whole."""
+    return xr.apply_ufunc(
+        kernel,
+        frames,
+        input_core_dims=[list(SCAN)],
+        output_core_dims=[list(out_dims)],
+        dask="parallelized",
+        output_dtypes=[np.float64 if not out_dims else np.float32],
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+
+
+def apply_around_pixels(
+    frames: xr.DataArray, kernel: Callable[..., Any], reach: int, by_frame: xr.DataArray | None = None
+) -> xr.DataArray:
+    """Kernel (.., y, x) -> (.., y, x) that looks ``reach`` pixels around; blocks borrow that rim from their neighbours.
+
+    ``by_frame`` is one number per frame, given to the kernel as (.., 1, 1).
+    """
+    ordered = frames.transpose(..., *SCAN)
+    numbers = () if by_frame is None else (by_frame.expand_dims({"scan_y": 1, "scan_x": 1}, axis=(-2, -1)),)
+    if ordered.chunks is None:
+        return ordered.copy(data=kernel(ordered.values, *(np.asarray(one) for one in numbers)))
+    import dask.array
+
+    da: Any = dask.array  # only partly typed
+    blocks = ordered.data
+    arrays = [blocks, *(da.from_array(np.asarray(one), chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
+    rims = [{blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([{}] * len(numbers))]
+    out = da.map_overlap(kernel, *arrays, depth=rims, boundary="none", dtype=np.float32, meta=np.empty(0, np.float32))
+    return ordered.copy(data=out)
+
+
+def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.DataArray:
+    """Variance over mean of the counts of each frame, from a window around its middle; spikes removed before.
+
+    The window of a lazy stack is read here: every block waits for these numbers, and would be kept until then.
+    """
+    middle = {}
+    for dim in SCAN:
+        start = max((frames.sizes[dim] - _WINDOW) // 2, 0)
+        middle[dim] = slice(start, start + _WINDOW)
+    window = frames.isel(middle)
+
+    def measured(block: Array) -> NDArray[np.float64]:
+        return estimate_frame_gain(block if n_sigma is None else replace_spikes(block, n_sigma))
+
+    return apply_over_frames(window, measured, out_dims=()).compute()
+
+
+def remove_spikes(frames: xr.DataArray, n_sigma: float | None) -> xr.DataArray:
+    """Frames whose lone hot and dead pixels hold the median of their neighbours."""
+    if n_sigma is None:
+        return frames
+    gain = estimate_gains(frames)
+    return apply_around_pixels(frames, lambda block, gains: replace_spikes(block, n_sigma, gains), 2, gain)

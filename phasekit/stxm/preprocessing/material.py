@@ -1,0 +1,84 @@
+"""Which pixels hold material: a matched filter for the field's own mean edge."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Array = NDArray[np.floating]
+
+
+def find_material(od: xr.Dataset) -> xr.DataArray:
+    """Pixels (scan_y, scan_x) that are valid and, where it is known, not empty."""
+    return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
+
+
+def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
+    """OD with ``empty``: valid pixels that show no edge.
+
+    The strongest fifth of the field gives the mean edge; each pixel's amplitude of it has a known standard error, and
+    counts as material above 4 of them and above 5 % of the field's 95th percentile. A constant in OD does not matter.
+    """
+    if out.sizes["energy"] < 2:
+        return out.assign(empty=xr.zeros_like(out["valid"]))
+    return out.assign(empty=_is_empty(out, _mean_edge(out)))
+
+
+def _mean_edge(out: xr.Dataset) -> xr.DataArray:
+    """Contrast (energy) of the strongest fifth of the valid pixels, on a map binned to at most 256 pixels a side.
+
+    A lazy stack is read here, block by block: the edge must be known before the first pixel can be judged, and in one
+    graph with the rest every block would have to be kept until then.
+    """
+    bins = {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
+    known = out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
+    small = known.coarsen(bins, boundary="trim").mean().compute()
+    contrast = small["optical_density"] - small["optical_density"].mean("energy")
+    power = (contrast**2 - small["noise"] ** 2 / np.prod(list(bins.values()))).mean("energy")
+    strong = power.copy(data=_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
+    return contrast.where(strong).mean(("scan_y", "scan_x"))
+
+
+def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
+    density, noise, valid = out["optical_density"], out["noise"], out["valid"]
+    weight = 1.0 / noise.clip(min=1e-6) ** 2
+    weight = weight / weight.sum("energy")
+    edge = edge - (weight * edge).sum("energy")
+    precision = (edge**2 / noise.clip(min=1e-6) ** 2).sum("energy")
+    amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
+    significance = amplitude * np.sqrt(precision)
+    material = xr.apply_ufunc(
+        _material, amplitude.where(valid), significance, **{**_image_to_image(bool), "input_core_dims": [_SCAN, _SCAN]}
+    )
+    return (~material) & valid
+
+
+_SCAN = ["scan_y", "scan_x"]
+_BINNED = 256
+
+
+def _image_to_image(dtype: type) -> dict[str, Any]:
+    return {
+        "input_core_dims": [_SCAN],
+        "output_core_dims": [_SCAN],
+        "dask": "parallelized",
+        "output_dtypes": [dtype],
+        "dask_gufunc_kwargs": {"allow_rechunk": True},
+    }
+
+
+def _strongest(power: Array) -> NDArray[np.bool_]:
+    """Strongest fifth of the pixels, judged on a 3 x 3 mean."""
+    smooth = ndimage.uniform_filter(np.nan_to_num(power), 3)
+    finite = np.isfinite(power)
+    return finite & (smooth >= np.quantile(smooth[finite], 0.8)) if finite.any() else finite
+
+
+def _material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
+    finite = np.isfinite(amplitude) & np.isfinite(significance)
+    if not finite.any():
+        return finite
+    floor = 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0)
+    return finite & (np.nan_to_num(significance) > 4.0) & (np.nan_to_num(amplitude) > floor)

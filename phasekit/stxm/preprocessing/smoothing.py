@@ -1,0 +1,83 @@
+"""Spatial smoothing of optical density with its noise, so that every method may be given the same."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ...errors import SchemaError
+from ...schema import OD, describe, require
+from .frames import SCAN
+from .material import find_material
+
+Array = NDArray[np.floating]
+
+
+def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
+    """Gaussian mean over neighbouring material pixels, weighted by their inverse variance.
+
+    Parameters
+    ----------
+    od
+        OD.
+    sigma_px
+        Standard deviation of the Gaussian [px]; 0 returns the data as they are. 0.7 averages about 3 pixels, 1.2 about
+        9 (noise down to 0.56 and 0.33).
+
+    Returns
+    -------
+    xarray.Dataset
+        OD with smoothed ``optical_density`` and the ``noise`` that is left; pixels without material are neither used
+        nor changed. Smoothing mixes phases where they meet.
+
+    Raises
+    ------
+    SchemaError
+        ``sigma_px`` is negative.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> cube = xr.DataArray(rng.normal(1.0, 0.1, (2, 40, 40)), dims=("energy", "scan_y", "scan_x"))
+    >>> od = xr.Dataset({"optical_density": cube, "noise": 0 * cube + 0.1, "valid": cube[0] > -9},
+    ...                 coords={"energy": ("energy", [510.0, 520.0], {"units": "eV"})})
+    >>> smooth = smooth_od(od, 1.2)
+    >>> round(float(smooth["optical_density"].std()), 2), round(float(smooth["noise"].mean()), 2)
+    (0.02, 0.02)
+    """
+    require(od, OD, step="smooth_od")
+    if not sigma_px >= 0:
+        raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more.")
+    if sigma_px == 0:
+        return od
+    material = find_material(od)
+    density, noise = xr.apply_ufunc(
+        lambda x, sigma, use: _smooth(x, sigma, use, sigma_px),
+        od["optical_density"],
+        od["noise"],
+        material,
+        input_core_dims=[list(SCAN)] * 3,
+        output_core_dims=[list(SCAN)] * 2,
+        dask="parallelized",
+        output_dtypes=[np.float32] * 2,
+        dask_gufunc_kwargs={"allow_rechunk": True},
+    )
+    out = od.assign(optical_density=density, noise=noise)
+    return describe(out, OD, step="smooth_od", settings={"sigma_px": sigma_px}, source=od)
+
+
+def _smooth(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
+    """Smoothed frames (.., y, x) and the noise left in them."""
+    known = use & np.isfinite(density) & (noise > 0)
+    weight = np.where(known, np.where(known, noise, 1.0).astype(np.float64) ** -2.0, 0.0)
+    filled = np.where(known, density, 0.0)
+    out, left = np.array(density, dtype=np.float32), np.array(noise, dtype=np.float32)
+    for index in np.ndindex(density.shape[:-2]):
+        total = ndimage.gaussian_filter(weight[index], sigma)
+        mean = ndimage.gaussian_filter(weight[index] * filled[index], sigma) / np.maximum(total, 1e-30)
+        # weights are the kernel's square for the variance: a Gaussian of 1 / sqrt(2) the width, over 4 pi sigma^2
+        squares = ndimage.gaussian_filter(weight[index], sigma / np.sqrt(2)) / (4 * np.pi * sigma**2)
+        here = known[index] & (total > 0)
+        out[index][here] = mean[here]
+        left[index][here] = (np.sqrt(squares) / np.maximum(total, 1e-30))[here]
+    return out, left

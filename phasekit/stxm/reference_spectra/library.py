@@ -1,0 +1,151 @@
+"""Reference spectra at the data's energies, and the energy offset between the two scales."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ...errors import SchemaError
+from ..preprocessing.material import find_material
+from .non_negative import solve_non_negative
+
+Array = NDArray[np.float64]
+_MOST_BLOCKS = 1500
+
+
+class _Offset(NamedTuple):
+    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square there."""
+
+    value: float
+    error: float
+    misfit: float
+
+
+class Library(NamedTuple):
+    """Reference spectra as they were measured: names, energies (n,), values (reference, n), composition or NaN."""
+
+    names: list[str]
+    energies: Array
+    values: Array
+    composition: Array
+
+    def at(self, energies: Array) -> Array:
+        """Spectra (reference, energy) by monotone cubic interpolation, held constant beyond the ends."""
+        from scipy.interpolate import PchipInterpolator
+
+        inside = np.clip(energies, self.energies[0], self.energies[-1])
+        return PchipInterpolator(self.energies, self.values, axis=1)(inside)
+
+
+def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance: int = 2) -> Library:
+    """References fit for ``energies``: refused where they do not cover them, or are too many to tell apart."""
+    names = [str(name) for name in refs["reference"].values] if "reference" in refs.coords else []
+    names = names or [str(index) for index in range(refs.sizes["reference"])]
+    if "energy" not in refs.coords:
+        raise SchemaError(f"{step}: the references have no energy coordinate. Open them with pk.io.open_references.")
+    order = np.argsort(refs["energy"].values)
+    own = refs["energy"].values[order].astype(np.float64)
+    values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
+    if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
+        raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files.")
+    _check_cover(own, energies, step)
+    if energies.size < len(names) + n_nuisance:
+        raise SchemaError(
+            f"{step}: {energies.size} energies cannot tell {len(names)} references + {n_nuisance} background terms. "
+            f"Use fewer references, .isel(reference=[...]), or measure at least {len(names) + n_nuisance} energies."
+        )
+    composition = (
+        refs["composition"].values.astype(np.float64) if "composition" in refs else np.full(len(names), np.nan)
+    )
+    return Library(names, own, values, composition)
+
+
+def _check_cover(own: Array, energies: xr.DataArray, step: str) -> None:
+    lowest, highest = float(energies.min()), float(energies.max())
+    slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
+    if lowest < own[0] - slack or highest > own[-1] + slack:
+        ratio = lowest / own[0] if own[0] > 0 else 1.0
+        if not 0.01 < ratio < 100:
+            which = "references" if ratio > 1 else "data"
+            raise SchemaError(
+                f"{step}: the references cover {own[0]:g}..{own[-1]:g} eV, the data need {lowest:g}..{highest:g} eV: "
+                f"the {which} look like keV. Multiply their energies by 1000."
+            )
+        raise SchemaError(
+            f"{step}: the references cover {own[0]:g}..{own[-1]:g} eV, the data need {lowest:g}..{highest:g} eV. "
+            f"Select the covered energies with od.sel(energy=slice({own[0]:g}, {own[-1]:g})), or use longer references."
+        )
+
+
+def design_matrix(
+    library: Library, energies: Array, offset: float, *, baseline: bool = True, slope: bool = False
+) -> Array:
+    """Rows of the linear model: the references at ``energies + offset``, then the constant and the slope asked for."""
+    rows = [library.at(energies + offset)]
+    if baseline:
+        rows.append(np.ones((1, energies.size)))
+    if slope:
+        rows.append(((energies - energies.mean()) / max(float(np.ptp(energies)), 1e-9))[None])
+    return np.concatenate(rows)
+
+
+def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _Offset:
+    """Common energy offset of ``spectra`` (n, energy) from the profile of chi-square over non-negative mixtures.
+
+    A coarse grid finds the valley, a fine one its floor, a parabola its middle. The error is the half-width at which
+    chi-square rises by the reduced chi-square there, so that imperfect references widen it.
+    """
+    weights = 1.0 / noise**2
+    n = len(library.names)
+
+    def chi_square(offset: float) -> float:
+        return float(solve_non_negative(design_matrix(library, energies, offset), spectra, weights, n).chi_square.sum())
+
+    coarse = np.linspace(-limit, limit, 2 * round(limit / 0.1) + 1)
+    profile = np.array([chi_square(offset) for offset in coarse])
+    middle = coarse[np.argmin(profile)]
+    fine = middle + np.linspace(-0.12, 0.12, 13)
+    profile = np.array([chi_square(offset) for offset in fine])
+    near = slice(max(int(np.argmin(profile)) - 3, 0), int(np.argmin(profile)) + 4)
+    curve, linear, _ = np.polyfit(fine[near] - middle, profile[near], 2)
+    best = middle - linear / (2 * curve) if curve > 0 else float(fine[np.argmin(profile)])
+    best = float(np.clip(best, fine[0], fine[-1]))
+    freedom = max(spectra.size - len(spectra) * (n + 1) - 1, 1)
+    misfit = float(profile.min()) / freedom
+    error = np.sqrt(max(misfit, 1.0) / curve) if curve > 0 else np.nan
+    return _Offset(best, float(error), misfit)
+
+
+def find_energy_offset(
+    od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
+) -> _Offset:
+    """Offset as given, or fitted to the means of blocks of 6 x 6 pixels of material (read into memory)."""
+    if not isinstance(energy_offset, str):
+        return _Offset(float(energy_offset), 0.0, np.nan)
+    if energy_offset != "fit":
+        raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
+    material = find_material(od)
+    spectra, noise = compute_block_means(od, material)
+    if len(spectra) == 0:
+        return _Offset(0.0, np.nan, np.nan)
+    return _fit_offset(library, od["energy"].values.astype(np.float64), spectra, noise, limit=limit)
+
+
+def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -> tuple[Array, Array]:
+    """Mean spectra (n, energy) of blocks of pixels with at least 6 pixels of material, and their standard errors.
+
+    Blocks are chosen by place, never by the noisy spectra themselves, so averaging does not bias them. Of more than
+    1500 every second, third .. is taken: shared numbers are known well enough from them.
+    """
+    blocks = {"scan_y": min(size, od.sizes["scan_y"]), "scan_x": min(size, od.sizes["scan_x"])}
+    n = material.astype(float).coarsen(blocks, boundary="trim").sum()
+    total = od["optical_density"].where(material, 0.0).coarsen(blocks, boundary="trim").sum()
+    variance = (od["noise"].where(material, 0.0) ** 2).coarsen(blocks, boundary="trim").sum()
+    order = ("scan_y", "scan_x", "energy")
+    size_of = np.asarray(n, dtype=np.float64).ravel()
+    sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
+    squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
+    good = np.flatnonzero((size_of >= 6) & np.isfinite(sums).all(axis=1) & (squares > 0).all(axis=1))
+    good = good[:: -(-good.size // _MOST_BLOCKS) or 1]
+    return sums[good] / size_of[good, None], np.sqrt(squares[good]) / size_of[good, None]

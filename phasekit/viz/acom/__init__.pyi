@@ -1,0 +1,7 @@
+from .boundaries import boundary_figure as boundary_figure
+from .boundaries import pole_figure as pole_figure
+from .maps import grains_figure as grains_figure
+from .maps import orientation_figure as orientation_figure
+from .maps import pattern_figure as pattern_figure
+from .maps import virtual_figure as virtual_figure
+from .sliders import explorer as explorer

@@ -1,0 +1,80 @@
+"""The colour key of an inverse pole figure, drawn as a picture of the fundamental sector."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from phasekit.acom.maps.colours import direction_colours
+from phasekit.code_cache import import_alone
+from phasekit.crystals import direct_basis, phase_from_record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PIXELS = 240
+
+
+def draw_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
+    """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
+    import_alone("orix.quaternion.symmetry")
+    from orix.vector import Vector3d
+
+    group = phase_from_record(record).point_group
+    sector = group.laue.fundamental_sector
+    low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
+    for _ in range(2):  # coarse over the hemisphere, then fine over the sector
+        x, y = np.meshgrid(np.linspace(low[0], high[0], _PIXELS), np.linspace(low[1], high[1], _PIXELS))
+        square = x**2 + y**2
+        # Inverse stereographic projection from the lower pole: (X, Y) -> upper hemisphere.
+        vectors = Vector3d(np.stack([2 * x, 2 * y, 1 - square], axis=-1) / (1 + square)[..., None])
+        inside = (vectors <= sector) & (square <= 1)
+        extent = (low[0], high[0], low[1], high[1])
+        step = (high - low) / (_PIXELS - 1)
+        low = np.maximum(np.array([x[inside].min(), y[inside].min()]) - step, -1)
+        high = np.minimum(np.array([x[inside].max(), y[inside].max()]) + step, 1)
+    colours = np.ones((*x.shape, 4))
+    colours[..., 3] = inside
+    colours[inside, :3] = direction_colours(vectors.data[inside], group, ipf_key)
+    axis.imshow(colours, extent=extent, origin="lower", interpolation="bilinear")
+    margin = 0.18 * max(high - low)
+    axis.set_xlim(low[0] - margin, high[0] + margin)
+    axis.set_ylim(low[1] - margin, high[1] + margin)
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+    axis.set_title(f"key: {record['name']} ({record['point_group']})", fontsize="medium")
+    _label_corners(axis, sector.vertices, direct_basis(record["lattice"]))
+
+
+def _label_corners(axis: "Axes", corners: Any, basis: Any) -> None:
+    """Directions [uvw] at the corners of the sector; ``basis`` holds the cell vectors as rows."""
+    for corner in np.atleast_2d(corners.data):
+        if corner[2] < -1e-6:
+            continue
+        where = corner[:2] / (1 + corner[2])
+        axis.annotate(
+            _name(corner @ np.linalg.inv(basis)),
+            where,
+            ha="center",
+            va="center",
+            fontsize="small",
+            xytext=_outwards(axis, where),
+        )
+
+
+def _outwards(axis: "Axes", where: Any) -> tuple[float, float]:
+    """Place of a label: a little further from the middle of the sector than its corner."""
+    middle = np.array([np.mean(axis.get_xlim()), np.mean(axis.get_ylim())])
+    reach = 0.09 * (axis.get_xlim()[1] - axis.get_xlim()[0])
+    step = np.asarray(where) - middle
+    place = np.asarray(where) + reach * step / max(float(np.linalg.norm(step)), 1e-9)
+    return float(place[0]), float(place[1])
+
+
+def _name(vector: Any) -> str:
+    """Smallest whole numbers along a direction, as [u v w]."""
+    scaled = np.asarray(vector) / max(np.abs(vector))
+    for factor in range(1, 13):
+        whole = np.round(scaled * factor)
+        if np.abs(scaled * factor - whole).max() < 0.02 * factor:
+            return "[" + " ".join(f"{int(n)}" for n in whole) + "]"
+    return "[" + " ".join(f"{n:.2f}" for n in scaled) + "]"

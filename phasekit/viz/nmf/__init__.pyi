@@ -1,0 +1,9 @@
+from .components import components_figure as components_figure
+from .components import features_figure as features_figure
+from .components import overlap_figure as overlap_figure
+from .crystals import crystals_figure as crystals_figure
+from .mixtures import mixtures_figure as mixtures_figure
+from .mixtures import overlap_pattern_figure as overlap_pattern_figure
+from .ranks import ranks_figure as ranks_figure
+from .sliders import chosen_threshold as chosen_threshold
+from .sliders import explorer as explorer

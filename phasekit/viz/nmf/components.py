@@ -1,0 +1,215 @@
+"""Figures of the NMF workflow: components, the evidence for k, overlap. All numbers come from ``phasekit.nmf``."""
+
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from phasekit.nmf import find_overlap, match_components, overlap_evolution, relabel, truth_as_factors
+from phasekit.schema import FACTORS, PATTERNS, require
+
+from ..style import categorical, image, panels
+from .crystals import crystals_figure
+from .mixtures import mixtures_figure, overlap_pattern_figure
+from .ranks import ranks_figure
+from .sliders import chosen_threshold, explorer, label_map, overlap_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "chosen_threshold",
+    "components_figure",
+    "crystals_figure",
+    "explorer",
+    "features_figure",
+    "mixtures_figure",
+    "overlap_figure",
+    "overlap_pattern_figure",
+    "ranks_figure",
+]
+
+
+def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
+    """Mean pattern of the scan, and what of it is masked.
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS; lazy data are read once.
+    mask
+        ``(qy, qx)`` flags of :func:`phasekit.nmf.find_mask`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The mean pattern (logarithmic), and a map of the direct beam, dead and hot pixels.
+
+    Raises
+    ------
+    SchemaError
+        ``patterns`` is not PATTERNS.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(4, 4), detector=(32, 32))
+    >>> len(features_figure(scan, pk.nmf.find_mask(scan)).axes)
+    3
+    """
+    from matplotlib.colors import LogNorm
+
+    require(patterns, PATTERNS, step="features_figure")
+    mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
+    figure, axes = panels(1, 2, width=4.0, height=3.4)
+    bottom = float(mean.where(mean > 0).quantile(0.01))
+    norm = LogNorm(vmin=bottom, vmax=max(float(mean.max()), 2 * bottom), clip=True)
+    image(axes[0, 0], mean, norm=norm, label="mean intensity [counts]")
+    names = ["direct beam", "dead", "hot", "beam stop"]
+    categorical(axes[0, 1], mask.astype(int) - 1, names, background="used")
+    axes[0, 1].set_title("mask", fontsize="medium")
+    axes[0, 1].set(xticks=[], xlabel="")  # the legend stands there
+    figure.set_label("Mean diffraction pattern, and the detector pixels that are masked.")
+    return figure
+
+
+def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
+    """Pattern and weight map of every component, strongest first; the matched truth below where there is one.
+
+    Parameters
+    ----------
+    factors
+        FACTORS.
+    truth
+        Simulated PATTERNS with ``truth_factor`` and ``truth_loading``; the cosine of each pair is written on it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One column per component. Patterns share one scale (square root of the intensity), maps another; masked
+        detector pixels are grey.
+
+    Raises
+    ------
+    SchemaError
+        ``factors`` is not FACTORS, or the truth is of another size.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> figure = components_figure(pk.nmf.factorise(pk.nmf.to_features(scan), 3), truth=scan)
+    >>> figure.axes[0].get_title()[:11]
+    'component 0'
+    """
+    require(factors, FACTORS, step="components_figure")
+    known = truth is not None and "truth_factor" in truth
+    columns = factors.sizes["component"]
+    figure, axes = panels(4 if known else 2, columns, width=1.9, height=2.0)
+    titles = [f"component {i}" for i in range(columns)]
+    if "explained" in factors:
+        shares = 100 * factors["explained"].to_numpy()
+        titles = [f"{title}\n{share:.0f} % of counts" for title, share in zip(titles, shares, strict=True)]
+    _pair_of_rows(axes[:2], factors, dict(enumerate(titles)), dict(enumerate(range(columns))))
+    if truth is not None and known:
+        reference = truth_as_factors(truth, like=factors).compute()
+        matches = match_components(factors, reference)
+        partner = {int(c): t for t, c in enumerate(matches["component"].to_numpy()) if c >= 0}
+        cosine = matches["pattern_cosine"].to_numpy()
+        names = {column: f"truth {t}\ncosine {cosine[t]:.3f}" for column, t in partner.items()}
+        _pair_of_rows(axes[2:], reference, names, partner)
+    figure.set_label("Diffraction pattern and weight map of every component" + (" beside the truth." if known else "."))
+    return figure
+
+
+def _pair_of_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
+    """Patterns above, maps below; ``source`` says which component stands in which column. Colour bars on the last."""
+    from matplotlib.colors import PowerNorm
+
+    top = float(factors["factor"].quantile(0.998))
+    norm = PowerNorm(0.5, vmin=0, vmax=top)
+    last = max(source, default=-1)
+    for column in range(axes.shape[1]):
+        for ax in axes[:, column]:
+            ax.set_visible(column in source)
+        if column not in source:
+            continue
+        pattern = factors["factor"].isel(component=source[column], drop=True)
+        map_ = factors["loading"].isel(component=source[column], drop=True)
+        texts = ("share of the pattern", _map_label(factors)) if column == last else ("", "")
+        image(axes[0, column], pattern, cmap="cividis", norm=norm, label=texts[0])
+        image(axes[1, column], map_, label=texts[1], vmin=0, vmax=float(factors["loading"].max()))
+        axes[0, column].set_title(titles[column], fontsize="small")
+        if column:
+            axes[0, column].set_ylabel("")
+
+
+def _map_label(factors: xr.Dataset) -> str:
+    unit = factors["loading"].attrs.get("units", "1")
+    return f"weight [{unit}]" if unit != "1" else "weight"
+
+
+def overlap_figure(
+    factors: xr.Dataset,
+    *,
+    threshold: float = 0.75,
+    background: int | None = None,
+    truth: xr.Dataset | None = None,
+) -> "Figure":
+    """Dominant component, where a second one overlaps, and up to which threshold; the truth below where there is one.
+
+    Parameters
+    ----------
+    factors
+        FACTORS.
+    threshold, background
+        As in :func:`phasekit.nmf.find_overlap`.
+    truth
+        Simulated PATTERNS with truth; its components take the colours of those they match.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels per row; overlap is drawn black on the component map, background grey.
+
+    Raises
+    ------
+    SchemaError
+        As :func:`phasekit.nmf.find_overlap`.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> figure = overlap_figure(pk.nmf.truth_as_factors(scan), truth=scan)
+    >>> len([ax for ax in figure.axes if ax.get_title()])
+    6
+    """
+    found = find_overlap(factors, threshold=threshold, background=background)
+    known = truth is not None and "truth_factor" in truth
+    figure, axes = panels(2 if known else 1, 3, width=3.6, height=3.3)
+    title = f"components\n{overlap_text(factors, threshold, background)}"
+    _overlap_row(axes[0], found, overlap_evolution(factors, background=background), title, factors.sizes["component"])
+    if truth is not None and known:
+        reference = truth_as_factors(truth, like=factors).compute()
+        matches = match_components(factors, reference)
+        haze = int(truth.attrs.get("truth_background", -1))
+        true = find_overlap(reference, threshold=threshold, background=haze)
+        true["label"] = relabel(true["label"], matches)
+        true.attrs["background"] = int(matches["component"][haze]) if haze >= 0 else -1
+        title = f"truth\n{overlap_text(reference, threshold, haze)}"
+        n = max(int(true["label"].max()) + 1, factors.sizes["component"])
+        _overlap_row(axes[1], true, overlap_evolution(reference, background=haze), title, n)
+    figure.set_label(
+        "Map of the dominant component with the overlapping scan points in black, the weight ratio of the second "
+        "component, and the highest threshold reached" + (", above the same maps of the truth." if known else ".")
+    )
+    return figure
+
+
+def _overlap_row(axes: Any, found: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
+    label_map(axes[0], found, n)
+    axes[0].set_title(title, fontsize="medium")
+    image(axes[1], found["ratio"], label="second / first weight", vmin=0, vmax=1)
+    axes[1].set_title("weight ratio", fontsize="medium")
+    image(axes[2], 100 * evolution, label="threshold [%]", vmin=70, vmax=95)
+    axes[2].set_title("overlap up to this threshold", fontsize="medium")

@@ -1,0 +1,109 @@
+"""Overlap with its doubt, and an overlapped pattern beside the sum of its two components."""
+
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from phasekit.schema import LOADINGS, OVERLAP, OVERLAP_PATTERN, require
+
+from ..style import image, panels
+from .sliders import label_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
+    """Where two components overlap, how probable that is, and how well every pattern is explained.
+
+    Parameters
+    ----------
+    loadings
+        LOADINGS of :func:`phasekit.nmf.fit_loadings`.
+    overlap
+        OVERLAP of :func:`phasekit.nmf.overlap_probability` for them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three maps: the dominant component with overlap (probability of at least one half) in black; the probability;
+        chi-square per degree of freedom (1 is noise alone).
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> features = pk.nmf.to_features(scan)
+    >>> factors = pk.nmf.factorise(features, 3)
+    >>> loadings = pk.nmf.fit_loadings(features, factors)
+    >>> len(mixtures_figure(loadings, pk.nmf.overlap_probability(loadings, factors)).axes)
+    5
+    """
+    require(loadings, LOADINGS, step="mixtures_figure")
+    require(overlap, OVERLAP, step="mixtures_figure")
+    figure, axes = panels(1, 3, width=3.6, height=3.3)
+    label_map(axes[0, 0], overlap, loadings.sizes["component"])
+    share = 100 * float(overlap["probability"].mean())
+    axes[0, 0].set_title(f"overlap expected at {share:.1f} % of points", fontsize="medium")
+    image(axes[0, 1], overlap["probability"], label="probability of overlap [1]", vmin=0, vmax=1)
+    top = max(float(loadings["chi_square"].quantile(0.99)), 1.2)
+    image(axes[0, 2], loadings["chi_square"], label="chi-square per degree of freedom", vmin=0.8, vmax=top)
+    axes[0, 2].set_title("what no component explains", fontsize="medium")
+    figure.set_label("Dominant component with overlap in black, probability of overlap, and misfit of every pattern.")
+    return figure
+
+
+def overlap_pattern_figure(found: xr.Dataset) -> "Figure":
+    """Mean pattern of overlapped points, the sum of its two components, each of them, and what is left.
+
+    Parameters
+    ----------
+    found
+        OVERLAP_PATTERN of :func:`phasekit.nmf.compare_overlap`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Five panels; the first four share one scale (square root), the residual has its own, symmetric about 0.
+
+    Raises
+    ------
+    SchemaError
+        Another kind of data.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=3, detector=(32, 32), boundary_width=4)
+    >>> factors = pk.nmf.separate_background(pk.nmf.factorise(pk.nmf.to_features(scan), 4))
+    >>> figure = overlap_pattern_figure(pk.nmf.compare_overlap(scan, factors, pk.nmf.find_overlap(factors)))
+    >>> len(figure.axes)
+    7
+    """
+    from matplotlib.colors import PowerNorm
+
+    require(found, OVERLAP_PATTERN, step="overlap_pattern_figure")
+    first, second = found.attrs["pair"]
+    figure, axes = panels(1, 5, width=2.3, height=2.5)
+    norm = PowerNorm(0.5, vmin=0, vmax=float(found["measured"].quantile(0.998)))
+    titles = {
+        "measured": f"measured\nmean of {found.attrs['n_points']} points",
+        "modelled": f"components {first} + {second}\ncosine {found.attrs['cosine']:.3f}",
+        "first": f"component {first}",
+        "second": f"component {second}",
+    }
+    for ax, (name, title) in zip(axes[0], titles.items(), strict=False):
+        image(ax, found[name], cmap="cividis", norm=norm, label="counts per pattern" if name == "second" else "")
+        ax.set_title(title, fontsize="small")
+        ax.set_ylabel("" if name != "measured" else ax.get_ylabel())
+    most = float(abs(found["residual"]).quantile(0.995))
+    image(axes[0, 4], found["residual"], cmap="PuOr", vmin=-most, vmax=most, label="counts per pattern")
+    axes[0, 4].set_title("residual", fontsize="small")
+    axes[0, 4].set_ylabel("")
+    figure.set_label("Mean pattern of overlapping scan points beside the sum of the two components, and the residual.")
+    return figure

@@ -1,0 +1,130 @@
+"""The evidence for the number of components, and who votes for what. All numbers come from ``phasekit.nmf``."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from phasekit.nmf import rank_votes
+from phasekit.schema import RANKS, require
+
+from ..style import PHASE_COLOURS, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_GREY = "#595959"
+_NAMES = {"published": "published knee", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "vif_p": "VIF"}
+
+
+def ranks_figure(ranks: xr.Dataset) -> "Figure":
+    """What speaks for each number of components: six panels over k, and who voted what.
+
+    Parameters
+    ----------
+    ranks
+        RANKS.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        K-component loss with the published knee and window; error on held-out data; standard errors by which each k
+        predicts better than the one before; stability and redundancy; singular values over the edge of the noise;
+        probability of each k with every rule's vote. The dashed line is the combined choice, the grey band of the last
+        panel holds 90 % of the probability. Panels whose evidence is missing stay away.
+
+    Raises
+    ------
+    SchemaError
+        Not RANKS.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> ranks = pk.nmf.scan_ranks(pk.nmf.to_features(scan), range(1, 5), n_runs=2, progress=False)
+    >>> len(ranks_figure(ranks).axes)
+    6
+    """
+    require(ranks, RANKS, step="ranks_figure")
+    votes = rank_votes(ranks)
+    figure, axes = panels(2, 3, width=4.0, height=3.1)
+    k = ranks["rank"].to_numpy()
+    _loss(axes[0, 0], ranks, votes)
+    _curve(axes[0, 1], ranks["held_out_error"], "error on held-out data (relative)")
+    _gain(axes[0, 2], ranks)
+    axes[1, 0].plot(k, ranks["stability"], "o-", color=PHASE_COLOURS[2], label="stability between runs")
+    axes[1, 0].plot(k, ranks["redundancy"], "s-", color=PHASE_COLOURS[5], label="redundancy within a fit")
+    axes[1, 0].set_ylabel("cosine [1]")
+    axes[1, 0].set_ylim(0, 1.05)
+    _scree(axes[1, 1], ranks)
+    _votes(axes[1, 2], votes)
+    chosen = int(votes["vote"].sel(rule="combined"))
+    for ax in axes.flat:
+        ax.axvline(chosen, color=_GREY, lw=1, ls="--", zorder=0, label=f"chosen, k = {chosen}")
+        ax.set_xlabel("number of components k")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    for ax in (axes[0, 0], axes[1, 0]):
+        ax.legend(fontsize="small", frameon=False)
+    figure.set_label(f"Evidence and votes against the number of components; chosen {chosen}.")
+    return figure
+
+
+def _loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
+    """Training loss with the published knee and its window."""
+    _curve(ax, ranks["loss"], "K-component loss, mean |V - WH|")
+    k, knee = ranks["rank"].to_numpy(), int(votes["vote"].sel(rule="published"))
+    window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
+    ax.axvspan(window[0] - 0.5, window[1] + 0.5, color="#56B4E9", alpha=0.2, lw=0, label="published window")
+    ax.axvline(knee, color=PHASE_COLOURS[5], lw=1, label=f"published knee, k = {knee}")
+
+
+def _curve(ax: Any, curve: xr.DataArray, label: str) -> None:
+    """Every run as a dot, their mean as a line."""
+    k = curve["rank"].to_numpy()
+    runs = curve.transpose("rank", "run").to_numpy()
+    ax.plot(k, runs, ".", color=_GREY, ms=3, alpha=0.6)
+    ax.plot(k, runs.mean(axis=1), "-", color=PHASE_COLOURS[4])
+    ax.set_ylabel(label)
+
+
+def _gain(ax: Any, ranks: xr.Dataset) -> None:
+    """Bars upwards where one component more predicts better, downwards where it predicts worse."""
+    if "gain" not in ranks:
+        ax.set_visible(False)
+        return
+    gain = ranks["gain"].to_numpy()
+    colours = [PHASE_COLOURS[2] if value > 0 else PHASE_COLOURS[5] for value in gain]
+    ax.bar(ranks["rank"], np.nan_to_num(gain), color=colours, width=0.7)
+    ax.axhline(0, color=_GREY, lw=0.8)
+    ax.set_ylabel("gain over k - 1 [standard errors]")
+
+
+def _scree(ax: Any, ranks: xr.Dataset) -> None:
+    """Singular values; what lies in the grey is noise."""
+    if "scree" not in ranks:
+        ax.set_visible(False)
+        return
+    ax.semilogy(ranks["rank"], ranks["scree"], "o-", color=PHASE_COLOURS[4])
+    bottom = min(0.9, 0.95 * float(ranks["scree"].min()))
+    ax.axhspan(bottom, 1, color=_GREY, alpha=0.2, lw=0)
+    ax.set_ylim(bottom=bottom)
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
+    ax.set_ylabel("singular value k / edge of the noise")
+
+
+def _votes(ax: Any, votes: xr.Dataset) -> None:
+    """Probability as bars below; one row with a marker for every rule above."""
+    k = votes["rank"].to_numpy()
+    low, high = votes.attrs["k_low"], votes.attrs["k_high"]
+    ax.axvspan(low - 0.5, high + 0.5, color=_GREY, alpha=0.15, lw=0)
+    ax.bar(k, votes["probability"], color=PHASE_COLOURS[1], width=0.7)
+    single = votes.sel(rule=votes["rule"] != "combined")
+    names = [_NAMES.get(str(rule), str(rule).replace("_", " ")) for rule in single["rule"].to_numpy()]
+    rows = 1.25 + 0.2 * np.arange(len(names))[::-1]
+    ax.hlines(rows, k[0], k[-1], color=_GREY, lw=0.3)
+    ax.plot(single["vote"], rows, "o", color=PHASE_COLOURS[5], ms=5)
+    ax.set_yticks([0, 0.5, 1, *rows], ["0", "0.5", "1", *names], fontsize="small")
+    ax.set_ylim(0, rows[0] + 0.2)
+    ax.set_ylabel("probability [1]", loc="bottom")

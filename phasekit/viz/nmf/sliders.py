@@ -1,0 +1,124 @@
+"""The overlap threshold under a slider: where two components are then nearly as strong as each other."""
+
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from phasekit.nmf import find_overlap, overlap_fraction
+from phasekit.schema import FACTORS, require
+
+from ..live import Classes, live_map, slider_value
+from ..setup import is_interactive
+from ..style import PHASE_COLOURS, categorical, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Scan points where two components overlap.
+OVERLAP_BLACK = "#000000"
+_SLIDER = "overlap threshold"
+
+
+def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Any:
+    """Component map with the overlapping scan points in black, the threshold under a slider.
+
+    Parameters
+    ----------
+    factors
+        FACTORS, in memory.
+    threshold
+        Weight ratio at the start; in a headless run the only one.
+    background
+        As in :func:`phasekit.nmf.find_overlap`.
+
+    Returns
+    -------
+    panel.Column or matplotlib.figure.Figure
+        With :func:`phasekit.viz.setup` interactive: slider "overlap threshold", the share of overlapping scan points as
+        :func:`phasekit.nmf.overlap_fraction` gives it (css class ``pk-readout``), and the map. Headless: the same view
+        as a figure.
+
+    Raises
+    ------
+    SchemaError
+        ``factors`` is not FACTORS, or the threshold is outside 0..1.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> pk.viz.setup(interactive=False)
+    >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
+    >>> explorer(pk.nmf.truth_as_factors(scan), 1.0).axes[0].get_title()
+    'overlap: 0.0 % of pixels'
+    """
+    require(factors, FACTORS, step="explorer")
+    text = overlap_text(factors, threshold, background)
+    if not is_interactive():
+        return _static(factors, threshold, background, text)
+    import panel
+
+    widgets: Any = panel.widgets  # only partly typed
+    slider = widgets.FloatSlider(label=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
+    n = factors.sizes["component"]
+
+    def classes(value: float) -> Classes:
+        found = find_overlap(factors, threshold=value, background=background)
+        return Classes("component", _classes(found, n), _names(n), _colours(n))
+
+    return live_map([slider], classes, lambda value: overlap_text(factors, value, background))
+
+
+def chosen_threshold(view: Any, threshold: float) -> float:
+    """Threshold that was chosen in an explorer, as a plain number for the next cell.
+
+    Parameters
+    ----------
+    view
+        What :func:`explorer` returned.
+    threshold
+        Answer in a headless run, where there is no slider.
+
+    Returns
+    -------
+    float
+        The slider's value, or ``threshold``.
+
+    Examples
+    --------
+    >>> chosen_threshold(None, 0.75)
+    0.75
+    """
+    return slider_value(view, _SLIDER, threshold)
+
+
+def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
+    """The number beside the map."""
+    return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
+
+
+def label_map(ax: Any, found: xr.Dataset, n: int) -> None:
+    """Draw the dominant component of an OVERLAP, overlap in black, background in grey."""
+    categorical(ax, _classes(found, n), _names(n), colours=_colours(n), background="background")
+
+
+def _classes(found: xr.Dataset, n: int) -> xr.DataArray:
+    """Index into ``_names``: the component, ``n`` for overlap, -1 for background."""
+    background = int(found.attrs["background"])
+    label = found["label"].where(found["label"] != background, -1)
+    return label.where(~found["overlap"], n)
+
+
+def _names(n: int) -> list[str]:
+    return [*(str(i) for i in range(n)), "overlap"]
+
+
+def _colours(n: int) -> list[str]:
+    return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(n)] + [OVERLAP_BLACK]
+
+
+def _static(factors: xr.Dataset, threshold: float, background: int | None, text: str) -> "Figure":
+    figure, axes = panels(width=4.5, height=4.0)
+    label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), factors.sizes["component"])
+    axes[0, 0].set_title(text)
+    figure.set_label(f"Map of the dominant component, overlapping scan points in black; {text}.")
+    return figure

@@ -1,0 +1,5 @@
+"""Figures of the STXM workflow, and the explorer of its thresholds; a figure draws what the steps return."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

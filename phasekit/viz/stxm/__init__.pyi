@@ -1,0 +1,16 @@
+from .maps import STATUS_COLOURS as STATUS_COLOURS
+from .maps import alignment_figure as alignment_figure
+from .maps import composition_figure as composition_figure
+from .maps import fraction_figure as fraction_figure
+from .maps import od_figure as od_figure
+from .maps import phase_figure as phase_figure
+from .particles import composite_figure as composite_figure
+from .particles import histogram_figure as histogram_figure
+from .particles import particle_figure as particle_figure
+from .particles import profile_figure as profile_figure
+from .particles import thickness_figure as thickness_figure
+from .planning import planning_figure as planning_figure
+from .sliders import chosen_confidence as chosen_confidence
+from .sliders import chosen_margin as chosen_margin
+from .sliders import explorer as explorer
+from .spectra import spectra_figure as spectra_figure

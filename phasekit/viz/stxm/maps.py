@@ -1,0 +1,276 @@
+"""Maps of the STXM workflow: frames, optical density, phases, composition, fractions."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from phasekit.errors import SchemaError, StxmStatus
+from phasekit.schema import OD, PHASES, STACK, require
+
+from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_Place = Literal["outside upper center", "outside lower center"]
+#: Colour of every status word: ok white, background grey, the others apart from each other and from the phases.
+STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
+
+
+def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
+    """Frame shifts that were undone, and the aligned image averaged over the energies.
+
+    Parameters
+    ----------
+    aligned
+        STACK from :func:`phasekit.stxm.align`, with ``shift_y, shift_x (energy)`` [px].
+    truth
+        Dataset that may carry ``truth_shift_y, truth_shift_x``; they are drawn as open circles.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left the shifts with their errors, right the mean image; pixels not seen at every energy are grey.
+
+    Raises
+    ------
+    SchemaError
+        ``aligned`` carries no shifts.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> stack = pk.synthetic.stxm_stack(shape=(24, 32), n_particles=2)
+    >>> shifts = {name: stack[f"truth_{name}"] for name in ("shift_y", "shift_x")}
+    >>> len(alignment_figure(stack.assign(shifts)).axes)
+    3
+    """
+    require(aligned, STACK, step="alignment_figure")
+    if "shift_y" not in aligned or "shift_x" not in aligned:
+        raise SchemaError("alignment_figure: there is no 'shift_y' or 'shift_x'. pk.stxm.align makes them.")
+    figure, axes = panels(1, 2, width=4.2)
+    plot, map_ = axes[0]
+    for name, colour in (("shift_y", PHASE_COLOURS[4]), ("shift_x", PHASE_COLOURS[5])):
+        error = aligned.get("shift_error")
+        plot.errorbar(aligned["energy"], aligned[name], yerr=error, color=colour, marker=".", label=f"{name[-1]} found")
+        if truth is not None and f"truth_{name}" in truth:
+            style: dict[str, Any] = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
+            plot.plot(truth["energy"], truth[f"truth_{name}"], color=colour, label=f"{name[-1]} true", **style)
+    plot.set(xlabel="photon energy / eV", ylabel="frame shift / px", title="Frame drift")
+    plot.legend(fontsize="small", ncols=2)
+    mean = aligned["intensity"].mean("energy")
+    image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
+    map_.set_title("Aligned, mean over energies")
+    _bar(map_, aligned)
+    return figure
+
+
+def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
+    """Optical density at one energy, its noise there, and the incident intensity it was made with.
+
+    Parameters
+    ----------
+    od
+        OD from :func:`phasekit.stxm.optical_density`.
+    energy
+        Photon energy [eV]; the nearest one measured is drawn. ``None``: the one with the highest mean OD.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Pixels that are not valid are grey; the region that gave I0, where there is one, is outlined.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, energies=[510.0, 517.0, 525.0])
+    >>> len(od_figure(pk.stxm.optical_density(stack), energy=517.0).axes)
+    5
+    """
+    require(od, OD, step="od_figure")
+    density = od["optical_density"].where(od["valid"])
+    if energy is None:
+        index = int(density.mean(("scan_y", "scan_x")).argmax("energy").compute())
+    else:
+        index = int(np.abs(od["energy"].values - energy).argmin())
+    figure, axes = panels(1, 3, width=3.8)
+    shown = f"{float(od['energy'][index]):.1f} eV"
+    for ax, array, label in ((axes[0, 0], density, "optical density"), (axes[0, 1], od["noise"], "noise of OD")):
+        image(ax, array.isel(energy=index).where(od["valid"]), label=label)
+        ax.set_title(f"{label[0].upper()}{label[1:]} at {shown}")
+    if "i0_region" in od:
+        y, x = od["scan_y"], od["scan_x"]
+        axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
+    if "i0" in od:
+        axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
+    axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
+    _bar(axes[0, 0], od)
+    return figure
+
+
+def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
+    """Phase map with the truth beside it, what is flagged and why, and the margin.
+
+    Parameters
+    ----------
+    phases
+        PHASES.
+    truth
+        True phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where empty; ``None`` leaves its panel out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Phase (grey: background), truth, status (white: ok), margin (grey: none).
+
+    Examples
+    --------
+    >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
+    >>> phases = xr.Dataset({"phase": map_, "status": map_, "margin": map_ + 0.1, "confidence": map_ + 1.0,
+    ...                      "composition": map_ + 3.0, "pearson": map_.expand_dims(reference=["Na3"], axis=2)})
+    >>> len(phase_figure(phases, truth=map_).axes)
+    5
+    """
+    require(phases, PHASES, step="phase_figure")
+    names = _names(phases)
+    figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
+    categorical(axes[0, 0], phases["phase"], names, legend=False)
+    axes[0, 0].set_title("Phase found")
+    _bar(axes[0, 0], phases)
+    if truth is not None:
+        categorical(axes[0, 1], truth, names, legend=False)
+        axes[0, 1].set_title("True phase")
+    words = [code.name.lower().replace("_", " ") for code in StxmStatus]
+    status, margin = axes.flat[-2:]
+    categorical(status, phases["status"], words, colours=STATUS_COLOURS, legend=False)
+    status.set_title("Status")
+    image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
+    margin.set_title("Margin")
+    codes = np.unique(np.asarray(phases["status"])).astype(int)
+    _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase")
+    _key(
+        figure,
+        [words[code] for code in codes],
+        [STATUS_COLOURS[code] for code in codes],
+        "outside lower center",
+        "Status",
+    )
+    return figure
+
+
+def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
+    """Map of the composition, with the true one beside it.
+
+    Parameters
+    ----------
+    phases
+        PHASES; where its references carry no composition the map is grey and says so.
+    truth
+        True composition ``(scan_y, scan_x)``, NaN where empty; ``None`` leaves its panel out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Both maps on one colour scale.
+
+    Examples
+    --------
+    >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
+    >>> phases = xr.Dataset({"phase": map_, "status": map_, "margin": map_ + 0.1, "confidence": map_ + 1.0,
+    ...                      "composition": map_ + 3.0, "pearson": map_.expand_dims(reference=["Na3"], axis=2)})
+    >>> len(composition_figure(phases).axes)
+    2
+    """
+    require(phases, PHASES, step="composition_figure")
+    maps = {"Composition found": phases["composition"], "True composition": truth}
+    shown = {title: array for title, array in maps.items() if array is not None}
+    limits = _limits(shown.values())
+    figure, axes = panels(1, len(shown), width=3.8)
+    for ax, (title, array) in zip(axes[0], shown.items(), strict=True):
+        image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
+        ax.set_title(title)
+    if not bool(phases["composition"].notnull().any()):
+        axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
+    _bar(axes[0, 0], phases)
+    return figure
+
+
+def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) -> "Figure":
+    """Fraction of every reference in every pixel, and the residual of the fit.
+
+    Parameters
+    ----------
+    fit
+        What :func:`phasekit.stxm.fit_references` returned: ``fraction(scan_y, scan_x, reference)``, ``residual``.
+    material
+        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it holds, because those of an empty pixel are noise
+        over noise. ``None``: everywhere.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One map per reference from 0 to 1, and the residual (root mean square, OD).
+
+    Raises
+    ------
+    SchemaError
+        ``fit`` holds no fractions.
+
+    Examples
+    --------
+    >>> fraction = xr.DataArray(np.full((4, 6, 2), 0.5), dims=("scan_y", "scan_x", "reference"),
+    ...                         coords={"reference": ["oxidised", "reduced"]})
+    >>> figure = fraction_figure(xr.Dataset({"fraction": fraction, "residual": fraction[..., 0]}))
+    >>> [ax.get_title() for ax in figure.axes[:3]]
+    ['oxidised', 'reduced', 'Residual']
+    """
+    if "fraction" not in fit or "residual" not in fit:
+        raise SchemaError("fraction_figure: there is no 'fraction' or 'residual'. pk.stxm.fit_references makes them.")
+    names = _names(fit)
+    columns = min(len(names) + 1, 3)
+    figure, axes = panels(-(-(len(names) + 1) // columns), columns, width=3.6, height=2.8)
+    for index, name in enumerate(names):
+        fraction = fit["fraction"].isel(reference=index)
+        shown = fraction if material is None else fraction.where(material)
+        image(axes.flat[index], shown, label="fraction", vmin=0, vmax=1)
+        axes.flat[index].set_title(name)
+    bright = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
+    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=bright)
+    axes.flat[len(names)].set_title("Residual")
+    for ax in axes.flat[len(names) + 1 :]:
+        ax.set_visible(False)
+    _bar(axes[0, 0], fit)
+    return figure
+
+
+def _palette(n: int) -> list[str]:
+    return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
+
+
+def _key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
+    """Legend across the figure: below a single map it would take the map's room."""
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
+    ]
+    figure.legend(handles=handles, loc=place, ncols=len(names), fontsize="small", title=title)
+
+
+def _names(data: xr.Dataset) -> list[str]:
+    """Names of the references, or numbers where they have none."""
+    return [str(name) for name in data["reference"].values]
+
+
+def _limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
+    known = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
+    values = np.concatenate([part.ravel() for part in known])
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+
+
+def _bar(ax: "Axes", data: xr.Dataset) -> None:
+    if "scan_x" in data.coords:
+        scale_bar(ax, data["scan_x"])

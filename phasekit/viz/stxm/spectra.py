@@ -1,0 +1,87 @@
+"""Cluster spectra against the references they are named after."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from phasekit.schema import CLUSTERS, REFERENCES, require
+
+from ..style import PHASE_COLOURS, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset | None = None) -> "Figure":
+    """Mean spectra of the clusters against the references they are named after.
+
+    All are drawn as Pearson sees them: mean 0 and standard deviation 1 over the energies of the data, whatever the
+    thickness.
+
+    Parameters
+    ----------
+    clusters
+        CLUSTERS.
+    refs
+        REFERENCES.
+    phases
+        PHASES made from them: each cluster is drawn in the panel of its ``cluster_phase``, and references are moved by
+        ``energy_offset``. ``None`` draws every living cluster in every panel.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel per reference. Clusters without pixels are left out.
+
+    Examples
+    --------
+    >>> import phasekit as pk
+    >>> refs = pk.synthetic.vanadium_references([512.0, 516.0, 520.0])
+    >>> map_ = xr.DataArray(np.zeros((2, 2)), dims=("scan_y", "scan_x"))
+    >>> spectrum = refs["reference_spectrum"].rename(reference="cluster").drop_vars("cluster") * 0.2
+    >>> clusters = xr.Dataset({"spectrum": spectrum, "label": map_,
+    ...                        "responsibility": map_.expand_dims(cluster=5, axis=2)})
+    >>> [ax.get_title() for ax in spectra_figure(clusters, refs).axes[:5]]
+    ['Na3', 'Na2.4', 'Na2', 'Na1', 'Na0.5']
+    """
+    require(clusters, CLUSTERS, step="spectra_figure")
+    require(refs, REFERENCES, step="spectra_figure")
+    names = [str(name) for name in refs["reference"].values]
+    offset = float(phases["energy_offset"]) if phases is not None and "energy_offset" in phases else 0.0
+    assigned = np.asarray(phases["cluster_phase"]) if phases is not None and "cluster_phase" in phases else None
+    columns = min(len(names), 3)
+    figure, axes = panels(-(-len(names) // columns), columns, width=3.6, height=2.6)
+    for index, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
+        mine = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
+        _draw_clusters(ax, clusters, mine)
+        _draw_reference(ax, refs["reference_spectrum"].isel(reference=index), clusters["energy"], offset)
+        ax.set(title=name, xlabel="photon energy / eV", ylabel="OD, standardised")
+        ax.legend(fontsize="x-small", loc="best")
+    for ax in axes.flat[len(names) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def _draw_clusters(ax: "Axes", clusters: xr.Dataset, which: Iterable[int]) -> None:
+    for cluster in which:
+        spectrum = clusters["spectrum"].isel(cluster=int(cluster))
+        if not bool(np.isfinite(np.asarray(spectrum)).all()):
+            continue
+        spread = spectrum.std("energy")
+        error = clusters["spectrum_error"].isel(cluster=int(cluster)) / spread if "spectrum_error" in clusters else None
+        colour = PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
+        style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 0.8, "color": colour}
+        shape = (spectrum - spectrum.mean("energy")) / spread
+        ax.errorbar(clusters["energy"], shape, yerr=error, label=f"cluster {int(cluster)}", **style)
+
+
+def _draw_reference(ax: "Axes", spectrum: xr.DataArray, energies: xr.DataArray, offset: float) -> None:
+    """The whole reference, scaled by what it is at the energies of the data."""
+    at_data = spectrum.interp(energy=energies.values + offset)
+    axis = spectrum["energy"].values - offset
+    inside = (axis >= energies.values.min()) & (axis <= energies.values.max())
+    shape = (spectrum.values - float(at_data.mean())) / float(at_data.std())
+    ax.plot(axis[inside], shape[inside], color="black", linewidth=1.2, alpha=0.6, label="reference", zorder=0)
