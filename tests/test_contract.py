@@ -21,14 +21,14 @@ Steps = dict[str, xr.Dataset]
 def acom(scan: xr.Dataset) -> Steps:
     bank = pk.acom.build_templates(sample_phases(), resolution_deg=8)
     peaks = pk.acom.find_peaks(scan)
-    registered = pk.acom.register_peaks(peaks)
+    registered = pk.acom.calibrate_peaks(peaks)
     found = pk.acom.match_orientations(registered, bank, n_matches=2)
     refined = pk.acom.refine_orientations(registered, bank, found)
     return {
         "find_peaks": peaks,
-        "register_peaks": registered,
+        "calibrate_peaks": registered,
         "virtual_images": pk.acom.virtual_images(registered),
-        "reconstruct": pk.acom.reconstruct(registered, shape=(32, 32)),
+        "reconstruct": pk.acom.reconstruct_patterns(registered, shape=(32, 32)),
         "match_orientations": found,
         "refine_orientations": refined,
         "match_second_grain": pk.acom.match_second_grain(registered, bank, refined),
@@ -44,7 +44,7 @@ def nmf(scan: xr.Dataset) -> Steps:
     return {
         "to_features": features,
         "to_features(anscombe)": pk.nmf.to_features(scan, scale="anscombe", bin=2),
-        "to_features(measured)": pk.nmf.to_features(scan, center="measured"),
+        "to_features(measured)": pk.nmf.to_features(scan, centre="measured"),
         "to_features(polar)": pk.nmf.to_features(scan, layout="polar", bin=2),
         "to_features(scan_mean)": pk.nmf.to_features(scan, scan_mean=True),
         "factorise": factors,
@@ -64,7 +64,7 @@ def stxm(stack: xr.Dataset) -> Steps:
         "align": aligned,
         "optical_density": od,
         "smooth_od": pk.stxm.smooth_od(od, 1.0),
-        "fit_nuisances": pk.stxm.fit_nuisances(od, refs),
+        "fit_systematics": pk.stxm.fit_systematics(od, refs),
         "match_single_phase": pk.stxm.match_single_phase(od, refs),
     }
 

@@ -15,7 +15,7 @@ CONTENTS = tracked("phasekit", "__init__.pyi")
 PROBE = """
 import importlib, pkgutil, types, sys
 package = importlib.import_module(sys.argv[1])
-for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     if not found.name.endswith("__main__"):
         importlib.import_module(found.name)
 for name in sys.argv[2:]:
@@ -26,7 +26,7 @@ for name in sys.argv[2:]:
 
 def names_of_things(contents: Path) -> list[str]:
     """Names in a table of contents that are functions, classes or constants, not modules."""
-    return re.findall(r"^from \.\w+ import \w+ as (\w+)$", contents.read_text(encoding="utf-8"), re.MULTILINE)
+    return re.findall(r"^from \.[\w.]+ import \w+ as (\w+)$", contents.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("contents", CONTENTS, ids=lambda path: path.parent.name)

@@ -58,7 +58,7 @@ def test_require_says_where_what_and_the_cure(stack, damage, words):
 def test_require_names_the_cure_for_uncalibrated_peaks():
     peaks = xr.Dataset({name: (v.dims, np.ones((2,) * len(v.dims))) for v in PEAKS.variables for name in [v.name]})
     peaks["qx"].attrs["units"] = peaks["qy"].attrs["units"] = "px"
-    with pytest.raises(SchemaError, match=r"match: 'qx' is in 'px', needs '1/angstrom'\. Run register_peaks first"):
+    with pytest.raises(SchemaError, match=r"match: 'qx' is in 'px', needs '1/angstrom'\. Run calibrate_peaks first"):
         require(peaks, PEAKS, step="match", units={"qx": "1/angstrom"})
 
 

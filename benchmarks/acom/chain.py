@@ -66,7 +66,7 @@ def measure(scan: Path, big: Path) -> dict[str, object]:
     lap("open and bank")
     found = pk.acom.find_peaks(patterns).compute()
     lap("peaks from file")
-    peaks = pk.acom.register_peaks(found)
+    peaks = pk.acom.calibrate_peaks(found)
     lap("register")
     matched = pk.acom.match_orientations(peaks, bank)
     lap("match")

@@ -43,7 +43,7 @@ def indexed(scan: xr.Dataset, bank: xr.Dataset, *, fit: bool) -> tuple[dict[str,
     """Figures and the calibration found; ``fit``: scale and ellipse from the rings of the phases."""
     patterns = scan[["intensity"]].assign_attrs({})
     settings = {"pixel_size": "fit", "ellipse": "fit", "phase": bench_phases()} if fit else {}
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns), **settings)
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(patterns), **settings)
     found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
     truth = {name: scan[name].values for name in ("truth_phase", "truth_interior", "truth_quaternion")}
     calibration = {name: float(peaks[name]) for name in ("scale", "ellipse_ratio", "ellipse_angle")}

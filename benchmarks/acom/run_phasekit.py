@@ -59,7 +59,7 @@ def index(scan: dict[str, Any], chosen: argparse.Namespace) -> tuple[dict[str, A
     with clock(times, "peaks"):
         found = pk.acom.find_peaks(patterns)
     with clock(times, "register"):
-        peaks = pk.acom.register_peaks(found)
+        peaks = pk.acom.calibrate_peaks(found)
     match(peaks.isel(scan_y=slice(1)), bank, chosen)
     with clock(times, "match"):
         matched = match(peaks, bank, chosen)
@@ -84,7 +84,7 @@ def warm(patterns: xr.Dataset, phases: list[Any]) -> None:
     """Compile what is compiled on first use, on a few patterns and a coarse bank."""
     few = patterns.isel(scan_y=slice(2), scan_x=slice(8))
     bank = pk.acom.build_templates(phases[:1], resolution_deg=6, precession_deg=1)
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(few), origin=(0.0, 0.0))
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(few), origin=(0.0, 0.0))
     pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
 
 

@@ -52,7 +52,7 @@ def main() -> None:
 def mantis_alone(cell: Cell, python: str) -> dict[str, Any]:
     """Accuracies of Mantis, told the energy offset that phasekit finds."""
     od = pk.stxm.optical_density(cell.stack).compute()
-    shared = pk.stxm.fit_nuisances(od, cell.refs)
+    shared = pk.stxm.fit_systematics(od, cell.refs)
     scores, version = _mantis(od, cell, float(shared["energy_offset"]), python)
     return {"mantis": scores, "mantis_version": version}
 

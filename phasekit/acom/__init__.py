@@ -3,6 +3,12 @@
 peaks -> registration -> (reconstruct, virtual) ; templates -> matching -> refinement -> grains -> colours, comparison.
 """
 
-import lazy_loader as _lazy
+from ..deprecation import attach_stub as _attach_stub
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+_RENAMED = {
+    "register_peaks": "calibrate_peaks",
+    "resolve_half_turns": "resolve_180_ambiguity",
+    "template_peaks": "simulate_peaks",
+    "reconstruct": "reconstruct_patterns",
+}
+__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__, renamed=_RENAMED)

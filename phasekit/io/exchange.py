@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ..code_cache import import_alone
+from ..deprecation import renamed_arguments
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
 from .maps_text import save_ang, save_ctf
@@ -27,12 +28,13 @@ _MORE = (
 )
 
 
-def to_orix(found: xr.Dataset) -> "CrystalMap":
+@renamed_arguments(found="orientations")
+def to_orix(orientations: xr.Dataset) -> "CrystalMap":
     """Orientation map as an orix ``CrystalMap``, with every match, the scores as properties and the phases.
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations become not indexed.
 
     Returns
@@ -40,7 +42,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     orix.crystal_map.CrystalMap
         ``rotations`` (position, match), sample into crystal frame as here; ``x``, ``y`` in nm, so a map that is not
         square keeps its axes; ``prop``: ``correlation`` (position, match), ``reliability``, ``phase_reliability``,
-        ``status``, and where ``found`` has them ``uncertainty_deg``, the best other phase (``other_phase``,
+        ``status``, and where ``orientations`` has them ``uncertainty_deg``, the best other phase (``other_phase``,
         ``other_correlation``, ``other_quaternion`` (position, wxyz)) and the second grain of an overlap
         (``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
         Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
@@ -48,7 +50,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     Raises
     ------
     SchemaError
-        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
 
     Examples
     --------
@@ -57,7 +59,7 @@ def to_orix(found: xr.Dataset) -> "CrystalMap":
     ...
     phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(found, "to_orix", *_MORE)
+    data, indexed = oriented(orientations, "to_orix", *_MORE)
     import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
@@ -114,12 +116,13 @@ def _phase_without_atoms(record: dict[str, Any]) -> Any:
     return phase
 
 
-def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
+@renamed_arguments(found="orientations")
+def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as orix HDF5 (``.h5``), which ``orix.io.load`` reads back.
 
     Parameters
     ----------
-    found
+    orientations
         As for :func:`to_orix`.
     path
         File ending in ``.h5`` or ``.hdf5``; an existing one is replaced when the new one is complete. A point group
@@ -146,7 +149,7 @@ def save_orix(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     target = Path(fspath(path))
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
-    crystal_map = to_orix(found)
+    crystal_map = to_orix(orientations)
     import_alone("orix.quaternion.symmetry")
     from orix.io.plugins import orix_hdf5
     from orix.quaternion.symmetry import _groups

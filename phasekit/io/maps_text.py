@@ -9,13 +9,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..code_cache import import_alone
+from ..deprecation import renamed_arguments
 from .writers import ang as _ang
 from .writers import ctf as _ctf
 from .writers.atomic import renamed_when_complete
 from .writers.orientation_table import oriented
 
 
-def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
+@renamed_arguments(found="orientations")
+def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as ASTAR's ``.ang`` text, read by orix, MTEX and the EDAX programs.
 
     Nine columns: Bunge Euler angles phi1, Phi, phi2 [rad] of the best match, x, y [nm], correlation index Q,
@@ -25,7 +27,7 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
         phase is 0, angles and scores 0. Phases are numbered from 1, in the order of ``attrs["phases"]``; the header
         lists those that occur, with the EDAX code of their Laue class.
@@ -40,7 +42,7 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
 
     Examples
     --------
@@ -49,7 +51,7 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(found, "save_ang")
+    data, indexed = oriented(orientations, "save_ang")
     table = _ang.rows(data, _euler(data, indexed), indexed)
     used = np.unique(data["phase"].values[data["phase"].values >= 0])
     target = Path(fspath(path))
@@ -65,7 +67,8 @@ def save_ang(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     return target
 
 
-def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
+@renamed_arguments(found="orientations")
+def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as a Channel Text File (``.ctf``), read by orix, MTEX and the Oxford/HKL programs.
 
     Eleven columns: phase, X, Y [micrometre, the unit of the format; the map's are nm], Bands, Error, Bunge Euler angles
@@ -76,7 +79,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
 
     The columns made for EBSD hold what a spot pattern has:
 
-    - Bands: number of peaks (``count``, where ``found`` was merged with its peaks), else 0.
+    - Bands: number of peaks (``count``, where ``orientations`` was merged with its peaks), else 0.
     - Error: 0 where indexed, 3 (no solution) where not.
     - MAD: ``uncertainty_deg`` [degree] of a refined map, else 0.
     - BC: 100 Q, the correlation index of the best match, rounded, 0..255.
@@ -84,7 +87,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
         phase is 0, angles and scores 0. Phases are numbered from 1 in the order of ``attrs["phases"]``; the header
         lists all of them with the number of their Laue class (1..11) and of their space group (0: not recorded, as for
@@ -100,7 +103,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``found`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
 
     Examples
     --------
@@ -109,7 +112,7 @@ def save_ctf(found: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ctf: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(found, "save_ctf", "uncertainty_deg", "count")
+    data, indexed = oriented(orientations, "save_ctf", "uncertainty_deg", "count")
     table = _ctf.rows(data, np.degrees(_euler(data, indexed)), indexed)
     target = Path(fspath(path))
     with renamed_when_complete(target) as temporary:

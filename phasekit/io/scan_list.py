@@ -48,7 +48,7 @@ def save_scan_list(
         energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
     dwell_ms
         Dwell time per pixel [ms]: one number, or one per energy on the same coordinate
-        (:func:`phasekit.stxm.share_dwell`).
+        (:func:`phasekit.stxm.allocate_dwell`).
     layout
         "energies": one energy per line in ``.txt`` (the dwell time is set in the program), ``energy_eV,dwell_ms`` in
         ``.csv``. "regions": one region per line, ``start stop n dwell``, as the region tables of STXM programs ask for
@@ -165,7 +165,9 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
     if isinstance(dwell_ms, xr.DataArray) and "energy" in dwell_ms.coords:
         own = dwell_ms["energy"].values
         if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=_SAME_STEP_EV):
-            raise SchemaError("save_scan_list: 'dwell_ms' lies on other energies. Make it for these with share_dwell.")
+            raise SchemaError(
+                "save_scan_list: 'dwell_ms' lies on other energies. Make it for these with allocate_dwell."
+            )
         dwell = dwell[np.argsort(own)]
     elif dwell.ndim:
         raise SchemaError("save_scan_list: 'dwell_ms' has no energies. Give one number, or a DataArray on 'energy'.")

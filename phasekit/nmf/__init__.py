@@ -9,6 +9,12 @@ Read the files as the experiment goes.
 - ``after_fit``: background, overlap, mixtures, crystals.
 """
 
-import lazy_loader as _lazy
+from ..deprecation import attach_stub as _attach_stub
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+_RENAMED = {
+    "component_crystals": "component_orientations",
+    "map_crystals": "map_component_orientations",
+    "compare_overlap": "overlap_pattern",
+    "find_mask": "find_detector_mask",
+}
+__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__, renamed=_RENAMED)

@@ -1,7 +1,7 @@
 from .components.background import separate_background as separate_background
-from .components.crystals import component_crystals as component_crystals
+from .components.crystals import component_orientations as component_orientations
 from .components.crystals import component_patterns as component_patterns
-from .components.crystals import map_crystals as map_crystals
+from .components.crystals import map_component_orientations as map_component_orientations
 from .components.matching import match_components as match_components
 from .components.matching import relabel as relabel
 from .components.matching import truth_as_factors as truth_as_factors
@@ -11,12 +11,12 @@ from .components.overlap import find_overlap as find_overlap
 from .components.overlap import overlap_evolution as overlap_evolution
 from .components.overlap import overlap_fraction as overlap_fraction
 from .components.overlap import propose_background as propose_background
-from .components.overlap_patterns import compare_overlap as compare_overlap
+from .components.overlap_patterns import overlap_pattern as overlap_pattern
 from .components.preprocessing_comparison import compare_variants as compare_variants
 from .features.features import to_detector as to_detector
 from .features.features import to_features as to_features
 from .features.gain import estimate_gain as estimate_gain
-from .features.masks import find_mask as find_mask
+from .features.masks import find_detector_mask as find_detector_mask
 from .fitting.factors import factorise as factorise
 from .fitting.rank_fits import factorise_ranks as factorise_ranks
 from .image_metrics import component_quality as component_quality

@@ -88,7 +88,7 @@ def _require_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
     if found == unit:
         return
     cure = (
-        "Run register_peaks first, or set the scale with pk.acom.calibrate(...)."
+        "Run calibrate_peaks first, or set the scale with pk.acom.calibrate(...)."
         if name in ("qx", "qy") and unit == "1/angstrom"
         else f"Convert the values and set data['{name}'].attrs['units'] = '{unit}'."
     )

@@ -146,7 +146,7 @@ NUISANCES = Schema(
         _v("misfit", (), "1", "median reduced chi-square of the block means"),
         _v("n_blocks", (), "1", "blocks of pixels that were fitted"),
     ),
-    "pk.stxm.fit_nuisances",
+    "pk.stxm.fit_systematics",
 )
 COMPARISON = Schema(
     "COMPARISON",

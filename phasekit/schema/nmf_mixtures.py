@@ -28,7 +28,7 @@ OVERLAP_PATTERN = Schema(
         Variable("second", _DETECTOR, "counts", "share of the second component"),
         Variable("residual", _DETECTOR, "counts", "measured minus everything modelled"),
     ),
-    "pk.nmf.compare_overlap",
+    "pk.nmf.overlap_pattern",
 )
 VARIANTS = Schema(
     "VARIANTS",
@@ -51,5 +51,5 @@ COMPONENT_CRYSTALS = Schema(
         Variable("status", ("component",), "1", "status"),
         _o("explained", ("component",), "1", "share of the modelled counts"),
     ),
-    "pk.nmf.component_crystals",
+    "pk.nmf.component_orientations",
 )

@@ -23,5 +23,5 @@ BASELINE = Schema(
         Variable("amount", (*_SCAN, "component"), ANY, "amount of the component", optional=True),
         Variable("component_phase", ("component",), "1", "phase of the component", optional=True),
     ),
-    "pk.stxm.match_single_phase, cluster_kmeans, cluster_gaussian_mixture or resolve_mcr",
+    "pk.stxm.match_single_phase, cluster_kmeans, cluster_gaussian_mixture or fit_mcr_als",
 )

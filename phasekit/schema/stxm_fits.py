@@ -41,5 +41,5 @@ FORECAST = Schema(
         _v("energy_choice", ("n_energies", "slot"), "eV", "energies to measure"),
         _o("scan_time", _CASE, "s", "dwell times of all pixels and energies"),
     ),
-    "pk.stxm.forecast_error",
+    "pk.stxm.predict_errors",
 )

@@ -15,6 +15,14 @@ Read the files as the experiment goes.
 - ``after_map``: particles, profiles, thickness, pictures.
 """
 
-import lazy_loader as _lazy
+from ..deprecation import attach_stub as _attach_stub
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+_RENAMED = {
+    "fit_nuisances": "fit_systematics",
+    "forecast_error": "predict_errors",
+    "share_dwell": "allocate_dwell",
+    "plan_from_scan": "select_energies_from_scan",
+    "resolve_mcr": "fit_mcr_als",
+    "fit_step": "fit_boundary_width",
+}
+__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__, renamed=_RENAMED)

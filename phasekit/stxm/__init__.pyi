@@ -5,7 +5,7 @@ from .clustering.training import Training as Training
 from .comparison.compare import compare_methods as compare_methods
 from .comparison.kmeans_gmm import cluster_gaussian_mixture as cluster_gaussian_mixture
 from .comparison.kmeans_gmm import cluster_kmeans as cluster_kmeans
-from .comparison.mcr import resolve_mcr as resolve_mcr
+from .comparison.mcr import fit_mcr_als as fit_mcr_als
 from .comparison.reference_fit import fit_references as fit_references
 from .comparison.single_phase import match_single_phase as match_single_phase
 from .particles.composites import composition_histogram as composition_histogram
@@ -14,7 +14,7 @@ from .particles.fitted_composition import fitted_composition as fitted_compositi
 from .particles.labels import label_particles as label_particles
 from .particles.particle_table import particle_statistics as particle_statistics
 from .particles.profiles import boundary_profile as boundary_profile
-from .particles.profiles import fit_step as fit_step
+from .particles.profiles import fit_boundary_width as fit_boundary_width
 from .particles.profiles import line_profile as line_profile
 from .particles.surfaces import radial_profile as radial_profile
 from .particles.thickness import thickness_from_references as thickness_from_references
@@ -22,13 +22,13 @@ from .particles.thickness import thickness_map as thickness_map
 from .phase_map.ambiguity import ambiguous_fraction as ambiguous_fraction
 from .phase_map.ambiguity import flag_ambiguous as flag_ambiguous
 from .phase_map.labels import label_phases as label_phases
-from .planning.dwell import share_dwell as share_dwell
-from .planning.forecast import forecast_error as forecast_error
+from .planning.dwell import allocate_dwell as allocate_dwell
+from .planning.forecast import predict_errors as predict_errors
 from .planning.selection import select_energies as select_energies
-from .planning.sequential import plan_from_scan as plan_from_scan
+from .planning.sequential import select_energies_from_scan as select_energies_from_scan
 from .preprocessing.alignment import align as align
 from .preprocessing.density import optical_density as optical_density
 from .preprocessing.pre_edge import subtract_pre_edge as subtract_pre_edge
 from .preprocessing.smoothing import smooth_od as smooth_od
 from .preprocessing.stray_light import remove_stray_light as remove_stray_light
-from .reference_spectra.systematics import fit_nuisances as fit_nuisances
+from .reference_spectra.systematics import fit_systematics as fit_systematics

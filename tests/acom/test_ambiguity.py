@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.acom import compare_with_truth, resolve_half_turns
+from phasekit.acom import compare_with_truth, resolve_180_ambiguity
 from phasekit.errors import AcomStatus, SchemaError
 from phasekit.io import load, save
 from phasekit.rotations import about_axis, multiply, random, symmetric_angle_deg
@@ -63,7 +63,7 @@ def test_islands_vanish_and_safe_pixels_stay():
     found, safe = flipped_map()
     before = wrong(found)
     assert before.mean() > 0.2
-    solved = resolve_half_turns(found)
+    solved = resolve_180_ambiguity(found)
     after = wrong(xr.merge([solved, found[["truth_quaternion"]]]))
     assert not after.any()
     np.testing.assert_array_equal(solved["changed"], before)
@@ -74,7 +74,7 @@ def test_islands_vanish_and_safe_pixels_stay():
 
 def test_only_kept_solutions_are_exchanged():
     found, _ = flipped_map(1)
-    solved = resolve_half_turns(found)
+    solved = resolve_180_ambiguity(found)
     changed = solved["changed"].values
     swapped = found.isel(match=[1, 0])
     for name in ("quaternion", "correlation"):
@@ -88,20 +88,20 @@ def test_only_kept_solutions_are_exchanged():
 
 
 def test_doing_it_twice_changes_nothing_more():
-    solved = resolve_half_turns(flipped_map(2)[0])
-    again = resolve_half_turns(solved)
+    solved = resolve_180_ambiguity(flipped_map(2)[0])
+    again = resolve_180_ambiguity(solved)
     xr.testing.assert_equal(again, solved)
 
 
 def test_a_lone_pixel_stays():
     found, _ = flipped_map()
     lone = found.isel(scan_y=[0], scan_x=[3])
-    assert not resolve_half_turns(lone, min_gain=0)["changed"].any()
+    assert not resolve_180_ambiguity(lone, min_gain=0)["changed"].any()
     vacuum = np.ones((3, 3), dtype=bool)
     vacuum[1, 1] = False
     ringed = found.isel(scan_y=slice(3), scan_x=slice(3))
     ringed["quaternion"] = ringed["quaternion"].where(~xr.DataArray(vacuum, dims=("scan_y", "scan_x")))
-    assert not resolve_half_turns(ringed, min_gain=0)["changed"].any()
+    assert not resolve_180_ambiguity(ringed, min_gain=0)["changed"].any()
 
 
 def test_a_twin_with_safe_pixels_stays():
@@ -114,16 +114,16 @@ def test_a_twin_with_safe_pixels_stays():
     found["quaternion"] = found["quaternion"].where(~(keep & ~first), turned["quaternion"])
     sure = keep & (np.indices(SHAPE).sum(axis=0) % 3 == 0)
     found["status"] = found["status"].where(~sure, 0)
-    solved = resolve_half_turns(found)
+    solved = resolve_180_ambiguity(found)
     assert not solved["changed"].values[twin].any()
     assert solved["changed"].values[~twin].any()
-    assert resolve_half_turns(found, max_safe_share=1, min_gain=0)["changed"].values[twin & ~sure.values].all()
+    assert resolve_180_ambiguity(found, max_safe_share=1, min_gain=0)["changed"].values[twin & ~sure.values].all()
 
 
 def test_equal_evidence_decides_nothing():
     found, _ = flipped_map(4, lead=0.0)
     even = found.assign(correlation=found["correlation"] * 0 + 0.8, reliability=found["reliability"] * 0)
-    assert not resolve_half_turns(even)["changed"].any()
+    assert not resolve_180_ambiguity(even)["changed"].any()
 
 
 def test_symmetry_equivalent_input_gives_the_same_answer():
@@ -133,16 +133,16 @@ def test_symmetry_equivalent_input_gives_the_same_answer():
     picks = [symmetry[rng.integers(0, len(symmetry), shape)] for symmetry in SYMMETRY]
     chosen = np.where((found["phase"].values == 0)[..., None, None], *picks)
     turned = found.assign(quaternion=(found["quaternion"].dims, multiply(chosen, found["quaternion"].values)))
-    xr.testing.assert_equal(resolve_half_turns(turned)["changed"], resolve_half_turns(found)["changed"])
+    xr.testing.assert_equal(resolve_180_ambiguity(turned)["changed"], resolve_180_ambiguity(found)["changed"])
 
 
 @pytest.mark.parametrize("name", ["solved.nc", "solved.zarr"])
 def test_lazy_input_and_a_file_make_no_difference(tmp_path, name):
     found, _ = flipped_map()
     before = found.copy(deep=True)
-    solved = resolve_half_turns(found)
+    solved = resolve_180_ambiguity(found)
     xr.testing.assert_identical(found, before)
-    xr.testing.assert_identical(resolve_half_turns(found.chunk(scan_y=5, scan_x=7)).compute(), solved)
+    xr.testing.assert_identical(resolve_180_ambiguity(found.chunk(scan_y=5, scan_x=7)).compute(), solved)
     save(solved, tmp_path / name)
     xr.testing.assert_identical(load(tmp_path / name).compute(), solved)
 
@@ -150,8 +150,8 @@ def test_lazy_input_and_a_file_make_no_difference(tmp_path, name):
 def test_bad_input_is_refused_with_a_cure():
     found, _ = flipped_map()
     with pytest.raises(SchemaError, match="n_matches=2"):
-        resolve_half_turns(found.isel(match=[0]))
+        resolve_180_ambiguity(found.isel(match=[0]))
     with pytest.raises(SchemaError, match=r"min_gain.*needs 0 or more"):
-        resolve_half_turns(found, min_gain=-1)
+        resolve_180_ambiguity(found, min_gain=-1)
     with pytest.raises(SchemaError, match="match_orientations"):
-        resolve_half_turns(found.drop_vars("status"))
+        resolve_180_ambiguity(found.drop_vars("status"))

@@ -5,7 +5,7 @@ import pytest
 
 import phasekit as pk
 from phasekit import rotations
-from phasekit.acom import build_templates, match_orientations, template_peaks
+from phasekit.acom import build_templates, match_orientations, simulate_peaks
 from phasekit.acom.matching.bank import detection_level, phase_banks, usable_intensity
 from phasekit.acom.matching.match import candidates as _candidates
 from phasekit.acom.matching.match import polar as _polar
@@ -194,7 +194,7 @@ def test_symmetry_equivalents_give_the_same_answer(bank):
 
 
 def test_a_pattern_seen_from_behind_is_the_mirror_image(bank):
-    peaks = template_peaks(bank, [60, 90])
+    peaks = simulate_peaks(bank, [60, 90])
     mirrored = peaks.assign(qy=(-peaks.qy).assign_attrs(peaks.qy.attrs))
     found, plain = (match_orientations(some, bank, min_peaks=1) for some in (mirrored, peaks))
     np.testing.assert_allclose(found.correlation[..., 0], plain.correlation[..., 0], atol=2e-3)
@@ -233,7 +233,7 @@ def test_vacuum_and_few_peaks_are_not_indexed(bank):
 def test_centrosymmetric_pattern_is_called_ambiguous(bank):
     qy, qx = np.array([(a / 3.52, b / 3.52) for a in (-4, -2, 0, 2, 4) for b in (-4, -2, 0, 2, 4) if a or b]).T
     slanted = np.stack([qy, qx, np.full(len(qy), 10.0)], axis=1)  # [001] of fcc: its half turn is a symmetry
-    pair = template_peaks(bank, [int(np.argmax(bank.phase.values == 1)) + 60])
+    pair = simulate_peaks(bank, [int(np.argmax(bank.phase.values == 1)) + 60])
     both = np.stack([pair.qy.values[0, 0], pair.qx.values[0, 0], pair.intensity.values[0, 0]], axis=1)
     both = both[np.isfinite(both[:, 0])]
     both = np.concatenate([both, both * [-1, -1, 1]])
@@ -277,7 +277,7 @@ def test_input_is_untouched_and_result_survives_a_file(bank, peaks, tmp_path):
 
 def test_wrong_input_is_refused(bank, peaks):
     in_px = peaks.assign(qx=peaks.qx.assign_attrs(units="px"), qy=peaks.qy.assign_attrs(units="px"))
-    with pytest.raises(SchemaError, match=r"is in 'px', needs '1/angstrom'. Run register_peaks"):
+    with pytest.raises(SchemaError, match=r"is in 'px', needs '1/angstrom'. Run calibrate_peaks"):
         match_orientations(in_px, bank)
     with pytest.raises(SchemaError, match="build_templates"):
         match_orientations(peaks, peaks)

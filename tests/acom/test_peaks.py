@@ -229,7 +229,7 @@ def test_wrong_patterns_are_refused_with_a_cure(scan, change, message):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"max_peaks": 0}, {"blur": -1.0}, {"mode": "best"}, {"min_prominence": np.nan}, {"intensity_radius": 0.0}],
+    [{"max_peaks": 0}, {"blur_px": -1.0}, {"mode": "best"}, {"min_prominence": np.nan}, {"intensity_radius": 0.0}],
 )
 def test_wrong_settings_are_refused(scan, settings):
     with pytest.raises(SchemaError, match=next(iter(settings))):

@@ -1,12 +1,11 @@
-"""reconstruct: discs where the peaks are, as bright as they are, in the pattern they belong to."""
+"""reconstruct_patterns: discs where the peaks are, as bright as they are, in the pattern they belong to."""
 
 import dask
 import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.acom import find_peaks, register_peaks
-from phasekit.acom.peaks import reconstruction as reconstruct
+from phasekit.acom import calibrate_peaks, find_peaks, reconstruct_patterns
 from phasekit.errors import SchemaError
 from tests.acom.spots import as_patterns, disk, scan_of_disks
 
@@ -29,7 +28,7 @@ def one_peak(y, x, intensity=100.0, radius=2.5):
 
 @pytest.mark.parametrize(("y", "x"), [(15.0, 15.0), (15.5, 12.25), (10.3, 20.7)])
 def test_disc_lies_between_pixels_where_the_peak_does(y, x):
-    image = reconstruct(one_peak(y, x), (32, 32)).intensity[0, 0].values
+    image = reconstruct_patterns(one_peak(y, x), (32, 32)).intensity[0, 0].values
     yy, xx = np.mgrid[:32, :32]
     assert image.sum() == pytest.approx(100.0, rel=1e-5)
     assert (image * yy).sum() / 100 == pytest.approx(y, abs=0.05)
@@ -39,7 +38,7 @@ def test_disc_lies_between_pixels_where_the_peak_does(y, x):
 
 
 def test_other_shape_shows_the_same_field_of_view(peaks):
-    small, large = reconstruct(peaks, (64, 64)), reconstruct(peaks, (256, 256))
+    small, large = reconstruct_patterns(peaks, (64, 64)), reconstruct_patterns(peaks, (256, 256))
     np.testing.assert_allclose(small.intensity.sum(("qy", "qx")), large.intensity.sum(("qy", "qx")), rtol=1e-4)
     binned = large.intensity.coarsen(qy=4, qx=4).sum()
     np.testing.assert_allclose(small.qy, binned.qy)
@@ -47,14 +46,14 @@ def test_other_shape_shows_the_same_field_of_view(peaks):
 
 
 def test_empty_patterns_are_empty_in_their_place(peaks):
-    images = reconstruct(peaks).intensity
+    images = reconstruct_patterns(peaks).intensity
     total = images.sum(("qy", "qx"))
     assert float(total[1, 2]) == 0
     np.testing.assert_allclose(total, peaks.intensity.sum("peak"), rtol=0.02)
 
 
 def test_found_again_where_they_were(peaks):
-    again = find_peaks(reconstruct(peaks))
+    again = find_peaks(reconstruct_patterns(peaks))
     np.testing.assert_array_equal(again["count"], peaks["count"])
     order = [np.argsort(p.qx.fillna(np.inf).values, axis=-1) for p in (peaks, again)]
     first, second = (np.take_along_axis(p.qx.values, o, -1) for p, o in zip((peaks, again), order, strict=True))
@@ -62,20 +61,20 @@ def test_found_again_where_they_were(peaks):
 
 
 def test_registered_peaks_are_centred(peaks):
-    registered = register_peaks(peaks, pixel_size=0.0125)
-    images = reconstruct(registered)
+    registered = calibrate_peaks(peaks, pixel_size=0.0125)
+    images = reconstruct_patterns(registered)
     assert images.qx.attrs["units"] == "1/angstrom"
     assert float(images.qx[1] - images.qx[0]) == pytest.approx(0.0125)
     np.testing.assert_allclose(images.qx, -images.qx[::-1])
-    without = reconstruct(registered, direct_beam=False).intensity.sum(("qy", "qx"))
+    without = reconstruct_patterns(registered, direct_beam=False).intensity.sum(("qy", "qx"))
     beam = registered.intensity.where(registered.direct).sum("peak")
     np.testing.assert_allclose(images.intensity.sum(("qy", "qx")) - without, beam, rtol=1e-3, atol=1e-2)
 
 
 def test_lazy_chunks_and_untouched_input(peaks):
     before = peaks.copy(deep=True)
-    eager = reconstruct(peaks)
-    lazy = reconstruct(peaks.chunk(scan_y=2, scan_x=3, peak=40))
+    eager = reconstruct_patterns(peaks)
+    lazy = reconstruct_patterns(peaks.chunk(scan_y=2, scan_x=3, peak=40))
     assert dask.is_dask_collection(lazy.intensity.data)
     xr.testing.assert_identical(lazy.compute(), eager)
     xr.testing.assert_identical(peaks, before)
@@ -83,12 +82,12 @@ def test_lazy_chunks_and_untouched_input(peaks):
 
 @pytest.mark.parametrize("settings", [{"shape": (0, 5)}, {"pixel_size": 0.0}, {"radius": -1.0}])
 def test_wrong_settings_are_refused(peaks, settings):
-    with pytest.raises(SchemaError, match="reconstruct"):
-        reconstruct(peaks, **settings)
+    with pytest.raises(SchemaError, match="reconstruct_patterns"):
+        reconstruct_patterns(peaks, **settings)
 
 
 def test_unknown_pixel_size_is_asked_for(peaks):
-    bare = register_peaks(peaks, pixel_size=0.0125).drop_attrs(deep=False)
+    bare = calibrate_peaks(peaks, pixel_size=0.0125).drop_attrs(deep=False)
     with pytest.raises(SchemaError, match="Give pixel_size"):
-        reconstruct(bare)
-    assert reconstruct(bare, pixel_size=0.0125).sizes["qx"] == 128
+        reconstruct_patterns(bare)
+    assert reconstruct_patterns(bare, pixel_size=0.0125).sizes["qx"] == 128

@@ -85,8 +85,8 @@ def test_wrong_input_is_refused(known):
         refine_orientations(peaks, other, found)
     with pytest.raises(SchemaError, match="scan positions"):
         refine_orientations(peaks.isel(scan_x=slice(0, 3)), bank, found)
-    with pytest.raises(SchemaError, match="blur"):
-        refine_orientations(peaks, bank, found, blur=0.0)
+    with pytest.raises(SchemaError, match="position_tolerance"):
+        refine_orientations(peaks, bank, found, position_tolerance=0.0)
 
 
 def test_kernels_agree_with_plain_python_and_the_rotations(known):

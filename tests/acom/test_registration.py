@@ -1,4 +1,4 @@
-"""register_peaks and calibrate: origin, ellipse, scale, rotation, and wrong calibrations that are said to be wrong."""
+"""calibrate_peaks and calibrate: origin, ellipse, scale, rotation, and wrong calibrations that are said to be wrong."""
 
 import dask
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import phasekit as pk
-from phasekit.acom import CalibrationWarning, calibrate, register_peaks
+from phasekit.acom import CalibrationWarning, calibrate, calibrate_peaks
 from phasekit.crystals import crystal
 from phasekit.errors import SchemaError
 from phasekit.synthetic.structures import sample_phases
@@ -79,7 +79,7 @@ def off(found, true):
 
 def test_origin_follows_the_drift_and_ignores_outliers():
     peaks, origin, true = measured(1)
-    found = register_peaks(peaks, pixel_size=PIXEL)
+    found = calibrate_peaks(peaks, pixel_size=PIXEL)
     error = np.hypot(found.origin_y - origin[..., 0], found.origin_x - origin[..., 1])
     assert float(error.max()) < 0.6  # a wrong reflection would be 12 px away; beam noise is 0.1 px per axis
     assert float(np.sqrt((error**2).mean())) < 0.2
@@ -89,7 +89,7 @@ def test_origin_follows_the_drift_and_ignores_outliers():
 
 def test_direct_beam_is_marked_where_there_is_one():
     peaks, _, _ = measured(2)
-    found = register_peaks(peaks, pixel_size=PIXEL)
+    found = calibrate_peaks(peaks, pixel_size=PIXEL)
     there = np.isfinite(peaks.qx.values[..., 0])
     assert not there.all()
     np.testing.assert_array_equal(found.direct.values[..., 0], there)
@@ -101,19 +101,19 @@ def test_patterns_without_a_peak_stay_empty_in_their_place():
     gap = peaks.copy(deep=True)
     for name in ("qy", "qx", "intensity", "prominence"):
         gap[name][2, 3] = np.nan
-    found = register_peaks(gap, pixel_size=PIXEL)
+    found = calibrate_peaks(gap, pixel_size=PIXEL)
     assert not np.isfinite(found.qx[2, 3]).any()
     assert float(found.origin_y[2, 3]) == pytest.approx(origin[2, 3, 0], abs=0.3)
-    others = register_peaks(peaks, pixel_size=PIXEL)
+    others = calibrate_peaks(peaks, pixel_size=PIXEL)
     np.testing.assert_allclose(found.qx[5], others.qx[5], atol=1e-3)
 
 
 def test_a_given_origin_is_taken():
     peaks, _, _ = measured(4, drift=0.0)
-    given = register_peaks(peaks, pixel_size=PIXEL, origin=(66.5, 61.5))
+    given = calibrate_peaks(peaks, pixel_size=PIXEL, origin=(66.5, 61.5))
     assert set(np.unique(given.origin_y)) == {66.5}
     np.testing.assert_allclose(given.qx, (peaks.qx - 61.5) * PIXEL, atol=1e-5)
-    centred = register_peaks(given, origin=None)
+    centred = calibrate_peaks(given, origin=None)
     np.testing.assert_allclose(centred.qx, given.qx, atol=1e-6)
     np.testing.assert_array_equal(centred.direct, given.direct)
 
@@ -121,7 +121,7 @@ def test_a_given_origin_is_taken():
 @pytest.mark.parametrize("error", [1.0, 0.95, 1.04])
 def test_scale_from_the_phase_alone(nickel, error):
     peaks, _, true = measured(5, pixel=PIXEL * error)
-    found = register_peaks(peaks, phase=nickel)
+    found = calibrate_peaks(peaks, phase=nickel)
     assert float(found.scale) == pytest.approx(PIXEL * error, rel=1e-3)
     assert abs(float(found.scale) / (PIXEL * error) - 1) < 5 * float(found.scale_error) / PIXEL + 3e-4
     assert np.nanmedian(off(found, true)) < 0.003
@@ -130,18 +130,18 @@ def test_scale_from_the_phase_alone(nickel, error):
 def test_a_wrong_scale_is_reported_and_can_be_corrected(nickel):
     peaks, _, true = measured(6, pixel=PIXEL * 1.02)
     with pytest.warns(CalibrationWarning, match=r"scale \+2.0 %"):
-        found = register_peaks(peaks, phase=nickel, pixel_size=PIXEL)
+        found = calibrate_peaks(peaks, phase=nickel, pixel_size=PIXEL)
     assert float(found.scale) == PIXEL
     assert float(found.scale_offset) == pytest.approx(0.02, abs=1e-3)
-    corrected = register_peaks(found, phase=nickel, pixel_size="fit", origin=None)
+    corrected = calibrate_peaks(found, phase=nickel, pixel_size="fit", origin=None)
     assert np.nanmedian(off(corrected, true)) < 0.003
     assert float(corrected.radial_misfit) < float(found.radial_misfit)
 
 
 def test_calibrated_peaks_keep_their_scale(nickel):
     peaks, _, _ = measured(7)
-    once = register_peaks(peaks, pixel_size=PIXEL)
-    again = register_peaks(once, phase=nickel)
+    once = calibrate_peaks(peaks, pixel_size=PIXEL)
+    again = calibrate_peaks(once, phase=nickel)
     np.testing.assert_allclose(again.qx, once.qx, atol=1e-5)
     assert abs(float(again.scale_offset)) < 2e-3
     assert float(again.radial_match) > 0.8
@@ -150,8 +150,8 @@ def test_calibrated_peaks_keep_their_scale(nickel):
 def test_a_wrong_phase_is_reported():
     peaks, _, _ = measured(8)
     other = crystal("fcc 5 A", 225, (5.07,) * 3 + (90.0,) * 3, [("Au", 0, 0, 0)])
-    with pytest.warns(CalibrationWarning, match="register_peaks"):
-        register_peaks(peaks, pixel_size=PIXEL, phase=other)
+    with pytest.warns(CalibrationWarning, match="calibrate_peaks"):
+        calibrate_peaks(peaks, pixel_size=PIXEL, phase=other)
 
 
 @pytest.mark.parametrize(("ratio", "angle"), [(1.02, 30.0), (1.04, -65.0)])
@@ -160,20 +160,20 @@ def test_ellipse_is_fitted_and_undone(nickel, ratio, angle):
     axes = np.array([[s, c], [c, -s]])  # major and minor axis as (y, x)
     oval = axes @ np.diag([ratio**0.5, ratio**-0.5]) @ axes.T
     peaks, _, true = measured(9, matrix=oval)
-    found = register_peaks(peaks, phase=nickel, pixel_size=PIXEL, ellipse="fit")
+    found = calibrate_peaks(peaks, phase=nickel, pixel_size=PIXEL, ellipse="fit")
     assert float(found.ellipse_ratio) == pytest.approx(ratio, abs=2e-3)
     assert (float(found.ellipse_angle) - angle + 90) % 180 - 90 == pytest.approx(0, abs=3)
     assert np.nanmedian(off(found, true)) < 0.003
-    given = register_peaks(peaks, pixel_size=PIXEL, ellipse=(ratio, angle))
+    given = calibrate_peaks(peaks, pixel_size=PIXEL, ellipse=(ratio, angle))
     assert np.nanmedian(off(given, true)) < 0.003
-    round_one = register_peaks(peaks, pixel_size=PIXEL)
+    round_one = calibrate_peaks(peaks, pixel_size=PIXEL)
     assert np.nanmedian(off(round_one, true)) > 1.5 * np.nanmedian(off(given, true))
 
 
 def test_rotation_turns_from_x_towards_y():
     peaks, _, _ = measured(10)
-    plain = register_peaks(peaks, pixel_size=PIXEL)
-    turned = register_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg=90.0)
+    plain = calibrate_peaks(peaks, pixel_size=PIXEL)
+    turned = calibrate_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg=90.0)
     np.testing.assert_allclose(turned.qy, plain.qx, atol=1e-6)
     np.testing.assert_allclose(turned.qx, -plain.qy, atol=1e-6)
     np.testing.assert_allclose(np.hypot(turned.qy, turned.qx), np.hypot(plain.qy, plain.qx), atol=1e-6)
@@ -181,9 +181,9 @@ def test_rotation_turns_from_x_towards_y():
 
 def test_lazy_stays_lazy_and_chunks_do_not_matter(nickel):
     peaks, _, _ = measured(11)
-    eager = register_peaks(peaks, phase=nickel)
+    eager = calibrate_peaks(peaks, phase=nickel)
     for chunks in ({"scan_y": 3}, {"scan_x": 2, "peak": 17}):
-        lazy = register_peaks(peaks.chunk(chunks), phase=nickel)
+        lazy = calibrate_peaks(peaks.chunk(chunks), phase=nickel)
         assert dask.is_dask_collection(lazy.qx.data)
         assert dask.is_dask_collection(lazy.scale.data)
         xr.testing.assert_identical(lazy.compute(), eager)
@@ -192,7 +192,7 @@ def test_lazy_stays_lazy_and_chunks_do_not_matter(nickel):
 def test_input_is_untouched_and_netcdf_keeps_everything(tmp_path):
     peaks, _, _ = measured(12)
     before = peaks.copy(deep=True)
-    found = register_peaks(peaks, pixel_size=PIXEL)
+    found = calibrate_peaks(peaks, pixel_size=PIXEL)
     xr.testing.assert_identical(peaks, before)
     found.to_netcdf(tmp_path / "peaks.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "peaks.nc", engine="h5netcdf") as again:
@@ -202,13 +202,13 @@ def test_input_is_untouched_and_netcdf_keeps_everything(tmp_path):
 
 def test_a_scan_of_one_pattern():
     peaks, origin, _ = measured(13, shape=(1, 1), blank=0.0)
-    found = register_peaks(peaks, pixel_size=PIXEL)
+    found = calibrate_peaks(peaks, pixel_size=PIXEL)
     assert float(found.origin_y[0, 0]) == pytest.approx(origin[0, 0, 0], abs=0.5)
 
 
 def test_a_scan_without_any_peak_is_empty_not_wrong():
     empty = as_peaks(np.full((4, 3, 3, 5), np.nan))
-    found = register_peaks(empty, pixel_size=PIXEL)
+    found = calibrate_peaks(empty, pixel_size=PIXEL)
     assert not np.isfinite(found.qx).any()
     assert not found.direct.any()
 
@@ -228,13 +228,13 @@ def test_a_scan_without_any_peak_is_empty_not_wrong():
 )
 def test_what_cannot_be_done_is_refused_with_a_cure(settings, message):
     with pytest.raises(SchemaError, match=message):
-        register_peaks(measured(15, (2, 2))[0], **settings)
+        calibrate_peaks(measured(15, (2, 2))[0], **settings)
 
 
 def test_a_pixel_size_for_calibrated_peaks_is_refused():
-    once = register_peaks(measured(16, (2, 2))[0], pixel_size=PIXEL)
+    once = calibrate_peaks(measured(16, (2, 2))[0], pixel_size=PIXEL)
     with pytest.raises(SchemaError, match="already"):
-        register_peaks(once, pixel_size=PIXEL)
+        calibrate_peaks(once, pixel_size=PIXEL)
     with pytest.raises(SchemaError, match="already"):
         calibrate(once, pixel_size=PIXEL)
 
@@ -243,7 +243,7 @@ def test_units_must_be_known_and_alike():
     peaks = measured(17, (2, 2))[0]
     peaks["qx"].attrs["units"] = "1/angstrom"
     with pytest.raises(SchemaError, match="both alike"):
-        register_peaks(peaks, pixel_size=PIXEL)
+        calibrate_peaks(peaks, pixel_size=PIXEL)
 
 
 def test_calibrate_sets_the_scale_of_patterns_about_their_middle():
@@ -259,7 +259,7 @@ def test_calibrate_sets_the_scale_of_patterns_about_their_middle():
 
 def test_calibrate_on_peaks_is_registration():
     peaks, _, _ = measured(18, (3, 3))
-    xr.testing.assert_identical(calibrate(peaks, pixel_size=PIXEL), register_peaks(peaks, pixel_size=PIXEL))
+    xr.testing.assert_identical(calibrate(peaks, pixel_size=PIXEL), calibrate_peaks(peaks, pixel_size=PIXEL))
 
 
 @pytest.mark.parametrize("seed", [1, 3])
@@ -268,10 +268,10 @@ def test_a_right_calibration_is_not_doubted_because_rings_are_dense(seed):
     nickel, olivine = sample_phases()
     scan = pk.synthetic.orientation_scan([nickel, olivine], shape=(8, 10), electrons=2000, seed=seed)
     peaks = pk.acom.find_peaks(scan)
-    both = pk.acom.register_peaks(peaks, phase=[nickel, olivine])
+    both = pk.acom.calibrate_peaks(peaks, phase=[nickel, olivine])
     assert np.isnan(float(both["scale_offset"]))
     with pytest.warns(CalibrationWarning, match="so dense"):
-        pk.acom.register_peaks(peaks, phase=olivine, pixel_size="fit")
+        pk.acom.calibrate_peaks(peaks, phase=olivine, pixel_size="fit")
 
 
 def test_a_sparse_phase_still_finds_the_wrong_scale():
@@ -280,5 +280,5 @@ def test_a_sparse_phase_still_finds_the_wrong_scale():
     wrong = scan.assign_coords({name: 1.03 * scan[name] for name in ("qy", "qx")})
     wrong["qy"].attrs["units"] = wrong["qx"].attrs["units"] = "1/angstrom"
     with pytest.warns(CalibrationWarning, match="scale -"):
-        found = pk.acom.register_peaks(pk.acom.find_peaks(wrong), phase=nickel)
+        found = pk.acom.calibrate_peaks(pk.acom.find_peaks(wrong), phase=nickel)
     assert float(found["scale_offset"]) == pytest.approx(1 / 1.03 - 1, abs=0.005)

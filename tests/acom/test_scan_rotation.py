@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from phasekit.acom import CalibrationWarning, find_peaks, register_peaks
+from phasekit.acom import CalibrationWarning, calibrate_peaks, find_peaks
 from phasekit.acom.calibration.origins import fit_origins
 from phasekit.acom.calibration.scan_rotation import find_turn
 from phasekit.errors import SchemaError
@@ -92,10 +92,10 @@ def test_nothing_to_see_is_no_evidence(field):
 
 def test_registration_applies_the_rotation_it_finds():
     peaks = beams(0.3 * deflections(35.0, seed=5))
-    found = register_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg="fit")
+    found = calibrate_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg="fit")
     angle, error = float(found.detector_rotation_deg), float(found.detector_rotation_error_deg)
     assert abs(off(angle, 35.0)) < min(2.0, 3 * error)
-    given = register_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg=angle)
+    given = calibrate_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg=angle)
     np.testing.assert_allclose(given.qx, found.qx, atol=1e-6)
     assert np.isnan(given.detector_rotation_error_deg)
     assert float(given.detector_rotation_deg) == angle
@@ -104,22 +104,22 @@ def test_registration_applies_the_rotation_it_finds():
 def test_without_evidence_registration_warns_and_turns_nothing():
     peaks = beams(np.random.default_rng(6).normal(0, 0.2, (*SHAPE, 2)))
     with pytest.warns(CalibrationWarning, match="MoO3"):
-        found = register_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg="fit")
+        found = calibrate_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg="fit")
     assert float(found.detector_rotation_deg) == 0
     assert np.isnan(found.detector_rotation_error_deg)
-    np.testing.assert_array_equal(found.qx, register_peaks(peaks, pixel_size=PIXEL).qx)
+    np.testing.assert_array_equal(found.qx, calibrate_peaks(peaks, pixel_size=PIXEL).qx)
 
 
 @pytest.mark.parametrize("angle", ["guess", 361.0, -400.0, np.inf, None, True, [30.0], np.array([30.0, 40.0])])
 def test_what_is_no_angle_is_refused(angle):
     with pytest.raises(SchemaError, match=r"detector_rotation_deg = .*'fit' to find it"):
-        register_peaks(beams(np.zeros((2, 2, 2))), pixel_size=PIXEL, detector_rotation_deg=angle)
+        calibrate_peaks(beams(np.zeros((2, 2, 2))), pixel_size=PIXEL, detector_rotation_deg=angle)
 
 
 @pytest.mark.parametrize("origin", [None, (63.5, 63.5)])
 def test_a_given_origin_has_no_deflections(origin):
     with pytest.raises(SchemaError, match="detector_rotation_deg = 'fit' needs origin='fit'"):
-        register_peaks(beams(np.zeros((2, 2, 2))), pixel_size=PIXEL, origin=origin, detector_rotation_deg="fit")
+        calibrate_peaks(beams(np.zeros((2, 2, 2))), pixel_size=PIXEL, origin=origin, detector_rotation_deg="fit")
 
 
 def ellipse_of(side, seed):
@@ -128,7 +128,7 @@ def ellipse_of(side, seed):
     scan = orientation_scan([nickel], shape=(side, side), microscope=optics, seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CalibrationWarning)
-        return register_peaks(find_peaks(scan), phase=nickel, ellipse="fit", pixel_size="fit")
+        return calibrate_peaks(find_peaks(scan), phase=nickel, ellipse="fit", pixel_size="fit")
 
 
 def test_errors_of_the_ellipse_cover_the_truth_and_shrink_with_pixels():
@@ -141,7 +141,7 @@ def test_errors_of_the_ellipse_cover_the_truth_and_shrink_with_pixels():
 
 
 def test_what_was_not_fitted_has_no_error():
-    found = register_peaks(beams(np.zeros((6, 6, 2))), pixel_size=PIXEL, ellipse=(1.02, 10.0))
+    found = calibrate_peaks(beams(np.zeros((6, 6, 2))), pixel_size=PIXEL, ellipse=(1.02, 10.0))
     assert np.isnan(found.ellipse_ratio_error)
     assert np.isnan(found.ellipse_angle_error)
 
@@ -154,7 +154,7 @@ def test_errors_of_the_origin_are_those_of_jittering_beams():
     peaks = true.copy(deep=True)
     for name in ("qy", "qx", "intensity", "prominence"):
         peaks[name].values[gone, 0] = np.nan
-    found = register_peaks(peaks, pixel_size=PIXEL)
+    found = calibrate_peaks(peaks, pixel_size=PIXEL)
     error = np.stack([(found[f"origin_{d}"] - true[f"q{d}"].isel(peak=0)).values[gone] for d in "yx"], axis=-1)
     stated = found.origin_error.values / PIXEL
     assert 0.8 < np.sqrt(np.mean((error / stated[gone][:, None]) ** 2)) < 1.2
@@ -163,9 +163,9 @@ def test_errors_of_the_origin_are_those_of_jittering_beams():
 
 
 def test_an_origin_without_enough_beams_has_an_unknown_error():
-    assert np.isnan(register_peaks(beams(np.zeros((1, 1, 2))), pixel_size=PIXEL).origin_error).all()
+    assert np.isnan(calibrate_peaks(beams(np.zeros((1, 1, 2))), pixel_size=PIXEL).origin_error).all()
     assert np.isnan(
-        register_peaks(beams(np.zeros((3, 3, 2))), pixel_size=PIXEL, origin=(63.5, 63.5)).origin_error
+        calibrate_peaks(beams(np.zeros((3, 3, 2))), pixel_size=PIXEL, origin=(63.5, 63.5)).origin_error
     ).all()
     nothing = fit_origins(np.full((2, 2, 3, 2), np.nan), np.full((2, 2, 3), np.nan), axes((2, 2)), 2.0, None)
     assert np.isnan(nothing.error).all()

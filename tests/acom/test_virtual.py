@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasekit.acom import compression_ratio, find_peaks, register_peaks, reliable_fraction, virtual_images
+from phasekit.acom import calibrate_peaks, compression_ratio, find_peaks, reliable_fraction, virtual_images
 from phasekit.errors import SchemaError
 from tests.acom.spots import scan_of_disks
 
@@ -18,7 +18,7 @@ def peaks():
 
 
 def test_images_add_up(peaks):
-    images = virtual_images(register_peaks(peaks, pixel_size=0.0125))
+    images = virtual_images(calibrate_peaks(peaks, pixel_size=0.0125))
     np.testing.assert_allclose(images.bright_field + images.dark_field, images.full, rtol=1e-5)
     np.testing.assert_allclose(images.full, peaks.intensity.sum("peak"))
     np.testing.assert_array_equal(images.spot_count, peaks["count"])
@@ -27,7 +27,7 @@ def test_images_add_up(peaks):
 
 def test_direct_beam_is_told_before_registration_too(peaks):
     np.testing.assert_allclose(
-        virtual_images(peaks).bright_field, virtual_images(register_peaks(peaks, pixel_size=0.0125)).bright_field
+        virtual_images(peaks).bright_field, virtual_images(calibrate_peaks(peaks, pixel_size=0.0125)).bright_field
     )
 
 
@@ -42,7 +42,7 @@ def test_empty_patterns_do_not_shift_the_maps(peaks):
 
 
 def test_dark_field_takes_what_the_aperture_holds(peaks):
-    registered = register_peaks(peaks, pixel_size=0.0125)
+    registered = calibrate_peaks(peaks, pixel_size=0.0125)
     whole = virtual_images(registered, aperture=(0.0, 0.0, 10.0))
     np.testing.assert_allclose(whole.dark_field, whole.full, rtol=1e-6)
     none = virtual_images(registered, aperture=(5.0, 5.0, 0.01))
@@ -60,7 +60,7 @@ def test_lazy_stays_lazy(peaks):
 def test_wrong_aperture_and_unknown_middle_are_refused(peaks):
     with pytest.raises(SchemaError, match="aperture radius"):
         virtual_images(peaks, aperture=(0.0, 0.0, 0.0))
-    with pytest.raises(SchemaError, match="register_peaks"):
+    with pytest.raises(SchemaError, match="calibrate_peaks"):
         virtual_images(peaks.drop_attrs(deep=False))
 
 

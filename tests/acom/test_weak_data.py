@@ -21,7 +21,7 @@ def bank():
 
 
 def chain(patterns, bank):
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns))
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(patterns))
     return pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank)).compute()
 
 
@@ -72,4 +72,4 @@ def test_units_that_differ_from_the_bank_are_refused(scan, bank):
         wrong = bank.copy()
         wrong[name] = wrong[name].assign_attrs(units="1/nm")
         with pytest.raises(SchemaError, match=r"'1/nm', needs '1/angstrom'"):
-            pk.acom.match_orientations(pk.acom.register_peaks(pk.acom.find_peaks(scan)), wrong)
+            pk.acom.match_orientations(pk.acom.calibrate_peaks(pk.acom.find_peaks(scan)), wrong)

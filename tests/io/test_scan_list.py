@@ -66,7 +66,7 @@ def test_what_is_written_is_read(energies, dwell, tmp_path, suffix, layout):
 def test_csv_says_units_errors_total_time_and_how_it_was_planned(tmp_path):
     refs = pk.synthetic.vanadium_references()
     chosen = pk.stxm.select_energies(refs, 8)
-    dwell = pk.stxm.share_dwell(chosen, refs, total_ms=16.0)
+    dwell = pk.stxm.allocate_dwell(chosen, refs, total_ms=16.0)
     path = pk.io.save_scan_list(chosen, tmp_path / "scan.csv", dwell_ms=dwell)
     text = path.read_text(encoding="utf-8")
     assert "# units: energy [eV], dwell time per pixel [ms]" in text

@@ -39,7 +39,7 @@ def test_measured_origins(dose, rms):
     from phasekit.nmf.features.centring import Beam, centring_of
 
     scan, origin = wandering(dose=dose)
-    settings = {"mask": "auto", "missing": "refuse", "gain": 1.0, "peaks": None, "center": "measured"}
+    settings = {"mask": "auto", "missing": "refuse", "gain": 1.0, "peaks": None, "centre": "measured"}
     chosen = choose_pixels(scan, scan.intensity, settings)
     found = centring_of("measured", scan, scan.intensity, chosen.beam)
     error = np.array(found.target) - found.shifts - origin
@@ -50,10 +50,10 @@ def test_measured_origins(dose, rms):
 
 def test_centred_patterns_agree_better():
     scan, origin = wandering(dose=20000)
-    sharp = [pk.nmf.to_features(scan, mask=None, scale=None, center=c).feature_value for c in (None, "measured")]
+    sharp = [pk.nmf.to_features(scan, mask=None, scale=None, centre=c).feature_value for c in (None, "measured")]
     spread = [float(f.std(("scan_y", "scan_x")).sum()) for f in sharp]
     assert spread[1] < 0.5 * spread[0]
-    given = pk.nmf.to_features(scan, mask=None, scale=None, center=(origin[..., 0], origin[..., 1]))
+    given = pk.nmf.to_features(scan, mask=None, scale=None, centre=(origin[..., 0], origin[..., 1]))
     image = pk.nmf.to_detector(given, given.feature_value.mean(("scan_y", "scan_x"))).to_numpy()
     target = np.median(origin, axis=(0, 1))
     np.testing.assert_allclose([given.attrs["beam_qy_px"], given.attrs["beam_qx_px"]], target)
@@ -96,11 +96,11 @@ def test_bad_pixels_travel_with_the_detector():
     bad[5, 30] = False
     spoilt = scan.copy(deep=True)
     spoilt["intensity"][:, :, 5, 30] = 5000
-    with_hot = pk.nmf.to_features(spoilt, mask=bad, scale=None, center=pair)
-    without = pk.nmf.to_features(scan, mask=bad, scale=None, center=pair)
+    with_hot = pk.nmf.to_features(spoilt, mask=bad, scale=None, centre=pair)
+    without = pk.nmf.to_features(scan, mask=bad, scale=None, centre=pair)
     np.testing.assert_array_equal(with_hot.feature_value, without.feature_value)
     assert (with_hot.feature_index.to_numpy()[4:7, 29:32] == -1).all()
-    kept = pk.nmf.to_features(spoilt, mask=bad, scale=None, center=pair, missing="keep")
+    kept = pk.nmf.to_features(spoilt, mask=bad, scale=None, centre=pair, missing="keep")
     assert kept.sizes["feature"] > with_hot.sizes["feature"]
     assert float(kept.feature_value.max()) < 5000
     assert kept.attrs["missing"] == 1
@@ -109,7 +109,7 @@ def test_bad_pixels_travel_with_the_detector():
 
 def test_beam_stays_masked_at_the_common_origin():
     scan, _ = wandering()
-    features = pk.nmf.to_features(scan, center="measured")
+    features = pk.nmf.to_features(scan, centre="measured")
     index = features.feature_index.to_numpy()
     y, x = np.indices(index.shape)
     away = np.hypot(y - features.attrs["beam_qy_px"], x - features.attrs["beam_qx_px"])
@@ -122,7 +122,7 @@ def test_lost_beam_takes_the_median():
     scan, _ = wandering()
     scan["intensity"][2, 3] = 0
     scan["intensity"][4, 4, 10:30, 10:30] = 1
-    features = pk.nmf.to_features(scan, mask=None, scale=None, center="measured")
+    features = pk.nmf.to_features(scan, mask=None, scale=None, centre="measured")
     assert features.attrs["n_not_centred"] == 2
     np.testing.assert_array_equal(features.feature_value[4, 4], scan.intensity[4, 4].to_numpy().ravel())
 
@@ -131,8 +131,8 @@ def test_lost_beam_takes_the_median():
 def test_any_chunking_same_answer_lazily(missing):
     scan, _ = wandering()
     before = scan.copy(deep=True)
-    expected = pk.nmf.to_features(scan, center="measured", missing=missing)
-    lazy = pk.nmf.to_features(scan.chunk(scan_y=3, scan_x=4, qy=16), center="measured", missing=missing)
+    expected = pk.nmf.to_features(scan, centre="measured", missing=missing)
+    lazy = pk.nmf.to_features(scan.chunk(scan_y=3, scan_x=4, qy=16), centre="measured", missing=missing)
     assert isinstance(lazy.feature_value.data, da.Array)
     np.testing.assert_allclose(lazy.feature_value, expected.feature_value, rtol=1e-5, atol=1e-6)
     assert lazy.attrs.keys() == expected.attrs.keys()
@@ -146,39 +146,39 @@ def test_origins_as_a_dataset_in_its_own_unit():
     names = {
         f"origin_{a}": (DIMS[:2], 0.02 * (origin[..., i] - 19.5), {"units": "1/angstrom"}) for i, a in enumerate("yx")
     }
-    by_dataset = pk.nmf.to_features(scaled, center=xr.Dataset(names), mask=None)
+    by_dataset = pk.nmf.to_features(scaled, centre=xr.Dataset(names), mask=None)
     by_arrays = pk.nmf.to_features(
-        scan, center=(origin[..., 0], xr.DataArray(origin[..., 1], dims=DIMS[:2])), mask=None
+        scan, centre=(origin[..., 0], xr.DataArray(origin[..., 1], dims=DIMS[:2])), mask=None
     )
     np.testing.assert_allclose(by_dataset.feature_value, by_arrays.feature_value, atol=1e-4)
     with pytest.raises(SchemaError, match="the origins are in '1/angstrom'"):
-        pk.nmf.to_features(scan.assign_coords(qy=("qy", q, {"units": "px"})), center=xr.Dataset(names))
+        pk.nmf.to_features(scan.assign_coords(qy=("qy", q, {"units": "px"})), centre=xr.Dataset(names))
 
 
 def test_two_numbers_shift_nothing():
     scan, _ = wandering()
-    features = pk.nmf.to_features(scan, center=(19.5, 19.5), mask=None)
+    features = pk.nmf.to_features(scan, centre=(19.5, 19.5), mask=None)
     assert features.attrs["counts"] == 1
     xr.testing.assert_equal(features, pk.nmf.to_features(scan, mask=None))
 
 
 @pytest.mark.parametrize(
-    ("center", "message"),
+    ("centre", "message"),
     [
-        ("beam", "center = 'beam'"),
-        (3.0, "center is float"),
+        ("beam", "centre = 'beam'"),
+        (3.0, "centre is float"),
         ((np.zeros((2, 2)), np.zeros((2, 2))), "origins for a scan"),
         ((np.full(SCAN, np.nan), np.full(SCAN, np.nan)), "found in no pattern"),
         (xr.Dataset({"y": 1}), "without 'origin_y'"),
     ],
 )
-def test_refusals(center, message):
+def test_refusals(centre, message):
     scan, _ = wandering()
     with pytest.raises(SchemaError, match=message):
-        pk.nmf.to_features(scan, center=center)
+        pk.nmf.to_features(scan, centre=centre)
 
 
 def test_no_beam_is_refused():
     flat = xr.Dataset({"intensity": (DIMS, np.random.default_rng(0).poisson(5, (*SCAN, 32, 32)))})
     with pytest.raises(SchemaError, match="no direct beam stands out"):
-        pk.nmf.to_features(flat, center="measured")
+        pk.nmf.to_features(flat, centre="measured")

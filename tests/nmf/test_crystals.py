@@ -25,7 +25,7 @@ def scene():
     factors = pk.nmf.separate_background(pk.nmf.factorise(features, 5))
     bank = pk.acom.build_templates([lfp], voltage_kv=200, resolution_deg=2.0, precession_deg=1.0)
     patterns = pk.nmf.component_patterns(factors)
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns), origin=None)
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(patterns), origin=None)
     found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
     return scan, factors, found
 
@@ -41,7 +41,7 @@ def test_patterns_of_components_are_patterns(scene):
 
 def test_map_from_components_is_right(scene):
     scan, factors, found = scene
-    by_components = pk.nmf.map_crystals(factors, found)
+    by_components = pk.nmf.map_component_orientations(factors, found)
     accuracy = pk.acom.compare_with_truth(by_components, scan)
     assert float(accuracy.phase_accuracy) > 0.95
     assert float(accuracy["median"].sel(counting="folded")) < 0.5
@@ -53,7 +53,7 @@ def test_map_from_components_is_right(scene):
 
 def test_component_table(scene):
     _, factors, found = scene
-    table = pk.nmf.component_crystals(factors, found)
+    table = pk.nmf.component_orientations(factors, found)
     assert table.phase.dims == ("component",)
     assert set(np.unique(table.phase)) <= {-1, 0}
     assert int((table.phase == 0).sum()) >= 4
@@ -61,7 +61,7 @@ def test_component_table(scene):
 
 def test_map_agrees_with_itself_and_with_itself_only(scene):
     _, factors, found = scene
-    first = pk.nmf.map_crystals(factors, found)
+    first = pk.nmf.map_component_orientations(factors, found)
     same = pk.acom.compare_maps(first, first)
     assert float(same.phase_accuracy) == 1
     assert float(same["median"].max()) < 0.05  # rounding of the quaternions
@@ -73,10 +73,10 @@ def test_background_points_are_vacuum_and_input_untouched(scene):
     _, factors, found = scene
     before = found.copy(deep=True)
     haze = int(np.argmax(factors.loading.sum(("scan_y", "scan_x")).to_numpy()))
-    out = pk.nmf.map_crystals(factors, found, background=haze)
+    out = pk.nmf.map_component_orientations(factors, found, background=haze)
     there = pk.nmf.find_overlap(factors, background=haze).label == haze
     assert (out.phase.where(there, -1) == -1).all()
-    everywhere = pk.nmf.map_crystals(factors, found, background=-1, min_weight=0.0)
+    everywhere = pk.nmf.map_component_orientations(factors, found, background=-1, min_weight=0.0)
     assert int((everywhere.phase >= 0).sum()) >= int((out.phase >= 0).sum())
     xr.testing.assert_identical(found, before)
 
@@ -84,13 +84,13 @@ def test_background_points_are_vacuum_and_input_untouched(scene):
 def test_refusals(scene):
     scan, factors, found = scene
     with pytest.raises(SchemaError, match="one for each"):
-        pk.nmf.map_crystals(factors, found.isel(scan_x=slice(3)))
+        pk.nmf.map_component_orientations(factors, found.isel(scan_x=slice(3)))
     with pytest.raises(SchemaError, match="component_patterns"):
         pk.nmf.component_patterns(scan)
 
 
 def test_round_trip(scene, tmp_path):
     _, factors, found = scene
-    out = pk.nmf.map_crystals(factors, found)
+    out = pk.nmf.map_component_orientations(factors, found)
     pk.io.save(out, tmp_path / "map.nc")
     xr.testing.assert_identical(pk.io.load(tmp_path / "map.nc").compute(), out)

@@ -15,7 +15,7 @@ def scan():
 
 
 def test_mask_finds_direct_beam_and_hot_pixels(scan):
-    mask = pk.nmf.find_mask(scan)
+    mask = pk.nmf.find_detector_mask(scan)
     hot = scan.truth_hot.to_numpy().astype(bool)
     assert (mask.to_numpy()[hot] > 0).all()
     assert ((mask.to_numpy() >= 2) & ~hot).sum() == 0
@@ -27,7 +27,7 @@ def test_mask_finds_direct_beam_and_hot_pixels(scan):
 def test_dead_pixel_is_found(scan):
     broken = scan.copy(deep=True)
     broken["intensity"][:, :, 8, 20] = 0
-    assert int(pk.nmf.find_mask(broken)[8, 20]) == 2
+    assert int(pk.nmf.find_detector_mask(broken)[8, 20]) == 2
 
 
 @pytest.mark.parametrize("settings", [{}, {"bin": 3}, {"scan_mean": True}, {"scale": None, "mask": None}])
@@ -86,7 +86,7 @@ def test_bad_settings_are_refused(scan):
     hidden = xr.zeros_like(scan.intensity[0, 0], dtype=bool)
     with pytest.raises(SchemaError, match="hides every"):
         pk.nmf.to_features(scan, mask=hidden)
-    with pytest.raises(SchemaError, match="find_mask"):
+    with pytest.raises(SchemaError, match="find_detector_mask"):
         pk.nmf.to_features(scan, mask=hidden[:4])
     with pytest.raises(SchemaError, match="bin = 0"):
         pk.nmf.to_features(scan, bin=0)
@@ -196,14 +196,14 @@ def peaks(scan):
 
 def test_redrawn_peaks_are_reconstruct_s_patterns(scan, peaks):
     features = pk.nmf.to_features(scan, peaks=peaks, mask=None, scale=None)
-    drawn = pk.acom.reconstruct(peaks, (34, 32))
+    drawn = pk.acom.reconstruct_patterns(peaks, (34, 32))
     np.testing.assert_allclose(pk.nmf.to_detector(features, features.feature_value), drawn.intensity, atol=1e-3)
     assert features.attrs["counts"] == 0
     for one, other in ((scan.chunk(scan_y=4), peaks), (scan, peaks.chunk(scan_x=5))):
         lazy = pk.nmf.to_features(one, peaks=other, mask=None, scale=None)
         assert isinstance(lazy.feature_value.data, da.Array)
         np.testing.assert_allclose(lazy.feature_value, features.feature_value, rtol=1e-5, atol=1e-4)
-    masked = pk.nmf.to_features(scan, peaks=peaks, center="measured")
+    masked = pk.nmf.to_features(scan, peaks=peaks, centre="measured")
     assert (masked.feature_index == -1).sum() > 10
 
 

@@ -1,4 +1,4 @@
-"""find_mask: every broken pixel, no spot."""
+"""find_detector_mask: every broken pixel, no spot."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_all_hot_pixels_and_no_spot(size, dose):
             shape=shape, detector=(size, size), dose=dose, boundary_width=width, seed=seed, hot_pixels=8
         )
         truth = scan.truth_hot.to_numpy().astype(bool)
-        mask = pk.nmf.find_mask(scan)
+        mask = pk.nmf.find_detector_mask(scan)
         assert (mask.to_numpy()[truth] > 0).all()
         assert not ((mask.to_numpy() >= 2) & ~truth).any()
         assert mask.attrs["n_dead"] == mask.attrs["n_beam_stop"] == 0
@@ -119,27 +119,29 @@ def test_beam_stop_is_found_whole_and_hides_the_beam(size, dose):
     bar = (np.abs(x) < 0.06 * size) & (y < 0.06 * size)
     for stop in (bar, np.hypot(y, x) < 0.1 * size):
         scan = pk.synthetic.overlapping_grains(shape=SCAN, detector=(size, size), dose=dose, seed=2)
-        mask = pk.nmf.find_mask(scan.assign(intensity=scan.intensity.where(xr.DataArray(~stop, dims=("qy", "qx")), 0)))
+        mask = pk.nmf.find_detector_mask(
+            scan.assign(intensity=scan.intensity.where(xr.DataArray(~stop, dims=("qy", "qx")), 0))
+        )
         assert ((mask.to_numpy() == 4) & stop).sum() == stop.sum() <= mask.attrs["n_beam_stop"]
         assert ((mask.to_numpy() > 0) & ~stop).sum() <= 0.02 * stop.sum()
         assert np.isnan(mask.attrs["beam_qy_px"])
 
 
 def test_direct_beam_of_given_radius(scan):
-    mask = pk.nmf.find_mask(scan, direct_beam=5)
+    mask = pk.nmf.find_detector_mask(scan, direct_beam=5)
     y, x = np.indices((48, 40))
     inside = np.hypot(y - mask.attrs["beam_qy_px"], x - mask.attrs["beam_qx_px"]) <= 5
     np.testing.assert_array_equal(mask.to_numpy() == 1, inside)
     assert mask.attrs["flag_meanings"].split().index("beam_stop") == 4
     with pytest.raises(SchemaError, match="direct_beam = 'wide'"):
-        pk.nmf.find_mask(scan, direct_beam="wide")
+        pk.nmf.find_detector_mask(scan, direct_beam="wide")
 
 
 def test_any_chunking_same_mask_and_input_untouched(scan):
     before = scan.copy(deep=True)
-    expected = pk.nmf.find_mask(scan)
+    expected = pk.nmf.find_detector_mask(scan)
     for chunks in ({"scan_y": 5, "scan_x": 3}, {"scan_y": 1, "qy": 20, "qx": 7}):
-        found = pk.nmf.find_mask(scan.chunk(chunks))
+        found = pk.nmf.find_detector_mask(scan.chunk(chunks))
         xr.testing.assert_equal(found, expected)
         assert found.attrs.keys() == expected.attrs.keys()
     xr.testing.assert_identical(scan, before)
@@ -153,15 +155,15 @@ def test_images_leave_out_what_is_missing(scan):
     np.testing.assert_allclose(images.mean[1:], holed.mean(("scan_y", "scan_x"))[1:], rtol=1e-5)
     np.testing.assert_allclose(images.variance[1:], holed.var(("scan_y", "scan_x"))[1:], rtol=1e-3, atol=1e-4)
     assert images.measured[5, 0] == 12 * 14 - 1
-    assert int(pk.nmf.find_mask(scan.assign(intensity=holed))[0, 0]) == 2
+    assert int(pk.nmf.find_detector_mask(scan.assign(intensity=holed))[0, 0]) == 2
     with pytest.raises(SchemaError, match="NaN"):
         scan_images(holed, "test")
 
 
 def test_turned_patterns_give_the_turned_mask(scan):
-    mask = pk.nmf.find_mask(scan)
+    mask = pk.nmf.find_detector_mask(scan)
     turned = scan.intensity.to_numpy()[:, :, ::-1, ::-1]
-    np.testing.assert_array_equal(pk.nmf.find_mask(patterns(turned)).to_numpy(), mask.to_numpy()[::-1, ::-1])
+    np.testing.assert_array_equal(pk.nmf.find_detector_mask(patterns(turned)).to_numpy(), mask.to_numpy()[::-1, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -176,4 +178,4 @@ def test_refusals(scan, change, message):
     with np.errstate(divide="ignore", invalid="ignore"):
         bad = scan.assign(intensity=change(scan.intensity.astype(np.float32)))
     with pytest.raises(SchemaError, match=message):
-        pk.nmf.find_mask(bad)
+        pk.nmf.find_detector_mask(bad)

@@ -14,13 +14,13 @@ def scene():
 
 
 def test_sum_of_two_components_is_the_pattern(scene):
-    found = pk.nmf.compare_overlap(*scene)
+    found = pk.nmf.overlap_pattern(*scene)
     expected = found.measured - found.residual
     rest = found.residual / np.sqrt(expected / found.attrs["n_points"])
     assert float(rest.std()) == pytest.approx(1, abs=0.1)  # with the truth, photon noise is all that is left
     np.testing.assert_allclose(found.modelled, found["first"] + found["second"])
     first, second = found.attrs["pair"]
-    turned = pk.nmf.compare_overlap(*scene, pair=(second, first))
+    turned = pk.nmf.overlap_pattern(*scene, pair=(second, first))
     np.testing.assert_allclose(turned["first"], found["second"])
     assert turned.attrs["n_points"] == found.attrs["n_points"]
 
@@ -28,21 +28,21 @@ def test_sum_of_two_components_is_the_pattern(scene):
 def test_lazy_patterns_and_untouched_input(scene):
     scan, truth, overlap = scene
     before = overlap.copy(deep=True)
-    lazy = pk.nmf.compare_overlap(scan.chunk(scan_y=5), truth, overlap)
-    np.testing.assert_allclose(lazy.measured, pk.nmf.compare_overlap(*scene).measured)
+    lazy = pk.nmf.overlap_pattern(scan.chunk(scan_y=5), truth, overlap)
+    np.testing.assert_allclose(lazy.measured, pk.nmf.overlap_pattern(*scene).measured)
     xr.testing.assert_identical(overlap, before)
 
 
 def test_refusals(scene):
     scan, truth, overlap = scene
     with pytest.raises(SchemaError, match="overlap nowhere"):
-        pk.nmf.compare_overlap(scan, truth, overlap, pair=(0, 3))
+        pk.nmf.overlap_pattern(scan, truth, overlap, pair=(0, 3))
     with pytest.raises(SchemaError, match="need the same"):
-        pk.nmf.compare_overlap(scan.isel(qy=slice(20)), truth, overlap)
+        pk.nmf.overlap_pattern(scan.isel(qy=slice(20)), truth, overlap)
     none = overlap.assign(overlap=overlap.overlap & False)
-    assert pk.nmf.compare_overlap(scan, truth, none).attrs["n_points"] == 1  # the nearest to an overlap
+    assert pk.nmf.overlap_pattern(scan, truth, none).attrs["n_points"] == 1  # the nearest to an overlap
     with pytest.raises(SchemaError, match="no point has a second"):
-        pk.nmf.compare_overlap(scan, truth, none.assign(ratio=none.ratio * np.nan))
+        pk.nmf.overlap_pattern(scan, truth, none.assign(ratio=none.ratio * np.nan))
 
 
 def test_variants_are_compared_with_the_truth_or_with_the_first():

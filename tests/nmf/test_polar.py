@@ -34,7 +34,7 @@ def test_every_used_pixel_belongs_to_one_feature(layout, width):
 
 
 def test_ring_holds_the_counts_and_returns_to_the_detector(scan):
-    features = pk.nmf.to_features(scan, layout="radial", mask=None, scale=None, center=(20.0, 20.0))
+    features = pk.nmf.to_features(scan, layout="radial", mask=None, scale=None, centre=(20.0, 20.0))
     y, x = np.indices((41, 41)) - 20
     ring = np.floor(np.hypot(y, x) + 0.5)
     for number in (0, 1, 7, 15):
@@ -55,7 +55,7 @@ def expected_mean(scan, where):
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_radial_features_do_not_see_a_turn_and_polar_ones_roll(scan, turns):
     turned = scan.assign(intensity=scan.intensity.copy(data=np.rot90(scan.intensity.to_numpy(), turns, axes=(3, 2))))
-    about = {"mask": None, "scale": None, "center": (20.0, 20.0)}
+    about = {"mask": None, "scale": None, "centre": (20.0, 20.0)}
     radial = [pk.nmf.to_features(s, layout="radial", **about).feature_value for s in (scan, turned)]
     np.testing.assert_allclose(*radial)
     polar = [pk.nmf.to_features(s, layout="polar", n_sectors=4, **about) for s in (scan, turned)]
@@ -81,7 +81,7 @@ def test_polar_shows_a_single_sector():
     image[:, :, 16, 26] = 50.0  # +qx
     image[:, :, 24, 16] = 20.0  # +qy
     scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), image)})
-    features = pk.nmf.to_features(scan, layout="polar", n_sectors=8, center=(16, 16), mask=None, scale=None)
+    features = pk.nmf.to_features(scan, layout="polar", n_sectors=8, centre=(16, 16), mask=None, scale=None)
     lit = features.isel(feature=np.flatnonzero(features.feature_value[0, 0]))
     np.testing.assert_allclose(lit.feature_angle, [90, 0], atol=3)
     np.testing.assert_allclose(lit.feature_radius, [8, 10], atol=0.3)

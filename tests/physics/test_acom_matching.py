@@ -11,7 +11,7 @@ from phasekit.synthetic.structures import sample_phases
 
 def chain(scan):
     phases = sample_phases()
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(scan).compute())
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(scan).compute())
     bank = pk.acom.build_templates(phases, resolution_deg=2.0, precession_deg=1.0)
     matched = pk.acom.match_orientations(peaks, bank)
     return matched, pk.acom.refine_orientations(peaks, bank, matched)
@@ -74,7 +74,7 @@ def test_uncertainty_is_of_the_size_of_the_error(sample):
 
 def test_weak_peaks_help_at_low_dose():
     scan = orientation_scan(shape=(16, 20), specimen=Specimen(n_grains=16), electrons=200, seed=9042)
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(scan).compute())
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(scan).compute())
     bank = pk.acom.build_templates(sample_phases(), resolution_deg=3.0, precession_deg=1.0)
     shares = []
     for some in (peaks, peaks.drop_dims("weak_peak")):

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from phasekit.acom import CalibrationWarning, find_peaks, register_peaks, virtual_images
-from phasekit.acom.peaks import reconstruction as reconstruct
+from phasekit.acom import CalibrationWarning, calibrate_peaks, find_peaks, reconstruct_patterns, virtual_images
 from phasekit.crystals import crystal
 from phasekit.errors import AcomStatus
 from phasekit.synthetic.orientation import Microscope, orientation_scan
@@ -28,7 +27,7 @@ def peaks(scan):
 
 
 def test_origin_follows_the_beam(scan, peaks):
-    found = register_peaks(peaks)
+    found = calibrate_peaks(peaks)
     error = np.hypot(found.origin_y - scan.truth_origin_y, found.origin_x - scan.truth_origin_x) / PIXEL
     # about 700 electrons in the beam: 2.5 / 2 / sqrt(700) = 0.05 px per axis
     assert float(np.sqrt((error**2).mean())) < 0.15
@@ -36,7 +35,7 @@ def test_origin_follows_the_beam(scan, peaks):
 
 
 def test_spots_lie_on_the_rings_of_the_crystal(nickel, peaks):
-    found = register_peaks(peaks, phase=nickel)
+    found = calibrate_peaks(peaks, phase=nickel)
     assert abs(float(found.scale_offset)) < 0.005
     assert float(found.radial_match) > 0.85
     assert float(found.radial_misfit) < 0.008
@@ -51,7 +50,7 @@ def test_vacuum_is_vacuum_and_material_is_not(scan, peaks):
 
 
 def test_friedel_pairs_are_centred_on_the_origin(peaks):
-    found = register_peaks(peaks)
+    found = calibrate_peaks(peaks)
     vectors = np.stack([found.qy.where(~found.direct), found.qx.where(~found.direct)], axis=-1).reshape(-1, 150, 2)
     middles = []
     for spots in vectors:
@@ -71,7 +70,7 @@ def test_friedel_pairs_are_centred_on_the_origin(peaks):
 def test_ellipse_and_scale_are_recovered(nickel, electrons):
     microscope = Microscope(ellipticity=1.02, ellipse_angle_deg=35.0, pixel_size=PIXEL, units="px")
     scan = orientation_scan([nickel], shape=(14, 16), electrons=electrons, microscope=microscope, seed=12)
-    found = register_peaks(find_peaks(scan), phase=nickel, ellipse="fit")
+    found = calibrate_peaks(find_peaks(scan), phase=nickel, ellipse="fit")
     assert float(found.scale) == pytest.approx(PIXEL, rel=5e-3)
     assert float(found.ellipse_ratio) == pytest.approx(1.02, abs=5e-3)
     assert (float(found.ellipse_angle) - 35 + 90) % 180 - 90 == pytest.approx(0, abs=8)
@@ -80,13 +79,13 @@ def test_ellipse_and_scale_are_recovered(nickel, electrons):
 def test_a_pixel_size_off_by_two_per_cent_is_reported(nickel, scan):
     wrong = scan.assign_coords({d: (d, scan[d].values * 1.02, scan[d].attrs) for d in ("qy", "qx")})
     with pytest.warns(CalibrationWarning, match=r"-[12]\.\d %"):
-        found = register_peaks(find_peaks(wrong), phase=nickel)
+        found = calibrate_peaks(find_peaks(wrong), phase=nickel)
     assert float(found.scale_offset) == pytest.approx(1 / 1.02 - 1, abs=3e-3)
 
 
 def test_dose_scales_the_spots_not_their_number_of_false_ones(nickel):
     scans = [orientation_scan([nickel], shape=(6, 8), electrons=dose, seed=13) for dose in (2000, 20000)]
-    low, high = (virtual_images(register_peaks(find_peaks(scan))) for scan in scans)
+    low, high = (virtual_images(calibrate_peaks(find_peaks(scan))) for scan in scans)
     material = scans[0].truth_phase >= 0
     ratio = (high.bright_field / low.bright_field).where(material)
     assert float(ratio.median()) == pytest.approx(10, rel=0.1)
@@ -94,7 +93,7 @@ def test_dose_scales_the_spots_not_their_number_of_false_ones(nickel):
 
 
 def test_redrawn_patterns_keep_the_bright_field(scan, peaks):
-    again = find_peaks(reconstruct(peaks))
+    again = find_peaks(reconstruct_patterns(peaks))
     first, second = (virtual_images(found).full for found in (peaks, again))
     material = (scan.truth_phase >= 0).values
     np.testing.assert_allclose(second.values[material], first.values[material], rtol=0.1)

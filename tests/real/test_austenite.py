@@ -19,7 +19,7 @@ pytestmark = [
 def test_four_patterns_of_one_grain_agree():
     austenite = pk.io.open_phase(DATA / "austeniteLP.cif")
     patterns = pk.io.open_4dstem(DATA / "subset_data.hspy")
-    peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns).compute(), phase=austenite, ellipse="fit")
+    peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(patterns).compute(), phase=austenite, ellipse="fit")
     bank = pk.acom.build_templates([austenite], resolution_deg=2.0, precession_deg=1.0)
     found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
     assert (found.phase == 0).all()

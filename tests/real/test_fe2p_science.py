@@ -172,7 +172,7 @@ def test_means_of_nine_pixels_agree_in_the_whole_mask(od, refs):
 def test_a_coarse_scan_plans_as_well(od, refs, full, n, needed):
     """Every fifth pixel in y and x plans the energies, all the others judge them: 0.969, 0.972, 0.982."""
     step = slice(None, None, 5)
-    chosen = pk.stxm.plan_from_scan(od.isel(scan_y=step, scan_x=step), refs, n)
+    chosen = pk.stxm.select_energies_from_scan(od.isel(scan_y=step, scan_x=step), refs, n)
     assert chosen.attrs["n_components"] >= 3  # two references do not explain this specimen
     others = _rich(od, full)
     others[::5, ::5] = False
@@ -202,6 +202,6 @@ def test_forecast_of_the_share_is_what_the_noise_of_this_stack_gives(od, refs, f
     baseline = float(full["baseline"].values[use].mean())
     photons = float((np.exp(at["optical_density"]) / at["noise"] ** 2).values[:, use].mean())
     peak = float(refs["reference_spectrum"].mean("reference").max())
-    forecast = pk.stxm.forecast_error(refs, chosen, photons=[photons], peak_od=peak, background_od=baseline)
+    forecast = pk.stxm.predict_errors(refs, chosen, photons=[photons], peak_od=peak, background_od=baseline)
     assert use.sum() > 100
     assert float(forecast["share_error"][0, 0]) == pytest.approx(np.sqrt((error**2).mean()), rel=0.25)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from phasekit.acom import find_peaks, register_peaks
+from phasekit.acom import calibrate_peaks, find_peaks
 from phasekit.crystals import crystal
 from tests.acom.spots import as_patterns
 
@@ -21,7 +21,7 @@ pytestmark = [
 def test_rings_of_gold_are_round_after_registration():
     gold = crystal("Au", 225, (4.0782, 4.0782, 4.0782, 90, 90, 90), [("Au", 0, 0, 0)])
     peaks = find_peaks(as_patterns(tifffile.imread(FILE).astype(np.float32)[None, None]))
-    found = register_peaks(peaks, phase=gold, ellipse="fit")
+    found = calibrate_peaks(peaks, phase=gold, ellipse="fit")
     assert 1.01 < float(found.ellipse_ratio) < 1.05
     length = np.hypot(found.qy, found.qx).where(~found.direct).values.ravel()
     for hkl in ((1, 1, 1), (0, 2, 2)):

@@ -111,7 +111,7 @@ def test_clusters_are_shapes_and_carry_names(method, od, stack):
 
 
 def test_curve_resolution_finds_spectra_and_amounts(od, stack):
-    found = pk.stxm.resolve_mcr(od, references(), energy_offset=0.0)
+    found = pk.stxm.fit_mcr_als(od, references(), energy_offset=0.0)
     require(found, BASELINE, step="test")
     assert found.sizes["component"] == 5
     named = (found["phase"] >= 0).values
@@ -130,7 +130,7 @@ def test_a_missing_package_is_named_with_its_cure(od, monkeypatch):
     for name in ("pymcr", "pymcr.mcr", "pymcr.constraints"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SchemaError, match="pip install pymcr"):
-        pk.stxm.resolve_mcr(od, references(), energy_offset=0.0)
+        pk.stxm.fit_mcr_als(od, references(), energy_offset=0.0)
 
 
 def test_smoothing_keeps_means_and_says_what_noise_is_left():
@@ -187,12 +187,12 @@ def test_the_table_holds_every_method_and_counts_right(od, stack):
         pk.stxm.compare_methods(od, references(), methods=["SVD"], energy_offset=0.0)
 
 
-@pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.resolve_mcr])
+@pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.fit_mcr_als])
 def test_nothing_to_do_and_wrong_settings_are_said(method, od):
     empty = od.assign(empty=xr.ones_like(od["valid"]))
     with pytest.raises(SchemaError, match="no pixel holds material"):
         method(empty, references(), energy_offset=0.0)
-    wrong = {"max_iter": 0} if method is pk.stxm.resolve_mcr else {"n_clusters": 0}
+    wrong = {"max_iter": 0} if method is pk.stxm.fit_mcr_als else {"n_clusters": 0}
     with pytest.raises(SchemaError, match="at least 1"):
         method(od, references(), energy_offset=0.0, **wrong)
 
@@ -203,7 +203,7 @@ def test_round_trip(od, tmp_path):
     xr.testing.assert_equal(pk.io.load(tmp_path / "found.nc").compute(), found)
 
 
-@pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.resolve_mcr])
+@pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.fit_mcr_als])
 def test_some_pixels_stand_for_all_in_a_large_stack(method, od, stack, monkeypatch):
     whole = method(od, references(), energy_offset=0.0)
     for module in ("baselines", "resolution"):

@@ -54,7 +54,7 @@ def counted_errors(refs, energies, photons, peak_od, *, slope_pixels=6000, seed=
 def test_predicted_error_rates_are_the_counted_ones(vanadium, energies, peak_od):
     """Mean rates within 6 %, those of single phases within 15 %, where they are above 0.02."""
     doses = [100.0, 500.0, 2000.0]
-    predicted = pk.stxm.forecast_error(vanadium, chosen(*energies), photons=doses, peak_od=peak_od)[
+    predicted = pk.stxm.predict_errors(vanadium, chosen(*energies), photons=doses, peak_od=peak_od)[
         "error_rate"
     ].values[0]
     for dose, rate in zip(doses, predicted, strict=True):
@@ -86,7 +86,7 @@ def test_predicted_error_rate_of_a_simulated_stack_with_thickness(vanadium):
     predicted = np.empty(inside.sum())
     for index in range(5):
         depth = float(np.median(thickness[inside][group == index]))
-        rate = pk.stxm.forecast_error(vanadium, energies, photons=[300], peak_od=depth * top)["error_rate"].values[0, 0]
+        rate = pk.stxm.predict_errors(vanadium, energies, photons=[300], peak_od=depth * top)["error_rate"].values[0, 0]
         predicted[group == index] = rate[truth[inside]][group == index]
     assert predicted.mean() == pytest.approx((found != truth[inside]).mean(), rel=0.2)
 
@@ -95,7 +95,7 @@ def test_two_phases_are_confused_as_their_distance_says(vanadium):
     """Noise alike at every energy, two spectra: half the distance of the nearest scaled spectra, to first order."""
     pair = vanadium.isel(reference=[1, 2])
     energies = chosen(509.0, 515.8, 516.6, 517.4, 525.0)
-    found = pk.stxm.forecast_error(pair, energies, photons=[400.0], counting=False)
+    found = pk.stxm.predict_errors(pair, energies, photons=[400.0], counting=False)
     unit = 1 / float(pair["reference_spectrum"].mean("reference").max())
     one, two = pair["reference_spectrum"].interp(energy=energies.values).values * unit
     # the constant and the other spectrum's amount fitted: what is left of spectrum one
@@ -109,7 +109,7 @@ def test_two_phases_are_confused_as_their_distance_says(vanadium):
 
 
 def test_all_phases_together_are_confused_more_than_two_and_less_than_the_sum(vanadium):
-    found = pk.stxm.forecast_error(vanadium, [8], photons=[50, 500, 5000])
+    found = pk.stxm.predict_errors(vanadium, [8], photons=[50, 500, 5000])
     rate, pair = found["error_rate"], found["pair_error"]
     scatter = 0.011
     assert bool((rate >= pair.max("other_reference") - scatter).all())
@@ -123,15 +123,15 @@ def test_indistinguishable_references_are_guessed():
 
 
 def test_errors_follow_dose_averaging_and_thickness(vanadium):
-    few = pk.stxm.forecast_error(vanadium, [8], photons=[200.0, 1800.0])
+    few = pk.stxm.predict_errors(vanadium, [8], photons=[200.0, 1800.0])
     np.testing.assert_allclose(few["amount_error"][:, 0] / few["amount_error"][:, 1], 3.0)
     np.testing.assert_allclose(few["share_error"][:, 0] / few["share_error"][:, 1], 3.0)
-    nine = pk.stxm.forecast_error(vanadium, [8], photons=[200.0], n_averaged=9)
+    nine = pk.stxm.predict_errors(vanadium, [8], photons=[200.0], n_averaged=9)
     np.testing.assert_allclose(nine["error_rate"][0, 0], few["error_rate"][0, 1])
-    behind = pk.stxm.forecast_error(vanadium, [8], photons=[200.0 * np.e], background_od=1.0)
+    behind = pk.stxm.predict_errors(vanadium, [8], photons=[200.0 * np.e], background_od=1.0)
     np.testing.assert_allclose(behind["error_rate"][0, 0], few["error_rate"][0, 0])
     doubled = vanadium.assign(reference_spectrum=2 * vanadium["reference_spectrum"])
-    again = pk.stxm.forecast_error(doubled, [8], photons=[200.0, 1800.0])
+    again = pk.stxm.predict_errors(doubled, [8], photons=[200.0, 1800.0])
     np.testing.assert_allclose(again["error_rate"], few["error_rate"])
     np.testing.assert_allclose(again["amount_error"], few["amount_error"] / 2)
 
@@ -139,7 +139,7 @@ def test_errors_follow_dose_averaging_and_thickness(vanadium):
 def test_amount_errors_are_those_of_a_fit(vanadium):
     """Simulated mixtures of all references, fitted with weights."""
     energies = pk.stxm.select_energies(vanadium, 12)
-    found = pk.stxm.forecast_error(vanadium, energies, photons=[2e4])
+    found = pk.stxm.predict_errors(vanadium, energies, photons=[2e4])
     at = vanadium["reference_spectrum"].interp(energy=energies.values).values
     mixed = at.mean(axis=0) / float(vanadium["reference_spectrum"].mean("reference").max())
     variance = np.exp(mixed) / 2e4
@@ -151,31 +151,31 @@ def test_amount_errors_are_those_of_a_fit(vanadium):
 
 
 def test_time_of_the_scan_is_dwell_times_pixels_times_energies(vanadium):
-    found = pk.stxm.forecast_error(vanadium, [7, 10], photons=[100.0, 500.0], i0_khz=50.0, n_scan_pixels=40_000)
+    found = pk.stxm.predict_errors(vanadium, [7, 10], photons=[100.0, 500.0], i0_khz=50.0, n_scan_pixels=40_000)
     np.testing.assert_allclose(found["dwell_ms"], [2.0, 10.0])
     assert float(found["scan_time"].sel(n_energies=10, photons=500)) == pytest.approx(10 * 40_000 * 10e-3)
     assert found["scan_time"].attrs["units"] == "s"
 
 
 def test_default_numbers_of_energies_and_padding(vanadium):
-    found = pk.stxm.forecast_error(vanadium, photons=[1000.0])
+    found = pk.stxm.predict_errors(vanadium, photons=[1000.0])
     assert found["n_energies"].values.tolist() == [8, 10, 15, 20]  # 4 and 6 are too few for five references
     assert found["energy_choice"].notnull().sum("slot").values.tolist() == [8, 10, 15, 20]
     assert bool((found["error_rate"].mean("reference").diff("n_energies") < 0).all())
-    two = pk.stxm.forecast_error(vanadium.isel(reference=[0, 3]), photons=[1000.0])
+    two = pk.stxm.predict_errors(vanadium.isel(reference=[0, 3]), photons=[1000.0])
     assert two["n_energies"].values[0] == 4
 
 
 def test_fewer_energies_than_terms_name_phases_but_know_no_amounts(vanadium):
-    found = pk.stxm.forecast_error(vanadium, chosen(509.0, 516.2, 517.4, 525.0), photons=[1000.0])
+    found = pk.stxm.predict_errors(vanadium, chosen(509.0, 516.2, 517.4, 525.0), photons=[1000.0])
     assert found["amount_error"].isnull().all()
     assert found["error_rate"].notnull().all()
-    assert pk.stxm.forecast_error(vanadium.isel(reference=[0]), [4])["share_error"].isnull().all()
+    assert pk.stxm.predict_errors(vanadium.isel(reference=[0]), [4])["share_error"].isnull().all()
 
 
 def test_same_seed_same_forecast_which_survives_files_and_changes_nothing(vanadium, tmp_path):
     before = vanadium.copy(deep=True)
-    found, again = (pk.stxm.forecast_error(vanadium, [8], seed=3, i0_khz=10.0) for _ in range(2))
+    found, again = (pk.stxm.predict_errors(vanadium, [8], seed=3, i0_khz=10.0) for _ in range(2))
     xr.testing.assert_identical(found, again)
     xr.testing.assert_identical(vanadium, before)
     for name in ("forecast.nc", "forecast.zarr"):
@@ -198,4 +198,4 @@ def test_same_seed_same_forecast_which_survives_files_and_changes_nothing(vanadi
 )
 def test_wrong_settings_are_refused_with_a_cure(vanadium, settings, words):
     with pytest.raises(SchemaError, match=words):
-        pk.stxm.forecast_error(vanadium, **settings)
+        pk.stxm.predict_errors(vanadium, **settings)

@@ -59,7 +59,7 @@ def test_pearson_does_not_see_gain_nor_offset(od, clusters, refs, phases):
 
 def test_fitted_shared_numbers_hardly_see_gain_nor_offset(od, refs, phases):
     # A spectrum three times as dark tells more about stray light, so the others move, within what is not known of them.
-    scaled = pk.stxm.fit_nuisances(louder(od), refs)
+    scaled = pk.stxm.fit_systematics(louder(od), refs)
     for name in ("energy_offset", "background_slope"):
         assert float(scaled[name]) == pytest.approx(float(phases[name]), abs=float(phases[f"{name}_error"]))
 

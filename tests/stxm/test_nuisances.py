@@ -46,7 +46,7 @@ def _od(*, offset=0.0, stray=0.0, slope=0.0, noise=0.02, strange=0, seed=0, ener
     ],
 )
 def test_shared_numbers_are_recovered_within_their_errors(truth, seed):
-    found = pk.stxm.fit_nuisances(_od(**truth, seed=seed), references())
+    found = pk.stxm.fit_systematics(_od(**truth, seed=seed), references())
     require(found, NUISANCES, step="test")
     wanted = {"energy_offset": truth.get("offset", 0.0), "stray_light": truth.get("stray", 0.0)}
     wanted["background_slope"] = truth.get("slope", 0.0)
@@ -72,19 +72,19 @@ def test_broadening_is_found_when_asked_for():
     cube = (0.2 * np.broadcast_to(at, (36, 48, ENERGIES.size))).transpose(2, 0, 1)
     noise = np.random.default_rng(0).normal(0, 0.005, cube.shape)
     data = data.assign(optical_density=(("energy", "scan_y", "scan_x"), cube + noise))
-    found = pk.stxm.fit_nuisances(data, sharp, broadening="fit")
+    found = pk.stxm.fit_systematics(data, sharp, broadening="fit")
     assert float(found["broadening"]) == pytest.approx(0.5, abs=0.1)
     assert float(found["broadening_error"]) > 0
 
 
 def test_an_unknown_phase_does_not_pull_the_offset():
-    found = pk.stxm.fit_nuisances(_od(offset=0.3, strange=10), references())
+    found = pk.stxm.fit_systematics(_od(offset=0.3, strange=10), references())
     assert float(found["energy_offset"]) == pytest.approx(0.3, abs=0.05)
 
 
 def test_few_energies_still_give_the_offset():
     energies = np.array([512.0, 515.5, 517.5, 520.0, 524.0])
-    found = pk.stxm.fit_nuisances(_od(offset=0.25, energies=energies), references().isel(reference=[0, 2, 3]))
+    found = pk.stxm.fit_systematics(_od(offset=0.25, energies=energies), references().isel(reference=[0, 2, 3]))
     assert float(found["energy_offset"]) == pytest.approx(0.25, abs=0.15)
 
 
@@ -93,13 +93,13 @@ def test_few_energies_and_a_slope_do_not_end_in_a_wrong_valley(slope):
     energies = np.array([512.0, 515.5, 516.5, 517.5, 520.0, 524.0])
     refs = references().isel(reference=[0, 1, 2])
     data = _od(slope=slope, energies=energies, noise=0.01).isel(scan_x=slice(0, 36))
-    found = pk.stxm.fit_nuisances(data, refs)
+    found = pk.stxm.fit_systematics(data, refs)
     assert float(found["background_slope"]) == pytest.approx(slope, abs=0.005)
     assert float(found["energy_offset"]) == pytest.approx(0.0, abs=0.1)
 
 
 def test_given_numbers_stay_and_have_no_error():
-    found = pk.stxm.fit_nuisances(
+    found = pk.stxm.fit_systematics(
         _od(), references(), energy_offset=0.1, stray_light=0.02, background_slope=0.0, broadening=0.3
     )
     assert [float(found[n]) for n in ("energy_offset", "stray_light", "broadening")] == pytest.approx([0.1, 0.02, 0.3])
@@ -108,7 +108,7 @@ def test_given_numbers_stay_and_have_no_error():
 
 def test_nothing_to_fit_is_nan_not_a_guess():
     empty = _od().assign(valid=(("scan_y", "scan_x"), np.zeros((36, 48), bool)))
-    found = pk.stxm.fit_nuisances(empty, references())
+    found = pk.stxm.fit_systematics(empty, references())
     assert np.isnan(found["energy_offset_error"])
     assert int(found["n_blocks"]) == 0
 
@@ -126,11 +126,11 @@ def test_stray_light_taken_off_is_the_truth_and_lazy_stays_lazy():
 def test_input_untouched_and_round_trip(tmp_path):
     data = _od()
     before = data.copy(deep=True)
-    found = pk.stxm.fit_nuisances(data, references())
+    found = pk.stxm.fit_systematics(data, references())
     xr.testing.assert_identical(data, before)
     pk.io.save(found, tmp_path / "shared.nc")
     xr.testing.assert_equal(pk.io.load(tmp_path / "shared.nc").compute(), found)
-    chunked = pk.stxm.fit_nuisances(data.chunk({"energy": 5, "scan_y": 7, "scan_x": 11}), references())
+    chunked = pk.stxm.fit_systematics(data.chunk({"energy": 5, "scan_y": 7, "scan_x": 11}), references())
     for name in ("energy_offset", "stray_light"):
         assert float(chunked[name]) == pytest.approx(float(found[name]), abs=1e-3)
 
@@ -146,6 +146,6 @@ def test_input_untouched_and_round_trip(tmp_path):
 )
 def test_wrong_settings_are_refused(setting, words):
     with pytest.raises(SchemaError, match=words):
-        pk.stxm.fit_nuisances(_od(), references(), **setting)
+        pk.stxm.fit_systematics(_od(), references(), **setting)
     with pytest.raises(SchemaError, match="fraction"):
         pk.stxm.remove_stray_light(_od(), -0.1)

@@ -224,7 +224,7 @@ def test_plan_from_a_coarse_scan_shuns_energies_where_the_specimen_differs(two):
     grid = two["energy"].values
     third = {"photons": 4000, "third": 0.3, "centre": 517.5}
     coarse = specimen(grid, two, seed=0, **third)
-    learned = pk.stxm.plan_from_scan(coarse, two, 5, energy_offset=0.0)
+    learned = pk.stxm.select_energies_from_scan(coarse, two, 5, energy_offset=0.0)
     blind = pk.stxm.select_energies(two, 5, offset_robust=False)
     fine = specimen(grid, two, seed=1, shape=(40, 40), **third)
     full = pk.stxm.fit_references(fine, two, energy_offset=0.0)["fraction"].isel(reference=0)
@@ -240,7 +240,7 @@ def test_plan_from_a_coarse_scan_shuns_energies_where_the_specimen_differs(two):
 
 def test_a_specimen_that_the_references_explain_has_no_components(two):
     coarse = specimen(two["energy"].values, two, photons=2000, seed=3)
-    plan = pk.stxm.plan_from_scan(coarse, two, 6, energy_offset=0.0)
+    plan = pk.stxm.select_energies_from_scan(coarse, two, 6, energy_offset=0.0)
     assert plan.attrs["n_components"] == 0
     assert plan.attrs["n_pixels"] > 100
     reference_only = pk.stxm.select_energies(two, 6)
@@ -251,7 +251,7 @@ def test_the_coarse_scan_tells_how_far_the_scale_is_off(two):
     fine = edges(np.arange(503.0, 534.0, 0.25), 516.0, 517.2)
     coarse = specimen(np.arange(506.0, 531.0, 0.25), two, photons=5000, seed=4, scale_off=0.75, shape=(18, 18))
     there = specimen(np.arange(506.75, 531.75, 0.25), two, photons=5000, seed=4, shape=(18, 18))
-    off, on = (pk.stxm.plan_from_scan(scan, fine, 5) for scan in (coarse, there))
+    off, on = (pk.stxm.select_energies_from_scan(scan, fine, 5) for scan in (coarse, there))
     assert off.attrs["energy_offset"] - on.attrs["energy_offset"] == pytest.approx(0.75, abs=0.01)
     np.testing.assert_allclose(off + 0.75, on, atol=0.26)
 
@@ -259,27 +259,29 @@ def test_the_coarse_scan_tells_how_far_the_scale_is_off(two):
 def test_lazy_and_unsorted_coarse_scans_give_the_same_plan_and_stay_as_they_were(two):
     coarse = specimen(two["energy"].values, two, photons=2000, seed=5, third=0.1)
     before = coarse.copy(deep=True)
-    plan = pk.stxm.plan_from_scan(coarse, two, 6)
+    plan = pk.stxm.select_energies_from_scan(coarse, two, 6)
     xr.testing.assert_identical(coarse, before)
     lazy = coarse.chunk({"energy": 7, "scan_x": 5})
-    np.testing.assert_array_equal(pk.stxm.plan_from_scan(lazy, two, 6), plan)
+    np.testing.assert_array_equal(pk.stxm.select_energies_from_scan(lazy, two, 6), plan)
     assert isinstance(lazy["optical_density"].data, da.Array)
-    np.testing.assert_array_equal(pk.stxm.plan_from_scan(coarse.isel(energy=slice(None, None, -1)), two, 6), plan)
+    np.testing.assert_array_equal(
+        pk.stxm.select_energies_from_scan(coarse.isel(energy=slice(None, None, -1)), two, 6), plan
+    )
 
 
 def test_a_coarse_scan_of_nothing_is_refused(two):
     coarse = specimen(two["energy"].values, two, photons=2000, seed=6)
     empty = coarse.assign(empty=xr.ones_like(coarse["valid"]))
     with pytest.raises(SchemaError, match=r"0 pixels with material .* needs at least 12\. Scan more pixels"):
-        pk.stxm.plan_from_scan(empty, two, 6)
+        pk.stxm.select_energies_from_scan(empty, two, 6)
     with pytest.raises(SchemaError, match="n=2 energies for 2 references"):
-        pk.stxm.plan_from_scan(coarse, two, 2)
+        pk.stxm.select_energies_from_scan(coarse, two, 2)
 
 
 def test_dwell_time_follows_the_square_root_rule_where_it_is_known(two):
     """With as many energies as terms a share's variance is sum c_e / t_e, so that the best t_e goes as sqrt(c_e)."""
     chosen = xr.DataArray([510.0, 516.0, 518.0], dims="energy")
-    dwell = pk.stxm.share_dwell(chosen, two, total_ms=12.0, min_share=0.0)
+    dwell = pk.stxm.allocate_dwell(chosen, two, total_ms=12.0, min_share=0.0)
     top = float(two["reference_spectrum"].mean("reference").max())
     spectra = two["reference_spectrum"].sel(energy=chosen.values).values / top
     inverse = np.linalg.inv(np.vstack([spectra, np.ones(3)]).T)[:2]
@@ -293,16 +295,16 @@ def test_dwell_time_follows_the_square_root_rule_where_it_is_known(two):
 
 def test_dwell_times_sum_up_and_keep_their_least(refs):
     chosen = pk.stxm.select_energies(refs, 12)
-    dwell = pk.stxm.share_dwell(chosen, refs, total_ms=24.0, min_share=0.5)
+    dwell = pk.stxm.allocate_dwell(chosen, refs, total_ms=24.0, min_share=0.5)
     assert float(dwell.sum()) == pytest.approx(24.0)
     assert float(dwell.min()) >= 0.5 * 2 - 1e-9
     assert dwell.attrs["error_ratio"] < 1
-    even = pk.stxm.share_dwell(chosen, refs, total_ms=24.0, min_share=1.0)
+    even = pk.stxm.allocate_dwell(chosen, refs, total_ms=24.0, min_share=1.0)
     np.testing.assert_allclose(even, 2.0)
     with pytest.raises(SchemaError, match="needs a time above 0"):
-        pk.stxm.share_dwell(chosen, refs, total_ms=0.0)
+        pk.stxm.allocate_dwell(chosen, refs, total_ms=0.0)
     with pytest.raises(SchemaError, match="cannot tell 4 references"):
-        pk.stxm.share_dwell(chosen[:4], refs, total_ms=1.0)
+        pk.stxm.allocate_dwell(chosen[:4], refs, total_ms=1.0)
 
 
 def test_five_references_are_planned_to_be_told_apart():
@@ -310,7 +312,7 @@ def test_five_references_are_planned_to_be_told_apart():
     many = pk.synthetic.vanadium_references()
 
     def rate(chosen):
-        return float(pk.stxm.forecast_error(many, chosen, photons=[500.0])["error_rate"].mean())
+        return float(pk.stxm.predict_errors(many, chosen, photons=[500.0])["error_rate"].mean())
 
     shares, amounts = (pk.stxm.select_energies(many, 8, criterion=c) for c in ("shares", "amounts"))
     even = xr.DataArray(np.linspace(508, 530, 8), dims="energy")

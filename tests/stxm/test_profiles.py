@@ -97,7 +97,7 @@ def test_lines_and_maps_that_mean_nothing_are_refused():
     with pytest.raises(SchemaError, match="needs positive lengths"):
         pk.stxm.line_profile(phases, (0, 0), (100, 100), width_nm=0)
     with pytest.raises(SchemaError, match=r"pk\.stxm\.line_profile makes one"):
-        pk.stxm.fit_step(phases)
+        pk.stxm.fit_boundary_width(phases)
 
 
 # ---- a step
@@ -111,7 +111,7 @@ def test_a_step_is_found_with_its_place_and_width():
         x = np.arange(60) * 10.0
         image = 3 - ndtr((x - centre) / sigma) + rng.normal(0, 0.1, (40, 60))
         line = pk.stxm.line_profile(maps(image), (200, 0), (200, 590), variable="x", width_nm=110)
-        found = pk.stxm.fit_step(line)
+        found = pk.stxm.fit_boundary_width(line)
         pulls.append(
             (
                 (float(found["edge_position"]) - centre) / float(found["edge_position_error"]),
@@ -128,12 +128,12 @@ def test_a_step_is_found_with_its_place_and_width():
 def test_a_flat_or_short_profile_has_no_step():
     flat = pk.stxm.line_profile(maps(np.ones((20, 30))), (100, 0), (100, 290), variable="x")
     short = pk.stxm.line_profile(maps(np.eye(20)), (100, 80), (100, 110), variable="x")
-    assert np.isnan(pk.stxm.fit_step(short)["edge_width_seen"])
-    found = pk.stxm.fit_step(flat, probe_fwhm_nm=20)
+    assert np.isnan(pk.stxm.fit_boundary_width(short)["edge_width_seen"])
+    found = pk.stxm.fit_boundary_width(flat, probe_fwhm_nm=20)
     # no step at all: its levels agree, whatever the width says
     assert float(found["edge_from"] - found["edge_to"]) == pytest.approx(0, abs=1e-9) or np.isnan(found["edge_from"])
     with pytest.raises(SchemaError, match="probe_fwhm_nm=0"):
-        pk.stxm.fit_step(flat, probe_fwhm_nm=0)
+        pk.stxm.fit_boundary_width(flat, probe_fwhm_nm=0)
 
 
 # ---- across a boundary
@@ -275,7 +275,7 @@ def test_lazy_maps_give_the_same_inputs_stay_and_files_round_trip(tmp_path):
     assert isinstance(lazy["composition"].data, da.Array)
     made = {}
     for name, call in {
-        "line": lambda data, part: pk.stxm.fit_step(pk.stxm.line_profile(data, (600, 200), (600, 900))),
+        "line": lambda data, part: pk.stxm.fit_boundary_width(pk.stxm.line_profile(data, (600, 200), (600, 900))),
         "boundary": lambda data, part: pk.stxm.boundary_profile(data, part, ("Na3", "Na2"), probe_fwhm_nm=20),
         "radial": pk.stxm.radial_profile,
     }.items():

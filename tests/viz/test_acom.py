@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 
 import phasekit as pk
-from phasekit.acom import find_peaks, register_peaks, reliable_fraction, virtual_images
+from phasekit.acom import calibrate_peaks, find_peaks, reliable_fraction, virtual_images
 from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
-from phasekit.viz.acom import maps as draw
+from phasekit.viz import acom as draw
 from phasekit.viz.acom.colour_key import draw_key
 from phasekit.viz.acom.sliders import masked
 from phasekit.viz.style import panels
@@ -73,7 +73,7 @@ def test_pattern_figure_reads_one_pattern_of_lazy_data(scan, peaks):
 
 def test_registered_peaks_do_not_fit_on_the_pattern(scan, peaks):
     with pytest.raises(SchemaError, match="registered"):
-        draw.pattern_figure(scan, register_peaks(peaks, pixel_size=0.0125))
+        draw.pattern_figure(scan, calibrate_peaks(peaks, pixel_size=0.0125))
 
 
 def test_virtual_figure_shows_the_maps(peaks):

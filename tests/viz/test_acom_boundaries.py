@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, random
-from phasekit.viz.acom import maps as draw
+from phasekit.viz import acom as draw
 from tests.acom.maps import orientation_map
 
 
@@ -65,7 +65,7 @@ def test_lazy_maps_are_drawn_alike(found):
 
 def test_pole_figure_shows_every_pole(found):
     pole = acom.pole_figure(found, (0, 0, 1), projection="stereographic")
-    points, density, bar = draw.pole_figure(pole).axes
+    points, density, bar = draw.plot_pole_figure(pole).axes
     np.testing.assert_allclose(points.collections[0].get_offsets()[:, 0], pole["direction_x"])
     assert points.get_title() == "Ni {0 0 1}: poles of 24 pixels"
     assert density.get_title() == "density (stereographic)"
@@ -75,7 +75,7 @@ def test_pole_figure_shows_every_pole(found):
 
 def test_a_pole_figure_of_nothing_is_empty(found):
     nothing = acom.pole_figure(found, (0, 0, 1), min_reliability=90)
-    assert draw.pole_figure(nothing).axes[0].get_title().endswith("0 pixels")
+    assert draw.plot_pole_figure(nothing).axes[0].get_title().endswith("0 pixels")
 
 
 def test_other_data_are_refused_with_a_cure(found):
@@ -86,4 +86,4 @@ def test_other_data_are_refused_with_a_cure(found):
     with pytest.raises(SchemaError, match="misorientation_maps makes one"):
         draw.boundary_figure(found, grains, grains)
     with pytest.raises(SchemaError, match="pole_figure makes one"):
-        draw.pole_figure(found)
+        draw.plot_pole_figure(found)

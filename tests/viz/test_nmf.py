@@ -16,7 +16,7 @@ def factors(scan):
 def test_figures_say_what_they_show(scan, factors, tmp_path):
     ranks = pk.nmf.scan_ranks(pk.nmf.to_features(scan), range(2, 6), n_runs=2, progress=False)
     figures = {
-        "mask": pk.viz.nmf.features_figure(scan, pk.nmf.find_mask(scan)),
+        "mask": pk.viz.nmf.features_figure(scan, pk.nmf.find_detector_mask(scan)),
         "components": pk.viz.nmf.components_figure(factors, truth=scan.chunk(scan_y=5)),
         "ranks": pk.viz.nmf.ranks_figure(ranks),
         "overlap": pk.viz.nmf.overlap_figure(factors, truth=scan.chunk(scan_y=5)),

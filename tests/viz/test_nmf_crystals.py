@@ -54,7 +54,7 @@ def test_both_colour_keys_and_directions(maps):
 
 def test_refusals(maps):
     first, second = maps
-    with pytest.raises(SchemaError, match="map_crystals"):
+    with pytest.raises(SchemaError, match="map_component_orientations"):
         pk.viz.nmf.crystals_figure(first.drop_vars("component"), second)
     with pytest.raises(SchemaError, match="shape"):
         pk.viz.nmf.crystals_figure(first, second.isel(scan_x=slice(3)))

@@ -148,7 +148,7 @@ def test_a_resolved_width_is_written_with_its_error():
     side = {d: (d, np.arange(n) * 20.0, {"units": "nm"}) for d, n in (("scan_y", 40), ("scan_x", 60))}
     data = xr.Dataset({"od": (SCAN, ndtr((x - 30) / 2.0) + noise, {"units": "um"})}, side)
     line = pk.stxm.line_profile(data, (400, 200), (400, 1000), variable="od", width_nm=200)
-    found = pk.stxm.fit_step(line, probe_fwhm_nm=40)
+    found = pk.stxm.fit_boundary_width(line, probe_fwhm_nm=40)
     ax = profile_figure(found, label="amount").axes[0]
     assert ax.get_ylabel() == "amount / um"
     assert f"without the probe {float(found['edge_width']):.0f} ± {float(found['edge_width_error']):.0f} nm" in (

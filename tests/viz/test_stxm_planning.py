@@ -15,7 +15,7 @@ def refs():
 
 @pytest.fixture(scope="module")
 def forecast(refs):
-    return pk.stxm.forecast_error(refs, [8, 12], photons=[100.0, 1000.0, 30_000.0], i0_khz=50.0)
+    return pk.stxm.predict_errors(refs, [8, 12], photons=[100.0, 1000.0, 30_000.0], i0_khz=50.0)
 
 
 def test_every_chosen_energy_is_marked_on_every_reference(refs):

@@ -29,7 +29,7 @@ _FIGURES = {
 }
 
 
-def register_peaks(
+def calibrate_peaks(
     peaks: xr.Dataset,
     *,
     origin: Literal["fit"] | Pair | None = "fit",
@@ -95,12 +95,12 @@ def register_peaks(
     >>> maps = {n: (scan, [[0.0]]) for n in ("noise", "min_prominence", "count", "status")}
     >>> spots = {"qy": (dims, [[[10.0, 10.0]]], {"units": "px"}), "qx": (dims, [[[12.0, 32.0]]], {"units": "px"})}
     >>> heights = {n: (dims, [[[9.0, 1.0]]]) for n in ("intensity", "prominence")}
-    >>> done = register_peaks(xr.Dataset({**spots, **heights, **maps}), pixel_size=0.02)
+    >>> done = calibrate_peaks(xr.Dataset({**spots, **heights, **maps}), pixel_size=0.02)
     >>> done.qx.values.round(3), done.direct.values
     (array([[[0. , 0.4]]], dtype=float32), array([[[ True, False]]]))
     """
     settings = {key: value for key, value in locals().items() if key != "peaks"}
-    require(peaks, PEAKS, step="register_peaks")
+    require(peaks, PEAKS, step="calibrate_peaks")
     plan = plan_of(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
     whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
@@ -123,7 +123,7 @@ def register_peaks(
     )
     out = _labelled(peaks, arrays, plan)
     settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
-    return describe(out, PEAKS, step="register_peaks", settings=settings, source=peaks)
+    return describe(out, PEAKS, step="calibrate_peaks", settings=settings, source=peaks)
 
 
 def _labelled(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], plan: Plan) -> xr.Dataset:
@@ -155,7 +155,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     ----------
     data
         PATTERNS: ``qy``, ``qx`` become 1/angstrom from the middle of the detector (the direct beam's place is found by
-        ``register_peaks``). PEAKS in px: the same as ``register_peaks(data, pixel_size=pixel_size)``.
+        ``calibrate_peaks``). PEAKS in px: the same as ``calibrate_peaks(data, pixel_size=pixel_size)``.
     pixel_size
         Size of a pixel [1/angstrom], above 0. An error of 1 % moves a spot at 1.5 1/angstrom by more than a pixel.
 
@@ -180,7 +180,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     if "prominence" in data:
         if data.qx.attrs.get("units") == "1/angstrom":
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
-        return register_peaks(data, pixel_size=pixel_size)
+        return calibrate_peaks(data, pixel_size=pixel_size)
     require(data, PATTERNS, step="calibrate")
     axes = {d: (np.arange(data.sizes[d]) - (data.sizes[d] - 1) / 2) * pixel_size for d in ("qy", "qx")}
     out = data.assign_coords({d: (d, values, {"units": "1/angstrom"}) for d, values in axes.items()})

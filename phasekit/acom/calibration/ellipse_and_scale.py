@@ -50,16 +50,16 @@ def _check_geometry(origin: Any, rotation_deg: Any) -> None:
     pair = isinstance(origin, tuple | list) and len(origin) == 2 and all(map(_is_number, origin))
     named = origin is None or (isinstance(origin, str) and origin == "fit")
     if not (named or pair):
-        raise SchemaError(f"register_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
+        raise SchemaError(f"calibrate_peaks: origin = {origin!r}, needs 'fit', None or a pair of numbers (qy, qx).")
     if isinstance(rotation_deg, str) and rotation_deg == "fit":
         if origin is None or pair:
             raise SchemaError(
-                "register_peaks: detector_rotation_deg = 'fit' needs origin='fit', as it comes from the direct beam's "
+                "calibrate_peaks: detector_rotation_deg = 'fit' needs origin='fit', as it comes from the direct beam's "
                 "moves between patterns. Leave the origin out, or give the angle in degrees."
             )
     elif not (_is_number(rotation_deg) and abs(rotation_deg) <= 360):
         raise SchemaError(
-            f"register_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees, -360 .. 360, or "
+            f"calibrate_peaks: detector_rotation_deg = {rotation_deg!r}, needs a number of degrees, -360 .. 360, or "
             "'fit' to find it from the deflections of the direct beam."
         )
 
@@ -70,23 +70,23 @@ def plan_of(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
     pixel_size, phase, ellipse = settings["pixel_size"], settings["phase"], settings["ellipse"]
     _check_geometry(settings["origin"], settings["detector_rotation_deg"])
     if units not in ({"px"}, {"1/angstrom"}):
-        raise SchemaError(f"register_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
+        raise SchemaError(f"calibrate_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
     calibrated = units == {"1/angstrom"}
     if phase is None and ("fit" in (pixel_size, ellipse) or (pixel_size is None and not calibrated)):
         raise SchemaError(
-            "register_peaks: no scale can be found without a phase. Give pixel_size=<1/angstrom per px>, or "
+            "calibrate_peaks: no scale can be found without a phase. Give pixel_size=<1/angstrom per px>, or "
             "phase=pk.io.open_phase(<CIF>) to fit it (and the ellipse) from the phase's rings."
         )
     if isinstance(pixel_size, int | float):
-        positive("register_peaks", pixel_size)
+        positive("calibrate_peaks", pixel_size)
         if calibrated:
             raise SchemaError(
-                "register_peaks: 'qx' is in '1/angstrom' already, a pixel_size has no meaning. Leave it out, or use "
+                "calibrate_peaks: 'qx' is in '1/angstrom' already, a pixel_size has no meaning. Leave it out, or use "
                 "pixel_size='fit' to correct the scale with a phase."
             )
     if isinstance(ellipse, tuple | list) and not (len(ellipse) == 2 and 0.5 < ellipse[0] < 2):
         raise SchemaError(
-            f"register_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
+            f"calibrate_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
         )
     rings = rings_of(phase) if phase is not None else (np.empty(0), np.empty(0))
     size: float | Literal["fit"] = (
@@ -114,7 +114,7 @@ def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], pla
     known = np.isfinite(intensity) & np.isfinite(vectors).all(axis=-1) & ~mask & (np.nan_to_num(intensity) > 0)
     if plan.rings.size == 0 or known.sum() < 5:
         if not np.isfinite(base):
-            warnings.warn("register_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
+            warnings.warn("calibrate_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
         return matrix * base, [base, np.nan, np.nan, given[0], np.nan, given[1], *[np.nan] * 3]
     spots, weight = vectors[known] @ matrix.T, np.sqrt(intensity[known])
     fit, expected = _ring_fits(spots, weight, plan, base)
@@ -161,20 +161,20 @@ def _warn(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> Non
     if expected.by_chance >= _DENSE:
         if fitted:
             text = (
-                "register_peaks: the phase's rings are so dense that any scale fits about as well "
+                "calibrate_peaks: the phase's rings are so dense that any scale fits about as well "
                 f"({100 * expected.by_chance:.0f} % of the peaks lie near a ring by chance). "
                 "Fit the scale with a standard of few rings (gold, nickel), and give it as pixel_size."
             )
             warnings.warn(text, CalibrationWarning, stacklevel=3)
     elif abs(offset) > max(0.01, 4 * np.nan_to_num(error)):
         text = (
-            f"register_peaks: the phase's rings ask for a scale {100 * offset:+.1f} % ({100 * error:.1f} %) from the "
+            f"calibrate_peaks: the phase's rings ask for a scale {100 * offset:+.1f} % ({100 * error:.1f} %) from the "
             "one given. Check the calibration or the phase; pixel_size='fit' applies the correction."
         )
         warnings.warn(text, CalibrationWarning, stacklevel=3)
     elif fit.by_chance < 0.7 and fit.matched < fit.by_chance + 0.25 * (1 - fit.by_chance):
         text = (
-            f"register_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, "
+            f"calibrate_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, "
             f"{100 * fit.by_chance:.0f} % would by chance. Check the phase and the calibration."
         )
         warnings.warn(text, CalibrationWarning, stacklevel=3)

@@ -49,7 +49,7 @@ def scan_rotation(deflection: Floats, scan: tuple[Floats, Floats], warning: type
     if not turn.weak:
         return turn.angle_deg, turn.error_deg
     text = (
-        "register_peaks: the deflections of the direct beam do not tell the detector's rotation (least over largest "
+        "calibrate_peaks: the deflections of the direct beam do not tell the detector's rotation (least over largest "
         f"curl {turn.ratio:.2f}, needs below {_RATIO}; error {turn.error_deg:.1f} degrees, needs below "
         f"{_ERROR_DEG:.0f}); 0 is used. Measure the angle once with a MoO3 standard and give it as "
         "detector_rotation_deg."

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError, status_attributes
 from ...schema import BOUNDARIES, GRAINS, ORIENTATIONS, describe, require
 from ..symmetry import phases_of, proper_rotations
@@ -26,8 +27,9 @@ class BoundaryKind(IntEnum):
     HALF_TURN = 4
 
 
+@renamed_arguments(found="orientations")
 def misorientation_maps(
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     grains: xr.Dataset | None = None,
     *,
     max_kernel_deg: float = 5.0,
@@ -40,7 +42,7 @@ def misorientation_maps(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS; the best match of each pixel counts. Read into memory (4 numbers a pixel).
     grains
         GRAINS of the same scan, for ``grain_misorientation``.
@@ -90,29 +92,29 @@ def misorientation_maps(
     >>> maps["boundary_kind_x"].values
     array([[0, 1, 2, 0]], dtype=int8)
     """
-    require(found, ORIENTATIONS, step="misorientation_maps")
+    require(orientations, ORIENTATIONS, step="misorientation_maps")
     limits = {"low_angle_deg": low_angle_deg, "high_angle_deg": high_angle_deg, "half_turn_deg": half_turn_deg}
     settings: dict[str, Any] = {"max_kernel_deg": max_kernel_deg, **limits, "fold_180": fold_180}
-    _check(found, grains, settings)
-    best = found[["quaternion", "phase"]].isel(match=0, drop=True).compute()
+    _check(orientations, grains, settings)
+    best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     known = np.isfinite(quaternion).all(axis=-1)
     phase = np.where(known, best["phase"].values, -1).astype(np.int64)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(found)]
+    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
     angle, kind, folded = _edges(quaternion, phase, symmetries, limits, fold_180)
     maps = {"kernel_misorientation": _kernel(folded, phase.shape, max_kernel_deg)}
     maps["boundary_x"], maps["boundary_y"] = _as_maps(angle, phase.shape, np.nan)
     maps["boundary_kind_x"], maps["boundary_kind_y"] = _as_maps(kind, phase.shape, BoundaryKind.NONE.value)
     if grains is not None:
         maps["grain_misorientation"] = _from_mean(quaternion, phase, grains, symmetries, fold_180)
-    coords = {dim: found[dim] for dim in _SCAN if dim in found.coords}
+    coords = {dim: orientations[dim] for dim in _SCAN if dim in orientations.coords}
     out = xr.Dataset({name: (_SCAN, values) for name, values in maps.items()}, coords)
     for name in ("boundary_kind_x", "boundary_kind_y"):
         out[name].attrs = status_attributes(BoundaryKind)
-    return describe(out, BOUNDARIES, step="misorientation_maps", settings=settings, source=found)
+    return describe(out, BOUNDARIES, step="misorientation_maps", settings=settings, source=orientations)
 
 
-def _check(found: xr.Dataset, grains: xr.Dataset | None, settings: dict[str, Any]) -> None:
+def _check(orientations: xr.Dataset, grains: xr.Dataset | None, settings: dict[str, Any]) -> None:
     low, high = settings["low_angle_deg"], settings["high_angle_deg"]
     if not 0 <= low <= high or settings["max_kernel_deg"] < 0 or settings["half_turn_deg"] < 0:
         raise SchemaError(
@@ -123,7 +125,7 @@ def _check(found: xr.Dataset, grains: xr.Dataset | None, settings: dict[str, Any
         return
     if grains.sizes.get("grain_number") != 0:  # a map without any grain is a result, too
         require(grains, GRAINS, step="misorientation_maps")
-    sizes = [tuple(data.sizes[dim] for dim in _SCAN) for data in (found, grains)]
+    sizes = [tuple(data.sizes[dim] for dim in _SCAN) for data in (orientations, grains)]
     if sizes[0] != sizes[1]:
         raise SchemaError(
             f"misorientation_maps: the map has {sizes[0]} scan positions, the grains {sizes[1]}. "

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...code_cache import import_alone
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, require
@@ -21,12 +22,13 @@ _AXES: dict[str, tuple[float, float, float]] = {"x": (1, 0, 0), "y": (0, 1, 0), 
 _CVD_CORNERS = np.array([[0.835, 0.369, 0.0], [0.941, 0.894, 0.259], [0.0, 0.447, 0.698]])
 
 
-def ipf_colours(found: xr.Dataset, *, direction: Direction = "z", ipf_key: Key = "tsl") -> xr.DataArray:
+@renamed_arguments(found="orientations")
+def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key: Key = "tsl") -> xr.DataArray:
     """Colour of each pixel in the inverse pole figure of one sample direction.
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS; the best match is coloured, each phase in its own Laue group.
     direction
         Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam (docs/conventions.md).
@@ -61,18 +63,18 @@ def ipf_colours(found: xr.Dataset, *, direction: Direction = "z", ipf_key: Key =
     >>> ipf_colours(found).values.round(2).tolist()
     [[[1.0, 0.0, 0.0]]]
     """
-    require(found, ORIENTATIONS, step="ipf_colours")
+    require(orientations, ORIENTATIONS, step="ipf_colours")
     if direction not in _AXES or ipf_key not in ("tsl", "cvd"):
         raise SchemaError(
             f"ipf_colours: direction '{direction}', ipf_key '{ipf_key}'. Choose direction 'x', 'y' or 'z' and "
             "ipf_key 'tsl' or 'cvd'."
         )
-    best = found["quaternion"].isel(match=0, drop=True)
+    best = orientations["quaternion"].isel(match=0, drop=True)
     out = xr.apply_ufunc(
         _colours,
         best,
-        found["phase"],
-        kwargs={"axis": np.array(_AXES[direction]), "phases": phases_of(found), "key": ipf_key},
+        orientations["phase"],
+        kwargs={"axis": np.array(_AXES[direction]), "phases": phases_of(orientations), "key": ipf_key},
         input_core_dims=[["wxyz"], []],
         output_core_dims=[["rgb"]],
         dask="parallelized",

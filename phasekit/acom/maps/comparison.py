@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import about_axis, multiply, symmetric_angle_deg
 from ...schema import ORIENTATION_ACCURACY, ORIENTATIONS, describe, require
@@ -14,7 +15,8 @@ _HALF_TURN = about_axis([0, 0, 1], 180.0)
 _SCAN = ("scan_y", "scan_x")
 
 
-def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
+@renamed_arguments(found="orientations")
+def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     """Phase accuracy and disorientation from the truth, with and without counting 180-degree pairs as right.
 
     Only grain interiors are counted (``truth_interior`` where the truth has it, else every pixel with material): where
@@ -22,7 +24,7 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS.
     truth
         Dataset on the same scan with ``truth_phase`` (index into the same phases, -1 = vacuum) and
@@ -58,9 +60,9 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     >>> float(compare_with_truth(found, truth)["median"].sel(counting="folded").round(6))
     0.5
     """
-    require(found, ORIENTATIONS, step="compare_with_truth")
-    _require_truth(found, truth)
-    best = found[["quaternion", "phase"]].isel(match=0, drop=True).compute()
+    require(orientations, ORIENTATIONS, step="compare_with_truth")
+    _require_truth(orientations, truth)
+    best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)
     true_phase = truth["truth_phase"].values
     material = true_phase >= 0
@@ -68,7 +70,7 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     indexed = (phase >= 0) & np.isfinite(quaternion).all(axis=-1)
     right = counted & indexed & (phase == true_phase)
     angle = np.full((2, *phase.shape), np.nan)
-    for index, crystal in enumerate(phases_of(found)):
+    for index, crystal in enumerate(phases_of(orientations)):
         here = right & (phase == index)
         truths = np.asarray(truth["truth_quaternion"].values[here], dtype=float)
         angle[:, here] = _angles(quaternion[here], truths, proper_rotations(crystal))
@@ -86,9 +88,9 @@ def compare_with_truth(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
             "n_pixels": ((), n),
             "vacuum_indexed": ((), vacuum.mean() if vacuum.size else np.nan),
         },
-        coords={"counting": ["folded", "unfolded"], **{d: found[d] for d in _SCAN if d in found.coords}},
+        coords={"counting": ["folded", "unfolded"], **{d: orientations[d] for d in _SCAN if d in orientations.coords}},
     )
-    return describe(out, ORIENTATION_ACCURACY, step="compare_with_truth", settings={}, source=found)
+    return describe(out, ORIENTATION_ACCURACY, step="compare_with_truth", settings={}, source=orientations)
 
 
 def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
@@ -136,15 +138,15 @@ def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
 
 
-def _require_truth(found: xr.Dataset, truth: xr.Dataset) -> None:
+def _require_truth(orientations: xr.Dataset, truth: xr.Dataset) -> None:
     for name in ("truth_phase", "truth_quaternion"):
         if name not in truth:
             raise SchemaError(
                 f"compare_with_truth: there is no variable '{name}', needs simulated data with their truth. "
                 "pk.synthetic.orientation_scan makes them."
             )
-    if any(found.sizes[dim] != truth.sizes[dim] for dim in _SCAN):
-        sizes = {dim: (found.sizes[dim], truth.sizes[dim]) for dim in _SCAN}
+    if any(orientations.sizes[dim] != truth.sizes[dim] for dim in _SCAN):
+        sizes = {dim: (orientations.sizes[dim], truth.sizes[dim]) for dim in _SCAN}
         raise SchemaError(
             f"compare_with_truth: result and truth differ in shape {sizes}. Cut both to the same scan positions."
         )

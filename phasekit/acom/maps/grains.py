@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import inverse, multiply, positive
 from ...schema import GRAINS, ORIENTATIONS, describe, require
@@ -15,8 +16,9 @@ from .neighbours import HALF_TURN, components, disorientation, pairs
 Array = NDArray[np.float64]
 
 
+@renamed_arguments(found="orientations")
 def label_grains(
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     *,
     max_disorientation_deg: float = 5.0,
     min_reliability: float = 0.0,
@@ -30,7 +32,7 @@ def label_grains(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS; the best match of each pixel counts. Read into memory (4 numbers a pixel).
     max_disorientation_deg
         Neighbours that differ by more belong to two grains. 5 is usual; below about twice the scatter of the
@@ -70,32 +72,35 @@ def label_grains(
     >>> label_grains(found)["grain"].values
     array([[0, 0, 1, 2]], dtype=int32)
     """
-    require(found, ORIENTATIONS, step="label_grains")
+    require(orientations, ORIENTATIONS, step="label_grains")
     if max_disorientation_deg < 0:
         raise SchemaError(
             f"label_grains: max_disorientation_deg = {max_disorientation_deg}, needs 0 or more. Give degrees, as in 5."
         )
-    best = found[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
+    best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     usable = np.isfinite(best["quaternion"].values).all(axis=-1) & (best["reliability"].values >= min_reliability)
     phase = np.where(usable, best["phase"].values, -1).astype(np.int32)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(found)]
+    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     label = _label(quaternion, phase, symmetries, max_disorientation_deg, fold_180, min_pixels)
-    out = xr.Dataset({"grain": (("scan_y", "scan_x"), label)}, coords=_scan_coordinates(found))
-    out = out.assign(_statistics(label, quaternion, phase, symmetries, _pixel_area(found), fold_180))
+    out = xr.Dataset({"grain": (("scan_y", "scan_x"), label)}, coords=_scan_coordinates(orientations))
+    out = out.assign(_statistics(label, quaternion, phase, symmetries, _pixel_area(orientations), fold_180))
     settings: dict[str, Any] = {"max_disorientation_deg": max_disorientation_deg, "min_reliability": min_reliability}
     settings |= {"min_pixels": min_pixels, "fold_180": fold_180}
-    out.attrs["phases"] = found.attrs["phases"]
-    return describe(out, GRAINS, step="label_grains", settings=settings, source=found)
+    out.attrs["phases"] = orientations.attrs["phases"]
+    return describe(out, GRAINS, step="label_grains", settings=settings, source=orientations)
 
 
-def _scan_coordinates(found: xr.Dataset) -> dict[str, xr.DataArray]:
-    return {dim: found[dim] for dim in ("scan_y", "scan_x") if dim in found.coords}
+def _scan_coordinates(orientations: xr.Dataset) -> dict[str, xr.DataArray]:
+    return {dim: orientations[dim] for dim in ("scan_y", "scan_x") if dim in orientations.coords}
 
 
-def _pixel_area(found: xr.Dataset) -> float:
+def _pixel_area(orientations: xr.Dataset) -> float:
     """Area of a scan position [nm^2]; NaN where the steps are unknown."""
-    steps = [float(abs(found[d].diff(d).mean())) if d in found.coords and found.sizes[d] > 1 else np.nan for d in _SCAN]
+    sampled = [d in orientations.coords and orientations.sizes[d] > 1 for d in _SCAN]
+    steps = [
+        float(abs(orientations[d].diff(d).mean())) if known else np.nan for d, known in zip(_SCAN, sampled, strict=True)
+    ]
     known = [step for step in steps if np.isfinite(step)]
     return float(np.prod(known)) if len(known) == 2 else (known[0] ** 2 if known else np.nan)
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError
 from ...schema import ORIENTATIONS, describe, require
 from ..symmetry import phases_of, proper_rotations
@@ -15,8 +16,9 @@ Array = NDArray[np.float64]
 _READ = ["quaternion", "correlation", "phase", "reliability", "status"]
 
 
-def resolve_half_turns(
-    found: xr.Dataset,
+@renamed_arguments(found="orientations")
+def resolve_180_ambiguity(
+    orientations: xr.Dataset,
     *,
     max_disorientation_deg: float = 5.0,
     max_reliability: float = 5.0,
@@ -31,7 +33,7 @@ def resolve_half_turns(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS with two matches or more. Read into memory (5 numbers a pixel and match).
     max_disorientation_deg
         Solutions of neighbours that differ by less, in the Laue group of the phase, agree. Use the value given to
@@ -76,38 +78,38 @@ def resolve_half_turns(
     >>> data["quaternion"] = ((*scan, "match", "wxyz"), [order])
     >>> data["correlation"] = ((*scan, "match"), [[[0.90, 0.89]] * 9])
     >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> resolve_half_turns(found)["changed"].values.astype(int)
+    >>> resolve_180_ambiguity(found)["changed"].values.astype(int)
     array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])
     """
-    require(found, ORIENTATIONS, step="resolve_half_turns")
+    require(orientations, ORIENTATIONS, step="resolve_180_ambiguity")
     settings = {"max_disorientation_deg": max_disorientation_deg, "max_reliability": max_reliability}
     settings |= {"min_gain": min_gain, "max_safe_share": max_safe_share}
-    _check(found, settings)
-    read = found[_READ].compute()
+    _check(orientations, settings)
+    read = orientations[_READ].compute()
     shape = read["phase"].shape
     ambiguous = read["status"].isin([AcomStatus.AMBIGUOUS_180.value, AcomStatus.PSEUDO_SYMMETRIC.value])
     free = (ambiguous & (read["reliability"] < max_reliability)).values.ravel()
     score = np.asarray(read["correlation"].values, dtype=float).reshape(free.size, -1)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(found)]
+    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
     quaternion = np.asarray(read["quaternion"].values, dtype=float).reshape(*score.shape, 4)
     phase = np.where(np.isfinite(quaternion[:, 0]).all(axis=1), read["phase"].values.ravel(), -1)
     family, patch = _families(quaternion, phase, shape, symmetries, max_disorientation_deg)
     held = np.bincount(patch, weights=~free) > max_safe_share * np.bincount(patch)
     family[~(np.isfinite(score) & (phase >= 0)[:, None])] = -1
     chosen = _vote(family, np.nan_to_num(score), free & ~held[patch], min_gain)
-    out = _reordered(found, read, chosen.reshape(shape))
-    return describe(out, ORIENTATIONS, step="resolve_half_turns", settings=settings, source=found)
+    out = _reordered(orientations, read, chosen.reshape(shape))
+    return describe(out, ORIENTATIONS, step="resolve_180_ambiguity", settings=settings, source=orientations)
 
 
-def _check(found: xr.Dataset, settings: dict[str, float]) -> None:
-    if found.sizes["match"] < 2:
+def _check(orientations: xr.Dataset, settings: dict[str, float]) -> None:
+    if orientations.sizes["match"] < 2:
         raise SchemaError(
-            "resolve_half_turns: there is 1 match per pixel, needs 2 or more to choose from. Run "
+            "resolve_180_ambiguity: there is 1 match per pixel, needs 2 or more to choose from. Run "
             "match_orientations(..., n_matches=2) and refine again."
         )
     negative = {name: value for name, value in settings.items() if not value >= 0}
     if negative:
-        raise SchemaError(f"resolve_half_turns: found {negative}, needs 0 or more. Correct it.")
+        raise SchemaError(f"resolve_180_ambiguity: found {negative}, needs 0 or more. Correct it.")
 
 
 def _families(
@@ -172,10 +174,10 @@ def _lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, wor
     return float(difference.sum() / spread) if spread > 0 else 0.0
 
 
-def _reordered(found: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
+def _reordered(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
     """Result in which the chosen match of every pixel comes first and the others keep their order."""
-    out = found[[v.name for v in ORIENTATIONS.variables if v.name in found]].copy()
-    n_matches = found.sizes["match"]
+    out = orientations[[v.name for v in ORIENTATIONS.variables if v.name in orientations]].copy()
+    n_matches = orientations.sizes["match"]
     rank = np.where(np.arange(n_matches) == chosen[..., None], -1, np.arange(n_matches))
     order = xr.DataArray(np.argsort(rank, axis=-1), dims=("scan_y", "scan_x", "match"))
     changed = xr.DataArray(chosen > 0, dims=("scan_y", "scan_x"))
@@ -183,12 +185,12 @@ def _reordered(found: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset
     quaternion = new["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
     ratio = (read["correlation"].isel(match=0) / new["correlation"].isel(match=0)).drop_vars("match", errors="ignore")
     # 100 (1 - Q_other / Q1) with the new Q1.
-    phase_reliability = (100 - (100 - found["phase_reliability"]) * ratio).clip(0, 100)
+    phase_reliability = (100 - (100 - orientations["phase_reliability"]) * ratio).clip(0, 100)
     out["quaternion"], out["correlation"] = quaternion, new["correlation"]
-    out["reliability"] = read["reliability"].where(~changed, 0).astype(found["reliability"].dtype)
-    kind = found["phase_reliability"].dtype
-    out["phase_reliability"] = found["phase_reliability"].where(~changed, phase_reliability).astype(kind)
+    out["reliability"] = read["reliability"].where(~changed, 0).astype(orientations["reliability"].dtype)
+    kind = orientations["phase_reliability"].dtype
+    out["phase_reliability"] = orientations["phase_reliability"].where(~changed, phase_reliability).astype(kind)
     if "uncertainty_deg" in out:
         out["uncertainty_deg"] = out["uncertainty_deg"].where(~changed)
-    out["changed"] = changed | found["changed"] if "changed" in found else changed
+    out["changed"] = changed | orientations["changed"] if "changed" in orientations else changed
     return out

@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...crystals import direct_basis, lattice_of
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, POLE_FIGURE, describe, require
@@ -18,8 +19,9 @@ Projection = Literal["equal_area", "stereographic"]
 _BINS = 180  # across the circle: poles less than about 1 degree apart are gathered, whatever the size of the map
 
 
+@renamed_arguments(found="orientations")
 def pole_figure(
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     hkl: Sequence[int],
     *,
     phase: int = 0,
@@ -35,7 +37,7 @@ def pole_figure(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS; the best match of each pixel counts. Read into memory (4 numbers a pixel).
     hkl
         Three Miller indices of the plane, as (1, 1, 1).
@@ -84,12 +86,12 @@ def pole_figure(
     >>> (pole["direction_x"].values.round(3) + 0.0).tolist(), (pole["direction_y"].values.round(3) + 0.0).tolist()
     ([0.0, -1.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
     """
-    require(found, ORIENTATIONS, step="pole_figure")
-    phases = phases_of(found)
+    require(orientations, ORIENTATIONS, step="pole_figure")
+    phases = phases_of(orientations)
     settings = {"hkl": [int(index) for index in hkl], "phase": phase, "projection": projection}
     settings |= {"half_width_deg": half_width_deg, "grid": grid, "min_reliability": min_reliability}
     _check(hkl, settings, [str(one.name) for one in phases])
-    best = found[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
+    best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     here = (best["phase"].values == phase) & np.isfinite(quaternion).all(axis=-1)
     if min_reliability > 0:
@@ -105,7 +107,7 @@ def pole_figure(
     coords = {name: (name, axis, {"units": "1"}) for name in ("pole_y", "pole_x")}
     name, form = str(phases[phase].name), "".join(f" {int(index)}" for index in hkl).strip()
     out = xr.Dataset(data, coords, {"phase_name": name, "form": f"{{{form}}}", "projection": projection})
-    return describe(out, POLE_FIGURE, step="pole_figure", settings=settings, source=found)
+    return describe(out, POLE_FIGURE, step="pole_figure", settings=settings, source=orientations)
 
 
 def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:

@@ -52,7 +52,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     Parameters
     ----------
     peaks
-        PEAKS in 1/angstrom from the direct beam (``register_peaks``). The direct beam and peaks beyond the bank's
+        PEAKS in 1/angstrom from the direct beam (``calibrate_peaks``). The direct beam and peaks beyond the bank's
         ``g_max`` are not used. Lazy peaks give a lazy result, the same for any chunks.
     bank
         TEMPLATES of ``build_templates``; read into memory.
@@ -95,11 +95,11 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
 
     Examples
     --------
-    >>> from phasekit.acom import build_templates, template_peaks
+    >>> from phasekit.acom import build_templates, simulate_peaks
     >>> from phasekit.diffraction import crystal
     >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
     >>> bank = build_templates([nickel], resolution_deg=4, precession_deg=1)
-    >>> match_orientations(template_peaks(bank, [7, 11]), bank).phase.values
+    >>> match_orientations(simulate_peaks(bank, [7, 11]), bank).phase.values
     array([[0, 0]], dtype=int16)
     """
     check_inputs(peaks, bank, "match_orientations")
@@ -150,7 +150,7 @@ def _device(device: str) -> str | None:
         ) from error
 
 
-def template_peaks(bank: xr.Dataset, templates: list[int]) -> xr.Dataset:
+def simulate_peaks(bank: xr.Dataset, templates: list[int]) -> xr.Dataset:
     """PEAKS that are exactly the spots of some templates, as a scan of one row: for tests and teaching.
 
     Parameters
@@ -165,7 +165,7 @@ def template_peaks(bank: xr.Dataset, templates: list[int]) -> xr.Dataset:
     >>> from phasekit.acom import build_templates
     >>> from phasekit.diffraction import crystal
     >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
-    >>> template_peaks(build_templates([nickel], resolution_deg=8), [3]).qx.dims
+    >>> simulate_peaks(build_templates([nickel], resolution_deg=8), [3]).qx.dims
     ('scan_y', 'scan_x', 'peak')
     """
     chosen = bank.isel(template=templates).rename(template="scan_x", spot="peak").expand_dims("scan_y")

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError, status_attributes
 from ...schema import PATTERNS, PEAKS, describe, require
 
@@ -19,12 +20,13 @@ _GREY_LEVELS = 255
 _BINNED_BLUR = 1.5  # [bins]; wider blurs are made on a binned pattern, which loses nothing
 
 
+@renamed_arguments(blur="blur_px")
 def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     patterns: xr.Dataset,
     *,
     min_prominence: float | None = None,
     background_radius: float | None = None,
-    blur: float | None = None,
+    blur_px: float | None = None,
     max_peaks: int = 150,
     weak_peaks: int = 48,
     refine_box: float | None = None,
@@ -51,7 +53,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     background_radius
         Half width [px] of the window of the local background (``None``: 4 disk radii). Below 2 disk radii it eats
         spots. Published mode: radius of the sliding paraboloid (``None``: a tenth of the pattern's width).
-    blur
+    blur_px
         Standard deviation [px] of the Gaussian (``None``: 0.63 disk radii, the best on disks; published: 2).
     max_peaks
         Length of ``peak``; the brightest are kept.
@@ -226,7 +228,7 @@ def _adaptive(
     from .disk_size import gaussian
 
     radius, v0, gain = disk.ravel()
-    sigma = settings["blur"] or max(_DISK_TO_BLUR * radius, 0.8)
+    sigma = settings["blur_px"] or max(_DISK_TO_BLUR * radius, 0.8)
     bin_size = max(int(sigma / _BINNED_BLUR), 1)
     cell = 2 ** max(round(np.log2(1.3 * radius / bin_size)), 0)  # divides most detectors: no cell is cut
     kernel = gaussian(sigma / bin_size).astype(np.float64)
@@ -248,7 +250,7 @@ def _published(settings: dict[str, Any], width: int, integers: bool) -> tuple[ND
     user = settings["min_prominence"]
     curvature = 0.5 / (settings["background_radius"] or width / 10)
     numbers = [
-        settings["blur"] or 2.0,
+        settings["blur_px"] or 2.0,
         0,
         settings["refine_box"] or 10.0,
         settings["intensity_radius"] or 3.0,

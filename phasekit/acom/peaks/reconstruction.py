@@ -10,7 +10,7 @@ from ...errors import SchemaError
 from ...schema import PATTERNS, PEAKS, describe, require
 
 
-def reconstruct(
+def reconstruct_patterns(
     peaks: xr.Dataset,
     shape: tuple[int, int] = (128, 128),
     *,
@@ -54,19 +54,19 @@ def reconstruct(
     >>> spots = {n: (dims, [[[3.5, 8.0]]], {"units": "px"}) for n in ("qy", "qx")}
     >>> heights = {n: (dims, [[[9.0, 2.0]]]) for n in ("intensity", "prominence")}
     >>> maps = {n: (scan, [[1.0]]) for n in ("noise", "min_prominence", "count", "status")}
-    >>> image = reconstruct(xr.Dataset({**spots, **heights, **maps}), (12, 12), radius=1.0).intensity[0, 0]
+    >>> image = reconstruct_patterns(xr.Dataset({**spots, **heights, **maps}), (12, 12), radius=1.0).intensity[0, 0]
     >>> float(image.sum().round(3)), float(image[3, 3])
     (11.0, 2.25)
     """
     settings: dict[str, Any] = {key: value for key, value in locals().items() if key != "peaks"}
-    require(peaks, PEAKS, step="reconstruct")
+    require(peaks, PEAKS, step="reconstruct_patterns")
     if len(shape) != 2 or min(shape) < 1:
-        raise SchemaError(f"reconstruct: shape = {shape}, needs two positive numbers of pixels.")
+        raise SchemaError(f"reconstruct_patterns: shape = {shape}, needs two positive numbers of pixels.")
     axes = _axes(peaks, shape, pixel_size)
     step = axes["qx"][1] - axes["qx"][0] if shape[1] > 1 else (pixel_size or 1.0)
     disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
     if not peaks.qx.chunks and not float(disc) > 0:
-        raise SchemaError(f"reconstruct: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
+        raise SchemaError(f"reconstruct_patterns: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
     kept = (
         peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
     )
@@ -85,18 +85,21 @@ def reconstruct(
     unit = str(peaks.qx.attrs.get("units", "px"))
     coords = {name: (name, values, {"units": unit}) for name, values in axes.items()}
     out = xr.Dataset({"intensity": images}).reset_coords(drop=True).assign_coords(coords)
-    return describe(out, PATTERNS, step="reconstruct", settings=settings, source=peaks)
+    return describe(out, PATTERNS, step="reconstruct_patterns", settings=settings, source=peaks)
 
 
 def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -> dict[str, NDArray[np.float64]]:
     """Coordinates of the new detector."""
     if pixel_size is not None and not pixel_size > 0:
-        raise SchemaError(f"reconstruct: pixel_size = {pixel_size}, needs a positive number in the unit of 'qx'.")
+        raise SchemaError(
+            f"reconstruct_patterns: pixel_size = {pixel_size}, needs a positive number in the unit of 'qx'."
+        )
     known = "detector_step" in peaks.attrs and "detector_shape" in peaks.attrs
     in_px = peaks.qx.attrs.get("units") == "px"
     if pixel_size is None and not known and not in_px:
         raise SchemaError(
-            "reconstruct: the size of a pixel is not known. Give pixel_size=<1/angstrom per pixel of the new patterns>."
+            "reconstruct_patterns: the size of a pixel is not known. "
+            "Give pixel_size=<1/angstrom per pixel of the new patterns>."
         )
     axes: dict[str, NDArray[np.float64]] = {}
     for i, name in enumerate(("qy", "qx")):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, PEAKS, VIRTUAL, describe, require
 
@@ -76,18 +77,19 @@ def _direct_beam(peaks: xr.Dataset) -> xr.DataArray:
         middle = start + step * (shape - 1) / 2
         centre, reach = (float(middle[0]), float(middle[1])), float(np.min(shape * step)) / 10
     elif peaks.qx.attrs.get("units") == "px":
-        raise SchemaError("virtual_images: the middle of the detector is not known. Run register_peaks first.")
+        raise SchemaError("virtual_images: the middle of the detector is not known. Run calibrate_peaks first.")
     away = np.hypot(peaks.qy - centre[0], peaks.qx - centre[1]).fillna(np.inf)
     nearest = away == away.min("peak")
     return nearest & (away <= reach)
 
 
-def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> float:
+@renamed_arguments(found="orientations")
+def reliable_fraction(orientations: xr.Dataset, threshold: float = 15.0) -> float:
     """Part of all scan pixels whose orientation is indexed with at least this reliability.
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS. NaN reliability (vacuum, too few peaks) counts as not indexed.
     threshold
         Reliability R = 100 (1 - Q2 / Q1), 0 .. 100; above about 15 is commonly called safe.
@@ -111,8 +113,8 @@ def reliable_fraction(found: xr.Dataset, threshold: float = 15.0) -> float:
     >>> reliable_fraction(xr.Dataset({**maps, **best}))
     0.5
     """
-    require(found, ORIENTATIONS, step="reliable_fraction")
-    return float((found.reliability >= threshold).mean())
+    require(orientations, ORIENTATIONS, step="reliable_fraction")
+    return float((orientations.reliability >= threshold).mean())
 
 
 def compression_ratio(

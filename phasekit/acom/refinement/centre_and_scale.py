@@ -21,11 +21,17 @@ _FIGURES = {
 
 
 def corrected(
-    spots: list[xr.DataArray], found: xr.Dataset, crystals: Crystals, *, centre: bool, scale: bool, blur: float
+    spots: list[xr.DataArray],
+    orientations: xr.Dataset,
+    crystals: Crystals,
+    *,
+    centre: bool,
+    scale: bool,
+    position_tolerance: float,
 ) -> tuple[list[xr.DataArray], dict[Any, xr.DataArray]]:
     """Peaks ``[qy, qx, intensity]`` about their fitted centre and on their fitted scale, and these figures as maps.
 
-    ``found``: refined ORIENTATIONS; patterns without one, and those with too few pairs, keep their peaks as they are.
+    ``orientations``: refined ORIENTATIONS; patterns without one, and those with too few pairs, keep their peaks.
     """
 
     def kernel(qy: Array, qx: Array, intensity: Array, quaternion: Array, phase: Array) -> Array:
@@ -35,11 +41,11 @@ def corrected(
         turns = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
         rows = np.zeros((len(owners), 3))
         rows[:, 2] = 1.0
-        _fit(flat[0], flat[1], flat[2], turns, owners, crystals, (blur, centre, scale), rows)
+        _fit(flat[0], flat[1], flat[2], turns, owners, crystals, (position_tolerance, centre, scale), rows)
         return rows.reshape(*shape, 3)
 
-    best = found["quaternion"].isel(match=0, drop=True)
-    rows = per_pattern(kernel, [*spots, best, found["phase"].expand_dims("only", -1)], 3)
+    best = orientations["quaternion"].isel(match=0, drop=True)
+    rows = per_pattern(kernel, [*spots, best, orientations["phase"].expand_dims("only", -1)], 3)
     maps: dict[Any, xr.DataArray] = {
         name: rows.isel(value=k).assign_attrs(units=units, long_name=meaning)
         for k, (name, (units, meaning)) in enumerate(_FIGURES.items())

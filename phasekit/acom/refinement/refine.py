@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from ...deprecation import renamed_arguments
 from ...diffraction import diffraction_symmetry, reflections, wavelength
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, describe, require
@@ -24,12 +25,13 @@ _RESTARTS = 3
 _WEAK = 1e-4  # of the strongest |F|^2; weaker ones show in no pattern, those above may where no strong one is excited
 
 
+@renamed_arguments(found="orientations", blur="position_tolerance")
 def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defaults
     peaks: xr.Dataset,
     bank: xr.Dataset,
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     *,
-    blur: float | None = None,
+    position_tolerance: float | None = None,
     fit_centre: bool = False,
     fit_scale: bool = False,
     intensity_power: float = 0.5,
@@ -38,16 +40,17 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
 ) -> xr.Dataset:
     """Fit every orientation continuously to positions and intensities of the peaks, then rank the solutions again.
 
-    Every solution of ``found`` - all matches and the best one of another phase - climbs the correlation index between
-    the peaks and the spots computed for its momentary orientation, with the excitation errors, the precession and the
-    thickness of the bank but without its sampling. What the refined solutions reach decides anew which is the best.
+    Every solution of ``orientations`` is refined: all matches, and the best one of another phase. The simplex method
+    maximises the correlation index between the peaks and the spots computed for the momentary orientation. These spots
+    have the excitation errors, the precession and the thickness of the bank, but not its sampling. The refined scores
+    decide anew which solution is the best.
 
     Parameters
     ----------
-    peaks, bank, found
+    peaks, bank, orientations
         PEAKS in 1/angstrom, the TEMPLATES and the ORIENTATIONS that ``match_orientations`` made of the two.
-    blur
-        Tolerance of a spot's position [1/angstrom]: at a distance of two blurs a spot counts 1/e. ``None``: 0.8
+    position_tolerance
+        Tolerance of a spot's position [1/angstrom]: at twice this distance a spot counts 1/e. ``None``: 0.8
         detector pixels, at least 0.008 and at most 0.03 (0.02 where the pixel is not known).
     fit_centre, fit_scale
         Whether the pattern's centre and scale are fitted too, on the spots that the best solution predicts near a peak;
@@ -79,24 +82,24 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
 
     Examples
     --------
-    >>> from phasekit.acom import build_templates, match_orientations, template_peaks
+    >>> from phasekit.acom import build_templates, match_orientations, simulate_peaks
     >>> from phasekit.diffraction import crystal
     >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
     >>> bank = build_templates([nickel], resolution_deg=4, precession_deg=1)
-    >>> peaks = template_peaks(bank, [7, 11])
+    >>> peaks = simulate_peaks(bank, [7, 11])
     >>> refined = refine_orientations(peaks, bank, match_orientations(peaks, bank))
     >>> refined.uncertainty_deg.dims
     ('scan_y', 'scan_x')
     """
     check_inputs(peaks, bank, "refine_orientations")
-    require(found, ORIENTATIONS, step="refine_orientations")
-    blur = _tolerance(peaks) if blur is None else blur
-    _check(peaks, bank, found, blur, intensity_power)
-    n_matches = found.sizes["match"]
+    require(orientations, ORIENTATIONS, step="refine_orientations")
+    position_tolerance = _tolerance(peaks) if position_tolerance is None else position_tolerance
+    _check(peaks, bank, orientations, position_tolerance, intensity_power)
+    n_matches = orientations.sizes["match"]
     window = float(np.radians(max(5.0, 2.5 * float(bank.attrs["resolution_deg"]))))
     crystals, symmetries = collect_crystals(bank)
     reach = float(np.radians(max(_REACH_DEG, bank.attrs["resolution_deg"])))
-    setup = (crystals, symmetries, Settings(reach, window, blur, intensity_power, _FINALISTS, _RESTARTS))
+    setup = (crystals, symmetries, Settings(reach, window, position_tolerance, intensity_power, _FINALISTS, _RESTARTS))
 
     def kernel(*arrays: Array) -> Array:
         return _refine(arrays, setup, n_matches)
@@ -109,16 +112,24 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
 
     spots = evidence(peaks, bank)
     fitted: dict[Any, xr.DataArray] = {}
-    rows, out = refined(spots, found)
+    rows, out = refined(spots, orientations)
     if fit_centre or fit_scale:
-        spots, fitted = corrected(spots, out, crystals, centre=fit_centre, scale=fit_scale, blur=blur)
+        spots, fitted = corrected(
+            spots, out, crystals, centre=fit_centre, scale=fit_scale, position_tolerance=position_tolerance
+        )
         rows, out = refined(spots, out)
     uncertainty = rows.isel(value=5 * (n_matches + 1) + len(_solutions.TAIL) - 1).astype(np.float32)
     uncertainty.attrs = {"long_name": "standard deviation of the orientation", "units": "degree"}
     out = out.assign({"uncertainty_deg": uncertainty, **fitted})
-    out.attrs |= {key: found.attrs[key] for key in ("phases", "voltage_kv", "precession_deg") if key in found.attrs}
-    settings = {"blur": blur, "intensity_power": intensity_power, "fit_centre": fit_centre, "fit_scale": fit_scale}
-    return describe(out, ORIENTATIONS, step="refine_orientations", settings=settings | limits, source=found)
+    kept = ("phases", "voltage_kv", "precession_deg")
+    out.attrs |= {key: orientations.attrs[key] for key in kept if key in orientations.attrs}
+    settings = {
+        "position_tolerance": position_tolerance,
+        "intensity_power": intensity_power,
+        "fit_centre": fit_centre,
+        "fit_scale": fit_scale,
+    }
+    return describe(out, ORIENTATIONS, step="refine_orientations", settings=settings | limits, source=orientations)
 
 
 def _tolerance(peaks: xr.Dataset) -> float:
@@ -127,20 +138,22 @@ def _tolerance(peaks: xr.Dataset) -> float:
     return 0.02 if step is None else float(np.clip(0.8 * np.mean(np.asarray(step, float)), 0.008, 0.03))
 
 
-def _check(peaks: xr.Dataset, bank: xr.Dataset, found: xr.Dataset, blur: float, power: float) -> None:
-    if found.attrs.get("phases") != bank.attrs.get("phases"):
+def _check(
+    peaks: xr.Dataset, bank: xr.Dataset, orientations: xr.Dataset, position_tolerance: float, power: float
+) -> None:
+    if orientations.attrs.get("phases") != bank.attrs.get("phases"):
         raise SchemaError(
             "refine_orientations: result and bank hold different phases. Use the bank that match_orientations used."
         )
-    scans = [tuple(data.sizes[dim] for dim in ("scan_y", "scan_x")) for data in (peaks, found)]
+    scans = [tuple(data.sizes[dim] for dim in ("scan_y", "scan_x")) for data in (peaks, orientations)]
     if scans[0] != scans[1]:
         raise SchemaError(
             f"refine_orientations: peaks have {scans[0]} scan positions, the result {scans[1]}. Cut both alike."
         )
-    if not 0 < blur < 0.2 or not 0 <= power <= 2:
+    if not 0 < position_tolerance < 0.2 or not 0 <= power <= 2:
         raise SchemaError(
-            f"refine_orientations: blur = {blur}, intensity_power = {power}; needs 0 < blur < 0.2 [1/angstrom] and "
-            "0 <= intensity_power <= 2. Correct it."
+            f"refine_orientations: position_tolerance = {position_tolerance}, intensity_power = {power}; needs "
+            "0 < position_tolerance < 0.2 [1/angstrom] and 0 <= intensity_power <= 2. Leave both out for the defaults."
         )
 
 
@@ -165,18 +178,18 @@ def collect_crystals(bank: xr.Dataset) -> tuple[Crystals, tuple[Array, NDArray[n
     return Crystals(x, y, z, *strengths, first, *beam), _solutions.stack_symmetries(symmetries)
 
 
-def _starts(found: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _starts(orientations: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
     """Solutions to start from: quaternions (scan_y, scan_x, known) flattened, and phases (scan_y, scan_x, owner)."""
-    if "candidate_quaternion" in found:
-        quaternion = found["candidate_quaternion"].transpose("scan_y", "scan_x", "candidate", "wxyz")
-        phase = found["candidate_phase"]
+    if "candidate_quaternion" in orientations:
+        quaternion = orientations["candidate_quaternion"].transpose("scan_y", "scan_x", "candidate", "wxyz")
+        phase = orientations["candidate_phase"]
         return _flat(quaternion, "candidate"), phase.rename(candidate="owner").transpose("scan_y", "scan_x", "owner")
-    quaternion = found["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
+    quaternion = orientations["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
     known = quaternion.notnull().all("wxyz")
-    phase = found["phase"].where(known, -1).transpose("scan_y", "scan_x", "match")
-    if "other_quaternion" in found:
-        quaternion = xr.concat([quaternion, found["other_quaternion"].expand_dims("match", -2)], "match")
-        phase = xr.concat([phase, found["other_phase"].expand_dims("match", -1)], "match")
+    phase = orientations["phase"].where(known, -1).transpose("scan_y", "scan_x", "match")
+    if "other_quaternion" in orientations:
+        quaternion = xr.concat([quaternion, orientations["other_quaternion"].expand_dims("match", -2)], "match")
+        phase = xr.concat([phase, orientations["other_phase"].expand_dims("match", -1)], "match")
     return _flat(quaternion, "match"), phase.rename(match="owner").transpose("scan_y", "scan_x", "owner")
 
 

@@ -5,6 +5,7 @@ import xarray as xr
 from numba import njit
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, SECOND_GRAIN, describe, require
 from ..matching.bank import check_inputs, per_pattern, usable_intensity
@@ -15,10 +16,11 @@ from .refine import collect_crystals, refine_orientations
 Array = NDArray[np.float64]
 
 
+@renamed_arguments(found="orientations")
 def match_second_grain(
     peaks: xr.Dataset,
     bank: xr.Dataset,
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     *,
     tolerance: float = 0.04,
     min_peaks: int = 4,
@@ -32,7 +34,7 @@ def match_second_grain(
 
     Parameters
     ----------
-    peaks, bank, found
+    peaks, bank, orientations
         PEAKS in 1/angstrom, the TEMPLATES, and the ORIENTATIONS of ``refine_orientations`` (matches off by a bank
         step explain too few peaks).
     tolerance
@@ -49,7 +51,7 @@ def match_second_grain(
     xarray.Dataset
         ``second_phase(scan_y, scan_x)`` (-1: none), ``second_quaternion(scan_y, scan_x, wxyz)``,
         ``second_correlation``, ``second_reliability`` and ``unexplained``, the share of the intensity in peaks that the
-        first grain does not explain (NaN where nothing was indexed); to be joined to ``found`` with ``xr.merge``.
+        first grain does not explain (NaN where nothing was indexed). Join it to ``orientations`` with ``xr.merge``.
 
     Raises
     ------
@@ -58,48 +60,48 @@ def match_second_grain(
 
     Examples
     --------
-    >>> from phasekit.acom import build_templates, match_orientations, refine_orientations, template_peaks
+    >>> from phasekit.acom import build_templates, match_orientations, refine_orientations, simulate_peaks
     >>> from phasekit.diffraction import crystal
     >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
     >>> bank = build_templates([nickel], resolution_deg=4, precession_deg=1)
-    >>> peaks = template_peaks(bank, [7, 11])
+    >>> peaks = simulate_peaks(bank, [7, 11])
     >>> found = refine_orientations(peaks, bank, match_orientations(peaks, bank))
     >>> match_second_grain(peaks, bank, found).second_phase.values
     array([[-1, -1]], dtype=int16)
     """
     check_inputs(peaks, bank, "match_second_grain")
-    require(found, ORIENTATIONS, step="match_second_grain")
+    require(orientations, ORIENTATIONS, step="match_second_grain")
     if not 0 < tolerance < 0.3 or min_peaks < 1 or not 0 <= min_share < 1:
         raise SchemaError(
             f"match_second_grain: tolerance = {tolerance}, min_peaks = {min_peaks}, min_share = {min_share}; needs "
             "0 < tolerance < 0.3 [1/angstrom], min_peaks >= 1 and 0 <= min_share < 1. Correct it."
         )
     usable = usable_intensity(peaks, bank)
-    left = _unexplained(peaks, bank, found, usable, tolerance)
+    left = _unexplained(peaks, bank, orientations, usable, tolerance)
     share = left.sum("peak") / usable.sum("peak").where(usable.sum("peak") > 0)
     rest = peaks.drop_dims("weak_peak", errors="ignore")
     rest = rest.assign(intensity=left.where(share >= min_share, 0.0).assign_attrs(peaks["intensity"].attrs))
     second = match_orientations(rest, bank, min_peaks=min_peaks)
     second = refine_orientations(rest, bank, second)
-    good = (second["correlation"].isel(match=0, drop=True) >= min_correlation) & (found["phase"] >= 0)
+    good = (second["correlation"].isel(match=0, drop=True) >= min_correlation) & (orientations["phase"] >= 0)
     out = xr.Dataset(
         {
             "second_phase": second["phase"].where(good, -1).astype(np.int16),
             "second_quaternion": second["quaternion"].isel(match=0, drop=True).where(good),
             "second_correlation": second["correlation"].isel(match=0, drop=True).where(good),
             "second_reliability": second["reliability"].where(good),
-            "unexplained": share.where(found["phase"] >= 0).astype(np.float32),
+            "unexplained": share.where(orientations["phase"] >= 0).astype(np.float32),
         },
-        attrs={key: found.attrs[key] for key in ("phases",) if key in found.attrs},
+        attrs={key: orientations.attrs[key] for key in ("phases",) if key in orientations.attrs},
     )
     settings = {"tolerance": tolerance, "min_peaks": min_peaks, "min_correlation": min_correlation}
     return describe(
-        out, SECOND_GRAIN, step="match_second_grain", settings=settings | {"min_share": min_share}, source=found
+        out, SECOND_GRAIN, step="match_second_grain", settings=settings | {"min_share": min_share}, source=orientations
     )
 
 
 def _unexplained(
-    peaks: xr.Dataset, bank: xr.Dataset, found: xr.Dataset, usable: xr.DataArray, tolerance: float
+    peaks: xr.Dataset, bank: xr.Dataset, orientations: xr.Dataset, usable: xr.DataArray, tolerance: float
 ) -> xr.DataArray:
     """Intensity (scan_y, scan_x, peak) of the peaks far from every spot of the best orientation, else 0."""
     crystals, _ = collect_crystals(bank)
@@ -114,8 +116,8 @@ def _unexplained(
         _explain(flat[0], flat[1], out, orientation, np.where(known, owners, -1), crystals, tolerance)
         return out.reshape(shape)
 
-    best = found["quaternion"].isel(match=0, drop=True)
-    phase = found["phase"].expand_dims("only", -1)
+    best = orientations["quaternion"].isel(match=0, drop=True)
+    phase = orientations["phase"].expand_dims("only", -1)
     rows = per_pattern(kernel, [peaks["qy"], peaks["qx"], usable, best, phase], peaks.sizes["peak"])
     return rows.rename(value="peak")
 

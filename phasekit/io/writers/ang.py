@@ -59,10 +59,10 @@ def laue_code(record: dict[str, Any]) -> str:
     return _LAUE_CODES[laue_class(record)]
 
 
-def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
+def header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     """Comment lines; only phases that occur are listed, because orix numbers them by position otherwise."""
     lines = ["# File created by phasekit from ACOM", "# TEM_PIXperUM 1.000000"]
-    for number, record in enumerate(phases_of(found), start=1):
+    for number, record in enumerate(phases_of(orientations), start=1):
         if number - 1 not in used:
             continue
         name = "".join(letter if letter.isalnum() else "_" for letter in ascii_name(record, number))
@@ -76,8 +76,8 @@ def header(found: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
             f"# LatticeConstants  {lattice}",
             "# NumberFamilies  0",
         ]
-    steps = [step_of(found["scan_x"].values), step_of(found["scan_y"].values)]
-    ny, nx = found.sizes["scan_y"], found.sizes["scan_x"]
+    steps = [step_of(orientations["scan_x"].values), step_of(orientations["scan_y"].values)]
+    ny, nx = orientations.sizes["scan_y"], orientations.sizes["scan_x"]
     return [
         *lines,
         "#",
@@ -96,12 +96,12 @@ def step_of(values: NDArray[np.floating[Any]]) -> float:
     return float((values[-1] - values[0]) / (len(values) - 1)) if len(values) > 1 else 1.0
 
 
-def rows(found: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+def rows(orientations: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Columns euler1..3 [rad], x, y [nm], index, reliability (0..1), phase (from 1), reliability x 100."""
-    scan_y, scan_x = np.meshgrid(found["scan_y"].values, found["scan_x"].values, indexing="ij")
-    correlation = found["correlation"].isel(match=0).values.ravel()
-    reliability = found["reliability"].values.ravel() / 100
-    phase = np.where(indexed, found["phase"].values.ravel() + 1, 0)
+    scan_y, scan_x = np.meshgrid(orientations["scan_y"].values, orientations["scan_x"].values, indexing="ij")
+    correlation = orientations["correlation"].isel(match=0).values.ravel()
+    reliability = orientations["reliability"].values.ravel() / 100
+    phase = np.where(indexed, orientations["phase"].values.ravel() + 1, 0)
     scores = [np.where(indexed, np.nan_to_num(score), 0.0) for score in (correlation, reliability)]
     columns = [*euler.T, scan_x.ravel(), scan_y.ravel(), *scores, phase, scores[1] * 100]
     return np.column_stack(columns)

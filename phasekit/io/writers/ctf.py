@@ -27,19 +27,19 @@ def laue_number(record: dict[str, Any]) -> int:
     return LAUE_CLASSES.index(laue_class(record)) + 1
 
 
-def header(found: xr.Dataset) -> list[str]:
+def header(orientations: xr.Dataset) -> list[str]:
     """Lines above the numbers. Every phase is listed: a phase's number is its place in this list."""
-    phases = phases_of(found)
-    voltage = found.attrs.get("voltage_kv", 0)
-    steps = [step_of(found[dim].values) * _UM_PER_NM for dim in ("scan_x", "scan_y")]
+    phases = phases_of(orientations)
+    voltage = orientations.attrs.get("voltage_kv", 0)
+    steps = [step_of(orientations[dim].values) * _UM_PER_NM for dim in ("scan_x", "scan_y")]
     frame = ["Euler angles refer to Sample Coordinate system (CS0)!", "Mag", "0", "Coverage", "100", "Device", "0"]
     lines = [
         ["Channel Text File"],
         ["Prj", "phasekit"],
         ["Author", "phasekit"],
         ["JobMode", "Grid"],
-        ["XCells", f"{found.sizes['scan_x']}"],
-        ["YCells", f"{found.sizes['scan_y']}"],
+        ["XCells", f"{orientations.sizes['scan_x']}"],
+        ["YCells", f"{orientations.sizes['scan_y']}"],
         ["XStep", f"{steps[0]:.9f}"],
         ["YStep", f"{steps[1]:.9f}"],
         *([f"AcqE{axis}", "0"] for axis in (1, 2, 3)),
@@ -57,16 +57,17 @@ def _phase_line(record: dict[str, Any], number: int) -> list[str]:
     return [*fields, str(int(record.get("space_group") or 0))]
 
 
-def rows(found: xr.Dataset, euler_deg: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+def rows(orientations: xr.Dataset, euler_deg: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Columns phase (from 1), X, Y [micrometre], Bands, Error, angles [degree], MAD [degree], BC = 100 Q, BS = R."""
-    scan_y, scan_x = np.meshgrid(found["scan_y"].values, found["scan_x"].values, indexing="ij")
+    scan_y, scan_x = np.meshgrid(orientations["scan_y"].values, orientations["scan_x"].values, indexing="ij")
     place = [axis.ravel() * _UM_PER_NM for axis in (scan_x, scan_y)]
-    phase = np.where(indexed, found["phase"].values.ravel() + 1, 0)
+    phase = np.where(indexed, orientations["phase"].values.ravel() + 1, 0)
     error = np.where(indexed, 0, _NO_SOLUTION)
-    quality = np.clip(np.rint(100 * _score(found["correlation"].isel(match=0), indexed)), 0, 255)
-    reliability = np.rint(_score(found["reliability"], indexed))
-    bands = _score(found["count"], indexed) if "count" in found else np.zeros(len(phase))
-    misfit = _score(found["uncertainty_deg"], indexed) if "uncertainty_deg" in found else np.zeros(len(phase))
+    quality = np.clip(np.rint(100 * _score(orientations["correlation"].isel(match=0), indexed)), 0, 255)
+    reliability = np.rint(_score(orientations["reliability"], indexed))
+    bands = _score(orientations["count"], indexed) if "count" in orientations else np.zeros(len(phase))
+    has_misfit = "uncertainty_deg" in orientations
+    misfit = _score(orientations["uncertainty_deg"], indexed) if has_misfit else np.zeros(len(phase))
     return np.column_stack([phase, *place, bands, error, *euler_deg.T, misfit, quality, reliability])
 
 

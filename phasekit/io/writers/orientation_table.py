@@ -14,11 +14,11 @@ from ...schema import ORIENTATIONS, require
 _NEEDED = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
 
 
-def oriented(found: xr.Dataset, step: str, *more: str) -> tuple[xr.Dataset, NDArray[np.bool_]]:
+def oriented(orientations: xr.Dataset, step: str, *more: str) -> tuple[xr.Dataset, NDArray[np.bool_]]:
     """Checked dataset in memory (with what it has of ``more``), and which positions (flat) have an orientation."""
-    require(found, ORIENTATIONS, step=step)
-    data = found[[*_NEEDED, *(name for name in more if _on_scan(found, name))]].compute()
-    data.attrs = dict(found.attrs)
+    require(orientations, ORIENTATIONS, step=step)
+    data = orientations[[*_NEEDED, *(name for name in more if _on_scan(orientations, name))]].compute()
+    data.attrs = dict(orientations.attrs)
     highest, phases = int(data["phase"].max()), phases_of(data)
     if highest >= len(phases):
         raise SchemaError(
@@ -33,13 +33,13 @@ def oriented(found: xr.Dataset, step: str, *more: str) -> tuple[xr.Dataset, NDAr
     return data, indexed.values.ravel()
 
 
-def _on_scan(found: xr.Dataset, name: str) -> bool:
-    return name in found and found[name].dims[:2] == ("scan_y", "scan_x")
+def _on_scan(orientations: xr.Dataset, name: str) -> bool:
+    return name in orientations and orientations[name].dims[:2] == ("scan_y", "scan_x")
 
 
-def phases_of(found: xr.Dataset) -> list[dict[str, Any]]:
+def phases_of(orientations: xr.Dataset) -> list[dict[str, Any]]:
     """Entries of ``attrs["phases"]``, none where a dataset has no such attribute."""
-    return list(json.loads(found.attrs.get("phases", "[]")))
+    return list(json.loads(orientations.attrs.get("phases", "[]")))
 
 
 def ascii_name(record: dict[str, Any], number: int) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError, status_attributes
 from ...schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
 from .overlap import background_of, find_overlap
@@ -18,15 +19,15 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     factors
         FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots. A
         beam that drifts by more than a pixel over the scan smears spots and splits grains; factorise the patterns of
-        ``pk.acom.reconstruct(peaks)`` then, which are centred.
+        ``pk.acom.reconstruct_patterns(peaks)`` then, which are centred.
 
     Returns
     -------
     xarray.Dataset
         PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component, the
         brightest image of the component (pattern times its largest loading) [counts]; 0 where the detector was masked.
-        The direct beam is masked as a rule; where :func:`find_mask` has found it, ``qy`` and ``qx`` are 0 there, so
-        that peaks are registered with ``pk.acom.register_peaks(peaks, origin=None)``.
+        The direct beam is masked as a rule. Where :func:`find_detector_mask` has found it, ``qy`` and ``qx`` are 0
+        there, so that peaks are registered with ``pk.acom.calibrate_peaks(peaks, origin=None)``.
 
     Raises
     ------
@@ -57,14 +58,15 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     return describe(out, PATTERNS, step="component_patterns", settings={}, source=factors)
 
 
-def component_crystals(factors: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+@renamed_arguments(found="orientations")
+def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
     """Phase, orientation and reliability of every component.
 
     Parameters
     ----------
     factors
         FACTORS.
-    found
+    orientations
         ORIENTATIONS of their :func:`component_patterns` (``pk.acom.match_orientations``).
 
     Returns
@@ -90,22 +92,23 @@ def component_crystals(factors: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
     >>> factors = xr.Dataset(
     ...     {"loading": (("component", *line), ones), "factor": (("component", "qy", "qx"), ones)}
     ... )
-    >>> component_crystals(factors, xr.Dataset(data, attrs={"phases": "[]"})).phase.values
+    >>> component_orientations(factors, xr.Dataset(data, attrs={"phases": "[]"})).phase.values
     array([ 0, -1])
     """
-    line = _solutions(factors, found, "component_crystals")
+    line = _solutions(factors, orientations, "component_orientations")
     best = {
         name: line[name].isel(match=0, drop=True) if "match" in line[name].dims else line[name] for name in _PER_POINT
     }
     out = xr.Dataset(best).assign_coords(component=np.arange(factors.sizes["component"]))
     if "explained" in factors:
         out["explained"] = ("component", factors["explained"].to_numpy())
-    out.attrs["phases"] = found.attrs["phases"]
-    return describe(out, COMPONENT_CRYSTALS, step="component_crystals", settings={}, source=found)
+    out.attrs["phases"] = orientations.attrs["phases"]
+    return describe(out, COMPONENT_CRYSTALS, step="component_orientations", settings={}, source=orientations)
 
 
-def map_crystals(
-    factors: xr.Dataset, found: xr.Dataset, *, background: int | None = None, min_weight: float = 0.1
+@renamed_arguments(found="orientations")
+def map_component_orientations(
+    factors: xr.Dataset, orientations: xr.Dataset, *, background: int | None = None, min_weight: float = 0.1
 ) -> xr.Dataset:
     """Orientation map from components: every scan point takes the crystal of its dominant component.
 
@@ -116,7 +119,7 @@ def map_crystals(
     ----------
     factors
         FACTORS.
-    found
+    orientations
         ORIENTATIONS of their :func:`component_patterns`.
     background
         As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background:
@@ -134,7 +137,7 @@ def map_crystals(
     Raises
     ------
     SchemaError
-        As :func:`component_crystals`.
+        As :func:`component_orientations`.
 
     Examples
     --------
@@ -147,26 +150,26 @@ def map_crystals(
     >>> factors = xr.Dataset(
     ...     {"loading": (("component", *line), maps), "factor": (("component", "qy", "qx"), patterns)}
     ... )
-    >>> found = map_crystals(factors, xr.Dataset(data, attrs={"phases": "[]"}), background=-1)
+    >>> found = map_component_orientations(factors, xr.Dataset(data, attrs={"phases": "[]"}), background=-1)
     >>> found.component.values, found.correlation.values.ravel()
     (array([[0, 1]]), array([0.9, 0.8]))
     """
-    line = _solutions(factors, found, "map_crystals")
-    chosen = background_of(factors, background, "map_crystals")
+    line = _solutions(factors, orientations, "map_component_orientations")
+    chosen = background_of(factors, background, "map_component_orientations")
     label = find_overlap(factors, background=chosen)["label"].compute()
     nothing = (label < 0) | (label == chosen) | _faint(factors["loading"], label, min_weight)
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
     out = spread.where(~nothing)
-    out["phase"] = spread["phase"].where(~nothing, -1).astype(found["phase"].dtype)
-    out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(found["status"].dtype)
+    out["phase"] = spread["phase"].where(~nothing, -1).astype(orientations["phase"].dtype)
+    out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
     out["status"].attrs = status_attributes(AcomStatus)
     out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
     dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
     out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})
     out = out.assign_coords({d: factors[d] for d in ("scan_y", "scan_x") if d in factors.coords})
-    out.attrs["phases"] = found.attrs["phases"]
+    out.attrs["phases"] = orientations.attrs["phases"]
     settings = {"background": background, "chosen": chosen, "min_weight": min_weight}
-    return describe(out, ORIENTATIONS, step="map_crystals", settings=settings, source=found)
+    return describe(out, ORIENTATIONS, step="map_component_orientations", settings=settings, source=orientations)
 
 
 def _faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
@@ -175,14 +178,15 @@ def _faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.
     return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
 
 
-def _solutions(factors: xr.Dataset, found: xr.Dataset, step: str) -> xr.Dataset:
+def _solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
     """The solutions along ``component``."""
     require(factors, FACTORS, step=step)
-    require(found, ORIENTATIONS, step=step)
-    sizes = found.sizes["scan_y"], found.sizes["scan_x"]
+    require(orientations, ORIENTATIONS, step=step)
+    sizes = orientations.sizes["scan_y"], orientations.sizes["scan_x"]
     if sizes != (1, factors.sizes["component"]):
         raise SchemaError(
             f"{step}: the orientations are a map of {sizes}, needs (1, {factors.sizes['component']}), one for each "
             "component. Match the peaks of pk.nmf.component_patterns(factors)."
         )
-    return found.isel(scan_y=0, drop=True).drop_vars("scan_x", errors="ignore").rename(scan_x="component").compute()
+    row = orientations.isel(scan_y=0, drop=True).drop_vars("scan_x", errors="ignore")
+    return row.rename(scan_x="component").compute()

@@ -7,7 +7,7 @@ from ...errors import SchemaError
 from ...schema import FACTORS, OVERLAP, OVERLAP_PATTERN, PATTERNS, describe, require
 
 
-def compare_overlap(
+def overlap_pattern(
     patterns: xr.Dataset, factors: xr.Dataset, overlap: xr.Dataset, *, pair: tuple[int, int] | None = None
 ) -> xr.Dataset:
     """Mean measured pattern where two components overlap, beside what the factorisation says it is made of.
@@ -41,17 +41,17 @@ def compare_overlap(
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=3, detector=(32, 32), boundary_width=4)
     >>> factors = pk.nmf.separate_background(pk.nmf.factorise(pk.nmf.to_features(scan), 4))
-    >>> found = compare_overlap(scan, factors, pk.nmf.find_overlap(factors))
+    >>> found = overlap_pattern(scan, factors, pk.nmf.find_overlap(factors))
     >>> found.attrs["cosine"] > 0.95
     True
     """
     for data, kind in ((patterns, PATTERNS), (factors, FACTORS), (overlap, OVERLAP)):
-        require(data, kind, step="compare_overlap")
+        require(data, kind, step="overlap_pattern")
     sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (patterns, factors, overlap)]
     detectors = [tuple(d.sizes[n] for n in ("qy", "qx")) for d in (patterns, factors)]
     if len(set(sizes)) > 1 or len(set(detectors)) > 1:
         raise SchemaError(
-            f"compare_overlap: scans are {sizes} and detectors {detectors}, need the same. Crop or bin all alike."
+            f"overlap_pattern: scans are {sizes} and detectors {detectors}, need the same. Crop or bin all alike."
         )
     both = overlap[["label", "partner", "overlap", "ratio"]].compute()
     if pair is None and not bool(both["overlap"].any()):
@@ -64,7 +64,7 @@ def compare_overlap(
     n = int(there.sum())
     if n == 0:
         raise SchemaError(
-            f"compare_overlap: components {chosen} overlap nowhere. Lower the threshold, or another pair."
+            f"overlap_pattern: components {chosen} overlap nowhere. Lower the threshold, or another pair."
         )
     points = there.stack(point=("scan_y", "scan_x"), create_index=False)
     here = np.flatnonzero(points.to_numpy())
@@ -78,7 +78,7 @@ def compare_overlap(
     out = out.assign_coords({d: factors[d] for d in ("qy", "qx") if d in factors.coords}).transpose("qy", "qx")
     cosine = float((out.measured * out.modelled).sum() / ((out.measured**2).sum() * (out.modelled**2).sum()) ** 0.5)
     out.attrs = {"pair": list(chosen), "n_points": n, "cosine": cosine}
-    return describe(out, OVERLAP_PATTERN, step="compare_overlap", settings={"pair": pair}, source=overlap)
+    return describe(out, OVERLAP_PATTERN, step="overlap_pattern", settings={"pair": pair}, source=overlap)
 
 
 def _at(array: xr.DataArray, points: np.ndarray) -> xr.DataArray:
@@ -92,6 +92,6 @@ def _largest_pair(overlap: xr.Dataset) -> tuple[int, int]:
     chosen = overlap["overlap"].to_numpy()
     pairs = np.stack([overlap["label"].to_numpy()[chosen], overlap["partner"].to_numpy()[chosen]])
     if pairs.shape[1] == 0:
-        raise SchemaError("compare_overlap: no point has a second component beside the background. Choose a larger k.")
+        raise SchemaError("overlap_pattern: no point has a second component beside the background. Choose a larger k.")
     found, count = np.unique(np.sort(pairs, axis=0), axis=1, return_counts=True)
     return int(found[0, count.argmax()]), int(found[1, count.argmax()])

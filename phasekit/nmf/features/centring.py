@@ -31,23 +31,23 @@ class Centring(NamedTuple):
     n_unfound: int = 0  # patterns that took the median origin
 
 
-def centring_of(center: Any, patterns: xr.Dataset, intensity: xr.DataArray, beam: Beam) -> Centring:
+def centring_of(centre: Any, patterns: xr.Dataset, intensity: xr.DataArray, beam: Beam) -> Centring:
     """Shifts to the median of measured or given origins; a pair of numbers is an origin for all and moves nothing."""
-    if center is None:
+    if centre is None:
         return Centring(beam.centre, None)
     scan = (patterns.sizes["scan_y"], patterns.sizes["scan_x"])
-    if isinstance(center, str):
-        origins = _measured(center, intensity, beam)
+    if isinstance(centre, str):
+        origins = _measured(centre, intensity, beam)
     else:
-        origins = _given(center, patterns)
+        origins = _given(centre, patterns)
         if origins.ndim == 1:
             return Centring((float(origins[0]), float(origins[1])), None)
     if origins.shape != (*scan, 2):
-        raise SchemaError(f"to_features: center has origins for a scan of {origins.shape[:-1]}, needs {scan}.")
+        raise SchemaError(f"to_features: centre has origins for a scan of {origins.shape[:-1]}, needs {scan}.")
     lost = np.asarray(~np.isfinite(origins).all(axis=-1))
     if lost.all():
         raise SchemaError(
-            "to_features: the direct beam was found in no pattern. Give center=(qy, qx) [px], or origins of your own."
+            "to_features: the direct beam was found in no pattern. Give centre=(qy, qx) [px], or origins of your own."
         )
     target = np.median(origins[~lost], axis=0)
     shifts = np.where(lost[..., None], 0.0, target - origins)
@@ -87,13 +87,13 @@ def seen_after(good: Flags, shifts: Array, *, always: bool) -> Flags:
     return out
 
 
-def _measured(center: str, intensity: xr.DataArray, beam: Beam) -> Array:
-    if center != "measured":
-        raise SchemaError(f"to_features: center = {center!r}, needs 'measured', None, (qy, qx) or origins.")
+def _measured(centre: str, intensity: xr.DataArray, beam: Beam) -> Array:
+    if centre != "measured":
+        raise SchemaError(f"to_features: centre = {centre!r}, needs 'measured', None, (qy, qx) or origins.")
     if not beam.radius > 0:
         raise SchemaError(
-            "to_features: center='measured', but no direct beam stands out in the mean pattern. Give center=(qy, qx) "
-            "[px] or origins (scan_y, scan_x), e.g. those of pk.acom.register_peaks."
+            "to_features: centre='measured', but no direct beam stands out in the mean pattern. Give centre=(qy, qx) "
+            "[px] or origins (scan_y, scan_x), e.g. those of pk.acom.calibrate_peaks."
         )
     core: dict[str, Any] = {"centre": np.array(beam.centre), "radius": max(beam.radius, 1.5)}
     if intensity.chunks is None:
@@ -113,22 +113,22 @@ def _measured(center: str, intensity: xr.DataArray, beam: Beam) -> Array:
     return np.asarray(found.compute())  # small; without it every block of patterns would wait for the median
 
 
-def _given(center: Any, patterns: xr.Dataset) -> Array:
+def _given(centre: Any, patterns: xr.Dataset) -> Array:
     """Origins [px] ``(scan_y, scan_x, 2)`` or ``(2,)`` from a dataset, a pair of arrays or a pair of numbers."""
-    if isinstance(center, xr.Dataset):
-        if not {"origin_y", "origin_x"} <= set(center.variables):
+    if isinstance(centre, xr.Dataset):
+        if not {"origin_y", "origin_x"} <= set(centre.variables):
             raise SchemaError(
-                "to_features: center is a dataset without 'origin_y' and 'origin_x' (scan_y, scan_x). "
-                "pk.acom.register_peaks gives them."
+                "to_features: centre is a dataset without 'origin_y' and 'origin_x' (scan_y, scan_x). "
+                "pk.acom.calibrate_peaks gives them."
             )
-        center = tuple(_in_pixels(center[f"origin_{axis}"], patterns, f"q{axis}") for axis in "yx")
-    if not isinstance(center, tuple | list) or len(center) != 2:
+        centre = tuple(_in_pixels(centre[f"origin_{axis}"], patterns, f"q{axis}") for axis in "yx")
+    if not isinstance(centre, tuple | list) or len(centre) != 2:
         raise SchemaError(
-            f"to_features: center is {type(center).__name__}, needs 'measured', None, a pair (qy, qx) [px] of numbers "
+            f"to_features: centre is {type(centre).__name__}, needs 'measured', None, a pair (qy, qx) [px] of numbers "
             "or of arrays (scan_y, scan_x), or a dataset with origin_y and origin_x."
         )
     dims = ("scan_y", "scan_x")
-    arrays = [a.transpose(*dims).to_numpy() if isinstance(a, xr.DataArray) and a.ndim == 2 else a for a in center]
+    arrays = [a.transpose(*dims).to_numpy() if isinstance(a, xr.DataArray) and a.ndim == 2 else a for a in centre]
     return np.stack([np.asarray(a, dtype=np.float64) for a in arrays], axis=-1)
 
 

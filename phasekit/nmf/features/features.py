@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...schema import FEATURES, PATTERNS, describe, require
 from .centring import Centring, centring_of
@@ -19,6 +20,7 @@ from .weighting import SCALES, Recipe, features_of
 _SCAN = ("scan_y", "scan_x")
 
 
+@renamed_arguments(center="centre")
 def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing, each an argument
     patterns: xr.Dataset,
     *,
@@ -26,7 +28,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     bin: int = 1,  # noqa: A002 - the field's word
     scan_mean: bool = False,
     scale: str | None = "poisson",
-    center: str | tuple[Any, Any] | xr.Dataset | None = None,
+    centre: str | tuple[Any, Any] | xr.Dataset | None = None,
     peaks: xr.Dataset | None = None,
     layout: str = "cartesian",
     n_sectors: int = 12,
@@ -35,7 +37,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
 ) -> xr.Dataset:
     """Turn each pattern into a row of features for the factorisation.
 
-    ``mask="auto"`` reads the data once, block by block, ``center="measured"`` once more, and so does asking whether
+    ``mask="auto"`` reads the data once, block by block, ``centre="measured"`` once more, and so does asking whether
     floating numbers (or a ``gain``) are whole counts; everything else stays lazy, and ``feature_value`` is lazy when
     ``patterns`` is. In memory, some 20 MB (or a scan line) are needed beyond the result.
 
@@ -44,9 +46,9 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     patterns
         PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], >= 0.
     mask
-        Detector pixels to use, ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_mask` (0 = used).
-        ``"auto"`` finds direct beam, beam stop, dead and hot pixels (the direct beam alone with ``peaks``); ``None``
-        uses every pixel.
+        Detector pixels to use, ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_detector_mask`
+        (0 = used). ``"auto"`` finds direct beam, beam stop, dead and hot pixels (the direct beam alone with
+        ``peaks``). ``None`` uses every pixel.
     bin
         Detector pixels summed along each axis: 2 means a quarter of the features and four times the counts in each.
         Blocks at a mask or an edge hold fewer pixels, which is remembered. With rings: their width [px].
@@ -60,11 +62,11 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
         standard deviation 1 above about 4 electrons. Mixtures of two grains are then no sums any more and may ask for a
         component of their own; prefer it where spots differ by orders of magnitude from point to point and few points
         overlap. ``None``: counts as they are; bright spots then outvote faint ones.
-    center
+    centre
         ``"measured"``: shift each pattern so that its direct beam (centre of mass in the beam's radius, iterated until
         it moves by less than 0.1 px) lies at the median over the scan. Origins of your own: a pair (qy, qx) of arrays
         ``(scan_y, scan_x)`` [px from the first pixel's centre], or a dataset with ``origin_y``, ``origin_x`` (as of
-        ``pk.acom.register_peaks``). Where there is none (beam not found, NaN) the median is taken and nothing moves.
+        ``pk.acom.calibrate_peaks``). Where there is none (beam not found, NaN) the median is taken and nothing moves.
         The shift is bilinear and conserves counts, but neighbouring pixels then share noise, and the values are whole
         counts no more. Dead and hot pixels and the detector's edge move along: pixels that any pattern lacks are not
         used (with ``missing="keep"`` they are NaN in those patterns; with ``mask=None`` 0 comes in over the edge). A
@@ -75,7 +77,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     layout
         ``"cartesian"``: pixels or bins. ``"radial"``: sums over rings ``bin`` px wide about the direct beam, blind to
         the in-plane orientation of a grain. ``"polar"``: rings cut into ``n_sectors``. Rings lie about the origin that
-        ``center`` gives, else about the direct beam of the mask or of the mean pattern.
+        ``centre`` gives, else about the direct beam of the mask or of the mean pattern.
     n_sectors
         Angular sectors of ``"polar"``, the first about +qx: 12 are 30 degrees wide.
     missing
@@ -94,7 +96,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
         [px] and ``feature_angle(feature)`` [degree, from +qx towards +qy]. A pattern without any count stays a row of
         zeros. Attributes: ``counts`` = 1 when electrons are whole numbers within 0.001, ``missing`` = 1 when NaN
         may occur, ``scale``, ``layout``, ``gain``, ``beam_qy_px``, ``beam_qx_px``, ``beam_radius_px``, and with
-        ``center`` ``n_not_centred`` patterns that took the median.
+        ``centre`` ``n_not_centred`` patterns that took the median.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     >>> features = to_features(scan, bin=2)
     >>> features.sizes["feature"] < 16 * 16, bool((features.feature_index == -1).any())
     (True, True)
-    >>> to_features(scan, center="measured", layout="radial").sizes["feature"] < 24
+    >>> to_features(scan, centre="measured", layout="radial").sizes["feature"] < 24
     True
     """
     settings = {name: value for name, value in locals().items() if name != "patterns"}
@@ -123,7 +125,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     intensity = patterns["intensity"] if peaks is None else redraw(peaks, patterns)
     lazy = patterns["intensity"].chunks is not None or (peaks is not None and peaks["qx"].chunks is not None)
     chosen = choose_pixels(patterns, intensity, settings)
-    centring = centring_of(center, patterns, intensity, chosen.beam)
+    centring = centring_of(centre, patterns, intensity, chosen.beam)
     used, bad = used_after(chosen, centring, keep=missing == "keep")
     plan = _layout(layout, int(bin), int(n_sectors), centring)
     index, pixels = feature_index(used, plan)
@@ -138,7 +140,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     spoilt = scan_mean or scale == "anscombe" or shifts is not None or (recipe.missing and not single)
     whole = not spoilt and peaks is None and _whole(chosen, intensity, float(gain))
     out.attrs = {"scale": scale or "none", "layout": layout, "gain": float(gain), "counts": int(whole)}
-    out.attrs |= {"missing": int(recipe.missing), **_beam_attributes(chosen, centring, center)}
+    out.attrs |= {"missing": int(recipe.missing), **_beam_attributes(chosen, centring, centre)}
     return describe(out, FEATURES, step="to_features", settings=settings, source=patterns)
 
 
@@ -186,7 +188,7 @@ def _layout(kind: str, width: int, n_sectors: int, centring: Centring) -> Layout
     if kind != "cartesian" and not np.isfinite(centring.target).all():
         raise SchemaError(
             f"to_features: layout={kind!r} needs to know where the direct beam is, and none stands out in the mean "
-            "pattern. Give center=(qy, qx) [px]."
+            "pattern. Give centre=(qy, qx) [px]."
         )
     return Layout(kind, width, n_sectors, centring.target)
 
@@ -195,9 +197,9 @@ def _whole(chosen: Chosen, intensity: xr.DataArray, gain: float) -> bool:
     return holds_whole_counts(intensity, gain) if chosen.whole is None else chosen.whole
 
 
-def _beam_attributes(chosen: Chosen, centring: Centring, center: Any) -> dict[str, float]:
+def _beam_attributes(chosen: Chosen, centring: Centring, centre: Any) -> dict[str, float]:
     beam = chosen.beam
-    if center is None:
+    if centre is None:
         return beam_attributes(np.array(beam.centre), beam.radius) if np.isfinite(beam.centre).all() else {}
     return beam_attributes(np.array(centring.target), beam.radius) | {"n_not_centred": int(centring.n_unfound)}
 

@@ -13,7 +13,7 @@ USED, DIRECT_BEAM, DEAD, HOT, BEAM_STOP = range(5)
 _MEANINGS = "used direct_beam dead hot beam_stop"
 
 
-def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.DataArray:
+def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.DataArray:
     """Find the direct beam, a beam stop, dead and hot pixels of the detector from the whole scan.
 
     Reads the data once, block by block; what is kept in memory are some ten images of detector size. NaN values (not
@@ -57,21 +57,21 @@ def find_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.
     --------
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(6, 6), detector=(32, 32), hot_pixels=3)
-    >>> mask = find_mask(scan)
+    >>> mask = find_detector_mask(scan)
     >>> int((mask == 3).sum()), mask.attrs["beam_qy_px"]
     (3, 15.5)
     """
-    require(patterns, PATTERNS, step="find_mask")
-    images = scan_images(patterns["intensity"], "find_mask", missing=True)
+    require(patterns, PATTERNS, step="find_detector_mask")
+    images = scan_images(patterns["intensity"], "find_detector_mask", missing=True)
     return mask_from_images(images, patterns, direct_beam)
 
 
 def mask_from_images(
     images: ScanImages, patterns: xr.Dataset, direct_beam: float | str, *, drawn: bool = False
 ) -> xr.DataArray:
-    """Mask of :func:`find_mask` from images of one pass over ``patterns``; ``drawn`` ones know no bad pixel."""
+    """Mask of :func:`find_detector_mask` from images of one pass; ``drawn`` patterns have no bad pixel."""
     if isinstance(direct_beam, str) and direct_beam != "auto":
-        raise SchemaError(f"find_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
+        raise SchemaError(f"find_detector_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
     bad = Outliers(*np.zeros((3, *images.mean.shape), dtype=bool)) if drawn else find_outliers(images)
     flags = np.full(images.mean.shape, USED, dtype=np.int8)
     flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP

@@ -39,7 +39,7 @@ def choose_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[
     if not isinstance(mask, xr.DataArray) or set(mask.dims) != {"qy", "qx"} or _shape(mask) != shape:
         raise SchemaError(
             f"to_features: the mask is {getattr(mask, 'dims', type(mask).__name__)} {np.shape(mask)}, needs an "
-            f"xarray.DataArray (qy, qx) of shape {shape}. Start from pk.nmf.find_mask(patterns)."
+            f"xarray.DataArray (qy, qx) of shape {shape}. Start from pk.nmf.find_detector_mask(patterns)."
         )
     flags = mask.transpose("qy", "qx").to_numpy()
     used = flags if flags.dtype == bool else flags == USED
@@ -55,8 +55,8 @@ def _found(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, An
 
 
 def _needs_beam(settings: dict[str, Any]) -> bool:
-    center = settings["center"]
-    return isinstance(center, str) or (center is None and settings["layout"] != "cartesian")
+    centre = settings["centre"]
+    return isinstance(centre, str) or (centre is None and settings["layout"] != "cartesian")
 
 
 def _beam_in(mask: Any) -> Beam:

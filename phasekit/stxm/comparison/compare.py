@@ -14,7 +14,7 @@ from ..preprocessing.material import find_material
 from ..preprocessing.smoothing import smooth_od
 from ..reference_spectra.library import build_library, find_energy_offset
 from .kmeans_gmm import cluster_gaussian_mixture, cluster_kmeans
-from .mcr import resolve_mcr
+from .mcr import fit_mcr_als
 from .reference_fit import fit_references
 from .single_phase import MIN_ENERGIES_WITH_SLOPE, match_single_phase
 
@@ -179,7 +179,7 @@ def _nnls(request: _Request) -> xr.DataArray:
 
 
 def _mcr(request: _Request) -> xr.DataArray:
-    return resolve_mcr(request.od, request.refs, energy_offset=request.offset, seed=request.seed)["phase"]
+    return fit_mcr_als(request.od, request.refs, energy_offset=request.offset, seed=request.seed)["phase"]
 
 
 def _pearson_alone(request: _Request) -> xr.DataArray:

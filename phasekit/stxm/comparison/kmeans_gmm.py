@@ -2,7 +2,7 @@
 
 The other simple methods are :func:`phasekit.stxm.match_single_phase`, the linear fit with references
 :func:`phasekit.stxm.fit_references` (non-negative, with offset and covariance) and multivariate curve resolution
-:func:`phasekit.stxm.resolve_mcr`.
+:func:`phasekit.stxm.fit_mcr_als`.
 """
 
 from collections.abc import Callable

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 _MAX_PIXELS = 5000  # that are resolved; non-negative least squares goes pixel by pixel
 
 
-def resolve_mcr(
+def fit_mcr_als(
     od: xr.Dataset,
     refs: xr.Dataset,
     *,
@@ -61,12 +61,12 @@ def resolve_mcr(
     >>> import phasekit as pk
     >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, frame_drift_px=0.0)
     >>> refs = pk.synthetic.vanadium_references()
-    >>> resolve_mcr(pk.stxm.optical_density(stack), refs)["spectrum"].sizes["component"]
+    >>> fit_mcr_als(pk.stxm.optical_density(stack), refs)["spectrum"].sizes["component"]
     6
     """
-    task = read_material_pixels(od, refs, energy_offset, "resolve_mcr")
+    task = read_material_pixels(od, refs, energy_offset, "fit_mcr_als")
     if max_iter < 1:
-        raise SchemaError(f"resolve_mcr: max_iter={max_iter}, needs at least 1.")
+        raise SchemaError(f"fit_mcr_als: max_iter={max_iter}, needs at least 1.")
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(task.density))[:_MAX_PIXELS])
     start = np.vstack([task.spectra, np.full((1, task.spectra.shape[1]), task.spectra.mean())])
@@ -81,7 +81,7 @@ def resolve_mcr(
         component_phase=("component", names.astype(np.int16)),
     )
     settings = {"max_iter": max_iter, "energy_offset": energy_offset, "seed": seed}
-    return describe(out, BASELINE, step="resolve_mcr", settings=settings, source=od)
+    return describe(out, BASELINE, step="fit_mcr_als", settings=settings, source=od)
 
 
 def _als(density: Array, start: Array, max_iter: int) -> Array:
@@ -90,7 +90,7 @@ def _als(density: Array, start: Array, max_iter: int) -> Array:
         from pymcr.constraints import ConstraintNonneg
         from pymcr.mcr import McrAR
     except ImportError as error:
-        raise SchemaError("resolve_mcr: needs the package pyMCR, which is not installed. pip install pymcr") from error
+        raise SchemaError("fit_mcr_als: needs the package pyMCR, which is not installed. pip install pymcr") from error
     bound: Any = ConstraintNonneg
     model = McrAR(
         max_iter=max_iter,

@@ -92,7 +92,9 @@ def edge_variables(
 ) -> dict[str, Any]:
     """The fit as variables of a PROFILE; ``middle`` [nm] is where the fit's distances start."""
     if probe is not None and not probe > 0:
-        raise SchemaError(f"fit_step: probe_fwhm_nm={probe}, needs a positive width [nm], or None to take nothing off.")
+        raise SchemaError(
+            f"fit_boundary_width: probe_fwhm_nm={probe}, needs a positive width [nm], or None to take nothing off."
+        )
     low, high = edge.levels[0] if len(edge.levels) else (np.nan, np.nan)
     own = subtract_probe_width(edge, probe, pixel)
     curve = low + (high - low) * special.ndtr((distance - middle - edge.position) / edge.sigma)

@@ -103,7 +103,7 @@ def line_profile(
     return describe(out, PROFILE, step=step, settings=settings | {"independent_nm": apart}, source=data)
 
 
-def fit_step(profile: xr.Dataset, *, probe_fwhm_nm: float | None = None) -> xr.Dataset:
+def fit_boundary_width(profile: xr.Dataset, *, probe_fwhm_nm: float | None = None) -> xr.Dataset:
     """Fit a step (error function) to a profile: where it is and how wide, with the width of the probe taken off.
 
     Parameters
@@ -133,11 +133,11 @@ def fit_step(profile: xr.Dataset, *, probe_fwhm_nm: float | None = None) -> xr.D
     >>> x = np.arange(0, 400.0, 20)
     >>> values = ("distance", 3 - ndtr((x - 210) / 40))
     >>> data = {"profile": values, "profile_std": values, "profile_error": values, "n_pixels": values}
-    >>> found = fit_step(xr.Dataset(data, {"distance": ("distance", x, {"units": "nm"})}), probe_fwhm_nm=40)
+    >>> found = fit_boundary_width(xr.Dataset(data, {"distance": ("distance", x, {"units": "nm"})}), probe_fwhm_nm=40)
     >>> [round(float(found[name])) for name in ("edge_position", "edge_width")], round(2.563 * (40**2 - 17**2)**0.5)
     ([210, 93], 93)
     """
-    require(profile, PROFILE, step="fit_step", units={"distance": "nm"})
+    require(profile, PROFILE, step="fit_boundary_width", units={"distance": "nm"})
     distance = profile["distance"].values.astype(np.float64)
     value = profile["profile"].compute().values.astype(np.float64)
     known = np.isfinite(value)
@@ -151,7 +151,7 @@ def fit_step(profile: xr.Dataset, *, probe_fwhm_nm: float | None = None) -> xr.D
     return describe(
         with_units(out, profile["profile"]),
         PROFILE,
-        step="fit_step",
+        step="fit_boundary_width",
         settings={"probe_fwhm_nm": probe_fwhm_nm},
         source=profile,
     )
@@ -191,13 +191,14 @@ def boundary_profile(
     bin_nm
         Width of a bin [nm]; None: one pixel. The fit uses the pixels, not the bins.
     probe_fwhm_nm
-        As in :func:`fit_step`.
+        As in :func:`fit_boundary_width`.
 
     Returns
     -------
     xarray.Dataset
-        PROFILE by ``distance`` [nm] with the fields of :func:`fit_step`. ``profile_error`` counts stretches of boundary
-        4 pixels long, not pixels, as independent. Where the two phases do not meet all is NaN and ``n_pixels`` 0.
+        PROFILE by ``distance`` [nm] with the fields of :func:`fit_boundary_width`. ``profile_error`` counts stretches
+        of boundary 4 pixels long, not pixels, as independent. Where the two phases do not meet, all is NaN and
+        ``n_pixels`` 0.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def label_phases(  # noqa: PLR0913
     """Name the phase of every material pixel, and say where the name is not to be trusted.
 
     1. What bends all spectra alike is found first: energy offset, stray light, background slope
-       (:func:`phasekit.stxm.fit_nuisances`).
+       (:func:`phasekit.stxm.fit_systematics`).
     2. Each cluster's mean spectrum is named by its highest Pearson correlation. A cluster that no mixture of references
        explains, and whose surrounded pixels confirm it, is an unknown phase; one that only a mixture explains is a
        transition phase.
@@ -68,7 +68,7 @@ def label_phases(  # noqa: PLR0913
         Full width of the probe at half maximum [px], or "fit": the width (0.6 to 3.2 px) that explains the spectra
         best; it comes out wider where compositions change gradually.
     energy_offset, stray_light, background_slope, broadening
-        As in :func:`phasekit.stxm.fit_nuisances`.
+        As in :func:`phasekit.stxm.fit_systematics`.
     seed
         Of the draws: same seed, same map.
 

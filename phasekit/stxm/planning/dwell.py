@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 _STEPS = 200
 
 
-def share_dwell(
+def allocate_dwell(
     energies: xr.DataArray,
     refs: xr.Dataset,
     *,
@@ -67,19 +67,19 @@ def share_dwell(
     --------
     >>> import phasekit as pk
     >>> refs = pk.synthetic.vanadium_references()
-    >>> dwell = share_dwell(pk.stxm.select_energies(refs, 8), refs, total_ms=16.0)
+    >>> dwell = allocate_dwell(pk.stxm.select_energies(refs, 8), refs, total_ms=16.0)
     >>> float(dwell.sum().round(6)), bool(dwell.min() >= 1.0), dwell.attrs["error_ratio"] < 1
     (16.0, True, True)
     """
-    require(refs, REFERENCES, step="share_dwell")
+    require(refs, REFERENCES, step="allocate_dwell")
     if not total_ms > 0 or not 0 <= min_share <= 1:
         raise SchemaError(
-            f"share_dwell: total_ms={total_ms}, min_share={min_share}, needs a time above 0 and a share in 0..1. "
+            f"allocate_dwell: total_ms={total_ms}, min_share={min_share}, needs a time above 0 and a share in 0..1. "
             "Correct them."
         )
     chosen = np.sort(np.asarray(energies, dtype=np.float64).ravel())
     labelled = xr.DataArray(chosen, dims="energy", coords={"energy": chosen})
-    library = build_library(refs, labelled["energy"], step="share_dwell", n_nuisance=1 + slope)
+    library = build_library(refs, labelled["energy"], step="allocate_dwell", n_nuisance=1 + slope)
     # the thickness is that of a pixel whose references peak at peak_od, be it between the chosen energies
     reached = peak_od * find_peak_absorption(library, chosen) / find_peak_absorption(library, library.energies)
     designs = build_designs(
@@ -89,7 +89,7 @@ def share_dwell(
     part = _best_parts(designs, min_share)
     ratio = float(np.sqrt(_error(designs, part) / _error(designs, even)))
     settings = {"total_ms": total_ms, "slope": slope, "peak_od": peak_od, "min_share": min_share}
-    record = describe(refs, REFERENCES, step="share_dwell", settings=settings, source=refs).attrs["provenance"]
+    record = describe(refs, REFERENCES, step="allocate_dwell", settings=settings, source=refs).attrs["provenance"]
     attrs = {
         "units": "ms",
         "long_name": "dwell time",

@@ -45,7 +45,7 @@ class _Errors(NamedTuple):
     share: float
 
 
-def forecast_error(  # noqa: PLR0913  settings, keyword-only
+def predict_errors(  # noqa: PLR0913  settings, keyword-only
     refs: xr.Dataset,
     energies: xr.DataArray | Sequence[int] | None = None,
     *,
@@ -121,14 +121,14 @@ def forecast_error(  # noqa: PLR0913  settings, keyword-only
     Examples
     --------
     >>> import phasekit as pk
-    >>> found = forecast_error(pk.synthetic.vanadium_references(), [8, 20], photons=[300, 3000])
+    >>> found = predict_errors(pk.synthetic.vanadium_references(), [8, 20], photons=[300, 3000])
     >>> rate = found["error_rate"].mean("reference")
     >>> bool((rate.diff("photons") < 0).all()), bool((rate.diff("n_energies") < 0).all())
     (True, True)
     """
-    require(refs, REFERENCES, step="forecast_error")
+    require(refs, REFERENCES, step="predict_errors")
     dose = _checked_dose(photons, n_averaged, peak_od, background_od)
-    library = build_library(refs, refs["energy"], step="forecast_error", n_nuisance=0)
+    library = build_library(refs, refs["energy"], step="predict_errors", n_nuisance=0)
     choices = _choices(refs, energies, slope=slope, peak_od=peak_od)
     pixel = _Pixel(peak_od, background_od, counting, slope)
     cases = [[_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
@@ -143,16 +143,16 @@ def forecast_error(  # noqa: PLR0913  settings, keyword-only
         "counting": counting,
     }
     settings |= {"slope": slope, "i0_khz": i0_khz, "n_scan_pixels": n_scan_pixels, "seed": seed}
-    return describe(out, FORECAST, step="forecast_error", settings=settings, source=refs)
+    return describe(out, FORECAST, step="predict_errors", settings=settings, source=refs)
 
 
 def _checked_dose(photons: Sequence[float], n_averaged: int, peak_od: float, background_od: float) -> Array:
     dose = np.atleast_1d(np.asarray(photons, dtype=np.float64))
     if dose.ndim != 1 or dose.size == 0 or not (dose > 0).all() or not np.isfinite(dose).all():
-        raise SchemaError(f"forecast_error: photons={photons}, needs counts per pixel and energy above 0. Correct it.")
+        raise SchemaError(f"predict_errors: photons={photons}, needs counts per pixel and energy above 0. Correct it.")
     if n_averaged < 1 or not 0 < peak_od < 20 or not 0 <= background_od < 20:
         raise SchemaError(
-            f"forecast_error: n_averaged={n_averaged}, peak_od={peak_od}, background_od={background_od}; needs at "
+            f"predict_errors: n_averaged={n_averaged}, peak_od={peak_od}, background_od={background_od}; needs at "
             "least 1 pixel, an optical density above 0 and a background of 0 or more. Correct it."
         )
     return dose
@@ -167,13 +167,13 @@ def _choices(
     numbers = _N_ENERGIES if energies is None else tuple(energies)
     if any(int(n) != n for n in numbers):
         raise SchemaError(
-            f"forecast_error: energies={list(numbers)} are not whole numbers. Give how many energies, or the energies "
+            f"predict_errors: energies={list(numbers)} are not whole numbers. Give how many energies, or the energies "
             "themselves as an xarray.DataArray."
         )
     least = refs.sizes["reference"] + 2 + slope
     kept = numbers if energies is not None else tuple(n for n in numbers if n >= least)
     if not kept:
-        raise SchemaError(f"forecast_error: {least} energies are the least for these references. Give energies=[...].")
+        raise SchemaError(f"predict_errors: {least} energies are the least for these references. Give energies=[...].")
     return [select_energies(refs, int(n), slope=slope, peak_od=peak_od).values for n in sorted(set(kept))]
 
 
@@ -182,7 +182,7 @@ def _given(refs: xr.Dataset, energies: xr.DataArray) -> Array:
     low, high = float(refs["energy"].min()), float(refs["energy"].max())
     if chosen.size < 3 or chosen[0] < low or chosen[-1] > high:
         raise SchemaError(
-            f"forecast_error: {chosen.size} energies, needs at least 3 within the references' {low:g}..{high:g} eV. "
+            f"predict_errors: {chosen.size} energies, needs at least 3 within the references' {low:g}..{high:g} eV. "
             "Plan them with select_energies, or use longer references."
         )
     return chosen
@@ -261,7 +261,7 @@ def _amount_unit(refs: xr.Dataset) -> str:
 
 def _with_time(out: xr.Dataset, i0_khz: float, n_pixels: int) -> xr.Dataset:
     if not i0_khz > 0 or n_pixels < 1:
-        raise SchemaError(f"forecast_error: i0_khz={i0_khz}, n_scan_pixels={n_pixels}, needs both above 0. Mend them.")
+        raise SchemaError(f"predict_errors: i0_khz={i0_khz}, n_scan_pixels={n_pixels}, needs both above 0. Mend them.")
     dwell = out["photons"].drop_vars("photons") / i0_khz
     out = out.assign_coords(dwell_ms=("photons", dwell.values, {"units": "ms", "long_name": "dwell time"}))
     return out.assign(scan_time=out["n_energies"] * out["photons"] / i0_khz * n_pixels / 1000)

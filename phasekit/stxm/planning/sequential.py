@@ -33,7 +33,7 @@ class _Learned(NamedTuple):
     n_pixels: int
 
 
-def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
+def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     coarse: xr.Dataset,
     refs: xr.Dataset,
     n: int = 8,
@@ -96,17 +96,17 @@ def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
     >>> stack = pk.synthetic.stxm_stack(energies=np.arange(510.0, 528, 0.5), references=refs, frame_drift_px=0.0)
     >>> every_fifth = stack.isel(scan_y=slice(None, None, 5), scan_x=slice(None, None, 5))
     >>> coarse = pk.stxm.optical_density(every_fifth, i0=1500.0)
-    >>> plan_from_scan(coarse, refs, 5).sizes["energy"]
+    >>> select_energies_from_scan(coarse, refs, 5).sizes["energy"]
     5
     """
-    require(coarse, OD, step="plan_from_scan")
-    require(refs, REFERENCES, step="plan_from_scan")
-    library = build_library(refs, coarse["energy"], step="plan_from_scan", n_nuisance=1 + slope)
-    offset = find_energy_offset(coarse, library, energy_offset, limit=1.5, step="plan_from_scan").value
+    require(coarse, OD, step="select_energies_from_scan")
+    require(refs, REFERENCES, step="select_energies_from_scan")
+    library = build_library(refs, coarse["energy"], step="select_energies_from_scan", n_nuisance=1 + slope)
+    offset = find_energy_offset(coarse, library, energy_offset, limit=1.5, step="select_energies_from_scan").value
     order = np.argsort(coarse["energy"].values)
     energies = coarse["energy"].values[order].astype(np.float64)
-    candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step="plan_from_scan")
-    check_room(candidates, n, len(library.names), 1 + slope, step="plan_from_scan")
+    candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step="select_energies_from_scan")
+    check_room(candidates, n, len(library.names), 1 + slope, step="select_energies_from_scan")
     learned = _learned(
         coarse.isel(energy=order), design_matrix(library, energies, offset, slope=slope), len(library.names)
     )
@@ -120,7 +120,7 @@ def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
         peak_od=learned.total * find_peak_absorption(library, candidates.energies + offset),
         variance=learned.variance[inside],
     )
-    chosen = choose_energies(designs, candidates, n, step="plan_from_scan")
+    chosen = choose_energies(designs, candidates, n, step="select_energies_from_scan")
     attrs = {"n_components": len(learned.spectra), "n_pixels": learned.n_pixels, "energy_offset": offset}
     if len(library.names) > 1:
         attrs["share_error"] = float(np.sqrt(compute_score(designs, chosen)))
@@ -131,7 +131,9 @@ def plan_from_scan(  # noqa: PLR0913  settings, keyword-only
         "slope": slope,
     }
     settings |= {"energy_range": energy_range, "include": list(include), "weighted": weighted}
-    return label_energies(candidates.energies[chosen], attrs, step="plan_from_scan", settings=settings, source=refs)
+    return label_energies(
+        candidates.energies[chosen], attrs, step="select_energies_from_scan", settings=settings, source=refs
+    )
 
 
 def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
@@ -156,7 +158,7 @@ def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
 
 def _too_few(found: int) -> str:
     return (
-        f"plan_from_scan: {found} pixels with material in the coarse scan, needs at least {_LEAST_PIXELS}. "
+        f"select_energies_from_scan: {found} pixels with material in the coarse scan, needs at least {_LEAST_PIXELS}. "
         "Scan more pixels, or plan from the references with select_energies."
     )
 

@@ -46,7 +46,7 @@ class SharedParameters(NamedTuple):
         return _bent(library, energies, self.value)
 
 
-def fit_nuisances(
+def fit_systematics(
     od: xr.Dataset,
     refs: xr.Dataset,
     *,
@@ -109,19 +109,19 @@ def fit_nuisances(
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.01)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))},
     ...                 coords={"energy": ("energy", energy[3:-3], {"units": "eV"})})
-    >>> found = fit_nuisances(od, refs)
+    >>> found = fit_systematics(od, refs)
     >>> round(float(found["energy_offset"]), 1), round(float(found["stray_light"]), 2)
     (0.3, 0.05)
     """
-    require(od, OD, step="fit_nuisances")
-    require(refs, REFERENCES, step="fit_nuisances")
-    library = build_library(refs, od["energy"], step="fit_nuisances", n_nuisance=1)
+    require(od, OD, step="fit_systematics")
+    require(refs, REFERENCES, step="fit_systematics")
+    library = build_library(refs, od["energy"], step="fit_systematics", n_nuisance=1)
     wanted = {"energy_offset": energy_offset, "stray_light": stray_light}
     wanted |= {"background_slope": background_slope, "broadening": broadening}
-    shared, n_blocks = fit_shared_parameters(od, library, wanted, limit=max_offset_ev, step="fit_nuisances")
+    shared, n_blocks = fit_shared_parameters(od, library, wanted, limit=max_offset_ev, step="fit_systematics")
     settings: dict[str, Any] = {**wanted, "max_offset_ev": max_offset_ev}
     out = shared_variables(shared).assign(misfit=((), shared.misfit), n_blocks=((), n_blocks))
-    return describe(out, NUISANCES, step="fit_nuisances", settings=settings, source=od)
+    return describe(out, NUISANCES, step="fit_systematics", settings=settings, source=od)
 
 
 def fit_shared_parameters(

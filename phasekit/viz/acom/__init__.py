@@ -1,5 +1,8 @@
 """Figures of orientation mapping: peaks, virtual images, orientation maps with their key, grains, boundaries."""
 
-import lazy_loader as _lazy
+from ...deprecation import attach_stub as _attach_stub
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+_RENAMED = {
+    "pole_figure": "plot_pole_figure",
+}
+__getattr__, __dir__, __all__ = _attach_stub(__name__, __file__, renamed=_RENAMED)

@@ -10,6 +10,7 @@ from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.schema import BOUNDARIES, GRAINS, ORIENTATIONS, POLE_FIGURE, require
 
+from ...deprecation import renamed_arguments
 from ..style import image, panels
 from .sliders import masked
 
@@ -26,8 +27,9 @@ _LINES: tuple[tuple[int, str, str, float, Any], ...] = (
 )
 
 
+@renamed_arguments(found="orientations")
 def boundary_figure(
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     grains: xr.Dataset,
     maps: xr.Dataset,
     *,
@@ -38,10 +40,10 @@ def boundary_figure(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS.
     grains
-        GRAINS of ``found``; pixels in none are grey.
+        GRAINS of ``orientations``; pixels in none are grey.
     maps
         BOUNDARIES, as ``pk.acom.misorientation_maps`` makes it of both.
     direction
@@ -73,18 +75,18 @@ def boundary_figure(
     >>> [axis.get_title() for axis in boundary_figure(found, grains, acom.misorientation_maps(found)).axes][:2]
     ['2 grains (IPF-z)', 'kernel misorientation']
     """
-    require(found, ORIENTATIONS, step="boundary_figure")
+    require(orientations, ORIENTATIONS, step="boundary_figure")
     if grains.sizes.get("grain_number") != 0:  # a map without any grain is drawn, too
         require(grains, GRAINS, step="boundary_figure")
     require(maps, BOUNDARIES, step="boundary_figure")
-    sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (found, grains, maps)]
+    sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (orientations, grains, maps)]
     if len(set(sizes)) > 1:
         raise SchemaError(
             f"boundary_figure: map, grains and boundaries have {sizes} scan positions. Make all three of one map."
         )
     figure, axes = panels(1, 2, width=4.0, height=3.8)
-    colours = acom.ipf_colours(found, direction=direction, ipf_key=ipf_key).where(grains["grain"] >= 0)
-    image(axes[0, 0], masked(found.fillna({"reliability": 0}), colours, 0.0).compute())
+    colours = acom.ipf_colours(orientations, direction=direction, ipf_key=ipf_key).where(grains["grain"] >= 0)
+    image(axes[0, 0], masked(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
     axes[0, 0].set_title(f"{grains.sizes['grain_number']} grains (IPF-{direction})", fontsize="medium")
     _draw_lines(axes[0, 0], maps.compute())
     kernel = maps["kernel_misorientation"].compute()
@@ -131,7 +133,7 @@ def _runs(lower: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.stack([np.stack([y + 1, start], axis=1), np.stack([y + 1, stop], axis=1)], axis=1).astype(float)
 
 
-def pole_figure(pole: xr.Dataset) -> "Figure":
+def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     """Poles of a form as points, and their density in multiples of random beside it.
 
     Parameters
@@ -156,10 +158,10 @@ def pole_figure(pole: xr.Dataset) -> "Figure":
     >>> data = {"density": (("pole_y", "pole_x"), np.ones((5, 5))), "n_pixels": 7, "weight": ("pole", [7])}
     >>> data |= {name: ("pole", [0.0]) for name in ("direction_y", "direction_x")}
     >>> pole = xr.Dataset(data, {"pole_y": axis, "pole_x": axis}, {"phase_name": "Ni", "form": "{0 0 1}"})
-    >>> [axis.get_title() for axis in pole_figure(pole).axes][:2]
+    >>> [axis.get_title() for axis in plot_pole_figure(pole).axes][:2]
     ['Ni {0 0 1}: poles of 7 pixels', 'density (equal area)']
     """
-    require(pole, POLE_FIGURE, step="pole_figure")
+    require(pole, POLE_FIGURE, step="plot_pole_figure")
     pole = pole.compute()
     figure, axes = panels(1, 2, width=3.8, height=3.6)
     weight = pole["weight"].values / max(int(pole["weight"].max()), 1)

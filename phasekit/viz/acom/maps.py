@@ -13,23 +13,13 @@ from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
+from ...deprecation import renamed_arguments
 from ..style import PHASE_COLOURS, categorical, image, panels
-from .boundaries import boundary_figure, pole_figure
 from .colour_key import draw_key
-from .sliders import explorer, masked
+from .sliders import masked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = [
-    "boundary_figure",
-    "explorer",
-    "grains_figure",
-    "orientation_figure",
-    "pattern_figure",
-    "pole_figure",
-    "virtual_figure",
-]
 
 
 def pattern_figure(
@@ -122,8 +112,9 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     return figure
 
 
+@renamed_arguments(found="orientations")
 def orientation_figure(
-    found: xr.Dataset,
+    orientations: xr.Dataset,
     truth: xr.Dataset | None = None,
     *,
     direction: Literal["x", "y", "z"] = "z",
@@ -134,7 +125,7 @@ def orientation_figure(
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS. Pixels without an orientation are grey.
     truth
         Dataset with ``truth_quaternion(scan_y, scan_x, wxyz)`` and ``truth_phase``; drawn in the same colours.
@@ -167,25 +158,26 @@ def orientation_figure(
     >>> [axis.get_title() for axis in orientation_figure(found).axes][:3]
     ['orientation (IPF-z)', 'phase', 'reliability']
     """
-    require(found, ORIENTATIONS, step="orientation_figure")
-    records = _phases(found)
+    require(orientations, ORIENTATIONS, step="orientation_figure")
+    records = _phases(orientations)
     names = [str(record["name"]) for record in records]
     rows = 1 if truth is None else 2
     columns = 3 + -(-len(records) // rows)
     figure, axes = panels(rows, columns, width=2.9, height=2.9)
-    colours = acom.ipf_colours(found, direction=direction, ipf_key=ipf_key)
-    image(axes[0, 0], masked(found, colours, reliability).compute())
+    colours = acom.ipf_colours(orientations, direction=direction, ipf_key=ipf_key)
+    image(axes[0, 0], masked(orientations, colours, reliability).compute())
     axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
-    categorical(axes[0, 1], found.phase.where(found.reliability.notnull(), -1), names, background="not indexed")
+    phase = orientations.phase.where(orientations.reliability.notnull(), -1)
+    categorical(axes[0, 1], phase, names, background="not indexed")
     axes[0, 1].set_title("phase", fontsize="medium")
-    image(axes[0, 2], found.reliability.compute(), vmin=0, label="reliability")
+    image(axes[0, 2], orientations.reliability.compute(), vmin=0, label="reliability")
     axes[0, 2].set_title("reliability", fontsize="medium")
     for axis in axes[:, 3:].ravel():
         axis.set_axis_off()
     for axis, record in zip(axes[:, 3:].ravel(), records, strict=False):
         draw_key(axis, record, ipf_key)
     if truth is not None:
-        known = _truth_as_found(truth, found)
+        known = _truth_as_found(truth, orientations)
         image(axes[1, 0], masked(known, acom.ipf_colours(known, direction=direction, ipf_key=ipf_key), 0.0))
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
         categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
@@ -245,16 +237,16 @@ def _many_colours(n: int) -> list[str]:
     return [mixed[i % len(mixed)] for i in range(n)]
 
 
-def _phases(found: xr.Dataset) -> list[dict[str, Any]]:
-    if "phases" not in found.attrs:
+def _phases(orientations: xr.Dataset) -> list[dict[str, Any]]:
+    if "phases" not in orientations.attrs:
         raise SchemaError("orientation_figure: attrs['phases'] is missing. pk.acom.match_orientations writes it.")
-    return list(json.loads(found.attrs["phases"]))
+    return list(json.loads(orientations.attrs["phases"]))
 
 
-def _truth_as_found(truth: xr.Dataset, found: xr.Dataset) -> xr.Dataset:
+def _truth_as_found(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
     """The truth in the shape of a result, so that the same function colours both."""
-    out = found.isel(match=[0]).copy()
+    out = orientations.isel(match=[0]).copy()
     out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)
     out["phase"] = truth.truth_phase
-    out["reliability"] = xr.full_like(found.reliability, 100.0).where(truth.truth_phase >= 0)
+    out["reliability"] = xr.full_like(orientations.reliability, 100.0).where(truth.truth_phase >= 0)
     return out

@@ -8,16 +8,18 @@ import xarray as xr
 from phasekit import acom
 from phasekit.schema import ORIENTATIONS, require
 
+from ...deprecation import renamed_arguments
 from ..setup import is_interactive
 from ..style import BACKGROUND_GREY, image, panels
 
 
-def explorer(found: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z") -> Any:
+@renamed_arguments(found="orientations")
+def explorer(orientations: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z") -> Any:
     """Orientation map under a live reliability threshold, with the part of the pixels that pass it.
 
     Parameters
     ----------
-    found
+    orientations
         ORIENTATIONS.
     reliability
         Threshold at the start (0 .. 100); about 15 is commonly called safe.
@@ -48,18 +50,18 @@ def explorer(found: xr.Dataset, reliability: float = 15.0, *, direction: Literal
     >>> explorer(found, reliability=30.0).axes[0].get_title()
     'indexed above threshold: 50.0 % of pixels'
     """
-    require(found, ORIENTATIONS, step="explorer")
-    found = found.compute()
-    colours = acom.ipf_colours(found, direction=direction)
+    require(orientations, ORIENTATIONS, step="explorer")
+    orientations = orientations.compute()
+    colours = acom.ipf_colours(orientations, direction=direction)
     if is_interactive():
-        return _live(found, colours, reliability)
+        return _live(orientations, colours, reliability)
     figure, axes = panels(1, 1, width=4.5, height=4.2)
-    image(axes[0, 0], masked(found, colours, reliability))
-    axes[0, 0].set_title(_readout(found, reliability), fontsize="medium")
+    image(axes[0, 0], masked(orientations, colours, reliability))
+    axes[0, 0].set_title(_readout(orientations, reliability), fontsize="medium")
     return figure
 
 
-def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
+def _live(orientations: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
     """Slider, readout and map, bound to the same pure functions as the static view."""
     import holoviews as hv
     import panel as pn
@@ -67,14 +69,14 @@ def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
     widgets: Any = pn.widgets
     panes: Any = pn.pane
     slider = widgets.FloatSlider(label="reliability threshold", start=0, end=60, step=1, value=start, width=420)
-    text = pn.bind(lambda value: _readout(found, value), slider)
+    text = pn.bind(lambda value: _readout(orientations, value), slider)
     readout = panes.Markdown(text, css_classes=["pk-readout"])
 
     def picture(value: float) -> Any:
-        shown = masked(found, colours, value)
+        shown = masked(orientations, colours, value)
         return hv.RGB((shown.scan_x.values, shown.scan_y.values, *np.moveaxis(shown.values, -1, 0)))
 
-    ratio = found.sizes["scan_y"] / found.sizes["scan_x"]
+    ratio = orientations.sizes["scan_y"] / orientations.sizes["scan_x"]
     view = hv.DynamicMap(pn.bind(picture, slider)).opts(
         hv.opts.RGB(
             invert_yaxis=True,
@@ -88,14 +90,14 @@ def _live(found: xr.Dataset, colours: xr.DataArray, start: float) -> Any:
     return pn.Column(slider, readout, panes.HoloViews(view))
 
 
-def _readout(found: xr.Dataset, threshold: float) -> str:
-    return f"indexed above threshold: {100 * acom.reliable_fraction(found, threshold):.1f} % of pixels"
+def _readout(orientations: xr.Dataset, threshold: float) -> str:
+    return f"indexed above threshold: {100 * acom.reliable_fraction(orientations, threshold):.1f} % of pixels"
 
 
-def masked(found: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
+def masked(orientations: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
     """Colours (scan_y, scan_x, rgb), grey where the reliability is below the threshold or unknown."""
     from matplotlib.colors import to_rgb
 
     channel = str(colours.dims[-1])
     grey = xr.DataArray(list(to_rgb(BACKGROUND_GREY)), dims=channel)
-    return colours.where((found.reliability >= threshold) & colours.notnull().all(channel), grey)
+    return colours.where((orientations.reliability >= threshold) & colours.notnull().all(channel), grey)

@@ -8,25 +8,10 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
-from .crystals import crystals_figure
-from .mixtures import mixtures_figure, overlap_pattern_figure
-from .ranks import ranks_figure
-from .sliders import chosen_threshold, explorer, label_map, overlap_text
+from .sliders import label_map, overlap_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-__all__ = [
-    "chosen_threshold",
-    "components_figure",
-    "crystals_figure",
-    "explorer",
-    "features_figure",
-    "mixtures_figure",
-    "overlap_figure",
-    "overlap_pattern_figure",
-    "ranks_figure",
-]
 
 
 def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
@@ -37,7 +22,7 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     patterns
         PATTERNS; lazy data are read once.
     mask
-        ``(qy, qx)`` flags of :func:`phasekit.nmf.find_mask`.
+        ``(qy, qx)`` flags of :func:`phasekit.nmf.find_detector_mask`.
 
     Returns
     -------
@@ -53,7 +38,7 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     --------
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(4, 4), detector=(32, 32))
-    >>> len(features_figure(scan, pk.nmf.find_mask(scan)).axes)
+    >>> len(features_figure(scan, pk.nmf.find_detector_mask(scan)).axes)
     3
     """
     from matplotlib.colors import LogNorm
@@ -206,10 +191,10 @@ def overlap_figure(
     return figure
 
 
-def _overlap_row(axes: Any, found: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
-    label_map(axes[0], found, n)
+def _overlap_row(axes: Any, overlap: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
+    label_map(axes[0], overlap, n)
     axes[0].set_title(title, fontsize="medium")
-    image(axes[1], found["ratio"], label="second / first weight", vmin=0, vmax=1)
+    image(axes[1], overlap["ratio"], label="second / first weight", vmin=0, vmax=1)
     axes[1].set_title("weight ratio", fontsize="medium")
     image(axes[2], 100 * evolution, label="threshold [%]", vmin=70, vmax=95)
     axes[2].set_title("overlap up to this threshold", fontsize="medium")

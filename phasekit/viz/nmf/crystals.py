@@ -32,7 +32,7 @@ def crystals_figure(
     Parameters
     ----------
     by_components
-        ORIENTATIONS of :func:`phasekit.nmf.map_crystals`; each component's number stands on its points.
+        ORIENTATIONS of :func:`phasekit.nmf.map_component_orientations`; each component's number stands on its points.
     direct
         ORIENTATIONS of the same scan, matched pattern by pattern, with the same phases.
     direction
@@ -67,7 +67,9 @@ def crystals_figure(
     for data in (by_components, direct):
         require(data, ORIENTATIONS, step="crystals_figure")
     if "component" not in by_components:
-        raise SchemaError("crystals_figure: the first map has no 'component'. pk.nmf.map_crystals makes it.")
+        raise SchemaError(
+            "crystals_figure: the first map has no 'component'. pk.nmf.map_component_orientations makes it."
+        )
     compared = acom.compare_maps(by_components, direct).sel(counting="folded")
     records = json.loads(direct.attrs["phases"])
     figure, axes = panels(2, 3 + -(-len(records) // 2), width=2.9, height=2.9)
@@ -91,12 +93,12 @@ def crystals_figure(
     return figure
 
 
-def _two_maps(axes: Any, found: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
+def _two_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
     """Orientation above, phase below."""
-    image(axes[0], masked(found.fillna({"reliability": 0}), colours, 0.0).compute())
+    image(axes[0], masked(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
     axes[0].set_title(title, fontsize="medium")
     names = [str(record["name"]) for record in records]
-    categorical(axes[1], found["phase"].compute(), names, background="not indexed")
+    categorical(axes[1], orientations["phase"].compute(), names, background="not indexed")
     axes[1].set_title("phase", fontsize="medium")
 
 

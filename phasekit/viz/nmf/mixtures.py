@@ -6,6 +6,7 @@ import xarray as xr
 
 from phasekit.schema import LOADINGS, OVERLAP, OVERLAP_PATTERN, require
 
+from ...deprecation import renamed_arguments
 from ..style import image, panels
 from .sliders import label_map
 
@@ -58,13 +59,14 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     return figure
 
 
-def overlap_pattern_figure(found: xr.Dataset) -> "Figure":
+@renamed_arguments(found="pattern")
+def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     """Mean pattern of overlapped points, the sum of its two components, each of them, and what is left.
 
     Parameters
     ----------
-    found
-        OVERLAP_PATTERN of :func:`phasekit.nmf.compare_overlap`.
+    pattern
+        OVERLAP_PATTERN of :func:`phasekit.nmf.overlap_pattern`.
 
     Returns
     -------
@@ -81,28 +83,28 @@ def overlap_pattern_figure(found: xr.Dataset) -> "Figure":
     >>> import phasekit as pk
     >>> scan = pk.synthetic.overlapping_grains(n_components=3, detector=(32, 32), boundary_width=4)
     >>> factors = pk.nmf.separate_background(pk.nmf.factorise(pk.nmf.to_features(scan), 4))
-    >>> figure = overlap_pattern_figure(pk.nmf.compare_overlap(scan, factors, pk.nmf.find_overlap(factors)))
+    >>> figure = overlap_pattern_figure(pk.nmf.overlap_pattern(scan, factors, pk.nmf.find_overlap(factors)))
     >>> len(figure.axes)
     7
     """
     from matplotlib.colors import PowerNorm
 
-    require(found, OVERLAP_PATTERN, step="overlap_pattern_figure")
-    first, second = found.attrs["pair"]
+    require(pattern, OVERLAP_PATTERN, step="overlap_pattern_figure")
+    first, second = pattern.attrs["pair"]
     figure, axes = panels(1, 5, width=2.3, height=2.5)
-    norm = PowerNorm(0.5, vmin=0, vmax=float(found["measured"].quantile(0.998)))
+    norm = PowerNorm(0.5, vmin=0, vmax=float(pattern["measured"].quantile(0.998)))
     titles = {
-        "measured": f"measured\nmean of {found.attrs['n_points']} points",
-        "modelled": f"components {first} + {second}\ncosine {found.attrs['cosine']:.3f}",
+        "measured": f"measured\nmean of {pattern.attrs['n_points']} points",
+        "modelled": f"components {first} + {second}\ncosine {pattern.attrs['cosine']:.3f}",
         "first": f"component {first}",
         "second": f"component {second}",
     }
     for ax, (name, title) in zip(axes[0], titles.items(), strict=False):
-        image(ax, found[name], cmap="cividis", norm=norm, label="counts per pattern" if name == "second" else "")
+        image(ax, pattern[name], cmap="cividis", norm=norm, label="counts per pattern" if name == "second" else "")
         ax.set_title(title, fontsize="small")
         ax.set_ylabel("" if name != "measured" else ax.get_ylabel())
-    most = float(abs(found["residual"]).quantile(0.995))
-    image(axes[0, 4], found["residual"], cmap="PuOr", vmin=-most, vmax=most, label="counts per pattern")
+    most = float(abs(pattern["residual"]).quantile(0.995))
+    image(axes[0, 4], pattern["residual"], cmap="PuOr", vmin=-most, vmax=most, label="counts per pattern")
     axes[0, 4].set_title("residual", fontsize="small")
     axes[0, 4].set_ylabel("")
     figure.set_label("Mean pattern of overlapping scan points beside the sum of the two components, and the residual.")

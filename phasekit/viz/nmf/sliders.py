@@ -96,16 +96,16 @@ def overlap_text(factors: xr.Dataset, threshold: float, background: int | None =
     return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
 
 
-def label_map(ax: Any, found: xr.Dataset, n: int) -> None:
+def label_map(ax: Any, overlap: xr.Dataset, n: int) -> None:
     """Draw the dominant component of an OVERLAP, overlap in black, background in grey."""
-    categorical(ax, _classes(found, n), _names(n), colours=_colours(n), background="background")
+    categorical(ax, _classes(overlap, n), _names(n), colours=_colours(n), background="background")
 
 
-def _classes(found: xr.Dataset, n: int) -> xr.DataArray:
+def _classes(overlap: xr.Dataset, n: int) -> xr.DataArray:
     """Index into ``_names``: the component, ``n`` for overlap, -1 for background."""
-    background = int(found.attrs["background"])
-    label = found["label"].where(found["label"] != background, -1)
-    return label.where(~found["overlap"], n)
+    background = int(overlap.attrs["background"])
+    label = overlap["label"].where(overlap["label"] != background, -1)
+    return label.where(~overlap["overlap"], n)
 
 
 def _names(n: int) -> list[str]:

@@ -106,7 +106,8 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     Parameters
     ----------
     profile
-        PROFILE of ``line_profile``, ``boundary_profile`` or ``fit_step``, or RADIAL_PROFILES of ``radial_profile``.
+        PROFILE of ``line_profile``, ``boundary_profile`` or ``fit_boundary_width``, or RADIAL_PROFILES of
+        ``radial_profile``.
     label
         What the values are, for the axis; their unit is added.
 

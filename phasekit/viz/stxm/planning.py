@@ -27,7 +27,8 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     refs
         REFERENCES.
     energies
-        Chosen energies [eV], from :func:`phasekit.stxm.select_energies` or :func:`phasekit.stxm.plan_from_scan`.
+        Chosen energies [eV], from :func:`phasekit.stxm.select_energies` or
+        :func:`phasekit.stxm.select_energies_from_scan`.
     forecast
         FORECAST of the same references; ``None`` leaves the two panels on the right out.
 
@@ -47,7 +48,7 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     --------
     >>> import phasekit as pk
     >>> refs = pk.synthetic.vanadium_references()
-    >>> forecast = pk.stxm.forecast_error(refs, [8, 12], photons=[300, 3000])
+    >>> forecast = pk.stxm.predict_errors(refs, [8, 12], photons=[300, 3000])
     >>> figure = planning_figure(refs, pk.stxm.select_energies(refs, 8), forecast=forecast)
     >>> [ax.get_title() for ax in figure.axes]
     ['8 energies', 'Wrong phase', 'Share of a phase']
