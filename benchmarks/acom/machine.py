@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from phasekit.acom import build_templates
-from phasekit.acom.matching.match import polar as _polar
+from phasekit.acom.matching import polar as _polar
 
 
 def describe_machine() -> dict[str, Any]:

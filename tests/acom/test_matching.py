@@ -6,10 +6,10 @@ import pytest
 import phasekit as pk
 from phasekit import rotations
 from phasekit.acom import build_templates, match_orientations, simulate_peaks
+from phasekit.acom.matching import candidates as _candidates
+from phasekit.acom.matching import polar as _polar
+from phasekit.acom.matching import search as _search
 from phasekit.acom.matching.bank import detection_level, phase_banks, usable_intensity
-from phasekit.acom.matching.match import candidates as _candidates
-from phasekit.acom.matching.match import polar as _polar
-from phasekit.acom.matching.match import search as _search
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.errors import AcomStatus, SchemaError
 
