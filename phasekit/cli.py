@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import PhasekitError
-
-_DEMO = ("stxm", "nmf", "acom")
+from .workflows import list_workflows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
-    run.add_argument("workflow", help="stxm, nmf, acom, or the path of a notebook")
+    run.add_argument("workflow", help=f"{_names()}, or the path of a notebook")
     run.add_argument("--input", help="file to open (default: the sample)")
     run.add_argument("--out", required=True, help="folder for the results")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
@@ -74,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     samples.add_argument("--out", help="make: folder to write to (default: data-samples)")
     samples.set_defaults(function=_samples)
     return parser
+
+
+def _names() -> str:
+    return ", ".join(workflow.name for workflow in list_workflows())
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -114,12 +117,13 @@ def _demo(chosen: argparse.Namespace) -> int:
     from .batch import run_notebook, write_index
 
     failed = 0
-    for workflow in _DEMO:
+    names = [workflow.name for workflow in list_workflows()]
+    for workflow in names:
         print(f"{workflow}: running its notebook on the sample ...", flush=True)
         record = run_notebook(workflow, Path(chosen.out) / workflow)
         _tell(record, Path(chosen.out) / workflow)
         failed += record["status"] != "ok"
-    page = write_index(chosen.out, title="phasekit: three maps from the samples", names=_DEMO)
+    page = write_index(chosen.out, title="phasekit: maps from the samples", names=names)
     print(f"open {page.resolve().as_uri()}")
     return 1 if failed else 0
 

@@ -3,50 +3,16 @@
 import importlib
 import os
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import xarray as xr
 
 from .errors import ReadError, SchemaError
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One sample: its files, what it is, who may use it how, and where it comes from."""
-
-    name: str
-    files: tuple[str, ...]
-    about: str
-    licence: str
-    source: str
-
+from .workflows import Sample, list_workflows
 
 #: Samples in ``data-samples/``, made by ``phasekit.synthetic``.
-BUNDLED: tuple[Sample, ...] = (
-    Sample(
-        "stxm_nvpf",
-        ("stxm_nvpf.nc", "stxm_nvpf_references.csv"),
-        "simulated V L-edge STXM stack of NaxV2(PO4)2F3 particles, with its reference spectra",
-        "GPL-3.0-or-later",
-        "phasekit.synthetic.recipes_stxm:stxm_nvpf",
-    ),
-    Sample(
-        "nmf_grains",
-        ("nmf_grains.nc",),
-        "simulated 4D-STEM scan of overlapping grains, number of components known",
-        "GPL-3.0-or-later",
-        "phasekit.synthetic.recipes_nmf:nmf_grains",
-    ),
-    Sample(
-        "acom_two_phases",
-        ("acom_two_phases.nc", "Ni.cif", "LiFePO4.cif"),
-        "simulated precession 4D-STEM scan of nickel and LiFePO4 grains, with the crystal structures",
-        "GPL-3.0-or-later",
-        "phasekit.synthetic.recipes_acom:acom_two_phases",
-    ),
-)
+BUNDLED: tuple[Sample, ...] = tuple(sample for workflow in list_workflows() for sample in workflow.samples)
 
 #: Public measured data, downloaded when asked for and checked against the hashes in ``phasekit/data/<name>.txt``.
 PUBLIC: tuple[Sample, ...] = (

@@ -16,10 +16,11 @@ import numpy as np
 import xarray as xr
 
 import phasekit as pk
+from phasekit.workflows import list_workflows
 
 from .machines import Machine, chosen_machines, last_line, place, refused
 
-WORKFLOWS = ("stxm", "nmf", "acom")
+WORKFLOWS = tuple(workflow.name for workflow in list_workflows())
 
 
 class Check(NamedTuple):

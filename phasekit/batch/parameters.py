@@ -10,13 +10,12 @@ from typing import Any
 
 from phasekit.errors import ReadError, SchemaError
 from phasekit.samples import root
+from phasekit.workflows import list_workflows
 
-#: Notebook of every workflow.
+#: Notebook of every workflow, and the start page.
 WORKFLOWS: dict[str, str] = {
     "start": "00_start_here.ipynb",
-    "stxm": "01_stxm_phase_map.ipynb",
-    "nmf": "02_nmf_components.ipynb",
-    "acom": "03_acom_orientation.ipynb",
+    **{workflow.name: workflow.notebook for workflow in list_workflows()},
 }
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -38,7 +37,7 @@ def find_notebook(workflow: str) -> Path:
     Parameters
     ----------
     workflow
-        ``start``, ``stxm``, ``nmf``, ``acom``, or the path of an ``.ipynb`` file.
+        ``start``, the name of a workflow, or the path of an ``.ipynb`` file.
 
     Returns
     -------

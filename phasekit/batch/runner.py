@@ -37,7 +37,7 @@ def run_notebook(
     Parameters
     ----------
     workflow
-        ``stxm``, ``nmf``, ``acom``, ``start``, or the path of a notebook.
+        Name of a workflow (``phasekit.workflows``), ``start``, or the path of a notebook.
     output_dir
         Folder to write to; results of an earlier run in it are removed first.
     parameters

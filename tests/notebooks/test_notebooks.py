@@ -9,9 +9,10 @@ from PIL import Image
 
 import phasekit as pk
 from phasekit.batch import find_notebook, notebook_parameters, run_notebook
+from phasekit.workflows import list_workflows
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow, pytest.mark.timeout(900)]
-SAMPLES = {"stxm": "stxm_nvpf", "nmf": "nmf_grains", "acom": "acom_two_phases"}
+SAMPLES = {workflow.name: workflow.sample for workflow in list_workflows()}
 
 
 @pytest.fixture(scope="module")
