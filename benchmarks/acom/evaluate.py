@@ -3,20 +3,21 @@
 from typing import Any
 
 import numpy as np
-from common import chosen_positions, load_result, on_scan, read_scan
 from numpy.typing import NDArray
-from structures import bench_phases
 
 from phasekit.acom._solutions import is_half_turn
 from phasekit.acom.symmetry import proper_rotations
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.rotations import about_axis, multiply, symmetric_angle_deg
 
+from .common import load_result, place_on_scan, read_scan, select_positions
+from .structures import bench_phases
+
 Array = NDArray[np.float64]
 HALF_TURN = about_axis([0, 0, 1], 180.0)
 
 
-def evaluate(result: Any, scan_path: Any, *, positions: int = 0) -> dict[str, Any]:
+def evaluate_result(result: Any, scan_path: Any, *, positions: int = 0) -> dict[str, Any]:
     """Figures of one result, of all positions that were examined or of the first so many.
 
     Shares are of all interior pixels; a pixel without orientation or with the wrong phase is wrong. Disorientations
@@ -24,24 +25,24 @@ def evaluate(result: Any, scan_path: Any, *, positions: int = 0) -> dict[str, An
     """
     found, info = load_result(result)
     scan = read_scan(scan_path)
-    out = {**figures(found, scan, positions=positions), **info}
+    out = {**compute_accuracy(found, scan, positions=positions), **info}
     if "peak_y" in found:
-        out["peaks"] = peak_figures(found, scan)
+        out["peaks"] = compute_peak_accuracy(found, scan)
     if "own_quaternion" in found:
-        own = figures({**found, "quaternion": found["own_quaternion"]}, scan, positions=positions)
+        own = compute_accuracy({**found, "quaternion": found["own_quaternion"]}, scan, positions=positions)
         out["own_conversion"] = {name: own[name] for name in ("folded", "unfolded")}
     return out
 
 
-def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) -> dict[str, Any]:
+def compute_accuracy(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) -> dict[str, Any]:
     """Accuracy, vacuum indexed and the ROC of arrays ``phase``, ``quaternion`` and the reliabilities."""
     true_phase = scan["truth_phase"]
     counted = found.get("examined", np.ones(true_phase.shape, bool)).astype(bool)
     if positions:
-        where = chosen_positions(scan, positions)
-        counted = counted & on_scan(np.ones(len(where), bool), where, true_phase.shape, False)
+        where = select_positions(scan, positions)
+        counted = counted & place_on_scan(np.ones(len(where), bool), where, true_phase.shape, False)
     inside = scan["truth_interior"].astype(bool) & (true_phase >= 0) & counted
-    folded, unfolded = angles(found, scan)
+    folded, unfolded = compute_disorientations(found, scan)
     indexed = (found["phase"] >= 0) & np.isfinite(found["quaternion"]).all(axis=-1)
     right = indexed & (found["phase"] == true_phase)
     n = max(int(inside.sum()), 1)
@@ -54,18 +55,18 @@ def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) 
             "within_5": float((known <= 5).sum() / n),
             "median_deg": float(np.median(known)) if known.size else float("nan"),
         }
-    twin = zone_twins(found, scan)
+    twin = find_zone_twins(found, scan)
     out["within_5_or_zone_twin"] = float(((np.nan_to_num(folded, nan=180.0) <= 5) | twin)[inside].sum() / n)
     out["vacuum_indexed"] = float(vacuum.mean()) if vacuum.size else float("nan")
     good = np.nan_to_num(folded, nan=180.0) <= 5
     out["auc"] = {
-        name: auc(np.nan_to_num(found[name])[inside & indexed], good[inside & indexed])
+        name: compute_auc(np.nan_to_num(found[name])[inside & indexed], good[inside & indexed])
         for name in ("reliability", "phase_reliability", "score")
         if name in found
     }
     if "reliability" in found and "phase_reliability" in found:
         least = np.minimum(np.nan_to_num(found["reliability"]), np.nan_to_num(found["phase_reliability"]))
-        out["auc"]["least_reliability"] = auc(least[inside & indexed], good[inside & indexed])
+        out["auc"]["least_reliability"] = compute_auc(least[inside & indexed], good[inside & indexed])
     per_phase = [right[inside & (true_phase == k)] for k in range(int(true_phase.max()) + 1)]
     within = [good[inside & (true_phase == k)] for k in range(int(true_phase.max()) + 1)]
     out["phase_accuracy_each"] = [float(one.mean()) if one.size else float("nan") for one in per_phase]
@@ -73,7 +74,7 @@ def figures(found: dict[str, Any], scan: dict[str, Any], *, positions: int = 0) 
     return out
 
 
-def zone_twins(found: dict[str, Any], scan: dict[str, Any]) -> NDArray[np.bool_]:
+def find_zone_twins(found: dict[str, Any], scan: dict[str, Any]) -> NDArray[np.bool_]:
     """Where the answer is the truth turned by half a turn about an axis within 15 degrees of the beam.
 
     About a zone axis that turn leaves every point of the zero-order Laue zone in its place (Friedel), excitation errors
@@ -89,7 +90,7 @@ def zone_twins(found: dict[str, Any], scan: dict[str, Any]) -> NDArray[np.bool_]
     return out
 
 
-def angles(found: dict[str, Any], scan: dict[str, Any]) -> tuple[Array, Array]:
+def compute_disorientations(found: dict[str, Any], scan: dict[str, Any]) -> tuple[Array, Array]:
     """Disorientation [degrees] folded and unfolded; NaN where the phase is wrong or nothing was indexed."""
     out = np.full((2, *scan["truth_phase"].shape), np.nan)
     for index, phase in enumerate(bench_phases()):
@@ -103,7 +104,7 @@ def angles(found: dict[str, Any], scan: dict[str, Any]) -> tuple[Array, Array]:
     return out[0], out[1]
 
 
-def auc(score: Array, good: NDArray[np.bool_]) -> float:
+def compute_auc(score: Array, good: NDArray[np.bool_]) -> float:
     """Chance that a right pixel scores above a wrong one (ties count half); NaN if there is only one kind."""
     positive, negative = np.sort(score[good]), np.sort(score[~good])
     if not len(positive) or not len(negative):
@@ -112,7 +113,7 @@ def auc(score: Array, good: NDArray[np.bool_]) -> float:
     return float(below.sum() / (2 * len(positive) * len(negative)))
 
 
-def peak_figures(found: dict[str, Any], scan: dict[str, Any], *, tolerance: float = 2.0) -> dict[str, float]:
+def compute_peak_accuracy(found: dict[str, Any], scan: dict[str, Any], *, tolerance: float = 2.0) -> dict[str, float]:
     """Recall of spots of 5 expected electrons and more, precision, and rms distance [px] per axis, on interiors.
 
     A found peak is right if one of the true spots (of 1 electron and more) is nearer than ``tolerance`` [px]; peaks

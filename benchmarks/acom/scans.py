@@ -11,13 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
-from common import say
-from structures import ENTRIES, bench_phases
 
 import phasekit as pk
 from phasekit.crystals import lattice_of
 from phasekit.rotations import to_matrix
 from phasekit.synthetic.structures import cif_text
+
+from ..harness import log_progress
+from .structures import ENTRIES, bench_phases
 
 SEED = 7741
 TUNING_SEED = 7742  # what settings of the peers were chosen on
@@ -86,7 +87,7 @@ def main() -> None:
     for dose in chosen.doses:
         scan = make_scan(dose, side=chosen.side, n_grains=chosen.grains, seed=chosen.seed)
         write_scan(scan, chosen.folder / f"scan_{dose}.h5")
-        say(f"scan of {dose} electrons written")
+        log_progress(f"scan of {dose} electrons written")
 
 
 if __name__ == "__main__":
