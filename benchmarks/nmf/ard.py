@@ -1,8 +1,9 @@
 """Automatic relevance determination: start with too many components and let the prior empty those not needed."""
 
 import numpy as np
-from fits import LowRank
 from numpy.typing import NDArray
+
+from .fits import LowRank
 
 _SHAPE = 10.0  # of the prior on the relevances; moderate, so that it neither rules nor vanishes beside n + m
 _TOLERANCE = 1e-5  # largest relative change of a relevance per iteration

@@ -6,9 +6,10 @@ Three generators x twelve conditions; the families differ in their seeds and in 
 from dataclasses import dataclass, field
 
 import xarray as xr
-from generators import particles, precipitates
 
 import phasekit as pk
+
+from .generators import particles, precipitates
 
 GENERATORS = {"grains": pk.synthetic.overlapping_grains, "particles": particles, "precipitates": precipitates}
 #: Electrons per pattern and what else is different. "rare": an abundance of about 1 % of the scan.
@@ -63,7 +64,7 @@ HELD_BACK = _family(7000, {"few": (2, 5, 8, 12), "many": (9, 13, 3, 6, 10)})
 CASES = TUNING | HELD_BACK
 
 
-def make(case: Case) -> xr.Dataset:
+def simulate_case(case: Case) -> xr.Dataset:
     """PATTERNS of a case, with its truth."""
     build = GENERATORS[case.generator]
     size = {"shape": (56, 60), "detector": (64, 64)}

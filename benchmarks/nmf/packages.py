@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import Data
 from numpy.typing import NDArray
+
+from .common import Data
 
 
 class Fitted(NamedTuple):
@@ -71,7 +72,7 @@ def _sklearn(**how: Any) -> Prepare:
         from sklearn.decomposition import NMF
 
         fixed = {} if iterations is None else {"max_iter": iterations, "tol": 0.0}
-        return _estimator(NMF(n_components=k, random_state=seed, **how, **fixed), data)
+        return _make_task(NMF(n_components=k, random_state=seed, **how, **fixed), data)
 
     return prepare
 
@@ -82,10 +83,10 @@ def _minibatch(data: Data, k: int, iterations: int | None, seed: int) -> Task:
     fixed: dict[str, Any] = {} if iterations is None else {"max_iter": iterations, "tol": 0.0}
     if fixed:
         fixed["max_no_improvement"] = None
-    return _estimator(MiniBatchNMF(n_components=k, random_state=seed, **fixed), data)
+    return _make_task(MiniBatchNMF(n_components=k, random_state=seed, **fixed), data)
 
 
-def _estimator(model: Any, data: Data) -> Task:
+def _make_task(model: Any, data: Data) -> Task:
     def run() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge: so many iterations were wanted

@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from ard import automatic_relevance
-from fits import Array, LowRank, compress, fits, nonnegative_side, squared_error
 from numpy.typing import NDArray
-from stability import cophenetic_curve, silhouette_curve
+
+from .ard import automatic_relevance
+from .fits import Array, LowRank, compress, compute_squared_error, fit_ranks, solve_nonnegative
+from .stability import cophenetic_curve, silhouette_curve
 
 _MIN_SILHOUETTE = 0.8
 _THINNED_SHARE, _THINNED_RUNS = 0.2, 3
@@ -38,7 +39,7 @@ class Problem:
     @cached_property
     def errors(self) -> NDArray[np.float64]:
         """|V - L F|^2 by rank of one fit each to all data: shared by the rules that read the training error."""
-        return np.array([squared_error(self.data, *sides) for sides in fits(self.data, self.ranks)])
+        return np.array([compute_squared_error(self.data, *sides) for sides in fit_ranks(self.data, self.ranks)])
 
     @cached_property
     def low(self) -> LowRank:
@@ -107,9 +108,9 @@ def bi_cross_validation(problem: Problem) -> Vote:
         for column in range(2):
             parts = [[halves[0][i], halves[1][j]] for i in (row, 1 - row) for j in (column, 1 - column)]
             a, b, c, d = (np.ascontiguousarray(problem.data[np.ix_(*part)]) for part in parts)
-            for index, (loading, factor) in enumerate(fits(d, problem.ranks)):
-                left, right = nonnegative_side(b, factor), nonnegative_side(c.T, loading.T)
-                curve[index] += squared_error(a, left, right.T)
+            for index, (loading, factor) in enumerate(fit_ranks(d, problem.ranks)):
+                left, right = solve_nonnegative(b, factor), solve_nonnegative(c.T, loading.T)
+                curve[index] += compute_squared_error(a, left, right.T)
     return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
 
 
@@ -127,7 +128,7 @@ def poisson_thinning(problem: Problem) -> Vote | None:
         test = rng.binomial(problem.counts, _THINNED_SHARE)
         seen = ((problem.counts - test) / problem.weight / (1 - _THINNED_SHARE)).astype(np.float32)
         held = (test / problem.weight / _THINNED_SHARE).astype(np.float32)
-        curve += [squared_error(held, *sides) for sides in fits(seen, problem.ranks)]
+        curve += [compute_squared_error(held, *sides) for sides in fit_ranks(seen, problem.ranks)]
     return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
 
 
