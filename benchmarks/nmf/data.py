@@ -1,6 +1,8 @@
 """Simulated scans as features, made once for all packages.
 
-python -m benchmarks.nmf.data FOLDER SIDE DETECTOR   ->   FOLDER/features_SIDE_DETECTOR.npy (values) and .nc (all the rest)
+    python -m benchmarks.nmf.data FOLDER SIDE DETECTOR
+
+writes FOLDER/features_SIDE_DETECTOR.npy (values) and .nc (all the rest).
 """
 
 import sys

@@ -1,6 +1,7 @@
 """One fit of one package in a process of its own: as it comes, and the shortest run that reaches a given error.
 
-    python -m benchmarks.nmf.run_fit OUT.json --package sklearn-cd --data FOLDER --side 64 --detector 64 [--k 8] [--target 0.515|self]
+    python -m benchmarks.nmf.run_fit OUT.json --package sklearn-cd --data FOLDER [--side 64] [--detector 64] [--k 8]
+        [--target 0.515|self]
 
 "As it comes" is the package's default iterations and test of convergence. With ``--target`` it is then run with 1, 2,
 3, 5, ... iterations, each time from the beginning, until the relative squared error is not above the target.

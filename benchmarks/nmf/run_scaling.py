@@ -1,6 +1,7 @@
 """Cost of one fit against patterns, detector pixels and k, phasekit beside scikit-learn, each in a process of its own.
 
-python -m benchmarks.nmf.run_scaling OUT.json --data FOLDER [--sides 32 64 128] [--detectors 32 64 128] [--ranks 4 8 12 16 20]
+    python -m benchmarks.nmf.run_scaling OUT.json --data FOLDER [--sides 32 64 128] [--detectors 32 64 128]
+        [--ranks 4 8 12 16 20]
 
 Each axis goes through the middle: 64 x 64 patterns of 64 x 64 pixels, k = 8. Both packages as they come.
 """

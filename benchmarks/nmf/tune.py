@@ -1,8 +1,10 @@
 """Weights of the combined rule, by maximum likelihood on the tuning family; nothing else is looked at.
 
-python -m benchmarks.nmf.tune FOLDER   (``recovery_phasekit_*.nc`` of ``run_recovery.py --who phasekit`` on the cases of TUNING)
+    python -m benchmarks.nmf.tune FOLDER
 
-Prints the weights for ``phasekit/nmf/_evidence.py``, and how well weights fitted without one generator do on it.
+FOLDER holds ``recovery_phasekit_*.nc``, as ``run_recovery --who phasekit`` writes it for the cases of TUNING.
+
+Prints the weights for the module of ``choose_rank``, and how well weights fitted without one generator do on it.
 """
 
 import argparse

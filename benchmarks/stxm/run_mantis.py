@@ -1,6 +1,6 @@
 """Mantis's own analysis, without its windows, in its own environment.
 
-    python run_mantis.py IN.npz OUT.npz
+    python -m benchmarks.stxm.run_mantis IN.npz OUT.npz
 
 IN: ``density`` (energy, y, x), ``use`` (y, x), ``energy`` [eV], ``spectra`` (reference, energy), ``n_clusters``. OUT:
 ``names``, ``phase`` (method, y, x; -1 outside ``use``), ``seconds``, ``version``. Called, nothing of it replaced, are
