@@ -186,7 +186,8 @@ def compute_orientations(best, simulation):
     """Matrices (y, x, 3, 3), sample to crystal, of rows (index, correlation, in-plane angle, mirror).
 
     Written out here because ``to_rotation`` of pyxem 0.21 puts the in-plane angle in the place of the first Euler
-    angle of the template, which is right only where the library has the same one throughout; see ``convert_with_pyxem``.
+    angle of the template. That is right only where the library has the same one throughout; see
+    ``convert_with_pyxem``.
     """
     library = compute_matrices(np.vstack([one.data for one in simulation.rotations]))
     turn = np.radians(best[..., 2])

@@ -149,13 +149,13 @@ def _training_lines(cells: Rows) -> list[str]:
 
 
 def _lost_cell_lines(cells: Rows) -> list[str]:
-    lines = ["", f"Cells that are lost: {len(cells)}."]
-    for cell in cells:
-        lines.append(
-            f"- {cell['nuisance']}, {cell['n']} energies, noise {cell['noise']}: {cell['own']['accuracy']:.3f} against "
-            f"{cell['rivals'][cell['best_rival']]:.3f} ({cell['best_rival']})"
-        )
-    return lines
+    return ["", f"Cells that are lost: {len(cells)}.", *(_describe_lost_cell(cell) for cell in cells)]
+
+
+def _describe_lost_cell(cell: dict[str, Any]) -> str:
+    name = f"{cell['nuisance']}, {cell['n']} energies, noise {cell['noise']}"
+    best = f"{cell['rivals'][cell['best_rival']]:.3f} ({cell['best_rival']})"
+    return f"- {name}: {cell['own']['accuracy']:.3f} against {best}"
 
 
 def _nuisance_table(cells: Rows, nuisance: str) -> list[str]:
