@@ -1,5 +1,6 @@
 """The benchmarks keep the house rules, can be imported, and make the pages that are stored beside their numbers."""
 
+import doctest
 import importlib
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import (
+    StepClock,
     compute_code_state,
     format_machine,
     markdown_table,
@@ -112,6 +114,21 @@ def test_a_report_is_a_page_and_its_numbers(tmp_path):
     text = (tmp_path / "report" / "README.md").read_text(encoding="utf-8")
     assert text == "# Title\n\n| dose | share |\n|---|---|\n| 200 | 0.9 |\n"
     assert read_json(tmp_path / "report" / "report.json") == {"share": 0.9}
+
+
+def test_the_examples_of_the_harness_hold():
+    modules = [importlib.import_module(name) for name in NAMES if name.startswith("benchmarks.harness.")]
+    outcomes = [doctest.testmod(module) for module in modules]
+    assert sum(outcome.attempted for outcome in outcomes) >= 2
+    assert not any(outcome.failed for outcome in outcomes)
+
+
+def test_a_clock_adds_up_its_steps():
+    clock = StepClock()
+    clock.finish_step("one")
+    clock.finish_step("two")
+    assert list(clock.seconds) == ["one", "two"]
+    assert clock.total == sum(clock.seconds.values())
 
 
 def test_an_unknown_machine_is_left_out():

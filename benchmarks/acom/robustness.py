@@ -44,10 +44,10 @@ def index_scan(scan: xr.Dataset, bank: xr.Dataset, *, fit: bool) -> tuple[dict[s
     patterns = scan[["intensity"]].assign_attrs({})
     settings = {"pixel_size": "fit", "ellipse": "fit", "phase": bench_phases()} if fit else {}
     peaks = pk.acom.register_peaks(pk.acom.find_peaks(patterns), **settings)
-    found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
+    orientations = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
     truth = {name: scan[name].values for name in ("truth_phase", "truth_interior", "truth_quaternion")}
     calibration = {name: float(peaks[name]) for name in ("scale", "ellipse_ratio", "ellipse_angle")}
-    return compute_accuracy(unpack_best(found), truth), calibration
+    return compute_accuracy(unpack_best(orientations), truth), calibration
 
 
 def main() -> None:

@@ -59,18 +59,18 @@ def index_scan(scan: dict[str, Any], chosen: argparse.Namespace) -> tuple[dict[s
     with record_time(times, "prepare"):
         bank = pk.acom.build_templates(phases, resolution_deg=chosen.resolution, precession_deg=1)
     with record_time(times, "peaks"):
-        found = pk.acom.find_peaks(patterns)
+        raw_peaks = pk.acom.find_peaks(patterns)
     with record_time(times, "register"):
-        peaks = pk.acom.register_peaks(found)
+        peaks = pk.acom.register_peaks(raw_peaks)
     match_patterns(peaks.isel(scan_y=slice(1)), bank, chosen)
     with record_time(times, "match"):
         matched = match_patterns(peaks, bank, chosen)
-    final = matched
+    refined = matched
     if not chosen.no_refinement:
         with record_time(times, "refine"):
-            final = pk.acom.refine_orientations(peaks, bank, matched)
-    arrays = unpack_best(final) | {f"matched_{name}": array for name, array in unpack_best(matched).items()}
-    arrays |= list_peaks(found, scan)
+            refined = pk.acom.refine_orientations(peaks, bank, matched)
+    arrays = unpack_best(refined) | {f"matched_{name}": array for name, array in unpack_best(matched).items()}
+    arrays |= list_peaks(raw_peaks, scan)
     counts = [int(n) for n in np.bincount(bank.phase.values)]
     settings = {"resolution": chosen.resolution, "search": chosen.search}
     info = {"package": "phasekit", "n_patterns": int(patterns.intensity.shape[0] * patterns.intensity.shape[1])}
@@ -90,26 +90,26 @@ def warm_up(patterns: xr.Dataset, phases: list[Any]) -> None:
     pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
 
 
-def unpack_best(found: xr.Dataset) -> dict[str, Any]:
+def unpack_best(orientations: xr.Dataset) -> dict[str, Any]:
     """Best solution of every pixel as plain arrays."""
-    best = found.isel(match=0)
+    best = orientations.isel(match=0)
     return {
         "phase": best.phase.values,
         "quaternion": best.quaternion.values,
         "score": best.correlation.values,
-        "reliability": found.reliability.values,
-        "phase_reliability": found.phase_reliability.values,
-        "status": found.status.values,
+        "reliability": orientations.reliability.values,
+        "phase_reliability": orientations.phase_reliability.values,
+        "status": orientations.status.values,
     }
 
 
-def list_peaks(found: xr.Dataset, scan: dict[str, Any]) -> dict[str, Any]:
+def list_peaks(raw_peaks: xr.Dataset, scan: dict[str, Any]) -> dict[str, Any]:
     """Peaks in detector pixels."""
     middle, size = (scan["intensity"].shape[-1] - 1) / 2, float(scan["pixel_size"])
     return {
-        "peak_y": found.qy.values / size + middle,
-        "peak_x": found.qx.values / size + middle,
-        "peak_intensity": found.intensity.values,
+        "peak_y": raw_peaks.qy.values / size + middle,
+        "peak_x": raw_peaks.qx.values / size + middle,
+        "peak_intensity": raw_peaks.intensity.values,
     }
 
 

@@ -64,11 +64,11 @@ def index_scan(scan, chosen):
             crystals = [plan_orientations(record, scan, chosen) for record in scan["phases"]]
         info["templates"] = [int(crystal.orientation_num_zones) for crystal in crystals]
         with record_time(times, "match"):
-            found = [[match_position(crystal, peaks, place) for place in where] for crystal in crystals]
+            matches = [[match_position(crystal, peaks, place) for place in where] for crystal in crystals]
         shape = scan["truth_phase"].shape
         results = {
             name: place_on_scan(a, where, shape, -1 if name == "phase" else np.nan)
-            for name, a in unpack_best(found).items()
+            for name, a in unpack_best(matches).items()
         }
         arrays |= results | {"examined": place_on_scan(np.ones(len(where), bool), where, shape, False)}
     return arrays, info
@@ -180,14 +180,14 @@ def plan_orientations(record, scan, chosen):
 def match_position(crystal, peaks, place):
     """What ``match_orientations`` does for one position: correlation and orientation matrix of the best match."""
     vectors = peaks.get_vectors(*(int(i) for i in place), center=True, ellipse=False, pixel=True, rotate=False)
-    found = crystal.match_single_pattern(vectors, num_matches_return=1, verbose=False)
-    return float(found.corr[0]), np.array(found.matrix[0])
+    best = crystal.match_single_pattern(vectors, num_matches_return=1, verbose=False)
+    return float(best.corr[0]), np.array(best.matrix[0])
 
 
-def unpack_best(found):
-    """Phase of the highest correlation, its orientation and scores; ``found[phase][position]``."""
-    score = np.stack([[one[0] for one in row] for row in found], axis=-1)
-    matrix = np.stack([[one[1] for one in row] for row in found], axis=1)
+def unpack_best(matches):
+    """Phase of the highest correlation, its orientation and scores; ``matches[phase][position]``."""
+    score = np.stack([[one[0] for one in row] for row in matches], axis=-1)
+    matrix = np.stack([[one[1] for one in row] for row in matches], axis=1)
     best = np.argmax(score, axis=-1)
     matrix = np.take_along_axis(matrix, best[:, None, None, None], axis=1)[:, 0]
     top = np.sort(score, axis=-1)

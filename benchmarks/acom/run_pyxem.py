@@ -52,7 +52,7 @@ def index_scan(scan, chosen):
     with record_time(times, "peaks"):
         polar = transform_to_polar(signal, chosen)
     with record_time(times, "match"):
-        found = polar.get_orientation(
+        matches = polar.get_orientation(
             simulation,
             n_best=int(sum(one.size for one in simulation.rotations)),
             frac_keep=chosen.frac_keep,
@@ -62,7 +62,7 @@ def index_scan(scan, chosen):
     shape = scan["truth_phase"].shape
     arrays = {
         name: place_on_scan(array[0], where, shape, -1 if name == "phase" else np.nan)
-        for name, array in unpack_best(found, simulation).items()
+        for name, array in unpack_best(matches, simulation).items()
     }
     arrays["examined"] = place_on_scan(np.ones(len(where), bool), where, shape, False)
     templates = [int(one.size) for one in simulation.rotations]
@@ -144,10 +144,10 @@ def warm_up(signal, simulation, chosen):
     )
 
 
-def unpack_best(found, simulation):
+def unpack_best(matches, simulation):
     """Best orientation and score, best score of another phase and of another orientation."""
     bounds = np.cumsum([one.size for one in simulation.rotations])
-    data = found.data
+    data = matches.data
     phases = np.searchsorted(bounds, data[..., 0], side="right")
     score = data[..., 0, 1]
     quaternion = matrix_to_quaternion(compute_orientations(data[..., 0, :], simulation))

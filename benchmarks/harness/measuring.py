@@ -1,7 +1,6 @@
 """Seconds and memory of a process, and of steps inside it."""
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -60,6 +59,8 @@ def peak_memory_kib() -> float:
     for line in lines:
         if line.startswith("VmHWM"):
             return float(line.split()[1])
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 if sys.platform == "darwin" else 1)  # macOS counts bytes
 
@@ -70,5 +71,8 @@ def peak_memory_mb() -> float:
 
 
 def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
+    import resource  # not on Windows
+
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

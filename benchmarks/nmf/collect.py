@@ -41,8 +41,8 @@ def _count_code_states(runs: Path) -> dict[str, dict[str, int]]:
     kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn", "scikit-learn-short")}
     kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_phasekit_*.json"}
     kinds |= {"other rules": "recovery_rules_*.json"}
-    found = {kind: dict(Counter(one["code"] for one in read_json_files(runs, mask))) for kind, mask in kinds.items()}
-    return {kind: states for kind, states in found.items() if states}
+    counts = {kind: dict(Counter(one["code"] for one in read_json_files(runs, mask))) for kind, mask in kinds.items()}
+    return {kind: states for kind, states in counts.items() if states}
 
 
 def compare_fits(results: Rows) -> Rows:
@@ -156,20 +156,20 @@ def _score_groups(field: str, cases: Rows, names: list[str]) -> dict[str, dict[s
 
 def _score_rules(cases: Rows, names: list[str]) -> dict[str, dict[str, float]]:
     """Exact, within one and mean error of the votes of each rule, on the scans it was asked about."""
-    found = {}
+    scores = {}
     for name in names:
         votes = [(_list_votes(one)[name], one["truth"]) for one in cases if name in _list_votes(one)]
         if not votes:
             continue
         wrong = np.array([vote - true for vote, true in votes if vote is not None], dtype=float)
-        found[name] = {
+        scores[name] = {
             "n": len(votes),
             "exact": int((wrong == 0).sum()) / len(votes),  # a rule without a vote has not found k
             "within_one": int((np.abs(wrong) <= _WITHIN).sum()) / len(votes),
             "bias": float(wrong.mean()) if wrong.size else float("nan"),
             "abstained": len(votes) - len(wrong),
         }
-    return found
+    return scores
 
 
 def _score_interval(cases: Rows) -> dict[str, float]:

@@ -25,9 +25,9 @@ def fit_ranks(data: Array, ranks: list[int]) -> Iterator[tuple[Array, Array]]:
     """Loadings and factors of phasekit's least-squares fits, best of five starts each, in the order of ``ranks``."""
     import phasekit as pk
 
-    found = pk.nmf.factorise_ranks(make_features(data), ranks, progress=False)
+    factors = pk.nmf.factorise_ranks(make_features(data), ranks, progress=False)
     for k in ranks:
-        yield found[k]["loading"].to_numpy().reshape(k, -1).T.copy(), found[k]["factor"].to_numpy().reshape(k, -1)
+        yield factors[k]["loading"].to_numpy().reshape(k, -1).T.copy(), factors[k]["factor"].to_numpy().reshape(k, -1)
 
 
 def fit_random(low: LowRank, k: int, seed: int) -> tuple[Array, Array]:

@@ -56,7 +56,7 @@ def _phasekit(data: Data, k: int, iterations: int | None, seed: int) -> Task:
         except ConvergenceError as stopped:  # so many iterations were wanted
             return stopped.partial
 
-    return Task(run, lambda found: in_feature_scale(found, features))
+    return Task(run, lambda factors: in_feature_scale(factors, features))
 
 
 def in_feature_scale(factors: Any, features: Any) -> Fitted:
@@ -109,8 +109,8 @@ def _hyperspy(data: Data, k: int, iterations: int | None, seed: int) -> Task:
             return signal.decomposition(algorithm="NMF", **how)
 
     def unpack(model: Any) -> Fitted:
-        found = signal.learning_results
-        return Fitted(found.loadings, found.factors.T, int(model.n_iter_))
+        learned = signal.learning_results
+        return Fitted(learned.loadings, learned.factors.T, int(model.n_iter_))
 
     return Task(run, unpack)
 

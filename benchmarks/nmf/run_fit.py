@@ -51,15 +51,15 @@ def main() -> None:
     package = PACKAGES[chosen.package]
     warm_up(package, chosen.data)
     data = load_data(chosen.data, chosen.side, chosen.detector)
-    found: dict[str, Any] = {name: getattr(chosen, name) for name in ("package", "side", "detector", "k", "seed")}
+    results: dict[str, Any] = {name: getattr(chosen, name) for name in ("package", "side", "detector", "k", "seed")}
     parts = OWN_PARTS if chosen.package == "phasekit" else DATA_PARTS
-    found |= {"version": version(package.distribution), "code": find_code_state(*SCRIPTS, parts=parts)}
-    found["default"] = measure_fit(package, data, chosen.k, None, chosen.seed)
+    results |= {"version": version(package.distribution), "code": find_code_state(*SCRIPTS, parts=parts)}
+    results["default"] = measure_fit(package, data, chosen.k, None, chosen.seed)
     if chosen.target:
-        target = found["default"]["error"] if chosen.target == "self" else float(chosen.target)
-        found |= {"target": target, "slack": SLACK}
-        found["ladder"] = fit_until_target(package, data, chosen.k, chosen.seed, target * (1 + SLACK))
-    write_json(chosen.out, found)
+        target = results["default"]["error"] if chosen.target == "self" else float(chosen.target)
+        results |= {"target": target, "slack": SLACK}
+        results["ladder"] = fit_until_target(package, data, chosen.k, chosen.seed, target * (1 + SLACK))
+    write_json(chosen.out, results)
 
 
 def warm_up(package: Package, folder: Path) -> None:
@@ -70,11 +70,11 @@ def warm_up(package: Package, folder: Path) -> None:
 def measure_fit(package: Package, data: Data, k: int, iterations: int | None, seed: int) -> dict[str, Any]:
     """Seconds, memory, error and iterations of one fit."""
     task = package.prepare(data, k, iterations, seed)
-    with measure_cost() as found:
+    with measure_cost() as cost:
         answer = task.run()
     fitted = task.unpack(answer)
     return {
-        **found,
+        **cost,
         "error": compute_relative_error(data.values, fitted.loading, fitted.factor),
         "iterations": fitted.iterations,
     }

@@ -43,7 +43,7 @@ def main() -> None:
     every = slice(None, None, chosen.step)
     features = pk.nmf.to_features(patterns[["intensity"]].isel(scan_y=every, scan_x=every))
     ranks = list(range(chosen.ranks[0], chosen.ranks[1] + 1))
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "case": {**asdict(case), "family": "tuning" if chosen.case in TUNING else "held back"},
         "truth": truth,
         "ranks": ranks,
@@ -52,10 +52,10 @@ def main() -> None:
     if chosen.who == "phasekit":
         evidence, seconds = time_rank_scan(features, ranks, chosen.runs)
         evidence.assign_attrs(truth=truth).to_netcdf(chosen.out.with_suffix(".nc"))
-        found["phasekit"] = ask_phasekit(evidence) | {"cpu_s": seconds}
+        results["phasekit"] = ask_phasekit(evidence) | {"cpu_s": seconds}
     else:
-        found["rules"] = ask_rules(features, ranks)
-    write_json(chosen.out, found)
+        results["rules"] = ask_rules(features, ranks)
+    write_json(chosen.out, results)
 
 
 def time_rank_scan(features: xr.Dataset, ranks: list[int], n_runs: int) -> tuple[xr.Dataset, float]:
@@ -81,16 +81,16 @@ def ask_phasekit(evidence: xr.Dataset) -> dict[str, Any]:
 def ask_rules(features: xr.Dataset, ranks: list[int]) -> dict[str, Any]:
     """Vote (null: none), curve and CPU seconds of each of the other rules."""
     problem = make_problem(features, ranks)
-    found: dict[str, Any] = {}
+    votes: dict[str, Any] = {}
     for name, rule in RULES.items():
         started = time.process_time()
         vote = rule(problem)
-        found[name] = {
+        votes[name] = {
             "k": None if vote is None else vote.k,
             "curve": [] if vote is None else vote.curve,
             "cpu_s": time.process_time() - started,
         }
-    return found
+    return votes
 
 
 def make_problem(features: xr.Dataset, ranks: list[int]) -> Problem:

@@ -32,14 +32,17 @@ def main() -> None:
     cases = [("patterns", (value, detector, k)) for value in chosen.sides]
     cases += [("pixels", (side, value, k)) for value in chosen.detectors]
     cases += [("k", (side, detector, value)) for value in chosen.ranks]
-    found: dict[str, Any] = read_json(chosen.out) or {"rows": [], "code": find_code_state("run_fit.py", "packages.py")}
-    done = {(row["axis"], row["side"], row["detector"], row["k"], row["package"]) for row in found["rows"]}
+    results: dict[str, Any] = read_json(chosen.out) or {
+        "rows": [],
+        "code": find_code_state("run_fit.py", "packages.py"),
+    }
+    done = {(row["axis"], row["side"], row["detector"], row["k"], row["package"]) for row in results["rows"]}
     for axis, case in cases:
         for package in chosen.packages:
             if (axis, *case, package) not in done:
-                found["rows"].append({"axis": axis, **_measure(chosen.data, package, *case)})
-                write_json(chosen.out, found)
-    write_json(chosen.out, {**found, "complete": True})
+                results["rows"].append({"axis": axis, **_measure(chosen.data, package, *case)})
+                write_json(chosen.out, results)
+    write_json(chosen.out, {**results, "complete": True})
 
 
 def _measure(data: Path, package: str, side: int, detector: int, k: int) -> dict[str, Any]:

@@ -32,22 +32,22 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=8, help="scan lines in one chunk of the file")
     chosen = parser.parse_args()
     pin_to_one_core()
-    found: dict[str, Any] = {name: getattr(chosen, name) for name in ("side", "detector", "k", "lines")}
-    found["code"] = find_code_state("run_streaming.py")
+    results: dict[str, Any] = {name: getattr(chosen, name) for name in ("side", "detector", "k", "lines")}
+    results["code"] = find_code_state("run_streaming.py")
     with tempfile.TemporaryDirectory() as folder, dask.config.set(scheduler="synchronous"):
         for side, detector in (WARM_UP, (chosen.side, chosen.detector)):
             path = Path(folder) / f"scan_{side}.zarr"
             write_scan(path, side, detector, chosen.lines)
             # Unmasked: the file's fill value is 0, and a count of 0 is a count.
             patterns = xr.open_zarr(path, mask_and_scale=False).chunk({"scan_y": chosen.lines})
-            with measure_cost() as took:
+            with measure_cost() as cost:
                 features = pk.nmf.to_features(patterns, mask=None)
                 factors = pk.nmf.factorise(features, chosen.k if side > WARM_UP[0] else 2, in_memory=False)
         attrs = factors.attrs
-    found |= {**took, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
-    found["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
-    found["features_mb"] = 2 * found["file_mb"]  # float32
-    write_json(chosen.out, found)
+    results |= {**cost, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
+    results["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
+    results["features_mb"] = 2 * results["file_mb"]  # float32
+    write_json(chosen.out, results)
 
 
 def write_scan(path: Path, side: int, detector: int, lines: int) -> None:

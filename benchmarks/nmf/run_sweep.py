@@ -37,7 +37,7 @@ def main() -> None:
     chosen = parser.parse_args()
     pin_to_one_core()
     ranks = range(chosen.ranks[0], chosen.ranks[1] + 1)
-    found = read_json(chosen.out) or {
+    results = read_json(chosen.out) or {
         "package": chosen.package,
         "features": chosen.features,
         "side": chosen.side,
@@ -48,18 +48,18 @@ def main() -> None:
     }
     sweep = _phasekit if chosen.package == "phasekit" else _sklearn
     sweep({"iterations": chosen.iterations, "starts": 2}, None, load_data(chosen.data, *WARM_UP), range(2, 5))
-    sweep(found, chosen.out, load_data(chosen.data, chosen.side, math.isqrt(chosen.features)), ranks)
-    write_json(chosen.out, {**found, "complete": True})
+    sweep(results, chosen.out, load_data(chosen.data, chosen.side, math.isqrt(chosen.features)), ranks)
+    write_json(chosen.out, {**results, "complete": True})
 
 
-def _sklearn(found: dict[str, Any], out: Path | None, data: Data, ranks: range) -> None:
+def _sklearn(results: dict[str, Any], out: Path | None, data: Data, ranks: range) -> None:
     """A row per k and start."""
     from sklearn.decomposition import NMF
 
-    rows, fixed = found.setdefault("rows", []), found["iterations"]
+    rows, fixed = results.setdefault("rows", []), results["iterations"]
     how = {"max_iter": fixed, "tol": 0.0} if fixed else {"max_iter": 200, "tol": 1e-4}
     done = {(row["k"], row["start"]) for row in rows}
-    for k, start in ((k, start) for k in ranks for start in range(found["starts"])):
+    for k, start in ((k, start) for k in ranks for start in range(results["starts"])):
         if (k, start) in done:
             continue
         init = "random" if start else "nndsvda"
@@ -70,28 +70,28 @@ def _sklearn(found: dict[str, Any], out: Path | None, data: Data, ranks: range) 
         error = compute_relative_error(data.values, loading, model.components_)
         rows.append({"k": k, "start": start, "init": init, **row, "error": error, "iterations": int(model.n_iter_)})
         if out is not None:
-            write_json(out, found)
+            write_json(out, results)
 
 
-def _phasekit(found: dict[str, Any], out: Path | None, data: Data, ranks: range) -> None:
+def _phasekit(results: dict[str, Any], out: Path | None, data: Data, ranks: range) -> None:
     """The fits alone, then the whole evidence."""
     import phasekit as pk
 
     features = data.features()
-    if "fits" not in found:
-        with measure_cost() as took:
-            answer = pk.nmf.factorise_ranks(features, ranks, n_starts=found["starts"], seed=SEED, progress=False)
+    if "fits" not in results:
+        with measure_cost() as cost:
+            answer = pk.nmf.factorise_ranks(features, ranks, n_starts=results["starts"], seed=SEED, progress=False)
         scaled = {k: in_feature_scale(answer[k], features) for k in ranks}
         errors = {k: compute_relative_error(data.values, one.loading, one.factor) for k, one in scaled.items()}
-        found["fits"] = {**took, "errors": errors}
+        results["fits"] = {**cost, "errors": errors}
         if out is not None:
-            write_json(out, found)
-    if "scan" not in found:
-        with measure_cost() as took:
-            evidence = pk.nmf.scan_ranks(features, ranks, n_runs=found["starts"], seed=SEED, progress=False)
-        found["scan"] = {**took, "chosen": int(pk.nmf.choose_rank(evidence))}
+            write_json(out, results)
+    if "scan" not in results:
+        with measure_cost() as cost:
+            evidence = pk.nmf.scan_ranks(features, ranks, n_runs=results["starts"], seed=SEED, progress=False)
+        results["scan"] = {**cost, "chosen": int(pk.nmf.choose_rank(evidence))}
         if out is not None:
-            write_json(out, found)
+            write_json(out, results)
 
 
 if __name__ == "__main__":

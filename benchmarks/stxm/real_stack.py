@@ -33,17 +33,17 @@ def _measure_stack(folder: Path) -> dict[str, Any]:
     spectrum = xr.DataArray(i0[:, 1], dims="energy", coords={"energy": i0[:, 0]})
     od = pk.stxm.optical_density(pk.io.open_stxm(folder / "71214078.hdr"), i0=spectrum).compute()
     full = pk.stxm.fit_references(od, refs)
-    total, wanted = full["amount"].sum("reference").values, full["fraction"].isel(reference=0).values
+    total, full_fraction = full["amount"].sum("reference").values, full["fraction"].isel(reference=0).values
     material = (od["valid"] & ~od["empty"]).values
     rich = material & (total > 0.5 * np.quantile(total[material], 0.95))
     edge = refs.sel(energy=slice(703, 728))
 
     def agreement(energies: Any, use: Any) -> float:
         few = od.sel(energy=energies, method="nearest")
-        found = pk.stxm.fit_references(few, refs, energy_offset=float(full["energy_offset"]))
-        fraction = found["fraction"].isel(reference=0).values
-        good = use & np.isfinite(fraction) & np.isfinite(wanted)
-        return float(np.corrcoef(fraction[good], wanted[good])[0, 1])
+        fit = pk.stxm.fit_references(few, refs, energy_offset=float(full["energy_offset"]))
+        fraction = fit["fraction"].isel(reference=0).values
+        good = use & np.isfinite(fraction) & np.isfinite(full_fraction)
+        return float(np.corrcoef(fraction[good], full_fraction[good])[0, 1])
 
     rows = []
     for n in NUMBERS:

@@ -271,5 +271,5 @@ def _streaming_lines(streaming: dict[str, Any]) -> list[str]:
     if not streaming:
         return []
     side, energies, peak = (streaming[name] for name in ("side", "energies", "peak_gb"))
-    took = ", ".join(f"{name} {value:.0f} s" for name, value in streaming["seconds"].items())
-    return ["", f"{side} x {side} x {energies} from a file of counts to a file of phases: {peak:.2f} GB; {took}."]
+    steps = ", ".join(f"{name} {value:.0f} s" for name, value in streaming["seconds"].items())
+    return ["", f"{side} x {side} x {energies} from a file of counts to a file of phases: {peak:.2f} GB; {steps}."]

@@ -40,10 +40,10 @@ def main() -> None:
         name: getattr(chosen, name) for name in ("stray_light", "energy_offset") if getattr(chosen, name) is not None
     }
     cell = simulate_cell(chosen.n, chosen.noise, chosen.nuisance, chosen.seed, **more)
-    found = score_mantis(cell, chosen.mantis) if chosen.mantis else score_methods(cell, chosen.gmvae_seeds)
-    found["cell"] = {"n": chosen.n, "noise": chosen.noise, "nuisance": chosen.nuisance, "seed": chosen.seed, **more}
-    found["code"] = state
-    write_json(chosen.out, found)
+    results = score_mantis(cell, chosen.mantis) if chosen.mantis else score_methods(cell, chosen.gmvae_seeds)
+    results["cell"] = {"n": chosen.n, "noise": chosen.noise, "nuisance": chosen.nuisance, "seed": chosen.seed, **more}
+    results["code"] = state
+    write_json(chosen.out, results)
 
 
 def score_mantis(cell: Cell, python: str) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def _score_baselines(od: xr.Dataset, cell: Cell, phases: xr.Dataset) -> dict[str
         offset = float(phases["energy_offset"])
         table = pk.stxm.compare_methods(od, cell.refs, energy_offset=offset, smoothing_px=sigma)
         for row in table["approach"].values:
-            found = table.sel(approach=row)
-            value = compute_accuracy(found["phase"].values, cell.truth_phase.values, cell.refs.sizes["reference"])
+            method = table.sel(approach=row)
+            value = compute_accuracy(method["phase"].values, cell.truth_phase.values, cell.refs.sizes["reference"])
             out.setdefault(str(row), {})[str(sigma)] = value
-            out[str(row)]["seconds"] = float(found["seconds"])
+            out[str(row)]["seconds"] = float(method["seconds"])
     return out
 
 
@@ -106,12 +106,12 @@ def _run_mantis(od: xr.Dataset, cell: Cell, offset: float, python: str) -> tuple
         smooth = pk.stxm.smooth_od(od, sigma)
         density = smooth["optical_density"].transpose("energy", "scan_y", "scan_x").values
         with tempfile.TemporaryDirectory() as folder:
-            given, made = Path(folder) / "in.npz", Path(folder) / "out.npz"
-            np.savez(given, density=np.nan_to_num(density), use=use, energy=energies, spectra=spectra, n_clusters=8)
-            run_module("benchmarks.stxm.run_mantis", given, made, python=python)
-            with np.load(made) as found:
-                version = str(found["version"])
-                for name, phase, seconds in zip(found["names"], found["phase"], found["seconds"], strict=True):
+            source, answer = Path(folder) / "in.npz", Path(folder) / "out.npz"
+            np.savez(source, density=np.nan_to_num(density), use=use, energy=energies, spectra=spectra, n_clusters=8)
+            run_module("benchmarks.stxm.run_mantis", source, answer, python=python)
+            with np.load(answer) as mantis:
+                version = str(mantis["version"])
+                for name, phase, seconds in zip(mantis["names"], mantis["phase"], mantis["seconds"], strict=True):
                     value = compute_accuracy(phase, cell.truth_phase.values, cell.refs.sizes["reference"])
                     out.setdefault(str(name), {})[str(sigma)] = value
                     out[str(name)]["seconds"] = float(seconds)

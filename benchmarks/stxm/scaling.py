@@ -24,13 +24,13 @@ MACHINE_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "xarray", "pymcr"
 
 def main(out: Path) -> None:
     """Run every case and write what they took."""
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "pixels": [_run_case(*case) for case in SIDES],
         "energies": [_run_case(*case) for case in ENERGIES],
     }
-    found |= {"machine": describe_machine(MACHINE_PACKAGES), "code": find_code_state()}
-    found["promised"] = [_run_case(*PROMISED, n_runs=5)]
-    write_json(out, found)
+    results |= {"machine": describe_machine(MACHINE_PACKAGES), "code": find_code_state()}
+    results["promised"] = [_run_case(*PROMISED, n_runs=5)]
+    write_json(out, results)
 
 
 def _run_case(side: int, n_energies: int, n_runs: int = 1) -> dict[str, float]:
