@@ -1,7 +1,7 @@
 """The whole benchmark (``make bench-acom``): scans, environments of the peers, runs one after the other, report.
 
-Everything is kept in ``benchmarks/.runs/acom`` and ``benchmarks/.envs``. A run whose result is there is not repeated,
-so that a broken benchmark goes on where it stopped (``--fresh`` begins anew).
+Results are kept in ``benchmarks/.runs/acom``, environments in ``benchmarks/.envs``. A run whose result is there is not
+repeated. So a benchmark that was interrupted goes on where it stopped; ``--fresh`` begins anew.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""One evaluator for every package: the result file of a runner against the truth in the scan file."""
+"""Accuracy of every package by the same code: the result file of a runner against the truth in the scan file."""
 
 from typing import Any
 
@@ -77,8 +77,8 @@ def compute_accuracy(arrays: dict[str, Any], scan: dict[str, Any], *, positions:
 def find_zone_twins(arrays: dict[str, Any], scan: dict[str, Any]) -> NDArray[np.bool_]:
     """Where the answer is the truth turned by half a turn about an axis within 15 degrees of the beam.
 
-    About a zone axis that turn leaves every point of the zero-order Laue zone in its place (Friedel), excitation errors
-    included: only higher zones could tell the two, and with few spots none of them shows.
+    About a zone axis that turn leaves every point of the zero-order Laue zone in its place (Friedel), with its
+    excitation error. Only higher zones could tell the two, and with few spots none of them shows.
     """
     out = np.zeros(scan["truth_phase"].shape, bool)
     for index, phase in enumerate(bench_phases()):
@@ -118,8 +118,8 @@ def compute_auc(score: Array, good: NDArray[np.bool_]) -> float:
 def compute_peak_accuracy(arrays: dict[str, Any], scan: dict[str, Any], *, tolerance: float = 2.0) -> dict[str, float]:
     """Recall of spots of 5 expected electrons and more, precision, and rms distance [px] per axis, on interiors.
 
-    A found peak is right if one of the true spots (of 1 electron and more) is nearer than ``tolerance`` [px]; peaks
-    nearer than 4 px to the direct beam, and true spots there, do not count.
+    A peak is right if a true spot (of 1 electron and more) is nearer than ``tolerance`` [px]. Peaks nearer than 4 px
+    to the direct beam, and true spots there, do not count.
     """
     strong_spots = recalled = right = listed = 0
     squares: list[Array] = []

@@ -32,8 +32,9 @@ def measure_matrix_product(size: int = 2048, repeats: int = 5) -> float:
 def count_grid_operations(bank: Any) -> float:
     """Return the floating-point operations per pattern of the full grid: one real matrix product per frequency.
 
-    [real; imaginary] of a pattern (2 rows) times [real | imaginary] of n templates (2 n columns), summed over the
-    shells: 2 * 2 * shells * 2 n per frequency. It gives templates and mirrored templates; transforms are not counted.
+    A pattern gives two rows (real, imaginary), n templates give 2 n columns; the sum runs over the shells. That makes
+    2 * 2 * shells * 2 n operations per frequency. The product gives templates and mirrored templates. Transforms are
+    not counted.
     """
     shells = int(np.ceil(float(bank.attrs["g_max"]) / float(getattr(_polar, "SHELL", 0.04)))) + 2
     frequencies = int(getattr(_polar, "FREQUENCIES", 48))

@@ -82,7 +82,7 @@ def make_cube(scan):
 
 
 def make_probe(scan):
-    """Kernel from the mean of the patterns about their direct beam: a vacuum probe, or a synthetic one of its size."""
+    """Return the kernel of a synthetic probe of the size of the direct beam."""
     import py4DSTEM
 
     size = scan["intensity"].shape[-2:]

@@ -26,7 +26,10 @@ DOSES = (200, 600, 2000, 20000)
 
 
 def make_scan(electrons: float, *, side: int, n_grains: int, seed: int = SEED, **microscope: float) -> xr.Dataset:
-    """Foil of grains of the three phases in turn, 1 degree precession, 200 kV, 128 x 128 pixels of 0.025 1/angstrom."""
+    """Simulate a foil of grains of the three phases in turn.
+
+    1 degree precession, 200 kV, patterns of 128 x 128 pixels of 0.025 1/angstrom.
+    """
     return pk.synthetic.orientation_scan(
         bench_phases(),
         shape=(side, side),

@@ -1,9 +1,10 @@
 """What all benchmarks share: environments of the peers, the runner, measuring, provenance, machine and report.
 
-A benchmark is a folder with ``bench.py`` (which runs are made), scripts that each measure one thing and write one
-result file, ``collect.py`` (result files to numbers) and ``report.py`` (numbers to Markdown). The scripts of the other
-packages run in environments that hold neither phasekit nor its dependencies. So the harness needs only the standard
-library.
+A benchmark is a folder. Its ``bench.py`` says which runs are made. Each of its scripts measures one thing and writes
+one result file. ``collect.py`` turns result files into numbers, ``report.py`` numbers into Markdown.
+
+The scripts of the other packages run in environments that hold neither phasekit nor its dependencies. So the harness
+needs only the standard library.
 """
 
 from .environments import peer_environment

@@ -1,8 +1,8 @@
 """The whole benchmark (``make bench-nmf``): speed beside the peers, recovery of k beside the other rules, report.
 
-Everything is kept in ``benchmarks/.runs/nmf`` and ``benchmarks/.envs``. What is there is not repeated, so that a broken
-benchmark goes on where it stopped (``--fresh`` begins anew). ``--quick`` goes through all of it with tiny sizes and
-writes its report beside its results, to see that every part works.
+Results are kept in ``benchmarks/.runs/nmf``, environments in ``benchmarks/.envs``. A run whose result is there is not
+repeated. So a benchmark that was interrupted goes on where it stopped; ``--fresh`` begins anew. ``--quick`` checks that
+every part works: it takes tiny sizes and writes its report beside its results.
 """
 
 import argparse
@@ -80,12 +80,12 @@ def _run(out: Path, script: str, *arguments: object, **how: Any) -> None:
 
 
 def _says_complete(out: Path) -> bool:
-    """A script that goes on by itself writes after every step, and ``complete`` at the end."""
+    """Return whether a script that writes after every step has come to its end."""
     return bool(read_json(out).get("complete"))
 
 
 def _measure_speed(runs: Path, sizes: Sizes) -> None:
-    """One process at a time, because these are timed."""
+    """Run one process at a time, because these are timed."""
     data = runs / "data"
     for detector in sizes.detectors:
         values = data / f"features_{sizes.side}_{detector}.npy"
@@ -99,7 +99,7 @@ def _measure_speed(runs: Path, sizes: Sizes) -> None:
 
 
 def _fit_packages(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
-    """The package that sets the target first, then the others."""
+    """Fit with the package that sets the target error, then with the others."""
     target = "self"
     for name in (REFERENCE, *(name for name in PACKAGES if name != REFERENCE)):
         python = _find_python(PACKAGES[name].environment)
@@ -121,7 +121,7 @@ def _find_python(environment: str | None) -> Path | None:
 
 
 def _sweep_ranks(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
-    """phasekit, scikit-learn stopped where one fit reached the target, and scikit-learn as it comes (the longest)."""
+    """Sweep with phasekit, with scikit-learn stopped where one fit reached the target, and with it as it comes."""
     ladder = read_json(runs / f"fit_{detector}_{REFERENCE}.json")["ladder"]
     stopped = ["--iterations", ladder[-1]["iterations"]]
     for name, more in (("phasekit", []), ("scikit-learn-short", stopped), ("scikit-learn", [])):

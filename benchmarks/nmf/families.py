@@ -1,4 +1,4 @@
-"""The simulated scans on which rules for k are compared: one family to tune on, another that is only looked at.
+"""The simulated scans on which rules for k are compared: one family for tuning, one for the comparison alone.
 
 Three generators x twelve conditions; the families differ in their seeds and in the number of components of every case.
 """

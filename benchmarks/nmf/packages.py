@@ -1,7 +1,7 @@
 """One way of calling every package: ``prepare`` outside the clock, ``run`` inside it, ``unpack`` outside again.
 
-Each ``prepare`` takes the data, k, the number of iterations (None: the package's own default, with its own test of
-convergence; else exactly so many, with the test switched off) and a seed.
+Each ``prepare`` takes the data, k, the number of iterations and a seed. Iterations None: the package's own default,
+with its own test of convergence. A number: exactly so many iterations, with the test switched off.
 """
 
 import warnings

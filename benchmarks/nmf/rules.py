@@ -38,7 +38,7 @@ class Problem:
 
     @cached_property
     def errors(self) -> NDArray[np.float64]:
-        """|V - L F|^2 by rank of one fit each to all data: shared by the rules that read the training error."""
+        """|V - L F|^2 of one fit to all data, by rank; the rules that read the training error share it."""
         return np.array([compute_squared_error(self.data, *sides) for sides in fit_ranks(self.data, self.ranks)])
 
     @cached_property

@@ -1,4 +1,4 @@
-"""One fit of one package in a process of its own: as it comes, and the shortest run that reaches a given error.
+"""One fit of one package, as it comes, and the shortest run of it that reaches a given error.
 
     python -m benchmarks.nmf.run_fit OUT.json --package sklearn-cd --data FOLDER [--side 64] [--detector 64] [--k 8]
         [--target 0.515|self]
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def warm_up(package: Package, folder: Path) -> None:
-    """Imports and compilation are not what is compared: a small fit before, not timed."""
+    """Make a small fit that is not timed, because imports and compilation are not what is compared."""
     package.prepare(load_data(folder, *WARM_UP), 2, None, 0).run()
 
 
@@ -81,7 +81,7 @@ def measure_fit(package: Package, data: Data, k: int, iterations: int | None, se
 
 
 def fit_until_target(package: Package, data: Data, k: int, seed: int, bound: float) -> list[dict[str, Any]]:
-    """Fits of more and more iterations until one is at most ``bound``, or nothing changes any more."""
+    """Fit with more and more iterations until an error is at most ``bound``, or does not change any more."""
     rungs: list[dict[str, Any]] = []
     for iterations in RUNGS:
         rungs.append(measure_fit(package, data, k, iterations, seed))

@@ -28,7 +28,7 @@ LOW, HIGH = 2, 20
 
 
 def main() -> None:
-    """Ask every rule, and write what they said."""
+    """Apply the rules to one case, and write their votes."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--case", choices=list(CASES), required=True, metavar="NAME")

@@ -1,4 +1,4 @@
-"""A scan that need not fit: 65 536 patterns of 128 x 128 uint16 (2.1 GB) from a zarr file to eight components.
+"""A scan that need not fit into memory: 65 536 patterns of 128 x 128 uint16 (2.1 GB) in a zarr file.
 
 python -m benchmarks.nmf.run_streaming OUT.json [--side 256] [--detector 128] [--k 8]
 
@@ -23,7 +23,7 @@ TILE = 64
 
 
 def main() -> None:
-    """Write the scan, factorise it, say what it took."""
+    """Write the scan, factorise it, and write what that cost."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--side", type=int, default=256, help="scan points along each side")

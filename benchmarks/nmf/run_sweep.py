@@ -1,12 +1,15 @@
-"""Every k from 2 to 20, five starts each: what a choice of k costs, and how good the fits are.
+"""Every k from 2 to 20, five starts each: the cost of a choice of k, and the errors of the fits.
 
     python -m benchmarks.nmf.run_sweep OUT.json --package phasekit|scikit-learn --data FOLDER --features 4096|16384
 
-scikit-learn: one start from the singular vectors (nndsvda) and four random ones per k, coordinate descent, its default
-200 iterations and tolerance 1e-4; the best error per k is its answer. With ``--iterations N`` each of its fits ends
-after N, so that it is not charged for what it does beyond the error that is compared. phasekit: ``factorise_ranks``
-(the fits alone) and ``scan_ranks`` (all that a choice is made from), each timed as a whole. The file grows with every
-fit and says ``complete`` at the end; started again, the script goes on.
+scikit-learn: coordinate descent, its default 200 iterations and tolerance 1e-4. Per k one start from the singular
+vectors (nndsvda), the others random; the best error per k is its answer. With ``--iterations N`` each of its fits ends
+after N. Then it is not charged for what it does beyond the error that is compared.
+
+phasekit: ``factorise_ranks`` (the fits alone) and ``scan_ranks`` (all that a choice is made from), each timed as a
+whole.
+
+The file grows with every fit and has ``complete`` at the end; started again, the script goes on.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The whole benchmark (``make bench-stxm``): cells of the grid, the peer's environment, scaling, real stack, report.
 
-Everything is kept in ``benchmarks/.runs/stxm`` and ``benchmarks/.envs``. A cell whose result is there is not repeated,
-so that a broken benchmark goes on where it stopped (``--fresh`` begins anew).
+Results are kept in ``benchmarks/.runs/stxm``, environments in ``benchmarks/.envs``. A cell whose result is there is not
+repeated. So a benchmark that was interrupted goes on where it stopped; ``--fresh`` begins anew.
 """
 
 import argparse

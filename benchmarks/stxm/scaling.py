@@ -23,7 +23,7 @@ MACHINE_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "xarray", "pymcr"
 
 
 def main(out: Path) -> None:
-    """Run every case and write what they took."""
+    """Run every case and write seconds and peak memory."""
     results: dict[str, Any] = {
         "pixels": [_run_case(*case) for case in SIDES],
         "energies": [_run_case(*case) for case in ENERGIES],

@@ -1,4 +1,4 @@
-"""What is counted in a map of which the truth is known."""
+"""Scores of a map of which the truth is known."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""A stack that does not fit: 2048 x 2048 pixels x 100 energies from a file of counts to a file of phases, in blocks.
+"""A stack that does not fit into memory, in blocks from a file of counts to a file of phases.
 
     python -m benchmarks.stxm.streaming OUT.json [side] [energies]
 
-writes seconds by step and the peak memory of the process.
+writes seconds by step and the peak memory of the process. By default the stack has 2048 x 2048 pixels x 100 energies.
 """
 
 import sys
@@ -55,7 +55,7 @@ def write_stack(path: Path, side: int, n_energies: int) -> None:
 
 
 def main(out: Path, side: int = 2048, n_energies: int = 100) -> None:
-    """Run the chain and write what it took."""
+    """Run the chain and write its seconds and peak memory."""
     clock, peaks = StepClock(), {}
 
     def finish_step(name: str) -> None:
