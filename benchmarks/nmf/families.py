@@ -9,9 +9,13 @@ import xarray as xr
 
 import phasekit as pk
 
-from .generators import particles, precipitates
+from .generators import simulate_particles, simulate_precipitates
 
-GENERATORS = {"grains": pk.synthetic.overlapping_grains, "particles": particles, "precipitates": precipitates}
+GENERATORS = {
+    "grains": pk.synthetic.overlapping_grains,
+    "particles": simulate_particles,
+    "precipitates": simulate_precipitates,
+}
 #: Electrons per pattern and what else is different. "rare": an abundance of about 1 % of the scan.
 CONDITIONS: dict[str, dict[str, float]] = {
     "clean": {"dose": 20000},
@@ -47,7 +51,7 @@ class Case:
     settings: dict[str, float] = field(default_factory=dict)
 
 
-def _family(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Case]:
+def _list_cases(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Case]:
     cases: dict[str, Case] = {}
     for g, generator in enumerate(GENERATORS):
         for c, (condition, settings) in enumerate(CONDITIONS.items()):
@@ -59,8 +63,8 @@ def _family(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Ca
     return cases
 
 
-TUNING = _family(1000, {"few": (3, 6, 9, 14), "many": (11, 4, 7)})
-HELD_BACK = _family(7000, {"few": (2, 5, 8, 12), "many": (9, 13, 3, 6, 10)})
+TUNING = _list_cases(1000, {"few": (3, 6, 9, 14), "many": (11, 4, 7)})
+HELD_BACK = _list_cases(7000, {"few": (2, 5, 8, 12), "many": (9, 13, 3, 6, 10)})
 CASES = TUNING | HELD_BACK
 
 
