@@ -74,13 +74,13 @@ samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
 
 bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (an hour) -> benchmarks/stxm/report/
-	$(BIN)/python benchmarks/stxm/bench.py
+	$(BIN)/python -m benchmarks.stxm.bench
 
 bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minutes) -> benchmarks/acom/report/
-	$(BIN)/python benchmarks/acom/bench.py
+	$(BIN)/python -m benchmarks.acom.bench
 
 bench-nmf: $(STAMP)  ## factorisation and choice of k beside other packages and rules (hours) -> benchmarks/nmf/report/
-	$(BIN)/python benchmarks/nmf/bench.py
+	$(BIN)/python -m benchmarks.nmf.bench
 
 environment: $(STAMP)  ## make environment.yml anew from pyproject.toml
 	PYPROJECT2CONDA=$(BIN)/pyproject2conda binder/make_environment.sh

@@ -1,18 +1,18 @@
 """The whole chain from a file of 2 GB to the refined map: patterns per second and peak memory."""
 
 import argparse
-import json
-import time
 import warnings
 from pathlib import Path
 
 import dask
 import h5py
 import numpy as np
-from common import peak_memory_mb, read_phases, say
-from run_phasekit import as_patterns, as_phase, warm
 
 import phasekit as pk
+
+from ..harness import StepClock, log_progress, peak_memory_mb, write_json
+from .common import read_phases
+from .run_phasekit import make_patterns, make_phase, warm_up
 
 PIXEL = 0.025
 
@@ -46,40 +46,35 @@ def main() -> None:
     else:
         with warnings.catch_warnings(), dask.config.set(scheduler="threads", num_workers=chosen.workers):
             warnings.simplefilter("ignore")
-            chosen.out.write_text(json.dumps(measure(chosen.scan, chosen.big)), encoding="utf-8")
+            write_json(chosen.out, measure_chain(chosen.scan, chosen.big))
 
 
-def measure(scan: Path, big: Path) -> dict[str, object]:
+def measure_chain(scan: Path, big: Path) -> dict[str, object]:
     """Seconds of every step and of all, patterns per second, peak memory [MB] and the size of the file [GB]."""
     with h5py.File(scan, "r") as file:
         small = {"intensity": file["intensity"][:2, :8], "pixel_size": file.attrs["pixel_size"]}
-    phases = [as_phase(record) for record in read_phases(scan)]
-    warm(as_patterns(small), phases)
+    phases = [make_phase(record) for record in read_phases(scan)]
+    warm_up(make_patterns(small), phases)
     before = peak_memory_mb()
-    times, start = {}, time.perf_counter()
-
-    def lap(name: str) -> None:
-        times[name] = time.perf_counter() - start - sum(times.values())
-
+    clock = StepClock()
     patterns = pk.acom.calibrate(pk.io.open_4dstem(big), pixel_size=PIXEL)
     bank = pk.acom.build_templates(phases, resolution_deg=2, precession_deg=1)
-    lap("open and bank")
-    found = pk.acom.find_peaks(patterns).compute()
-    lap("peaks from file")
-    peaks = pk.acom.calibrate_peaks(found)
-    lap("register")
+    clock.finish_step("open and bank")
+    raw_peaks = pk.acom.find_peaks(patterns).compute()
+    clock.finish_step("peaks from file")
+    peaks = pk.acom.calibrate_peaks(raw_peaks)
+    clock.finish_step("register")
     matched = pk.acom.match_orientations(peaks, bank)
-    lap("match")
+    clock.finish_step("match")
     final = pk.acom.refine_orientations(peaks, bank, matched)
-    lap("refine")
-    total = time.perf_counter() - start
+    clock.finish_step("refine")
     n = int(final.phase.size)
-    say(f"chain: {n / total:.0f} patterns/s, {peak_memory_mb():.0f} MB")
+    log_progress(f"chain: {n / clock.total:.0f} patterns/s, {peak_memory_mb():.0f} MB")
     return {
         "n_patterns": n,
-        "seconds": times,
-        "total_s": total,
-        "patterns_per_s": n / total,
+        "seconds": clock.seconds,
+        "total_s": clock.total,
+        "patterns_per_s": n / clock.total,
         "peak_memory_mb": peak_memory_mb(),
         "memory_before_mb": before,
         "file_gb": big.stat().st_size / 1e9,

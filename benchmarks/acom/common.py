@@ -1,4 +1,4 @@
-"""What all runners share: the scan file, clocks and the result file. Needs only NumPy and h5py, in any version.
+"""What all runners share: the scan file and the result file. Needs only NumPy and h5py, in any version.
 
 Frame of ``truth_quaternion``, ``truth_matrix`` and of every result: x to the right, y down, z along the electrons;
 the rotation takes the sample frame into the crystal frame (x along a, z along c*), v_crystal = R v_sample.
@@ -6,19 +6,11 @@ the rotation takes the sample frame into the crystal frame (x along a, z along c
 
 import json
 import os
-import resource
-import sys
-import time
-from contextlib import contextmanager
 
 import h5py
 import numpy as np
 
-
-def say(text):
-    """One line of progress on standard error."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
+from ..harness import peak_memory_mb
 
 
 def read_scan(path):
@@ -35,7 +27,7 @@ def read_phases(path):
         return [_read_phase(file["phases"][name]) for name in sorted(file["phases"])]
 
 
-def chosen_positions(scan, count):
+def select_positions(scan, count):
     """Scan positions (n, 2) of slow packages: random ``count`` grain interiors and an eighth as many of vacuum.
 
     The same for every package; a smaller count is the beginning of a larger one. 0 takes all positions.
@@ -50,7 +42,7 @@ def chosen_positions(scan, count):
     return np.concatenate(parts)
 
 
-def on_scan(values, positions, shape, empty):
+def place_on_scan(values, positions, shape, empty):
     """Values (n, ...) of positions as an array over the scan, ``empty`` elsewhere."""
     out = np.full((*shape, *np.shape(values)[1:]), empty, dtype=np.result_type(np.asarray(values).dtype, type(empty)))
     out[positions[:, 0], positions[:, 1]] = values
@@ -63,27 +55,14 @@ def _read_phase(group):
     return phase | {name: group.attrs[name] for name in group.attrs}
 
 
-@contextmanager
-def clock(times, name):
-    """Write wall and processor seconds of the block to ``times[name]``."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    times[name] = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-
-
-def peak_memory_mb():
-    """Largest resident memory this process has had [MB]."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def threads():
+def count_threads():
     """Threads the runner was told to use."""
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 def save_result(path, arrays, info):
     """Arrays and a JSON of the rest as one npz; ``info`` gets the peak memory."""
-    info = {**info, "peak_memory_mb": peak_memory_mb(), "threads": threads()}
+    info = {**info, "peak_memory_mb": peak_memory_mb(), "threads": count_threads()}
     np.savez(path, info=json.dumps(info), **arrays)
 
 

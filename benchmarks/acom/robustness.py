@@ -1,19 +1,19 @@
 """Faults of the measurement: how many more pixels come out wrong, with the calibration steps a user would take."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from common import say
-from evaluate import figures
-from run_phasekit import unpack
-from scans import make_scan
-from structures import bench_phases
 
 import phasekit as pk
+
+from ..harness import log_progress, write_json
+from .evaluate import compute_accuracy
+from .run_phasekit import unpack_best
+from .scans import make_scan
+from .structures import bench_phases
 
 PIXEL = 0.025
 CASES: dict[str, dict[str, Any]] = {
@@ -26,8 +26,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def damaged(name: str, side: int, seed: int) -> xr.Dataset:
-    """The scan with its fault; the same grains in every case."""
+def simulate_fault(name: str, side: int, seed: int) -> xr.Dataset:
+    """Return the scan with its fault; the grains are the same in every case."""
     scan = make_scan(2000, side=side, n_grains=max(side * side // 40, 6), seed=seed, **CASES[name])
     if name in ("1 % pixel size", "all of them"):
         scan = scan.assign_coords({d: (d, scan[d].values * 1.01, scan[d].attrs) for d in ("qy", "qx")})
@@ -39,31 +39,31 @@ def damaged(name: str, side: int, seed: int) -> xr.Dataset:
     return scan
 
 
-def indexed(scan: xr.Dataset, bank: xr.Dataset, *, fit: bool) -> tuple[dict[str, Any], dict[str, float]]:
-    """Figures and the calibration found; ``fit``: scale and ellipse from the rings of the phases."""
+def index_scan(scan: xr.Dataset, bank: xr.Dataset, *, fit: bool) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return accuracy and calibration; with ``fit``, scale and ellipse come from the rings of the phases."""
     patterns = scan[["intensity"]].assign_attrs({})
     settings = {"pixel_size": "fit", "ellipse": "fit", "phase": bench_phases()} if fit else {}
     peaks = pk.acom.calibrate_peaks(pk.acom.find_peaks(patterns), **settings)
-    found = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
+    orientations = pk.acom.refine_orientations(peaks, bank, pk.acom.match_orientations(peaks, bank))
     truth = {name: scan[name].values for name in ("truth_phase", "truth_interior", "truth_quaternion")}
     calibration = {name: float(peaks[name]) for name in ("scale", "ellipse_ratio", "ellipse_angle")}
-    return figures(unpack(found), truth), calibration
+    return compute_accuracy(unpack_best(orientations), truth), calibration
 
 
 def main() -> None:
-    """Write the figures of every case as JSON; arguments: file, side of the scan."""
+    """Write the accuracy of every case as JSON; arguments: file, side of the scan."""
     path, side = Path(sys.argv[1]), int(sys.argv[2])
     bank = pk.acom.build_templates(bench_phases(), resolution_deg=2, precession_deg=1)
     out: dict[str, Any] = {}
     for name in CASES:
-        scan = damaged(name, side, seed=7751)
+        scan = simulate_fault(name, side, seed=7751)
         out[name] = {}
         for label, fit in (("as is", False), ("calibrated", True)):
-            accuracy, calibration = indexed(scan, bank, fit=fit)
+            accuracy, calibration = index_scan(scan, bank, fit=fit)
             wrong = 1 - accuracy["folded"]["within_5"]
             out[name][label] = {"wrong": wrong, "median_deg": accuracy["folded"]["median_deg"], **calibration}
-        say(f"robustness: {name} done")
-    path.write_text(json.dumps(out), encoding="utf-8")
+        log_progress(f"robustness: {name} done")
+    write_json(path, out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import chosen_positions, clock, matrix_to_quaternion, on_scan, read_scan, save_result, say
+
+from ..harness import log_progress, record_time
+from .common import matrix_to_quaternion, place_on_scan, read_scan, save_result, select_positions
 
 warnings.filterwarnings("ignore")
 
@@ -35,21 +37,21 @@ def main():
     scan = read_scan(chosen.scan)
     scan["phases"] = scan["phases"][: chosen.phases]
     with contextlib.redirect_stdout(io.StringIO()):
-        arrays, info = index(scan, chosen)
+        arrays, info = index_scan(scan, chosen)
     save_result(chosen.out, arrays, info)
 
 
-def index(scan, chosen):
+def index_scan(scan, chosen):
     """Arrays and info of the whole chain."""
     times = {}
-    cube, probe = as_cube(scan), probe_of(scan)
-    warm = as_cube({"intensity": scan["intensity"][:2, :2]})
+    cube, probe = make_cube(scan), make_probe(scan)
+    warm = make_cube({"intensity": scan["intensity"][:2, :2]})
     find_peaks(warm, probe, chosen)
-    with clock(times, "peaks"):
+    with record_time(times, "peaks"):
         peaks, threshold = find_peaks(cube, probe, chosen)
         calibrate(peaks, scan)
-    arrays = peak_table(peaks, scan)
-    where = chosen_positions(scan, chosen.positions)
+    arrays = list_peaks(peaks, scan)
+    where = select_positions(scan, chosen.positions)
     info = {
         "package": "py4DSTEM",
         "n_patterns": len(where),
@@ -58,28 +60,29 @@ def index(scan, chosen):
     }
     info["settings"] = {k: v for k, v in vars(chosen).items() if k not in ("scan", "out")} | {"threshold": threshold}
     if not chosen.peaks_only:
-        with clock(times, "prepare"):
-            crystals = [plan(record, scan, chosen) for record in scan["phases"]]
+        with record_time(times, "prepare"):
+            crystals = [plan_orientations(record, scan, chosen) for record in scan["phases"]]
         info["templates"] = [int(crystal.orientation_num_zones) for crystal in crystals]
-        with clock(times, "match"):
-            found = [[match(crystal, peaks, place) for place in where] for crystal in crystals]
+        with record_time(times, "match"):
+            matches = [[match_position(crystal, peaks, place) for place in where] for crystal in crystals]
         shape = scan["truth_phase"].shape
         results = {
-            name: on_scan(a, where, shape, -1 if name == "phase" else np.nan) for name, a in unpack(found).items()
+            name: place_on_scan(a, where, shape, -1 if name == "phase" else np.nan)
+            for name, a in unpack_best(matches).items()
         }
-        arrays |= results | {"examined": on_scan(np.ones(len(where), bool), where, shape, False)}
+        arrays |= results | {"examined": place_on_scan(np.ones(len(where), bool), where, shape, False)}
     return arrays, info
 
 
-def as_cube(scan):
+def make_cube(scan):
     """Data cube of counts."""
     import py4DSTEM
 
     return py4DSTEM.DataCube(scan["intensity"])
 
 
-def probe_of(scan):
-    """Kernel from the mean of the patterns about their direct beam: a vacuum probe, or a synthetic one of its size."""
+def make_probe(scan):
+    """Return the kernel of a synthetic probe of the size of the direct beam."""
     import py4DSTEM
 
     size = scan["intensity"].shape[-2:]
@@ -101,7 +104,7 @@ def find_peaks(cube, probe, chosen):
         "subpixel": "poly",
         "relativeToPeak": 0,
     }
-    threshold = chosen.level * noise_of(cube, probe)
+    threshold = chosen.level * estimate_noise(cube, probe)
     from py4DSTEM.braggvectors import diskdetection
 
     with contextlib.redirect_stderr(io.StringIO()):
@@ -109,7 +112,7 @@ def find_peaks(cube, probe, chosen):
     return peaks, float(threshold)
 
 
-def noise_of(cube, probe):
+def estimate_noise(cube, probe):
     """Standard deviation of the smoothed correlation in the corners of some patterns."""
     from scipy.ndimage import gaussian_filter
 
@@ -138,7 +141,7 @@ def calibrate(peaks, scan):
     peaks.setcal()
 
 
-def peak_table(peaks, scan):
+def list_peaks(peaks, scan):
     """Raw peaks (y, x, peak) in detector pixels and correlation, NaN behind the last."""
     shape = scan["truth_phase"].shape
     table = np.full((*shape, 3, 100), np.nan, np.float32)
@@ -149,7 +152,7 @@ def peak_table(peaks, scan):
     return {"peak_y": table[:, :, 0], "peak_x": table[:, :, 1], "peak_intensity": table[:, :, 2]}
 
 
-def plan(record, scan, chosen):
+def plan_orientations(record, scan, chosen):
     """Crystal with structure factors and orientation plan."""
     import pymatgen  # noqa: F401 -- py4DSTEM looks whether it has been imported
     from py4DSTEM.process.diffraction import Crystal
@@ -174,17 +177,17 @@ def plan(record, scan, chosen):
     return crystal
 
 
-def match(crystal, peaks, place):
+def match_position(crystal, peaks, place):
     """What ``match_orientations`` does for one position: correlation and orientation matrix of the best match."""
     vectors = peaks.get_vectors(*(int(i) for i in place), center=True, ellipse=False, pixel=True, rotate=False)
-    found = crystal.match_single_pattern(vectors, num_matches_return=1, verbose=False)
-    return float(found.corr[0]), np.array(found.matrix[0])
+    best = crystal.match_single_pattern(vectors, num_matches_return=1, verbose=False)
+    return float(best.corr[0]), np.array(best.matrix[0])
 
 
-def unpack(found):
-    """Phase of the highest correlation, its orientation and scores; ``found[phase][position]``."""
-    score = np.stack([[one[0] for one in row] for row in found], axis=-1)
-    matrix = np.stack([[one[1] for one in row] for row in found], axis=1)
+def unpack_best(matches):
+    """Phase of the highest correlation, its orientation and scores; ``matches[phase][position]``."""
+    score = np.stack([[one[0] for one in row] for row in matches], axis=-1)
+    matrix = np.stack([[one[1] for one in row] for row in matches], axis=1)
     best = np.argmax(score, axis=-1)
     matrix = np.take_along_axis(matrix, best[:, None, None, None], axis=1)[:, 0]
     top = np.sort(score, axis=-1)
@@ -203,5 +206,5 @@ def unpack(found):
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    say("py4DSTEM")
+    log_progress("py4DSTEM")
     main()

@@ -6,7 +6,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import chosen_positions, clock, matrix_to_quaternion, on_scan, read_scan, save_result, say, threads
+
+from ..harness import log_progress, record_time
+from .common import count_threads, matrix_to_quaternion, place_on_scan, read_scan, save_result, select_positions
 
 warnings.filterwarnings("ignore")
 
@@ -35,50 +37,50 @@ def main():
 
     scan = read_scan(chosen.scan)
     scan["phases"] = scan["phases"][: chosen.phases]
-    with dask.config.set(scheduler="threads", num_workers=threads()):
-        save_result(chosen.out, *index(scan, chosen))
+    with dask.config.set(scheduler="threads", num_workers=count_threads()):
+        save_result(chosen.out, *index_scan(scan, chosen))
 
 
-def index(scan, chosen):
+def index_scan(scan, chosen):
     """Arrays and info of the whole chain."""
     times = {}
-    with clock(times, "prepare"):
-        simulation = library(scan, chosen)
-    where = chosen_positions(scan, chosen.positions)
-    signal = as_signal(scan, where)
-    warm(signal, simulation, chosen)
-    with clock(times, "peaks"):
-        polar = to_polar(signal, chosen)
-    with clock(times, "match"):
-        found = polar.get_orientation(
+    with record_time(times, "prepare"):
+        simulation = build_library(scan, chosen)
+    where = select_positions(scan, chosen.positions)
+    signal = make_signal(scan, where)
+    warm_up(signal, simulation, chosen)
+    with record_time(times, "peaks"):
+        polar = transform_to_polar(signal, chosen)
+    with record_time(times, "match"):
+        matches = polar.get_orientation(
             simulation,
             n_best=int(sum(one.size for one in simulation.rotations)),
             frac_keep=chosen.frac_keep,
             show_progressbar=False,
-            num_workers=threads(),
+            num_workers=count_threads(),
         )
     shape = scan["truth_phase"].shape
     arrays = {
-        name: on_scan(array[0], where, shape, -1 if name == "phase" else np.nan)
-        for name, array in unpack(found, simulation).items()
+        name: place_on_scan(array[0], where, shape, -1 if name == "phase" else np.nan)
+        for name, array in unpack_best(matches, simulation).items()
     }
-    arrays["examined"] = on_scan(np.ones(len(where), bool), where, shape, False)
+    arrays["examined"] = place_on_scan(np.ones(len(where), bool), where, shape, False)
     templates = [int(one.size) for one in simulation.rotations]
     info = {"package": "pyxem", "n_patterns": len(where), "templates": templates, "times": times}
-    return arrays, info | {"settings": vars_of(chosen)}
+    return arrays, info | {"settings": list_settings(chosen)}
 
 
-def vars_of(chosen):
+def list_settings(chosen):
     """Settings without the paths."""
     return {name: value for name, value in vars(chosen).items() if name not in ("scan", "out")}
 
 
-def library(scan, chosen):
+def build_library(scan, chosen):
     """diffsims library of all phases."""
     from diffsims.generators.simulation_generator import SimulationGenerator
     from orix.sampling import get_sample_reduced_fundamental
 
-    phases = [as_phase(record) for record in scan["phases"]]
+    phases = [make_phase(record) for record in scan["phases"]]
     rotations = [get_sample_reduced_fundamental(chosen.resolution, point_group=phase.point_group) for phase in phases]
     generator = SimulationGenerator(
         float(scan["voltage_kv"]),
@@ -95,7 +97,7 @@ def library(scan, chosen):
     )
 
 
-def as_phase(record):
+def make_phase(record):
     """orix phase with every atom of the cell."""
     from diffpy.structure import Atom, Lattice, Structure
     from orix.crystal_map import Phase
@@ -105,7 +107,7 @@ def as_phase(record):
     return Phase(str(record["name"]), space_group=int(record["space_group"]), structure=structure)
 
 
-def as_signal(scan, where):
+def make_signal(scan, where):
     """The calibrated signal of the positions, as a scan of one row; pyxem treats every pattern for itself."""
     from pyxem.signals import ElectronDiffraction2D
 
@@ -114,9 +116,9 @@ def as_signal(scan, where):
     return signal
 
 
-def to_polar(signal, chosen):
+def transform_to_polar(signal, chosen):
     """Centred on the direct beam, background and beam taken away, in polar coordinates, with the gamma."""
-    quiet = {"show_progressbar": False, "num_workers": threads()}
+    quiet = {"show_progressbar": False, "num_workers": count_threads()}
     size = signal.data.shape[-1]
     shifts = signal.get_direct_beam_position(method="center_of_mass", half_square_width=5)
     centred = signal.center_direct_beam(shifts=shifts, inplace=False, subpixel=True, **quiet)
@@ -134,21 +136,23 @@ def to_polar(signal, chosen):
     return polar
 
 
-def warm(signal, simulation, chosen):
+def warm_up(signal, simulation, chosen):
     """Compile what is compiled on first use, on one pattern."""
     few = signal.inav[:2, :1]
-    to_polar(few, chosen).get_orientation(simulation, n_best=2, frac_keep=1.0, show_progressbar=False, num_workers=1)
+    transform_to_polar(few, chosen).get_orientation(
+        simulation, n_best=2, frac_keep=1.0, show_progressbar=False, num_workers=1
+    )
 
 
-def unpack(found, simulation):
+def unpack_best(matches, simulation):
     """Best orientation and score, best score of another phase and of another orientation."""
     bounds = np.cumsum([one.size for one in simulation.rotations])
-    data = found.data
+    data = matches.data
     phases = np.searchsorted(bounds, data[..., 0], side="right")
     score = data[..., 0, 1]
-    quaternion = matrix_to_quaternion(orientations(data[..., 0, :], simulation))
+    quaternion = matrix_to_quaternion(compute_orientations(data[..., 0, :], simulation))
     other = np.where(phases != phases[..., :1], data[..., 1], 0).max(axis=-1)
-    distinct = second_distinct(data, phases, simulation)
+    distinct = find_second_distinct(data, phases, simulation)
     with np.errstate(invalid="ignore", divide="ignore"):
         reliability = 100 * (1 - distinct / score)
         phase_reliability = 100 * (1 - other / score)
@@ -158,33 +162,34 @@ def unpack(found, simulation):
         "score": score,
         "reliability": reliability,
         "phase_reliability": phase_reliability,
-        "own_quaternion": own_conversion(data[..., :1, :], simulation),
+        "own_quaternion": convert_with_pyxem(data[..., :1, :], simulation),
     }
 
 
-def second_distinct(data, phases, simulation):
+def find_second_distinct(data, phases, simulation):
     """Best score of the same phase whose beam direction is more than 5 degrees off."""
-    axes = np.concatenate([zone_axes(one) for one in simulation.rotations])
+    axes = np.concatenate([compute_zone_axes(one) for one in simulation.rotations])
     index = data[..., 0].astype(int)
     cosine = np.abs(np.einsum("...kc,...c->...k", axes[index], axes[index[..., 0]]))
     distinct = (cosine < np.cos(np.radians(5))) & (phases == phases[..., :1])
     return np.where(distinct, data[..., 1], 0).max(axis=-1)
 
 
-def zone_axes(rotations):
+def compute_zone_axes(rotations):
     """Beam directions (n, 3) in the crystal frame."""
     from orix.vector import Vector3d
 
     return (~rotations * Vector3d.zvector()).unit.data.reshape(-1, 3)
 
 
-def orientations(best, simulation):
+def compute_orientations(best, simulation):
     """Matrices (y, x, 3, 3), sample to crystal, of rows (index, correlation, in-plane angle, mirror).
 
     Written out here because ``to_rotation`` of pyxem 0.21 puts the in-plane angle in the place of the first Euler
-    angle of the template, which is right only where the library has the same one throughout; see ``own_conversion``.
+    angle of the template. That is right only where the library has the same one throughout; see
+    ``convert_with_pyxem``.
     """
-    library = to_matrix(np.vstack([one.data for one in simulation.rotations]))
+    library = compute_matrices(np.vstack([one.data for one in simulation.rotations]))
     turn = np.radians(best[..., 2])
     lab = np.zeros((*turn.shape, 3, 3))
     lab[..., 0, 0] = lab[..., 1, 1] = np.cos(turn)
@@ -194,16 +199,16 @@ def orientations(best, simulation):
     return np.swapaxes(FRAME @ lab @ behind @ to_lab, -1, -2)
 
 
-def own_conversion(best, simulation):
+def convert_with_pyxem(best, simulation):
     """Quaternions (y, x, 4) of ``to_rotation`` in the frame of common.py: half a turn about y, as found best."""
     from pyxem.signals.indexation_results import rotation_from_orientation_map
 
     rots = np.vstack([one.data for one in simulation.rotations])
     own = np.asarray(rotation_from_orientation_map(best.reshape(-1, 4), rots)).reshape(*best.shape[:-2], 4)
-    return matrix_to_quaternion(to_matrix(own) @ np.diag([-1.0, 1.0, -1.0]))
+    return matrix_to_quaternion(compute_matrices(own) @ np.diag([-1.0, 1.0, -1.0]))
 
 
-def to_matrix(quaternion):
+def compute_matrices(quaternion):
     """Rotation matrices of quaternions (..., 4)."""
     from orix.quaternion import Rotation
 
@@ -211,6 +216,6 @@ def to_matrix(quaternion):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(threads()))
-    say("pyxem")
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(count_threads()))
+    log_progress("pyxem")
     main()

@@ -11,13 +11,14 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
-from common import say
-from structures import ENTRIES, bench_phases
 
 import phasekit as pk
 from phasekit.crystals import lattice_of
 from phasekit.rotations import to_matrix
 from phasekit.synthetic.structures import cif_text
+
+from ..harness import log_progress
+from .structures import ENTRIES, bench_phases
 
 SEED = 7741
 TUNING_SEED = 7742  # what settings of the peers were chosen on
@@ -25,7 +26,10 @@ DOSES = (200, 600, 2000, 20000)
 
 
 def make_scan(electrons: float, *, side: int, n_grains: int, seed: int = SEED, **microscope: float) -> xr.Dataset:
-    """Foil of grains of the three phases in turn, 1 degree precession, 200 kV, 128 x 128 pixels of 0.025 1/angstrom."""
+    """Simulate a foil of grains of the three phases in turn.
+
+    1 degree precession, 200 kV, patterns of 128 x 128 pixels of 0.025 1/angstrom.
+    """
     return pk.synthetic.orientation_scan(
         bench_phases(),
         shape=(side, side),
@@ -86,7 +90,7 @@ def main() -> None:
     for dose in chosen.doses:
         scan = make_scan(dose, side=chosen.side, n_grains=chosen.grains, seed=chosen.seed)
         write_scan(scan, chosen.folder / f"scan_{dose}.h5")
-        say(f"scan of {dose} electrons written")
+        log_progress(f"scan of {dose} electrons written")
 
 
 if __name__ == "__main__":

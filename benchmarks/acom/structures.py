@@ -19,5 +19,5 @@ ENTRIES = (NICKEL, LIFEPO4, LICOO2)
 
 
 def bench_phases() -> list[Any]:
-    """Orix phases of Ni (F m -3 m), LiFePO4 (P n m a) and LiCoO2 (R -3 m), every atom of the cell listed."""
+    """Return orix phases of Ni (Fm-3m), LiFePO4 (Pnma) and LiCoO2 (R-3m), with every atom of the cell."""
     return [crystal(*(entry[key] for key in ("name", "space_group", "lattice", "atoms"))) for entry in ENTRIES]

@@ -1,8 +1,9 @@
-"""Automatic relevance determination: start with too many components and let the prior empty those not needed."""
+"""Automatic relevance determination: a fit with too many components, of which a prior empties those not needed."""
 
 import numpy as np
-from fits import LowRank
 from numpy.typing import NDArray
+
+from .fits import LowRank
 
 _SHAPE = 10.0  # of the prior on the relevances; moderate, so that it neither rules nor vanishes beside n + m
 _TOLERANCE = 1e-5  # largest relative change of a relevance per iteration
@@ -11,11 +12,11 @@ _ABOVE = 0.05  # relevance above its lower bound, in units of the bound, from wh
 
 
 def automatic_relevance(low: LowRank, k: int, seed: int) -> tuple[int, NDArray[np.float64]]:
-    """How many of ``k`` components stay, and the relevances above their lower bound, largest first.
+    """Return how many of ``k`` components stay, and the relevances above their lower bound, largest first.
 
-    Tan and Fevotte (2013), the l1 prior with beta = 2: each side is multiplied by (data on the other side) / (model on
-    the other side + dispersion / relevance), a relevance is the sum of both sides of its component plus b over
-    c = n + m + a + 1; b follows from the mean of the data (method of moments). The data enter compressed; what that
+    Tan and Fevotte (2013), the l1 prior with beta = 2. Each side is multiplied by (data on the other side) / (model on
+    the other side + dispersion / relevance). A relevance is the sum of both sides of its component plus b, divided by
+    c = n + m + a + 1. b follows from the mean of the data (method of moments). The data enter compressed; what that
     makes negative is set to 0.
     """
     n, m = len(low.left), low.right.shape[1]

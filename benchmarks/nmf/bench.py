@@ -1,30 +1,29 @@
 """The whole benchmark (``make bench-nmf``): speed beside the peers, recovery of k beside the other rules, report.
 
-Everything is kept in ``benchmarks/.runs/nmf`` and ``benchmarks/.envs``; what is there is not repeated, so that a broken
-benchmark goes on where it stopped (``--fresh`` begins anew). ``--quick`` goes through all of it with tiny sizes and
-writes its report beside its results, to see that every part works.
+Results are kept in ``benchmarks/.runs/nmf``, environments in ``benchmarks/.envs``. A run whose result is there is not
+repeated. So a benchmark that was interrupted goes on where it stopped; ``--fresh`` begins anew. ``--quick`` checks that
+every part works: it takes tiny sizes and writes its report beside its results.
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import N_COMPONENTS, read_json
-from families import CASES, HELD_BACK, TUNING
-from packages import PACKAGES, REFERENCE
-from report import write_report
-from run_recovery import WHO
+from ..harness import describe_machine, peer_environment, read_json, run_if_missing, run_tasks, write_json
+from ..harness.paths import RUNS
+from .common import N_COMPONENTS
+from .families import CASES, HELD_BACK, TUNING
+from .packages import PACKAGES, REFERENCE
+from .report import write_report
+from .run_recovery import WHO
 
 HERE = Path(__file__).resolve().parent
-RUNS, ENVS = HERE.parent / ".runs", HERE.parent / ".envs"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+#: Packages whose metadata ask for more than they import: installed alone, after the pinned requirements.
 WITHOUT_DEPENDENCIES = {"torchnmf": "torchnmf==0.3.5"}
+MACHINE_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch", "xarray", "dask")
 
 
 class Sizes(NamedTuple):
@@ -53,7 +52,7 @@ QUICK = Sizes(
 
 
 def main() -> None:
-    """Run what is missing, then write the report."""
+    """Make the runs that are missing, then write the report."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, a check of the benchmark itself")
@@ -66,100 +65,85 @@ def main() -> None:
     sizes = QUICK if chosen.quick else Sizes()
     if chosen.fresh:
         shutil.rmtree(runs, ignore_errors=True)
-    runs.mkdir(parents=True, exist_ok=True)
     if not chosen.report_only:
-        run(runs / "machine.json", "provenance.py")
+        if not (runs / "machine.json").exists():
+            write_json(runs / "machine.json", describe_machine(MACHINE_PACKAGES))
         if chosen.only != "recovery":
-            _speed(runs, sizes)
+            _measure_speed(runs, sizes)
         if chosen.only != "speed":
-            _recovery(runs, sizes, chosen.cases or list(sizes.cases), chosen.processes)
+            _recover_ranks(runs, sizes, chosen.cases or list(sizes.cases), chosen.processes)
     write_report(runs, runs / "report" if chosen.quick else HERE / "report")
 
 
-def _speed(runs: Path, sizes: Sizes) -> None:
-    """One process at a time, because these are timed."""
+def _run(out: Path, script: str, *arguments: object, **how: Any) -> None:
+    run_if_missing(out, f"benchmarks.nmf.{script}", out, *arguments, **how)
+
+
+def _says_complete(out: Path) -> bool:
+    """Return whether a script that writes after every step has come to its end."""
+    return bool(read_json(out).get("complete"))
+
+
+def _measure_speed(runs: Path, sizes: Sizes) -> None:
+    """Run one process at a time, because these are timed."""
     data = runs / "data"
     for detector in sizes.detectors:
-        if not (data / f"features_{sizes.side}_{detector}.npy").exists():
-            _call([sys.executable, "data.py", str(data), str(sizes.side), str(detector)])
+        values = data / f"features_{sizes.side}_{detector}.npy"
+        run_if_missing(values, "benchmarks.nmf.data", data, sizes.side, detector)
     for detector in sizes.detectors:
-        _fits(runs, data, sizes, detector)
+        _fit_packages(runs, data, sizes, detector)
     for detector in sizes.detectors:
-        _sweeps(runs, data, sizes, detector)
-    run(runs / "scaling.json", "run_scaling.py", "--data", str(data), *sizes.scaling, resumes=True)
-    run(runs / "streaming.json", "run_streaming.py", *sizes.streaming)
+        _sweep_ranks(runs, data, sizes, detector)
+    _run(runs / "scaling.json", "run_scaling", "--data", data, *sizes.scaling, is_complete=_says_complete)
+    _run(runs / "streaming.json", "run_streaming", *sizes.streaming)
 
 
-def _fits(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
-    """The package that sets the target first, then the others."""
+def _fit_packages(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
+    """Fit with the package that sets the target error, then with the others."""
     target = "self"
     for name in (REFERENCE, *(name for name in PACKAGES if name != REFERENCE)):
-        needed = PACKAGES[name].environment
-        python = environment_of(needed) if needed else Path(sys.executable)
+        python = _find_python(PACKAGES[name].environment)
         if python is None:
             continue
         out = runs / f"fit_{detector}_{name}.json"
-        given = ["--package", name, "--data", str(data), "--side", str(sizes.side), "--detector", str(detector)]
-        run(out, "run_fit.py", *given, "--k", str(sizes.k), "--target", target, python=python)
+        given = ["--package", name, "--data", data, "--side", sizes.side, "--detector", detector]
+        _run(out, "run_fit", *given, "--k", sizes.k, "--target", target, python=python)
         if name == REFERENCE:
             target = repr(float(read_json(out)["target"]))
 
 
-def _sweeps(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
-    """phasekit, scikit-learn stopped where one fit reached the target, and scikit-learn as it comes (the longest)."""
+def _find_python(environment: str | None) -> Path | None:
+    """Return the interpreter of a package; None where its environment cannot be made, and the report goes without."""
+    if environment is None:
+        return Path(sys.executable)
+    alone = WITHOUT_DEPENDENCIES.get(environment, "")
+    return peer_environment(environment, HERE / f"requirements-{environment}.txt", without_dependencies=alone)
+
+
+def _sweep_ranks(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
+    """Sweep with phasekit, with scikit-learn stopped where one fit reached the target, and with it as it comes."""
     ladder = read_json(runs / f"fit_{detector}_{REFERENCE}.json")["ladder"]
-    stopped = ["--iterations", str(ladder[-1]["iterations"])]
+    stopped = ["--iterations", ladder[-1]["iterations"]]
     for name, more in (("phasekit", []), ("scikit-learn-short", stopped), ("scikit-learn", [])):
-        given = ["--package", name.removesuffix("-short"), "--data", str(data), "--side", str(sizes.side)]
-        given += ["--features", str(detector**2), *sizes.sweep, *more]
-        run(runs / f"sweep_{name}_{detector}.json", "run_sweep.py", *given, resumes=True)
+        given = ["--package", name.removesuffix("-short"), "--data", data, "--side", sizes.side]
+        given += ["--features", detector**2, *sizes.sweep, *more]
+        _run(runs / f"sweep_{name}_{detector}.json", "run_sweep", *given, is_complete=_says_complete)
 
 
-def _recovery(runs: Path, sizes: Sizes, cases: list[str], processes: int) -> None:
-    def one(task: tuple[str, str]) -> None:
-        name, who = task
-        run(runs / f"recovery_{who}_{name}.json", "run_recovery.py", "--case", name, "--who", who, *sizes.recovery)
-
-    with ThreadPoolExecutor(processes) as pool:
-        list(pool.map(one, [(name, who) for who in WHO for name in cases]))
-
-
-def run(
-    out: Path, script: str, *arguments: str, python: Path | str = sys.executable, resumes: bool = False
-) -> dict[str, Any]:
-    """One script, unless its result is there (and, where it goes on by itself, complete)."""
-    found = read_json(out)
-    if not found or (resumes and not found.get("complete")):
-        _call([str(python), script, str(out), *arguments])
-        found = read_json(out)
-    return dict(found)
-
-
-def _call(command: list[str]) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {' '.join(Path(part).name for part in command[1:])}\n")
-    environment = {**os.environ, **ONE_THREAD}
-    done = subprocess.run(command, cwd=HERE, env=environment, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command[1:])} failed:\n{done.stderr[-3000:]}")
-
-
-def environment_of(package: str) -> Path | None:
-    """Python of the peer's own environment, made from its pinned requirements; None where it cannot be installed."""
-    folder = ENVS / package
-    python = folder / "bin" / "python"
-    if (folder / "complete").exists():
-        return python
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    pip = [str(python), "-m", "pip", "-q", "install"]
-    steps = [["-r", str(HERE / f"requirements-{package}.txt")]]
-    steps += [["--no-deps", WITHOUT_DEPENDENCIES[package]]] if package in WITHOUT_DEPENDENCIES else []
-    for more in steps:
-        done = subprocess.run([*pip, *more], check=False, capture_output=True, text=True)
-        if done.returncode:
-            sys.stderr.write(f"{package} could not be installed, the report goes without it:\n{done.stderr[-500:]}\n")
-            return None
-    (folder / "complete").touch()
-    return python
+def _recover_ranks(runs: Path, sizes: Sizes, cases: list[str], processes: int) -> None:
+    """Ask every rule for the number of components of every case."""
+    tasks = [
+        partial(
+            _run,
+            runs / f"recovery_{who}_{name}.json",
+            "run_recovery",
+            *("--case", name, "--who", who),
+            *sizes.recovery,
+        )
+        for who in WHO
+        for name in cases
+    ]
+    run_tasks(tasks, processes)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Results of the scripts -> the numbers of the report: ratios, excess of error, rates of recovery. Nothing is drawn."""
 
-import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import read_json
-from packages import PACKAGES, REFERENCE
+
+from ..harness import read_json, read_json_files
+from .packages import PACKAGES, REFERENCE
 
 Rows = list[dict[str, Any]]
 OWN = "phasekit, combined"
@@ -15,79 +15,70 @@ _WITHIN = 1  # what still counts as nearly right
 _HELD_BACK = "held back"
 
 
-def collect(runs: Path) -> dict[str, Any]:
+def collect_results(runs: Path) -> dict[str, Any]:
     """Everything the report says."""
-    cases = _both(_read_all(runs, "recovery_phasekit_*.json"), _read_all(runs, "recovery_rules_*.json"))
+    own, others = (read_json_files(runs, f"recovery_{who}_*.json") for who in ("phasekit", "rules"))
     return {
         "machine": read_json(runs / "machine.json"),
-        "fits": fits(_read_all(runs, "fit_*.json")),
-        "sweeps": sweeps(runs),
+        "fits": compare_fits(read_json_files(runs, "fit_*.json")),
+        "sweeps": compare_sweeps(runs),
         "scaling": read_json(runs / "scaling.json").get("rows", []),
         "streaming": read_json(runs / "streaming.json"),
-        "recovery": recovery(cases),
-        "codes": _codes(runs),
+        "recovery": score_recovery(_join_rules(own, others)),
+        "codes": _count_code_states(runs),
     }
 
 
-def _read_all(runs: Path, pattern: str) -> Rows:
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob(pattern))]
-
-
-def _both(own: Rows, others: Rows) -> Rows:
+def _join_rules(own: Rows, others: Rows) -> Rows:
     """Every scan that phasekit was asked about, with what the other rules said where they were asked, too."""
     rules = {one["case"]["name"]: one["rules"] for one in others}
     return [one | {"rules": rules.get(one["case"]["name"], {})} for one in own]
 
 
-def _codes(runs: Path) -> dict[str, dict[str, int]]:
-    """For each kind of result, how many were made by which state of the code (``provenance.code_state``)."""
+def _count_code_states(runs: Path) -> dict[str, dict[str, int]]:
+    """For each kind of result, how many were made by which state of the code (``find_code_state``)."""
     kinds = {f"{name} fits": f"fit_*_{name}.json" for name in PACKAGES}
     kinds |= {f"{name} sweeps": f"sweep_{name}_*.json" for name in ("phasekit", "scikit-learn", "scikit-learn-short")}
     kinds |= {"scaling": "scaling.json", "streaming": "streaming.json", "recovery": "recovery_phasekit_*.json"}
     kinds |= {"other rules": "recovery_rules_*.json"}
-    found = {kind: dict(Counter(one["code"] for one in _read_all(runs, mask))) for kind, mask in kinds.items()}
-    return {kind: states for kind, states in found.items() if states}
+    counts = {kind: dict(Counter(one["code"] for one in read_json_files(runs, mask))) for kind, mask in kinds.items()}
+    return {kind: states for kind, states in counts.items() if states}
 
 
-def fits(results: Rows) -> Rows:
+def compare_fits(results: Rows) -> Rows:
     """A row per size and package: as it comes, and the first rung of its ladder that reaches the target."""
     by_size: dict[tuple[int, int, int], dict[str, Any]] = defaultdict(dict)
     for one in results:
         by_size[(one["side"], one["detector"], one["k"])][one["package"]] = one
-    rows: Rows = []
-    for (side, detector, k), packages in sorted(by_size.items()):
-        own = _reached(packages["phasekit"]) if "phasekit" in packages else None
-        plain = packages.get("phasekit", {}).get("default")
-        for name in (name for name in PACKAGES if name in packages):
-            one, reached = packages[name], _reached(packages[name])
-            default = one["default"]
-            rows.append(
-                {
-                    "side": side,
-                    "detector": detector,
-                    "k": k,
-                    "package": name,
-                    "version": one["version"],
-                    "default": default,
-                    "target": one["target"],
-                    "slack": one["slack"],
-                    "reached": reached,
-                    "closest": min((rung["error"] for rung in one["ladder"]), default=np.nan),
-                    "tried": one["ladder"][-1] if one["ladder"] else None,
-                    "ratio": reached["cpu_s"] / own["cpu_s"] if reached and own else None,
-                    "ratio_default": default["cpu_s"] / plain["cpu_s"] if plain else None,
-                    "excess": default["error"] / one["target"] - 1,
-                }
-            )
-    return rows
+    return [
+        _compare_fit(packages[name], packages.get("phasekit"))
+        for _, packages in sorted(by_size.items())
+        for name in PACKAGES
+        if name in packages
+    ]
 
 
-def _reached(one: dict[str, Any]) -> dict[str, Any] | None:
+def _compare_fit(one: dict[str, Any], own: dict[str, Any] | None) -> dict[str, Any]:
+    """Seconds and error of one package, and the ratios to phasekit's ``own`` fit of the same size."""
+    default, reached = one["default"], _find_reached(one)
+    own_reached = _find_reached(own) if own else None
+    return {
+        **{name: one[name] for name in ("side", "detector", "k", "package", "version", "default", "target", "slack")},
+        "reached": reached,
+        "closest": min((rung["error"] for rung in one["ladder"]), default=np.nan),
+        "tried": one["ladder"][-1] if one["ladder"] else None,
+        "ratio": reached["cpu_s"] / own_reached["cpu_s"] if reached and own_reached else None,
+        "ratio_default": default["cpu_s"] / own["default"]["cpu_s"] if own else None,
+        "excess": default["error"] / one["target"] - 1,
+    }
+
+
+def _find_reached(one: dict[str, Any]) -> dict[str, Any] | None:
     bound = one["target"] * (1 + one["slack"])
     return next((rung for rung in one["ladder"] if rung["error"] <= bound), None)
 
 
-def sweeps(runs: Path) -> Rows:
+def compare_sweeps(runs: Path) -> Rows:
     """For each size, phasekit beside every complete sweep of scikit-learn: as it comes, and stopped early."""
     rows: Rows = []
     for path in sorted(runs.glob("sweep_phasekit_*.json")):
@@ -95,11 +86,11 @@ def sweeps(runs: Path) -> Rows:
         for name in ("scikit-learn", "scikit-learn-short"):
             peer = read_json(path.with_name(path.name.replace("phasekit", name)))
             if own.get("complete") and peer.get("complete"):
-                rows.append(_sweep(own, peer))
+                rows.append(_compare_sweep(own, peer))
     return sorted(rows, key=lambda row: int(row["features"]))
 
 
-def _sweep(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
+def _compare_sweep(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     """Seconds, ratios, and the excess of phasekit's error over the best of scikit-learn's starts by k."""
     best: dict[int, float] = defaultdict(lambda: np.inf)
     for row in peer["rows"]:
@@ -121,67 +112,67 @@ def _sweep(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def recovery(cases: Rows) -> dict[str, Any]:
+def score_recovery(cases: Rows) -> dict[str, Any]:
     """Rates by rule, overall and by condition; how often the stated interval holds the truth, and what it stated.
 
     On the scans that nothing was tuned on, where there are any; the table by family alone has them all.
     """
     if not cases:
         return {}
-    names = list(dict.fromkeys(name for one in cases for name in _votes(one)))
-    groups = {"family": _by("family", cases, names)}
+    names = list(dict.fromkeys(name for one in cases for name in _list_votes(one)))
+    groups = {"family": _score_groups("family", cases, names)}
     tuned_on = [one for one in cases if one["case"]["family"] != _HELD_BACK]
     cases = [one for one in cases if one["case"]["family"] == _HELD_BACK] or cases
-    groups |= {name: _by(name, cases, names) for name in ("generator", "condition")}
+    groups |= {name: _score_groups(name, cases, names) for name in ("generator", "condition")}
     return {
         "cases": len(cases),
         "held_back": all(one["case"]["family"] == _HELD_BACK for one in cases),
         "tuned_on": len(tuned_on),
         "ranks": [min(min(one["ranks"]) for one in cases), max(max(one["ranks"]) for one in cases)],
         "beyond": sum(one["truth"] not in one["ranks"] for one in cases),
-        "overall": _score(cases, names),
+        "overall": _score_rules(cases, names),
         "groups": groups,
-        "interval": _interval(cases),
-        "seconds": {name: _median_seconds(cases, name) for name in (OWN, *_others(cases))},
-        "beside": _score([one for one in cases if one["rules"]], [OWN]).get(OWN),
+        "interval": _score_interval(cases),
+        "seconds": {name: _median_seconds(cases, name) for name in (OWN, *_list_other_rules(cases))},
+        "beside": _score_rules([one for one in cases if one["rules"]], [OWN]).get(OWN),
     }
 
 
-def _others(cases: Rows) -> list[str]:
+def _list_other_rules(cases: Rows) -> list[str]:
     return list(dict.fromkeys(name for one in cases for name in one["rules"]))
 
 
-def _votes(one: dict[str, Any]) -> dict[str, float | None]:
+def _list_votes(one: dict[str, Any]) -> dict[str, float | None]:
     """The choice of phasekit, the votes of its single rules, those of the other rules."""
     own = {f"phasekit, {name}": vote for name, vote in one["phasekit"]["votes"].items() if name != "combined"}
     return {OWN: one["phasekit"]["chosen"], **{name: rule["k"] for name, rule in one["rules"].items()}, **own}
 
 
-def _by(field: str, cases: Rows, names: list[str]) -> dict[str, dict[str, dict[str, float]]]:
+def _score_groups(field: str, cases: Rows, names: list[str]) -> dict[str, dict[str, dict[str, float]]]:
     """The scores of the scans of each value of a field."""
     values = dict.fromkeys(one["case"][field] for one in cases)
-    return {value: _score([one for one in cases if one["case"][field] == value], names) for value in values}
+    return {value: _score_rules([one for one in cases if one["case"][field] == value], names) for value in values}
 
 
-def _score(cases: Rows, names: list[str]) -> dict[str, dict[str, float]]:
+def _score_rules(cases: Rows, names: list[str]) -> dict[str, dict[str, float]]:
     """Exact, within one and mean error of the votes of each rule, on the scans it was asked about."""
-    found = {}
+    scores = {}
     for name in names:
-        votes = [(_votes(one)[name], one["truth"]) for one in cases if name in _votes(one)]
+        votes = [(_list_votes(one)[name], one["truth"]) for one in cases if name in _list_votes(one)]
         if not votes:
             continue
         wrong = np.array([vote - true for vote, true in votes if vote is not None], dtype=float)
-        found[name] = {
+        scores[name] = {
             "n": len(votes),
             "exact": int((wrong == 0).sum()) / len(votes),  # a rule without a vote has not found k
             "within_one": int((np.abs(wrong) <= _WITHIN).sum()) / len(votes),
             "bias": float(wrong.mean()) if wrong.size else float("nan"),
             "abstained": len(votes) - len(wrong),
         }
-    return found
+    return scores
 
 
-def _interval(cases: Rows) -> dict[str, float]:
+def _score_interval(cases: Rows) -> dict[str, float]:
     """Coverage of k_low to k_high beside the probability that phasekit gave it, and how wide it is."""
     inside, stated, width, at_choice = [], [], [], []
     for one in cases:
@@ -192,7 +183,7 @@ def _interval(cases: Rows) -> dict[str, float]:
         width.append(own["k_high"] - own["k_low"] + 1)
         at_choice.append(max(own["probability"]))
     rate, n = float(np.mean(inside)), len(inside)
-    low, high = _wilson(rate, n)
+    low, high = _wilson_interval(rate, n)
     return {
         "coverage": rate,
         "coverage_low": low,
@@ -203,7 +194,7 @@ def _interval(cases: Rows) -> dict[str, float]:
     }
 
 
-def _wilson(rate: float, n: int) -> tuple[float, float]:
+def _wilson_interval(rate: float, n: int) -> tuple[float, float]:
     """95 % interval of a rate measured on ``n`` cases (E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209)."""
     z = 1.96
     centre, half = rate + z * z / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
@@ -217,6 +208,6 @@ def _median_seconds(cases: Rows, name: str) -> float:
     return float(np.median([one["rules"][name]["cpu_s"] for one in cases if name in one["rules"]]))
 
 
-def reference_title() -> str:
+def find_reference_title() -> str:
     """The package that sets the error to reach."""
     return PACKAGES[REFERENCE].title

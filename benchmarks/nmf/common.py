@@ -1,23 +1,21 @@
-"""What the scripts share: the simulated scan on disk, measuring, the exact error, results that are never half-written.
+"""What the scripts share: the simulated scan on disk, the exact error, and the code behind a result.
 
 Runs in the peers' environments too: NumPy and the standard library at the top, anything else where it is needed.
 """
 
-import json
-import os
-import resource
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..harness import compute_code_state
+
 N_COMPONENTS = 8  # grains; the background is one more
 DOSE, SEED = 2000.0, 0
+#: Parts of phasekit that a result of its own depends on, and a result of another package on the same data.
+OWN_PARTS = ("nmf", "synthetic", "schema")
+DATA_PARTS = ("synthetic", "nmf/features")
 WARM_UP = (16, 16)  # side and detector of the scan that is fitted before the clock starts
 
 
@@ -44,41 +42,13 @@ def load_data(folder: Path, side: int, detector: int) -> Data:
     return Data(np.load(folder / f"{stem}.npy"), folder / f"{stem}.nc", side, detector)
 
 
-def pin() -> None:
-    """Keep this process on one core, so that nothing a package starts beside it is had for free."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def find_code_state(*scripts: str, parts: tuple[str, ...] = OWN_PARTS) -> str:
+    """Return eight letters that change with the ``scripts`` of this folder or with the ``parts`` of phasekit."""
+    return compute_code_state("nmf", ("common.py", *scripts), parts)
 
 
-@contextmanager
-def measured() -> Iterator[dict[str, float]]:
-    """CPU seconds (children included), wall seconds, and peak memory [MB] above what was held before."""
-    found: dict[str, float] = {}
-    with suppress(OSError):  # else the peak of loading the data, or of the process that started this one, stands
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    before, cpu, wall = _peak_mb(), _cpu_seconds(), time.perf_counter()
-    yield found
-    found |= {"cpu_s": _cpu_seconds() - cpu, "wall_s": time.perf_counter() - wall, "peak_mb": _peak_mb() - before}
-
-
-def _cpu_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def _peak_mb() -> float:
-    """Largest resident memory so far. ``ru_maxrss`` of a child starts at its parent's, VmHWM does not."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    for line in lines:
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def relative_error(values: NDArray[Any], loading: NDArray[Any], factor: NDArray[Any]) -> float:
-    """|V - L F|^2 / |V|^2 in double precision, 256 rows at a time; ``loading`` (n, k), ``factor`` (k, m)."""
+def compute_relative_error(values: NDArray[Any], loading: NDArray[Any], factor: NDArray[Any]) -> float:
+    """Return |V - L F|^2 / |V|^2 in double precision, 256 rows at a time; ``loading`` (n, k), ``factor`` (k, m)."""
     left, right = np.asarray(loading, dtype=np.float64), np.asarray(factor, dtype=np.float64)
     residual = total = 0.0
     for start in range(0, len(values), 256):
@@ -86,16 +56,3 @@ def relative_error(values: NDArray[Any], loading: NDArray[Any], factor: NDArray[
         total += float(np.sum(block * block))
         residual += float(np.sum((block - left[start : start + 256] @ right) ** 2))
     return residual / total
-
-
-def read_json(path: Path) -> Any:
-    """The result, or an empty dictionary where there is none yet."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def write_json(path: Path, found: Any) -> None:
-    """Under another name first, so that an interrupted run leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
-    partial.replace(path)

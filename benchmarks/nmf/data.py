@@ -1,15 +1,18 @@
 """Simulated scans as features, made once for all packages.
 
-python data.py FOLDER SIDE DETECTOR   ->   FOLDER/features_SIDE_DETECTOR.npy (values) and .nc (all the rest)
+    python -m benchmarks.nmf.data FOLDER SIDE DETECTOR
+
+writes FOLDER/features_SIDE_DETECTOR.npy (values) and .nc (all the rest).
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from common import DOSE, N_COMPONENTS, SEED, WARM_UP
 
 import phasekit as pk
+
+from .common import DOSE, N_COMPONENTS, SEED, WARM_UP
 
 
 def main(folder: Path, side: int, detector: int) -> None:

@@ -1,4 +1,4 @@
-"""The simulated scans on which rules for k are compared: one family to tune on, another that is only looked at.
+"""The simulated scans on which rules for k are compared: one family for tuning, one for the comparison alone.
 
 Three generators x twelve conditions; the families differ in their seeds and in the number of components of every case.
 """
@@ -6,11 +6,16 @@ Three generators x twelve conditions; the families differ in their seeds and in 
 from dataclasses import dataclass, field
 
 import xarray as xr
-from generators import particles, precipitates
 
 import phasekit as pk
 
-GENERATORS = {"grains": pk.synthetic.overlapping_grains, "particles": particles, "precipitates": precipitates}
+from .generators import simulate_particles, simulate_precipitates
+
+GENERATORS = {
+    "grains": pk.synthetic.overlapping_grains,
+    "particles": simulate_particles,
+    "precipitates": simulate_precipitates,
+}
 #: Electrons per pattern and what else is different. "rare": an abundance of about 1 % of the scan.
 CONDITIONS: dict[str, dict[str, float]] = {
     "clean": {"dose": 20000},
@@ -46,7 +51,7 @@ class Case:
     settings: dict[str, float] = field(default_factory=dict)
 
 
-def _family(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Case]:
+def _list_cases(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Case]:
     cases: dict[str, Case] = {}
     for g, generator in enumerate(GENERATORS):
         for c, (condition, settings) in enumerate(CONDITIONS.items()):
@@ -58,12 +63,12 @@ def _family(first_seed: int, counts: dict[str, tuple[int, ...]]) -> dict[str, Ca
     return cases
 
 
-TUNING = _family(1000, {"few": (3, 6, 9, 14), "many": (11, 4, 7)})
-HELD_BACK = _family(7000, {"few": (2, 5, 8, 12), "many": (9, 13, 3, 6, 10)})
+TUNING = _list_cases(1000, {"few": (3, 6, 9, 14), "many": (11, 4, 7)})
+HELD_BACK = _list_cases(7000, {"few": (2, 5, 8, 12), "many": (9, 13, 3, 6, 10)})
 CASES = TUNING | HELD_BACK
 
 
-def make(case: Case) -> xr.Dataset:
+def simulate_case(case: Case) -> xr.Dataset:
     """PATTERNS of a case, with its truth."""
     build = GENERATORS[case.generator]
     size = {"shape": (56, 60), "detector": (64, 64)}

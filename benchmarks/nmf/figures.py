@@ -5,14 +5,25 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from collect import OWN
-from packages import PACKAGES
+
+from .collect import OWN
+from .packages import PACKAGES
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 COLOURS = {"phasekit": "#000000", "sklearn-cd": "#D55E00"}
 Rows = list[dict[str, Any]]
+
+
+def draw_report(results: dict[str, Any], target: Path) -> None:
+    """Draw ``scaling.png``, ``excess.png`` and ``recovery.png``, of what was measured."""
+    if results["scaling"]:
+        draw_scaling(results["scaling"], target / "scaling.png")
+    if results["sweeps"]:
+        draw_excess(results["sweeps"], target / "excess.png")
+    if results["recovery"]:
+        draw_recovery(results["recovery"]["overall"], results["recovery"]["cases"], target / "recovery.png")
 
 
 def draw_scaling(rows: Rows, path: Path) -> None:

@@ -21,13 +21,13 @@ class LowRank(NamedTuple):
     norm2: float  # |V|^2 of the data themselves
 
 
-def fits(data: Array, ranks: list[int]) -> Iterator[tuple[Array, Array]]:
+def fit_ranks(data: Array, ranks: list[int]) -> Iterator[tuple[Array, Array]]:
     """Loadings and factors of phasekit's least-squares fits, best of five starts each, in the order of ``ranks``."""
     import phasekit as pk
 
-    found = pk.nmf.factorise_ranks(as_features(data), ranks, progress=False)
+    factors = pk.nmf.factorise_ranks(make_features(data), ranks, progress=False)
     for k in ranks:
-        yield found[k]["loading"].to_numpy().reshape(k, -1).T.copy(), found[k]["factor"].to_numpy().reshape(k, -1)
+        yield factors[k]["loading"].to_numpy().reshape(k, -1).T.copy(), factors[k]["factor"].to_numpy().reshape(k, -1)
 
 
 def fit_random(low: LowRank, k: int, seed: int) -> tuple[Array, Array]:
@@ -40,8 +40,8 @@ def fit_random(low: LowRank, k: int, seed: int) -> tuple[Array, Array]:
     sizes = len(low.left), low.right.shape[1]
     loading, factor = ((level * np.abs(rng.standard_normal((k, n)))).astype(np.float32) for n in sizes)
     for _ in range(_ITERATIONS):
-        _sweep(loading, (factor @ low.right.T) @ low.left.T, factor @ factor.T)
-        _sweep(factor, (loading @ low.left) @ low.right, loading @ loading.T)
+        _update_rows(loading, (factor @ low.right.T) @ low.left.T, factor @ factor.T)
+        _update_rows(factor, (loading @ low.left) @ low.right, loading @ loading.T)
     return loading.T, factor
 
 
@@ -61,7 +61,7 @@ def compress(data: Array, rank: int, seed: int, *, exact: bool = False) -> LowRa
     return LowRank(np.ascontiguousarray(u * s, np.float32), np.ascontiguousarray(vt, np.float32), norm2)
 
 
-def squared_error(data: Array, loading: Array, factor: Array) -> float:
+def compute_squared_error(data: Array, loading: Array, factor: Array) -> float:
     """|V - L F|^2 from two small products; the difference is taken in double precision."""
     cross = float(np.einsum("ij,ij->", loading.T @ data, factor, dtype=np.float64))
     grams = [side.astype(np.float64) @ side.T.astype(np.float64) for side in (loading.T, factor)]
@@ -69,7 +69,7 @@ def squared_error(data: Array, loading: Array, factor: Array) -> float:
     return max(norm2 - 2 * cross + float(np.sum(grams[0] * grams[1])), 0.0)
 
 
-def nonnegative_side(data: Array, factor: Array) -> Array:
+def solve_nonnegative(data: Array, factor: Array) -> Array:
     """Loadings (n, k) >= 0 that fit ``data`` best for given factors: least squares per row, solved exactly."""
     from scipy.optimize import nnls
 
@@ -81,7 +81,7 @@ def nonnegative_side(data: Array, factor: Array) -> Array:
     return np.array([nnls(upper, column)[0] for column in target.T], dtype=np.float32)
 
 
-def as_features(data: Array) -> Any:
+def make_features(data: Array) -> Any:
     """A matrix as FEATURES: one line of scan points, one row of detector pixels, nothing divided out."""
     import xarray as xr
 
@@ -98,7 +98,7 @@ def as_features(data: Array) -> Any:
     )
 
 
-def _sweep(side: Array, product: Array, gram: Array) -> None:
+def _update_rows(side: Array, product: Array, gram: Array) -> None:
     """Two passes over the rows of ``side``, each set to its best non-negative value for the others, in place."""
     for _ in range(2):
         for row in range(len(side)):

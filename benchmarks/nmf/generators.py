@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def particles(
+def simulate_particles(
     *, n_components: int, shape: tuple[int, int], detector: tuple[int, int], seed: int, **settings: float
 ) -> xr.Dataset:
     """Ellipsoids on a film with an amorphous halo; ``overlap`` is the summed area over the scan's (0.8)."""
@@ -29,12 +29,12 @@ def particles(
         u = ((y - centres[i, 0]) * np.cos(turn) + (x - centres[i, 1]) * np.sin(turn)) / (radius * stretch)
         v = ((x - centres[i, 1]) * np.cos(turn) - (y - centres[i, 0]) * np.sin(turn)) / (radius / stretch)
         maps[i] = np.sqrt(np.maximum(1 - u**2 - v**2, 0)) ** 0.5
-    haze = _halo(detector, settings.get("direct_beam", 0.3))
-    level = 1 + 0.08 * _smooth(shape, 8, rng)
-    return _counts(maps, _patterns(n, detector, rng, width=1.1, **settings), haze, level, rng, **settings)
+    haze = _make_halo(detector, settings.get("direct_beam", 0.3))
+    level = 1 + 0.08 * _make_smooth_field(shape, 8, rng)
+    return _draw_counts(maps, _make_patterns(n, detector, rng, width=1.1, **settings), haze, level, rng, **settings)
 
 
-def precipitates(
+def simulate_precipitates(
     *, n_components: int, shape: tuple[int, int], detector: tuple[int, int], seed: int, **settings: float
 ) -> xr.Dataset:
     """Inclusions of 3 to 8 % of the scan each in one or two matrix grains that shine through them, around a hole."""
@@ -42,7 +42,7 @@ def precipitates(
     n_matrix = 1 if n_components < 4 else 2
     n = n_components - n_matrix
     y, x = np.indices(shape)
-    edge = x - shape[1] * 0.5 + 6 * _smooth(shape, 6, rng)
+    edge = x - shape[1] * 0.5 + 6 * _make_smooth_field(shape, 6, rng)
     right = 1 / (1 + np.exp(-np.clip(edge / 1.0, -30, 30)))
     matrix = np.stack([1 - right, right])[:n_matrix] if n_matrix == 2 else np.ones((1, *shape))
     *centres, middle = _spread_points(n + 1, shape, rng)
@@ -55,18 +55,20 @@ def precipitates(
     inclusions = np.array(maps)
     through = 1 - 0.6 * np.minimum(inclusions.sum(axis=0), 1)
     # A hole: where there is always a matrix, a background is as good as proportional to it, and no k is the true one.
-    radius = 0.15 * min(shape) * (1 + 0.2 * _smooth(shape, 5, rng))
+    radius = 0.15 * min(shape) * (1 + 0.2 * _make_smooth_field(shape, 5, rng))
     hole = np.hypot(y - middle[0], x - middle[1]) - radius
     solid = 1 / (1 + np.exp(np.clip(-hole / 0.8, -30, 30)))
     everything = np.concatenate([matrix * through, inclusions]) * solid
-    haze = _halo(detector, settings.get("direct_beam", 0.3), ring=0.0)
-    level = 1 + 0.15 * _smooth(shape, 10, rng)
-    return _counts(
-        everything, _patterns(n_components, detector, rng, width=1.5, **settings), haze, level, rng, **settings
+    haze = _make_halo(detector, settings.get("direct_beam", 0.3), ring=0.0)
+    level = 1 + 0.15 * _make_smooth_field(shape, 10, rng)
+    return _draw_counts(
+        everything, _make_patterns(n_components, detector, rng, width=1.5, **settings), haze, level, rng, **settings
     )
 
 
-def _patterns(n: int, detector: tuple[int, int], rng: np.random.Generator, *, width: float, **settings: float) -> Array:
+def _make_patterns(
+    n: int, detector: tuple[int, int], rng: np.random.Generator, *, width: float, **settings: float
+) -> Array:
     """Patterns (2, n, qy, qx) of sum 1 at both ends of a bend; the first two share ``twins`` of the first."""
     middle = (np.array(detector) - 1) / 2
     y, x = np.indices(detector)
@@ -93,7 +95,7 @@ def _patterns(n: int, detector: tuple[int, int], rng: np.random.Generator, *, wi
     return ends
 
 
-def _counts(
+def _draw_counts(
     maps: Array, ends: Array, haze: Array, level: Array, rng: np.random.Generator, **settings: float
 ) -> xr.Dataset:
     """Poisson counts of the mixture, with its truth."""
@@ -127,7 +129,7 @@ def _counts(
     return scan.assign_attrs(truth_n_components=len(factors), truth_background=len(factors) - 1)
 
 
-def _halo(detector: tuple[int, int], direct_beam: float, ring: float = 0.5) -> Array:
+def _make_halo(detector: tuple[int, int], direct_beam: float, ring: float = 0.5) -> Array:
     """Direct beam, diffuse scattering and the ring of an amorphous film; sum 1."""
     size = min(detector)
     y, x = (np.arange(n) - (n - 1) / 2 for n in detector)
@@ -149,7 +151,7 @@ def _spread_points(n: int, shape: tuple[int, int], rng: np.random.Generator) -> 
     return centres
 
 
-def _smooth(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Array:
+def _make_smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Array:
     from scipy.ndimage import gaussian_filter
 
     field = gaussian_filter(rng.standard_normal(shape), scale, mode="reflect")

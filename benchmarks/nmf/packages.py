@@ -1,7 +1,7 @@
 """One way of calling every package: ``prepare`` outside the clock, ``run`` inside it, ``unpack`` outside again.
 
-Each ``prepare`` takes the data, k, the number of iterations (None: the package's own default, with its own test of
-convergence; else exactly so many, with the test switched off) and a seed.
+Each ``prepare`` takes the data, k, the number of iterations and a seed. Iterations None: the package's own default,
+with its own test of convergence. A number: exactly so many iterations, with the test switched off.
 """
 
 import warnings
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import Data
 from numpy.typing import NDArray
+
+from .common import Data
 
 
 class Fitted(NamedTuple):
@@ -55,7 +56,7 @@ def _phasekit(data: Data, k: int, iterations: int | None, seed: int) -> Task:
         except ConvergenceError as stopped:  # so many iterations were wanted
             return stopped.partial
 
-    return Task(run, lambda found: in_feature_scale(found, features))
+    return Task(run, lambda factors: in_feature_scale(factors, features))
 
 
 def in_feature_scale(factors: Any, features: Any) -> Fitted:
@@ -71,7 +72,7 @@ def _sklearn(**how: Any) -> Prepare:
         from sklearn.decomposition import NMF
 
         fixed = {} if iterations is None else {"max_iter": iterations, "tol": 0.0}
-        return _estimator(NMF(n_components=k, random_state=seed, **how, **fixed), data)
+        return _make_task(NMF(n_components=k, random_state=seed, **how, **fixed), data)
 
     return prepare
 
@@ -82,10 +83,10 @@ def _minibatch(data: Data, k: int, iterations: int | None, seed: int) -> Task:
     fixed: dict[str, Any] = {} if iterations is None else {"max_iter": iterations, "tol": 0.0}
     if fixed:
         fixed["max_no_improvement"] = None
-    return _estimator(MiniBatchNMF(n_components=k, random_state=seed, **fixed), data)
+    return _make_task(MiniBatchNMF(n_components=k, random_state=seed, **fixed), data)
 
 
-def _estimator(model: Any, data: Data) -> Task:
+def _make_task(model: Any, data: Data) -> Task:
     def run() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it did not converge: so many iterations were wanted
@@ -108,8 +109,8 @@ def _hyperspy(data: Data, k: int, iterations: int | None, seed: int) -> Task:
             return signal.decomposition(algorithm="NMF", **how)
 
     def unpack(model: Any) -> Fitted:
-        found = signal.learning_results
-        return Fitted(found.loadings, found.factors.T, int(model.n_iter_))
+        learned = signal.learning_results
+        return Fitted(learned.loadings, learned.factors.T, int(model.n_iter_))
 
     return Task(run, unpack)
 

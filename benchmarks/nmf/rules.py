@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from ard import automatic_relevance
-from fits import Array, LowRank, compress, fits, nonnegative_side, squared_error
 from numpy.typing import NDArray
-from stability import cophenetic_curve, silhouette_curve
+
+from .ard import automatic_relevance
+from .fits import Array, LowRank, compress, compute_squared_error, fit_ranks, solve_nonnegative
+from .stability import cophenetic_curve, silhouette_curve
 
 _MIN_SILHOUETTE = 0.8
 _THINNED_SHARE, _THINNED_RUNS = 0.2, 3
@@ -37,8 +38,8 @@ class Problem:
 
     @cached_property
     def errors(self) -> NDArray[np.float64]:
-        """|V - L F|^2 by rank of one fit each to all data: shared by the rules that read the training error."""
-        return np.array([squared_error(self.data, *sides) for sides in fits(self.data, self.ranks)])
+        """|V - L F|^2 of one fit to all data, by rank; the rules that read the training error share it."""
+        return np.array([compute_squared_error(self.data, *sides) for sides in fit_ranks(self.data, self.ranks)])
 
     @cached_property
     def low(self) -> LowRank:
@@ -51,22 +52,22 @@ class Problem:
         return None if self.weight is None else np.rint(self.data * self.weight).astype(np.int64)
 
 
-def loss_knee(problem: Problem) -> Vote:
+def choose_by_knee(problem: Problem) -> Vote:
     """Knee of the training error: the rank farthest below the chord of the curve, both axes scaled to 0..1.
 
     V. Satopaa et al., ICDCS Workshops (2011) 166 (kneedle, without smoothing).
     """
-    return Vote(knee(problem.errors, problem.ranks), problem.errors.tolist())
+    return Vote(find_knee(problem.errors, problem.ranks), problem.errors.tolist())
 
 
-def knee(curve: NDArray[np.float64], ranks: list[int]) -> int:
+def find_knee(curve: NDArray[np.float64], ranks: list[int]) -> int:
     """Where a falling convex curve lies deepest below the line from its first to its last point."""
     x = np.linspace(0, 1, len(ranks)) if len(ranks) < 2 else (np.array(ranks) - ranks[0]) / (ranks[-1] - ranks[0])
     span = max(float(curve[0] - curve[-1]), 1e-300)
     return ranks[int(np.argmax(1 - (curve - curve[-1]) / span - x))]
 
 
-def bic(problem: Problem) -> Vote:
+def choose_by_bic(problem: Problem) -> Vote:
     """Smallest N ln(RSS / N) + p ln N, with N = n m values and p = k (n + m - 1) free numbers.
 
     G. Schwarz, Ann. Stat. 6 (1978) 461, for Gaussian noise of one unknown variance, which Poisson-scaled data have
@@ -78,7 +79,7 @@ def bic(problem: Problem) -> Vote:
     return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
 
 
-def cophenetic(problem: Problem) -> Vote:
+def choose_by_cophenetic(problem: Problem) -> Vote:
     """The last k >= 2 before the largest fall of the cophenetic correlation of the consensus of ten random starts.
 
     J.-P. Brunet, P. Tamayo, T. R. Golub and J. P. Mesirov, PNAS 101 (2004) 4164: "where the coefficient begins to
@@ -94,7 +95,7 @@ def _before_largest_fall(curve: NDArray[np.float64], ranks: list[int]) -> int:
     return ranks[int(fall.argmax())]
 
 
-def bi_cross_validation(problem: Problem) -> Vote:
+def choose_by_cross_validation(problem: Problem) -> Vote:
     """Smallest error on a held-out quarter, summed over the four quarters of a 2 x 2 division.
 
     A. B. Owen and P. O. Perry, Ann. Appl. Stat. 3 (2009) 564, section 3.3: with the data cut into A, B; C, D, the fit
@@ -107,13 +108,13 @@ def bi_cross_validation(problem: Problem) -> Vote:
         for column in range(2):
             parts = [[halves[0][i], halves[1][j]] for i in (row, 1 - row) for j in (column, 1 - column)]
             a, b, c, d = (np.ascontiguousarray(problem.data[np.ix_(*part)]) for part in parts)
-            for index, (loading, factor) in enumerate(fits(d, problem.ranks)):
-                left, right = nonnegative_side(b, factor), nonnegative_side(c.T, loading.T)
-                curve[index] += squared_error(a, left, right.T)
+            for index, (loading, factor) in enumerate(fit_ranks(d, problem.ranks)):
+                left, right = solve_nonnegative(b, factor), solve_nonnegative(c.T, loading.T)
+                curve[index] += compute_squared_error(a, left, right.T)
     return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
 
 
-def poisson_thinning(problem: Problem) -> Vote | None:
+def choose_by_thinning(problem: Problem) -> Vote | None:
     """Smallest squared error on a fifth of the electrons that the fit has not seen, mean of three draws.
 
     A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning): binomial parts of a Poisson count are
@@ -127,11 +128,11 @@ def poisson_thinning(problem: Problem) -> Vote | None:
         test = rng.binomial(problem.counts, _THINNED_SHARE)
         seen = ((problem.counts - test) / problem.weight / (1 - _THINNED_SHARE)).astype(np.float32)
         held = (test / problem.weight / _THINNED_SHARE).astype(np.float32)
-        curve += [squared_error(held, *sides) for sides in fits(seen, problem.ranks)]
+        curve += [compute_squared_error(held, *sides) for sides in fit_ranks(seen, problem.ranks)]
     return Vote(problem.ranks[int(curve.argmin())], curve.tolist())
 
 
-def nmfk(problem: Problem) -> Vote:
+def choose_by_silhouette(problem: Problem) -> Vote:
     """Largest k whose least stable cluster of components still has a mean silhouette of 0.8.
 
     L. B. Alexandrov and V. V. Vesselinov, Water Resour. Res. 50 (2014) 7332 (NMFk): ten fits of perturbed data from
@@ -147,7 +148,7 @@ def nmfk(problem: Problem) -> Vote:
     return Vote(problem.ranks[int(rest.argmax())], curve.tolist())
 
 
-def ard(problem: Problem) -> Vote:
+def choose_by_relevance(problem: Problem) -> Vote:
     """Components that automatic relevance determination leaves of the largest k.
 
     V. Y. F. Tan and C. Fevotte, IEEE Trans. Pattern Anal. Mach. Intell. 35 (2013) 1592 (l1-ARD, squared error with the
@@ -157,7 +158,7 @@ def ard(problem: Problem) -> Vote:
     return Vote(k, relevance.tolist())
 
 
-def scree(problem: Problem) -> Vote:
+def choose_by_scree(problem: Problem) -> Vote:
     """Components before the elbow of the logarithmic scree plot of the Poisson-scaled data.
 
     M. R. Keenan and P. G. Kotula, Surf. Interface Anal. 36 (2004) 203 (scaling); the elbow is the point farthest below
@@ -165,17 +166,17 @@ def scree(problem: Problem) -> Vote:
     """
     strength = np.linalg.norm(problem.low.left, axis=0)[: 2 * max(problem.ranks) + 1].astype(np.float64)
     variance = np.maximum(strength**2, 1e-12)
-    elbow = knee(np.log(variance), list(range(len(variance))))  # so many lie before it, counted from zero
+    elbow = find_knee(np.log(variance), list(range(len(variance))))  # so many lie before it, counted from zero
     return Vote(int(np.clip(elbow, problem.ranks[0], problem.ranks[-1])), np.log(variance).tolist())
 
 
 RULES: dict[str, Callable[[Problem], Vote | None]] = {
-    "knee of the loss": loss_knee,
-    "BIC": bic,
-    "cophenetic correlation": cophenetic,
-    "bi-cross-validation": bi_cross_validation,
-    "NMFk silhouettes": nmfk,
-    "ARD": ard,
-    "scree elbow": scree,
-    "Poisson thinning alone": poisson_thinning,
+    "knee of the loss": choose_by_knee,
+    "BIC": choose_by_bic,
+    "cophenetic correlation": choose_by_cophenetic,
+    "bi-cross-validation": choose_by_cross_validation,
+    "NMFk silhouettes": choose_by_silhouette,
+    "ARD": choose_by_relevance,
+    "scree elbow": choose_by_scree,
+    "Poisson thinning alone": choose_by_thinning,
 }

@@ -1,6 +1,7 @@
-"""One fit of one package in a process of its own: as it comes, and the shortest run that reaches a given error.
+"""One fit of one package, as it comes, and the shortest run of it that reaches a given error.
 
-    python run_fit.py OUT.json --package sklearn-cd --data FOLDER --side 64 --detector 64 [--k 8] [--target 0.515|self]
+    python -m benchmarks.nmf.run_fit OUT.json --package sklearn-cd --data FOLDER [--side 64] [--detector 64] [--k 8]
+        [--target 0.515|self]
 
 "As it comes" is the package's default iterations and test of convergence. With ``--target`` it is then run with 1, 2,
 3, 5, ... iterations, each time from the beginning, until the relative squared error is not above the target.
@@ -12,9 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import N_COMPONENTS, SEED, WARM_UP, Data, load_data, measured, pin, relative_error, write_json
-from packages import PACKAGES, Package
-from provenance import DATA, OWN, code_state
+
+from ..harness import measure_cost, pin_to_one_core, write_json
+from .common import (
+    DATA_PARTS,
+    N_COMPONENTS,
+    OWN_PARTS,
+    SEED,
+    WARM_UP,
+    Data,
+    compute_relative_error,
+    find_code_state,
+    load_data,
+)
+from .packages import PACKAGES, Package
 
 SCRIPTS = ("run_fit.py", "packages.py", "data.py")
 RUNGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000)
@@ -35,44 +47,44 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--target", help="relative squared error to reach, or 'self': the default run's own")
     chosen = parser.parse_args()
-    pin()
+    pin_to_one_core()
     package = PACKAGES[chosen.package]
     warm_up(package, chosen.data)
     data = load_data(chosen.data, chosen.side, chosen.detector)
-    found: dict[str, Any] = {name: getattr(chosen, name) for name in ("package", "side", "detector", "k", "seed")}
-    parts = OWN if chosen.package == "phasekit" else DATA
-    found |= {"version": version(package.distribution), "code": code_state(*SCRIPTS, parts=parts)}
-    found["default"] = one_fit(package, data, chosen.k, None, chosen.seed)
+    results: dict[str, Any] = {name: getattr(chosen, name) for name in ("package", "side", "detector", "k", "seed")}
+    parts = OWN_PARTS if chosen.package == "phasekit" else DATA_PARTS
+    results |= {"version": version(package.distribution), "code": find_code_state(*SCRIPTS, parts=parts)}
+    results["default"] = measure_fit(package, data, chosen.k, None, chosen.seed)
     if chosen.target:
-        target = found["default"]["error"] if chosen.target == "self" else float(chosen.target)
-        found |= {"target": target, "slack": SLACK}
-        found["ladder"] = climb(package, data, chosen.k, chosen.seed, target * (1 + SLACK))
-    write_json(chosen.out, found)
+        target = results["default"]["error"] if chosen.target == "self" else float(chosen.target)
+        results |= {"target": target, "slack": SLACK}
+        results["ladder"] = fit_until_target(package, data, chosen.k, chosen.seed, target * (1 + SLACK))
+    write_json(chosen.out, results)
 
 
 def warm_up(package: Package, folder: Path) -> None:
-    """Imports and compilation are not what is compared: a small fit before, not timed."""
+    """Make a small fit that is not timed, because imports and compilation are not what is compared."""
     package.prepare(load_data(folder, *WARM_UP), 2, None, 0).run()
 
 
-def one_fit(package: Package, data: Data, k: int, iterations: int | None, seed: int) -> dict[str, Any]:
+def measure_fit(package: Package, data: Data, k: int, iterations: int | None, seed: int) -> dict[str, Any]:
     """Seconds, memory, error and iterations of one fit."""
     task = package.prepare(data, k, iterations, seed)
-    with measured() as found:
+    with measure_cost() as cost:
         answer = task.run()
     fitted = task.unpack(answer)
     return {
-        **found,
-        "error": relative_error(data.values, fitted.loading, fitted.factor),
+        **cost,
+        "error": compute_relative_error(data.values, fitted.loading, fitted.factor),
         "iterations": fitted.iterations,
     }
 
 
-def climb(package: Package, data: Data, k: int, seed: int, bound: float) -> list[dict[str, Any]]:
-    """Fits of more and more iterations until one is at most ``bound``, or nothing changes any more."""
+def fit_until_target(package: Package, data: Data, k: int, seed: int, bound: float) -> list[dict[str, Any]]:
+    """Fit with more and more iterations until an error is at most ``bound``, or does not change any more."""
     rungs: list[dict[str, Any]] = []
     for iterations in RUNGS:
-        rungs.append(one_fit(package, data, k, iterations, seed))
+        rungs.append(measure_fit(package, data, k, iterations, seed))
         error, before = rungs[-1]["error"], rungs[-2]["error"] if len(rungs) > 1 else np.inf
         if error <= bound or abs(before - error) < _STUCK * error or rungs[-1]["cpu_s"] > _CPU_LIMIT:
             break

@@ -1,6 +1,6 @@
 """How many components does each rule find in one simulated scan?
 
-python run_recovery.py OUT.json --case NAME --who phasekit|rules [--ranks 2 20] [--step N]
+python -m benchmarks.nmf.run_recovery OUT.json --case NAME --who phasekit|rules [--ranks 2 20] [--step N]
 
 Every rule sees the same features (``to_features`` as it comes) and chooses from the same ranks. The votes, the curves
 they were read from and the seconds they took go into the file; truth and settings of the case beside them.
@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from common import write_json
-from families import CASES, TUNING, make
-from provenance import code_state
-from rules import RULES, Problem
 
 import phasekit as pk
+
+from ..harness import write_json
+from .common import find_code_state
+from .families import CASES, TUNING, simulate_case
+from .rules import RULES, Problem
 
 SCRIPTS = ("run_recovery.py", "families.py", "generators.py", "rules.py", "fits.py", "stability.py", "ard.py")
 WHO = ("phasekit", "rules")
@@ -27,7 +28,7 @@ LOW, HIGH = 2, 20
 
 
 def main() -> None:
-    """Ask every rule, and write what they said."""
+    """Apply the rules to one case, and write their votes."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--case", choices=list(CASES), required=True, metavar="NAME")
@@ -37,27 +38,27 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="only every so-many-th scan point (a check)")
     chosen = parser.parse_args()
     case = CASES[chosen.case]
-    patterns = make(case)
+    patterns = simulate_case(case)
     truth = int(patterns.attrs["truth_n_components"])
     every = slice(None, None, chosen.step)
     features = pk.nmf.to_features(patterns[["intensity"]].isel(scan_y=every, scan_x=every))
     ranks = list(range(chosen.ranks[0], chosen.ranks[1] + 1))
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "case": {**asdict(case), "family": "tuning" if chosen.case in TUNING else "held back"},
         "truth": truth,
         "ranks": ranks,
-        "code": code_state(*SCRIPTS),
+        "code": find_code_state(*SCRIPTS),
     }
     if chosen.who == "phasekit":
-        evidence, seconds = scan(features, ranks, chosen.runs)
+        evidence, seconds = time_rank_scan(features, ranks, chosen.runs)
         evidence.assign_attrs(truth=truth).to_netcdf(chosen.out.with_suffix(".nc"))
-        found["phasekit"] = ask_phasekit(evidence) | {"cpu_s": seconds}
+        results["phasekit"] = ask_phasekit(evidence) | {"cpu_s": seconds}
     else:
-        found["rules"] = ask_rules(features, ranks)
-    write_json(chosen.out, found)
+        results["rules"] = ask_rules(features, ranks)
+    write_json(chosen.out, results)
 
 
-def scan(features: xr.Dataset, ranks: list[int], n_runs: int) -> tuple[xr.Dataset, float]:
+def time_rank_scan(features: xr.Dataset, ranks: list[int], n_runs: int) -> tuple[xr.Dataset, float]:
     """RANKS, and the seconds they took."""
     started = time.process_time()
     return pk.nmf.scan_ranks(features, ranks, n_runs=n_runs, progress=False), time.process_time() - started
@@ -79,20 +80,20 @@ def ask_phasekit(evidence: xr.Dataset) -> dict[str, Any]:
 
 def ask_rules(features: xr.Dataset, ranks: list[int]) -> dict[str, Any]:
     """Vote (null: none), curve and CPU seconds of each of the other rules."""
-    problem = problem_of(features, ranks)
-    found: dict[str, Any] = {}
+    problem = make_problem(features, ranks)
+    votes: dict[str, Any] = {}
     for name, rule in RULES.items():
         started = time.process_time()
         vote = rule(problem)
-        found[name] = {
+        votes[name] = {
             "k": None if vote is None else vote.k,
             "curve": [] if vote is None else vote.curve,
             "cpu_s": time.process_time() - started,
         }
-    return found
+    return votes
 
 
-def problem_of(features: xr.Dataset, ranks: list[int]) -> Problem:
+def make_problem(features: xr.Dataset, ranks: list[int]) -> Problem:
     """The features as a matrix, with what was divided out where the counts are whole."""
     n = features.sizes["feature"]
     values = features["feature_value"].transpose("scan_y", "scan_x", "feature").to_numpy()

@@ -1,21 +1,19 @@
 """Cost of one fit against patterns, detector pixels and k, phasekit beside scikit-learn, each in a process of its own.
 
-python run_scaling.py OUT.json --data FOLDER [--sides 32 64 128] [--detectors 32 64 128] [--ranks 4 8 12 16 20]
+    python -m benchmarks.nmf.run_scaling OUT.json --data FOLDER [--sides 32 64 128] [--detectors 32 64 128]
+        [--ranks 4 8 12 16 20]
 
 Each axis goes through the middle: 64 x 64 patterns of 64 x 64 pixels, k = 8. Both packages as they come.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import N_COMPONENTS, read_json, write_json
-from provenance import code_state
+from ..harness import read_json, run_module, write_json
+from .common import N_COMPONENTS, find_code_state
 
-HERE = Path(__file__).resolve().parent
 MIDDLE = (64, 64, N_COMPONENTS)
 
 
@@ -34,25 +32,27 @@ def main() -> None:
     cases = [("patterns", (value, detector, k)) for value in chosen.sides]
     cases += [("pixels", (side, value, k)) for value in chosen.detectors]
     cases += [("k", (side, detector, value)) for value in chosen.ranks]
-    found: dict[str, Any] = read_json(chosen.out) or {"rows": [], "code": code_state("run_fit.py", "packages.py")}
-    done = {(row["axis"], row["side"], row["detector"], row["k"], row["package"]) for row in found["rows"]}
+    results: dict[str, Any] = read_json(chosen.out) or {
+        "rows": [],
+        "code": find_code_state("run_fit.py", "packages.py"),
+    }
+    done = {(row["axis"], row["side"], row["detector"], row["k"], row["package"]) for row in results["rows"]}
     for axis, case in cases:
         for package in chosen.packages:
             if (axis, *case, package) not in done:
-                found["rows"].append({"axis": axis, **_measure(chosen.data, package, *case)})
-                write_json(chosen.out, found)
-    write_json(chosen.out, {**found, "complete": True})
+                results["rows"].append({"axis": axis, **_measure(chosen.data, package, *case)})
+                write_json(chosen.out, results)
+    write_json(chosen.out, {**results, "complete": True})
 
 
 def _measure(data: Path, package: str, side: int, detector: int, k: int) -> dict[str, Any]:
     """One ``run_fit.py``, its data made where they are missing."""
     if not (data / f"features_{side}_{detector}.npy").exists():
-        subprocess.run([sys.executable, "data.py", str(data), str(side), str(detector)], cwd=HERE, check=True)
+        run_module("benchmarks.nmf.data", data, side, detector)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "fit.json"
-        size = ["--side", str(side), "--detector", str(detector), "--k", str(k)]
-        command = [sys.executable, "run_fit.py", str(out), "--package", package, "--data", str(data), *size]
-        subprocess.run(command, cwd=HERE, check=True)
+        size = ["--side", side, "--detector", detector, "--k", k]
+        run_module("benchmarks.nmf.run_fit", out, "--package", package, "--data", data, *size)
         fit = read_json(out)
     return {name: fit[name] for name in ("package", "side", "detector", "k")} | fit["default"]
 

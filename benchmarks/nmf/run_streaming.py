@@ -1,6 +1,6 @@
-"""A scan that need not fit: 65 536 patterns of 128 x 128 uint16 (2.1 GB) from a zarr file to eight components.
+"""A scan that need not fit into memory: 65 536 patterns of 128 x 128 uint16 (2.1 GB) in a zarr file.
 
-python run_streaming.py OUT.json [--side 256] [--detector 128] [--k 8]
+python -m benchmarks.nmf.run_streaming OUT.json [--side 256] [--detector 128] [--k 8]
 
 The specimen of 64 x 64 points is repeated, with photon noise of its own everywhere. The file is temporary.
 """
@@ -13,16 +13,17 @@ from typing import Any
 import dask
 import numpy as np
 import xarray as xr
-from common import DOSE, N_COMPONENTS, SEED, WARM_UP, measured, pin, write_json
-from provenance import code_state
 
 import phasekit as pk
+
+from ..harness import measure_cost, pin_to_one_core, write_json
+from .common import DOSE, N_COMPONENTS, SEED, WARM_UP, find_code_state
 
 TILE = 64
 
 
 def main() -> None:
-    """Write the scan, factorise it, say what it took."""
+    """Write the scan, factorise it, and write what that cost."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--side", type=int, default=256, help="scan points along each side")
@@ -30,23 +31,23 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=N_COMPONENTS)
     parser.add_argument("--lines", type=int, default=8, help="scan lines in one chunk of the file")
     chosen = parser.parse_args()
-    pin()
-    found: dict[str, Any] = {name: getattr(chosen, name) for name in ("side", "detector", "k", "lines")}
-    found["code"] = code_state("run_streaming.py")
+    pin_to_one_core()
+    results: dict[str, Any] = {name: getattr(chosen, name) for name in ("side", "detector", "k", "lines")}
+    results["code"] = find_code_state("run_streaming.py")
     with tempfile.TemporaryDirectory() as folder, dask.config.set(scheduler="synchronous"):
         for side, detector in (WARM_UP, (chosen.side, chosen.detector)):
             path = Path(folder) / f"scan_{side}.zarr"
             write_scan(path, side, detector, chosen.lines)
             # Unmasked: the file's fill value is 0, and a count of 0 is a count.
             patterns = xr.open_zarr(path, mask_and_scale=False).chunk({"scan_y": chosen.lines})
-            with measured() as took:
+            with measure_cost() as cost:
                 features = pk.nmf.to_features(patterns, mask=None)
                 factors = pk.nmf.factorise(features, chosen.k if side > WARM_UP[0] else 2, in_memory=False)
         attrs = factors.attrs
-    found |= {**took, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
-    found["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
-    found["features_mb"] = 2 * found["file_mb"]  # float32
-    write_json(chosen.out, found)
+    results |= {**cost, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
+    results["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
+    results["features_mb"] = 2 * results["file_mb"]  # float32
+    write_json(chosen.out, results)
 
 
 def write_scan(path: Path, side: int, detector: int, lines: int) -> None:

@@ -1,8 +1,9 @@
 """Do different starts, or perturbed data, end in the same components? The curves of two rules, by rank."""
 
 import numpy as np
-from fits import Array, LowRank, compress, fit_random
 from numpy.typing import NDArray
+
+from .fits import Array, LowRank, compress, fit_random
 
 N_STARTS = 10  # both rules
 _MOST_POINTS = 1000  # scan points in a consensus matrix: its clustering costs their square

@@ -1,8 +1,10 @@
 """Weights of the combined rule, by maximum likelihood on the tuning family; nothing else is looked at.
 
-python tune.py FOLDER   (``recovery_phasekit_*.nc`` of ``run_recovery.py --who phasekit`` on the cases of TUNING)
+    python -m benchmarks.nmf.tune FOLDER
 
-Prints the weights for ``phasekit/nmf/_evidence.py``, and how well weights fitted without one generator do on it.
+FOLDER holds ``recovery_phasekit_*.nc``, as ``run_recovery --who phasekit`` writes it for the cases of TUNING.
+
+Prints the weights for the module of ``choose_rank``, and how well weights fitted without one generator do on it.
 """
 
 import argparse
@@ -12,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from families import TUNING
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from phasekit.nmf.rank_selection.evidence import WEIGHTS, evidence
+
+from .families import TUNING
 
 _RIDGE = 1e-3  # keeps a weight that nothing speaks against from growing without end
 Array = NDArray[np.float64]

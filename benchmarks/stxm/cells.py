@@ -28,8 +28,11 @@ class Cell(NamedTuple):
     truth_phase: xr.DataArray
 
 
-def planned_energies(n: int) -> np.ndarray:
-    """Energies to measure [eV]; 4 cannot hold five references and a background, so they are planned for three."""
+def plan_energies(n: int) -> np.ndarray:
+    """Return the energies to measure [eV].
+
+    Four cannot hold five references and a background, so they are planned for three references.
+    """
     refs = pk.synthetic.vanadium_references()
     if n >= 30:
         return np.linspace(509.0, 530.0, n).round(2)
@@ -40,19 +43,19 @@ def planned_energies(n: int) -> np.ndarray:
     ).values
 
 
-def references_for(n: int) -> xr.Dataset:
-    """As many references as the energies can tell apart: 3 up to 4 energies, 4 at 6, else 5."""
+def select_references(n: int) -> xr.Dataset:
+    """Return as many references as the energies can tell apart: 3 up to 4 energies, 4 at 6, else 5."""
     refs = pk.synthetic.vanadium_references()
     return refs.isel(reference={4: [0, 2, 3], 6: [0, 1, 2, 3]}.get(n, list(range(5))))
 
 
-def make(n: int, noise: float, nuisance: str, seed: int, **more: float) -> Cell:
-    """Stack of one cell.
+def simulate_cell(n: int, noise: float, nuisance: str, seed: int, **more: float) -> Cell:
+    """Return the stack of one cell.
 
     ``noise`` is the median standard deviation of the optical density over material and energies; the dose follows.
     """
     settings: dict[str, float] = {"frame_drift_px": 0.0, **_SETTINGS.get(nuisance, {}), **more}
-    known = references_for(n)
+    known = select_references(n)
     made_of = known
     if nuisance == "unknown phase":
         made_of = known if n < 8 else pk.synthetic.vanadium_references()
@@ -62,7 +65,7 @@ def make(n: int, noise: float, nuisance: str, seed: int, **more: float) -> Cell:
     if nuisance == "undersampling":
         shape = (shape[0] * _STEP, shape[1] * _STEP)
         particles = 9 * _STEP**2
-    keywords = {"shape": shape, "energies": planned_energies(n), "references": made_of, "n_particles": particles}
+    keywords = {"shape": shape, "energies": plan_energies(n), "references": made_of, "n_particles": particles}
     clean = pk.synthetic.stxm_stack(**keywords, seed=seed, **{**settings, "photons": np.inf, "hot_pixels": 0.0})
     material = (clean["truth_thickness"] > 0).values
     transmission = (clean["intensity"] / clean["truth_i0"]).values[:, material]

@@ -5,7 +5,8 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from cells import N_ENERGIES, NUISANCES
+
+from .cells import N_ENERGIES, NUISANCES
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -18,6 +19,13 @@ COLOURS |= {
     "MCR-ALS": "#CC79A7",
 }
 NOISE_SHOWN = 0.05
+
+
+def draw_report(results: dict[str, Any], target: Path) -> None:
+    """Draw ``accuracy.png`` and ``calibration.png``."""
+    if results["cells"]:
+        draw_accuracy(results["cells"], target / "accuracy.png")
+        draw_calibration(results["reliability"], target / "calibration.png")
 
 
 def draw_accuracy(cells: list[dict[str, Any]], path: Path) -> None:

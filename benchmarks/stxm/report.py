@@ -1,152 +1,79 @@
-"""Results of the cells -> Markdown and figures."""
+"""Numbers of the benchmark -> a page of Markdown and figures."""
 
-import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cells import N_ENERGIES, NOISE, NUISANCES
-from run_cell import ALONE, OWN
+
+from ..harness import format_code_states, format_machine, markdown_table, save_report
+from .cells import N_ENERGIES, NOISE, NUISANCES
+from .collect import collect_results
+from .common import OWN
 
 Rows = list[dict[str, Any]]
-_LEAST_SPREAD = 0.005  # of an accuracy between specimens, where two of them happen to agree
+INTRODUCTION = (
+    "`make bench-stxm` makes this page. Simulated Na_xV2(PO4)2F3 particles of grains with gradual rims, 96 x 128 "
+    "pixels; 3, 4 and 5 phases at 4, 6 and more energies, planned by `select_energies` (60: even). Noise is the "
+    "median standard deviation of the optical density over the material. Nuisances: offset 0.3 eV; saturation "
+    "(stray light 8 %); slope (0.01 OD per eV); misalignment (0.5 px rms per frame, left as it is); a phase "
+    "without reference; undersampling (every third pixel). Accuracy is the share of right names (nearest in "
+    "composition) among all material pixels, rims included. Every baseline is told the energy offset that phasekit "
+    "finds and "
+    'given the best of three smoothings (none, 0.7, 1.2 px) by the truth, which favours it. "Level": within the '
+    "spread of specimens and trainings, 0.005 at least. "
+)
+ABOUT_CLUSTERS = (
+    "With references that are right the pixels' own spectra and their neighbours say all there is; the "
+    "clusters are what finds unknown and transition phases, and what the references are compared with."
+)
+SCORE_HEAD = ("ok error", "ok share", "ECE", "AUC", "AUC pure")
+SCORES = ("ok_error", "ok_share", "ece", "auc", "pure_auc")
+TIME_HEAD = (
+    "pixels",
+    "energies",
+    "trainings",
+    "alignment and OD / s",
+    "clusters / s",
+    "map / s",
+    "total / s",
+    "peak / GB",
+)
+STEPS = ("alignment and optical density", "clusters", "map", "total")
+REAL_HEAD = ("energies", "planned, rich", "even, rich", "planned, all material", "even, all material")
+REAL_COLUMNS = ("planned_rich", "even_rich", "planned_material", "even_material")
 
 
 def write_report(runs: Path, target: Path) -> None:
-    """``report.md``, ``report.json`` and the figures in ``target``, from the results in ``runs``."""
-    target.mkdir(parents=True, exist_ok=True)
-    found = collect(runs)
-    (target / "report.json").write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
-    (target / "report.md").write_text("\n".join(text(found)) + "\n", encoding="utf-8")
-    draw(found, target)
+    """Write ``report.md``, ``report.json`` and the figures into ``target``, from the results in ``runs``."""
+    from .figures import draw_report
+
+    results = collect_results(runs)
+    save_report(results, compose_report(results), target)
+    draw_report(results, target)
 
 
-def collect(runs: Path) -> dict[str, Any]:
-    """Everything the report says: cells averaged over specimens, promises, calibration, scaling, the real stack."""
-    cells = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(runs.glob("cell_*.json"))]
-    groups: dict[tuple[int, float, str], Rows] = defaultdict(list)
-    for one in cells:
-        groups[(one["cell"]["n"], one["cell"]["noise"], one["cell"]["nuisance"])].append(one)
-    extra = {name: _read(runs / f"{name}.json") for name in ("scaling", "real_stack", "streaming")}
-    return {
-        "cells": [_summary(key, rows) for key, rows in sorted(groups.items(), key=lambda item: _order(item[0]))],
-        "promises": _promises(runs),
-        "reliability": _pooled([one["reliability"] for one in cells if one["cell"]["nuisance"] != "unknown phase"]),
-        "mantis": [
-            _mantis(json.loads(path.read_text(encoding="utf-8")), runs) for path in sorted(runs.glob("mantis_*.json"))
-        ],
-        "codes": _codes(runs),
-        **extra,
-    }
-
-
-def _order(key: tuple[int, float, str]) -> tuple[int, int, int]:
-    return NUISANCES.index(key[2]), N_ENERGIES.index(key[0]), NOISE.index(key[1])
-
-
-def _codes(runs: Path) -> dict[str, int]:
-    """How many results were made by which state of the code (``provenance.code_state``)."""
-    made = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for kind in ("cell", "promise", "mantis")
-        for path in runs.glob(f"{kind}_*.json")
-    ]
-    return dict(Counter(one.get("code", "unrecorded") for one in made))
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _summary(key: tuple[int, float, str], rows: Rows) -> dict[str, Any]:
-    """One cell over its specimens: own scores, the best baseline (each at its best smoothing), and who is ahead."""
-    n, noise, nuisance = key
-    own = np.array([row[OWN]["accuracy"] for row in rows])
-    shared = [name for name in rows[0]["baselines"] if all(name in row["baselines"] for row in rows)]
-    rivals = {name: np.array([_best(row["baselines"][name]) for row in rows]) for name in shared}
-    best = max(rivals, key=lambda name: rivals[name].mean())
-    gap = own - rivals[best]
-    trainings = np.concatenate([np.array(row["trainings"]) - np.mean(row["trainings"]) for row in rows])
-    spread = float(np.sqrt(gap.var(ddof=1) / len(gap) + trainings.var()) if len(gap) > 1 else trainings.std())
-    spread = max(spread, _LEAST_SPREAD)
-    verdict = "ahead" if gap.mean() > spread else "behind" if gap.mean() < -spread else "level"
-    names = [name for name in rows[0][OWN] if name != "seconds"]
-    scores = {name: float(np.nanmean([row[OWN].get(name, np.nan) for row in rows])) for name in names}
-    return {
-        "n": n,
-        "noise": noise,
-        "nuisance": nuisance,
-        "specimens": len(rows),
-        "own": scores,
-        "alone": float(np.mean([row[ALONE]["accuracy"] for row in rows])),
-        "rivals": {name: float(values.mean()) for name, values in rivals.items()},
-        "best_rival": best,
-        "gap": float(gap.mean()),
-        "spread": spread,
-        "trainings": float(max(np.ptp(row["trainings"]) for row in rows)),
-        "verdict": verdict,
-    }
-
-
-def _best(by_smoothing: dict[str, float]) -> float:
-    return max(value for name, value in by_smoothing.items() if name != "seconds")
-
-
-def _promises(runs: Path) -> dict[str, Any]:
-    """10 planned energies, noise 0.05, offset 0.3 eV, stray light 3 %: scores by specimen."""
-    out: dict[str, Any] = {}
-    for name in ("offset", "unknown_phase"):
-        rows = [
-            json.loads(path.read_text(encoding="utf-8"))[OWN] for path in sorted(runs.glob(f"promise_{name}_*.json"))
-        ]
-        out[name] = {key: [row[key] for row in rows] for key in (rows[0] if rows else {})}
-    return out
-
-
-def _pooled(parts: list[dict[str, list[float]]]) -> dict[str, list[float]]:
-    return {name: np.sum([part[name] for part in parts], axis=0).tolist() for name in (parts[0] if parts else {})}
-
-
-def _mantis(one: dict[str, Any], runs: Path) -> dict[str, Any]:
-    """Its scores, and phasekit's on the same specimen."""
-    cell = one["cell"]
-    name = f"cell_{cell['n']}_{cell['noise']}_{cell['nuisance'].replace(' ', '_')}_{cell['seed']}.json"
-    mine = _read(runs / name)
-    scores = {name: _best(values) for name, values in one["mantis"].items()}
-    return {**cell, OWN: mine[OWN]["accuracy"] if mine else np.nan, "version": one.get("mantis_version", ""), **scores}
-
-
-def text(found: dict[str, Any]) -> list[str]:
-    """The report as lines of Markdown."""
-    cells = found["cells"]
+def compose_report(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the page."""
+    cells = results["cells"]
+    specimens = max((cell["specimens"] for cell in cells), default=0)
     return [
         "# Phase maps from few energies and few photons: measured",
         "",
-        "`make bench-stxm` makes this page. Simulated Na_xV2(PO4)2F3 particles of grains with gradual rims, 96 x 128 "
-        "pixels; 3, 4 and 5 phases at 4, 6 and more energies, planned by `select_energies` (60: even). Noise is the "
-        "median standard deviation of the optical density over the material. Nuisances: offset 0.3 eV; saturation "
-        "(stray light 8 %); slope (0.01 OD per eV); misalignment (0.5 px rms per frame, left as it is); a phase "
-        "without reference; undersampling (every third pixel). Accuracy is the share of right names (nearest in "
-        "composition) among all material pixels, rims included. Every baseline is told the energy offset that phasekit "
-        "finds and "
-        'given the best of three smoothings (none, 0.7, 1.2 px) by the truth, which favours it. "Level": within the '
-        "spread of specimens and trainings, 0.005 at least. "
-        f"Cells: {len(cells)}, of {max((cell['specimens'] for cell in cells), default=0)} specimen(s) each.",
+        f"{INTRODUCTION}Cells: {len(cells)}, of {specimens} specimen(s) each.",
         "",
-        *_origin_lines(found),
-        *_promise_lines(found["promises"]),
+        *format_machine(results["scaling"].get("machine", {})),
+        *_code_lines(results["codes"]),
+        *_promise_lines(results["promises"]),
+        *("", "## Against the best baseline", ""),
+        *_comparison_lines(cells),
         "",
-        "## Against the best baseline",
-        "",
-        *_verdict_lines(cells),
-        "",
-        *(line for nuisance in NUISANCES for line in _table(cells, nuisance)),
-        *_clusters_lines(cells),
-        *_calibration_lines(found),
-        *_mantis_lines(found),
-        *_real_lines(found["real_stack"]),
-        *_scaling_lines(found["scaling"], found["streaming"]),
+        *(line for nuisance in NUISANCES for line in _nuisance_table(cells, nuisance)),
+        *_cluster_lines(cells),
+        *_confidence_lines(cells),
+        *("## Mantis", "", *_mantis_lines(results["mantis"])),
+        *("## Real Fe 2p stack", "", *_real_stack_lines(results["real_stack"])),
+        *("## Time and memory", "", *_time_lines(results["scaling"]), *_streaming_lines(results["streaming"])),
         "",
         "![Accuracy by number of energies and nuisance](accuracy.png)",
         "",
@@ -154,33 +81,18 @@ def text(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _origin_lines(found: dict[str, Any]) -> list[str]:
-    """Machine and code, and a warning where results of several states of the code stand together."""
-    machine, lines = found["scaling"].get("machine") if found["scaling"] else None, []
-    if machine:
-        versions = ", ".join(f"{name} {value}" for name, value in machine["versions"].items())
-        lines += [
-            f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
-            f"Python {machine['python']}, {versions}.",
-            "",
-        ]
-    if len(found["codes"]) > 1:
-        states = ", ".join(f"{name} ({count})" for name, count in found["codes"].items())
-        lines += [
-            f"**Results of different states of the code stand here together: {states}; `--fresh` ends that.**",
-            "",
-        ]
-    return lines
+def _code_lines(states: dict[str, int]) -> list[str]:
+    """Warn where results of several states of the code stand together."""
+    if len(states) <= 1:
+        return []
+    counted = format_code_states(states)
+    return [f"**Results of different states of the code stand here together: {counted}; `--fresh` ends that.**", ""]
 
 
 def _promise_lines(promises: dict[str, Any]) -> list[str]:
     plain, unknown = promises["offset"], promises["unknown_phase"]
     if not plain:
         return []
-
-    def say(values: list[float], digits: int = 3) -> str:
-        return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
     return [
         "## What was promised",
         "",
@@ -189,88 +101,114 @@ def _promise_lines(promises: dict[str, Any]) -> list[str]:
         "",
         "| | asked | measured |",
         "|---|---|---|",
-        f"| error of pixels with status ok | at most 0.03 | {say(plain['ok_error'])} |",
-        f"| share of material pixels that are ok | at least 0.75 | {say(plain['ok_share'])} |",
-        f"| energy offset off by / eV | at most 0.05 | {say(plain['offset_error'])} |",
-        f"| expected calibration error | at most 0.03 | {say(plain['ece'])} |",
-        f"| area under the ROC of confidence, all pixels | at least 0.95 | {say(plain['auc'])} |",
-        f"| the same, pixels of a pure phase | | {say(plain['pure_auc'])} |",
-        f"| pixels of an unknown phase flagged | at least 0.90 | {say(unknown['unknown_flagged'])} |",
-        f"| known pixels flagged with them | | {say(unknown['known_flagged'])} |",
+        f"| error of pixels with status ok | at most 0.03 | {_format_range(plain['ok_error'])} |",
+        f"| share of material pixels that are ok | at least 0.75 | {_format_range(plain['ok_share'])} |",
+        f"| energy offset off by / eV | at most 0.05 | {_format_range(plain['offset_error'])} |",
+        f"| expected calibration error | at most 0.03 | {_format_range(plain['ece'])} |",
+        f"| area under the ROC of confidence, all pixels | at least 0.95 | {_format_range(plain['auc'])} |",
+        f"| the same, pixels of a pure phase | | {_format_range(plain['pure_auc'])} |",
+        f"| pixels of an unknown phase flagged | at least 0.90 | {_format_range(unknown['unknown_flagged'])} |",
+        f"| known pixels flagged with them | | {_format_range(unknown['known_flagged'])} |",
     ]
 
 
-def _verdict_lines(cells: Rows) -> list[str]:
-    lines = ["| cells | ahead | level | behind | mean gap |", "|---|---|---|---|---|"]
-    kinds = [(nuisance, "nuisance", nuisance) for nuisance in NUISANCES]
-    kinds += [(f"{n} energies", "n", n) for n in N_ENERGIES] + [(f"noise {noise}", "noise", noise) for noise in NOISE]
-    for title, name, value in (*kinds, ("all", "", None)):
-        mine = [cell for cell in cells if not name or cell[name] == value]
-        if mine:
-            count = [sum(cell["verdict"] == word for cell in mine) for word in ("ahead", "level", "behind")]
-            gap = np.mean([cell["gap"] for cell in mine])
-            lines.append(f"| {title} | {count[0]} | {count[1]} | {count[2]} | {gap:+.3f} |")
+def _format_range(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def _comparison_lines(cells: Rows) -> list[str]:
+    """Count the cells in which phasekit is ahead, level or behind, by nuisance, number of energies and noise."""
+    groups = [(nuisance, "nuisance", nuisance) for nuisance in NUISANCES]
+    groups += [(f"{n} energies", "n", n) for n in N_ENERGIES]
+    groups += [(f"noise {noise}", "noise", noise) for noise in NOISE]
+    rows = [(title, [cell for cell in cells if cell[name] == value]) for title, name, value in groups]
+    rows.append(("all", cells))
+    head = ("cells", "ahead", "level", "behind", "mean gap")
+    return [
+        *markdown_table(head, [_comparison_row(title, mine) for title, mine in rows if mine]),
+        *_training_lines(cells),
+        *_lost_cell_lines([cell for cell in cells if cell["verdict"] == "behind"]),
+    ]
+
+
+def _comparison_row(title: str, cells: Rows) -> list[str]:
+    counts = [sum(cell["verdict"] == word for cell in cells) for word in ("ahead", "level", "behind")]
+    gap = np.mean([cell["gap"] for cell in cells])
+    return [title, *(str(count) for count in counts), f"{gap:+.3f}"]
+
+
+def _training_lines(cells: Rows) -> list[str]:
     repeated = [cell["trainings"] for cell in cells if cell["trainings"] > 0]
-    if repeated:
-        lines += [
-            "",
-            f"Accuracies of three trainings on one specimen lie within {np.median(repeated):.4f} of each other ",
-        ]
-        lines[-1] += f"(median of {len(repeated)} cells; most {max(repeated):.4f})."
-    behind = [cell for cell in cells if cell["verdict"] == "behind"]
-    lines += ["", f"Cells that are lost: {len(behind)}."]
-    for cell in behind:
-        lines.append(
-            f"- {cell['nuisance']}, {cell['n']} energies, noise {cell['noise']}: {cell['own']['accuracy']:.3f} against "
-            f"{cell['rivals'][cell['best_rival']]:.3f} ({cell['best_rival']})"
-        )
-    return lines
+    if not repeated:
+        return []
+    return [
+        "",
+        f"Accuracies of three trainings on one specimen lie within {np.median(repeated):.4f} of each other "
+        f"(median of {len(repeated)} cells; most {max(repeated):.4f}).",
+    ]
 
 
-def _table(cells: Rows, nuisance: str) -> list[str]:
+def _lost_cell_lines(cells: Rows) -> list[str]:
+    return ["", f"Cells that are lost: {len(cells)}.", *(_describe_lost_cell(cell) for cell in cells)]
+
+
+def _describe_lost_cell(cell: dict[str, Any]) -> str:
+    name = f"{cell['nuisance']}, {cell['n']} energies, noise {cell['noise']}"
+    best = f"{cell['rivals'][cell['best_rival']]:.3f} ({cell['best_rival']})"
+    return f"- {name}: {cell['own']['accuracy']:.3f} against {best}"
+
+
+def _nuisance_table(cells: Rows, nuisance: str) -> list[str]:
+    """Every cell of one nuisance, with every baseline."""
     mine = [cell for cell in cells if cell["nuisance"] == nuisance]
     if not mine:
         return []
     names = max((list(cell["rivals"]) for cell in mine), key=len)
-    head = ["energies", "noise", "phasekit", *names, "ok error", "ok share", "ECE", "AUC", "AUC pure"]
-    lines = [f"### {nuisance}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for cell in mine:
-        own = cell["own"]
-        row = [str(cell["n"]), str(cell["noise"]), f"**{own['accuracy']:.3f}** {cell['verdict']}"]
-        row += [f"{cell['rivals'].get(name, np.nan):.3f}" for name in names]
-        row += [f"{own[name]:.3f}" for name in ("ok_error", "ok_share", "ece", "auc", "pure_auc")]
-        lines.append(f"| {' | '.join(row)} |")
-    if nuisance == "unknown phase":
-        lines += ["", "Unknown pixels flagged `no_reference` (known ones flagged with them):", ""]
-        lines += [
-            f"- {cell['n']} energies, noise {cell['noise']}: {cell['own']['unknown_flagged']:.3f} "
-            f"({cell['own']['known_flagged']:.3f})"
-            for cell in mine
-        ]
-    return [*lines, ""]
+    head = ["energies", "noise", "phasekit", *names, *SCORE_HEAD]
+    table = markdown_table(head, [_cell_row(cell, names) for cell in mine])
+    flagged = _flagged_lines(mine) if nuisance == "unknown phase" else []
+    return [f"### {nuisance}", "", *table, *flagged, ""]
 
 
-def _clusters_lines(cells: Rows) -> list[str]:
-    """What the GMVAE itself adds to the map that is drawn without it."""
-    rows = defaultdict(list)
+def _cell_row(cell: dict[str, Any], names: list[str]) -> list[str]:
+    own = cell["own"]
+    return [
+        str(cell["n"]),
+        str(cell["noise"]),
+        f"**{own['accuracy']:.3f}** {cell['verdict']}",
+        *(f"{cell['rivals'].get(name, np.nan):.3f}" for name in names),
+        *(f"{own[name]:.3f}" for name in SCORES),
+    ]
+
+
+def _flagged_lines(cells: Rows) -> list[str]:
+    lines = ["", "Unknown pixels flagged `no_reference` (known ones flagged with them):", ""]
     for cell in cells:
-        rows[cell["nuisance"]].append(cell["own"]["accuracy"] - cell["alone"])
-    gains = ", ".join(f"{name} {np.mean(values):+.3f}" for name, values in rows.items())
+        own = cell["own"]
+        rates = f"{own['unknown_flagged']:.3f} ({own['known_flagged']:.3f})"
+        lines.append(f"- {cell['n']} energies, noise {cell['noise']}: {rates}")
+    return lines
+
+
+def _cluster_lines(cells: Rows) -> list[str]:
+    """State what the clusters of the GMVAE add to the map that is drawn without them."""
+    gains = defaultdict(list)
+    for cell in cells:
+        gains[cell["nuisance"]].append(cell["own"]["accuracy"] - cell["alone"])
+    stated = ", ".join(f"{name} {np.mean(values):+.3f}" for name, values in gains.items())
     return [
         "## What the clusters add",
         "",
-        "Accuracy with the GMVAE's clusters less that of the same map without them: "
-        f"{gains}. With references that are right the pixels' own spectra and their neighbours say all there is; the "
-        "clusters are what finds unknown and transition phases, and what the references are compared with.",
+        f"Accuracy with the GMVAE's clusters less that of the same map without them: {stated}. {ABOUT_CLUSTERS}",
         "",
     ]
 
 
-def _calibration_lines(found: dict[str, Any]) -> list[str]:
-    cells = [cell for cell in found["cells"] if cell["nuisance"] != "unknown phase"]
-    ece, auc = ([cell["own"][name] for cell in cells] for name in ("ece", "auc"))
-    if not cells:
+def _confidence_lines(cells: Rows) -> list[str]:
+    known = [cell["own"] for cell in cells if cell["nuisance"] != "unknown phase"]
+    if not known:
         return []
+    ece, auc = ([own[name] for own in known] for name in ("ece", "auc"))
     return [
         "## Confidence",
         "",
@@ -282,44 +220,32 @@ def _calibration_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _mantis_lines(found: dict[str, Any]) -> list[str]:
-    if not found["mantis"]:
-        return ["## Mantis", "", "Not measured: its environment could not be made here.", ""]
-    names = [name for name in found["mantis"][0] if name.startswith("Mantis")]
-    head = ["nuisance", "energies", "noise", "phasekit", *names]
-    version = found["mantis"][0]["version"]
-    about = f"Its own code (mantis-xray {version}) on the same optical density, at the best of the three smoothings."
-    lines = ["## Mantis", "", about, ""]
-    lines += [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for one in found["mantis"]:
-        row = [
-            one["nuisance"],
-            str(one["n"]),
-            str(one["noise"]),
-            f"{one[OWN]:.3f}",
-            *(f"{one[name]:.3f}" for name in names),
-        ]
-        lines.append(f"| {' | '.join(row)} |")
-    return [*lines, ""]
-
-
-def _real_lines(real: dict[str, Any]) -> list[str]:
-    if not real:
-        return ["## Real Fe 2p stack", "", "Not measured: set PHASEKIT_REAL_DATA.", ""]
-    lines = [
-        "## Real Fe 2p stack",
+def _mantis_lines(rows: Rows) -> list[str]:
+    if not rows:
+        return ["Not measured: its environment could not be made here.", ""]
+    names = [name for name in rows[0] if name.startswith("Mantis")]
+    scores = [
+        [one["nuisance"], str(one["n"]), str(one["noise"]), *(f"{one[name]:.3f}" for name in (OWN, *names))]
+        for one in rows
+    ]
+    return [
+        f"Its own code (mantis-xray {rows[0]['version']}) on the same optical density, at the best of the three "
+        "smoothings.",
         "",
+        *markdown_table(["nuisance", "energies", "noise", "phasekit", *names], scores),
+        "",
+    ]
+
+
+def _real_stack_lines(real: dict[str, Any]) -> list[str]:
+    if not real:
+        return ["Not measured: set PHASEKIT_REAL_DATA.", ""]
+    rows = [[str(row["n"]), *(f"{row[name]:.3f}" for name in REAL_COLUMNS)] for row in real["withheld"]]
+    return [
         "Correlation of the oxidised fraction with that of all 123 energies; rich: more than half the iron of the "
         f"thickest pixels ({real['pixels_rich']} of {real['pixels_material']} material pixels).",
         "",
-        "| energies | planned, rich | even, rich | planned, all material | even, all material |",
-        "|---|---|---|---|---|",
-    ]
-    for row in real["withheld"]:
-        values = [row[name] for name in ("planned_rich", "even_rich", "planned_material", "even_material")]
-        lines.append(f"| {row['n']} | {' | '.join(f'{value:.3f}' for value in values)} |")
-    return [
-        *lines,
+        *markdown_table(REAL_HEAD, rows),
         "",
         f"Flagged `no_reference`: {real['no_reference']:.1%} of the material, {real['no_reference_rich']:.1%} of the "
         f"rich pixels; their median chi-square per degree of freedom in the linear fit is "
@@ -328,28 +254,22 @@ def _real_lines(real: dict[str, Any]) -> list[str]:
     ]
 
 
-def _scaling_lines(scaling: dict[str, Any], streaming: dict[str, Any]) -> list[str]:
-    lines = ["## Time and memory", ""]
-    if scaling:
-        head = ["pixels", "energies", "trainings", "alignment and OD / s", "clusters / s", "map / s", "total / s"]
-        lines += [f"| {' | '.join([*head, 'peak / GB'])} |", f"|{'---|' * 8}"]
-        for one in [*scaling["pixels"], *scaling["energies"], *scaling["promised"]]:
-            seconds = [one[name] for name in ("alignment and optical density", "clusters", "map", "total")]
-            size = [f"{one['side']} x {one['side']}", str(one["energies"]), str(one["runs"])]
-            row = [*size, *(f"{value:.1f}" for value in seconds), f"{one['peak_gb']:.2f}"]
-            lines.append(f"| {' | '.join(row)} |")
-        lines += ["", "Asked: 256 x 256 x 20 with 5 trainings in at most 60 s on two cores (last row)."]
-    if streaming:
-        side, energies, peak = (streaming[name] for name in ("side", "energies", "peak_gb"))
-        took = ", ".join(f"{name} {value:.0f} s" for name, value in streaming["seconds"].items())
-        lines += ["", f"{side} x {side} x {energies} from a file of counts to a file of phases: {peak:.2f} GB; {took}."]
-    return lines
+def _time_lines(scaling: dict[str, Any]) -> list[str]:
+    if not scaling:
+        return []
+    cases = [*scaling["pixels"], *scaling["energies"], *scaling["promised"]]
+    asked = "Asked: 256 x 256 x 20 with 5 trainings in at most 60 s on two cores (last row)."
+    return [*markdown_table(TIME_HEAD, [_time_row(case) for case in cases]), "", asked]
 
 
-def draw(found: dict[str, Any], target: Path) -> None:
-    """``accuracy.png`` and ``calibration.png``."""
-    from figures import draw_accuracy, draw_calibration
+def _time_row(case: dict[str, Any]) -> list[str]:
+    size = [f"{case['side']} x {case['side']}", str(case["energies"]), str(case["runs"])]
+    return [*size, *(f"{case[name]:.1f}" for name in STEPS), f"{case['peak_gb']:.2f}"]
 
-    if found["cells"]:
-        draw_accuracy(found["cells"], target / "accuracy.png")
-        draw_calibration(found["reliability"], target / "calibration.png")
+
+def _streaming_lines(streaming: dict[str, Any]) -> list[str]:
+    if not streaming:
+        return []
+    side, energies, peak = (streaming[name] for name in ("side", "energies", "peak_gb"))
+    steps = ", ".join(f"{name} {value:.0f} s" for name, value in streaming["seconds"].items())
+    return ["", f"{side} x {side} x {energies} from a file of counts to a file of phases: {peak:.2f} GB; {steps}."]

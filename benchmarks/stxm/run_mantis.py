@@ -1,20 +1,22 @@
 """Mantis's own analysis, without its windows, in its own environment.
 
-    python run_mantis.py IN.npz OUT.npz
+    python -m benchmarks.stxm.run_mantis IN.npz OUT.npz
 
 IN: ``density`` (energy, y, x), ``use`` (y, x), ``energy`` [eV], ``spectra`` (reference, energy), ``n_clusters``. OUT:
-``names``, ``phase`` (method, y, x; -1 outside ``use``), ``seconds``, ``version``. Called, nothing of it replaced, are
+``names``, ``phase`` (method, y, x; -1 outside ``use``), ``seconds``, ``version``. These functions of Mantis are called,
+and nothing of them is replaced:
 
-- ``analyze.calculate_pca`` and ``calculate_clusters``: k-means on the components its elbow rule keeps, with and without
-  the first one (the batch settings it ships leave that out, as correction for thickness);
-- ``calc_svd_maps`` (what its window shows first) and ``fit_target_spectra``: amounts of the references and of a flat
-  target, by least squares on all energies or on the components kept. Neither forbids negative amounts, so that
-  references that are much alike give large amounts of opposite sign;
-- ``nnma.calcNNMA``: non-negative factors begun at the references, as many iterations as its window proposes.
+- ``analyze.calculate_pca`` and ``calculate_clusters``: k-means on the components that its elbow rule keeps. Once with
+  the first component and once without, as its own batch settings have it (a correction for thickness).
+- ``calc_svd_maps`` and ``fit_target_spectra``: amounts of the references and of a flat target. They are fitted by least
+  squares on all energies, or on the components kept. Neither forbids negative amounts. So references that are much
+  alike give large amounts of opposite sign.
+- ``nnma.calcNNMA``: non-negative factors that start at the references, as many iterations as its window proposes.
 
 Its k-means by angle, ``calculate_clusters_kmeansangle``, fails with today's NumPy: it takes random floats as indices.
-Only material pixels are given to it, as a stack of one row. Named here are clusters, by Pearson, and pixels of the
-maps, by the largest amount times the contrast of its spectrum. Knows nothing of phasekit.
+
+Only material pixels are given to Mantis, as a stack of one row. The names are given here: clusters by Pearson's
+correlation, pixels of the maps by the largest amount times the contrast of its spectrum.
 """
 
 import contextlib

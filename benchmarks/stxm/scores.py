@@ -1,4 +1,4 @@
-"""What is counted in a map of which the truth is known."""
+"""Scores of a map of which the truth is known."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from phasekit.errors import StxmStatus
 N_BINS = 15
 
 
-def accuracy(phase: NDArray[Any], truth: NDArray[Any], n_references: int) -> float:
+def compute_accuracy(phase: NDArray[Any], truth: NDArray[Any], n_references: int) -> float:
     """Share of right names among pixels whose phase is one of the references and that hold material to the method."""
     counted = (truth >= 0) & (truth < n_references) & (phase >= 0)
     return float((phase == truth)[counted].mean())
 
 
-def score(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition: NDArray[Any]) -> dict[str, float]:
+def score_map(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition: NDArray[Any]) -> dict[str, float]:
     """Scores of a phasekit map.
 
     ``truth`` is the number of references where the phase is none of them. ``pure`` counts the pixels whose composition
@@ -28,15 +28,15 @@ def score(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition: ND
     counted, known = (truth >= 0) & (phase >= 0), (truth >= 0) & (truth < n) & (phase >= 0)
     right, ok = phase == truth, status == StxmStatus.OK
     out = {
-        "accuracy": accuracy(phase, truth, n),
+        "accuracy": compute_accuracy(phase, truth, n),
         "ok_error": 1 - float(right[counted & ok].mean()) if (counted & ok).any() else np.nan,
         "ok_share": float(ok[counted].mean()),
         "offset_error": abs(float(phases["energy_offset"]) - offset),
         "found_material": float((phase >= 0)[truth >= 0].mean()),
-        **_confidence(confidence[counted], right[counted]),
+        **_score_confidence(confidence[counted], right[counted]),
     }
     pure = counted & ~transition
-    out |= {f"pure_{name}": value for name, value in _confidence(confidence[pure], right[pure]).items()}
+    out |= {f"pure_{name}": value for name, value in _score_confidence(confidence[pure], right[pure]).items()}
     unknown = (truth >= n) & (phase >= 0)
     if unknown.any():
         none = status == StxmStatus.NO_REFERENCE
@@ -44,7 +44,7 @@ def score(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition: ND
     return out
 
 
-def _confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
+def _score_confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
     """Expected calibration error over equal-width bins, area under the ROC of right against wrong."""
     from sklearn.metrics import roc_auc_score
 
@@ -58,7 +58,7 @@ def _confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, floa
     return {"ece": error, "auc": float(roc_auc_score(right, confidence)) if both else np.nan}
 
 
-def reliability(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, list[float]]:
+def bin_confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, list[float]]:
     """Pixels, stated and actual rate by bin of confidence, for the calibration curve."""
     place = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     out: dict[str, list[float]] = {"pixels": [], "stated": [], "actual": []}

@@ -1,15 +1,12 @@
-"""A stack that does not fit: 2048 x 2048 pixels x 100 energies from a file of counts to a file of phases, in blocks.
+"""A stack that does not fit into memory, in blocks from a file of counts to a file of phases.
 
-    python benchmarks/stxm/streaming.py [side] [energies]
+    python -m benchmarks.stxm.streaming OUT.json [side] [energies]
 
-prints seconds by step and the peak memory of the process as JSON.
+writes seconds by step and the peak memory of the process. By default the stack has 2048 x 2048 pixels x 100 energies.
 """
 
-import json
-import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import dask
@@ -17,6 +14,8 @@ import numpy as np
 import xarray as xr
 
 import phasekit as pk
+
+from ..harness import StepClock, peak_memory_kib, write_json
 
 TILE = 256
 
@@ -55,48 +54,45 @@ def write_stack(path: Path, side: int, n_energies: int) -> None:
     zarr.consolidate_metadata(path)
 
 
-def main(side: int = 2048, n_energies: int = 100) -> None:
-    """Run the chain and print what it took."""
-    lap, peaks, started = {}, {}, time.perf_counter()
+def main(out: Path, side: int = 2048, n_energies: int = 100) -> None:
+    """Run the chain and write its seconds and peak memory."""
+    clock, peaks = StepClock(), {}
 
-    def took(name: str) -> None:
-        nonlocal started
-        lap[name], started = round(time.perf_counter() - started, 1), time.perf_counter()
-        peaks[name] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+    def finish_step(name: str) -> None:
+        clock.finish_step(name)
+        peaks[name] = _peak_gb()
 
     with tempfile.TemporaryDirectory() as folder, dask.config.set(scheduler="threads", num_workers=2):
         write_stack(Path(folder) / "stack.zarr", side, n_energies)
-        took("writing the stack")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        stack = xr.open_zarr(Path(folder) / "stack.zarr").chunk({"energy": -1, "scan_y": TILE, "scan_x": TILE})
-        refs = pk.synthetic.vanadium_references()
-        i0 = xr.DataArray(np.full(n_energies, 1000.0), dims="energy", coords={"energy": stack["energy"]})
-        density = pk.stxm.optical_density(stack, i0=i0)
-        pk.io.save(density, Path(folder) / "density.zarr")  # else every later step would make it anew from the counts
-        od = pk.io.load(Path(folder) / "density.zarr", lazy=True)
-        took("optical density to file")
+        finish_step("writing the stack")
+        before = _peak_gb()
+        od = _compute_density(Path(folder), n_energies)
+        finish_step("optical density to file")
         gmvae = pk.stxm.fit_gmvae(od, progress=False)
-        took("training")
+        finish_step("training")
+        refs = pk.synthetic.vanadium_references()
         phases = pk.stxm.label_phases(od, pk.stxm.assign_clusters(od, gmvae), refs)
-        took("shared numbers and clusters")
+        finish_step("shared numbers and clusters")
         pk.io.save(phases, Path(folder) / "phases.zarr")
-        took("map and writing it")
+        finish_step("map and writing it")
         ok = int((pk.io.load(Path(folder) / "phases.zarr")["status"] == 0).sum())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        json.dumps(
-            {
-                "side": side,
-                "energies": n_energies,
-                "seconds": lap,
-                "peak_gb": round(peak / 1e6, 2),
-                "peak_gb_after": peaks,
-                "peak_gb_before": round(before / 1e6, 2),
-                "ok_pixels": ok,
-            }
-        )
-    )
+    results = {"side": side, "energies": n_energies}
+    results["seconds"] = {name: round(seconds, 1) for name, seconds in clock.seconds.items()}
+    results |= {"peak_gb": _peak_gb(), "peak_gb_after": peaks, "peak_gb_before": before, "ok_pixels": ok}
+    write_json(out, results)
+
+
+def _compute_density(folder: Path, n_energies: int) -> xr.Dataset:
+    """Return the optical density, lazily from a file: else every later step would make it anew from the counts."""
+    stack = xr.open_zarr(folder / "stack.zarr").chunk({"energy": -1, "scan_y": TILE, "scan_x": TILE})
+    i0 = xr.DataArray(np.full(n_energies, 1000.0), dims="energy", coords={"energy": stack["energy"]})
+    pk.io.save(pk.stxm.optical_density(stack, i0=i0), folder / "density.zarr")
+    return pk.io.load(folder / "density.zarr", lazy=True)
+
+
+def _peak_gb() -> float:
+    return round(peak_memory_kib() / 1e6, 2)
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in sys.argv[1:]))
+    main(Path(sys.argv[1]), *(int(value) for value in sys.argv[2:]))

@@ -1,0 +1,1 @@
+"""Orientation mapping beside pyxem and py4DSTEM."""

@@ -1,0 +1,1 @@
+"""Factorisation and the choice of k beside other packages and rules."""

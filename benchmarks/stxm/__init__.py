@@ -1,0 +1,1 @@
+"""Phase maps beside the simple methods and Mantis."""
