@@ -12,7 +12,9 @@ from phasekit.errors import SchemaError
 from .core import ANY, DIMENSION_UNITS, Schema, Variable
 
 
-def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, str] | None = None) -> None:
+def require(
+    data: xr.Dataset, schema: Schema, *, step: str, argument: str = "", units: Mapping[str, str] | None = None
+) -> None:
     """Check that ``data`` is what ``step`` needs, before any block of it is read.
 
     Parameters
@@ -21,8 +23,8 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
         Dataset to check. Only names, dimensions, shapes and units are looked at; lazy data stay lazy.
     schema
         The kind of dataset needed. Variables that are not optional must be there with exactly these dimensions.
-    step
-        Name of the caller, for the message.
+    step, argument
+        Name of the caller and of its argument, for the message.
     units
         Further demands, ``{"qx": "1/angstrom"}``, on variables or coordinates.
 
@@ -35,14 +37,15 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
     Examples
     --------
     >>> from phasekit.schema import STACK
-    >>> require(xr.Dataset(), STACK, step="align")
+    >>> require(xr.Dataset(), STACK, step="align", argument="stack")
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (...). pk.io.open_stxm makes one.
+    phasekit.errors.SchemaError: align: 'stack' has no variable 'intensity', needs STACK (...). pk.io.open_stxm ...
     """
+    given = f"'{argument}'" if argument else "the dataset"
     if not isinstance(data, xr.Dataset):
         raise SchemaError(
-            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
+            f"{step}: {given} is a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
             f"{schema.made_by} makes one."
         )
     needed = ", ".join(f"{v.name}({', '.join(v.dims)})" for v in schema.variables if not v.optional)
@@ -51,7 +54,7 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
             if variable.optional:
                 continue
             raise SchemaError(
-                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). "
+                f"{step}: {given} has no variable '{variable.name}', needs {schema.name} ({needed}). "
                 f"{schema.made_by} makes one."
             )
         _require_shape(data[variable.name], variable, step)

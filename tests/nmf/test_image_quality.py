@@ -413,7 +413,7 @@ def test_component_that_is_nowhere_strongest_or_empty(factors, scan):
 
 
 def test_wrong_components_are_refused(factors, scan):
-    with pytest.raises(SchemaError, match="there is no variable 'loading'"):
+    with pytest.raises(SchemaError, match="no variable 'loading'"):
         pk.nmf.component_quality(scan, scan)
     with pytest.raises(SchemaError, match=r"need the same\. Hand in the patterns that were factorised"):
         pk.nmf.component_quality(factors, scan.isel(qy=slice(16)))
