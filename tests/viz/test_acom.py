@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
+from phasekit.viz.acom.threshold_explorer import masked
 
 import phasekit as pk
 from phasekit.acom import calibrate_peaks, find_peaks, reliable_fraction, virtual_images
@@ -12,7 +13,6 @@ from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
 from phasekit.viz import acom as draw
 from phasekit.viz.acom.colour_key import draw_key
-from phasekit.viz.acom.sliders import masked
 from phasekit.viz.style import panels
 from tests.acom.spots import scan_of_disks
 
@@ -106,7 +106,7 @@ def test_reliability_greys_out_and_nothing_else(found):
 
 def test_headless_explorer_is_the_same_view_as_a_figure(found):
     pk.viz.setup(interactive=False)
-    figure = draw.explorer(found, reliability=25.0)
+    figure = draw.explorer(found, reliability=25.0).view
     percent = 100 * reliable_fraction(found, 25.0)
     assert f"{percent:.1f} %" in figure.axes[0].get_title()
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), masked(found, pk.acom.ipf_colours(found), 25.0))
@@ -116,11 +116,13 @@ def test_live_explorer_shows_what_the_library_computes(found):
     pytest.importorskip("panel")
     pk.viz.setup(interactive=True)
     try:
-        app = draw.explorer(found, reliability=10.0)
+        explorer = draw.explorer(found, reliability=10.0)
+        app = explorer.view
         slider, readout, _ = app
         for value in (10.0, 40.0):
             slider.value = value
             assert f"{100 * reliable_fraction(found, value):.1f} %" in readout.object
+        assert explorer.values == {"threshold": 40.0}
         assert slider.label == "reliability threshold"
         assert "pk-readout" in readout.css_classes
         app.get_root().destroy()

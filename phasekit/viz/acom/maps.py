@@ -16,7 +16,7 @@ from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 from ...deprecation import renamed_arguments
 from ..style import PHASE_COLOURS, categorical, image, panels
 from .colour_key import draw_key
-from .sliders import masked
+from .threshold_explorer import masked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

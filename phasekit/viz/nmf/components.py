@@ -8,7 +8,7 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
-from .sliders import label_map, overlap_text
+from .threshold_explorer import label_map, overlap_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

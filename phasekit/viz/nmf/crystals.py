@@ -11,7 +11,7 @@ from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, require
 
 from ..acom.colour_key import draw_key
-from ..acom.sliders import masked
+from ..acom.threshold_explorer import masked
 from ..style import categorical, image, panels
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from phasekit.schema import LOADINGS, OVERLAP, OVERLAP_PATTERN, require
 
 from ...deprecation import renamed_arguments
 from ..style import image, panels
-from .sliders import label_map
+from .threshold_explorer import label_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,7 @@ import xarray as xr
 from phasekit.nmf import find_overlap, overlap_fraction
 from phasekit.schema import FACTORS, require
 
-from ..live import Classes, live_map, slider_value
-from ..setup import is_interactive
+from ..explorer import Classes, Explorer, Slider, chosen_value, colour_key, draw_classes
 from ..style import PHASE_COLOURS, categorical, panels
 
 if TYPE_CHECKING:
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
 
 #: Scan points where two components overlap.
 OVERLAP_BLACK = "#000000"
-_SLIDER = "overlap threshold"
 
 
-def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Any:
+def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Explorer:
     """Component map with the overlapping scan points in black, the threshold under a slider.
 
     Parameters
@@ -33,10 +31,9 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
 
     Returns
     -------
-    panel.Column or matplotlib.figure.Figure
-        With :func:`phasekit.viz.setup` interactive: slider "overlap threshold", the share of overlapping scan points as
-        :func:`phasekit.nmf.overlap_fraction` gives it (css class ``pk-readout``), and the map. Headless: the same view
-        as a figure.
+    Explorer
+        ``values`` holds the chosen ``threshold``. The number beside the map (css class ``pk-readout``) is
+        :func:`phasekit.nmf.overlap_fraction`. In a run without a screen ``view`` is the same map as a figure.
 
     Raises
     ------
@@ -48,24 +45,30 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     >>> import phasekit as pk
     >>> pk.viz.setup(interactive=False)
     >>> scan = pk.synthetic.overlapping_grains(n_components=2, shape=(8, 8), detector=(32, 32))
-    >>> explorer(pk.nmf.truth_as_factors(scan), 1.0).axes[0].get_title()
+    >>> explorer(pk.nmf.truth_as_factors(scan), 1.0).view.axes[0].get_title()
     'overlap: 0.0 % of pixels'
     """
-    require(factors, FACTORS, step="explorer")
-    text = overlap_text(factors, threshold, background)
-    if not is_interactive():
-        return _static(factors, threshold, background, text)
-    import panel
-
-    widgets: Any = panel.widgets  # only partly typed
-    slider = widgets.FloatSlider(label=_SLIDER, start=0.3, end=1.0, step=0.01, value=threshold, format="0.00")
+    require(factors, FACTORS, step="explorer", argument="factors")
     n = factors.sizes["component"]
+    names, colours = _names(n), _colours(n)
 
-    def classes(value: float) -> Classes:
-        found = find_overlap(factors, threshold=value, background=background)
-        return Classes("component", _classes(found, n), _names(n), _colours(n))
+    def readout(threshold: float) -> str:
+        return overlap_text(factors, threshold, background)
 
-    return live_map([slider], classes, lambda value: overlap_text(factors, value, background))
+    def figure(threshold: float) -> "Figure":
+        figure, axes = panels(width=4.5, height=4.0)
+        label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), n)
+        axes[0, 0].set_title(readout(threshold))
+        figure.set_label(f"Map of the dominant component, overlapping scan points in black; {readout(threshold)}.")
+        return figure
+
+    def picture(threshold: float) -> Any:
+        overlap = find_overlap(factors, threshold=threshold, background=background)
+        return draw_classes(Classes("component", _classes(overlap, n), names, colours))
+
+    slider = Slider("overlap threshold", 0.3, 1.0, 0.01, threshold)
+    key = colour_key(names, colours)
+    return Explorer({"threshold": slider}, readout=readout, picture=picture, figure=figure, key=key)
 
 
 def chosen_threshold(view: Any, threshold: float) -> float:
@@ -85,10 +88,13 @@ def chosen_threshold(view: Any, threshold: float) -> float:
 
     Examples
     --------
-    >>> chosen_threshold(None, 0.75)
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     chosen_threshold(None, 0.75)
     0.75
     """
-    return slider_value(view, _SLIDER, threshold)
+    return chosen_value(view, "threshold", threshold, function="chosen_threshold")
 
 
 def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
@@ -114,11 +120,3 @@ def _names(n: int) -> list[str]:
 
 def _colours(n: int) -> list[str]:
     return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(n)] + [OVERLAP_BLACK]
-
-
-def _static(factors: xr.Dataset, threshold: float, background: int | None, text: str) -> "Figure":
-    figure, axes = panels(width=4.5, height=4.0)
-    label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), factors.sizes["component"])
-    axes[0, 0].set_title(text)
-    figure.set_label(f"Map of the dominant component, overlapping scan points in black; {text}.")
-    return figure
