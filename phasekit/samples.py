@@ -182,10 +182,10 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     made = getattr(importlib.import_module(module), function)()
     datasets: dict[str, xr.Dataset | str] = {name: made} if isinstance(made, xr.Dataset) else made
-    return [_write(data, target / key) for key, data in datasets.items()]
+    return [_write_sample(data, target / key) for key, data in datasets.items()]
 
 
-def _write(data: xr.Dataset | str, target: Path) -> Path:
+def _write_sample(data: xr.Dataset | str, target: Path) -> Path:
     if isinstance(data, str):  # a crystal structure
         target.write_text(data, encoding="utf-8")
         return target

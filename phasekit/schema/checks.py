@@ -57,12 +57,12 @@ def require(
                 f"{step}: {given} has no variable '{variable.name}', needs {schema.name} ({needed}). "
                 f"{schema.made_by} makes one."
             )
-        _require_shape(data[variable.name], variable, step)
-    for name, unit in {**_coordinate_units(data, schema), **(units or {})}.items():
-        _require_unit(data, name, unit, step)
+        _check_shape(data[variable.name], variable, step)
+    for name, unit in {**_required_units(data, schema), **(units or {})}.items():
+        _check_unit(data, name, unit, step)
 
 
-def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
+def _check_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
     if tuple(map(str, array.dims)) != variable.dims:
         raise SchemaError(
             f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
@@ -79,14 +79,14 @@ def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
         )
 
 
-def _coordinate_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
+def _required_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
     """Demands on coordinates whose unit has no choice."""
     dims = {dim for variable in schema.variables if variable.name in data for dim in variable.dims}
     fixed = {dim: DIMENSION_UNITS.get(dim) for dim in dims if dim in data.coords}
     return {dim: units[0] for dim, units in fixed.items() if units is not None and len(units) == 1}
 
 
-def _require_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
+def _check_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
     found = data[name].attrs.get("units") if name in data.variables else None
     if found == unit:
         return
@@ -151,7 +151,11 @@ def describe(
         if dim in out.coords and choices is not None and len(choices) == 1:
             out[dim].attrs = {**out[dim].attrs, "units": choices[0]}
     history = json.loads(source.attrs.get("provenance", "[]")) if source is not None else []
-    record = {"step": step, "settings": _plain(dict(settings)), "versions": {"phasekit": package_version("phasekit")}}
+    record = {
+        "step": step,
+        "settings": _to_json_value(dict(settings)),
+        "versions": {"phasekit": package_version("phasekit")},
+    }
     out.attrs["schema"] = schema.name
     out.attrs["provenance"] = json.dumps([*history, record])
     return out
@@ -162,14 +166,14 @@ def provenance(data: xr.Dataset) -> list[dict[str, Any]]:
     return list(json.loads(data.attrs.get("provenance", "[]")))
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Value as JSON can hold it; arrays and datasets are named by their shape, not stored."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_json_value(item) for key, item in value.items()}
     if isinstance(value, str | bool | int | float | None):
         return value
     if isinstance(value, range | list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_json_value(item) for item in value]
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     if hasattr(value, "sizes"):

@@ -14,8 +14,8 @@ from ..diffraction import Reflections, reflections, wavelength
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe
 from .digits import round_truth
-from .specimen import VACUUM, Layout, Specimen, orientations, voronoi
-from .spot_painting import paint_discs, spots
+from .specimen import VACUUM, Layout, Specimen, draw_orientations, make_voronoi_map
+from .spot_painting import paint_disks, simulate_spots
 
 Array = NDArray[np.float64]
 
@@ -111,17 +111,17 @@ def orientation_scan(
     """
     specimen, microscope = specimen or Specimen(), microscope or Microscope()
     phases = _default_phases() if phases is None else list(phases)
-    _check(phases, shape, detector, electrons, specimen, microscope)
+    _check_settings(phases, shape, detector, electrons, specimen, microscope)
     rng = np.random.default_rng(seed)
-    layout = voronoi(shape, specimen, rng)
-    grains, pixels = orientations(layout, specimen, rng)
+    layout = make_voronoi_map(shape, specimen, rng)
+    grains, pixels = draw_orientations(layout, specimen, rng)
     thickness = rng.uniform(*specimen.thickness_nm, size=specimen.n_grains)
-    origin = _drift(shape, microscope, rng)
+    origin = _draw_beam_drift(shape, microscope, rng)
     reach = np.hypot(*detector) / 2 * microscope.pixel_size
     crystals = [reflections(phase, reach) for phase in phases]
     scan = _Scan(layout, crystals, grains, pixels, thickness, origin, precession_deg, microscope)
-    counts = _expose(scan, detector, electrons, rng)
-    out = round_truth(_labelled(counts, scan, phases))
+    counts = _draw_counts(scan, detector, electrons, rng)
+    out = round_truth(_label_scan(counts, scan, phases))
     settings = {"shape": shape, "detector": detector, "electrons": electrons, "precession_deg": precession_deg}
     settings |= {"specimen": asdict(specimen), "microscope": asdict(microscope), "seed": seed}
     return describe(out, PATTERNS, step="orientation_scan", settings=settings)
@@ -143,7 +143,7 @@ class _Scan:
         return np.where(np.asarray(grain) < 0, VACUUM, np.asarray(grain) % len(self.crystals))
 
     def diffract(self, grain: int, quaternion: Array) -> tuple[Array, Array]:
-        return spots(
+        return simulate_spots(
             self.crystals[grain % len(self.crystals)],
             quaternion,
             wave=wavelength(self.microscope.voltage_kv),
@@ -158,7 +158,7 @@ def _default_phases() -> list[Any]:
     return sample_phases()
 
 
-def _check(
+def _check_settings(
     phases: list[Any],
     shape: tuple[int, int],
     detector: tuple[int, int],
@@ -177,7 +177,7 @@ def _check(
         raise SchemaError(f"orientation_scan: units = '{microscope.units}', needs '1/angstrom' or 'px'.")
 
 
-def _drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Generator) -> Array:
+def _draw_beam_drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Generator) -> Array:
     """Beam position relative to the detector's middle: a quadratic of at most ``drift_px`` plus jitter [px]."""
     v, u = np.meshgrid(*(np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape), indexing="ij")
     terms = np.stack([u, v, u * v, u * u, v * v], axis=-1)
@@ -186,16 +186,18 @@ def _drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Genera
     return smooth + rng.normal(scale=microscope.jitter_px, size=smooth.shape)
 
 
-def _expose(scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator) -> NDArray[np.uint16]:
+def _draw_counts(
+    scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator
+) -> NDArray[np.uint16]:
     shape = scan.layout.grain.shape
     counts = np.empty((*shape, *detector), dtype=np.uint16)
     for index in np.ndindex(*shape):
-        expected = _expected(scan, index, detector)
+        expected = _compute_expected_pattern(scan, index, detector)
         counts[index] = np.minimum(rng.poisson(expected * electrons), np.iinfo(np.uint16).max)
     return counts
 
 
-def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) -> Array:
+def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) -> Array:
     """Pattern of one pixel as the fraction of the electrons that each detector pixel receives."""
     optics, grain = scan.microscope, int(scan.layout.grain[index])
     beam = (np.array(detector) - 1) / 2 + scan.origin[index]
@@ -204,7 +206,7 @@ def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) ->
     y, x = (np.arange(n) - centre for n, centre in zip(detector, beam, strict=True))
     fall_off = np.exp(-np.hypot(y[:, None], x) * optics.pixel_size / 0.4)
     image += diffuse * fall_off / fall_off.sum()
-    paint_discs(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px)
+    paint_disks(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px)
     weight = float(scan.layout.weight[index])
     for member, share in ((grain, 1 - weight), (int(scan.layout.partner[index]), weight)):
         if member == VACUUM or share <= 0:
@@ -212,7 +214,7 @@ def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) ->
         place, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
         where = beam + distort_positions(place, optics) / optics.pixel_size
         part = share * max(0.0, 1 - direct - diffuse) * intensity / max(intensity.sum(), 1e-30)
-        paint_discs(image, where[:, 0], where[:, 1], part, optics.disk_radius_px)
+        paint_disks(image, where[:, 0], where[:, 1], part, optics.disk_radius_px)
     return image
 
 
@@ -229,7 +231,7 @@ def distort_positions(place: Array, optics: Microscope) -> Array:
     )
 
 
-def _labelled(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
+def _label_scan(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
     optics, layout, dims = scan.microscope, scan.layout, ("scan_y", "scan_x")
     calibrated = optics.units == "1/angstrom"
     unit = optics.pixel_size if calibrated else 1.0

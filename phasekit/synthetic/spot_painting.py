@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 _AZIMUTHS = 120
 
 
-def spots(
+def simulate_spots(
     found: Reflections, quaternion: Array, *, wave: float, thickness_nm: float, precession_deg: float
 ) -> tuple[Array, Array]:
     """In-plane positions (n, 2) as (y, x) [1/angstrom] and intensities (n,) of the reflections that diffract.
@@ -37,7 +37,7 @@ def spots(
 
 
 @njit(cache=True)
-def paint_discs(image: Array, y: Array, x: Array, total: Array, radius: float) -> None:
+def paint_disks(image: Array, y: Array, x: Array, total: Array, radius: float) -> None:
     """Add discs of ``radius`` [px] at sub-pixel centres, ``total`` counts each, anti-aliased by 5 x 5 points per pixel.
 
     What lies outside the image is lost, as on a detector.

@@ -62,10 +62,10 @@ def _register_alt_text() -> None:
         return
     from matplotlib.figure import Figure
 
-    formatter.formatters["image/png"].for_type(Figure, _png)
+    formatter.formatters["image/png"].for_type(Figure, _render_png)
 
 
-def _png(figure: Any) -> tuple[bytes, dict[str, str]]:
+def _render_png(figure: Any) -> tuple[bytes, dict[str, str]]:
     """PNG bytes of a figure, and the alt text that ``save_figure`` put in its label."""
     from io import BytesIO
 

@@ -66,7 +66,7 @@ def explorer(
 
     def figure(threshold: float) -> "Figure":
         figure, axes = panels(1, 1, width=4.5, height=4.2)
-        image(axes[0, 0], masked(data, colours, threshold))
+        image(axes[0, 0], mask_unreliable(data, colours, threshold))
         axes[0, 0].set_title(readout(threshold), fontsize="medium")
         return figure
 
@@ -74,7 +74,7 @@ def explorer(
     return Explorer(
         {"threshold": slider},
         readout=readout,
-        picture=lambda threshold: _draw_colours(masked(data, colours, threshold)),
+        picture=lambda threshold: _draw_colours(mask_unreliable(data, colours, threshold)),
         figure=figure,
     )
 
@@ -90,7 +90,7 @@ def _draw_colours(shown: xr.DataArray) -> Any:
     return drawn.opts(hv.opts.RGB(invert_yaxis=True, **size, **axes))
 
 
-def masked(orientations: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
+def mask_unreliable(orientations: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
     """Colours (scan_y, scan_x, rgb), grey where the reliability is below the threshold or unknown."""
     from matplotlib.colors import to_rgb
 

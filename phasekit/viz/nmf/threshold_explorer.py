@@ -50,21 +50,21 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     """
     require(factors, FACTORS, step="explorer", argument="factors")
     n = factors.sizes["component"]
-    names, colours = _names(n), _colours(n)
+    names, colours = _class_names(n), _class_colours(n)
 
     def readout(threshold: float) -> str:
         return overlap_text(factors, threshold, background)
 
     def figure(threshold: float) -> "Figure":
         figure, axes = panels(width=4.5, height=4.0)
-        label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), n)
+        draw_label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), n)
         axes[0, 0].set_title(readout(threshold))
         figure.set_label(f"Map of the dominant component, overlapping scan points in black; {readout(threshold)}.")
         return figure
 
     def picture(threshold: float) -> Any:
         overlap = find_overlap(factors, threshold=threshold, background=background)
-        return draw_classes(Classes("component", _classes(overlap, n), names, colours))
+        return draw_classes(Classes("component", _classify_pixels(overlap, n), names, colours))
 
     slider = Slider("overlap threshold", 0.3, 1.0, 0.01, threshold)
     key = colour_key(names, colours)
@@ -102,21 +102,21 @@ def overlap_text(factors: xr.Dataset, threshold: float, background: int | None =
     return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
 
 
-def label_map(ax: Any, overlap: xr.Dataset, n: int) -> None:
+def draw_label_map(ax: Any, overlap: xr.Dataset, n: int) -> None:
     """Draw the dominant component of an OVERLAP, overlap in black, background in grey."""
-    categorical(ax, _classes(overlap, n), _names(n), colours=_colours(n), background="background")
+    categorical(ax, _classify_pixels(overlap, n), _class_names(n), colours=_class_colours(n), background="background")
 
 
-def _classes(overlap: xr.Dataset, n: int) -> xr.DataArray:
-    """Index into ``_names``: the component, ``n`` for overlap, -1 for background."""
+def _classify_pixels(overlap: xr.Dataset, n: int) -> xr.DataArray:
+    """Index into ``_class_names``: the component, ``n`` for overlap, -1 for background."""
     background = int(overlap.attrs["background"])
     label = overlap["label"].where(overlap["label"] != background, -1)
     return label.where(~overlap["overlap"], n)
 
 
-def _names(n: int) -> list[str]:
+def _class_names(n: int) -> list[str]:
     return [*(str(i) for i in range(n)), "overlap"]
 
 
-def _colours(n: int) -> list[str]:
+def _class_colours(n: int) -> list[str]:
     return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(n)] + [OVERLAP_BLACK]

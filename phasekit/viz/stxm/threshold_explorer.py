@@ -56,7 +56,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
         "margin": Slider("margin threshold", 0.0, max(0.05, 2 * margin), 0.001, margin, decimals=3),
         "min_confidence": Slider("least confidence", 0.0, 1.0, 0.01, min_confidence),
     }
-    names, colours = _names(phases), _colours(phases)
+    names, colours = _class_names(phases), _class_colours(phases)
 
     def readout(margin: float, min_confidence: float) -> str:
         share = ambiguous_fraction(phases, margin, min_confidence=min_confidence)
@@ -137,9 +137,9 @@ def chosen_confidence(view: Any, min_confidence: float) -> float:
     return chosen_value(view, "min_confidence", min_confidence, function="chosen_confidence")
 
 
-def _names(phases: xr.Dataset) -> list[str]:
+def _class_names(phases: xr.Dataset) -> list[str]:
     return [*(str(name) for name in phases["reference"].values), "ambiguous"]
 
 
-def _colours(phases: xr.Dataset) -> list[str]:
+def _class_colours(phases: xr.Dataset) -> list[str]:
     return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(phases.sizes["reference"])] + [AMBIGUOUS_GREY]
