@@ -26,7 +26,7 @@ LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
+demo: $(STAMP)  ## the notebooks on the bundled samples -> runs/index.html
 	$(RUN) demo --out runs
 
 # A file of tests stays on one worker, so that a notebook it looks at is executed once.

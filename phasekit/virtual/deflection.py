@@ -68,7 +68,9 @@ def compute_centre_of_mass(
         raise SchemaError(f"{step}: radius = {radius}, needs a positive number in the unit of 'qx', or None for all.")
     centre = find_direct_beam(patterns).centre if centre is None else centre
     distance, pixel = pixel_distances(patterns, centre)
-    weight = used * (1.0 if radius is None else ring_weights(distance, 0.0, radius, pixel))
+    weight: Array = used.astype(np.float64)
+    if radius is not None:
+        weight = weight * ring_weights(distance, 0.0, radius, pixel)
     offsets = tuple(patterns[dim].values.astype(float) - middle for dim, middle in zip(DETECTOR, centre, strict=True))
     y, x = xr.apply_ufunc(
         lambda frames: _centre_of_mass(frames, weight, offsets),

@@ -51,7 +51,8 @@ def detectors_figure(patterns: xr.Dataset, images: xr.Dataset) -> "Figure":
     names = [str(name) for name in images["detector"].values]
     figure, axes = panels(1, 1 + len(names), width=3.2, height=2.9)
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
-    logarithm = np.log10(mean.clip(min=float(mean.where(mean > 0).min())))
+    positive = mean.clip(min=float(mean.where(mean > 0).min()))
+    logarithm = positive.copy(data=np.log10(positive.values))
     image(axes[0, 0], logarithm, label="log10 of counts")
     axes[0, 0].set_title("mean pattern", fontsize="medium")
     for number, name in enumerate(names):
