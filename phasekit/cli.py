@@ -100,7 +100,7 @@ def _check_paths(values: dict[str, Any], out: Path) -> None:
         raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
     path = values.get("input_path")
     if path is not None and not Path(path).exists():
-        raise ReadError(path, found="nothing of that name", cure=f"check the path; it counts from {Path.cwd()}")
+        raise ReadError(path, found="no such file", cure=f"check the path; it counts from {Path.cwd()}")
     if out.exists() and not out.is_dir():
         raise ReadError(out, found="a file", cure="give --out a folder, new or old")
 

@@ -83,6 +83,11 @@ def path(name: str) -> Path:
     ReadError
         Its file is missing.
 
+    See Also
+    --------
+    names : The names it knows.
+    fetch : Measured data.
+
     Examples
     --------
     >>> path("nmf_grains").name
@@ -119,6 +124,10 @@ def fetch(name: str, *, progress: bool = False) -> Path:
         There is no such data.
     ReadError
         The network or a hash failed. What was complete stays in the cache; the next call goes on from there.
+
+    See Also
+    --------
+    path : The samples that come with phasekit.
 
     Examples
     --------
@@ -165,6 +174,10 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     ------
     SchemaError
         There is no recipe of that name.
+
+    See Also
+    --------
+    path : The file of a sample.
 
     Examples
     --------

@@ -56,6 +56,10 @@ def write_index(
     ReadError
         There is no run below ``folder``.
 
+    See Also
+    --------
+    run_manifest : Runs the jobs and writes this page.
+
     Examples
     --------
     >>> import tempfile

@@ -58,6 +58,10 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
     SchemaError
         A job names an unknown workflow or parameter.
 
+    See Also
+    --------
+    run_manifest : Runs what is listed.
+
     Examples
     --------
     >>> import tempfile
@@ -112,6 +116,11 @@ def run_manifest(
     ------
     ReadError, SchemaError
         The manifest is wrong; nothing was run.
+
+    See Also
+    --------
+    read_manifest : What a manifest may hold.
+    run_notebook : One run.
 
     Examples
     --------

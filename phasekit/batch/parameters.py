@@ -51,6 +51,10 @@ def find_notebook(workflow: str) -> Path:
     ReadError
         The notebook is not there.
 
+    See Also
+    --------
+    notebook_parameters : Its parameters.
+
     Examples
     --------
     >>> find_notebook("nmf").name
@@ -87,6 +91,10 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     ------
     ReadError
         The file is not a notebook, has no such cell, or a value there is not a literal.
+
+    See Also
+    --------
+    parse_settings : Values for them from texts.
 
     Examples
     --------
@@ -127,6 +135,10 @@ def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> d
     ------
     SchemaError
         A text is not of that form, a name is unknown (the message lists the known ones), a value has another type.
+
+    See Also
+    --------
+    notebook_parameters : The parameters.
 
     Examples
     --------

@@ -33,6 +33,10 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ReadError
         There is no record, or it is damaged.
 
+    See Also
+    --------
+    run_notebook : Writes the record.
+
     Examples
     --------
     >>> import tempfile
@@ -83,6 +87,10 @@ def environment() -> dict[str, str]:
     -------
     dict of str to str
         Ready to be shown as a table.
+
+    See Also
+    --------
+    read_record : The versions of an earlier run.
 
     Examples
     --------

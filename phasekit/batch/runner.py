@@ -60,6 +60,11 @@ def run_notebook(
     ReadError
         There is no such notebook.
 
+    See Also
+    --------
+    run_manifest : Many runs.
+    read_record : The record of an earlier run.
+
     Examples
     --------
     >>> run_notebook("stxm", "runs/never", parameters={"treshold": 1})

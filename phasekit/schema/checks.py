@@ -1,4 +1,4 @@
-"""What a step calls at its door and at its exit."""
+"""The first and the last call of every step: :func:`require` checks its input, :func:`describe` its output."""
 
 import json
 from collections.abc import Mapping
@@ -33,6 +33,10 @@ def require(
     SchemaError
         A variable or dimension is missing, has other dimensions, is empty, is not made of real numbers, or carries
         another unit.
+
+    See Also
+    --------
+    describe : The last line of a step.
 
     Examples
     --------
@@ -128,6 +132,11 @@ def describe(
     -------
     xarray.Dataset
         The same data with fresh attributes.
+
+    See Also
+    --------
+    require : The first line of a step.
+    provenance : Reads what it wrote.
 
     Examples
     --------

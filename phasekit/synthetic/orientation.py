@@ -103,6 +103,11 @@ def orientation_scan(
     SchemaError
         A size or dose that is not positive, no phases, or an unknown unit.
 
+    See Also
+    --------
+    true_spots : The exact spots of the scan it makes.
+    phasekit.acom.compare_with_truth : Compares a map with its truth.
+
     Examples
     --------
     >>> scan = orientation_scan(shape=(3, 4), detector=(64, 64), seed=1)

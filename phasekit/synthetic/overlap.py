@@ -67,6 +67,11 @@ def overlapping_grains(
     SchemaError
         A setting is unknown or out of its range.
 
+    See Also
+    --------
+    phasekit.nmf.truth_as_factors : Its truth as components.
+    phasekit.nmf.match_components : Compares components with the truth.
+
     Examples
     --------
     >>> scan = overlapping_grains(n_components=3, shape=(6, 8), detector=(24, 24), dose=500)

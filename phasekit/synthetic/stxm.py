@@ -113,6 +113,11 @@ def stxm_stack(
     SchemaError
         A setting is unknown or out of range, or the references have no composition or do not cover the energies.
 
+    See Also
+    --------
+    vanadium_references : The spectra it is made of.
+    phasekit.stxm.label_phases : The map to compare with its truth.
+
     Examples
     --------
     >>> stack = stxm_stack(seed=0)
@@ -153,7 +158,9 @@ def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particl
     free = ("energy_offset", "pre_edge_slope")
     negative = [name for name, value in asdict(effects).items() if name not in free and not value >= 0]
     if negative or effects.photons == 0 or effects.hot_pixels > 1 or effects.stray_light >= 1:
-        raise SchemaError(f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1, widths >= 0. Correct it.")
+        raise SchemaError(
+            f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1 and widths >= 0. Leave out what should not be simulated."
+        )
     return effects
 
 

@@ -38,6 +38,11 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     SchemaError
         The data do not come from ``orientation_scan``.
 
+    See Also
+    --------
+    orientation_scan : Makes the scan.
+    phasekit.acom.find_peaks : Finds the spots in the patterns.
+
     Examples
     --------
     >>> from phasekit.synthetic import orientation_scan

@@ -65,6 +65,11 @@ def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = 
     SchemaError
         ``energies`` is empty, not increasing, or leaves 500..540 eV.
 
+    See Also
+    --------
+    stxm_stack : Makes a stack of these phases.
+    phasekit.stxm.select_energies : Which energies tell them apart.
+
     Notes
     -----
     Baseline: Chantler, J. Phys. Chem. Ref. Data 29, 597 (2000), through xraydb. White lines: crystal-field multiplets
@@ -104,6 +109,10 @@ def vanadium_baseline(energies: ArrayLike, composition: float = 3.0) -> Array:
         Photon energies [eV].
     composition
         Sodium content x.
+
+    See Also
+    --------
+    vanadium_references : Spectra on this baseline.
 
     Examples
     --------

@@ -18,6 +18,10 @@ def setup(*, interactive: bool = True) -> None:
     interactive
         ``True`` in JupyterLab, ``False`` in papermill runs (the parameter ``interactive`` of every notebook).
 
+    See Also
+    --------
+    is_interactive : What was set up.
+
     Examples
     --------
     >>> setup(interactive=False)
@@ -40,6 +44,10 @@ def setup(*, interactive: bool = True) -> None:
 
 def is_interactive() -> bool:
     """Whether :func:`setup` was called for live widgets; ``False`` before any call.
+
+    See Also
+    --------
+    setup : Sets it up.
 
     Examples
     --------

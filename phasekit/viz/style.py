@@ -39,6 +39,11 @@ def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float
     figure, axes
         A matplotlib figure and the (rows, columns) object array of its axes.
 
+    See Also
+    --------
+    image : Draws a map on one of the axes.
+    save_figure : Writes the figure.
+
     Examples
     --------
     >>> figure, axes = panels(1, 2)
@@ -83,6 +88,12 @@ def image(
     ------
     SchemaError
         ``array`` is not a map.
+
+    See Also
+    --------
+    categorical : Maps of names.
+    panels : Makes the axes.
+    scale_bar : Adds the length scale.
 
     Examples
     --------
@@ -142,6 +153,11 @@ def categorical(
     SchemaError
         An index has no name.
 
+    See Also
+    --------
+    image : Maps of numbers.
+    panels : Makes the axes.
+
     Examples
     --------
     >>> figure, axes = panels()
@@ -174,6 +190,10 @@ def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
         Axes that hold a map drawn with :func:`image` or :func:`categorical`.
     scan_x
         Coordinate along x [nm]; bars of 1000 nm and more are labelled in um. Another unit is written as it is.
+
+    See Also
+    --------
+    image : Draws the map.
 
     Examples
     --------
@@ -220,6 +240,10 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     ------
     SchemaError
         ``alt`` is empty.
+
+    See Also
+    --------
+    panels : Makes a figure.
 
     Examples
     --------

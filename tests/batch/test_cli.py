@@ -43,7 +43,7 @@ def test_the_module_of_the_samples_is_the_same_command():
         (["run", "start", "--out", "x", "-p", "treshold=1"], "'treshold' is unknown"),
         (["run", "start", "--out", "x", "-p", "interactive=maybe"], "needs a value of type bool"),
         (["run", "start", "--out", "x", "--input", "a.nc"], "'input_path' is unknown"),
-        (["run", "stxm", "--out", "x", "--input", "nowhere.hdf5"], "nowhere.hdf5: found nothing of that name"),
+        (["run", "stxm", "--out", "x", "--input", "nowhere.hdf5"], "nowhere.hdf5: found no such file"),
         (["run", "stxm", "--out", "x", "-p", "output_dir=y"], "set by --out"),
         (["run", "stxm", "--out", __file__], "found a file"),
         (["batch", "nowhere.yaml", "--out", "x"], "nowhere.yaml"),

@@ -62,6 +62,11 @@ def boundary_figure(
     SchemaError
         Other kinds of data, or of different scans.
 
+    See Also
+    --------
+    phasekit.acom.misorientation_maps : Makes the maps.
+    phasekit.acom.label_grains : Makes the grains.
+
     Examples
     --------
     >>> import json
@@ -153,6 +158,10 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.acom.pole_figure : Computes it.
 
     Examples
     --------

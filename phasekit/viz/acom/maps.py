@@ -46,6 +46,10 @@ def pattern_figure(
     SchemaError
         Other kinds of data, or peaks in another unit than the patterns.
 
+    See Also
+    --------
+    phasekit.acom.find_peaks : Finds the peaks.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr
@@ -94,6 +98,10 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.acom.virtual_images : Makes the images.
 
     Examples
     --------
@@ -145,6 +153,11 @@ def orientation_figure(
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.acom.ipf_colours : Computes the colours.
+    explorer : The same map under a live threshold.
 
     Examples
     --------
@@ -203,6 +216,10 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     ------
     SchemaError
         There is no variable ``grain``.
+
+    See Also
+    --------
+    phasekit.acom.label_grains : Makes the grains.
 
     Examples
     --------

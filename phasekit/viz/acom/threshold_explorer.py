@@ -42,6 +42,11 @@ def explorer(
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    orientation_figure : The map with its keys.
+    phasekit.acom.reliable_fraction : The number beside the map.
+
     Examples
     --------
     >>> import json

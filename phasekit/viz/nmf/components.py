@@ -34,6 +34,10 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     SchemaError
         ``patterns`` is not PATTERNS.
 
+    See Also
+    --------
+    phasekit.nmf.find_detector_mask : Makes the mask.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -77,6 +81,10 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     ------
     SchemaError
         ``factors`` is not FACTORS, or the truth is of another size.
+
+    See Also
+    --------
+    phasekit.nmf.factorise : Makes the components.
 
     Examples
     --------
@@ -160,6 +168,11 @@ def overlap_figure(
     ------
     SchemaError
         As :func:`phasekit.nmf.find_overlap`.
+
+    See Also
+    --------
+    phasekit.nmf.find_overlap : Finds the overlap.
+    explorer : The same map under a live threshold.
 
     Examples
     --------

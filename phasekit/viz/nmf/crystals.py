@@ -52,6 +52,10 @@ def crystals_figure(
     SchemaError
         Not ORIENTATIONS, no ``component``, other phases, or another scan.
 
+    See Also
+    --------
+    phasekit.nmf.map_component_orientations : Makes the map from components.
+
     Examples
     --------
     >>> from phasekit.crystals import crystal, phase_record

@@ -35,6 +35,10 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    phasekit.nmf.overlap_probability : Computes the probability.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -77,6 +81,10 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.nmf.overlap_pattern : Makes the patterns.
 
     Examples
     --------

@@ -38,6 +38,11 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     SchemaError
         Not RANKS.
 
+    See Also
+    --------
+    phasekit.nmf.scan_ranks : Makes the evidence.
+    phasekit.nmf.rank_votes : What every rule says.
+
     Examples
     --------
     >>> import phasekit as pk

@@ -40,6 +40,11 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     SchemaError
         ``factors`` is not FACTORS, or the threshold is outside 0..1.
 
+    See Also
+    --------
+    phasekit.nmf.find_overlap : Takes the chosen threshold.
+    overlap_figure : The map with its evolution.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -85,6 +90,10 @@ def chosen_threshold(view: Any, threshold: float) -> float:
     -------
     float
         The slider's value, or ``threshold``.
+
+    See Also
+    --------
+    explorer : Its ``values`` replace this function.
 
     Examples
     --------

@@ -40,6 +40,10 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     SchemaError
         ``aligned`` carries no shifts.
 
+    See Also
+    --------
+    phasekit.stxm.align : Finds the shifts.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -83,6 +87,10 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     matplotlib.figure.Figure
         Pixels that are not valid are grey; the region that gave I0, where there is one, is outlined.
 
+    See Also
+    --------
+    phasekit.stxm.optical_density : Computes it.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -125,6 +133,11 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     -------
     matplotlib.figure.Figure
         Phase (grey: background), truth, status (white: ok), margin (grey: none).
+
+    See Also
+    --------
+    phasekit.stxm.label_phases : Makes the map.
+    explorer : The same map under live thresholds.
 
     Examples
     --------
@@ -178,6 +191,10 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     matplotlib.figure.Figure
         Both maps on one colour scale.
 
+    See Also
+    --------
+    phasekit.stxm.label_phases : Makes the map.
+
     Examples
     --------
     >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
@@ -220,6 +237,10 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     ------
     SchemaError
         ``fit`` holds no fractions.
+
+    See Also
+    --------
+    phasekit.stxm.fit_references : Makes the fractions.
 
     Examples
     --------

@@ -53,6 +53,11 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     SchemaError
         Other kinds of data.
 
+    See Also
+    --------
+    phasekit.stxm.label_particles : Finds the particles.
+    phasekit.stxm.particle_statistics : Makes the table.
+
     Examples
     --------
     >>> y, x = np.mgrid[:20, :20]
@@ -122,6 +127,11 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    phasekit.stxm.line_profile : A profile along a line.
+    phasekit.stxm.boundary_profile : A profile across boundaries.
+
     Examples
     --------
     >>> values = ("distance", np.linspace(3, 2, 5))
@@ -169,6 +179,10 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
         Nothing known is grey, nothing there is black. The key names each channel, what two of them make together, and
         the amount drawn at full colour.
 
+    See Also
+    --------
+    phasekit.stxm.rgb_composite : Makes the picture.
+
     Examples
     --------
     >>> data = {"rgb": (("scan_y", "scan_x", "rgb_channel"), np.zeros((4, 6, 3))), "full": ("channel", [1.0, 2.0]),
@@ -212,6 +226,10 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     -------
     matplotlib.figure.Figure
         Sure pixels at the bottom, then each doubtful status; by area in um2, or volume in um3.
+
+    See Also
+    --------
+    phasekit.stxm.composition_histogram : Counts the pixels.
 
     Examples
     --------
@@ -261,6 +279,10 @@ def thickness_figure(thickness: xr.Dataset) -> "Figure":
     matplotlib.figure.Figure
         Maps in nm: thickness, standard error by noise, and with tables half their range and their absorption, the
         energies used marked. Not valid is grey.
+
+    See Also
+    --------
+    phasekit.stxm.thickness_map : Computes the thickness.
 
     Examples
     --------

@@ -44,6 +44,11 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     SchemaError
         Other kinds of data, or no energy lies within the references.
 
+    See Also
+    --------
+    phasekit.stxm.select_energies : Chooses the energies.
+    phasekit.stxm.predict_errors : Makes the forecast.
+
     Examples
     --------
     >>> import phasekit as pk

@@ -40,6 +40,11 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
     SchemaError
         ``phases`` is no PHASES, or ``margin`` is negative.
 
+    See Also
+    --------
+    phasekit.stxm.flag_ambiguous : Takes the chosen thresholds.
+    phase_figure : The map with its status.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,6 +105,10 @@ def chosen_margin(view: Any, margin: float) -> float:
     float
         The slider's value, or ``margin``.
 
+    See Also
+    --------
+    explorer : Its ``values`` replace this function.
+
     Examples
     --------
     >>> import warnings
@@ -125,6 +134,10 @@ def chosen_confidence(view: Any, min_confidence: float) -> float:
     -------
     float
         The slider's value, or ``min_confidence``.
+
+    See Also
+    --------
+    explorer : Its ``values`` replace this function.
 
     Examples
     --------
