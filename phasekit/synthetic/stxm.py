@@ -159,7 +159,8 @@ def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particl
     negative = [name for name, value in asdict(effects).items() if name not in free and not value >= 0]
     if negative or effects.photons == 0 or effects.hot_pixels > 1 or effects.stray_light >= 1:
         raise SchemaError(
-            f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1 and widths >= 0. Leave out what should not be simulated."
+            f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1 and widths >= 0. "
+            "Leave out what should not be simulated."
         )
     return effects
 
