@@ -1,7 +1,9 @@
-"""All steps with one copy of phasekit, in this process: ``python -m benchmarks.house.run_steps TREE OUT [WORKFLOW ...]``.
+"""All steps with one copy of phasekit, in this process.
 
-``TREE`` is the folder of the commit (its ``phasekit`` must be the one that is imported), ``OUT`` gets ``steps.json`` (hashes,
-dimensions, types, attributes, seconds) and ``values.npz`` (the values themselves). One thread everywhere.
+    python -m benchmarks.house.run_steps TREE OUT [WORKFLOW ...]
+
+``TREE`` is the folder of the commit (its ``phasekit`` must be the one that is imported), ``OUT`` gets ``steps.json``
+(hashes, dimensions, types, attributes, seconds) and ``values.npz`` (the values themselves). One thread everywhere.
 """
 
 import json
@@ -14,10 +16,8 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-THREADS = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "BLIS_NUM_THREADS")
-}
+_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "BLIS_NUM_THREADS")
+THREADS = dict.fromkeys(_COUNTS, "1")
 WORKFLOWS = ("stxm", "nmf", "acom")
 
 
@@ -39,10 +39,13 @@ def main() -> None:
         raise SystemExit(f"phasekit is imported from {phasekit.__file__}, not from {tree}. Set PYTHONPATH to it.")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        recorder = Recorder(phasekit, Path(scratch))
+        recorder = Recorder(phasekit, Path(tree).resolve(), Path(scratch).resolve())
         for workflow in chosen or WORKFLOWS:
             module = __import__(f"benchmarks.house.steps_{workflow}", fromlist=[workflow])
-            getattr(module, f"run_{workflow}")(recorder, Path(tree) / "data-samples")
+            try:
+                getattr(module, f"run_{workflow}")(recorder, Path(tree).resolve() / "data-samples")
+            except Exception as error:  # what was recorded so far is kept
+                recorder.fail(f"{workflow} to its end", f"{type(error).__name__}: {error}")
     names = ("numpy", "scipy", "numba", "torch", "scikit-learn", "xarray")
     facts = {"python": platform.python_version(), "versions": {name: version(name) for name in names}}
     seconds = round(time.perf_counter() - start, 1)

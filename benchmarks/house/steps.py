@@ -6,6 +6,7 @@ import json
 import re
 import time
 import traceback
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import xarray as xr
 
 from .aliases import FUNCTIONS, SETTINGS
 
+#: Name, dimensions, values and attributes of one array inside a result.
+Part = tuple[str, tuple[Any, ...], Any, Mapping[Any, Any]]
 LARGEST = 60_000_000  # bytes of a value that is kept for the differences; a larger one is known by its hash alone
 
 
@@ -40,9 +43,10 @@ class Missing:
 class Recorder:
     """Steps by name in ``steps``; values by "step/variable" in ``values``."""
 
-    def __init__(self, package: Any, scratch: Path) -> None:
+    def __init__(self, package: Any, tree: Path, scratch: Path) -> None:
         self.package = package
         self.scratch = scratch
+        self.folders = {str(tree): "TREE", str(scratch): "SCRATCH"}
         self.steps: dict[str, dict[str, Any]] = {}
         self.values: dict[str, np.ndarray[Any, Any]] = {}
 
@@ -57,7 +61,7 @@ class Recorder:
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             words = f"{type(error).__name__}: {error} ({Path(last.filename).name})"
-            self.steps[step] = {"error": words, "variables": {}, "attributes": {}, "seconds": 0.0}
+            self.fail(step, words)
             return Missing()
         self.record(step, result, time.perf_counter() - start)
         return result
@@ -88,20 +92,30 @@ class Recorder:
             if values.nbytes <= LARGEST:
                 self.values[f"{step}/{name}"] = values
             if attrs:
-                attributes[name] = attrs
+                attributes[name] = self._attributes(attrs)
         if hasattr(result, "attrs"):
-            attributes[""] = _attributes(result.attrs)
+            attributes[""] = self._attributes(result.attrs)
         done = {"error": "", "variables": variables, "attributes": attributes, "seconds": round(seconds, 2)}
         self.steps[step] = done
 
+    def _attributes(self, attrs: Mapping[Any, Any]) -> dict[str, str]:
+        """Attributes as text, without the folders of this run."""
+        texts = {str(key): _as_text(str(key), value) for key, value in attrs.items()}
+        for folder, word in self.folders.items():
+            texts = {key: text.replace(folder, word) for key, text in texts.items()}
+        return texts
+
     def text(self, step: str, path: Any) -> None:
-        """Record a text file line by line."""
+        """Record a text file: its bytes, and a check sum of every line, so that differing lines can be counted."""
         if isinstance(path, Missing):
-            self.steps[step] = {"error": "no file", "variables": {}, "attributes": {}, "seconds": 0.0}
+            self.fail(step, "no file")
             return
         raw = Path(path).read_bytes()
-        lines = np.array(raw.decode("utf-8", errors="replace").splitlines())
+        lines = np.array([zlib.crc32(line) for line in raw.split(b"\n")], np.uint32)
         self.record(step, {"bytes": np.frombuffer(raw, np.uint8), "lines": lines})
+
+    def fail(self, step: str, words: str) -> None:
+        self.steps[step] = {"error": words, "variables": {}, "attributes": {}, "seconds": 0.0}
 
 
 def _has(owner: Any, name: str) -> bool:
@@ -117,41 +131,43 @@ def _loaded(result: Any) -> Any:
     return result.compute() if isinstance(result, xr.Dataset | xr.DataArray) else result
 
 
-def _parts(value: Any, name: str = "") -> Iterator[tuple[str, tuple[str, ...], Any, dict[str, str]]]:
-    """(name, dims, values, attributes) of all arrays and numbers inside a result."""
+def _parts(value: Any, name: str = "") -> Iterator[Part]:
+    """All arrays and numbers inside a result, with their dimensions and attributes."""
     if isinstance(value, xr.Dataset):
         for key, array in value.variables.items():
-            yield _join(name, key), array.dims, array.to_numpy(), _attributes(array.attrs)
+            yield _join(name, key), array.dims, array.to_numpy(), array.attrs
     elif isinstance(value, xr.DataArray):
-        yield name or "value", value.dims, value.to_numpy(), _attributes(value.attrs)
-        for key, array in value.coords.variables.items():
-            yield _join(name, key), array.dims, array.to_numpy(), _attributes(array.attrs)
-    elif isinstance(value, Mapping):
-        for key in value:
-            yield from _parts(value[key], _join(name, key))
-    elif isinstance(value, tuple | list) and any(not np.isscalar(one) for one in value):
-        for i, one in enumerate(value):
-            yield from _parts(one, _join(name, i))
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from _parts(getattr(value, field.name), _join(name, field.name))
-    elif value is None or isinstance(value, int | float | str | bool | tuple | list | np.ndarray | np.generic):
-        yield name or "value", (), np.asarray("None" if value is None else value), {}
+        yield name or "value", value.dims, value.to_numpy(), value.attrs
+        yield from _parts(value.coords.to_dataset(), name)
+    elif isinstance(value, np.ndarray) or _is_flat(value):
+        yield name or "value", (), np.asarray(value), {}
+    elif isinstance(value, Mapping | tuple | list) or is_dataclass(value):
+        for key, one in _members(value):
+            yield from _parts(one, _join(name, key))
     else:
-        words = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+        words = value.name if isinstance(value, Path) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
         yield name or "value", (), np.asarray(words), {}
+
+
+def _is_flat(value: Any) -> bool:
+    """A number, a string, or a list of them."""
+    return np.isscalar(value) or (isinstance(value, tuple | list) and all(np.isscalar(one) for one in value))
+
+
+def _members(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, tuple | list):
+        return list(enumerate(value))
+    return [(field.name, getattr(value, field.name)) for field in fields(value)]
 
 
 def _join(name: str, key: Any) -> str:
     return f"{name}.{key}" if name else str(key)
 
 
-def _attributes(attrs: Mapping[Any, Any]) -> dict[str, str]:
-    """Attributes as text; of the provenance only what was done with which settings, not versions and times."""
-    return {str(key): _as_text(str(key), value) for key, value in attrs.items()}
-
-
 def _as_text(key: str, value: Any) -> str:
+    """An attribute as text; of the provenance what was done with which settings, not the versions."""
     if key == "provenance":
         kept = [{"step": one.get("step"), "settings": one.get("settings")} for one in json.loads(value)]
         return json.dumps(kept, sort_keys=True)

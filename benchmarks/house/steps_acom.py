@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .steps import Recorder
+from .steps import Missing, Recorder
 
 
 def run_acom(run: Recorder, samples: Path) -> None:
@@ -23,11 +23,12 @@ def run_acom(run: Recorder, samples: Path) -> None:
     refined = run("acom.refine_orientations", peaks, bank, matched)
     other = matched.isel(scan_y=slice(0, 6), scan_x=slice(0, 6))
     run("acom.refine_orientations", corner, bank, other, blur=0.02, step="acom.refine_orientations tolerance")
-    second = run("acom.match_second_grain", peaks, bank, refined)
-    run.record("acom.match_second_grain again", second)
+    run("acom.match_second_grain", peaks, bank, refined)
     _map(run, refined, matched, patterns)
     _components(run, peaks, bank, images)
     _files(run, refined, peaks, patterns)
+    scan = run("synthetic.orientation_scan", shape=(3, 4), detector=(64, 64), seed=1)
+    run("synthetic.true_spots", scan)
 
 
 def _other_peaks(run: Recorder, corner: Any) -> None:
@@ -71,7 +72,8 @@ def _files(run: Recorder, refined: Any, peaks: Any, patterns: Any) -> None:
     run.text("io.save_peaks_csv", table)
     run("io.open_peaks_csv", run.scratch / "peaks.csv")
     crystal_map = run("io.to_orix", refined)
-    run.record("io.to_orix rotations", crystal_map.rotations.data)
+    if not isinstance(crystal_map, Missing):
+        run.record("io.to_orix rotations", crystal_map.rotations.data)
     corner = patterns.isel(scan_y=slice(0, 4), scan_x=slice(0, 5))
     run("io.save_blo", corner, run.scratch / "scan.blo", scale=1.0)
     run("io.open_4dstem", run.scratch / "scan.blo", step="io.open_4dstem blo")

@@ -28,11 +28,13 @@ def run_stxm(run: Recorder, samples: Path) -> None:
     _baselines(run, od, refs, stack, phases)
     _after_map(run, od, refs, phases, fit)
     _files(run, phases, refs)
+    run("synthetic.vanadium_references")
+    run("synthetic.stxm_stack", shape=(32, 40), n_particles=3, seed=1)
 
 
 def _plan(run: Recorder, refs: Any) -> None:
     plan = run("stxm.select_energies", refs, 10)
-    run("stxm.select_energies", refs, 6, slope=True, offset_robust=False, step="stxm.select_energies slope")
+    run("stxm.select_energies", refs, 8, slope=True, offset_robust=False, step="stxm.select_energies slope")
     run("stxm.forecast_error", refs, photons=(100.0, 1000.0), n_scan_pixels=2000, seed=0)
     run("stxm.share_dwell", plan, refs, total_ms=20.0)
     target = run.scratch / "energies.txt"
@@ -46,7 +48,7 @@ def _prepare(run: Recorder, od: Any, refs: Any) -> None:
     run("stxm.subtract_pre_edge", od, (509.0, 513.5))
     run("stxm.fit_nuisances", od, refs)
     coarse = od.isel(scan_y=slice(None, None, 5), scan_x=slice(None, None, 5))
-    run("stxm.plan_from_scan", coarse, refs, 5)
+    run("stxm.plan_from_scan", coarse, refs, 8)
 
 
 def _baselines(run: Recorder, od: Any, refs: Any, stack: Any, phases: Any) -> None:
@@ -54,7 +56,7 @@ def _baselines(run: Recorder, od: Any, refs: Any, stack: Any, phases: Any) -> No
     run("stxm.cluster_gaussian_mixture", od, refs, seed=0)
     run("stxm.match_single_phase", od, refs)
     run("stxm.resolve_mcr", od, refs, max_iter=5, seed=0)
-    methods = ("kmeans", "single_phase")
+    methods = ("k-means + Pearson", "Pearson per pixel")
     truth = stack["truth_phase"]
     run("stxm.compare_methods", od, refs, truth, phases, methods=methods, smoothing_px=0.7, seed=0)
 
