@@ -31,7 +31,7 @@ from .run_steps import THREADS, WORKFLOWS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-LONGEST = 600  # seconds of a commit's run before it is given up
+LONGEST = 1200  # seconds of a commit's run before it is given up
 
 
 class Outputs(NamedTuple):
@@ -88,9 +88,10 @@ def steps_state(workflows: list[str]) -> str:
 def _run(tree: Path, folder: Path, workflows: list[str]) -> Path:
     """All steps in a fresh process that imports phasekit from ``tree`` and these steps from a copy of this folder."""
     tools, out = folder / "tools", folder / "out"
-    shutil.copytree(HERE, tools / "benchmarks" / "house", ignore=shutil.ignore_patterns("__pycache__"))
+    # Under a name of its own: the commit's tree may hold a package "benchmarks", which would be found instead.
+    shutil.copytree(HERE, tools / "compared_steps", ignore=shutil.ignore_patterns("__pycache__"))
     own = {"PYTHONPATH": os.pathsep.join((str(tools), str(tree))), "NUMBA_CACHE_DIR": str(folder / "numba")}
-    command = [sys.executable, "-m", "benchmarks.house.run_steps", str(tree), str(out), *workflows]
+    command = [sys.executable, "-m", "compared_steps.run_steps", str(tree), str(out), *workflows]
     subprocess.run(command, cwd=tools, env=os.environ | THREADS | own, check=True, timeout=LONGEST)
     return out
 

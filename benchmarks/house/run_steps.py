@@ -6,6 +6,7 @@
 (hashes, dimensions, types, attributes, seconds) and ``values.npz`` (the values themselves). One thread everywhere.
 """
 
+import importlib
 import json
 import os
 import platform
@@ -41,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         recorder = Recorder(phasekit, Path(tree).resolve(), Path(scratch).resolve())
         for workflow in chosen or WORKFLOWS:
-            module = __import__(f"benchmarks.house.steps_{workflow}", fromlist=[workflow])
+            module = importlib.import_module(f".steps_{workflow}", __package__)
             try:
                 getattr(module, f"run_{workflow}")(recorder, Path(tree).resolve() / "data-samples")
             except Exception as error:  # what was recorded so far is kept
@@ -52,7 +53,7 @@ def main() -> None:
     record = {**facts, "seconds": seconds, "steps": recorder.steps}
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / "values.npz", **recorder.values)
+    np.savez_compressed(folder / "values.npz", **recorder.values)  # type: ignore[arg-type]
     (folder / "steps.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
