@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .aliases import DIMENSIONS, VARIABLES
-from .run_steps import THREADS, WORKFLOWS
+from .run_steps import ENVIRONMENT, WORKFLOWS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -92,7 +92,7 @@ def _run(tree: Path, folder: Path, workflows: list[str]) -> Path:
     shutil.copytree(HERE, tools / "compared_steps", ignore=shutil.ignore_patterns("__pycache__"))
     own = {"PYTHONPATH": os.pathsep.join((str(tools), str(tree))), "NUMBA_CACHE_DIR": str(folder / "numba")}
     command = [sys.executable, "-m", "compared_steps.run_steps", str(tree), str(out), *workflows]
-    subprocess.run(command, cwd=tools, env=os.environ | THREADS | own, check=True, timeout=LONGEST)
+    subprocess.run(command, cwd=tools, env=os.environ | ENVIRONMENT | own, check=True, timeout=LONGEST)
     return out
 
 
