@@ -13,7 +13,7 @@ from ..preprocessing.material import find_material
 from .gmvae import FittedGMVAE, compute_responsibility, read_material_spectra
 
 Array = NDArray[np.floating]
-_COMPARED = 5000  # pixels by which clusters of different runs are matched
+_MATCHING_PIXELS = 5000  # pixels by which clusters of different runs are matched
 
 
 def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
@@ -62,9 +62,9 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
     material = find_material(od)
-    aligned = _aligned_runs(od, gmvae, material)
+    aligned = _match_runs(od, gmvae, material)
     responsibility = xr.apply_ufunc(
-        partial(_responsibility_block, runs=aligned),
+        partial(_compute_block_responsibility, runs=aligned),
         od["optical_density"],
         od["noise"],
         material,
@@ -74,17 +74,17 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
         output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"cluster": gmvae.n_clusters}},
     )
-    out = _summary(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
+    out = _summarise_clusters(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
     out = out.assign_coords(cluster=np.arange(gmvae.n_clusters))
     settings = {"n_clusters": gmvae.n_clusters, "n_alive": gmvae.n_alive, **gmvae.settings}
     return describe(out, CLUSTERS, step="assign_clusters", settings=settings, source=od)
 
 
-def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
+def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
     """Label, mean spectrum and share of each cluster."""
     label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
     weight = responsibility.where(material, 0.0)
-    spectrum, error, total = _weighted_spectra(od, weight, material)
+    spectrum, error, total = _compute_weighted_spectra(od, weight, material)
     return xr.Dataset(
         {
             "responsibility": responsibility,
@@ -96,7 +96,7 @@ def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArra
     )
 
 
-def _weighted_spectra(
+def _compute_weighted_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Mean spectra over the scan by ``weight`` (scan_y, scan_x, group), their standard errors, the summed weights."""
@@ -115,37 +115,37 @@ def compute_mean_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
-    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _weighted_spectra(od, weight, material), strict=True)))
+    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _compute_weighted_spectra(od, weight, material), strict=True)))
     parts = parts.transpose("group", "energy").compute()
     return parts["mean"].values, parts["error"].values, parts["total"].values
 
 
-class _Run(NamedTuple):
+class _MatchedRun(NamedTuple):
     """One training, and for each of its clusters the cluster of the first run that it is."""
 
     gmvae: FittedGMVAE
     place: NDArray[np.intp]
 
 
-def _aligned_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_Run]:
+def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_MatchedRun]:
     """All runs, their clusters matched to those of the first by the pixels they share (Hungarian assignment)."""
     from scipy.optimize import linear_sum_assignment
 
-    first = _Run(gmvae, np.arange(gmvae.n_clusters))
+    first = _MatchedRun(gmvae, np.arange(gmvae.n_clusters))
     if not gmvae.others:
         return [first]
-    spectra, noise = read_material_spectra(od, _COMPARED, seed=0)
+    spectra, noise = read_material_spectra(od, _MATCHING_PIXELS, seed=0)
     mine, out = compute_responsibility(gmvae, spectra, noise), [first]
     for other in gmvae.others:
         shared = compute_responsibility(other, spectra, noise).T @ mine
         rows, columns = linear_sum_assignment(shared, maximize=True)
         place = np.empty(gmvae.n_clusters, dtype=np.intp)
         place[rows] = columns
-        out.append(_Run(other, place))
+        out.append(_MatchedRun(other, place))
     return out
 
 
-def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_Run]) -> Array:
+def _compute_block_responsibility(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_MatchedRun]) -> Array:
     """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
     shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()

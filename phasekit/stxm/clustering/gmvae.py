@@ -14,11 +14,11 @@ from ...schema import OD, require
 from ..preprocessing.material import find_material
 from ..preprocessing.stray_light import correct_stray_light
 from ..reference_spectra.library import compute_block_means
-from .initialisation import LinearStart, estimate_stray_fraction, fit_linear_start
+from .initialisation import InitialModel, estimate_stray_fraction, fit_initial_model
 from .training import Training, make_network, train_network, use_one_torch_thread
 
 Array = NDArray[np.floating]
-_SIDE_BY_SIDE = 2  # trainings
+_PARALLEL_RUNS = 2  # trainings
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,14 @@ def fit_gmvae(
     settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
     stray = estimate_stray_fraction(*compute_block_means(od, find_material(od)), n_latent)
     spectra, noise = correct_stray_light(spectra, noise, stray)
-    starts = [fit_linear_start(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
+    starts = [fit_initial_model(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
     with tqdm(total=training.n_steps * len(settings), desc="fit_gmvae", disable=not progress) as bar:
-        runs = _runs(_Job(energy, spectra, noise, stray, device, bar), starts, settings)
-    return _most_agreeing(runs, spectra, noise) if len(runs) > 1 else runs[0]
+        runs = _train_runs(_TrainingInput(energy, spectra, noise, stray, device, bar), starts, settings)
+    return _select_most_agreeing(runs, spectra, noise) if len(runs) > 1 else runs[0]
 
 
-class _Job(NamedTuple):
+class _TrainingInput(NamedTuple):
     """What all runs share; spectra and noise without stray light."""
 
     energy: NDArray[np.float64]
@@ -183,29 +183,29 @@ class _Job(NamedTuple):
     bar: Any
 
 
-def _runs(job: _Job, starts: list[LinearStart], settings: list[dict[str, Any]]) -> list[FittedGMVAE]:
+def _train_runs(job: _TrainingInput, starts: list[InitialModel], settings: list[dict[str, Any]]) -> list[FittedGMVAE]:
     """One training per start, two at a time: torch runs outside Python's lock, on one thread each."""
-    with use_one_torch_thread(), ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        return list(pool.map(lambda start, one: _one_run(job, start, one), starts, settings))
+    with use_one_torch_thread(), ThreadPoolExecutor(_PARALLEL_RUNS) as pool:
+        return list(pool.map(lambda start, one: _train_one_run(job, start, one), starts, settings))
 
 
-def _one_run(job: _Job, start: LinearStart, settings: dict[str, Any]) -> FittedGMVAE:
+def _train_one_run(job: _TrainingInput, start: InitialModel, settings: dict[str, Any]) -> FittedGMVAE:
     scaled = (job.spectra / start.scale, job.noise / start.scale)
     parameters, history = train_network(*scaled, start, settings, job.device, job.bar)
     n_clusters, n_latent = start.mean.shape
     size = (n_clusters, n_latent, settings["n_hidden"])
     share, numbers = np.zeros(n_clusters), (start.scale, job.stray_light)
     fitted = FittedGMVAE(job.energy, parameters, *numbers, *size, 0, share, history, settings)
-    share = _clear_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
+    share = _infer_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
     return replace(fitted, n_alive=int((share >= 0.005).sum()), share=share)
 
 
-def _most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> FittedGMVAE:
+def _select_most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> FittedGMVAE:
     """The run that agrees best with the others, with these and the table of agreements."""
     from sklearn.metrics import adjusted_rand_score
 
     some = slice(None, None, max(len(spectra) // 10_000, 1))
-    labels = [_clear_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
+    labels = [_infer_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
     table = np.array([[adjusted_rand_score(one, other) for other in labels] for one in labels])
     order = np.argsort(-table.sum(axis=1), kind="stable")
     others = tuple(runs[index] for index in order[1:])
@@ -228,10 +228,10 @@ def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[A
 
 def compute_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
     """q(y|x) of measured spectra (n, energy)."""
-    return _clear_responsibility(fitted, *correct_stray_light(spectra, noise, fitted.stray_light))
+    return _infer_responsibility(fitted, *correct_stray_light(spectra, noise, fitted.stray_light))
 
 
-def _clear_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
+def _infer_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
     """The same of spectra without stray light, in slices of 65536 pixels."""
     import torch
 

@@ -12,7 +12,7 @@ from ..preprocessing.stray_light import correct_stray_light
 Array = NDArray[np.floating]
 
 
-class LinearStart(NamedTuple):
+class InitialModel(NamedTuple):
     """Where training starts: a linear decoder from principal components, a mixture from their scores."""
 
     scale: float  # optical density that counts as 1
@@ -25,7 +25,7 @@ class LinearStart(NamedTuple):
     precision: Array
 
 
-def fit_linear_start(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: int) -> LinearStart:
+def fit_initial_model(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: int) -> InitialModel:
     """Linear model of the normalised spectra and a mixture on its scores, from the pixels with the better signal.
 
     Everything is in units of ``scale``, the field's typical edge, so that single precision is at its best.
@@ -59,7 +59,7 @@ def fit_linear_start(spectra: Array, noise: Array, n_clusters: int, n_latent: in
     # what the noise alone spreads the scores by is not the cluster's own width
     blur = 1.0 / (np.median(snr[good]) ** 2 * deviation**2)
     variance = np.maximum(mixture.covariances_ - blur, 0.1 * mixture.covariances_)
-    return LinearStart(scale, mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
+    return InitialModel(scale, mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
 
 
 def estimate_stray_fraction(spectra: Array, noise: Array, n_latent: int) -> float:
@@ -74,7 +74,7 @@ def estimate_stray_fraction(spectra: Array, noise: Array, n_latent: int) -> floa
         return 0.0
     grid = np.linspace(0.0, 0.2, 11)
     cost = np.array(
-        [_shapes_chi_square(*correct_stray_light(spectra, noise, f), n_shapes) + (f / 0.05) ** 2 for f in grid]
+        [_compute_shape_chi_square(*correct_stray_light(spectra, noise, f), n_shapes) + (f / 0.05) ** 2 for f in grid]
     )
     best = int(np.argmin(cost))
     if best in (0, grid.size - 1):
@@ -83,7 +83,7 @@ def estimate_stray_fraction(spectra: Array, noise: Array, n_latent: int) -> floa
     return float(grid[best] - linear / (2 * curve))
 
 
-def _shapes_chi_square(x: Array, noise: Array, n_shapes: int) -> float:
+def _compute_shape_chi_square(x: Array, noise: Array, n_shapes: int) -> float:
     """Chi-square of spectra (pixel, energy) fitted with a constant and their first principal shapes."""
     centred = (x - x.mean(axis=1, keepdims=True)) / noise.mean(axis=1, keepdims=True)
     shapes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :n_shapes].T

@@ -35,7 +35,7 @@ class Posterior(NamedTuple):
     variance: Tensor
 
 
-class Elbo(NamedTuple):
+class EvidenceBound(NamedTuple):
     """Terms of the evidence lower bound per pixel (n,): ``reconstruction - kl_latent - kl_cluster``."""
 
     reconstruction: Tensor
@@ -63,8 +63,8 @@ class Network(nn.Module):
         self.prior_log_variance = nn.Parameter(torch.zeros(n_clusters, n_latent))
         self.prior_logit = nn.Parameter(torch.zeros(n_clusters))
         self.log_precision = nn.Parameter(torch.zeros(n_latent))
-        self.encode_more = _residual(n_energies + 1, n_hidden, 2 * n_latent)
-        self.decode_more = _residual(n_latent, n_hidden, n_energies)
+        self.encode_more = _make_residual_network(n_energies + 1, n_hidden, 2 * n_latent)
+        self.decode_more = _make_residual_network(n_latent, n_hidden, n_energies)
 
     def shape(self, latent: Tensor) -> Tensor:
         """Shape of the spectrum (..., energy) that a latent (..., d) stands for: linear plus a learned bend."""
@@ -99,7 +99,7 @@ class Network(nn.Module):
         return Posterior(torch.log_softmax(self.log_prior() + overlap, dim=-1), mean, 1.0 / precision)
 
 
-def _residual(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+def _make_residual_network(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
     """Small network that starts at exactly zero, so that training starts from the linear model."""
     net = nn.Sequential(nn.Linear(n_in, n_hidden), nn.SiLU(), nn.Linear(n_hidden, n_out))
     last: Any = net[-1]
@@ -108,7 +108,7 @@ def _residual(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
     return net
 
 
-def log_likelihood(x: Tensor, noise: Tensor, shape: Tensor, scale: float) -> Tensor:
+def compute_log_likelihood(x: Tensor, noise: Tensor, shape: Tensor, scale: float) -> Tensor:
     """Log p(x | shape) with thickness and constant integrated out.
 
     x is Gaussian with covariance diag(noise^2) + B P B^T, B = (shape, 1), P the two priors; its inverse and determinant
@@ -137,28 +137,28 @@ def log_likelihood(x: Tensor, noise: Tensor, shape: Tensor, scale: float) -> Ten
     return -0.5 * (squares + log_volume + x.shape[-1] * math.log(2 * math.pi))
 
 
-def kl_gaussian(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor) -> Tensor:
+def compute_gaussian_kl(mean: Tensor, variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(prior)) of diagonal Gaussians, summed over the last axis; never negative."""
     ratio = variance / torch.exp(prior_log_variance)
     gap = (mean - prior_mean) ** 2 / torch.exp(prior_log_variance)
     return 0.5 * (ratio + gap - 1.0 - torch.log(ratio)).sum(-1)
 
 
-def kl_categorical(log_q: Tensor, log_p: Tensor) -> Tensor:
+def compute_categorical_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
     """KL(q || p) of categorical distributions over the last axis; never negative."""
     return (torch.exp(log_q) * (log_q - log_p)).sum(-1)
 
 
-def elbo(network: Network, x: Tensor, noise: Tensor, generator: torch.Generator | None = None) -> Elbo:
+def compute_elbo(network: Network, x: Tensor, noise: Tensor, generator: torch.Generator | None = None) -> EvidenceBound:
     """Evidence lower bound of each pixel, exact over clusters, one sample of z per cluster."""
     posterior = network.posterior(x, noise)
     draw = torch.randn(posterior.mean.shape, generator=generator, device="cpu").to(x)
     latent = posterior.mean + torch.sqrt(posterior.variance) * draw
-    likelihood = log_likelihood(x[:, None], noise[:, None], network.shape(latent), THICKNESS_SPREAD)
+    likelihood = compute_log_likelihood(x[:, None], noise[:, None], network.shape(latent), THICKNESS_SPREAD)
     q = torch.exp(posterior.log_cluster)
-    divergence = kl_gaussian(posterior.mean, posterior.variance, network.prior_mean, network.prior_log_variance)
-    return Elbo(
+    divergence = compute_gaussian_kl(posterior.mean, posterior.variance, network.prior_mean, network.prior_log_variance)
+    return EvidenceBound(
         reconstruction=(q * likelihood).sum(-1),
         kl_latent=(q * divergence).sum(-1),
-        kl_cluster=kl_categorical(posterior.log_cluster, network.log_prior()),
+        kl_cluster=compute_categorical_kl(posterior.log_cluster, network.log_prior()),
     )

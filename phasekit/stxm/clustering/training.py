@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import ConvergenceError
-from .initialisation import LinearStart
+from .initialisation import InitialModel
 
 Array = NDArray[np.floating]
 _WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
 _CHECK_EVERY = 20  # steps between two looks at the held-out pixels
-_BUILDING = Lock()
+_SEEDING_LOCK = Lock()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Training:
     patience: int = 5
 
 
-class _Data(NamedTuple):
+class _TrainingSet(NamedTuple):
     """Spectra and noise (pixel, energy) to train on, and those held out."""
 
     x: Any
@@ -59,7 +59,7 @@ class _Data(NamedTuple):
     held_noise: Any
 
 
-class _Best:
+class _EarlyStopping:
     """Best bound on the held-out pixels so far, with the parameters that gave it."""
 
     def __init__(self, patience: int) -> None:
@@ -69,14 +69,14 @@ class _Best:
     def look(self, bound: float, network: Any) -> bool:
         """Take note of a bound; True when it has not improved for too long."""
         if bound > self.bound:
-            self.bound, self.waited, self.parameters = bound, 0, _arrays(network)
+            self.bound, self.waited, self.parameters = bound, 0, _read_parameters(network)
         else:
             self.waited += 1
         return self.waited >= self.patience
 
 
 def train_network(
-    spectra: Array, noise: Array, start: LinearStart, settings: Mapping[str, Any], device: str, progress: Any
+    spectra: Array, noise: Array, start: InitialModel, settings: Mapping[str, Any], device: str, progress: Any
 ) -> tuple[dict[str, Array], xr.Dataset]:
     """Parameters by name and the terms of the bound by step; ``progress`` is a tqdm bar to be moved along.
 
@@ -84,26 +84,26 @@ def train_network(
     """
     import torch
 
-    where = _device(device)
+    where = _select_device(device)
     generator = torch.Generator().manual_seed(settings["seed"])
-    network = _network(start, settings).to(where)
-    data = _split(spectra, noise, settings, where)
+    network = _build_network(start, settings).to(where)
+    data = _split_pixels(spectra, noise, settings, where)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
-    best, history, held = _Best(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
+    best, history, held = _EarlyStopping(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
     for step in range(settings["n_steps"]):
         warmth = step / (_WARM_UP * settings["n_steps"])
-        history.append(_step(network, data, optimiser, settings, warmth, generator))
+        history.append(_run_step(network, data, optimiser, settings, warmth, generator))
         schedule.step()
         progress.update()
         if warmth >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
-            held[step] = _held_out_bound(network, data, settings["seed"])
+            held[step] = _compute_held_out_bound(network, data, settings["seed"])
             if best.look(float(held[step]), network):
                 break
-    return _finish(best.parameters or _arrays(network), np.array(history), held)
+    return _make_history(best.parameters or _read_parameters(network), np.array(history), held)
 
 
-def _finish(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
+def _make_history(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
     names = ("reconstruction", "kl_latent", "kl_cluster")
     record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
     record["held_out"] = ("step", held[: len(history)])
@@ -114,50 +114,50 @@ def _finish(parameters: dict[str, Array], history: Array, held: Array) -> tuple[
     return parameters, record
 
 
-def _split(spectra: Array, noise: Array, settings: Mapping[str, Any], where: str) -> _Data:
+def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], where: str) -> _TrainingSet:
     import torch
 
     order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
     n_held = min(int(settings["held_out"] * len(spectra)), 5000)
     parts = [part[rows] for rows in (order[n_held:], order[:n_held]) for part in (spectra, noise)]
-    return _Data(*(torch.as_tensor(part, dtype=torch.float32, device=where) for part in parts))
+    return _TrainingSet(*(torch.as_tensor(part, dtype=torch.float32, device=where) for part in parts))
 
 
-def _step(
-    network: Any, data: _Data, optimiser: Any, settings: Mapping[str, Any], warmth: float, generator: Any
+def _run_step(
+    network: Any, data: _TrainingSet, optimiser: Any, settings: Mapping[str, Any], warmth: float, generator: Any
 ) -> list[float]:
     """One step of Adam on a random batch; the three terms of the bound."""
     import torch
 
-    from .network import elbo
+    from .network import compute_elbo
 
     index = torch.randint(len(data.x), (min(settings["batch"], len(data.x)),), generator=generator).to(data.x.device)
-    terms = elbo(network, data.x[index], data.noise[index], generator)
+    terms = compute_elbo(network, data.x[index], data.noise[index], generator)
     means = torch.stack([term.mean() for term in terms])
     optimiser.zero_grad()
-    _loss(means, warmth, settings["free_bits"]).backward()
+    _compute_loss(means, warmth, settings["free_bits"]).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimiser.step()
     return [float(mean) for mean in means.detach().cpu()]
 
 
-def _held_out_bound(network: Any, data: _Data, seed: int) -> float:
+def _compute_held_out_bound(network: Any, data: _TrainingSet, seed: int) -> float:
     """Mean bound of the held-out pixels, always with the same draws so that steps can be compared."""
     import torch
 
-    from .network import elbo
+    from .network import compute_elbo
 
     with torch.no_grad():
-        return float(elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean())
+        return float(compute_elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean())
 
 
-def _loss(means: Any, warmth: float, free_bits: float) -> Any:
+def _compute_loss(means: Any, warmth: float, free_bits: float) -> Any:
     """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
     weight = min(1.0, 0.1 + 0.9 * warmth)
     return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
 
 
-def _network(start: LinearStart, settings: Mapping[str, Any]) -> Any:
+def _build_network(start: InitialModel, settings: Mapping[str, Any]) -> Any:
     import torch
 
     n_clusters, n_latent = start.mean.shape
@@ -184,16 +184,16 @@ def make_network(n_energies: int, n_latent: int, n_clusters: int, n_hidden: int,
 
     from .network import Network
 
-    with _BUILDING, torch.random.fork_rng(devices=[]):
+    with _SEEDING_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(n_energies, n_latent, n_clusters, n_hidden)
 
 
-def _arrays(network: Any) -> dict[str, Array]:
+def _read_parameters(network: Any) -> dict[str, Array]:
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
-def _device(device: str) -> str:
+def _select_device(device: str) -> str:
     import torch
 
     if device != "auto":

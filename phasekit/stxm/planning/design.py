@@ -12,10 +12,10 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 #: Nodes [eV] and weights of a normal error of 0.17 eV of the energy scale (Gauss-Hermite rule of three points).
-UNSURE_SCALE = ((-0.3, 1 / 6), (0.0, 2 / 3), (0.3, 1 / 6))
+UNCERTAIN_SCALE = ((-0.3, 1 / 6), (0.0, 2 / 3), (0.3, 1 / 6))
 KNOWN_SCALE = ((0.0, 1.0),)
 #: Variance of the share f of two amounts (f, 1 - f) is g V g with g = (1 - f, -f); this is the mean of g g over f.
-_SHARE = np.array([[1 / 3, -1 / 6], [-1 / 6, 1 / 3]])
+_SHARE_TARGET = np.array([[1 / 3, -1 / 6], [-1 / 6, 1 / 3]])
 
 
 class DesignModels(NamedTuple):
@@ -62,7 +62,7 @@ def build_designs(
         spectra = library.at(energies + offset) * unit
         for group in groups:
             inside = spectra[list(group)]
-            columns.append(_columns(inside, energies, background.slope))
+            columns.append(_make_columns(inside, energies, background.slope))
             noise.append(np.exp(inside.mean(axis=0)) if variance is None else variance)
             share.append(weight / len(groups))
     misfit = np.zeros((0, energies.size)) if background.misfit is None else background.misfit
@@ -84,7 +84,7 @@ def find_peak_absorption(library: Library, energies: Array) -> float:
     return float(np.abs(library.at(energies).mean(axis=0)).max())
 
 
-def _columns(spectra: Array, energies: Array, slope: bool) -> Array:
+def _make_columns(spectra: Array, energies: Array, slope: bool) -> Array:
     """(energy, term): references, the constant, the slope."""
     rows = [*spectra, np.ones(energies.size)]
     if slope:
@@ -92,15 +92,15 @@ def _columns(spectra: Array, energies: Array, slope: bool) -> Array:
     return np.stack(rows, axis=1)
 
 
-def target_matrix(designs: DesignModels) -> Array:
+def make_target_matrix(designs: DesignModels) -> Array:
     """Matrix T (term, term) such that trace(T V) is what is to be small: the share's variance, or the one amount's."""
     n_terms, n = designs.columns.shape[-1], designs.n_amounts
     target = np.zeros((n_terms, n_terms))
-    target[:n, :n] = _SHARE if n == 2 else np.eye(n)
+    target[:n, :n] = _SHARE_TARGET if n == 2 else np.eye(n)
     return target
 
 
-def information_matrices(designs: DesignModels, chosen: Index) -> Array:
+def compute_information_matrices(designs: DesignModels, chosen: Index) -> Array:
     """Information matrices (model, term, term), with a hair of ridge so that too few energies do not stop it."""
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
     information = np.einsum("me,mei,mej->mij", w, x, x)
@@ -108,18 +108,18 @@ def information_matrices(designs: DesignModels, chosen: Index) -> Array:
     return np.asarray(information + ridge[:, None, None] * np.eye(x.shape[-1]))
 
 
-def _scatter(designs: DesignModels, chosen: Index) -> Array:
+def _compute_scatter(designs: DesignModels, chosen: Index) -> Array:
     """Matrices S (model, term, term) such that noise and misfit give the fitted terms the covariance V S V.
 
     With weights 1 / variance and no misfit that is the information itself, and V S V = V.
     """
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
     noise = np.einsum("me,mei,mej->mij", w**2 * designs.variance[:, chosen], x, x)
-    alias = _alias(designs, chosen)
+    alias = _compute_alias(designs, chosen)
     return np.asarray(noise + alias @ alias.swapaxes(1, 2))
 
 
-def _alias(designs: DesignModels, chosen: Index) -> Array:
+def _compute_alias(designs: DesignModels, chosen: Index) -> Array:
     """Matrices X' W M (model, term, component): a misfit m passes for V X' W m in the fitted terms."""
     x, w = designs.columns[:, chosen], designs.weights[:, chosen]
     return np.asarray(np.einsum("me,mei,ce->mic", w, x, designs.misfit[:, chosen]))
@@ -127,23 +127,23 @@ def _alias(designs: DesignModels, chosen: Index) -> Array:
 
 def compute_score(designs: DesignModels, chosen: Index) -> float:
     """Mean log determinant of the amounts' covariance, or mean of trace(T V S V): the less the better."""
-    covariance: Array = np.linalg.inv(information_matrices(designs, chosen)).astype(np.float64)
+    covariance: Array = np.linalg.inv(compute_information_matrices(designs, chosen)).astype(np.float64)
     if designs.by_determinant:
         n = designs.n_amounts
         values = np.linalg.slogdet(covariance[:, :n, :n])[1]
     else:
-        values = _squared_error(covariance, _scatter(designs, chosen), target_matrix(designs))
+        values = _compute_squared_error(covariance, _compute_scatter(designs, chosen), make_target_matrix(designs))
     return float(designs.share @ values)
 
 
-def _squared_error(covariance: Array, scatter: Array, target: Array) -> Array:
+def _compute_squared_error(covariance: Array, scatter: Array, target: Array) -> Array:
     """trace(T V S V) of stacks of matrices."""
     return np.asarray(((covariance @ target @ covariance) * scatter).sum(axis=(-2, -1)))
 
 
-def compute_scores_with_one_more(designs: DesignModels, kept: Index, candidates: Index) -> Array:
+def compute_exchange_scores(designs: DesignModels, kept: Index, candidates: Index) -> Array:
     """Scores of ``kept`` and one candidate each, by rank-one updates; by determinant up to a common constant."""
-    information = information_matrices(designs, kept)
+    information = compute_information_matrices(designs, kept)
     covariance = np.linalg.inv(information)
     x, w = designs.columns[:, candidates], designs.weights[:, candidates]
     projected = x @ covariance
@@ -153,14 +153,14 @@ def compute_scores_with_one_more(designs: DesignModels, kept: Index, candidates:
         nuisance = np.linalg.inv(information[:, n:, n:])
         rest = 1 / w + ((x[..., n:] @ nuisance) * x[..., n:]).sum(axis=-1)
         return np.asarray(designs.share @ np.log(rest / added))
-    target = target_matrix(designs)
+    target = make_target_matrix(designs)
     if designs.weighted_by_noise and len(designs.misfit) == 0:  # V S V = V, five times as fast as what follows
         less = ((projected @ target) * projected).sum(axis=-1) / added
         return np.asarray(designs.share @ (np.einsum("ij,mji->m", target, covariance)[:, None] - less))
     covariance = covariance[:, None] - projected[..., :, None] * projected[..., None, :] / added[..., None, None]
     pushed = w[..., None] * x
-    alias = _alias(designs, kept)[:, None] + pushed[..., None] * designs.misfit[:, candidates].T[:, None]
-    noise = _scatter(designs._replace(misfit=designs.misfit[:0]), kept)[:, None] + (
+    alias = _compute_alias(designs, kept)[:, None] + pushed[..., None] * designs.misfit[:, candidates].T[:, None]
+    noise = _compute_scatter(designs._replace(misfit=designs.misfit[:0]), kept)[:, None] + (
         designs.variance[:, candidates, None, None] * pushed[..., :, None] * pushed[..., None, :]
     )
-    return np.asarray(designs.share @ _squared_error(covariance, noise + alias @ alias.swapaxes(-1, -2), target))
+    return np.asarray(designs.share @ _compute_squared_error(covariance, noise + alias @ alias.swapaxes(-1, -2), target))

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import REFERENCES, describe, require
 from ..reference_spectra.library import build_library
-from .design import KNOWN_SCALE, DesignModels, PixelBackground, build_designs, find_peak_absorption, target_matrix
+from .design import KNOWN_SCALE, DesignModels, PixelBackground, build_designs, find_peak_absorption, make_target_matrix
 
 Array = NDArray[np.float64]
 
-_STEPS = 200
+_N_ITERATIONS = 200
 
 
 def allocate_dwell(
@@ -86,8 +86,8 @@ def allocate_dwell(
         library, chosen, KNOWN_SCALE, background=PixelBackground(slope), criterion="shares", peak_od=reached
     )
     even = np.ones(chosen.size)
-    part = _best_parts(designs, min_share)
-    ratio = float(np.sqrt(_error(designs, part) / _error(designs, even)))
+    part = _optimise_allocation(designs, min_share)
+    ratio = float(np.sqrt(_compute_share_variance(designs, part) / _compute_share_variance(designs, even)))
     settings = {"total_ms": total_ms, "slope": slope, "peak_od": peak_od, "min_share": min_share}
     record = describe(refs, REFERENCES, step="allocate_dwell", settings=settings, source=refs).attrs["provenance"]
     attrs = {
@@ -102,24 +102,24 @@ def allocate_dwell(
     )
 
 
-def _covariance(designs: DesignModels, part: Array) -> Array:
+def _compute_covariance(designs: DesignModels, part: Array) -> Array:
     x, w = designs.columns, designs.weights * part
     return np.linalg.inv(np.einsum("me,mei,mej->mij", w, x, x))
 
 
-def _error(designs: DesignModels, part: Array) -> float:
+def _compute_share_variance(designs: DesignModels, part: Array) -> float:
     """Mean variance of a share when energy e gets ``part[e]`` times the even dwell time."""
-    return float(designs.share @ np.einsum("ij,mji->m", target_matrix(designs), _covariance(designs, part)))
+    return float(designs.share @ np.einsum("ij,mji->m", make_target_matrix(designs), _compute_covariance(designs, part)))
 
 
-def _best_parts(designs: DesignModels, least: float) -> Array:
+def _optimise_allocation(designs: DesignModels, least: float) -> Array:
     """Parts of mean 1 and at least ``least``, by the multiplicative algorithm."""
     n = designs.weights.shape[1]
     free = np.ones(n)  # what is shared out beyond the least
     part = np.ones(n)
-    for _ in range(_STEPS):
-        projected = designs.columns @ _covariance(designs, part)
-        gain = designs.weights * ((projected @ target_matrix(designs)) * projected).sum(axis=-1)
+    for _ in range(_N_ITERATIONS):
+        projected = designs.columns @ _compute_covariance(designs, part)
+        gain = designs.weights * ((projected @ make_target_matrix(designs)) * projected).sum(axis=-1)
         free = free * np.sqrt(designs.share @ gain)
         free = free * n / free.sum()
         part = least + (1 - least) * free

@@ -16,7 +16,7 @@ from .design import (
     build_designs,
     compute_score,
     find_peak_absorption,
-    information_matrices,
+    compute_information_matrices,
 )
 from .selection import select_energies
 from .separation import compute_confusion
@@ -27,7 +27,7 @@ _N_ENERGIES = (4, 6, 8, 10, 15, 20)
 _PHOTONS = (100.0, 300.0, 1000.0, 3000.0)
 
 
-class _Pixel(NamedTuple):
+class _PixelModel(NamedTuple):
     """A pixel to be forecast: its thickness (OD where the references peak), background, and how it is fitted."""
 
     peak_od: float
@@ -36,7 +36,7 @@ class _Pixel(NamedTuple):
     slope: bool
 
 
-class _Errors(NamedTuple):
+class _PredictedErrors(NamedTuple):
     """Results for one choice of energies and one dose."""
 
     rate: Array
@@ -127,15 +127,15 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
     (True, True)
     """
     require(refs, REFERENCES, step="predict_errors")
-    dose = _checked_dose(photons, n_averaged, peak_od, background_od)
+    dose = _check_dose(photons, n_averaged, peak_od, background_od)
     library = build_library(refs, refs["energy"], step="predict_errors", n_nuisance=0)
-    choices = _choices(refs, energies, slope=slope, peak_od=peak_od)
-    pixel = _Pixel(peak_od, background_od, counting, slope)
-    cases = [[_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
-    out = _assemble(cases, choices, library.names, dose)
-    out["amount_error"].attrs["units"] = _amount_unit(refs)
+    choices = _select_choices(refs, energies, slope=slope, peak_od=peak_od)
+    pixel = _PixelModel(peak_od, background_od, counting, slope)
+    cases = [[_compute_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
+    out = _merge_cases(cases, choices, library.names, dose)
+    out["amount_error"].attrs["units"] = _find_amount_unit(refs)
     if i0_khz is not None:
-        out = _with_time(out, i0_khz, n_scan_pixels)
+        out = _add_scan_time(out, i0_khz, n_scan_pixels)
     settings: dict[str, Any] = {
         "peak_od": peak_od,
         "background_od": background_od,
@@ -146,7 +146,7 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
     return describe(out, FORECAST, step="predict_errors", settings=settings, source=refs)
 
 
-def _checked_dose(photons: Sequence[float], n_averaged: int, peak_od: float, background_od: float) -> Array:
+def _check_dose(photons: Sequence[float], n_averaged: int, peak_od: float, background_od: float) -> Array:
     dose = np.atleast_1d(np.asarray(photons, dtype=np.float64))
     if dose.ndim != 1 or dose.size == 0 or not (dose > 0).all() or not np.isfinite(dose).all():
         raise SchemaError(f"predict_errors: photons={photons}, needs counts per pixel and energy above 0. Correct it.")
@@ -158,12 +158,12 @@ def _checked_dose(photons: Sequence[float], n_averaged: int, peak_od: float, bac
     return dose
 
 
-def _choices(
+def _select_choices(
     refs: xr.Dataset, energies: xr.DataArray | Sequence[int] | None, *, slope: bool, peak_od: float
 ) -> list[Array]:
     """Energies [eV] of every row of the forecast."""
     if isinstance(energies, xr.DataArray):
-        return [_given(refs, energies)]
+        return [_check_choice(refs, energies)]
     numbers = _N_ENERGIES if energies is None else tuple(energies)
     if any(int(n) != n for n in numbers):
         raise SchemaError(
@@ -177,7 +177,7 @@ def _choices(
     return [select_energies(refs, int(n), slope=slope, peak_od=peak_od).values for n in sorted(set(kept))]
 
 
-def _given(refs: xr.Dataset, energies: xr.DataArray) -> Array:
+def _check_choice(refs: xr.Dataset, energies: xr.DataArray) -> Array:
     chosen = np.unique(np.asarray(energies, dtype=np.float64))
     low, high = float(refs["energy"].min()), float(refs["energy"].max())
     if chosen.size < 3 or chosen[0] < low or chosen[-1] > high:
@@ -188,16 +188,16 @@ def _given(refs: xr.Dataset, energies: xr.DataArray) -> Array:
     return chosen
 
 
-def _errors(library: Library, energies: Array, pixel: _Pixel, photons: float, seed: int) -> _Errors:
+def _compute_errors(library: Library, energies: Array, pixel: _PixelModel, photons: float, seed: int) -> _PredictedErrors:
     unit = pixel.peak_od / find_peak_absorption(library, library.energies)
     spectra = library.at(energies) * unit
-    variance = _variance(spectra, pixel, photons)
+    variance = _compute_variance(spectra, pixel, photons)
     nuisances = [np.ones(energies.size)] + ([energies - energies.mean()] if pixel.slope else [])
     confusion = compute_confusion(spectra, variance, np.array(nuisances), np.random.default_rng(seed))
-    return _Errors(confusion.rate, confusion.pair, *_linear_errors(library, energies, pixel, photons, unit))
+    return _PredictedErrors(confusion.rate, confusion.pair, *_compute_linear_errors(library, energies, pixel, photons, unit))
 
 
-def _variance(spectra: Array, pixel: _Pixel, photons: float) -> Array:
+def _compute_variance(spectra: Array, pixel: _PixelModel, photons: float) -> Array:
     """Noise variance of counted photons for pixels of these spectra (.., energy)."""
     density = spectra + pixel.background_od
     if not pixel.counting:
@@ -205,13 +205,13 @@ def _variance(spectra: Array, pixel: _Pixel, photons: float) -> Array:
     return np.asarray(np.exp(density) / photons)
 
 
-def _linear_errors(
-    library: Library, energies: Array, pixel: _Pixel, photons: float, unit: float
+def _compute_linear_errors(
+    library: Library, energies: Array, pixel: _PixelModel, photons: float, unit: float
 ) -> tuple[Array, float]:
     """Standard errors of all amounts fitted together, and of the share in a mixture of two."""
     n = len(library.names)
     spectra = library.at(energies) * unit
-    mixed = _variance(spectra.mean(axis=0), pixel, photons)
+    mixed = _compute_variance(spectra.mean(axis=0), pixel, photons)
     background = PixelBackground(pixel.slope)
     # at these energies the references need not reach their peak, so the thickness is set by the unit, not anew
     peak = float(np.abs(spectra.mean(axis=0)).max())
@@ -222,13 +222,13 @@ def _linear_errors(
     everything = np.arange(energies.size)
     amount = np.full(n, np.nan)
     if energies.size >= n + 1 + pixel.slope:
-        covariance = np.linalg.inv(information_matrices(together, everything))[0]
+        covariance = np.linalg.inv(compute_information_matrices(together, everything))[0]
         amount = unit * np.sqrt(np.diag(covariance)[:n])
     share = float(np.sqrt(compute_score(pairs, everything))) if n > 1 else np.nan
     return amount, share
 
 
-def _assemble(cases: list[list[_Errors]], choices: list[Array], names: list[str], dose: Array) -> xr.Dataset:
+def _merge_cases(cases: list[list[_PredictedErrors]], choices: list[Array], names: list[str], dose: Array) -> xr.Dataset:
     case = ("n_energies", "photons")
     slots = max(choice.size for choice in choices)
     padded = np.array([np.pad(choice, (0, slots - choice.size), constant_values=np.nan) for choice in choices])
@@ -253,13 +253,13 @@ def _assemble(cases: list[list[_Errors]], choices: list[Array], names: list[str]
     )
 
 
-def _amount_unit(refs: xr.Dataset) -> str:
+def _find_amount_unit(refs: xr.Dataset) -> str:
     """Unit of an amount: its product with the reference has no unit."""
     unit = str(refs["reference_spectrum"].attrs.get("units", "1"))
     return unit[2:] if unit.startswith("1/") else "1" if unit == "1" else f"1/({unit})"
 
 
-def _with_time(out: xr.Dataset, i0_khz: float, n_pixels: int) -> xr.Dataset:
+def _add_scan_time(out: xr.Dataset, i0_khz: float, n_pixels: int) -> xr.Dataset:
     if not i0_khz > 0 or n_pixels < 1:
         raise SchemaError(f"predict_errors: i0_khz={i0_khz}, n_scan_pixels={n_pixels}, needs both above 0. Mend them.")
     dwell = out["photons"].drop_vars("photons") / i0_khz

@@ -12,7 +12,7 @@ from ...schema import REFERENCES, describe, require
 from ..reference_spectra.library import Library, build_library
 from .design import (
     KNOWN_SCALE,
-    UNSURE_SCALE,
+    UNCERTAIN_SCALE,
     DesignModels,
     PixelBackground,
     build_designs,
@@ -26,7 +26,7 @@ Index = NDArray[np.intp]
 Criterion = Literal["shares", "amounts"]
 
 _DISTINCT_EV = 1e-6  # an energy is measured once
-_NOISE = 0.01  # optical density, for the errors that are stated with a choice
+_STATED_NOISE = 0.01  # optical density, for the errors that are stated with a choice
 
 
 class _Candidates(NamedTuple):
@@ -134,7 +134,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     designs = build_designs(
         library,
         candidates.energies,
-        UNSURE_SCALE if offset_robust else KNOWN_SCALE,
+        UNCERTAIN_SCALE if offset_robust else KNOWN_SCALE,
         background=PixelBackground(slope),
         criterion=criterion,
         peak_od=peak_od,
@@ -142,11 +142,11 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     chosen = choose_energies(designs, candidates, n, step="select_energies")
     spare = n - max(len(library.names) + 1 + slope + offset_robust, candidates.fixed.size)
     if pre_edge and spare > 0:
-        chosen = _with_one_before(designs, candidates, chosen, _before_edge(library, candidates))
+        chosen = _include_pre_edge(designs, candidates, chosen, _find_pre_edge_candidates(library, candidates))
     settings: dict[str, Any] = {"n": n, "min_spacing_ev": min_spacing_ev, "slope": slope, "pre_edge": pre_edge}
     settings |= {"energy_range": energy_range, "criterion": criterion, "peak_od": peak_od, "include": list(include)}
     settings["offset_robust"] = offset_robust
-    attrs = _stated_errors(library, candidates.energies, chosen, slope, peak_od)
+    attrs = _compute_stated_errors(library, candidates.energies, chosen, slope, peak_od)
     return label_energies(candidates.energies[chosen], attrs, step="select_energies", settings=settings, source=refs)
 
 
@@ -200,7 +200,7 @@ def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, s
     return chosen
 
 
-def _before_edge(library: Library, candidates: _Candidates) -> Index:
+def _find_pre_edge_candidates(library: Library, candidates: _Candidates) -> Index:
     """Candidates 2 eV or more before the mean reference leaves its lowest level by a twentieth, on the way to its peak.
 
     Without those that are too near a fixed one.
@@ -213,7 +213,7 @@ def _before_edge(library: Library, candidates: _Candidates) -> Index:
     return np.flatnonzero(apart & (energies <= library.energies[low[-1]] - 2.0))
 
 
-def _with_one_before(designs: DesignModels, candidates: _Candidates, chosen: Index, before: Index) -> Index:
+def _include_pre_edge(designs: DesignModels, candidates: _Candidates, chosen: Index, before: Index) -> Index:
     """The choice, made again around the last of the candidates ``before`` the edge if it holds none of them."""
     if before.size == 0 or chosen[0] <= before[-1]:
         return chosen
@@ -222,10 +222,10 @@ def _with_one_before(designs: DesignModels, candidates: _Candidates, chosen: Ind
     return chosen if again is None else again
 
 
-def _stated_errors(library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
+def _compute_stated_errors(library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
     """Errors at this choice and at evenly spread energies, for OD noise of 0.01 at every energy."""
     even = np.unique(np.linspace(0, energies.size - 1, chosen.size).round().astype(int))
-    flat = np.full(energies.size, _NOISE**2)
+    flat = np.full(energies.size, _STATED_NOISE**2)
     settings: dict[str, Any] = {"background": PixelBackground(slope), "peak_od": peak_od, "variance": flat}
     amounts = build_designs(library, energies, KNOWN_SCALE, criterion="amounts", **settings)
     unit = peak_od / find_peak_absorption(library, energies)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 #: below this sum of pair errors the sum itself is taken: simulation would count too few
-_RARE = 0.01
+_LEAST_SIMULATED = 0.01
 _DRAWS = 20_000
 
 
@@ -33,18 +33,18 @@ def compute_confusion(spectra: Array, variance: Array, nuisances: Array, rng: np
     pair, rate = np.zeros((n, n)), np.zeros(n)
     draws = rng.standard_normal((_DRAWS, n))
     for index in range(n):
-        length, overlap = _unit_vectors(spectra, variance[index], nuisances, index)
+        length, overlap = _compute_cosines(spectra, variance[index], nuisances, index)
         chance = ndtr(-length * np.sqrt(np.clip(1 - overlap[index], 0, None) / 2))
         chance[index] = 0.0
         pair[index] = chance
         rate[index] = min(float(chance.sum()), 1.0)
-        if rate[index] > _RARE:
-            seen = length * overlap[index] + draws @ _root(overlap).T
+        if rate[index] > _LEAST_SIMULATED:
+            seen = length * overlap[index] + draws @ _compute_square_root(overlap).T
             rate[index] = float((seen.argmax(axis=1) != index).mean())
     return _Confusion(pair, rate)
 
 
-def _unit_vectors(spectra: Array, variance: Array, nuisances: Array, index: int) -> tuple[float, Array]:
+def _compute_cosines(spectra: Array, variance: Array, nuisances: Array, index: int) -> tuple[float, Array]:
     """Length of spectrum ``index`` in units of noise beside the nuisances, and the cosines between all of them."""
     white = spectra / np.sqrt(variance)
     basis = np.linalg.qr((nuisances / np.sqrt(variance)).T)[0]
@@ -54,7 +54,7 @@ def _unit_vectors(spectra: Array, variance: Array, nuisances: Array, index: int)
     return float(lengths[index]), np.asarray(units @ units.T)
 
 
-def _root(matrix: Array) -> Array:
+def _compute_square_root(matrix: Array) -> Array:
     """Square root of a covariance that may be singular."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray(vectors * np.sqrt(np.clip(values, 0, None)))

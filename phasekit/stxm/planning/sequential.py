@@ -19,12 +19,12 @@ Array = NDArray[np.float64]
 #: What is left of the uncertainty of the scale once the offset is fitted: 0.06 eV.
 _FITTED_SCALE = ((-0.1, 1 / 6), (0.0, 2 / 3), (0.1, 1 / 6))
 #: Least share of the richest pixels' amounts for a pixel to have a say.
-_RICH = 0.25
+_LEAST_AMOUNT = 0.25
 _LEAST_PIXELS = 12
 _MOST_COMPONENTS = 10
 
 
-class _Learned(NamedTuple):
+class _ScanStatistics(NamedTuple):
     """A coarse scan in numbers."""
 
     variance: Array  # (energy,) of the noise
@@ -107,7 +107,7 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     energies = coarse["energy"].values[order].astype(np.float64)
     candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step="select_energies_from_scan")
     check_room(candidates, n, len(library.names), 1 + slope, step="select_energies_from_scan")
-    learned = _learned(
+    learned = _estimate_statistics(
         coarse.isel(energy=order), design_matrix(library, energies, offset, slope=slope), len(library.names)
     )
     inside = np.isin(energies, candidates.energies)
@@ -136,34 +136,34 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     )
 
 
-def _learned(coarse: xr.Dataset, design: Array, n_references: int) -> _Learned:
+def _estimate_statistics(coarse: xr.Dataset, design: Array, n_references: int) -> _ScanStatistics:
     """Noise, thickness and the specimen's own variation, from pixels with enough material."""
-    spectra, noise = _material(coarse)
+    spectra, noise = _read_material(coarse)
     if len(spectra) < _LEAST_PIXELS:
-        raise SchemaError(_too_few(len(spectra)))
+        raise SchemaError(_describe_shortage(len(spectra)))
     weights = np.broadcast_to(1 / (noise**2).mean(axis=1, keepdims=True), noise.shape)
     fit = solve_non_negative(design, spectra, weights, n_references)
     total = fit.coefficient[:, :n_references].sum(axis=1)
-    rich = total > _RICH * np.quantile(total, 0.95)
+    rich = total > _LEAST_AMOUNT * np.quantile(total, 0.95)
     if rich.sum() < _LEAST_PIXELS:
-        raise SchemaError(_too_few(int(rich.sum())))
+        raise SchemaError(_describe_shortage(int(rich.sum())))
     # a share's error is that of the amounts over their sum: every pixel is scaled to the typical sum
     typical = float(np.median(total[rich]))
     scale = (typical / total[rich])[:, None]
     # of the fit without bounds: what a bound keeps out of the amounts would pass for the specimen's own
     residual = (spectra[rich] - (spectra[rich] @ np.linalg.pinv(design)) @ design) * scale
     variance = ((noise[rich] * scale) ** 2).mean(axis=0)
-    return _Learned(variance, _beyond_noise(residual, variance), typical, int(rich.sum()))
+    return _ScanStatistics(variance, _find_excess_components(residual, variance), typical, int(rich.sum()))
 
 
-def _too_few(found: int) -> str:
+def _describe_shortage(found: int) -> str:
     return (
         f"select_energies_from_scan: {found} pixels with material in the coarse scan, needs at least {_LEAST_PIXELS}. "
         "Scan more pixels, or plan from the references with select_energies."
     )
 
 
-def _material(coarse: xr.Dataset) -> tuple[Array, Array]:
+def _read_material(coarse: xr.Dataset) -> tuple[Array, Array]:
     """Spectra (pixel, energy) of material and their noise."""
     use = coarse["valid"] & ~coarse["empty"] if "empty" in coarse else coarse["valid"]
     order = ("scan_y", "scan_x", "energy")
@@ -174,7 +174,7 @@ def _material(coarse: xr.Dataset) -> tuple[Array, Array]:
     return spectra[known], noise[known]
 
 
-def _beyond_noise(residual: Array, variance: Array) -> Array:
+def _find_excess_components(residual: Array, variance: Array) -> Array:
     """Principal components (component, energy) of the residuals, scaled by what they have beyond the noise.
 
     In units of noise, noise alone spreads the eigenvalues up to (1 + sqrt(energies / pixels))^2 (Marchenko, Pastur).

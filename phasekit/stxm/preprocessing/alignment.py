@@ -10,13 +10,13 @@ from scipy import ndimage
 
 from ...errors import FrameStatus, SchemaError, status_attributes
 from ...schema import STACK, describe, require
-from .count_statistics import fill_lost_pixels, noise_response, replace_spikes
+from .count_statistics import fill_lost_pixels, compute_noise_response, replace_spikes
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (
     compute_spectrum,
     estimate_shift_error,
     find_pair_shift,
-    gradient_features,
+    compute_gradient_features,
     reconcile_shifts,
     select_frame_pairs,
     weight_by_correlation,
@@ -109,19 +109,19 @@ def align(
     frames = stack["intensity"]
     limit = _check_settings(frames, max_shift_px, reference, order)
     features, factor = _read_features(frames, smoothing_px, despike_sigma, progress)
-    drift = _estimate(features, limit / factor, reference, n_iterations)
+    drift = _estimate_drift(features, limit / factor, reference, n_iterations)
     shift = drift.shift * factor
     out = stack[[name for name in ("i0", "ring_current") if name in stack]].copy()
     energy = ("energy",)
     out["shift_y"], out["shift_x"] = (energy, shift[:, 0]), (energy, shift[:, 1])
     out["shift_error"] = (energy, drift.error * factor)
     out["frame_status"] = (energy, drift.status, status_attributes(FrameStatus))
-    response = np.array([noise_response(float(y), float(x), order) for y, x in shift])
+    response = np.array([compute_noise_response(float(y), float(x), order) for y, x in shift])
     out["noise_factor"] = (energy, response[:, 0])
     out["noise_response"] = (("energy", "lag"), response)
     out["gain"] = estimate_gains(frames, despike_sigma)
-    out["intensity"] = _apply(remove_spikes(frames, despike_sigma), out, order)
-    out["seen"] = (("scan_y", "scan_x"), _seen(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
+    out["intensity"] = _apply_drift(remove_spikes(frames, despike_sigma), out, order)
+    out["seen"] = (("scan_y", "scan_x"), _find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
     settings: dict[str, Any] = {
         "max_shift_px": limit,
         "reference": reference,
@@ -162,18 +162,18 @@ def _read_features(
     for index in indices:
         frame = fill_lost_pixels(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
         frame = np.nan_to_num(frame) if n_sigma is None else replace_spikes(np.nan_to_num(frame), n_sigma)
-        images.append(gradient_features(_bin(frame, factor), sigma))
+        images.append(compute_gradient_features(_rebin_frame(frame, factor), sigma))
     return np.stack(images), factor
 
 
-def _bin(frame: Array, factor: int) -> Array:
+def _rebin_frame(frame: Array, factor: int) -> Array:
     if factor == 1:
         return frame
     ny, nx = (n // factor for n in frame.shape)
     return frame[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor).mean(axis=(1, 3))
 
 
-def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_iterations: int) -> _Drift:
+def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int, n_iterations: int) -> _Drift:
     """Shift of every frame, in pixels of ``features``; each round measures what the round before left over."""
     n = len(features)
     shift = np.zeros((n, 2))
@@ -189,10 +189,10 @@ def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_ite
             break
     error = estimate_shift_error(features, shift, pairs, reference)
     height = np.clip(found[:, 2], 0.0, 0.99)
-    return _judge(_Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
+    return _flag_unmatched_frames(_Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
 
 
-def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
+def _flag_unmatched_frames(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
     """Mark frames that agree with no other; their shift is then taken from their neighbours in energy."""
     n = len(drift.shift)
     mine = [(pairs == index).any(axis=1) for index in range(n)]
@@ -212,10 +212,10 @@ def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Arra
     return _Drift(shift, np.where(failed, np.maximum(drift.error, typical), drift.error), status)
 
 
-def _apply(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
+def _apply_drift(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
     """Counts moved back by each frame's shift, one interpolation per frame."""
     return xr.apply_ufunc(
-        lambda block, sy, sx: shift_frames(block, sy, sx, order),
+        lambda block, sy, sx: apply_shifts(block, sy, sx, order),
         frames,
         drift["shift_y"],
         drift["shift_x"],
@@ -227,7 +227,7 @@ def _apply(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
     )
 
 
-def shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
+def apply_shifts(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
     """Content at ``r + shift`` of each frame brought to ``r``."""
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
@@ -237,11 +237,11 @@ def shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> N
         )
         moved = any(abs(step) > 1e-9 for step in by)
         frame = np.asarray(frames[index], dtype=np.float64)
-        out[index] = _shift_frame(frame, by, order) if moved else frame
+        out[index] = _interpolate_frame(frame, by, order) if moved else frame
     return out
 
 
-def _shift_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
+def _interpolate_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
     """One frame moved; pixels that a lost one (NaN) would have a part in are lost."""
     lost = ~np.isfinite(frame)
     moved = ndimage.shift(fill_lost_pixels(frame), by, order=order, mode="nearest")
@@ -250,7 +250,7 @@ def _shift_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
     return np.asarray(moved)
 
 
-def _seen(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
+def _find_seen_pixels(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
     """Pixels whose place lies inside the frame at every energy."""
     slack = 1e-6
     sides: list[NDArray[np.bool_]] = []

@@ -8,7 +8,7 @@ Array = NDArray[np.floating]
 
 #: median of a chi-square variable with one degree of freedom
 _CHI2_MEDIAN = 0.454936
-_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 
 
 def fill_lost_pixels(frame: Array) -> Array:
@@ -29,25 +29,25 @@ def replace_spikes(frames: Array, n_sigma: float, gain: Array | None = None) -> 
     """
     out = np.array(frames, dtype=np.float32)
     for index in np.ndindex(out.shape[:-2]):
-        own = _frame_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
-        out[index] = _despike_frame(out[index], n_sigma, own)
+        own = _estimate_one_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
+        out[index] = _replace_frame_spikes(out[index], n_sigma, own)
     return out
 
 
-def _despike_frame(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
+def _replace_frame_spikes(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
     lost = ~np.isfinite(frame)
     if min(frame.shape) < 3 or lost.all():
         return frame
     frame = fill_lost_pixels(frame)
-    middle = ndimage.median_filter(frame, footprint=_RING, mode="reflect")
+    middle = ndimage.median_filter(frame, footprint=_NEIGHBOURS, mode="reflect")
     sigma = np.sqrt(gain * np.maximum(middle, 1e-6))
-    high = ndimage.rank_filter(frame, -2, footprint=_RING, mode="reflect")
-    low = ndimage.rank_filter(frame, 1, footprint=_RING, mode="reflect")
+    high = ndimage.rank_filter(frame, -2, footprint=_NEIGHBOURS, mode="reflect")
+    low = ndimage.rank_filter(frame, 1, footprint=_NEIGHBOURS, mode="reflect")
     spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)
     return np.where(lost, np.float32(np.nan), np.where(spike, middle, frame))
 
 
-def estimate_frame_gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
+def estimate_frame_gains(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
     """Variance over mean of each frame of ``(..., y, x)``, from second differences of neighbouring pixels [counts].
 
     1 for a detector that counts single photons. ``response`` (..., 3) holds, per frame, the autocorrelation at lags 0,
@@ -56,14 +56,14 @@ def estimate_frame_gain(frames: Array, response: Array | None = None) -> NDArray
     frames = np.asarray(frames, dtype=np.float64)
     out = np.empty(frames.shape[:-2])
     for index in np.ndindex(out.shape):
-        out[index] = _frame_gain(frames[index])
+        out[index] = _estimate_one_gain(frames[index])
     if response is not None:
         # var(a - 2 b + c) = 6 R0 - 8 R1 + 2 R2
         out *= 6.0 / (6 * response[..., 0] - 8 * response[..., 1] + 2 * response[..., 2])
     return out
 
 
-def _frame_gain(frame: Array) -> float:
+def _estimate_one_gain(frame: Array) -> float:
     """Gain of one frame: median over its flattest 40 %, so that edges, texture and hot pixels have no say."""
     frame = fill_lost_pixels(np.asarray(frame, dtype=np.float64))
     if not np.isfinite(frame).all():
@@ -85,18 +85,18 @@ def _frame_gain(frame: Array) -> float:
     return float(np.median(pooled) / _CHI2_MEDIAN) if pooled.size else np.nan
 
 
-def noise_response(shift_y: float, shift_x: float, order: int) -> NDArray[np.float64]:
+def compute_noise_response(shift_y: float, shift_x: float, order: int) -> NDArray[np.float64]:
     """Autocorrelation at lags 0, 1, 2 (mean of y and x) of unit white noise after a sub-pixel shift by a spline.
 
     Lag 0 is the factor by which interpolation shrinks the variance of the counts: 1 for whole pixels, 0.25 for half a
     pixel in y and x with linear interpolation.
     """
-    rows = [_row_response(shift, order) for shift in (shift_y, shift_x)]
+    rows = [_compute_row_response(shift, order) for shift in (shift_y, shift_x)]
     (y0, y1, y2), (x0, x1, x2) = rows
     return np.array([y0 * x0, (y1 * x0 + y0 * x1) / 2, (y2 * x0 + y0 * x2) / 2])
 
 
-def _row_response(shift: float, order: int) -> tuple[float, float, float]:
+def _compute_row_response(shift: float, order: int) -> tuple[float, float, float]:
     impulse = np.zeros(65)
     impulse[32] = 1.0
     row = ndimage.shift(impulse, shift - np.round(shift), order=order, mode="constant")

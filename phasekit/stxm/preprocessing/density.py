@@ -10,7 +10,7 @@ from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
 from .frames import apply_around_pixels, estimate_gains, remove_spikes
-from .incident_intensity import Incident, as_incident_spectrum, find_incident_spectrum, read_incident_scan
+from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
 from .material import mark_empty_pixels
 
 Array = NDArray[np.floating]
@@ -91,19 +91,19 @@ def optical_density(
     if not 0 <= stray_light < 1:
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
     raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
-    gains = _gain_of(aligned, raw, gain)
+    gains = _select_gain(aligned, raw, gain)
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
-    incident = _incident(aligned, raw, i0, seen, dark)
+    incident = _select_incident(aligned, raw, i0, seen, dark)
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
-    counts = _Counts(raw, apply_around_pixels(raw, _local_mean, 1), gains, factor)
-    out = _convert(counts, incident, stray_light)
-    out = _with_masks(out, counts, incident, seen, max_od)
+    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
+    out = _convert_counts(counts, incident, stray_light)
+    out = _add_masks(out, counts, incident, seen, max_od)
     settings = {"i0": incident.found, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
 
 
-def _gain_of(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.DataArray:
+def _select_gain(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.DataArray:
     """Gain by energy: given, measured on the raw frames by ``align``, or measured here."""
     if gain is not None:
         if not gain > 0:
@@ -114,13 +114,13 @@ def _gain_of(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.
     return estimate_gains(counts)
 
 
-def _incident(
+def _select_incident(
     stack: xr.Dataset,
     counts: xr.DataArray,
     i0: xr.Dataset | xr.DataArray | float | None,
     seen: xr.DataArray,
     dark: float,
-) -> Incident:
+) -> IncidentIntensity:
     if isinstance(i0, xr.Dataset):
         i0 = read_incident_scan(i0, stack)
     if i0 is None and "i0" in stack:
@@ -130,7 +130,7 @@ def _incident(
     return as_incident_spectrum(i0, counts, seen, dark)
 
 
-def _local_mean(frames: Array) -> NDArray[np.float32]:
+def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
     """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count."""
     from scipy import ndimage
 
@@ -142,7 +142,7 @@ def _local_mean(frames: Array) -> NDArray[np.float32]:
     return out
 
 
-def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Dataset:
+def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: float) -> xr.Dataset:
     """OD and its standard deviation, var(OD) = g I f / I_direct^2 + var(I0) / I0^2."""
     direct = counts.intensity - stray_light * incident.i0
     density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
@@ -159,8 +159,8 @@ def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Data
     return out.assign(i0=incident.i0, i0_error=incident.error, gain=counts.gain)
 
 
-def _with_masks(
-    out: xr.Dataset, counts: _Counts, incident: Incident, seen: xr.DataArray, max_od: float | None
+def _add_masks(
+    out: xr.Dataset, counts: _Counts, incident: IncidentIntensity, seen: xr.DataArray, max_od: float | None
 ) -> xr.Dataset:
     """Add ``valid``, ``empty``, ``too_thick``; hide what was not seen."""
     if max_od is None:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .count_statistics import estimate_frame_gain, replace_spikes
+from .count_statistics import estimate_frame_gains, replace_spikes
 
 Array = NDArray[np.floating]
 SCAN = ("scan_y", "scan_x")
@@ -63,7 +63,7 @@ def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.Dat
     window = frames.isel(middle)
 
     def measured(block: Array) -> NDArray[np.float64]:
-        return estimate_frame_gain(block if n_sigma is None else replace_spikes(block, n_sigma))
+        return estimate_frame_gains(block if n_sigma is None else replace_spikes(block, n_sigma))
 
     return apply_over_frames(window, measured, out_dims=()).compute()
 

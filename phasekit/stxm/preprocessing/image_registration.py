@@ -9,14 +9,14 @@ from scipy import fft, ndimage
 Array = NDArray[np.float64]
 
 
-class Solution(NamedTuple):
+class FrameShifts(NamedTuple):
     """Frame shifts (n, 2) that agree best with the pair shifts, and each pair's residual."""
 
     shift: Array
     residual: Array
 
 
-def gradient_features(frame: NDArray[np.floating], sigma: float) -> NDArray[np.float32]:
+def compute_gradient_features(frame: NDArray[np.floating], sigma: float) -> NDArray[np.float32]:
     """Length of the gradient of the smoothed log counts: the same whether a particle is darker or brighter."""
     positive = np.maximum(np.asarray(frame, dtype=np.float64), 0.0)
     smooth = ndimage.gaussian_filter(positive, sigma)
@@ -28,13 +28,13 @@ def gradient_features(frame: NDArray[np.floating], sigma: float) -> NDArray[np.f
 def compute_spectrum(feature: NDArray[np.floating], shift: Array) -> NDArray[np.complexfloating]:
     """Fourier transform of a feature image after undoing ``shift``, windowed so that the frame's border has no say."""
     moved = ndimage.shift(feature, -shift, order=1, mode="nearest") if np.any(shift) else feature
-    window = np.outer(*(_taper(n) for n in moved.shape))
+    window = np.outer(*(_make_taper(n) for n in moved.shape))
     centred = (moved - np.average(moved, weights=window)) * window
     norm = np.sqrt(np.sum(centred**2))
     return fft.fft2(centred / norm if norm > 0 else np.zeros_like(centred))
 
 
-def _taper(n: int) -> Array:
+def _make_taper(n: int) -> Array:
     """Flat window with cosine flanks over an eighth of the length at each end."""
     ramp = np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / max(n / 8, 1.0)
     return np.sin(0.5 * np.pi * np.minimum(ramp, 1.0)) ** 2
@@ -55,11 +55,11 @@ def find_pair_shift(first: NDArray[Any], second: NDArray[Any], max_shift: float)
     best = np.unravel_index(np.argmax(np.where(allowed, correlation, -np.inf)), correlation.shape)
     centre = np.array([steps[axis][best[axis]] for axis in (0, 1)])
     for width, n_points in ((1.0, 21), (0.1, 21)):
-        centre, height = _zoom(product, centre, width, n_points)
+        centre, height = _refine_maximum(product, centre, width, n_points)
     return float(centre[0]), float(centre[1]), height
 
 
-def _zoom(product: NDArray[Any], centre: Array, width: float, n_points: int) -> tuple[Array, float]:
+def _refine_maximum(product: NDArray[Any], centre: Array, width: float, n_points: int) -> tuple[Array, float]:
     """Maximum of the correlation on a finer grid around ``centre``, by a matrix Fourier transform."""
     grids = [c + np.linspace(-width, width, n_points) for c in centre]
     frequencies = [fft.fftfreq(n) for n in product.shape]
@@ -69,15 +69,15 @@ def _zoom(product: NDArray[Any], centre: Array, width: float, n_points: int) -> 
     return np.array([grids[0][row], grids[1][column]]), float(local[row, column])
 
 
-def reconcile_shifts(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Solution:
+def reconcile_shifts(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> FrameShifts:
     """Frame shifts from pair shifts: least squares with Cauchy weights, so that wrong pairs are outvoted."""
     robust = np.ones(len(pairs))
     for _ in range(30):
-        solution = _weighted(pairs, shifts, weights * robust, n, reference)
+        solution = _solve_weighted(pairs, shifts, weights * robust, n, reference)
         residual = np.hypot(*(shifts - (solution[pairs[:, 1]] - solution[pairs[:, 0]])).T)
         scale = max(1.5 * float(np.median(residual)), 0.02)
         robust = 1.0 / (1.0 + (residual / scale) ** 2)
-    return Solution(solution, residual)
+    return FrameShifts(solution, residual)
 
 
 def estimate_shift_error(
@@ -92,13 +92,13 @@ def estimate_shift_error(
     moved = np.stack([ndimage.shift(f, -s, order=1, mode="nearest") for f, s in zip(features, shift, strict=True)])
     squared = np.zeros(len(features))
     for axis in (1, 2):
-        one, other = (_leftover(half, pairs, reference) for half in np.array_split(moved, 2, axis=axis))
+        one, other = (_estimate_remaining_shifts(half, pairs, reference) for half in np.array_split(moved, 2, axis=axis))
         squared += ((one - other) ** 2).sum(axis=1) / 8
     error = np.sqrt((squared + np.median(squared)) / 2)
     return np.asarray(np.where(np.arange(len(features)) == reference, 0.0, error))
 
 
-def _leftover(features: NDArray[np.floating], pairs: NDArray[np.intp], reference: int) -> Array:
+def _estimate_remaining_shifts(features: NDArray[np.floating], pairs: NDArray[np.intp], reference: int) -> Array:
     """Shift (n, 2) that frames aligned already seem to have in this part of the image."""
     spectra = [compute_spectrum(feature, np.zeros(2)) for feature in features]
     limit = min(3.0, min(features.shape[1:]) / 4)
@@ -112,7 +112,7 @@ def weight_by_correlation(height: Array) -> Array:
     return np.asarray(height**2 / (1 - height**2) + 1e-6)
 
 
-def _weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:
+def _solve_weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:
     design = np.zeros((len(pairs), n))
     rows = np.arange(len(pairs))
     design[rows, pairs[:, 1]], design[rows, pairs[:, 0]] = 1.0, -1.0

@@ -15,11 +15,11 @@ from .frames import apply_over_frames
 
 Array = NDArray[np.floating]
 #: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
-_FLAT = 0.05
+_LARGEST_SPREAD = 0.05
 _CURE = "Give i0=: a spectrum over energy (pk.io.open_i0), a mask of empty pixels, or a number."
 
 
-class Incident(NamedTuple):
+class IncidentIntensity(NamedTuple):
     """Incident intensity by energy [counts], its standard error, the pixels it was taken from and how it came about."""
 
     i0: xr.DataArray
@@ -31,25 +31,25 @@ class Incident(NamedTuple):
 def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
     """Mean counts by energy of a scan without sample, at the ring current of the stack where both know theirs."""
     require(i0, STACK, step="optical_density")
-    spectrum = apply_over_frames(i0["intensity"], _mean, out_dims=())
+    spectrum = apply_over_frames(i0["intensity"], _compute_means, out_dims=())
     if "ring_current" not in i0 or "ring_current" not in stack:
         return spectrum
     own = i0["ring_current"].astype(np.float64)
     if not bool((own > 0).all()) or not bool((stack["ring_current"] > 0).all()):
         return spectrum
-    at_one = _onto_energies(spectrum / own, stack["energy"])
+    at_one = _interpolate_spectrum(spectrum / own, stack["energy"])
     return at_one * stack["ring_current"].astype(np.float64)
 
 
-def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> Incident:
+def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> IncidentIntensity:
     """I0 as it was given: a number, a spectrum, or the mean over a mask, less the dark counts."""
     energy = counts["energy"]
     if not isinstance(i0, xr.DataArray):
         spectrum, found = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
     elif set(i0.dims) == {"scan_y", "scan_x"}:
-        return _from_region(counts, i0.astype(bool) & seen, "given mask")
+        return _compute_region_spectrum(counts, i0.astype(bool) & seen, "given mask")
     elif i0.dims == ("energy",):
-        spectrum, found = _onto_energies(i0, energy) - dark, "given spectrum"
+        spectrum, found = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
     else:
         raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
     spectrum = spectrum.rename("i0")
@@ -57,10 +57,10 @@ def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: x
         raise SchemaError(
             "optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum."
         )
-    return Incident(spectrum, xr.zeros_like(spectrum), None, found)
+    return IncidentIntensity(spectrum, xr.zeros_like(spectrum), None, found)
 
 
-def _onto_energies(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
+def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
     """Spectrum at the stack's energies; refused where it does not reach them (half a step is forgiven)."""
     if i0.sizes["energy"] == energy.size and np.array_equal(i0["energy"].values, energy.values):
         return i0.astype(np.float64)
@@ -76,28 +76,28 @@ def _onto_energies(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(values, dims="energy", coords={"energy": energy})
 
 
-def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Incident:
+def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, found: str) -> IncidentIntensity:
     """Mean counts over a region, with the standard error that their scatter gives."""
     n = int(region.sum())
     if n == 0:
         raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
     inside = counts.where(region)
-    i0 = apply_over_frames(inside, _mean, out_dims=()).rename("i0")
-    error = apply_over_frames(inside, _deviation, out_dims=()) / np.sqrt(n)
-    return Incident(i0, error, region, f"{found}, {n} pixels")
+    i0 = apply_over_frames(inside, _compute_means, out_dims=()).rename("i0")
+    error = apply_over_frames(inside, _compute_deviations, out_dims=()) / np.sqrt(n)
+    return IncidentIntensity(i0, error, region, f"{found}, {n} pixels")
 
 
-def _mean(frames: Array) -> NDArray[np.float64]:
+def _compute_means(frames: Array) -> NDArray[np.float64]:
     """Mean of each frame (.., y, x) without its NaN. A frame is summed whole, so that chunks do not matter."""
-    return _by_frame(frames, np.mean)
+    return _apply_by_frame(frames, np.mean)
 
 
-def _deviation(frames: Array) -> NDArray[np.float64]:
+def _compute_deviations(frames: Array) -> NDArray[np.float64]:
     """Standard deviation of each frame (.., y, x) without its NaN."""
-    return _by_frame(frames, np.std)
+    return _apply_by_frame(frames, np.std)
 
 
-def _by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
+def _apply_by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
     """Statistic of the measured pixels of each frame, NaN where there are none."""
     out = np.full(frames.shape[:-2], np.nan)
     for index in np.ndindex(out.shape):
@@ -107,18 +107,18 @@ def _by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.fl
     return out
 
 
-def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
+def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> IncidentIntensity:
     """I0 from the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
-    frames = [_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
+    frames = [_compute_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
     _refuse_dark_frames(counts, [index for index, frame in enumerate(frames) if np.isnan(frame).all()])
     brightness = np.mean(frames, axis=0)
-    mask = _brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
+    mask = _find_brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
     if mask.sum() < 25:
         raise SchemaError(
             f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}"
         )
     region = seen.copy(data=mask)
-    return _from_region(counts, region, "found in the brightest flat region")
+    return _compute_region_spectrum(counts, region, "found in the brightest flat region")
 
 
 def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
@@ -139,7 +139,7 @@ def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
     )
 
 
-def _log_frame(frame: xr.DataArray) -> Array:
+def _compute_log_frame(frame: xr.DataArray) -> Array:
     """Log of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
     values = np.asarray(frame.transpose("scan_y", "scan_x"), dtype=np.float64)
     smooth = ndimage.gaussian_filter(np.nan_to_num(fill_lost_pixels(values)), 1.0)
@@ -147,7 +147,7 @@ def _log_frame(frame: xr.DataArray) -> Array:
     return np.log(np.maximum(smooth / top, 1e-4)) if top > 0 else np.full(smooth.shape, np.nan)
 
 
-def _brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _find_brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels of the brightest peak of the histogram that holds at least 3 % of the seen pixels, without their rim."""
     usable = seen & np.isfinite(brightness)
     values = brightness[usable]
@@ -165,7 +165,7 @@ def _brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bo
     mode = edges[candidates[-1]] + width / 2
     above = values[values > mode] - mode
     spread = max(1.4826 * float(np.median(above)) if above.size else width, width)
-    if spread > _FLAT:
+    if spread > _LARGEST_SPREAD:
         return np.zeros_like(usable)
     mask = usable & (np.abs(brightness - mode) < 2.5 * spread)
     return ndimage.binary_erosion(ndimage.binary_opening(mask), border_value=1) & usable

@@ -23,10 +23,10 @@ def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
-    return out.assign(empty=_is_empty(out, _mean_edge(out)))
+    return out.assign(empty=_is_empty(out, _compute_mean_edge(out)))
 
 
-def _mean_edge(out: xr.Dataset) -> xr.DataArray:
+def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
     """Contrast (energy) of the strongest fifth of the valid pixels, on a map binned to at most 256 pixels a side.
 
     A lazy stack is read here, block by block: the edge must be known before the first pixel can be judged, and in one
@@ -37,7 +37,7 @@ def _mean_edge(out: xr.Dataset) -> xr.DataArray:
     small = known.coarsen(bins, boundary="trim").mean().compute()
     contrast = small["optical_density"] - small["optical_density"].mean("energy")
     power = (contrast**2 - small["noise"] ** 2 / np.prod(list(bins.values()))).mean("energy")
-    strong = power.copy(data=_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
+    strong = power.copy(data=_select_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
     return contrast.where(strong).mean(("scan_y", "scan_x"))
 
 
@@ -50,7 +50,7 @@ def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
     amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
-        _material, amplitude.where(valid), significance, **{**_image_to_image(bool), "input_core_dims": [_SCAN, _SCAN]}
+        _detect_material, amplitude.where(valid), significance, **{**_make_ufunc_settings(bool), "input_core_dims": [_SCAN, _SCAN]}
     )
     return (~material) & valid
 
@@ -59,7 +59,7 @@ _SCAN = ["scan_y", "scan_x"]
 _BINNED = 256
 
 
-def _image_to_image(dtype: type) -> dict[str, Any]:
+def _make_ufunc_settings(dtype: type) -> dict[str, Any]:
     return {
         "input_core_dims": [_SCAN],
         "output_core_dims": [_SCAN],
@@ -69,14 +69,14 @@ def _image_to_image(dtype: type) -> dict[str, Any]:
     }
 
 
-def _strongest(power: Array) -> NDArray[np.bool_]:
+def _select_strongest(power: Array) -> NDArray[np.bool_]:
     """Strongest fifth of the pixels, judged on a 3 x 3 mean."""
     smooth = ndimage.uniform_filter(np.nan_to_num(power), 3)
     finite = np.isfinite(power)
     return finite & (smooth >= np.quantile(smooth[finite], 0.8)) if finite.any() else finite
 
 
-def _material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
+def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
     finite = np.isfinite(amplitude) & np.isfinite(significance)
     if not finite.any():
         return finite

@@ -53,7 +53,7 @@ def subtract_pre_edge(od: xr.Dataset, pre_edge: tuple[float, float], *, model: s
     """
     require(od, OD, step="subtract_pre_edge")
     energies = od["energy"].values.astype(np.float64)
-    terms = _terms(energies, model)
+    terms = _make_background_terms(energies, model)
     inside = (energies >= min(pre_edge)) & (energies <= max(pre_edge))
     if inside.sum() < len(terms):
         raise SchemaError(
@@ -61,7 +61,7 @@ def subtract_pre_edge(od: xr.Dataset, pre_edge: tuple[float, float], *, model: s
             f"model={model!r} needs {len(terms)}. Widen pre_edge, or use 'constant'."
         )
     density, noise = xr.apply_ufunc(
-        lambda x, sigma: _without(x, sigma, terms, inside),
+        lambda x, sigma: _subtract_background(x, sigma, terms, inside),
         od["optical_density"],
         od["noise"],
         input_core_dims=[["energy"], ["energy"]],
@@ -76,7 +76,7 @@ def subtract_pre_edge(od: xr.Dataset, pre_edge: tuple[float, float], *, model: s
     return describe(out, OD, step="subtract_pre_edge", settings=settings, source=od)
 
 
-def _terms(energies: Array, model: str) -> Array:
+def _make_background_terms(energies: Array, model: str) -> Array:
     """Background terms (term, energy), of order 1."""
     relative = energies / energies.mean()
     known = {
@@ -89,7 +89,7 @@ def _terms(energies: Array, model: str) -> Array:
     return np.stack(known[model])
 
 
-def _without(
+def _subtract_background(
     density: NDArray[np.floating], noise: NDArray[np.floating], terms: Array, inside: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Spectra (.., energy) less the weighted fit of the terms to the energies inside; NaN stays NaN."""

@@ -52,7 +52,7 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
         return od
     material = find_material(od)
     density, noise = xr.apply_ufunc(
-        lambda x, sigma, use: _smooth(x, sigma, use, sigma_px),
+        lambda x, sigma, use: _smooth_frames(x, sigma, use, sigma_px),
         od["optical_density"],
         od["noise"],
         material,
@@ -66,7 +66,7 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     return describe(out, OD, step="smooth_od", settings={"sigma_px": sigma_px}, source=od)
 
 
-def _smooth(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
+def _smooth_frames(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
     """Smoothed frames (.., y, x) and the noise left in them."""
     known = use & np.isfinite(density) & (noise > 0)
     weight = np.where(known, np.where(known, noise, 1.0).astype(np.float64) ** -2.0, 0.0)

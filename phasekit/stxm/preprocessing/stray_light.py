@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, describe, require
 
-_STRETCHED = 1.5  # transmission, in stray fractions, below which taking it off is no longer trusted
+_LEAST_TRANSMISSION = 1.5  # transmission, in stray fractions, below which taking it off is no longer trusted
 
 
 def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
@@ -71,7 +71,7 @@ def correct_stray_light(
     """Optical density and noise without the stray fraction; straight on below 1.5 times it."""
     if fraction <= 0:
         return density, noise
-    excess = np.maximum(density + np.log(_STRETCHED * fraction), 0.0)
+    excess = np.maximum(density + np.log(_LEAST_TRANSMISSION * fraction), 0.0)
     through = np.exp(excess - density)
     stretch = through / (through - fraction)
     return -np.log((through - fraction) / (1 - fraction)) + excess * stretch, noise * stretch

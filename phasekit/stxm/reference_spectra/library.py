@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 _MOST_BLOCKS = 1500
 
 
-class _Offset(NamedTuple):
+class _EnergyOffset(NamedTuple):
     """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square there."""
 
     value: float
@@ -49,7 +49,7 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
     if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
         raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files.")
-    _check_cover(own, energies, step)
+    _check_coverage(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
             f"{step}: {energies.size} energies cannot tell {len(names)} references + {n_nuisance} background terms. "
@@ -61,7 +61,7 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     return Library(names, own, values, composition)
 
 
-def _check_cover(own: Array, energies: xr.DataArray, step: str) -> None:
+def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
     lowest, highest = float(energies.min()), float(energies.max())
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
@@ -90,7 +90,7 @@ def design_matrix(
     return np.concatenate(rows)
 
 
-def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _Offset:
+def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _EnergyOffset:
     """Common energy offset of ``spectra`` (n, energy) from the profile of chi-square over non-negative mixtures.
 
     A coarse grid finds the valley, a fine one its floor, a parabola its middle. The error is the half-width at which
@@ -114,21 +114,21 @@ def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array,
     freedom = max(spectra.size - len(spectra) * (n + 1) - 1, 1)
     misfit = float(profile.min()) / freedom
     error = np.sqrt(max(misfit, 1.0) / curve) if curve > 0 else np.nan
-    return _Offset(best, float(error), misfit)
+    return _EnergyOffset(best, float(error), misfit)
 
 
 def find_energy_offset(
     od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
-) -> _Offset:
+) -> _EnergyOffset:
     """Offset as given, or fitted to the means of blocks of 6 x 6 pixels of material (read into memory)."""
     if not isinstance(energy_offset, str):
-        return _Offset(float(energy_offset), 0.0, np.nan)
+        return _EnergyOffset(float(energy_offset), 0.0, np.nan)
     if energy_offset != "fit":
         raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
     material = find_material(od)
     spectra, noise = compute_block_means(od, material)
     if len(spectra) == 0:
-        return _Offset(0.0, np.nan, np.nan)
+        return _EnergyOffset(0.0, np.nan, np.nan)
     return _fit_offset(library, od["energy"].values.astype(np.float64), spectra, noise, limit=limit)
 
 

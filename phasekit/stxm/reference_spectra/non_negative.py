@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 _MAX_ENUMERATED = 6
 
 
-class _Fit(NamedTuple):
+class _NonNegativeFit(NamedTuple):
     """Coefficients (n, term), weighted sum of squared residuals (n,) and covariance of the unconstrained fit."""
 
     coefficient: Array
@@ -20,7 +20,7 @@ class _Fit(NamedTuple):
     covariance: Array
 
 
-def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _Fit:
+def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _NonNegativeFit:
     """Minimise sum_e w (x - sum_i c_i A_i)^2, c_i >= 0 for the first ``n_bounded`` rows of ``design`` (term, energy).
 
     The minimum of a convex quadratic over c >= 0 is the plain least-squares solution on one set of active terms, and
@@ -38,11 +38,11 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
     solve = solve_by_enumeration if n_bounded <= _MAX_ENUMERATED else solve_one_by_one
     coefficient = solve(normal, right, n_bounded)
     chi_square = power - 2 * (coefficient * right).sum(1) + np.einsum("ni,nij,nj->n", coefficient, normal, coefficient)
-    covariance = np.linalg.pinv(_steady(normal), hermitian=True) / (scale[:, None] * scale)
-    return _Fit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
+    covariance = np.linalg.pinv(_add_ridge(normal), hermitian=True) / (scale[:, None] * scale)
+    return _NonNegativeFit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
 
 
-def _steady(normal: Array) -> Array:
+def _add_ridge(normal: Array) -> Array:
     """Normal matrices with a hair of ridge, so that parallel references or zero weights do not stop the solve."""
     trace = np.trace(normal, axis1=1, axis2=2)
     ridge = 1e-12 * np.where(trace > 0, trace, 1.0)
@@ -54,7 +54,7 @@ def solve_by_enumeration(normal: Array, right: Array, n_bounded: int) -> Array:
     n, n_terms = right.shape
     best = np.full(n, -np.inf)
     coefficient = np.zeros((n, n_terms))
-    steady = _steady(normal)
+    steady = _add_ridge(normal)
     free = tuple(range(n_bounded, n_terms))
     for count in range(n_bounded + 1):
         for active in combinations(range(n_bounded), count):
@@ -77,7 +77,7 @@ def solve_one_by_one(normal: Array, right: Array, n_bounded: int) -> Array:
 
     n_terms = right.shape[1]
     out = np.zeros_like(right)
-    for index, matrix in enumerate(_steady(normal)):
+    for index, matrix in enumerate(_add_ridge(normal)):
         factor = np.linalg.cholesky(matrix).T
         target = np.linalg.solve(factor.T, right[index])
         found = nnls(np.hstack([factor, -factor[:, n_bounded:]]), target)[0]

@@ -28,9 +28,9 @@ _HIGHEST = np.array([np.inf, 0.3, 0.2, 1.5])
 #: steps of the numerical derivatives, well above the rounding of the interpolation
 _STEP = np.array([0.01, 0.002, 0.001, 0.02])
 #: chi-square per degree of freedom from which a block is taken for one that the references do not explain
-_STRANGE = 3.0
+_POOR_FIT = 3.0
 _FINE_EV = 0.05
-_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, that are tried to begin with
+_START_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, that are tried to begin with
 _CURE = "needs a number or 'fit'."
 
 
@@ -43,7 +43,7 @@ class SharedParameters(NamedTuple):
 
     def spectra(self, library: Library, energies: Array) -> Array:
         """Reference spectra (reference, energy) as this stack shows them, stray light apart."""
-        return _bent(library, energies, self.value)
+        return apply_systematics(library, energies, self.value)
 
 
 def fit_systematics(
@@ -128,18 +128,18 @@ def fit_shared_parameters(
     od: xr.Dataset, library: Library, wanted: dict[str, float | str], *, limit: float, step: str
 ) -> tuple[SharedParameters, int]:
     """Shared numbers as given or fitted, and the number of blocks they rest on."""
-    given, free = _sorted_settings(wanted, step)
+    given, free = _split_settings(wanted, step)
     if not free.size:
         return SharedParameters(given, np.zeros(4), np.nan), 0
     material = find_material(od)
     spectra, noise = compute_block_means(od, material)
     if len(spectra) == 0:
         return SharedParameters(given, np.where(np.isin(np.arange(4), free), np.nan, 0.0), np.nan), 0
-    blocks = _Blocks(library, od["energy"].values.astype(np.float64), spectra, noise)
+    blocks = _BlockSpectra(library, od["energy"].values.astype(np.float64), spectra, noise)
     return blocks.fit(given, free, limit), len(spectra)
 
 
-def _sorted_settings(wanted: dict[str, float | str], step: str) -> tuple[Array, NDArray[np.intp]]:
+def _split_settings(wanted: dict[str, float | str], step: str) -> tuple[Array, NDArray[np.intp]]:
     """Values to start from, and the indices of those to fit."""
     for name, value in wanted.items():
         if isinstance(value, str) and value != "fit":
@@ -150,7 +150,7 @@ def _sorted_settings(wanted: dict[str, float | str], step: str) -> tuple[Array, 
     return given, np.array([i for i, name in enumerate(_NAMES) if isinstance(wanted[name], str)], dtype=np.intp)
 
 
-def _bent(library: Library, energies: Array, value: Array) -> Array:
+def apply_systematics(library: Library, energies: Array, value: Array) -> Array:
     """References at the true energies, broadened, with the slope of the background in them."""
     offset, _, slope, broadening = value
     spectra = library.at(energies + offset)
@@ -161,7 +161,7 @@ def _bent(library: Library, energies: Array, value: Array) -> Array:
     return np.asarray(spectra + slope * (energies - energies.mean()) * spectra.mean())
 
 
-class _Blocks(NamedTuple):
+class _BlockSpectra(NamedTuple):
     """Mean spectra of blocks and their noise, to be explained by pairs of references and the shared numbers."""
 
     library: Library
@@ -180,7 +180,7 @@ class _Blocks(NamedTuple):
 
     def misfit(self, value: Array, chosen: NDArray[np.intp] | None = None) -> tuple[Array, Array, NDArray[np.intp]]:
         """Normalised residuals (n, energy), chi-square (n,) and pair (n,) of every block: the best, or as told."""
-        bent = _bent(self.library, self.energies, value)
+        bent = apply_systematics(self.library, self.energies, value)
         spectra, noise = correct_stray_light(self.spectra, self.noise, value[1])
         residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)
         pair_of = np.zeros(len(spectra), dtype=np.intp)
@@ -201,14 +201,14 @@ class _Blocks(NamedTuple):
 
         Both move the edge against the pre-edge, so from a wrong slope the offset runs into a valley of its own.
         """
-        slopes = (0.0, *_SLOPES) if 2 in free else (value[2],)
+        slopes = (0.0, *_START_SLOPES) if 2 in free else (value[2],)
         tried = []
         for slope in slopes:
             n = 2 * round(limit / (0.1 if slope == slopes[0] else 0.2)) + 1
             for offset in np.linspace(-limit, limit, n) if 0 in free else (value[0],):
                 guess = np.array([offset, value[1], slope, value[3]])
                 chi_square = self.misfit(guess)[1]
-                tried.append((float(np.log1p(chi_square / (self.freedom * _STRANGE)).sum()), guess))
+                tried.append((float(np.log1p(chi_square / (self.freedom * _POOR_FIT)).sum()), guess))
         return min(tried, key=lambda one: one[0])[1]
 
     def fit(self, value: Array, free: NDArray[np.intp], limit: float) -> SharedParameters:
@@ -220,9 +220,9 @@ class _Blocks(NamedTuple):
         for _ in range(8):
             before = value.copy()
             _, chi_square, pair = self.misfit(value)
-            weight = 1.0 / (1.0 + chi_square / (self.freedom * _STRANGE))
+            weight = 1.0 / (1.0 + chi_square / (self.freedom * _POOR_FIT))
             spread = max(float(np.median(chi_square)) / self.freedom, 1.0)
-            task = _Task(self, value, free, pair, np.sqrt(weight / spread))
+            task = _LeastSquaresProblem(self, value, free, pair, np.sqrt(weight / spread))
             found = optimize.least_squares(
                 task.residual,
                 value[free],
@@ -239,10 +239,10 @@ class _Blocks(NamedTuple):
         return SharedParameters(value, error, float(np.median(self.misfit(value)[1])) / self.freedom)
 
 
-class _Task(NamedTuple):
+class _LeastSquaresProblem(NamedTuple):
     """One least-squares problem: pairs and weights of the blocks stay, the free numbers move."""
 
-    blocks: _Blocks
+    blocks: _BlockSpectra
     value: Array
     free: NDArray[np.intp]
     pair: NDArray[np.intp]
