@@ -122,8 +122,8 @@ def test_hot_pixels_are_removed_before_they_are_smeared():
 
 def test_noise_factor_is_the_variance_that_interpolation_leaves():
     rng = np.random.default_rng(0)
-    from phasekit.stxm.preprocessing.alignment import apply_shifts
     from phasekit.stxm.preprocessing.count_statistics import compute_noise_response
+    from phasekit.stxm.preprocessing.frame_interpolation import apply_shifts
 
     noise = rng.normal(size=(1, 300, 300))
     for order in (1, 3):

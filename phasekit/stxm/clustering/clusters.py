@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, describe, require
-from ..preprocessing.material import find_material
-from .gmvae import FittedGMVAE, compute_responsibility, read_material_spectra
+from ..preprocessing.material import find_material, read_material_spectra
+from .gmvae import FittedGMVAE, compute_responsibility
 
 Array = NDArray[np.floating]
 _MATCHING_PIXELS = 5000  # pixels by which clusters of different runs are matched
@@ -62,9 +62,9 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
     material = find_material(od)
-    aligned = _match_runs(od, gmvae, material)
+    matched = _match_runs(od, gmvae, material)
     responsibility = xr.apply_ufunc(
-        partial(_compute_block_responsibility, runs=aligned),
+        partial(_compute_block_responsibility, runs=matched),
         od["optical_density"],
         od["noise"],
         material,
@@ -115,7 +115,9 @@ def compute_mean_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
-    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _compute_weighted_spectra(od, weight, material), strict=True)))
+    parts = xr.Dataset(
+        dict(zip(("mean", "error", "total"), _compute_weighted_spectra(od, weight, material), strict=True))
+    )
     parts = parts.transpose("group", "energy").compute()
     return parts["mean"].values, parts["error"].values, parts["total"].values
 
@@ -124,7 +126,7 @@ class _MatchedRun(NamedTuple):
     """One training, and for each of its clusters the cluster of the first run that it is."""
 
     gmvae: FittedGMVAE
-    place: NDArray[np.intp]
+    first_cluster: NDArray[np.intp]
 
 
 def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_MatchedRun]:
@@ -139,13 +141,15 @@ def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> l
     for other in gmvae.others:
         shared = compute_responsibility(other, spectra, noise).T @ mine
         rows, columns = linear_sum_assignment(shared, maximize=True)
-        place = np.empty(gmvae.n_clusters, dtype=np.intp)
-        place[rows] = columns
-        out.append(_MatchedRun(other, place))
+        first_cluster = np.empty(gmvae.n_clusters, dtype=np.intp)
+        first_cluster[rows] = columns
+        out.append(_MatchedRun(other, first_cluster))
     return out
 
 
-def _compute_block_responsibility(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_MatchedRun]) -> Array:
+def _compute_block_responsibility(
+    density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_MatchedRun]
+) -> Array:
     """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
     shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
@@ -154,6 +158,6 @@ def _compute_block_responsibility(density: Array, noise: Array, material: NDArra
     if use.any():
         total = np.zeros((len(spectra), n_clusters))
         for run in runs:
-            total[:, run.place] += compute_responsibility(run.gmvae, spectra, sigma)
+            total[:, run.first_cluster] += compute_responsibility(run.gmvae, spectra, sigma)
         out[use] = total / len(runs)
     return out.reshape(*shape, n_clusters)

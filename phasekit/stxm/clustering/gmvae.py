@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import OD, require
-from ..preprocessing.material import find_material
+from ..preprocessing.material import find_material, read_material_spectra
 from ..preprocessing.stray_light import correct_stray_light
 from ..reference_spectra.library import compute_block_means
 from .initialisation import InitialModel, estimate_stray_fraction, fit_initial_model
@@ -212,20 +212,6 @@ def _select_most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array)
     return replace(runs[order[0]], others=others, agreement=table[np.ix_(order, order)])
 
 
-def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
-    """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read block by block."""
-    places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
-    if places.size > max_pixels:
-        places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
-    row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))
-    at = {"scan_y": xr.DataArray(row, dims="pixel"), "scan_x": xr.DataArray(column, dims="pixel")}
-    chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
-    names = ("optical_density", "noise")
-    picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
-    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
-    return picked[0][finite], picked[1][finite]
-
-
 def compute_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
     """q(y|x) of measured spectra (n, energy)."""
     return _infer_responsibility(fitted, *correct_stray_light(spectra, noise, fitted.stray_light))
@@ -244,6 +230,6 @@ def _infer_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> 
             x, sigma = (
                 torch.as_tensor(values[part] / fitted.scale, dtype=torch.float32) for values in (spectra, noise)
             )
-            log_q = network.posterior(x, sigma).log_cluster.double()
+            log_q = network.compute_posterior(x, sigma).log_cluster.double()
             out[part] = torch.softmax(log_q, dim=-1).numpy()
     return out

@@ -66,11 +66,11 @@ class Network(nn.Module):
         self.encode_more = _make_residual_network(n_energies + 1, n_hidden, 2 * n_latent)
         self.decode_more = _make_residual_network(n_latent, n_hidden, n_energies)
 
-    def shape(self, latent: Tensor) -> Tensor:
+    def decode_shape(self, latent: Tensor) -> Tensor:
         """Shape of the spectrum (..., energy) that a latent (..., d) stands for: linear plus a learned bend."""
         return self.shape_mean + latent @ self.basis + self.decode_more(latent)
 
-    def message(self, x: Tensor, noise: Tensor) -> Message:
+    def encode_message(self, x: Tensor, noise: Tensor) -> Message:
         """Encoder: projection on the linear basis plus a learned correction; thin pixels get low precision."""
         centred = x - x.mean(-1, keepdim=True)
         scale = (centred @ self.shape_mean) / (self.shape_mean @ self.shape_mean)
@@ -83,20 +83,20 @@ class Network(nn.Module):
         log_precision = 2 * log_snr[:, None] + self.log_precision + more_precision
         return Message(mean, torch.exp(log_precision.clamp(-10.0, 16.0)))
 
-    def log_prior(self) -> Tensor:
+    def compute_log_prior(self) -> Tensor:
         """Log weights of the clusters (k,)."""
         return torch.log_softmax(self.prior_logit, dim=-1)
 
-    def posterior(self, x: Tensor, noise: Tensor) -> Posterior:
+    def compute_posterior(self, x: Tensor, noise: Tensor) -> Posterior:
         """q(y|x) and q(z|x,y): the encoder's message times the mixture prior, normalised in closed form."""
-        message = self.message(x, noise)
+        message = self.encode_message(x, noise)
         variance = torch.exp(self.prior_log_variance)
         spread = variance + 1.0 / message.precision[:, None]
         gap = message.mean[:, None] - self.prior_mean
         overlap = -0.5 * (gap**2 / spread + torch.log(spread)).sum(-1)
         precision = message.precision[:, None] + 1.0 / variance
         mean = (message.precision[:, None] * message.mean[:, None] + self.prior_mean / variance) / precision
-        return Posterior(torch.log_softmax(self.log_prior() + overlap, dim=-1), mean, 1.0 / precision)
+        return Posterior(torch.log_softmax(self.compute_log_prior() + overlap, dim=-1), mean, 1.0 / precision)
 
 
 def _make_residual_network(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
@@ -151,14 +151,14 @@ def compute_categorical_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 
 def compute_elbo(network: Network, x: Tensor, noise: Tensor, generator: torch.Generator | None = None) -> EvidenceBound:
     """Evidence lower bound of each pixel, exact over clusters, one sample of z per cluster."""
-    posterior = network.posterior(x, noise)
+    posterior = network.compute_posterior(x, noise)
     draw = torch.randn(posterior.mean.shape, generator=generator, device="cpu").to(x)
     latent = posterior.mean + torch.sqrt(posterior.variance) * draw
-    likelihood = compute_log_likelihood(x[:, None], noise[:, None], network.shape(latent), THICKNESS_SPREAD)
+    likelihood = compute_log_likelihood(x[:, None], noise[:, None], network.decode_shape(latent), THICKNESS_SPREAD)
     q = torch.exp(posterior.log_cluster)
     divergence = compute_gaussian_kl(posterior.mean, posterior.variance, network.prior_mean, network.prior_log_variance)
     return EvidenceBound(
         reconstruction=(q * likelihood).sum(-1),
         kl_latent=(q * divergence).sum(-1),
-        kl_cluster=compute_categorical_kl(posterior.log_cluster, network.log_prior()),
+        kl_cluster=compute_categorical_kl(posterior.log_cluster, network.compute_log_prior()),
     )

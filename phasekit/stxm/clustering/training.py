@@ -63,16 +63,16 @@ class _EarlyStopping:
     """Best bound on the held-out pixels so far, with the parameters that gave it."""
 
     def __init__(self, patience: int) -> None:
-        self.patience, self.bound, self.waited = patience, -np.inf, 0
+        self.patience, self.bound, self.n_without_gain = patience, -np.inf, 0
         self.parameters: dict[str, Array] = {}
 
-    def look(self, bound: float, network: Any) -> bool:
+    def update(self, bound: float, network: Any) -> bool:
         """Take note of a bound; True when it has not improved for too long."""
         if bound > self.bound:
-            self.bound, self.waited, self.parameters = bound, 0, _read_parameters(network)
+            self.bound, self.n_without_gain, self.parameters = bound, 0, _read_parameters(network)
         else:
-            self.waited += 1
-        return self.waited >= self.patience
+            self.n_without_gain += 1
+        return self.n_without_gain >= self.patience
 
 
 def train_network(
@@ -84,21 +84,21 @@ def train_network(
     """
     import torch
 
-    where = _select_device(device)
+    torch_device = _select_device(device)
     generator = torch.Generator().manual_seed(settings["seed"])
-    network = _build_network(start, settings).to(where)
-    data = _split_pixels(spectra, noise, settings, where)
+    network = _build_network(start, settings).to(torch_device)
+    data = _split_pixels(spectra, noise, settings, torch_device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
     best, history, held = _EarlyStopping(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
     for step in range(settings["n_steps"]):
-        warmth = step / (_WARM_UP * settings["n_steps"])
-        history.append(_run_step(network, data, optimiser, settings, warmth, generator))
+        warm_up = step / (_WARM_UP * settings["n_steps"])
+        history.append(_run_step(network, data, optimiser, settings, warm_up, generator))
         schedule.step()
         progress.update()
-        if warmth >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
+        if warm_up >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
             held[step] = _compute_held_out_bound(network, data, settings["seed"])
-            if best.look(float(held[step]), network):
+            if best.update(float(held[step]), network):
                 break
     return _make_history(best.parameters or _read_parameters(network), np.array(history), held)
 
@@ -114,17 +114,17 @@ def _make_history(parameters: dict[str, Array], history: Array, held: Array) -> 
     return parameters, record
 
 
-def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], where: str) -> _TrainingSet:
+def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], torch_device: str) -> _TrainingSet:
     import torch
 
     order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
     n_held = min(int(settings["held_out"] * len(spectra)), 5000)
     parts = [part[rows] for rows in (order[n_held:], order[:n_held]) for part in (spectra, noise)]
-    return _TrainingSet(*(torch.as_tensor(part, dtype=torch.float32, device=where) for part in parts))
+    return _TrainingSet(*(torch.as_tensor(part, dtype=torch.float32, device=torch_device) for part in parts))
 
 
 def _run_step(
-    network: Any, data: _TrainingSet, optimiser: Any, settings: Mapping[str, Any], warmth: float, generator: Any
+    network: Any, data: _TrainingSet, optimiser: Any, settings: Mapping[str, Any], warm_up: float, generator: Any
 ) -> list[float]:
     """One step of Adam on a random batch; the three terms of the bound."""
     import torch
@@ -135,7 +135,7 @@ def _run_step(
     terms = compute_elbo(network, data.x[index], data.noise[index], generator)
     means = torch.stack([term.mean() for term in terms])
     optimiser.zero_grad()
-    _compute_loss(means, warmth, settings["free_bits"]).backward()
+    _compute_loss(means, warm_up, settings["free_bits"]).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimiser.step()
     return [float(mean) for mean in means.detach().cpu()]
@@ -148,12 +148,14 @@ def _compute_held_out_bound(network: Any, data: _TrainingSet, seed: int) -> floa
     from .network import compute_elbo
 
     with torch.no_grad():
-        return float(compute_elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean())
+        return float(
+            compute_elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean()
+        )
 
 
-def _compute_loss(means: Any, warmth: float, free_bits: float) -> Any:
+def _compute_loss(means: Any, warm_up: float, free_bits: float) -> Any:
     """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
-    weight = min(1.0, 0.1 + 0.9 * warmth)
+    weight = min(1.0, 0.1 + 0.9 * warm_up)
     return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
 
 

@@ -25,7 +25,7 @@ class DesignModels(NamedTuple):
     weights: Array  # (model, energy): as the fit weighs the energies
     variance: Array  # (model, energy): of the noise
     misfit: Array  # (component, energy): what the models leave out, one standard deviation each
-    share: Array  # (model,): weights that sum to one
+    model_weights: Array  # (model,): weights that sum to one
     n_amounts: int
     by_determinant: bool
     weighted_by_noise: bool
@@ -57,14 +57,14 @@ def build_designs(
     unit = peak_od / find_peak_absorption(library, energies)
     n = len(library.names)
     groups = [tuple(range(n))] if criterion == "amounts" or n == 1 else list(combinations(range(n), 2))
-    columns, noise, share = [], [], []
+    columns, noise, model_weights = [], [], []
     for offset, weight in scale:
         spectra = library.at(energies + offset) * unit
         for group in groups:
             inside = spectra[list(group)]
             columns.append(_make_columns(inside, energies, background.slope))
             noise.append(np.exp(inside.mean(axis=0)) if variance is None else variance)
-            share.append(weight / len(groups))
+            model_weights.append(weight / len(groups))
     misfit = np.zeros((0, energies.size)) if background.misfit is None else background.misfit
     weights = 1 / np.array(noise) if background.weighted else np.ones((len(noise), energies.size))
     return DesignModels(
@@ -72,7 +72,7 @@ def build_designs(
         weights,
         np.array(noise),
         misfit,
-        np.array(share),
+        np.array(model_weights),
         len(groups[0]),
         by_determinant=criterion == "amounts",
         weighted_by_noise=background.weighted,
@@ -133,7 +133,7 @@ def compute_score(designs: DesignModels, chosen: Index) -> float:
         values = np.linalg.slogdet(covariance[:, :n, :n])[1]
     else:
         values = _compute_squared_error(covariance, _compute_scatter(designs, chosen), make_target_matrix(designs))
-    return float(designs.share @ values)
+    return float(designs.model_weights @ values)
 
 
 def _compute_squared_error(covariance: Array, scatter: Array, target: Array) -> Array:
@@ -152,15 +152,19 @@ def compute_exchange_scores(designs: DesignModels, kept: Index, candidates: Inde
         n = designs.n_amounts
         nuisance = np.linalg.inv(information[:, n:, n:])
         rest = 1 / w + ((x[..., n:] @ nuisance) * x[..., n:]).sum(axis=-1)
-        return np.asarray(designs.share @ np.log(rest / added))
+        return np.asarray(designs.model_weights @ np.log(rest / added))
     target = make_target_matrix(designs)
     if designs.weighted_by_noise and len(designs.misfit) == 0:  # V S V = V, five times as fast as what follows
-        less = ((projected @ target) * projected).sum(axis=-1) / added
-        return np.asarray(designs.share @ (np.einsum("ij,mji->m", target, covariance)[:, None] - less))
+        reduction = ((projected @ target) * projected).sum(axis=-1) / added
+        return np.asarray(designs.model_weights @ (np.einsum("ij,mji->m", target, covariance)[:, None] - reduction))
     covariance = covariance[:, None] - projected[..., :, None] * projected[..., None, :] / added[..., None, None]
-    pushed = w[..., None] * x
-    alias = _compute_alias(designs, kept)[:, None] + pushed[..., None] * designs.misfit[:, candidates].T[:, None]
-    noise = _compute_scatter(designs._replace(misfit=designs.misfit[:0]), kept)[:, None] + (
-        designs.variance[:, candidates, None, None] * pushed[..., :, None] * pushed[..., None, :]
+    weighted_columns = w[..., None] * x
+    alias = (
+        _compute_alias(designs, kept)[:, None] + weighted_columns[..., None] * designs.misfit[:, candidates].T[:, None]
     )
-    return np.asarray(designs.share @ _compute_squared_error(covariance, noise + alias @ alias.swapaxes(-1, -2), target))
+    noise = _compute_scatter(designs._replace(misfit=designs.misfit[:0]), kept)[:, None] + (
+        designs.variance[:, candidates, None, None] * weighted_columns[..., :, None] * weighted_columns[..., None, :]
+    )
+    return np.asarray(
+        designs.model_weights @ _compute_squared_error(covariance, noise + alias @ alias.swapaxes(-1, -2), target)
+    )

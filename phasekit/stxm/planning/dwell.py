@@ -109,7 +109,9 @@ def _compute_covariance(designs: DesignModels, part: Array) -> Array:
 
 def _compute_share_variance(designs: DesignModels, part: Array) -> float:
     """Mean variance of a share when energy e gets ``part[e]`` times the even dwell time."""
-    return float(designs.share @ np.einsum("ij,mji->m", make_target_matrix(designs), _compute_covariance(designs, part)))
+    return float(
+        designs.model_weights @ np.einsum("ij,mji->m", make_target_matrix(designs), _compute_covariance(designs, part))
+    )
 
 
 def _optimise_allocation(designs: DesignModels, least: float) -> Array:
@@ -120,7 +122,7 @@ def _optimise_allocation(designs: DesignModels, least: float) -> Array:
     for _ in range(_N_ITERATIONS):
         projected = designs.columns @ _compute_covariance(designs, part)
         gain = designs.weights * ((projected @ make_target_matrix(designs)) * projected).sum(axis=-1)
-        free = free * np.sqrt(designs.share @ gain)
+        free = free * np.sqrt(designs.model_weights @ gain)
         free = free * n / free.sum()
         part = least + (1 - least) * free
     return np.asarray(part)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .design import DesignModels, compute_score, compute_exchange_scores
+from .design import DesignModels, compute_exchange_scores, compute_score
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -16,7 +16,10 @@ _ROUNDING_EV = 1e-9
 
 def find_best_choice(designs: DesignModels, energies: Array, n: int, spacing: float, fixed: Index) -> Index | None:
     """``n`` candidates (ascending) at least ``spacing`` apart, ``fixed`` among them; None where they do not fit."""
-    found = [_replace_energies(designs, energies, start, spacing, fixed) for start in _make_starts(energies, n, spacing, fixed)]
+    found = [
+        _replace_energies(designs, energies, start, spacing, fixed)
+        for start in _make_starts(energies, n, spacing, fixed)
+    ]
     return min(found, key=lambda chosen: compute_score(designs, chosen)) if found else None
 
 

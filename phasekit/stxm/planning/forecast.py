@@ -1,7 +1,7 @@
 """What a scan will be able to tell, before it is made: errors against number of energies and dwell time."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,40 +9,14 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FORECAST, REFERENCES, describe, require
-from ..reference_spectra.library import Library, build_library
-from .design import (
-    KNOWN_SCALE,
-    PixelBackground,
-    build_designs,
-    compute_score,
-    find_peak_absorption,
-    compute_information_matrices,
-)
+from ..reference_spectra.library import build_library
+from .error_model import PixelModel, PredictedErrors, compute_errors
 from .selection import select_energies
-from .separation import compute_confusion
 
 Array = NDArray[np.float64]
 
 _N_ENERGIES = (4, 6, 8, 10, 15, 20)
 _PHOTONS = (100.0, 300.0, 1000.0, 3000.0)
-
-
-class _PixelModel(NamedTuple):
-    """A pixel to be forecast: its thickness (OD where the references peak), background, and how it is fitted."""
-
-    peak_od: float
-    background_od: float
-    counting: bool
-    slope: bool
-
-
-class _PredictedErrors(NamedTuple):
-    """Results for one choice of energies and one dose."""
-
-    rate: Array
-    pair: Array
-    amount: Array
-    share: float
 
 
 def predict_errors(  # noqa: PLR0913  settings, keyword-only
@@ -130,8 +104,8 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
     dose = _check_dose(photons, n_averaged, peak_od, background_od)
     library = build_library(refs, refs["energy"], step="predict_errors", n_nuisance=0)
     choices = _select_choices(refs, energies, slope=slope, peak_od=peak_od)
-    pixel = _PixelModel(peak_od, background_od, counting, slope)
-    cases = [[_compute_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
+    pixel = PixelModel(peak_od, background_od, counting, slope)
+    cases = [[compute_errors(library, choice, pixel, n * n_averaged, seed) for n in dose] for choice in choices]
     out = _merge_cases(cases, choices, library.names, dose)
     out["amount_error"].attrs["units"] = _find_amount_unit(refs)
     if i0_khz is not None:
@@ -188,47 +162,7 @@ def _check_choice(refs: xr.Dataset, energies: xr.DataArray) -> Array:
     return chosen
 
 
-def _compute_errors(library: Library, energies: Array, pixel: _PixelModel, photons: float, seed: int) -> _PredictedErrors:
-    unit = pixel.peak_od / find_peak_absorption(library, library.energies)
-    spectra = library.at(energies) * unit
-    variance = _compute_variance(spectra, pixel, photons)
-    nuisances = [np.ones(energies.size)] + ([energies - energies.mean()] if pixel.slope else [])
-    confusion = compute_confusion(spectra, variance, np.array(nuisances), np.random.default_rng(seed))
-    return _PredictedErrors(confusion.rate, confusion.pair, *_compute_linear_errors(library, energies, pixel, photons, unit))
-
-
-def _compute_variance(spectra: Array, pixel: _PixelModel, photons: float) -> Array:
-    """Noise variance of counted photons for pixels of these spectra (.., energy)."""
-    density = spectra + pixel.background_od
-    if not pixel.counting:
-        density = np.broadcast_to(density.mean(axis=-1, keepdims=True), density.shape)
-    return np.asarray(np.exp(density) / photons)
-
-
-def _compute_linear_errors(
-    library: Library, energies: Array, pixel: _PixelModel, photons: float, unit: float
-) -> tuple[Array, float]:
-    """Standard errors of all amounts fitted together, and of the share in a mixture of two."""
-    n = len(library.names)
-    spectra = library.at(energies) * unit
-    mixed = _compute_variance(spectra.mean(axis=0), pixel, photons)
-    background = PixelBackground(pixel.slope)
-    # at these energies the references need not reach their peak, so the thickness is set by the unit, not anew
-    peak = float(np.abs(spectra.mean(axis=0)).max())
-    together, pairs = (
-        build_designs(library, energies, KNOWN_SCALE, background=background, criterion=c, peak_od=peak, variance=mixed)
-        for c in ("amounts", "shares")
-    )
-    everything = np.arange(energies.size)
-    amount = np.full(n, np.nan)
-    if energies.size >= n + 1 + pixel.slope:
-        covariance = np.linalg.inv(compute_information_matrices(together, everything))[0]
-        amount = unit * np.sqrt(np.diag(covariance)[:n])
-    share = float(np.sqrt(compute_score(pairs, everything))) if n > 1 else np.nan
-    return amount, share
-
-
-def _merge_cases(cases: list[list[_PredictedErrors]], choices: list[Array], names: list[str], dose: Array) -> xr.Dataset:
+def _merge_cases(cases: list[list[PredictedErrors]], choices: list[Array], names: list[str], dose: Array) -> xr.Dataset:
     case = ("n_energies", "photons")
     slots = max(choice.size for choice in choices)
     padded = np.array([np.pad(choice, (0, slots - choice.size), constant_values=np.nan) for choice in choices])

@@ -1,7 +1,7 @@
 """Which energies to measure: the few that tell the references apart best."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import REFERENCES, describe, require
 from ..reference_spectra.library import Library, build_library
+from .candidates import Candidates, check_room, select_candidates
 from .design import (
     KNOWN_SCALE,
     UNCERTAIN_SCALE,
@@ -25,16 +26,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Criterion = Literal["shares", "amounts"]
 
-_DISTINCT_EV = 1e-6  # an energy is measured once
 _STATED_NOISE = 0.01  # optical density, for the errors that are stated with a choice
-
-
-class _Candidates(NamedTuple):
-    """Energies to choose from [eV, ascending], those that must be among the chosen (indices), the least distance."""
-
-    energies: Array
-    fixed: Index
-    spacing: float
 
 
 def select_energies(  # noqa: PLR0913  settings, keyword-only
@@ -157,38 +149,7 @@ def _check_settings(criterion: str, peak_od: float) -> None:
         raise SchemaError(f"select_energies: peak_od={peak_od}, needs an optical density above 0. Take 1.")
 
 
-def select_candidates(
-    energies: Array, energy_range: tuple[float, float] | None, include: Sequence[float], spacing: float, *, step: str
-) -> _Candidates:
-    """The energies in the range (ends included), and the places of those that must be chosen."""
-    low, high = energy_range if energy_range is not None else (-np.inf, np.inf)
-    inside = energies[(energies >= low) & (energies <= high)]
-    if not spacing >= 0:
-        raise SchemaError(f"{step}: min_spacing_ev={spacing}, needs a distance of 0 or more. Correct it.")
-    if inside.size == 0:
-        raise SchemaError(f"{step}: no candidate in energy_range={energy_range}. Widen it.")
-    fixed = np.array([int(np.abs(inside - energy).argmin()) for energy in include], dtype=np.intp)
-    fixed = np.unique(fixed)
-    if fixed.size < len(include) or np.any(np.diff(inside[fixed]) < spacing - 1e-9):
-        raise SchemaError(
-            f"{step}: include={list(include)} holds energies less than {spacing:g} eV apart. "
-            "Lower min_spacing_ev, or leave one out."
-        )
-    return _Candidates(inside, fixed, max(spacing, _DISTINCT_EV))
-
-
-def check_room(candidates: _Candidates, n: int, n_references: int, n_nuisances: int, *, step: str) -> None:
-    """Refuse fewer energies than there are unknowns or energies that must be included."""
-    if n < n_references + n_nuisances:
-        raise SchemaError(
-            f"{step}: n={n} energies for {n_references} references + {n_nuisances} for the background and the energy "
-            f"offset. Ask for at least {n_references + n_nuisances}, use fewer references, or set offset_robust=False."
-        )
-    if n < candidates.fixed.size:
-        raise SchemaError(f"{step}: n={n}, but 'include' holds {candidates.fixed.size} energies. Raise n.")
-
-
-def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, step: str) -> Index:
+def choose_energies(designs: DesignModels, candidates: Candidates, n: int, *, step: str) -> Index:
     """Indices of the chosen candidates, ascending."""
     chosen = find_best_choice(designs, candidates.energies, n, candidates.spacing, candidates.fixed)
     if chosen is None:
@@ -200,7 +161,7 @@ def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, s
     return chosen
 
 
-def _find_pre_edge_candidates(library: Library, candidates: _Candidates) -> Index:
+def _find_pre_edge_candidates(library: Library, candidates: Candidates) -> Index:
     """Candidates 2 eV or more before the mean reference leaves its lowest level by a twentieth, on the way to its peak.
 
     Without those that are too near a fixed one.
@@ -213,7 +174,7 @@ def _find_pre_edge_candidates(library: Library, candidates: _Candidates) -> Inde
     return np.flatnonzero(apart & (energies <= library.energies[low[-1]] - 2.0))
 
 
-def _include_pre_edge(designs: DesignModels, candidates: _Candidates, chosen: Index, before: Index) -> Index:
+def _include_pre_edge(designs: DesignModels, candidates: Candidates, chosen: Index, before: Index) -> Index:
     """The choice, made again around the last of the candidates ``before`` the edge if it holds none of them."""
     if before.size == 0 or chosen[0] <= before[-1]:
         return chosen
@@ -222,7 +183,9 @@ def _include_pre_edge(designs: DesignModels, candidates: _Candidates, chosen: In
     return chosen if again is None else again
 
 
-def _compute_stated_errors(library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
+def _compute_stated_errors(
+    library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float
+) -> dict[str, Any]:
     """Errors at this choice and at evenly spread energies, for OD noise of 0.01 at every energy."""
     even = np.unique(np.linspace(0, energies.size - 1, chosen.size).round().astype(int))
     flat = np.full(energies.size, _STATED_NOISE**2)

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ...errors import FrameStatus, SchemaError, status_attributes
 from ...schema import STACK, describe, require
-from .count_statistics import fill_lost_pixels, compute_noise_response, replace_spikes
+from .count_statistics import compute_noise_response, fill_lost_pixels, replace_spikes
+from .frame_interpolation import apply_shifts, find_seen_pixels
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (
+    compute_gradient_features,
     compute_spectrum,
     estimate_shift_error,
     find_pair_shift,
-    compute_gradient_features,
     reconcile_shifts,
     select_frame_pairs,
     weight_by_correlation,
@@ -121,7 +121,7 @@ def align(
     out["noise_response"] = (("energy", "lag"), response)
     out["gain"] = estimate_gains(frames, despike_sigma)
     out["intensity"] = _apply_drift(remove_spikes(frames, despike_sigma), out, order)
-    out["seen"] = (("scan_y", "scan_x"), _find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
+    out["seen"] = (("scan_y", "scan_x"), find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
     settings: dict[str, Any] = {
         "max_shift_px": limit,
         "reference": reference,
@@ -189,10 +189,14 @@ def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int,
             break
     error = estimate_shift_error(features, shift, pairs, reference)
     height = np.clip(found[:, 2], 0.0, 0.99)
-    return _flag_unmatched_frames(_Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
+    return _flag_unmatched_frames(
+        _Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference
+    )
 
 
-def _flag_unmatched_frames(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
+def _flag_unmatched_frames(
+    drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int
+) -> _Drift:
     """Mark frames that agree with no other; their shift is then taken from their neighbours in energy."""
     n = len(drift.shift)
     mine = [(pairs == index).any(axis=1) for index in range(n)]
@@ -225,36 +229,3 @@ def _apply_drift(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.Data
         output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True},
     )
-
-
-def apply_shifts(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
-    """Content at ``r + shift`` of each frame brought to ``r``."""
-    out = np.empty(frames.shape, dtype=np.float32)
-    for index in np.ndindex(frames.shape[:-2]):
-        by = (
-            -float(np.broadcast_to(shift_y, frames.shape[:-2])[index]),
-            -float(np.broadcast_to(shift_x, frames.shape[:-2])[index]),
-        )
-        moved = any(abs(step) > 1e-9 for step in by)
-        frame = np.asarray(frames[index], dtype=np.float64)
-        out[index] = _interpolate_frame(frame, by, order) if moved else frame
-    return out
-
-
-def _interpolate_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
-    """One frame moved; pixels that a lost one (NaN) would have a part in are lost."""
-    lost = ~np.isfinite(frame)
-    moved = ndimage.shift(fill_lost_pixels(frame), by, order=order, mode="nearest")
-    if lost.any():
-        moved[ndimage.shift(lost.astype(np.float32), by, order=1, mode="nearest") > 1e-3] = np.nan
-    return np.asarray(moved)
-
-
-def _find_seen_pixels(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
-    """Pixels whose place lies inside the frame at every energy."""
-    slack = 1e-6
-    sides: list[NDArray[np.bool_]] = []
-    for axis, n in ((0, ny), (1, nx)):
-        place = np.arange(n)[:, None] + shift[None, :, axis]
-        sides.append(np.asarray(((place >= -slack) & (place <= n - 1 + slack)).all(axis=1)))
-    return sides[0][:, None] & sides[1][None, :]

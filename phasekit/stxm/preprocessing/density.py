@@ -18,7 +18,7 @@ Array = NDArray[np.floating]
 
 class _Counts(NamedTuple):
     intensity: xr.DataArray
-    local: xr.DataArray
+    local_mean: xr.DataArray
     gain: xr.DataArray
     noise_factor: xr.DataArray
 
@@ -98,7 +98,7 @@ def optical_density(
     counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
     out = _convert_counts(counts, incident, stray_light)
     out = _add_masks(out, counts, incident, seen, max_od)
-    settings = {"i0": incident.found, "dark": dark, "stray_light": stray_light, "gain": gain}
+    settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
 
@@ -146,8 +146,8 @@ def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: f
     """OD and its standard deviation, var(OD) = g I f / I_direct^2 + var(I0) / I0^2."""
     direct = counts.intensity - stray_light * incident.i0
     density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
-    gain_counts = counts.local.clip(min=counts.gain)
-    expected = (counts.local - stray_light * incident.i0).clip(min=counts.gain)
+    gain_counts = counts.local_mean.clip(min=counts.gain)
+    expected = (counts.local_mean - stray_light * incident.i0).clip(min=counts.gain)
     variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
     out = xr.Dataset(
@@ -168,7 +168,7 @@ def _add_masks(
         limit = limit.clip(max=4.0)
     else:
         limit = xr.full_like(incident.i0, max_od)
-    transmitted = counts.local / incident.i0
+    transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
     finite = out["optical_density"].notnull().all("energy")
     out["optical_density"] = out["optical_density"].where(seen)

@@ -92,7 +92,9 @@ def estimate_shift_error(
     moved = np.stack([ndimage.shift(f, -s, order=1, mode="nearest") for f, s in zip(features, shift, strict=True)])
     squared = np.zeros(len(features))
     for axis in (1, 2):
-        one, other = (_estimate_remaining_shifts(half, pairs, reference) for half in np.array_split(moved, 2, axis=axis))
+        one, other = (
+            _estimate_remaining_shifts(half, pairs, reference) for half in np.array_split(moved, 2, axis=axis)
+        )
         squared += ((one - other) ** 2).sum(axis=1) / 8
     error = np.sqrt((squared + np.median(squared)) / 2)
     return np.asarray(np.where(np.arange(len(features)) == reference, 0.0, error))

@@ -25,7 +25,7 @@ class IncidentIntensity(NamedTuple):
     i0: xr.DataArray
     error: xr.DataArray
     region: xr.DataArray | None
-    found: str
+    origin: str
 
 
 def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
@@ -41,15 +41,17 @@ def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
     return at_one * stack["ring_current"].astype(np.float64)
 
 
-def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> IncidentIntensity:
+def as_incident_spectrum(
+    i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float
+) -> IncidentIntensity:
     """I0 as it was given: a number, a spectrum, or the mean over a mask, less the dark counts."""
     energy = counts["energy"]
     if not isinstance(i0, xr.DataArray):
-        spectrum, found = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
+        spectrum, origin = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
     elif set(i0.dims) == {"scan_y", "scan_x"}:
         return _compute_region_spectrum(counts, i0.astype(bool) & seen, "given mask")
     elif i0.dims == ("energy",):
-        spectrum, found = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
+        spectrum, origin = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
     else:
         raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
     spectrum = spectrum.rename("i0")
@@ -57,7 +59,7 @@ def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: x
         raise SchemaError(
             "optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum."
         )
-    return IncidentIntensity(spectrum, xr.zeros_like(spectrum), None, found)
+    return IncidentIntensity(spectrum, xr.zeros_like(spectrum), None, origin)
 
 
 def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
@@ -76,7 +78,7 @@ def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArra
     return xr.DataArray(values, dims="energy", coords={"energy": energy})
 
 
-def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, found: str) -> IncidentIntensity:
+def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, origin: str) -> IncidentIntensity:
     """Mean counts over a region, with the standard error that their scatter gives."""
     n = int(region.sum())
     if n == 0:
@@ -84,7 +86,7 @@ def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, found: 
     inside = counts.where(region)
     i0 = apply_over_frames(inside, _compute_means, out_dims=()).rename("i0")
     error = apply_over_frames(inside, _compute_deviations, out_dims=()) / np.sqrt(n)
-    return IncidentIntensity(i0, error, region, f"{found}, {n} pixels")
+    return IncidentIntensity(i0, error, region, f"{origin}, {n} pixels")
 
 
 def _compute_means(frames: Array) -> NDArray[np.float64]:

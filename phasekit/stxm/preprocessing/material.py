@@ -50,7 +50,10 @@ def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
     amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
-        _detect_material, amplitude.where(valid), significance, **{**_make_ufunc_settings(bool), "input_core_dims": [_SCAN, _SCAN]}
+        _detect_material,
+        amplitude.where(valid),
+        significance,
+        **{**_make_ufunc_settings(bool), "input_core_dims": [_SCAN, _SCAN]},
     )
     return (~material) & valid
 
@@ -82,3 +85,17 @@ def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]
         return finite
     floor = 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0)
     return finite & (np.nan_to_num(significance) > 4.0) & (np.nan_to_num(amplitude) > floor)
+
+
+def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
+    """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read block by block."""
+    places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
+    if places.size > max_pixels:
+        places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
+    row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))
+    at = {"scan_y": xr.DataArray(row, dims="pixel"), "scan_x": xr.DataArray(column, dims="pixel")}
+    chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
+    names = ("optical_density", "noise")
+    picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
+    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
+    return picked[0][finite], picked[1][finite]
