@@ -1,4 +1,4 @@
-"""Every pixel's probability of belonging to each cluster, and the clusters' mean spectra."""
+"""Cluster probabilities of every pixel, and the mean spectra of the clusters."""
 
 from functools import partial
 from typing import NamedTuple
@@ -17,28 +17,47 @@ _MATCHING_PIXELS = 5000  # pixels by which clusters of different runs are matche
 
 
 def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
-    """Cluster probabilities of every material pixel, block by block.
+    r"""Assign cluster probabilities to every material pixel, block by block.
 
     Parameters
     ----------
     od
-        OD at the energies ``gmvae`` was trained at; it may be another field of the same experiment.
+        OD at the energies ``gmvae`` was trained at. It may be another field of the same experiment.
     gmvae
-        What :func:`phasekit.stxm.fit_gmvae` returned.
+        Result of :func:`phasekit.stxm.fit_gmvae`.
 
     Returns
     -------
     xarray.Dataset
-        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel
-        is not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean
-        OD over the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN
-        for a cluster without pixels); ``share(cluster)`` of the material pixels. With several runs ``responsibility``
-        is their mean, clusters matched by the pixels they share: where runs disagree it is spread.
+        CLUSTERS, lazy where ``od`` is.
+
+        - ``responsibility(scan_y, scan_x, cluster)``: sums to 1. NaN where the pixel is not valid or is empty.
+        - ``label``: the most probable cluster, -1 where ``responsibility`` is NaN.
+        - ``spectrum(cluster, energy)``: mean OD weighted by responsibility. NaN for a cluster without pixels.
+        - ``spectrum_error``: its standard error from the noise.
+        - ``share(cluster)``: fraction of the material pixels.
+
+        With several runs ``responsibility`` is their mean. Clusters are matched by the pixels they share. Where runs
+        disagree the mean is spread over clusters.
 
     Raises
     ------
     SchemaError
         The energies differ from those of the training.
+
+    See Also
+    --------
+    fit_gmvae : The step before: train the network.
+    label_phases : The next step: name the clusters and map the phases.
+    cluster_kmeans : The same result from PCA and k-means.
+    cluster_gaussian_mixture : The same result from PCA and a Gaussian mixture.
+
+    Notes
+    -----
+    With the responsibilities :math:`r_{nk}` of pixel n and its noise :math:`\sigma_n(E)`
+
+    .. math:: \bar x_k(E) = \frac{\sum_n r_{nk} x_n(E)}{\sum_n r_{nk}}, \quad
+        \sigma_k^2(E) = \frac{\sum_n r_{nk}^2 \sigma_n^2(E)}{(\sum_n r_{nk})^2}.
 
     Examples
     --------
@@ -81,7 +100,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
 
 
 def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
-    """Label, mean spectrum and share of each cluster."""
+    """Compute label, mean spectrum and share of each cluster."""
     label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
     weight = responsibility.where(material, 0.0)
     spectrum, error, total = _compute_weighted_spectra(od, weight, material)
@@ -99,7 +118,7 @@ def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: 
 def _compute_weighted_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Mean spectra over the scan by ``weight`` (scan_y, scan_x, group), their standard errors, the summed weights."""
+    """Compute mean spectra weighted by ``weight`` (scan_y, scan_x, group), their standard errors and the summed weights."""
     scan = ["scan_y", "scan_x"]
     total = weight.sum(scan)
     known = total.where(total > 0)
@@ -114,7 +133,7 @@ def _compute_weighted_spectra(
 def compute_mean_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
+    """Compute the same as arrays (group, energy), (group, energy), (group,), block by block; NaN for an empty group."""
     parts = xr.Dataset(
         dict(zip(("mean", "error", "total"), _compute_weighted_spectra(od, weight, material), strict=True))
     )
@@ -123,14 +142,14 @@ def compute_mean_spectra(
 
 
 class _MatchedRun(NamedTuple):
-    """One training, and for each of its clusters the cluster of the first run that it is."""
+    """One run, and for each of its clusters the matching cluster of the first run."""
 
     gmvae: FittedGMVAE
     first_cluster: NDArray[np.intp]
 
 
 def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_MatchedRun]:
-    """All runs, their clusters matched to those of the first by the pixels they share (Hungarian assignment)."""
+    """Match the clusters of all runs to those of the first by the pixels they share (Hungarian assignment)."""
     from scipy.optimize import linear_sum_assignment
 
     first = _MatchedRun(gmvae, np.arange(gmvae.n_clusters))
@@ -139,6 +158,7 @@ def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> l
     spectra, noise = read_material_spectra(od, _MATCHING_PIXELS, seed=0)
     mine, out = compute_responsibility(gmvae, spectra, noise), [first]
     for other in gmvae.others:
+        # Expected number of pixels that belong to cluster i of one run and j of the other.
         shared = compute_responsibility(other, spectra, noise).T @ mine
         rows, columns = linear_sum_assignment(shared, maximize=True)
         first_cluster = np.empty(gmvae.n_clusters, dtype=np.intp)
@@ -150,7 +170,7 @@ def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> l
 def _compute_block_responsibility(
     density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_MatchedRun]
 ) -> Array:
-    """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
+    """Compute the mean responsibilities (.., cluster) of a block (.., energy); NaN where there is no material."""
     shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
     out = np.full((use.size, n_clusters), np.nan, dtype=np.float32)
@@ -158,6 +178,7 @@ def _compute_block_responsibility(
     if use.any():
         total = np.zeros((len(spectra), n_clusters))
         for run in runs:
+            # Columns are permuted so that a cluster keeps its number through all runs.
             total[:, run.first_cluster] += compute_responsibility(run.gmvae, spectra, sigma)
         out[use] = total / len(runs)
     return out.reshape(*shape, n_clusters)

@@ -1,4 +1,4 @@
-"""Training of one GMVAE: how long, with which start, and where to stop."""
+"""Training of one GMVAE: optimisation, warm-up of the KL terms, and early stopping."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,23 +21,28 @@ _SEEDING_LOCK = Lock()
 
 @dataclass(frozen=True)
 class Training:
-    """How to train; the defaults suit stacks of 4 to 200 energies.
+    """Settings of the training; the defaults suit stacks of 4 to 200 energies.
 
     Attributes
     ----------
     n_steps, batch, learning_rate
-        Most steps, of ``batch`` random pixels each, and Adam's rate, which falls to 0 along a cosine.
+        Largest number of steps, random pixels per step, and the rate of Adam. The rate falls to 0 along a cosine.
     n_hidden
-        Width of the two residual nets.
+        Width of the two residual networks.
     free_bits
-        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
+        KL [nat] of the cluster term that costs nothing, on average over a batch. 0.5 keeps two clusters from merging.
     max_pixels
-        At most this many random pixels are read into memory.
+        Largest number of random pixels read into memory.
     held_out
-        Share of them that is never trained on. The parameters kept are those with the best bound there; 0 keeps the
-        last ones.
+        Fraction of them that is never trained on. The parameters with the best bound there are kept. 0 keeps the last
+        ones.
     patience
-        Looks at the held-out pixels (every 20 steps, after the warm-up) without a better bound after which it stops.
+        Number of checks of the held-out pixels without a better bound, after which training ends.
+        They are checked every 20 steps after the warm-up.
+
+    See Also
+    --------
+    fit_gmvae : Uses these settings.
     """
 
     n_steps: int = 400
@@ -67,7 +72,7 @@ class _EarlyStopping:
         self.parameters: dict[str, Array] = {}
 
     def update(self, bound: float, network: Any) -> bool:
-        """Take note of a bound; True when it has not improved for too long."""
+        """Update with a new bound; True when it has not improved for too long."""
         if bound > self.bound:
             self.bound, self.n_without_gain, self.parameters = bound, 0, _read_parameters(network)
         else:
@@ -78,9 +83,10 @@ class _EarlyStopping:
 def train_network(
     spectra: Array, noise: Array, start: InitialModel, settings: Mapping[str, Any], device: str, progress: Any
 ) -> tuple[dict[str, Array], xr.Dataset]:
-    """Parameters by name and the terms of the bound by step; ``progress`` is a tqdm bar to be moved along.
+    """Train one network; returns the parameters by name and the terms of the bound by step.
 
-    Several may run at once, in threads, inside one :func:`use_one_torch_thread`.
+    Several may run at once, in threads, inside one :func:`use_one_torch_thread`. ``progress`` is a tqdm bar, moved by
+    one for each step.
     """
     import torch
 
@@ -92,6 +98,7 @@ def train_network(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
     best, history, held = _EarlyStopping(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
     for step in range(settings["n_steps"]):
+        # Early KL terms would merge clusters before the decoder has learned to use them.
         warm_up = step / (_WARM_UP * settings["n_steps"])
         history.append(_run_step(network, data, optimiser, settings, warm_up, generator))
         schedule.step()
@@ -104,6 +111,7 @@ def train_network(
 
 
 def _make_history(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
+    """Make the record of the training; refuse a bound that is not finite."""
     names = ("reconstruction", "kl_latent", "kl_cluster")
     record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
     record["held_out"] = ("step", held[: len(history)])
@@ -115,6 +123,7 @@ def _make_history(parameters: dict[str, Array], history: Array, held: Array) -> 
 
 
 def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], torch_device: str) -> _TrainingSet:
+    """Split the pixels at random into those to train on and those held out."""
     import torch
 
     order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
@@ -126,7 +135,7 @@ def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], tor
 def _run_step(
     network: Any, data: _TrainingSet, optimiser: Any, settings: Mapping[str, Any], warm_up: float, generator: Any
 ) -> list[float]:
-    """One step of Adam on a random batch; the three terms of the bound."""
+    """Run one step of Adam on a random batch; returns the three terms of the bound."""
     import torch
 
     from .network import compute_elbo
@@ -136,13 +145,14 @@ def _run_step(
     means = torch.stack([term.mean() for term in terms])
     optimiser.zero_grad()
     _compute_loss(means, warm_up, settings["free_bits"]).backward()
+    # A batch with an outlier must not throw the parameters far away.
     torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimiser.step()
     return [float(mean) for mean in means.detach().cpu()]
 
 
 def _compute_held_out_bound(network: Any, data: _TrainingSet, seed: int) -> float:
-    """Mean bound of the held-out pixels, always with the same draws so that steps can be compared."""
+    """Compute the mean bound of the held-out pixels, always with the same draws, so that steps can be compared."""
     import torch
 
     from .network import compute_elbo
@@ -154,12 +164,14 @@ def _compute_held_out_bound(network: Any, data: _TrainingSet, seed: int) -> floa
 
 
 def _compute_loss(means: Any, warm_up: float, free_bits: float) -> Any:
-    """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
+    """Compute the negative bound with the KL terms at the weight of their warm-up, never below a tenth."""
+    # Without any KL the latent space would lose its scale.
     weight = min(1.0, 0.1 + 0.9 * warm_up)
     return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
 
 
 def _build_network(start: InitialModel, settings: Mapping[str, Any]) -> Any:
+    """Build the network with the parameters of the initial model."""
     import torch
 
     n_clusters, n_latent = start.mean.shape
@@ -181,21 +193,24 @@ def _build_network(start: InitialModel, settings: Mapping[str, Any]) -> Any:
 
 
 def make_network(n_energies: int, n_latent: int, n_clusters: int, n_hidden: int, seed: int = 0) -> Any:
-    """Network with random hidden weights; torch draws them from one global state, which is left as it was."""
+    """Make a network with random hidden weights, from a global state of torch that is restored afterwards."""
     import torch
 
     from .network import Network
 
+    # torch draws initial weights from one global generator, which other threads must not use meanwhile.
     with _SEEDING_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(n_energies, n_latent, n_clusters, n_hidden)
 
 
 def _read_parameters(network: Any) -> dict[str, Array]:
+    """Read the parameters as arrays by name."""
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
 def _select_device(device: str) -> str:
+    """Select the device: a GPU for "auto" when there is one."""
     import torch
 
     if device != "auto":
@@ -205,7 +220,10 @@ def _select_device(device: str) -> str:
 
 @contextmanager
 def use_one_torch_thread() -> Iterator[None]:
-    """One thread: the matrices are small, more threads cost more than they give, and one makes results repeatable."""
+    """Use one torch thread inside the block.
+
+    The matrices are small, so more threads cost more than they save. One thread makes results repeatable.
+    """
     import torch
 
     before = torch.get_num_threads()

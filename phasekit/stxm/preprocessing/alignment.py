@@ -1,4 +1,7 @@
-"""Frame drift: found on gradient images of all frames at once, undone once on the raw counts."""
+"""Alignment of the energy frames of a stack.
+
+Shifts are estimated on gradient images of all frames together. The raw counts are then interpolated once.
+"""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -26,6 +29,8 @@ Array = NDArray[np.floating]
 
 
 class _Drift(NamedTuple):
+    """Drift of all frames in pixels: shift (frame, 2) as (y, x), standard error (frame,), FrameStatus (frame,)."""
+
     shift: NDArray[np.float64]
     error: NDArray[np.float64]
     status: NDArray[np.int8]
@@ -42,58 +47,79 @@ def align(
     n_iterations: int = 4,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Undo the drift between the energy frames of a stack.
+    r"""Align the energy frames of a stack.
 
-    Every frame becomes an image of gradient lengths, which is the same whether a phase is darker or brighter than its
-    neighbour, so the contrast inversion across an absorption edge does no harm. Many pairs of frames are compared by
-    up-sampled cross-correlation, and one shift per frame is fitted to all pairs with weights that outvote wrong ones;
-    this is repeated on the shifted frames. The raw counts are then interpolated once.
+    Contrast inverts across an absorption edge. Frames are therefore compared as images of gradient length, in which a
+    dark and a bright particle look alike. Many pairs of frames are compared by cross-correlation. One shift per frame
+    is then fitted to the shifts of all pairs with robust weights. The estimate is repeated on the shifted frames.
 
     Parameters
     ----------
     stack
         STACK: ``intensity(energy, scan_y, scan_x)`` [counts].
     max_shift_px
-        Largest shift looked for between any two frames [px]; a quarter of the shorter side unless given.
+        Largest shift between any two frames [px]. None takes a quarter of the shorter side.
     reference
         Index of the energy whose frame stays in place.
     smoothing_px
-        Gaussian width before the gradient [px]; raise it to 2.5 for frames below about 30 counts.
+        Gaussian width before the gradient [px]. Use 2.5 for frames below about 30 counts.
     order
-        Spline order of the interpolation: 1 is linear and never rings, 3 keeps detail (a half-pixel shift in y and x
-        leaves 0.25 of the counts' variance with 1, 0.49 with 3; ``noise_factor`` says so to ``optical_density``).
+        Spline order of the interpolation. 1 is linear and never rings, 3 keeps detail.
+        A half-pixel shift in y and x leaves 0.25 of the counts' variance with 1, and 0.49 with 3.
+        ``noise_factor`` passes this factor to ``optical_density``.
     despike_sigma
-        Lone pixels this many standard deviations beyond their neighbours are replaced by the neighbours' median before
-        interpolation would smear them; None leaves them.
+        Threshold for hot and dead pixels, in standard deviations beyond their neighbours.
+        They are replaced by the median of their neighbours before the interpolation. None leaves them.
     n_iterations
-        Most rounds of estimating; it stops when no frame moves by more than 0.02 px.
+        Largest number of estimates. The loop ends when no frame moves by more than 0.02 px.
     progress
         Show a progress bar.
 
     Returns
     -------
     xarray.Dataset
-        STACK with ``intensity`` interpolated frame by frame (lazy when it was lazy; a pixel that no raw pixel covers
-        holds the nearest one's counts and is not ``seen``), ``shift_y, shift_x(energy)`` [px] that were undone,
-        ``shift_error`` [px] (standard error, from what the halves of the image disagree by), ``frame_status`` (``ok``,
-        ``uncertain``: error above 0.3 px, ``failed``: the frame matches no other, its shift is interpolated from its
-        neighbours), ``seen(scan_y, scan_x)``: inside the frame at every energy, ``gain(energy)`` (variance over mean of
-        the raw counts) and ``noise_factor(energy)``. ``i0`` and
-        ``ring_current`` are passed on.
+        STACK with ``intensity`` interpolated frame by frame. It is lazy where ``stack`` is.
+        Pixels that no raw pixel covers hold the nearest counts and are not ``seen``.
+
+        - ``shift_y, shift_x(energy)`` [px]: the shifts that were undone.
+        - ``shift_error(energy)`` [px]: their standard error, from the difference between the halves of the image.
+        - ``frame_status(energy)``: ``ok``, ``uncertain`` (error above 0.3 px) or ``failed``. A failed frame matches no
+          other; its shift is interpolated from its neighbours in energy.
+        - ``seen(scan_y, scan_x)``: inside the frame at every energy.
+        - ``gain(energy)``: variance over mean of the raw counts.
+        - ``noise_factor(energy)`` and ``noise_response(energy, lag)``: effect of the interpolation on white noise.
+
+        ``i0`` and ``ring_current`` are passed on.
 
     Raises
     ------
     SchemaError
         ``stack`` is no STACK, or a setting is out of range.
 
+    See Also
+    --------
+    optical_density : The next step: counts to optical density.
+    phasekit.io.open_stxm : Read a stack from a file.
+    smooth_od : Smooth the optical density after the alignment.
+
     Notes
     -----
-    Reads every frame once to estimate (kept in memory binned to at most 512 pixels a side); applying is lazy. A frame
-    shift is the same for all its pixels: drift within a frame is not undone.
+    With the Fourier transforms :math:`F_i` of two windowed gradient images, the shift of pair (i, j) is
+
+    .. math:: d_{ij} = \arg\max_r \; \mathcal{F}^{-1}[F_j F_i^*](r).
+
+    The maximum is refined to 0.01 px by a matrix Fourier transform around the best pixel [1]_. The frame shifts
+    :math:`s` minimise a weighted sum of squares with Cauchy weights, by iterative reweighting:
+
+    .. math:: \sum_{ij} \frac{w_{ij} |r_{ij}|^2}{1 + |r'_{ij}|^2 / c^2}, \quad r_{ij} = d_{ij} - (s_j - s_i).
+
+    Here :math:`r'` is the residual of the round before. So wrong pairs lose their influence.
+    Every frame is read once for the estimate and kept in memory, binned to at most 512 pixels a side. The interpolation
+    is lazy. One shift holds for all pixels of a frame, so drift within a frame remains.
 
     References
     ----------
-    Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008), for the up-sampling by a matrix Fourier transform.
+    .. [1] Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008).
 
     Examples
     --------
@@ -109,6 +135,7 @@ def align(
     frames = stack["intensity"]
     limit = _check_settings(frames, max_shift_px, reference, order)
     features, factor = _read_features(frames, smoothing_px, despike_sigma, progress)
+    # Shifts are estimated on binned frames, hence the factor.
     drift = _estimate_drift(features, limit / factor, reference, n_iterations)
     shift = drift.shift * factor
     out = stack[[name for name in ("i0", "ring_current") if name in stack]].copy()
@@ -116,9 +143,11 @@ def align(
     out["shift_y"], out["shift_x"] = (energy, shift[:, 0]), (energy, shift[:, 1])
     out["shift_error"] = (energy, drift.error * factor)
     out["frame_status"] = (energy, drift.status, status_attributes(FrameStatus))
+    # The noise of the interpolated counts is no longer white; later steps need its variance and its correlation.
     response = np.array([compute_noise_response(float(y), float(x), order) for y, x in shift])
     out["noise_factor"] = (energy, response[:, 0])
     out["noise_response"] = (("energy", "lag"), response)
+    # The gain must come from the raw counts: interpolation changes their variance.
     out["gain"] = estimate_gains(frames, despike_sigma)
     out["intensity"] = _apply_drift(remove_spikes(frames, despike_sigma), out, order)
     out["seen"] = (("scan_y", "scan_x"), find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
@@ -133,6 +162,7 @@ def align(
 
 
 def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference: int, order: int) -> float:
+    """Refuse settings out of range; return the largest shift [px]."""
     n_energies, shorter = frames.sizes["energy"], min(frames.sizes["scan_y"], frames.sizes["scan_x"])
     if not -n_energies <= reference < n_energies:
         raise SchemaError(
@@ -162,11 +192,13 @@ def _read_features(
     for index in indices:
         frame = fill_lost_pixels(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
         frame = np.nan_to_num(frame) if n_sigma is None else replace_spikes(np.nan_to_num(frame), n_sigma)
+        # Binning keeps the memory small; the shift in binned pixels is scaled back by the caller.
         images.append(compute_gradient_features(_rebin_frame(frame, factor), sigma))
     return np.stack(images), factor
 
 
 def _rebin_frame(frame: Array, factor: int) -> Array:
+    """Mean over squares of ``factor`` pixels."""
     if factor == 1:
         return frame
     ny, nx = (n // factor for n in frame.shape)
@@ -174,7 +206,7 @@ def _rebin_frame(frame: Array, factor: int) -> Array:
 
 
 def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int, n_iterations: int) -> _Drift:
-    """Shift of every frame, in pixels of ``features``; each round measures what the round before left over."""
+    """Estimate the shift of every frame in pixels of ``features``, by repeated measurement of the remaining shift."""
     n = len(features)
     shift = np.zeros((n, 2))
     if n == 1:
@@ -183,6 +215,7 @@ def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int,
     for _ in range(max(n_iterations, 1)):
         spectra = [compute_spectrum(feature, s) for feature, s in zip(features, shift, strict=True)]
         found = np.array([find_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
+        # Only what the previous round left is measured, on frames shifted so far.
         solution = reconcile_shifts(pairs, found[:, :2], weight_by_correlation(found[:, 2]), n, reference)
         shift = shift + solution.shift
         if np.abs(solution.shift).max() < 0.02:
@@ -197,13 +230,14 @@ def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int,
 def _flag_unmatched_frames(
     drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int
 ) -> _Drift:
-    """Mark frames that agree with no other; their shift is then taken from their neighbours in energy."""
+    """Mark frames that match no other frame, and interpolate their shift from their neighbours in energy."""
     n = len(drift.shift)
     mine = [(pairs == index).any(axis=1) for index in range(n)]
     typical = np.array([np.median(residual[m]) for m in mine])
     likeness = np.array([np.median(height[m]) for m in mine])
     # pure noise finds chance peaks near zero shift too, but resembles the others far less than they each other
     usual = float(np.median(likeness))
+    # A failed frame disagrees with its pairs by more than a pixel, or resembles the other frames far less than usual.
     failed = (
         (typical > 1.0) | (likeness < 0.3 * usual) | ((likeness < 0.5 * usual) & (typical > 0.15)) | (likeness <= 0)
     )

@@ -1,4 +1,4 @@
-"""Interpolation of frames by sub-pixel shifts."""
+"""Interpolation of frames by sub-pixel shifts, with lost pixels kept apart."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +10,14 @@ Array = NDArray[np.floating]
 
 
 def apply_shifts(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
-    """Content at ``r + shift`` of each frame brought to ``r``."""
+    """Move the content at ``r + shift`` of each frame (.., y, x) to ``r``, by a spline of ``order``; shifts in px."""
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
         by = (
             -float(np.broadcast_to(shift_y, frames.shape[:-2])[index]),
             -float(np.broadcast_to(shift_x, frames.shape[:-2])[index]),
         )
+        # Frames that do not move keep their counts exactly.
         moved = any(abs(step) > 1e-9 for step in by)
         frame = np.asarray(frames[index], dtype=np.float64)
         out[index] = _interpolate_frame(frame, by, order) if moved else frame
@@ -24,7 +25,8 @@ def apply_shifts(frames: Array, shift_y: Array, shift_x: Array, order: int) -> N
 
 
 def _interpolate_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
-    """One frame moved; pixels that a lost one (NaN) would have a part in are lost."""
+    """Move one frame by ``by`` = (y, x) pixels; every pixel that a lost one (NaN) contributes to is lost."""
+    # A NaN would spread over the whole spline, so lost pixels are filled first and marked again afterwards.
     lost = ~np.isfinite(frame)
     moved = ndimage.shift(fill_lost_pixels(frame), by, order=order, mode="nearest")
     if lost.any():
@@ -33,7 +35,8 @@ def _interpolate_frame(frame: Array, by: tuple[float, float], order: int) -> Arr
 
 
 def find_seen_pixels(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
-    """Pixels whose place lies inside the frame at every energy."""
+    """Find the pixels (y, x) whose position ``r + shift`` lies inside the frame at every energy."""
+    # A shift of exactly zero must not lose the border by rounding.
     slack = 1e-6
     sides: list[NDArray[np.bool_]] = []
     for axis, n in ((0, ny), (1, nx)):

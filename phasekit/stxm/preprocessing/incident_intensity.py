@@ -20,7 +20,7 @@ _CURE = "Give i0=: a spectrum over energy (pk.io.open_i0), a mask of empty pixel
 
 
 class IncidentIntensity(NamedTuple):
-    """Incident intensity by energy [counts], its standard error, the pixels it was taken from and how it came about."""
+    """Incident intensity by energy [counts], its standard error, the pixels used, and its origin in words."""
 
     i0: xr.DataArray
     error: xr.DataArray
@@ -29,7 +29,7 @@ class IncidentIntensity(NamedTuple):
 
 
 def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
-    """Mean counts by energy of a scan without sample, at the ring current of the stack where both know theirs."""
+    """Read the mean counts by energy of a scan without sample, at the stack's ring current where both are known."""
     require(i0, STACK, step="optical_density")
     spectrum = apply_over_frames(i0["intensity"], _compute_means, out_dims=())
     if "ring_current" not in i0 or "ring_current" not in stack:
@@ -37,6 +37,7 @@ def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
     own = i0["ring_current"].astype(np.float64)
     if not bool((own > 0).all()) or not bool((stack["ring_current"] > 0).all()):
         return spectrum
+    # I0 is proportional to the ring current, so it is divided by its own and multiplied by the stack's.
     at_one = _interpolate_spectrum(spectrum / own, stack["energy"])
     return at_one * stack["ring_current"].astype(np.float64)
 
@@ -44,7 +45,7 @@ def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
 def as_incident_spectrum(
     i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float
 ) -> IncidentIntensity:
-    """I0 as it was given: a number, a spectrum, or the mean over a mask, less the dark counts."""
+    """Convert a given I0 (number, spectrum or mask of empty pixels) to counts by energy without dark counts."""
     energy = counts["energy"]
     if not isinstance(i0, xr.DataArray):
         spectrum, origin = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
@@ -63,7 +64,7 @@ def as_incident_spectrum(
 
 
 def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
-    """Spectrum at the stack's energies; refused where it does not reach them (half a step is forgiven)."""
+    """Interpolate a spectrum to the energies of the stack; refuse energies more than half a step outside."""
     if i0.sizes["energy"] == energy.size and np.array_equal(i0["energy"].values, energy.values):
         return i0.astype(np.float64)
     own = i0.sortby("energy")
@@ -79,7 +80,7 @@ def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArra
 
 
 def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, origin: str) -> IncidentIntensity:
-    """Mean counts over a region, with the standard error that their scatter gives."""
+    """Compute the mean counts over a region, with their standard error from the scatter of its pixels."""
     n = int(region.sum())
     if n == 0:
         raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
@@ -90,17 +91,17 @@ def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, origin:
 
 
 def _compute_means(frames: Array) -> NDArray[np.float64]:
-    """Mean of each frame (.., y, x) without its NaN. A frame is summed whole, so that chunks do not matter."""
+    """Compute the mean of each frame (.., y, x) without NaN. A frame is summed whole, so that chunks do not matter."""
     return _apply_by_frame(frames, np.mean)
 
 
 def _compute_deviations(frames: Array) -> NDArray[np.float64]:
-    """Standard deviation of each frame (.., y, x) without its NaN."""
+    """Compute the standard deviation of each frame (.., y, x) without NaN."""
     return _apply_by_frame(frames, np.std)
 
 
 def _apply_by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
-    """Statistic of the measured pixels of each frame, NaN where there are none."""
+    """Apply a statistic to the measured pixels of each frame; NaN where there are none."""
     out = np.full(frames.shape[:-2], np.nan)
     for index in np.ndindex(out.shape):
         values = frames[index][~np.isnan(frames[index])].astype(np.float64)
@@ -110,9 +111,10 @@ def _apply_by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray
 
 
 def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> IncidentIntensity:
-    """I0 from the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
+    """Find I0 in the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
     frames = [_compute_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
     _refuse_dark_frames(counts, [index for index, frame in enumerate(frames) if np.isnan(frame).all()])
+    # The logarithm averages transmission over energies, and each frame is relative to its own bright level.
     brightness = np.mean(frames, axis=0)
     mask = _find_brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
     if mask.sum() < 25:
@@ -124,7 +126,7 @@ def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> Incident
 
 
 def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
-    """An energy without a single count is named with its cure; it would leave no pixel that is seen everywhere."""
+    """Refuse energies without a single count and name them; they would leave no pixel that is seen everywhere."""
     if not dark:
         return
     kept = [index for index in range(frames.sizes["energy"]) if index not in dark]
@@ -142,15 +144,16 @@ def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
 
 
 def _compute_log_frame(frame: xr.DataArray) -> Array:
-    """Log of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
+    """Compute the logarithm of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
     values = np.asarray(frame.transpose("scan_y", "scan_x"), dtype=np.float64)
     smooth = ndimage.gaussian_filter(np.nan_to_num(fill_lost_pixels(values)), 1.0)
+    # The 95th percentile and not the maximum, which a hot pixel would set.
     top = float(np.percentile(smooth, 95))
     return np.log(np.maximum(smooth / top, 1e-4)) if top > 0 else np.full(smooth.shape, np.nan)
 
 
 def _find_brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of the brightest peak of the histogram that holds at least 3 % of the seen pixels, without their rim."""
+    """Find the pixels of the brightest histogram peak that holds at least 3 % of the seen pixels, without their rim."""
     usable = seen & np.isfinite(brightness)
     values = brightness[usable]
     if values.size < 25:
@@ -159,15 +162,19 @@ def _find_brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[
     width = max((high - low) / 100, 1e-6)
     counts, edges = np.histogram(values, bins=np.arange(low - 5 * width, high + 6 * width, width))
     smooth = ndimage.gaussian_filter1d(counts.astype(float), 1.5)
+    # A peak must hold enough pixels: a few bright pixels are no vacuum.
     peak = (smooth >= np.roll(smooth, 1)) & (smooth > np.roll(smooth, -1))
     mass = ndimage.uniform_filter1d(smooth, 7) * 7 / values.size
     candidates = np.flatnonzero(peak & (mass > 0.03))
     if candidates.size == 0:
         return np.zeros_like(usable)
     mode = edges[candidates[-1]] + width / 2
+    # The bright side of the peak holds vacuum alone, so its median gives the spread by noise.
     above = values[values > mode] - mode
     spread = max(1.4826 * float(np.median(above)) if above.size else width, width)
+    # A thickness wedge has no flat region: better no I0 than a wrong one.
     if spread > _LARGEST_SPREAD:
         return np.zeros_like(usable)
     mask = usable & (np.abs(brightness - mode) < 2.5 * spread)
+    # The rim is blurred by particles beside it.
     return ndimage.binary_erosion(ndimage.binary_opening(mask), border_value=1) & usable

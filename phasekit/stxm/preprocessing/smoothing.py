@@ -1,4 +1,4 @@
-"""Spatial smoothing of optical density with its noise, so that every method may be given the same."""
+"""Spatial smoothing of optical density and its noise, so that every method can be given the same data."""
 
 import numpy as np
 import xarray as xr
@@ -14,26 +14,40 @@ Array = NDArray[np.floating]
 
 
 def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
-    """Gaussian mean over neighbouring material pixels, weighted by their inverse variance.
+    r"""Smooth the optical density by a Gaussian mean over neighbouring material pixels, weighted by inverse variance.
 
     Parameters
     ----------
     od
         OD.
     sigma_px
-        Standard deviation of the Gaussian [px]; 0 returns the data as they are. 0.7 averages about 3 pixels, 1.2 about
-        9 (noise down to 0.56 and 0.33).
+        Standard deviation of the Gaussian [px]. 0 returns the data unchanged. 0.7 averages about 3 pixels, 1.2 about 9.
+        The noise falls to 0.56 and 0.33 of its value.
 
     Returns
     -------
     xarray.Dataset
-        OD with smoothed ``optical_density`` and the ``noise`` that is left; pixels without material are neither used
+        OD with smoothed ``optical_density`` and the ``noise`` that is left. Pixels without material are neither used
         nor changed. Smoothing mixes phases where they meet.
 
     Raises
     ------
     SchemaError
         ``sigma_px`` is negative.
+
+    See Also
+    --------
+    optical_density : The step before.
+    fit_references : Fit single pixels, which gains from smoothing.
+    label_phases : Uses neighbours by itself and needs no smoothing.
+
+    Notes
+    -----
+    With the Gaussian kernel K and weights :math:`w = 1/\sigma^2` of material pixels (0 elsewhere)
+
+    .. math:: x' = \frac{K * (w x)}{K * w}, \quad \sigma' = \frac{\sqrt{K^2 * w}}{K * w}.
+
+    The noise of neighbouring smoothed pixels is correlated. ``noise`` states the standard deviation of one pixel.
 
     Examples
     --------
@@ -67,7 +81,8 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
 
 
 def _smooth_frames(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
-    """Smoothed frames (.., y, x) and the noise left in them."""
+    """Smooth frames (.., y, x) over the pixels ``use``; return them and their noise."""
+    # Unknown pixels get weight 0, so that they neither contribute nor spread NaN.
     known = use & np.isfinite(density) & (noise > 0)
     weight = np.where(known, np.where(known, noise, 1.0).astype(np.float64) ** -2.0, 0.0)
     filled = np.where(known, density, 0.0)

@@ -1,4 +1,8 @@
-"""Fit."""
+"""Robust least-squares fit of the shared parameters to the mean spectra of blocks of pixels.
+
+Amounts and constants of the blocks are eliminated by exact non-negative fits at every step. Only the shared
+parameters are varied. Their order is energy offset, stray light, background slope, broadening.
+"""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -12,23 +16,27 @@ from .library import Library
 from .non_negative import solve_non_negative
 
 Array = NDArray[np.float64]
-#: standard deviation of what is expected before looking: offset [eV], stray fraction, slope [1/eV], broadening [eV]
+#: standard deviations of the priors: offset [eV], stray fraction, slope [1/eV], broadening [eV]
 _PRIOR = np.array([2.0, 0.05, 0.02, 0.3])
 _LOWEST = np.array([-np.inf, 0.0, -0.2, 0.0])
 _HIGHEST = np.array([np.inf, 0.3, 0.2, 1.5])
 #: steps of the numerical derivatives, well above the rounding of the interpolation
 _STEP = np.array([0.01, 0.002, 0.001, 0.02])
-#: chi-square per degree of freedom from which a block is taken for one that the references do not explain
+#: reduced chi-square at which a block's weight is halved: the references do not explain it
 _POOR_FIT = 3.0
 _FINE_EV = 0.05
-_START_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, that are costs to begin with
+_START_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, the start values besides 0
 
 
 def apply_systematics(library: Library, energies: Array, value: Array) -> Array:
-    """References at the true energies, broadened, with the slope of the background in them."""
+    """Apply offset, broadening and background slope to the references; returns (reference, energy).
+
+    ``value`` holds the four shared parameters. Stray light is left out, because it is corrected on the data.
+    """
     offset, _, slope, broadening = value
     spectra = library.at(energies + offset)
     if broadening > 0:
+        # A Gaussian filter needs an even grid, much finer than the broadening.
         fine = np.arange(library.energies[0], library.energies[-1] + _FINE_EV, _FINE_EV)
         broadened = ndimage.gaussian_filter1d(library.at(fine), broadening / _FINE_EV, axis=1, mode="nearest")
         spectra = np.stack([np.interp(energies + offset, fine, row) for row in broadened])
@@ -36,7 +44,7 @@ def apply_systematics(library: Library, energies: Array, value: Array) -> Array:
 
 
 class BlockFit(NamedTuple):
-    """Fit."""
+    """Values and standard errors of the four shared parameters, and the median reduced chi-square of the blocks."""
 
     value: Array
     error: Array
@@ -44,7 +52,7 @@ class BlockFit(NamedTuple):
 
 
 class BlockSpectra(NamedTuple):
-    """Mean spectra of blocks and their noise, to be explained by pairs of references and the shared numbers."""
+    """Mean spectra (block, energy) and their noise, explained by pairs of references and the shared parameters."""
 
     library: Library
     energies: Array
@@ -53,17 +61,22 @@ class BlockSpectra(NamedTuple):
 
     @property
     def reference_pairs(self) -> list[tuple[int, ...]]:
+        """All pairs of references, as indices; a single reference alone."""
         n = len(self.library.names)
         return list(combinations(range(n), 2)) or [(0,)]
 
     @property
     def degrees_of_freedom(self) -> int:
+        """Degrees of freedom of one block: energies minus two amounts and a constant."""
         return max(self.energies.size - len(self.reference_pairs[0]) - 1, 1)
 
     def compute_residuals(
         self, value: Array, chosen: NDArray[np.intp] | None = None
     ) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Normalised residuals (n, energy), chi-square (n,) and pair (n,) of every block: the best, or as told."""
+        """Compute the normalised residuals (block, energy), chi-square (block,) and pair (block,) of every block.
+
+        The best pair is taken, or the one given by ``chosen`` (block,).
+        """
         shapes = apply_systematics(self.library, self.energies, value)
         spectra, noise = correct_stray_light(self.spectra, self.noise, value[1])
         residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)
@@ -74,6 +87,7 @@ class BlockSpectra(NamedTuple):
                 continue
             design = np.vstack([shapes[list(pair)], np.ones((1, self.energies.size))])
             found = solve_non_negative(design, spectra[rows], noise[rows] ** -2.0, len(pair))
+            # Two references and not all: a block rarely holds more phases, and fewer terms leave more to test.
             better = found.chi_square < best[rows]
             best[rows[better]], pair_of[rows[better]] = found.chi_square[better], index
             left = (spectra[rows] - found.coefficient @ design) / noise[rows]
@@ -81,23 +95,27 @@ class BlockSpectra(NamedTuple):
         return residual, best, pair_of
 
     def find_start(self, value: Array, free: NDArray[np.intp], limit: float) -> Array:
-        """Value with offset and slope at the best of a grid, under a cost to which strange blocks add little.
+        """Find start values of offset and slope on a grid, under a cost to which badly explained blocks add little.
 
-        Both move the edge against the pre-edge, so from a wrong slope the offset runs into a valley of its own.
+        Both parameters move the edge against the pre-edge. From a wrong slope the offset runs into a local minimum.
         """
         slopes = (0.0, *_START_SLOPES) if 2 in free else (value[2],)
         costs = []
         for slope in slopes:
+            # The grid over offsets is fine at slope 0, the usual case, and twice as coarse elsewhere.
             n = 2 * round(limit / (0.1 if slope == slopes[0] else 0.2)) + 1
             for offset in np.linspace(-limit, limit, n) if 0 in free else (value[0],):
                 guess = np.array([offset, value[1], slope, value[3]])
                 chi_square = self.compute_residuals(guess)[1]
+                # The logarithm is the cost of the Cauchy weights: it grows slowly for blocks that no reference
+                # explains.
                 costs.append((float(np.log1p(chi_square / (self.degrees_of_freedom * _POOR_FIT)).sum()), guess))
         return min(costs, key=lambda one: one[0])[1]
 
     def fit_parameters(self, value: Array, free: NDArray[np.intp], limit: float) -> BlockFit:
-        """Least squares over the free numbers, repeated with the pairs and the weights of the blocks it leads to."""
+        """Fit the free parameters by least squares, repeated with renewed pairs and weights of the blocks."""
         value = self.find_start(value, free, limit)
+        # Started exactly on a bound, the solver would not move off it.
         value[free] = np.maximum(value[free], np.array([-np.inf, 1e-3, -np.inf, 1e-2])[free])
         lowest, highest = _LOWEST.copy(), _HIGHEST.copy()
         lowest[0], highest[0] = -limit - 0.1, limit + 0.1
@@ -105,6 +123,7 @@ class BlockSpectra(NamedTuple):
             before = value.copy()
             _, chi_square, pair = self.compute_residuals(value)
             weight = 1.0 / (1.0 + chi_square / (self.degrees_of_freedom * _POOR_FIT))
+            # Imperfect references raise chi-square everywhere; the errors must grow by as much.
             spread = max(float(np.median(chi_square)) / self.degrees_of_freedom, 1.0)
             problem = _LeastSquaresProblem(self, value, free, pair, np.sqrt(weight / spread))
             found = optimize.least_squares(
@@ -119,12 +138,13 @@ class BlockSpectra(NamedTuple):
             if np.abs((value - before) / _STEP).max() < 0.1:
                 break
         error = np.zeros(4)
+        # The Cramer-Rao bound: the inverse of the information matrix, priors included.
         error[free] = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
         return BlockFit(value, error, float(np.median(self.compute_residuals(value)[1])) / self.degrees_of_freedom)
 
 
 class _LeastSquaresProblem(NamedTuple):
-    """One least-squares problem: pairs and weights of the blocks stay, the free numbers move."""
+    """One least-squares problem: pairs and weights of the blocks are fixed, the free parameters vary."""
 
     blocks: BlockSpectra
     value: Array
@@ -133,12 +153,14 @@ class _LeastSquaresProblem(NamedTuple):
     root_weight: Array
 
     def compute_residual(self, free_values: Array) -> Array:
+        """Compute the residuals of all blocks, followed by those of the priors."""
         value = self.value.copy()
         value[self.free] = free_values
         data = self.blocks.compute_residuals(value, self.pair_of_block)[0] * self.root_weight[:, None]
         return np.concatenate([data.ravel(), free_values / _PRIOR[self.free]])
 
     def compute_jacobian(self, free_values: Array) -> Array:
+        """Compute the derivatives of the residuals by central differences, one-sided at a lower bound."""
         columns = []
         for position, index in enumerate(self.free):
             step = np.zeros(free_values.size)

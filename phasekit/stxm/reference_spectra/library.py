@@ -1,4 +1,4 @@
-"""Reference spectra at the data's energies, and the energy offset between the two scales."""
+"""Reference spectra at the energies of the data, and the energy offset between the two scales."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ _MOST_BLOCKS = 1500
 
 
 class _EnergyOffset(NamedTuple):
-    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square there."""
+    """Energy to add to the data's scale to reach that of the references [eV], its standard error, reduced chi-square there."""
 
     value: float
     error: float
@@ -23,7 +23,10 @@ class _EnergyOffset(NamedTuple):
 
 
 class Library(NamedTuple):
-    """Reference spectra as they were measured: names, energies (n,), values (reference, n), composition or NaN."""
+    """Reference spectra as measured.
+
+    ``names``, ``energies`` (n,) [eV], ``values`` (reference, n), and ``composition`` (reference,) or NaN.
+    """
 
     names: list[str]
     energies: Array
@@ -31,7 +34,7 @@ class Library(NamedTuple):
     composition: Array
 
     def at(self, energies: Array) -> Array:
-        """Spectra (reference, energy) by monotone cubic interpolation, held constant beyond the ends."""
+        """Interpolate the spectra to ``energies`` [eV] by monotone cubic splines, constant beyond the ends."""
         from scipy.interpolate import PchipInterpolator
 
         inside = np.clip(energies, self.energies[0], self.energies[-1])
@@ -39,7 +42,7 @@ class Library(NamedTuple):
 
 
 def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance: int = 2) -> Library:
-    """References fit for ``energies``: refused where they do not cover them, or are too many to tell apart."""
+    """Build the library for ``energies``; refuse references that do not cover them or are too many to tell apart."""
     names = [str(name) for name in refs["reference"].values] if "reference" in refs.coords else []
     names = names or [str(index) for index in range(refs.sizes["reference"])]
     if "energy" not in refs.coords:
@@ -62,10 +65,12 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
 
 
 def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
+    """Refuse references that end more than half a step before the energies of the data."""
     lowest, highest = float(energies.min()), float(energies.max())
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
         ratio = lowest / own[0] if own[0] > 0 else 1.0
+        # A factor of about 1000 is an error of unit, which deserves its own cure.
         if not 0.01 < ratio < 100:
             which = "references" if ratio > 1 else "data"
             raise SchemaError(
@@ -81,7 +86,12 @@ def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
 def design_matrix(
     library: Library, energies: Array, offset: float, *, baseline: bool = True, slope: bool = False
 ) -> Array:
-    """Rows of the linear model: the references at ``energies + offset``, then the constant and the slope asked for."""
+    r"""Make the rows (term, energy) of the linear model of a pixel.
+
+    These are the references at ``energies + offset``, then the constant and the slope where asked for:
+
+    .. math:: \mathrm{OD}(E) = \sum_i a_i S_i(E + \delta) + b + s \, \frac{E - \bar E}{E_{max} - E_{min}}.
+    """
     rows = [library.at(energies + offset)]
     if baseline:
         rows.append(np.ones((1, energies.size)))
@@ -91,10 +101,15 @@ def design_matrix(
 
 
 def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _EnergyOffset:
-    """Common energy offset of ``spectra`` (n, energy) from the profile of chi-square over non-negative mixtures.
+    r"""Fit a common energy offset of ``spectra`` (n, energy) to the profile of chi-square over non-negative mixtures.
 
-    A coarse grid finds the valley, a fine one its floor, a parabola its middle. The error is the half-width at which
-    chi-square rises by the reduced chi-square there, so that imperfect references widen it.
+    A coarse grid finds the valley, a fine grid its minimum, and a parabola the exact position. With the curvature c of
+    the parabola :math:`\chi^2 \approx \chi^2_0 + c (\delta - \delta_0)^2` the standard error is
+
+    .. math:: \sigma_\delta = \sqrt{\max(\chi^2_\nu, 1) / c}.
+
+    The reduced chi-square :math:`\chi^2_\nu` widens it when the references are imperfect. ``limit`` is the largest
+    offset [eV].
     """
     weights = 1.0 / noise**2
     n = len(library.names)
@@ -107,11 +122,13 @@ def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array,
     middle = coarse[np.argmin(profile)]
     fine = middle + np.linspace(-0.12, 0.12, 13)
     profile = np.array([chi_square(offset) for offset in fine])
+    # Seven points around the minimum: enough to average rounding, near enough to be a parabola.
     near = slice(max(int(np.argmin(profile)) - 3, 0), int(np.argmin(profile)) + 4)
     curve, linear, _ = np.polyfit(fine[near] - middle, profile[near], 2)
     best = middle - linear / (2 * curve) if curve > 0 else float(fine[np.argmin(profile)])
     best = float(np.clip(best, fine[0], fine[-1]))
     freedom = max(spectra.size - len(spectra) * (n + 1) - 1, 1)
+    # Each spectrum has its own amounts and constant; the offset is one more parameter for all.
     misfit = float(profile.min()) / freedom
     error = np.sqrt(max(misfit, 1.0) / curve) if curve > 0 else np.nan
     return _EnergyOffset(best, float(error), misfit)
@@ -120,7 +137,7 @@ def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array,
 def find_energy_offset(
     od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
 ) -> _EnergyOffset:
-    """Offset as given, or fitted to the means of blocks of 6 x 6 pixels of material (read into memory)."""
+    """Take the offset as given, or fit it to the means of blocks of 6 x 6 pixels of material (read into memory)."""
     if not isinstance(energy_offset, str):
         return _EnergyOffset(float(energy_offset), 0.0, np.nan)
     if energy_offset != "fit":
@@ -133,10 +150,10 @@ def find_energy_offset(
 
 
 def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -> tuple[Array, Array]:
-    """Mean spectra (n, energy) of blocks of pixels with at least 6 pixels of material, and their standard errors.
+    """Compute mean spectra (n, energy) of blocks with at least 6 pixels of material, and their standard errors.
 
-    Blocks are chosen by place, never by the noisy spectra themselves, so averaging does not bias them. Of more than
-    1500 every second, third .. is taken: shared numbers are known well enough from them.
+    Blocks are chosen by position, never by the noisy spectra themselves, so averaging does not bias them. Of more than
+    1500 blocks every second, third, ... is used. Shared parameters are known well enough from these.
     """
     blocks = {"scan_y": min(size, od.sizes["scan_y"]), "scan_x": min(size, od.sizes["scan_x"])}
     n = material.astype(float).coarsen(blocks, boundary="trim").sum()
@@ -144,6 +161,7 @@ def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -
     variance = (od["noise"].where(material, 0.0) ** 2).coarsen(blocks, boundary="trim").sum()
     order = ("scan_y", "scan_x", "energy")
     size_of = np.asarray(n, dtype=np.float64).ravel()
+    # Two sums are read instead of the stack: they are 1/36 of its size.
     sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
     squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
     good = np.flatnonzero((size_of >= 6) & np.isfinite(sums).all(axis=1) & (squares > 0).all(axis=1))
