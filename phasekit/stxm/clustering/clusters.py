@@ -73,6 +73,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
     True
     """
     require(od, OD, step="assign_clusters")
+    # A network knows its energies by position only, so a different list would give wrong clusters silently.
     if od.sizes["energy"] != gmvae.energy.size or (
         "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)
     ):
@@ -102,6 +103,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
 def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
     """Compute label, mean spectrum and share of each cluster."""
     label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
+    # Pixels without material are NaN in the map and must not enter the sums.
     weight = responsibility.where(material, 0.0)
     spectrum, error, total = _compute_weighted_spectra(od, weight, material)
     return xr.Dataset(
@@ -118,12 +120,13 @@ def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: 
 def _compute_weighted_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Compute mean spectra weighted by ``weight`` (scan_y, scan_x, group), their standard errors and the summed weights."""
+    """Compute mean spectra weighted by ``weight`` (scan_y, scan_x, group), standard errors and summed weights."""
     scan = ["scan_y", "scan_x"]
     total = weight.sum(scan)
+    # An empty cluster has no mean: NaN and not zero.
     known = total.where(total > 0)
     density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
-    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
+    if density.chunks is not None:  # one block per spectrum; otherwise every block of weights meets every energy
         density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
     spectrum = xr.dot(weight, density, dim=scan) / known
     error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
@@ -155,6 +158,7 @@ def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> l
     first = _MatchedRun(gmvae, np.arange(gmvae.n_clusters))
     if not gmvae.others:
         return [first]
+    # The same pixels for all runs, so that their clusters can be counted together.
     spectra, noise = read_material_spectra(od, _MATCHING_PIXELS, seed=0)
     mine, out = compute_responsibility(gmvae, spectra, noise), [first]
     for other in gmvae.others:

@@ -100,10 +100,10 @@ def fit_gmvae(
     r"""Fit a Gaussian-mixture variational autoencoder to the spectra of the material pixels.
 
     The likelihood is Gaussian with the measured noise. Thickness and a constant are integrated out of every pixel
-    exactly, and stray light is estimated from the data. Clusters are therefore shapes of spectra, not thicknesses. The
-    sum over clusters is exact. Training starts from principal components of the normalised spectra and a Gaussian
-    mixture of their scores. Warm-up of the KL terms and ``free_bits`` on the cluster term prevent the collapse of
-    clusters.
+    exactly, and stray light is estimated from the data. Clusters are therefore shapes of spectra, not thicknesses.
+    The sum over clusters is exact. Training starts from principal components of the normalised spectra and a
+    Gaussian mixture of their scores. Warm-up of the KL terms and ``free_bits`` on the cluster term prevent the
+    collapse of clusters.
 
     Parameters
     ----------
@@ -145,10 +145,8 @@ def fit_gmvae(
     Training : Settings of the training.
     cluster_kmeans : A simple method for comparison.
 
-    Notes
-    -----
-    A pixel belongs to cluster y with probability p(y). Its latent z is drawn from the cluster's Gaussian, and the
-    decoder turns it into the shape s(z) of a spectrum. With thickness t and constant b the spectrum is
+    Notes ----- A pixel belongs to cluster y with probability p(y).     Its latent z is drawn from the cluster's
+    Gaussian. The decoder turns it into the shape s(z) of a spectrum. With thickness t and constant b the spectrum is
 
     .. math:: x = t \, s(z) + b + \epsilon, \quad \epsilon \sim N(0, \mathrm{diag}(\sigma^2)).
 
@@ -157,8 +155,8 @@ def fit_gmvae(
     .. math:: \mathcal{L} = \sum_y q(y|x) \, E_{q(z|x,y)}[\ln p(x|z)]
         - \sum_y q(y|x) \, \mathrm{KL}[q(z|x,y) \,\|\, p(z|y)] - \mathrm{KL}[q(y|x) \,\|\, p(y)].
 
-    The encoder gives a Gaussian message that is multiplied with each cluster's prior [2]_. The last term costs nothing
-    below ``free_bits`` [3]_.
+    The encoder gives a Gaussian message that is multiplied with each cluster's prior [2]_. The last term costs
+    nothing below ``free_bits`` [3]_.
 
     References
     ----------
@@ -197,6 +195,7 @@ def fit_gmvae(
     # Means of blocks and not pixels: the correction is not linear, so noise would bias the fraction.
     stray = estimate_stray_fraction(*compute_block_means(od, find_material(od)), n_latent)
     spectra, noise = correct_stray_light(spectra, noise, stray)
+    # All initial models see the same pixels; only the seeds of their mixtures differ.
     starts = [fit_initial_model(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
     with tqdm(total=training.n_steps * len(settings), desc="fit_gmvae", disable=not progress) as bar:
@@ -224,12 +223,14 @@ def _train_runs(job: _TrainingInput, starts: list[InitialModel], settings: list[
 
 def _train_one_run(job: _TrainingInput, start: InitialModel, settings: dict[str, Any]) -> FittedGMVAE:
     """Train one run and find the share of the pixels in each cluster."""
+    # Values near 1 suit single precision and the rates of Adam.
     scaled = (job.spectra / start.scale, job.noise / start.scale)
     parameters, history = train_network(*scaled, start, settings, job.device, job.bar)
     n_clusters, n_latent = start.mean.shape
     size = (n_clusters, n_latent, settings["n_hidden"])
     share, numbers = np.zeros(n_clusters), (start.scale, job.stray_light)
     fitted = FittedGMVAE(job.energy, parameters, *numbers, *size, 0, share, history, settings)
+    # The shares follow from the trained network, so it is built first without them.
     share = _infer_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
     return replace(fitted, n_alive=int((share >= 0.005).sum()), share=share)
 
@@ -243,6 +244,7 @@ def _select_most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array)
     labels = [_infer_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
     table = np.array([[adjusted_rand_score(one, other) for other in labels] for one in labels])
     order = np.argsort(-table.sum(axis=1), kind="stable")
+    # The most typical run stands for all; the others serve the consensus.
     others = tuple(runs[index] for index in order[1:])
     return replace(runs[order[0]], others=others, agreement=table[np.ix_(order, order)])
 

@@ -66,6 +66,7 @@ def fit_initial_model(spectra: Array, noise: Array, n_clusters: int, n_latent: i
         mixture.fit(scores)
     # The noise widens the scores; its variance is not part of the cluster's own.
     noise_variance = 1.0 / (np.median(snr[good]) ** 2 * deviation**2)
+    # At least a tenth is kept, because the noise variance is an average over pixels.
     variance = np.maximum(mixture.covariances_ - noise_variance, 0.1 * mixture.covariances_)
     return InitialModel(scale, mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
 
@@ -84,6 +85,7 @@ def estimate_stray_fraction(spectra: Array, noise: Array, n_latent: int) -> floa
     n_shapes = n_latent + 1
     if len(spectra) <= 2 * n_shapes or spectra.shape[1] < n_shapes + 3:
         return 0.0
+    # Four standard deviations of the prior; beyond, the prior decides.
     grid = np.linspace(0.0, 0.2, 11)
     cost = np.array(
         [_compute_shape_chi_square(*correct_stray_light(spectra, noise, f), n_shapes) + (f / 0.05) ** 2 for f in grid]

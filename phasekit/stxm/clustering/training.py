@@ -95,6 +95,7 @@ def train_network(
     network = _build_network(start, settings).to(torch_device)
     data = _split_pixels(spectra, noise, settings, torch_device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    # A falling rate lets the parameters settle; a constant one keeps them moving with the batches.
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
     best, history, held = _EarlyStopping(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
     for step in range(settings["n_steps"]):
@@ -103,6 +104,7 @@ def train_network(
         history.append(_run_step(network, data, optimiser, settings, warm_up, generator))
         schedule.step()
         progress.update()
+        # During the warm-up the bound is not the one that is maximised, so it is not judged.
         if warm_up >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
             held[step] = _compute_held_out_bound(network, data, settings["seed"])
             if best.update(float(held[step]), network):
@@ -127,6 +129,7 @@ def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], tor
     import torch
 
     order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
+    # At most 5000, since the bound is computed for all of them at every check.
     n_held = min(int(settings["held_out"] * len(spectra)), 5000)
     parts = [part[rows] for rows in (order[n_held:], order[:n_held]) for part in (spectra, noise)]
     return _TrainingSet(*(torch.as_tensor(part, dtype=torch.float32, device=torch_device) for part in parts))
@@ -140,6 +143,7 @@ def _run_step(
 
     from .network import compute_elbo
 
+    # Drawn on the CPU, so that every device sees the same batches.
     index = torch.randint(len(data.x), (min(settings["batch"], len(data.x)),), generator=generator).to(data.x.device)
     terms = compute_elbo(network, data.x[index], data.noise[index], generator)
     means = torch.stack([term.mean() for term in terms])
@@ -182,9 +186,11 @@ def _build_network(start: InitialModel, settings: Mapping[str, Any]) -> Any:
         "project": start.project,
         "prior_mean": start.mean,
         "prior_log_variance": np.log(start.variance),
+        # An empty component must keep a finite logit.
         "prior_logit": np.log(np.maximum(start.weight, 1e-4)),
         "log_precision": np.log(start.precision),
     }
+    # The residual networks keep their random hidden weights; their output is zero at the start.
     state = network.state_dict()
     network.load_state_dict(
         {**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}}

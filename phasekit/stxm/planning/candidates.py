@@ -1,4 +1,4 @@
-"""Candidate."""
+"""Candidate energies, and the limits that a choice of them must keep."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _DISTINCT_EV = 1e-6  # an energy is measured once
 
 
 class Candidates(NamedTuple):
-    """Energies to choose from [eV, ascending], those that must be among the chosen (indices), the least distance."""
+    """Candidate energies [eV, ascending], indices of those that must be chosen, and the least distance [eV]."""
 
     energies: Array
     fixed: Index
@@ -24,14 +24,16 @@ class Candidates(NamedTuple):
 def select_candidates(
     energies: Array, energy_range: tuple[float, float] | None, include: Sequence[float], spacing: float, *, step: str
 ) -> Candidates:
-    """The energies in the range (ends included), and the places of those that must be chosen."""
+    """Select the energies in the range (ends included), and find those that must be chosen."""
     low, high = energy_range if energy_range is not None else (-np.inf, np.inf)
+    # Candidates outside the range can never be chosen, so indices refer to those inside.
     inside = energies[(energies >= low) & (energies <= high)]
     if not spacing >= 0:
-        raise SchemaError(f"{step}: min_spacing_ev={spacing}, needs a distance of 0 or more. Correct it.")
+        raise SchemaError(f"{step}: min_spacing_ev={spacing}, needs 0 or more. Use the beamline's resolution.")
     if inside.size == 0:
         raise SchemaError(f"{step}: no candidate in energy_range={energy_range}. Widen it.")
     fixed = np.array([int(np.abs(inside - energy).argmin()) for energy in include], dtype=np.intp)
+    # Two requested energies with the same nearest candidate are an error, not one energy.
     fixed = np.unique(fixed)
     if fixed.size < len(include) or np.any(np.diff(inside[fixed]) < spacing - 1e-9):
         raise SchemaError(
@@ -42,7 +44,7 @@ def select_candidates(
 
 
 def check_room(candidates: Candidates, n: int, n_references: int, n_nuisances: int, *, step: str) -> None:
-    """Refuse fewer energies than there are unknowns or energies that must be included."""
+    """Check that there are as many energies as unknowns, and as many as must be included."""
     if n < n_references + n_nuisances:
         raise SchemaError(
             f"{step}: n={n} energies for {n_references} references + {n_nuisances} for the background and the energy "

@@ -1,4 +1,4 @@
-"""Errors."""
+"""Error model of a planned scan: noise of a pixel, confusion of phases, errors of amounts and shares."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 class PixelModel(NamedTuple):
-    """A pixel to be forecast: its thickness (OD where the references peak), background, and how it is fitted."""
+    """Pixel to predict: thickness as OD at the references' peak, background OD, kind of noise, slope fitted or not."""
 
     peak_od: float
     background_od: float
@@ -29,7 +29,7 @@ class PixelModel(NamedTuple):
 
 
 class PredictedErrors(NamedTuple):
-    """Results for one choice of energies and one dose."""
+    """Errors for one choice of energies and one dose: rate (reference,), pair (reference, reference), amount, share."""
 
     rate: Array
     pair: Array
@@ -38,10 +38,13 @@ class PredictedErrors(NamedTuple):
 
 
 def compute_errors(library: Library, energies: Array, pixel: PixelModel, photons: float, seed: int) -> PredictedErrors:
+    """Compute all errors of one choice of energies [eV] at ``photons`` counts per pixel and energy."""
+    # The thickness is set on the whole spectrum, so that all choices of energies see the same pixel.
     unit = pixel.peak_od / find_peak_absorption(library, library.energies)
     spectra = library.at(energies) * unit
     variance = _compute_variance(spectra, pixel, photons)
     nuisances = [np.ones(energies.size)] + ([energies - energies.mean()] if pixel.slope else [])
+    # A constant is always fitted, because I0 from another field leaves one.
     confusion = compute_confusion(spectra, variance, np.array(nuisances), np.random.default_rng(seed))
     return PredictedErrors(
         confusion.rate, confusion.pair, *_compute_linear_errors(library, energies, pixel, photons, unit)
@@ -49,7 +52,11 @@ def compute_errors(library: Library, energies: Array, pixel: PixelModel, photons
 
 
 def _compute_variance(spectra: Array, pixel: PixelModel, photons: float) -> Array:
-    """Noise variance of counted photons for pixels of these spectra (.., energy)."""
+    """Compute the noise variance of OD for pixels of these spectra (.., energy).
+
+    With :math:`I_0` counts without specimen and background :math:`D_b` it is :math:`e^{D + D_b} / I_0`, by Gaussian
+    error propagation of Poisson counts.
+    """
     density = spectra + pixel.background_od
     if not pixel.counting:
         density = np.broadcast_to(density.mean(axis=-1, keepdims=True), density.shape)
@@ -59,12 +66,16 @@ def _compute_variance(spectra: Array, pixel: PixelModel, photons: float) -> Arra
 def _compute_linear_errors(
     library: Library, energies: Array, pixel: PixelModel, photons: float, unit: float
 ) -> tuple[Array, float]:
-    """Standard errors of all amounts fitted together, and of the share in a mixture of two."""
+    """Compute standard errors of all amounts fitted together, and of the share in a mixture of two.
+
+    They are the square roots of the diagonal of the inverse information matrix, the Cramer-Rao bound.
+    """
     n = len(library.names)
     spectra = library.at(energies) * unit
+    # One noise for all mixtures: that of the mean reference.
     mixed = _compute_variance(spectra.mean(axis=0), pixel, photons)
     background = PixelBackground(pixel.slope)
-    # at these energies the references need not reach their peak, so the thickness is set by the unit, not anew
+    # The references need not reach their peak at these energies, so the thickness follows from the unit.
     peak = float(np.abs(spectra.mean(axis=0)).max())
     together, pairs = (
         build_designs(library, energies, KNOWN_SCALE, background=background, criterion=c, peak_od=peak, variance=mixed)
@@ -72,6 +83,7 @@ def _compute_linear_errors(
     )
     everything = np.arange(energies.size)
     amount = np.full(n, np.nan)
+    # With fewer energies than terms the amounts are undetermined.
     if energies.size >= n + 1 + pixel.slope:
         covariance = np.linalg.inv(compute_information_matrices(together, everything))[0]
         amount = unit * np.sqrt(np.diag(covariance)[:n])

@@ -1,4 +1,4 @@
-"""The exchange of single energies (Fedorov): from several starts, one at a time is replaced by the best other."""
+"""Exchange algorithm of Fedorov: one chosen energy at a time is replaced by the best other, from several starts."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,10 @@ _ROUNDING_EV = 1e-9
 
 
 def find_best_choice(designs: DesignModels, energies: Array, n: int, spacing: float, fixed: Index) -> Index | None:
-    """``n`` candidates (ascending) at least ``spacing`` apart, ``fixed`` among them; None where they do not fit."""
+    """Find the best ``n`` candidates (indices, ascending) at least ``spacing`` [eV] apart, with ``fixed`` among them.
+
+    None is returned where they do not fit.
+    """
     found = [
         _replace_energies(designs, energies, start, spacing, fixed)
         for start in _make_starts(energies, n, spacing, fixed)
@@ -24,10 +27,11 @@ def find_best_choice(designs: DesignModels, energies: Array, n: int, spacing: fl
 
 
 def _make_starts(energies: Array, n: int, spacing: float, fixed: Index) -> Iterator[Index]:
-    """Choices that keep the spacing: the tightest packing from either end, thinned out evenly or towards one end."""
+    """Make choices that keep the spacing: the tightest packing from either end, thinned evenly or towards one end."""
     last, n_free = energies.size - 1, n - fixed.size
     from_above = last - _select_packing(energies[::-1], spacing, last - fixed)
     for tight in (_select_packing(energies, spacing, fixed), np.sort(from_above)):
+        # The exchange finds a local optimum, so it begins at choices of very different density.
         spare = tight.size - n_free
         for bend in _THINNING_EXPONENTS if spare >= 0 else ():
             place = np.arange(n_free) + np.round(spare * np.linspace(0, 1, n_free) ** bend).astype(np.intp)
@@ -35,8 +39,9 @@ def _make_starts(energies: Array, n: int, spacing: float, fixed: Index) -> Itera
 
 
 def _select_packing(energies: Array, spacing: float, fixed: Index) -> Index:
-    """Candidates taken one after another wherever they keep the spacing: no choice of more of them exists."""
+    """Select candidates one after another wherever they keep the spacing; no choice holds more of them."""
     taken: list[int] = []
+    # Fixed energies keep their surroundings free.
     near_fixed = (np.abs(energies[:, None] - energies[fixed]) < spacing - _ROUNDING_EV).any(axis=1)
     for candidate in np.flatnonzero(~near_fixed):
         if not taken or abs(energies[candidate] - energies[taken[-1]]) >= spacing - _ROUNDING_EV:
@@ -51,9 +56,11 @@ def _replace_energies(designs: DesignModels, energies: Array, start: Index, spac
         before = score
         for moved in np.setdiff1d(chosen, fixed):
             others = chosen[chosen != moved]
+            # The moved energy itself is among the free ones, so that it may stay.
             free = np.flatnonzero((np.abs(energies[:, None] - energies[others]) >= spacing - _ROUNDING_EV).all(axis=1))
             best = free[int(np.argmin(compute_exchange_scores(designs, others, free)))]
             trial = np.sort(np.append(others, best))
+            # The updated scores may lack a constant, so the full score decides.
             trial_score = compute_score(designs, trial)
             if trial_score < score:
                 chosen, score = trial, trial_score

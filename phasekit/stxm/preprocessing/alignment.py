@@ -17,12 +17,12 @@ from .frame_interpolation import apply_shifts, find_seen_pixels
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (
     compute_gradient_features,
+    compute_pair_weights,
     compute_spectrum,
     estimate_shift_error,
     find_pair_shift,
-    reconcile_shifts,
+    fit_frame_shifts,
     select_frame_pairs,
-    weight_by_correlation,
 )
 
 Array = NDArray[np.floating]
@@ -170,20 +170,24 @@ def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference:
         )
     if order not in (1, 2, 3):
         raise SchemaError(f"align: order={order}, needs a spline order 1, 2 or 3. Choose 1 (linear) or 3 (cubic).")
+    # The window over the frame's border needs some pixels inside it.
     if n_energies > 1 and shorter < 8:
         raise SchemaError(
             f"align: frames are only {shorter} px wide, needs at least 8. Skip the step for such a stack."
         )
+    # A quarter leaves most of the frame in common at the largest shift.
     limit = shorter / 4 if max_shift_px is None else float(max_shift_px)
     if not 0 < limit < shorter:
-        raise SchemaError(f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px.")
+        raise SchemaError(
+            f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px. Use None."
+        )
     return limit
 
 
 def _read_features(
     frames: xr.DataArray, sigma: float, n_sigma: float | None, progress: bool
 ) -> tuple[NDArray[np.float32], int]:
-    """Gradient images of all frames, read one at a time and binned to at most 512 pixels a side."""
+    """Read the gradient images of all frames, one frame at a time, binned to at most 512 pixels a side."""
     from tqdm.auto import tqdm
 
     factor = int(np.ceil(max(frames.sizes["scan_y"], frames.sizes["scan_x"]) / 512))
@@ -191,6 +195,7 @@ def _read_features(
     images = []
     for index in indices:
         frame = fill_lost_pixels(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
+        # A hot pixel that stays in place would hold every frame at zero shift.
         frame = np.nan_to_num(frame) if n_sigma is None else replace_spikes(np.nan_to_num(frame), n_sigma)
         # Binning keeps the memory small; the shift in binned pixels is scaled back by the caller.
         images.append(compute_gradient_features(_rebin_frame(frame, factor), sigma))
@@ -209,6 +214,7 @@ def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int,
     """Estimate the shift of every frame in pixels of ``features``, by repeated measurement of the remaining shift."""
     n = len(features)
     shift = np.zeros((n, 2))
+    # One frame has nothing to be compared with.
     if n == 1:
         return _Drift(shift, np.zeros(1), np.zeros(1, dtype=np.int8))
     pairs = select_frame_pairs(n)
@@ -216,11 +222,12 @@ def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int,
         spectra = [compute_spectrum(feature, s) for feature, s in zip(features, shift, strict=True)]
         found = np.array([find_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
         # Only what the previous round left is measured, on frames shifted so far.
-        solution = reconcile_shifts(pairs, found[:, :2], weight_by_correlation(found[:, 2]), n, reference)
+        solution = fit_frame_shifts(pairs, found[:, :2], compute_pair_weights(found[:, 2]), n, reference)
         shift = shift + solution.shift
         if np.abs(solution.shift).max() < 0.02:
             break
     error = estimate_shift_error(features, shift, pairs, reference)
+    # The heights of the last round belong to the residuals of that round.
     height = np.clip(found[:, 2], 0.0, 0.99)
     return _flag_unmatched_frames(
         _Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference
@@ -232,26 +239,31 @@ def _flag_unmatched_frames(
 ) -> _Drift:
     """Mark frames that match no other frame, and interpolate their shift from their neighbours in energy."""
     n = len(drift.shift)
-    mine = [(pairs == index).any(axis=1) for index in range(n)]
-    typical = np.array([np.median(residual[m]) for m in mine])
-    likeness = np.array([np.median(height[m]) for m in mine])
-    # pure noise finds chance peaks near zero shift too, but resembles the others far less than they each other
-    usual = float(np.median(likeness))
-    # A failed frame disagrees with its pairs by more than a pixel, or resembles the other frames far less than usual.
+    pairs_of_frame = [(pairs == index).any(axis=1) for index in range(n)]
+    typical = np.array([np.median(residual[own]) for own in pairs_of_frame])
+    correlation = np.array([np.median(height[own]) for own in pairs_of_frame])
+    # Pure noise has chance peaks near zero shift too. Its correlation is far below that of the other frames.
+    usual = float(np.median(correlation))
+    # A failed frame disagrees with its pairs by more than a pixel, or its correlation is far below the usual one.
     failed = (
-        (typical > 1.0) | (likeness < 0.3 * usual) | ((likeness < 0.5 * usual) & (typical > 0.15)) | (likeness <= 0)
+        (typical > 1.0)
+        | (correlation < 0.3 * usual)
+        | ((correlation < 0.5 * usual) & (typical > 0.15))
+        | (correlation <= 0)
     )
+    # The reference defines the position of all others and cannot fail.
     failed[reference] = False
     status = np.where(drift.error > 0.3, FrameStatus.UNCERTAIN, FrameStatus.OK).astype(np.int8)
     status[failed] = FrameStatus.FAILED
     shift, order = drift.shift.copy(), np.arange(n)
+    # Drift is slow, so a neighbour's shift is the best estimate for a frame that shows nothing.
     for axis in (0, 1):
         shift[failed, axis] = np.interp(order[failed], order[~failed], drift.shift[~failed, axis])
     return _Drift(shift, np.where(failed, np.maximum(drift.error, typical), drift.error), status)
 
 
 def _apply_drift(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
-    """Counts moved back by each frame's shift, one interpolation per frame."""
+    """Apply the shifts of all frames to the counts, one interpolation per frame."""
     return xr.apply_ufunc(
         lambda block, sy, sx: apply_shifts(block, sy, sx, order),
         frames,

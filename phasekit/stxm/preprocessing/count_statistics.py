@@ -40,6 +40,7 @@ def _replace_frame_spikes(frame: NDArray[np.float32], n_sigma: float, gain: floa
     lost = ~np.isfinite(frame)
     if min(frame.shape) < 3 or lost.all():
         return frame
+    # A lost pixel must not hide or make a spike among its neighbours.
     frame = fill_lost_pixels(frame)
     middle = ndimage.median_filter(frame, footprint=_NEIGHBOURS, mode="reflect")
     # The variance of counts is the gain times their expectation, for which the median of the neighbours stands.
@@ -54,19 +55,13 @@ def _replace_frame_spikes(frame: NDArray[np.float32], n_sigma: float, gain: floa
 def estimate_frame_gains(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
     r"""Estimate the gain (variance over mean) of each frame of ``(..., y, x)`` counts.
 
-        The second difference of neighbouring counts a, b, c removes a linear trend. For white noise of variance
-        :math:`\sigma^2` it has the variance
+    The second difference of neighbouring counts a, b, c removes a linear trend. For noise with the autocorrelation
+    :math:`R_k` at lag k its variance is
 
-        .. math:: \mathrm{var}(a - 2b + c) = 6 \sigma^2 = 6 R_0 - 8 R_1 + 2 R_2.
+    .. math:: \mathrm{var}(a - 2b + c) = 6 R_0 - 8 R_1 + 2 R_2,
 
-            R_1, R_2` of unit white noise after interpolation, per frame. None stands for white noise. A detector that
-            counts
-        single photons has gain 1.
-    The last form holds for noise with the autocorrelation :math:`R_k` at lag k. ``response`` (..., 3) holds the three
-        values for unit white noise after interpolation, per frame. None stands for white noise. A detector that counts
-        single photons has gain 1.
-        R_1, R_2` of unit white noise after interpolation, per frame. None stands for white noise. A detector that counts
-        single photons has gain 1.
+    which is :math:`6 \sigma^2` for white noise. ``response`` (..., 3) holds the three values for unit white noise after
+    interpolation, per frame. None stands for white noise. A detector that counts single photons has gain 1.
     """
     frames = np.asarray(frames, dtype=np.float64)
     out = np.empty(frames.shape[:-2])
@@ -95,6 +90,7 @@ def _estimate_one_gain(frame: Array) -> float:
         n = frame.shape[axis] - 2
         a, b, c = (np.take(frame, range(i, n + i), axis=axis) for i in range(3))
         mean = (a + b + c) / 3
+        # The ratio to the mean needs counts, and the middle pixel decides whether the place is flat.
         good = (mean > 0) & np.take(flat, range(1, n + 1), axis=axis)
         ratios.append(((a - 2 * b + c)[good] ** 2 / 6) / mean[good])
     # The median of the squared differences resists outliers; for Gaussian noise it is 0.455 of their mean.
@@ -106,10 +102,11 @@ def compute_noise_response(shift_y: float, shift_x: float, order: int) -> NDArra
     """Compute the autocorrelation at lags 0, 1, 2 of unit white noise after a sub-pixel spline shift.
 
     The values are means over y and x. Lag 0 is the factor by which interpolation reduces the variance of the counts. It
-    is 1 for shifts by whole pixels, and 0.25 for half a pixel in y and x with linear interpolation.
+    is 1 for shifts by whole pixels. Half a pixel in y and x gives 0.25 with linear interpolation.
     """
     rows = [_compute_row_response(shift, order) for shift in (shift_y, shift_x)]
     (y0, y1, y2), (x0, x1, x2) = rows
+    # The spline is separable, so the response is a product of those along y and x.
     return np.array([y0 * x0, (y1 * x0 + y0 * x1) / 2, (y2 * x0 + y0 * x2) / 2])
 
 

@@ -81,7 +81,7 @@ def optical_density(
     Raises
     ------
     SchemaError
-        I0 does not cover the energies, holds values <= 0 or NaN, its region is empty, or no empty region was found.
+        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found.
 
     See Also
     --------
@@ -121,7 +121,8 @@ def optical_density(
     """
     require(aligned, STACK, step="optical_density")
     if not 0 <= stray_light < 1:
-        raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
+        raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
+    # Spikes first: they would spread over nine pixels in the local mean.
     raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
     gains = _select_gain(aligned, raw, gain)
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
@@ -142,6 +143,7 @@ def _select_gain(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) ->
             raise SchemaError(f"optical_density: gain={gain}, needs a positive number: 1 for counted photons.")
         return xr.full_like(stack["energy"], gain, dtype=np.float64).rename("gain").drop_attrs()
     if "gain" in stack:
+        # Measured on the raw counts, before interpolation changed their variance.
         return stack["gain"]
     return estimate_gains(counts)
 
@@ -154,6 +156,7 @@ def _select_incident(
     dark: float,
 ) -> IncidentIntensity:
     """Take the incident intensity as given, from the stack, or find it in the empty region."""
+    # An explicit argument comes before the stack's own I0, and that before a search.
     if isinstance(i0, xr.Dataset):
         i0 = read_incident_scan(i0, stack)
     if i0 is None and "i0" in stack:
@@ -172,6 +175,7 @@ def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
 
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
+        # Single precision halves the memory; a mean of nine counts does not need more.
         out[index] = ndimage.uniform_filter(
             fill_lost_pixels(np.asarray(frames[index], np.float32)), size=3, mode="nearest"
         )
@@ -184,6 +188,7 @@ def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: f
     density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
     # A pixel without counts would get no noise at all: at least one photon (one gain) is assumed.
     gain_counts = counts.local_mean.clip(min=counts.gain)
+    # The derivative of the logarithm, at the expected direct light.
     expected = (counts.local_mean - stray_light * incident.i0).clip(min=counts.gain)
     variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
@@ -209,7 +214,9 @@ def _add_masks(
     # The local mean, since a single pixel's noise would make thin pixels too thick by chance.
     transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
+    # NaN at one energy makes a spectrum useless for every later fit.
     finite = out["optical_density"].notnull().all("energy")
+    # The borders that an alignment filled hold copies of other pixels.
     out["optical_density"] = out["optical_density"].where(seen)
     out["too_thick"] = too_thick
     out["valid"] = seen & finite & ~too_thick

@@ -10,7 +10,7 @@ Array = NDArray[np.floating]
 
 
 def apply_shifts(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
-    """Move the content at ``r + shift`` of each frame (.., y, x) to ``r``, by a spline of ``order``; shifts in px."""
+    """Apply shifts [px]: move the content at ``r + shift`` of each frame (.., y, x) to ``r`` by a spline."""
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
         by = (

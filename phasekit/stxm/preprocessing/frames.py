@@ -43,6 +43,7 @@ def apply_around_pixels(
     """
     ordered = frames.transpose(..., *SCAN)
     numbers = () if by_frame is None else (by_frame.expand_dims({"scan_y": 1, "scan_x": 1}, axis=(-2, -1)),)
+    # Without chunks the kernel sees the whole stack, and no graph is needed.
     if ordered.chunks is None:
         return ordered.copy(data=kernel(ordered.values, *(np.asarray(one) for one in numbers)))
     import dask.array
@@ -64,6 +65,7 @@ def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.Dat
     """
     middle = {}
     for dim in SCAN:
+        # One number per frame needs no more pixels, and drift hardly moves the middle out of view.
         start = max((frames.sizes[dim] - _WINDOW) // 2, 0)
         middle[dim] = slice(start, start + _WINDOW)
     window = frames.isel(middle)

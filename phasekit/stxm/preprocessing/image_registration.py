@@ -35,6 +35,7 @@ def compute_spectrum(feature: NDArray[np.floating], shift: Array) -> NDArray[np.
     """
     moved = ndimage.shift(feature, -shift, order=1, mode="nearest") if np.any(shift) else feature
     window = np.outer(*(_make_taper(n) for n in moved.shape))
+    # Without its mean the window itself would correlate with every other window.
     centred = (moved - np.average(moved, weights=window)) * window
     norm = np.sqrt(np.sum(centred**2))
     return fft.fft2(centred / norm if norm > 0 else np.zeros_like(centred))
@@ -51,6 +52,7 @@ def select_frame_pairs(n: int) -> NDArray[np.intp]:
 
     A short stack takes all of them. A long one takes near neighbours and a few distant pairs against slow drift.
     """
+    # All pairs of n frames grow as n squared, so long stacks are limited to six lags.
     lags = range(1, n) if n <= 16 else (1, 2, 3, 5, 8, 13)
     return np.array([(i, i + lag) for lag in lags for i in range(n - lag)], dtype=np.intp).reshape(-1, 2)
 
@@ -78,6 +80,7 @@ def find_pair_shift(first: NDArray[Any], second: NDArray[Any], max_shift: float)
     product = second * np.conj(first)
     correlation = fft.ifft2(product).real
     steps = [fft.fftfreq(n, 1 / n) for n in correlation.shape]
+    # Beyond the limit a periodic specimen has maxima as high as the true one.
     allowed = (np.abs(steps[0])[:, None] <= max_shift) & (np.abs(steps[1])[None, :] <= max_shift)
     best = np.unravel_index(np.argmax(np.where(allowed, correlation, -np.inf)), correlation.shape)
     centre = np.array([steps[axis][best[axis]] for axis in (0, 1)])
@@ -97,7 +100,7 @@ def _refine_maximum(product: NDArray[Any], centre: Array, width: float, n_points
     return np.array([grids[0][row], grids[1][column]]), float(local[row, column])
 
 
-def reconcile_shifts(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> FrameShifts:
+def fit_frame_shifts(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> FrameShifts:
     r"""Fit frame shifts to pair shifts by least squares with Cauchy weights.
 
     The weight of pair (i, j) with the residual :math:`r_{ij}` is multiplied by
@@ -108,7 +111,7 @@ def reconcile_shifts(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: 
     """
     robust = np.ones(len(pairs))
     for _ in range(30):
-        solution = _solve_weighted(pairs, shifts, weights * robust, n, reference)
+        solution = _solve_least_squares(pairs, shifts, weights * robust, n, reference)
         residual = np.hypot(*(shifts - (solution[pairs[:, 1]] - solution[pairs[:, 0]])).T)
         # The scale follows the residuals, and 0.02 px keeps a perfect fit from weighting by rounding errors.
         scale = max(1.5 * float(np.median(residual)), 0.02)
@@ -141,19 +144,20 @@ def estimate_shift_error(
 def _estimate_remaining_shifts(features: NDArray[np.floating], pairs: NDArray[np.intp], reference: int) -> Array:
     """Estimate the shift (frame, 2) that aligned frames still seem to have in this part of the image."""
     spectra = [compute_spectrum(feature, np.zeros(2)) for feature in features]
+    # Aligned frames differ by little; a wider search would find chance peaks in half an image.
     limit = min(3.0, min(features.shape[1:]) / 4)
     found = np.array([find_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
-    return reconcile_shifts(pairs, found[:, :2], weight_by_correlation(found[:, 2]), len(features), reference).shift
+    return fit_frame_shifts(pairs, found[:, :2], compute_pair_weights(found[:, 2]), len(features), reference).shift
 
 
-def weight_by_correlation(height: Array) -> Array:
+def compute_pair_weights(height: Array) -> Array:
     """Compute the weight of a pair from the height h of its correlation, :math:`h^2 / (1 - h^2)`."""
     height = np.clip(height, 0.0, 0.99)
     # The signal-to-noise ratio of a correlation; the small constant keeps the normal matrix invertible.
     return np.asarray(height**2 / (1 - height**2) + 1e-6)
 
 
-def _solve_weighted(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:
+def _solve_least_squares(pairs: NDArray[np.intp], shifts: Array, weights: Array, n: int, reference: int) -> Array:
     """Solve the weighted least squares for frame shifts relative to frame ``reference``."""
     design = np.zeros((len(pairs), n))
     rows = np.arange(len(pairs))

@@ -1,4 +1,4 @@
-"""The incident intensity I0: given as a spectrum, a mask or a number, or found in the empty region of the stack."""
+"""Incident intensity I0: a spectrum, a mask or a number, or found in the empty region of the stack."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -54,11 +54,14 @@ def as_incident_spectrum(
     elif i0.dims == ("energy",):
         spectrum, origin = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
     else:
-        raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
+        raise SchemaError(
+            f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x'). Rename them."
+        )
     spectrum = spectrum.rename("i0")
     if not bool((spectrum > 0).all()):
         raise SchemaError(
-            "optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum."
+            "optical_density: i0 holds values that are NaN or not above the dark counts. "
+            "Give a spectrum that is positive at every energy, or lower dark=."
         )
     return IncidentIntensity(spectrum, xr.zeros_like(spectrum), None, origin)
 
@@ -69,6 +72,7 @@ def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArra
         return i0.astype(np.float64)
     own = i0.sortby("energy")
     lowest, highest = float(own["energy"][0]), float(own["energy"][-1])
+    # Energies written with few digits may lie just outside.
     slack = 0.5 * (highest - lowest) / max(own.sizes["energy"] - 1, 1)
     if float(energy.min()) < lowest - slack or float(energy.max()) > highest + slack:
         raise SchemaError(
@@ -117,6 +121,7 @@ def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> Incident
     # The logarithm averages transmission over energies, and each frame is relative to its own bright level.
     brightness = np.mean(frames, axis=0)
     mask = _find_brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
+    # The mean of fewer pixels would add more noise to OD than the counts themselves.
     if mask.sum() < 25:
         raise SchemaError(
             f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}"
@@ -159,8 +164,10 @@ def _find_brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[
     if values.size < 25:
         return np.zeros_like(usable)
     low, high = np.percentile(values, [2, 99.9])
+    # The percentiles keep hot and dead pixels from widening the bins.
     width = max((high - low) / 100, 1e-6)
     counts, edges = np.histogram(values, bins=np.arange(low - 5 * width, high + 6 * width, width))
+    # Smoothing joins the random maxima of neighbouring bins.
     smooth = ndimage.gaussian_filter1d(counts.astype(float), 1.5)
     # A peak must hold enough pixels: a few bright pixels are no vacuum.
     peak = (smooth >= np.roll(smooth, 1)) & (smooth > np.roll(smooth, -1))

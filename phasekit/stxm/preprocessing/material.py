@@ -37,6 +37,7 @@ def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
     A lazy stack is read here, block by block. The edge must be known before the first pixel can be judged. In one
     graph with the rest every block would have to be kept until then.
     """
+    # Binning reduces the noise, and one small map suffices for the mean edge.
     bins = {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
     known = out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
     small = known.coarsen(bins, boundary="trim").mean().compute()
@@ -56,6 +57,7 @@ def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
     edge = edge - (weight * edge).sum("energy")
     precision = (edge**2 / noise.clip(min=1e-6) ** 2).sum("energy")
     amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
+    # The amplitude in units of its standard error.
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
         _detect_material,

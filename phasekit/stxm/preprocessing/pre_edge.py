@@ -87,6 +87,7 @@ def subtract_pre_edge(od: xr.Dataset, pre_edge: tuple[float, float], *, model: s
         dask_gufunc_kwargs={"allow_rechunk": True},
     )
     dims = ("energy", "scan_y", "scan_x")
+    # apply_ufunc moves the energy to the end.
     out = od.assign(optical_density=density.transpose(*dims), noise=noise.transpose(*dims))
     settings = {"pre_edge": list(pre_edge), "model": model}
     return describe(out, OD, step="subtract_pre_edge", settings=settings, source=od)
@@ -110,6 +111,7 @@ def _subtract_background(
     density: NDArray[np.floating], noise: NDArray[np.floating], terms: Array, inside: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Subtract the weighted fit of the terms to the energies ``inside`` from spectra (.., energy); NaN stays NaN."""
+    # Energies without noise get weight 0.
     weight = np.where(np.isfinite(noise) & (noise > 0), noise, np.inf)[..., inside].astype(np.float64) ** -2.0
     part = terms[:, inside]
     normal = np.einsum("...e,ie,je->...ij", weight, part, part, optimize=True)

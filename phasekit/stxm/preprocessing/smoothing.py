@@ -61,7 +61,8 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     """
     require(od, OD, step="smooth_od")
     if not sigma_px >= 0:
-        raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more.")
+        raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more. 0 leaves the data unchanged.")
+    # The same object, so that a chain of steps costs nothing when smoothing is off.
     if sigma_px == 0:
         return od
     material = find_material(od)
@@ -90,8 +91,9 @@ def _smooth_frames(density: Array, noise: Array, use: NDArray[np.bool_], sigma: 
     for index in np.ndindex(density.shape[:-2]):
         total = ndimage.gaussian_filter(weight[index], sigma)
         mean = ndimage.gaussian_filter(weight[index] * filled[index], sigma) / np.maximum(total, 1e-30)
-        # weights are the kernel's square for the variance: a Gaussian of 1 / sqrt(2) the width, over 4 pi sigma^2
+        # The variance needs the squared kernel: a Gaussian of 1 / sqrt(2) the width, divided by 4 pi sigma^2.
         squares = ndimage.gaussian_filter(weight[index], sigma / np.sqrt(2)) / (4 * np.pi * sigma**2)
+        # Pixels without material keep their value.
         here = known[index] & (total > 0)
         out[index][here] = mean[here]
         left[index][here] = (np.sqrt(squares) / np.maximum(total, 1e-30))[here]

@@ -1,4 +1,4 @@
-"""Light that reaches the detector without crossing the sample: higher harmonics, light beside the probe, dark counts."""
+"""Light that reaches the detector without crossing the sample, such as higher harmonics and light beside the probe."""
 
 from typing import Any
 
@@ -61,13 +61,16 @@ def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
     """
     require(od, OD, step="remove_stray_light")
     if not 0 <= stray_light < 1:
-        raise SchemaError(f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
+        raise SchemaError(
+            f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %."
+        )
     out = subtract_stray_light(od, float(stray_light))
     return describe(out, OD, step="remove_stray_light", settings={"stray_light": stray_light}, source=od)
 
 
 def subtract_stray_light(od: xr.Dataset, fraction: float) -> xr.Dataset:
     """Correct OD for a stray fraction of the light; a fraction of 0 returns it unchanged."""
+    # Unchanged and still lazy: the common case costs nothing.
     if fraction == 0:
         return od
     density, noise = xr.apply_ufunc(

@@ -115,7 +115,7 @@ class BlockSpectra(NamedTuple):
     def fit_parameters(self, value: Array, free: NDArray[np.intp], limit: float) -> BlockFit:
         """Fit the free parameters by least squares, repeated with renewed pairs and weights of the blocks."""
         value = self.find_start(value, free, limit)
-        # Started exactly on a bound, the solver would not move off it.
+        # The solver needs start values inside the bounds.
         value[free] = np.maximum(value[free], np.array([-np.inf, 1e-3, -np.inf, 1e-2])[free])
         lowest, highest = _LOWEST.copy(), _HIGHEST.copy()
         lowest[0], highest[0] = -limit - 0.1, limit + 0.1

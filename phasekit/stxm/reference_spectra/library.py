@@ -15,7 +15,7 @@ _MOST_BLOCKS = 1500
 
 
 class _EnergyOffset(NamedTuple):
-    """Energy to add to the data's scale to reach that of the references [eV], its standard error, reduced chi-square there."""
+    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square."""
 
     value: float
     error: float
@@ -38,6 +38,7 @@ class Library(NamedTuple):
         from scipy.interpolate import PchipInterpolator
 
         inside = np.clip(energies, self.energies[0], self.energies[-1])
+        # Monotone pieces do not overshoot at sharp lines, as cubic splines do.
         return PchipInterpolator(self.energies, self.values, axis=1)(inside)
 
 
@@ -51,7 +52,9 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     own = refs["energy"].values[order].astype(np.float64)
     values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
     if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
-        raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files.")
+        raise SchemaError(
+            f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Remove such rows from the files."
+        )
     _check_coverage(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
@@ -67,6 +70,7 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
 def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
     """Refuse references that end more than half a step before the energies of the data."""
     lowest, highest = float(energies.min()), float(energies.max())
+    # Beyond the ends the spectra are constant, which holds for half a step at most.
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
         ratio = lowest / own[0] if own[0] > 0 else 1.0
@@ -114,14 +118,15 @@ def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array,
     weights = 1.0 / noise**2
     n = len(library.names)
 
-    def chi_square(offset: float) -> float:
+    def compute_chi_square(offset: float) -> float:
         return float(solve_non_negative(design_matrix(library, energies, offset), spectra, weights, n).chi_square.sum())
 
+    # Chi-square has several valleys when lines of one reference meet those of another, so the whole range is scanned.
     coarse = np.linspace(-limit, limit, 2 * round(limit / 0.1) + 1)
-    profile = np.array([chi_square(offset) for offset in coarse])
+    profile = np.array([compute_chi_square(offset) for offset in coarse])
     middle = coarse[np.argmin(profile)]
     fine = middle + np.linspace(-0.12, 0.12, 13)
-    profile = np.array([chi_square(offset) for offset in fine])
+    profile = np.array([compute_chi_square(offset) for offset in fine])
     # Seven points around the minimum: enough to average rounding, near enough to be a parabola.
     near = slice(max(int(np.argmin(profile)) - 3, 0), int(np.argmin(profile)) + 4)
     curve, linear, _ = np.polyfit(fine[near] - middle, profile[near], 2)
@@ -137,13 +142,14 @@ def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array,
 def find_energy_offset(
     od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
 ) -> _EnergyOffset:
-    """Take the offset as given, or fit it to the means of blocks of 6 x 6 pixels of material (read into memory)."""
+    """Take the offset as given, or fit it to block means over 6 x 6 material pixels (read into memory)."""
     if not isinstance(energy_offset, str):
         return _EnergyOffset(float(energy_offset), 0.0, np.nan)
     if energy_offset != "fit":
         raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
     material = find_material(od)
     spectra, noise = compute_block_means(od, material)
+    # Without material there is nothing to compare: no offset, of unknown error.
     if len(spectra) == 0:
         return _EnergyOffset(0.0, np.nan, np.nan)
     return _fit_offset(library, od["energy"].values.astype(np.float64), spectra, noise, limit=limit)
@@ -164,6 +170,7 @@ def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -
     # Two sums are read instead of the stack: they are 1/36 of its size.
     sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
     squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
+    # A mean over few pixels has skewed noise, and NaN would spoil the block.
     good = np.flatnonzero((size_of >= 6) & np.isfinite(sums).all(axis=1) & (squares > 0).all(axis=1))
     good = good[:: -(-good.size // _MOST_BLOCKS) or 1]
     return sums[good] / size_of[good, None], np.sqrt(squares[good]) / size_of[good, None]

@@ -13,7 +13,7 @@ _MAX_ENUMERATED = 6
 
 
 class _NonNegativeFit(NamedTuple):
-    """Coefficients (n, term), weighted sum of squared residuals (n,) and covariance (n, term, term) without the bounds."""
+    """Coefficients (n, term), chi-square (n,) and covariance (n, term, term) of the fit without bounds."""
 
     coefficient: Array
     chi_square: Array
@@ -65,7 +65,7 @@ def _add_ridge(normal: Array) -> Array:
 
 
 def solve_by_enumeration(normal: Array, right: Array, n_bounded: int) -> Array:
-    """Solve for the coefficients (spectrum, term) on every active set and keep the best; exact, for few bounded terms."""
+    """Solve for the coefficients (spectrum, term) on every active set and keep the best; exact."""
     n, n_terms = right.shape
     best = np.full(n, -np.inf)
     coefficient = np.zeros((n, n_terms))

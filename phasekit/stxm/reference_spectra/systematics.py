@@ -121,8 +121,10 @@ def fit_systematics(
     """
     require(od, OD, step="fit_systematics")
     require(refs, REFERENCES, step="fit_systematics")
+    # One background term, the constant; the slope belongs to the references.
     library = build_library(refs, od["energy"], step="fit_systematics", n_nuisance=1)
     wanted = {"energy_offset": energy_offset, "stray_light": stray_light}
+    # The order of the settings is that of the parameters in every array.
     wanted |= {"background_slope": background_slope, "broadening": broadening}
     shared, n_blocks = fit_shared_parameters(od, library, wanted, limit=max_offset_ev, step="fit_systematics")
     settings: dict[str, Any] = {**wanted, "max_offset_ev": max_offset_ev}
@@ -136,11 +138,14 @@ def fit_shared_parameters(
     """Take the shared parameters as given or fit them, and count the blocks they rest on."""
     given, free = _split_settings(wanted, step)
     if not free.size:
+        # Numbers that are given have no error, and no data need be read.
         return SharedParameters(given, np.zeros(4), np.nan), 0
     material = find_material(od)
     spectra, noise = compute_block_means(od, material)
+    # A field without material says nothing: NaN errors mark what could not be fitted.
     if len(spectra) == 0:
         return SharedParameters(given, np.where(np.isin(np.arange(4), free), np.nan, 0.0), np.nan), 0
+    # Block means have little noise, so the logarithm in the stray-light correction does not bias them.
     blocks = BlockSpectra(library, od["energy"].values.astype(np.float64), spectra, noise)
     return SharedParameters(*blocks.fit_parameters(given, free, limit)), len(spectra)
 
@@ -150,6 +155,7 @@ def _split_settings(wanted: dict[str, float | str], step: str) -> tuple[Array, N
     for name, value in wanted.items():
         if isinstance(value, str) and value != "fit":
             raise SchemaError(f"{step}: {name}={value!r}, {_CURE}")
+    # Numbers to be fitted start at 0, the middle of their prior.
     given = np.array([0.0 if isinstance(wanted[name], str) else float(wanted[name]) for name in _NAMES])
     if not (np.isfinite(given).all() and 0 <= given[1] < 1 and given[3] >= 0):
         raise SchemaError(f"{step}: got {wanted}, needs finite numbers, stray_light in [0, 1), broadening >= 0.")
