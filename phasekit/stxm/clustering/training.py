@@ -105,10 +105,10 @@ def train_network(
         schedule.step()
         progress.update()
         # During the warm-up the bound is not the one that is maximised, so it is not judged.
-        if warm_up >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
-            held[step] = _compute_held_out_bound(network, data, settings["seed"])
-            if best.update(float(held[step]), network):
-                break
+        is_due = warm_up >= 1 and len(data.held_x) > 0 and (step + 1) % _CHECK_EVERY == 0
+        held[step] = _compute_held_out_bound(network, data, settings["seed"]) if is_due else np.nan
+        if is_due and best.update(float(held[step]), network):
+            break
     return _make_history(best.parameters or _read_parameters(network), np.array(history), held)
 
 

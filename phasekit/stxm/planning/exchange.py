@@ -54,16 +54,24 @@ def _replace_energies(designs: DesignModels, energies: Array, start: Index, spac
     chosen, score = start, compute_score(designs, start)
     for _ in range(50):
         before = score
-        for moved in np.setdiff1d(chosen, fixed):
-            others = chosen[chosen != moved]
-            # The moved energy itself is among the free ones, so that it may stay.
-            free = np.flatnonzero((np.abs(energies[:, None] - energies[others]) >= spacing - _ROUNDING_EV).all(axis=1))
-            best = free[int(np.argmin(compute_exchange_scores(designs, others, free)))]
-            trial = np.sort(np.append(others, best))
-            # The updated scores may lack a constant, so the full score decides.
-            trial_score = compute_score(designs, trial)
-            if trial_score < score:
-                chosen, score = trial, trial_score
+        chosen, score = _replace_each_once(designs, energies, chosen, score, spacing, fixed)
         if score >= before - 1e-9 * abs(before):
             break
     return chosen
+
+
+def _replace_each_once(
+    designs: DesignModels, energies: Array, chosen: Index, score: float, spacing: float, fixed: Index
+) -> tuple[Index, float]:
+    """Replace every energy that is not fixed once, where that improves the score; returns the choice and its score."""
+    for moved in np.setdiff1d(chosen, fixed):
+        others = chosen[chosen != moved]
+        # The moved energy itself is among them, so that it may stay.
+        free = np.flatnonzero((np.abs(energies[:, None] - energies[others]) >= spacing - _ROUNDING_EV).all(axis=1))
+        best = free[int(np.argmin(compute_exchange_scores(designs, others, free)))]
+        trial = np.sort(np.append(others, best))
+        # The updated scores may lack a constant, so the full score decides.
+        trial_score = compute_score(designs, trial)
+        if trial_score < score:
+            chosen, score = trial, trial_score
+    return chosen, score

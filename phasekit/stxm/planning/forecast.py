@@ -98,8 +98,8 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
 
     .. math:: \sigma(E) = e^{D(E)/2} / \sqrt{N_0}.
 
-    The background is eliminated and the noise made white. Then the spectrum of phase i has a length :math:`|s_i|`, and
-    r is the cosine of its angle to that of phase j. Of the two alone, i is named j with the probability
+    The background is eliminated and the noise made white. Then the spectrum of phase i has a length :math:`|s_i|`. Its
+    angle to that of phase j has the cosine r. Of the two alone, i is named j with the probability
 
     .. math:: P_{ij} = \Phi\left(-|s_i| \sqrt{(1 - r) / 2}\right).
 

@@ -71,20 +71,20 @@ def solve_by_enumeration(normal: Array, right: Array, n_bounded: int) -> Array:
     coefficient = np.zeros((n, n_terms))
     steady = _add_ridge(normal)
     free = tuple(range(n_bounded, n_terms))
-    for count in range(n_bounded + 1):
-        for active in combinations(range(n_bounded), count):
-            index = np.array(active + free, dtype=np.intp)
+    active_sets = [one for count in range(n_bounded + 1) for one in combinations(range(n_bounded), count)]
+    for active in active_sets:
+        index = np.array(active + free, dtype=np.intp)
+        if index.size == 0:
             # Without any active term all coefficients are 0 and the gain is 0.
-            if index.size == 0:
-                best = np.maximum(best, 0.0)
-                continue
-            found = np.linalg.solve(steady[:, index[:, None], index], right[:, index, None])[..., 0]
-            # By the normal equations chi-square falls by this product, so the largest gain is the smallest residual.
-            gain = (found * right[:, index]).sum(axis=1)
-            better = (found[:, :count] >= 0).all(axis=1) & (gain > best)
-            best[better] = gain[better]
-            coefficient[better] = 0.0
-            coefficient[np.ix_(better, index)] = found[better]
+            best = np.maximum(best, 0.0)
+            continue
+        found = np.linalg.solve(steady[:, index[:, None], index], right[:, index, None])[..., 0]
+        # By the normal equations chi-square falls by this product, so the largest gain is the smallest residual.
+        gain = (found * right[:, index]).sum(axis=1)
+        better = (found[:, : len(active)] >= 0).all(axis=1) & (gain > best)
+        best[better] = gain[better]
+        coefficient[better] = 0.0
+        coefficient[np.ix_(better, index)] = found[better]
     return coefficient
 
 
