@@ -13,7 +13,7 @@ TRAINING = pk.stxm.Training(n_steps=40, batch=256)
 
 @pytest.fixture
 def small():
-    """Untrained network of 3 clusters with a bent decoder, and five pixels, in double precision."""
+    """Untrained network of 3 clusters with a nonlinear decoder, and five pixels, in double precision."""
     torch.manual_seed(0)
     model = net.Network(6, 1, 3, 8).double()
     with torch.no_grad():
