@@ -145,24 +145,24 @@ def fit_gmvae(
     Training : Settings of the training.
     cluster_kmeans : A simple method for comparison.
 
-    Notes ----- A pixel belongs to cluster y with probability p(y).     Its latent z is drawn from the cluster's
+    Notes
+    -----
+    A pixel belongs to cluster y with probability p(y). Its latent z is drawn from the cluster's
     Gaussian. The decoder turns it into the shape s(z) of a spectrum. With thickness t and constant b the spectrum is
 
     .. math:: x = t \, s(z) + b + \epsilon, \quad \epsilon \sim N(0, \mathrm{diag}(\sigma^2)).
 
-    Training maximises the evidence lower bound [1]_
+    Training maximises the evidence lower bound (Dilokthanakul et al.)
 
     .. math:: \mathcal{L} = \sum_y q(y|x) \, E_{q(z|x,y)}[\ln p(x|z)]
         - \sum_y q(y|x) \, \mathrm{KL}[q(z|x,y) \,\|\, p(z|y)] - \mathrm{KL}[q(y|x) \,\|\, p(y)].
 
-    The encoder gives a Gaussian message that is multiplied with each cluster's prior [2]_. The last term costs
-    nothing below ``free_bits`` [3]_.
+    The encoder gives a Gaussian message that is multiplied with each cluster's prior (Johnson et al.). The last term
+    costs nothing below ``free_bits`` (free bits, Kingma et al.).
 
     References
     ----------
-    .. [1] Dilokthanakul et al., arXiv:1611.02648.
-    .. [2] Johnson et al., arXiv:1603.06277.
-    .. [3] Kingma et al., arXiv:1606.04934.
+    Dilokthanakul et al., arXiv:1611.02648; Johnson et al., arXiv:1603.06277; Kingma et al., arXiv:1606.04934.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def allocate_dwell(
     Notes
     -----
     With parts :math:`p_e` of mean 1 the covariance is :math:`V = (\sum_e p_e w_e x_e x_e^T)^{-1}`. The variance of a
-    share is minimised by the multiplicative algorithm [1]_
+    share is minimised by the multiplicative algorithm of Silvey, Titterington and Torsney:
 
     .. math:: p_e \leftarrow p_e \sqrt{d_e} \Big/ \sum_{e'} p_{e'} \sqrt{d_{e'}}, \quad d_e = w_e \, x_e^T V T V x_e.
 
@@ -75,7 +75,7 @@ def allocate_dwell(
 
     References
     ----------
-    .. [1] Silvey, Titterington and Torsney, Communications in Statistics A 7, 1379 (1978).
+    Silvey, Titterington and Torsney, Communications in Statistics A 7, 1379 (1978).
 
     Examples
     --------

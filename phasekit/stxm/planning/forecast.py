@@ -73,8 +73,7 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
         - ``error_rate(.., reference)``: fraction of the pixels of this phase that get another name.
         - ``pair_error(.., reference, other_reference)``: the same between two phases alone, 0 with itself.
         - ``amount_error(.., reference)``: standard error of an amount in a fit of all references together, in the unit
-          of
-          the amounts. NaN where there are fewer energies than terms.
+          of the amounts. NaN where there are fewer energies than terms.
         - ``share_error``: standard error of the share in a mixture of two. NaN for one reference.
         - ``energy_choice(n_energies, slot)`` [eV]: padded with NaN.
 

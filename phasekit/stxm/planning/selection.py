@@ -72,8 +72,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
         "shares" or "amounts".
 
         - "shares": least mean variance of the share of one reference in a mixture of two. The mean is over all pairs
-          and
-          mixing ratios. Phase maps need this.
+          and mixing ratios. Phase maps need this.
         - "amounts": D-optimal. The largest determinant of the information on all amounts together, with the background
           eliminated.
 
@@ -84,9 +83,9 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     include
         Energies [eV] that must be chosen. The nearest candidates are taken.
     pre_edge
-        Whether one energy must lie at least 2 eV before the edge. It holds for more energies than the least number. It
-        costs little and shows what else absorbs. With the least number the constant is measured where that is cheapest,
-        which need not be there.
+        Whether one energy must lie at least 2 eV before the edge. It applies only when ``n`` exceeds the least number.
+        It costs little and shows what else absorbs. With the least number the constant is measured where that is
+        cheapest, which need not be there.
 
     Returns
     -------
@@ -94,7 +93,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
         Energies [eV] on ``energy``, ascending. Its attributes are
 
         - ``amount_error``: for noise 0.01 in OD, the geometric mean standard error of an amount. All amounts are fitted
-        together;
+          together;
         - ``share_error``: for the same noise and ``peak_od``, the standard error of a share in a mixture of two. Absent
           with one reference;
         - ``evenly_spaced_error`` and ``evenly_spaced_share_error``: the same for evenly spread energies;

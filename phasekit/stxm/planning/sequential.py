@@ -92,7 +92,9 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     allocate_dwell : The next step: divide the dwell time.
     fit_references : The fit that the choice is made for.
 
-    Notes ----- The model has columns X, weights W, noise variance :math:`\Sigma` and components m of unit variance. The
+    Notes
+    -----
+    The model has columns X, weights W, noise variance :math:`\Sigma` and components m of unit variance. The
     fitted terms have the covariance
 
     .. math:: V S V, \quad V = (X^T W X)^{-1}, \quad S = X^T W \Big(\Sigma + \sum_m m m^T\Big) W X.

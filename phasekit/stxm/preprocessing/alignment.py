@@ -108,18 +108,19 @@ def align(
 
     .. math:: d_{ij} = \arg\max_r \; \mathcal{F}^{-1}[F_j F_i^*](r).
 
-    The maximum is refined to 0.01 px by a matrix Fourier transform around the best pixel [1]_. The frame shifts
-    :math:`s` minimise a weighted sum of squares with Cauchy weights, by iterative reweighting:
+    The maximum is refined to 0.01 px by a matrix Fourier transform around the best pixel (Guizar-Sicairos et al.). The
+    frame shifts :math:`s` minimise a weighted sum of squares with Cauchy weights, by iterative reweighting:
 
     .. math:: \sum_{ij} \frac{w_{ij} |r_{ij}|^2}{1 + |r'_{ij}|^2 / c^2}, \quad r_{ij} = d_{ij} - (s_j - s_i).
 
     Here :math:`r'` is the residual of the round before. So wrong pairs lose their influence.
+
     Every frame is read once for the estimate and kept in memory, binned to at most 512 pixels a side. The interpolation
     is lazy. One shift holds for all pixels of a frame, so drift within a frame remains.
 
     References
     ----------
-    .. [1] Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008).
+    Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008).
 
     Examples
     --------
