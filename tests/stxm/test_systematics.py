@@ -1,4 +1,4 @@
-"""What all pixels share, on fields where it is known."""
+"""Parameters that all pixels share, on fields where they are known."""
 
 import numpy as np
 import pytest
@@ -10,17 +10,17 @@ from phasekit.schema import NUISANCES, require
 from tests.stxm.field import ENERGIES, references
 
 
-def _od(*, offset=0.0, stray=0.0, slope=0.0, noise=0.02, strange=0, seed=0, energies=ENERGIES):
-    """36 x 48 pixels in stripes of four phases, of thickness that varies fivefold; some rows of an alien spectrum."""
+def _od(*, offset=0.0, stray=0.0, slope=0.0, noise=0.02, n_unknown_rows=0, seed=0, energies=ENERGIES):
+    """36 x 48 pixels in stripes of four phases, of thickness that varies fivefold; some rows of an unknown phase."""
     rng = np.random.default_rng(seed)
     at = references()["reference_spectrum"].interp(energy=energies + offset).values
     at = at + slope * (energies - energies.mean()) * at.mean()
     column = np.arange(48) // 12
     depth = rng.uniform(0.06, 0.3, (6, 8)).repeat(6, axis=0).repeat(6, axis=1)
     density = depth[..., None] * at[column][None]
-    if strange:
-        alien = 2.0 + np.cos(energies * 2.0)
-        density[:strange] = depth[:strange, :, None] * alien
+    if n_unknown_rows:
+        unknown = 2.0 + np.cos(energies * 2.0)
+        density[:n_unknown_rows] = depth[:n_unknown_rows, :, None] * unknown
     density = -np.log((1 - stray) * np.exp(-density) + stray)
     cube = (density + rng.normal(0, noise, density.shape)).transpose(2, 0, 1)
     coords = {"energy": ("energy", energies, {"units": "eV"})}
@@ -78,7 +78,7 @@ def test_broadening_is_found_when_asked_for():
 
 
 def test_an_unknown_phase_does_not_pull_the_offset():
-    found = pk.stxm.fit_systematics(_od(offset=0.3, strange=10), references())
+    found = pk.stxm.fit_systematics(_od(offset=0.3, n_unknown_rows=10), references())
     assert float(found["energy_offset"]) == pytest.approx(0.3, abs=0.05)
 
 
