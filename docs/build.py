@@ -18,7 +18,6 @@ DOCS = ROOT / "docs"
 PAGES = (
     "docs/**/*.md",
     "docs/images/*",
-    "docs/status_words.txt",
     "benchmarks/*/report/*.md",
     "benchmarks/*/report/*.png",
     "CHANGELOG.md",

@@ -17,16 +17,18 @@ _REPOSITORY = "https://github.com/phasekit/phasekit/blob/main/notebooks/"
 def execute(notebook: Path, kept: Path) -> None:
     """Run a notebook with ``interactive=False`` on the bundled samples; result and files go to ``kept``."""
     import papermill
+    from phasekit.batch import notebook_parameters
 
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir(parents=True)
-    known = papermill.inspect_notebook(str(notebook))
+    known = notebook_parameters(notebook)
     wishes = {"interactive": False, "output_dir": str(kept / "files")}
     papermill.execute_notebook(
         str(notebook),
         str(kept / notebook.name),
         parameters={name: value for name, value in wishes.items() if name in known},
         kernel_name=_kernel(),
+        language="python",
         cwd=str(notebook.parent),
         progress_bar=False,
         execution_timeout=_TIME_LIMIT_S,

@@ -14,7 +14,7 @@ _PAGES = (".md", ".ipynb", ".png", ".svg")
 
 def lead_to_repository(app: Sphinx, docname: str, source: list[str]) -> None:
     """Rewrite links to files outside the site (source files, folders) of one page."""
-    if app.env.doc2path(docname, base=False).endswith(".ipynb"):
+    if app.env.doc2path(docname).suffix == ".ipynb":
         return
     source[0] = rewrite(source[0], docname, Path(app.srcdir))
 
