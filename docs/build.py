@@ -34,7 +34,7 @@ def main() -> int:
     """Gather, make, and call Sphinx with warnings as errors; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=DOCS / "_build", help="folder of everything that is made")
-    parser.add_argument("--no-notebooks", action="store_true", help="show notebooks without results unless they are kept")
+    parser.add_argument("--no-notebooks", action="store_true", help="execute none; kept results are shown")
     parser.add_argument("--pages-only", action="store_true", help="gather and generate, do not call Sphinx")
     options = parser.parse_args()
     out = options.out.resolve()
@@ -125,9 +125,10 @@ def _with_root() -> str:
 
 def _key(source: Path) -> str:
     """Hash of all that a result hangs on: its source, the package, the samples, and the scripts that make it."""
-    files = [source, *sorted((ROOT / "phasekit").glob("**/*.py")), *sorted((ROOT / "data-samples").glob("*"))]
+    helper = "_extensions/notebook_pages.py" if source.suffix == ".ipynb" else "figures/_common.py"
+    files = [source, DOCS / helper, *sorted((ROOT / "data-samples").glob("*"))]
     digest = hashlib.sha256()
-    for path in [*files, DOCS / "_extensions" / "notebook_pages.py", *sorted((DOCS / "figures").glob("_*.py"))]:
+    for path in [*files, *sorted((ROOT / "phasekit").glob("**/*.py"))]:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

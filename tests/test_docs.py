@@ -1,4 +1,4 @@
-"""The pages of the site without Sphinx: links lead to files of the project, names exist, figures are made by a script."""
+"""The pages of the site without Sphinx: links lead to files, names exist, figures are made by a script."""
 
 import json
 import pkgutil

@@ -25,7 +25,7 @@ class Stage(NamedTuple):
 
 
 def list_modules() -> list[str]:
-    """Dotted names of everything the package offers (``phasekit.stxm``, ...); folders with a table of contents first."""
+    """Dotted names of everything the package offers (``phasekit.stxm``, ...); those with a table of contents first."""
     table = ast.parse((ROOT / PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     imports = [node for node in table.body if isinstance(node, ast.ImportFrom)]
     names = [f"{PACKAGE}.{alias.name}" for node in imports if node.module is None for alias in node.names]
@@ -130,8 +130,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _index_page(modules: list[str]) -> str:
-    rows = [f"| [{module}]({_short(module)}.md) | {_as_markdown(summarise(import_module(module)))} |" for module in modules]
     entries = [_short(module) for module in modules]
+    about = [_as_markdown(summarise(import_module(module))) for module in modules]
+    rows = [f"| [{PACKAGE}.{entry}]({entry}.md) | {text} |" for entry, text in zip(entries, about, strict=True)]
     return "\n".join(
         [
             "# API reference",
@@ -178,7 +179,8 @@ def _name_page(module: str, name: str) -> str:
         lines.append(f".. autofunction:: {module}.{name}")
     else:
         value = repr(thing)
-        lines += [f".. py:data:: {module}.{name}", "   :no-index-entry:", *([f"   :value: {value}"] * (len(value) < 100))]
+        lines += [f".. py:data:: {module}.{name}", "   :no-index-entry:"]
+        lines += [f"   :value: {value}"] if len(value) < 100 else []
     return "\n".join([*lines, "```", ""])
 
 

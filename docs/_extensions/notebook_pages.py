@@ -17,6 +17,7 @@ _REPOSITORY = "https://github.com/phasekit/phasekit/blob/main/notebooks/"
 def execute(notebook: Path, kept: Path) -> None:
     """Run a notebook with ``interactive=False`` on the bundled samples; result and files go to ``kept``."""
     import papermill
+
     from phasekit.batch import notebook_parameters
 
     shutil.rmtree(kept, ignore_errors=True)
@@ -37,7 +38,7 @@ def execute(notebook: Path, kept: Path) -> None:
 
 
 def prepare(shown: Path, source: Path) -> str:
-    """Notebook text for the site: without machine paths and progress bars, with alt text where the site looks for it."""
+    """Notebook text for the site: no machine paths, no progress bars, alt text where the site looks for it."""
     notebook = json.loads(shown.read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
     for cell in cells:

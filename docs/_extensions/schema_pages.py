@@ -6,13 +6,14 @@ from enum import IntEnum
 from pathlib import Path
 
 from api_tables import summarise
+
 from phasekit import errors, schema
 
 _ROLE = re.compile(r"pk\.([\w.]+)")
 
 
 def write_pages(folder: Path, meanings: dict[str, str]) -> None:
-    """Write ``kinds.md``, ``status_words.md`` and ``error_classes.md``; ``meanings`` explains status words, see below."""
+    """Write ``kinds.md``, ``status_words.md`` and ``error_classes.md``; ``meanings`` explains the status words."""
     pages = {"kinds": _kinds_page(), "status_words": _status_page(meanings), "error_classes": _errors_page()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
@@ -75,9 +76,9 @@ def _status_page(meanings: dict[str, str]) -> str:
         "(status-words)=",
         "# Read the status words",
         "",
-        "Every map carries a `status`: one whole number for each pixel (or frame). 0 always means `ok`. The words stand",
-        "in the attribute `flag_meanings` of the variable, in the order of the numbers in `flag_values`. The tables are",
-        "written from {mod}`phasekit.errors`.",
+        "Every map carries a `status`: one whole number for each pixel (or frame). 0 always means `ok`. The words",
+        "stand in the attribute `flag_meanings` of the variable, in the order of the numbers in `flag_values`. The",
+        "tables are written from {mod}`phasekit.errors`.",
         "",
         "```python",
         'status = phases["status"]',
@@ -89,7 +90,7 @@ def _status_page(meanings: dict[str, str]) -> str:
         "value: what means nothing is NaN or -1, and the second-best answer stays beside an ambiguous one.",
         "",
     ]
-    for enum, words in status_words().items():
+    for enum in status_words():
         lines += [f"## {enum}", "", getattr(errors, enum).__doc__.split("\n")[0], ""]
         lines += ["| number | word | what it says, and what to do |", "|---|---|---|"]
         lines += [f"| {number} | `{word}` | {meanings[f'{enum}.{word}']} |" for number, word in _numbered(enum)]
@@ -102,7 +103,9 @@ def _numbered(enum: str) -> list[tuple[int, str]]:
 
 
 def _errors_page() -> str:
-    found = [thing for thing in vars(errors).values() if inspect.isclass(thing) and issubclass(thing, errors.PhasekitError)]
+    found = [
+        thing for thing in vars(errors).values() if inspect.isclass(thing) and issubclass(thing, errors.PhasekitError)
+    ]
     lines = [
         "# Errors",
         "",
