@@ -37,7 +37,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!phasekit\.|pk\.).*")]
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist", "attrs_inline", "substitution"]
 myst_heading_anchors = 4
 myst_dmath_double_inline = True
-# Notebooks arrive executed (docs/build.py does it through papermill, as `phasekit run` does).
+# Notebooks arrive executed (docs/build.py runs them as `phasekit run` does).
 nb_execution_mode = "off"
 nb_output_stderr = "remove"
 nb_merge_streams = True

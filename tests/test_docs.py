@@ -1,5 +1,6 @@
 """The pages of the site without Sphinx: links lead to files, names exist, figures are made by a script."""
 
+import importlib
 import json
 import pkgutil
 import posixpath
@@ -87,3 +88,35 @@ def test_every_page_of_a_stage_has_the_same_parts():
         headings = re.findall(r"^## (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         parts = ["What it does", "The equation", "On the sample", "What can go wrong", "Status words"]
         assert [heading for heading in headings if heading in parts] == parts, path.name
+
+
+@pytest.fixture
+def extension(monkeypatch):
+    """Import a module of docs/_extensions by its name."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs/_extensions"))
+    return importlib.import_module
+
+
+def test_api_pages_follow_the_tables_of_contents(extension):
+    names = extension("api_tables").list_names()
+    assert len(names) == len(set(names)) > 100
+    for contents in tracked("phasekit", "__init__.pyi"):
+        folder = ".".join(contents.parent.relative_to(ROOT).parts)
+        if folder.count(".") != 1:
+            continue
+        listed = re.findall(r"^from \.\w[\w.]* import (\w+)", contents.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert {f"{folder}.{name}" for name in listed} <= set(names)
+
+
+def test_every_status_word_is_explained(extension):
+    meanings = extension("schema_pages").read_meanings(ROOT / "docs/status_words.txt")
+    assert all(len(meaning) > 20 for meaning in meanings.values())
+
+
+def test_links_to_files_that_are_no_pages_lead_to_the_repository(extension, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/b.md").touch()
+    text = "[page](b.md#top) [file](../Makefile) [folder](adr) [site](https://example.org)"
+    found = extension("repository_links").rewrite(text, "docs/a", tmp_path)
+    start = "https://github.com/phasekit/phasekit/blob/main/"
+    assert found == f"[page](b.md#top) [file]({start}Makefile) [folder]({start}docs/adr) [site](https://example.org)"

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +14,14 @@ _REPOSITORY = "https://github.com/phasekit/phasekit/blob/main/notebooks/"
 
 
 def execute(notebook: Path, kept: Path) -> None:
-    """Run a notebook with ``interactive=False`` on the bundled samples; result and files go to ``kept``."""
-    import papermill
-
-    from phasekit.batch import notebook_parameters
+    """Run a notebook without a screen on the bundled samples; it and the files it writes go to ``kept``."""
+    from phasekit.batch import run_notebook
 
     shutil.rmtree(kept, ignore_errors=True)
-    kept.mkdir(parents=True)
-    known = notebook_parameters(notebook)
-    wishes = {"interactive": False, "output_dir": str(kept / "files")}
-    papermill.execute_notebook(
-        str(notebook),
-        str(kept / notebook.name),
-        parameters={name: value for name, value in wishes.items() if name in known},
-        kernel_name=_kernel(),
-        language="python",
-        cwd=str(notebook.parent),
-        progress_bar=False,
-        execution_timeout=_TIME_LIMIT_S,
-        start_timeout=180,
-    )
+    record = run_notebook(str(notebook), kept, cell_timeout_s=_TIME_LIMIT_S)
+    if record["status"] != "ok":
+        raise SystemExit(f"{notebook.name}: {record['error']}")
+    shutil.copy(kept / "notebook.ipynb", kept / notebook.name)
 
 
 def prepare(shown: Path, source: Path) -> str:
@@ -68,13 +55,3 @@ def _is_shown(output: dict[str, Any]) -> bool:
     """Whether an output belongs on a page: progress bars and widgets do not."""
     widget = any("widget" in kind for kind in output.get("data", {}))
     return not widget and output.get("name") != "stderr"
-
-
-def _kernel() -> str:
-    """Name of a kernel of this very Python, registered beside it if there is none."""
-    from ipykernel.kernelspec import install
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    if "python3" not in KernelSpecManager().find_kernel_specs():
-        install(prefix=sys.prefix)
-    return "python3"

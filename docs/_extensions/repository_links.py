@@ -3,16 +3,17 @@
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 REPOSITORY = "https://github.com/phasekit/phasekit"
 _LINK = re.compile(r"(?<!!)(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
 _PAGES = (".md", ".ipynb", ".png", ".svg")
 
 
-def lead_to_repository(app: Sphinx, docname: str, source: list[str]) -> None:
+def lead_to_repository(app: "Sphinx", docname: str, source: list[str]) -> None:
     """Rewrite links to files outside the site (source files, folders) of one page."""
     if app.env.doc2path(docname).suffix == ".ipynb":
         return
@@ -31,7 +32,7 @@ def rewrite(text: str, docname: str, root: Path) -> str:
     return _LINK.sub(place, text)
 
 
-def list_outside_links(app: Sphinx, problem: Exception | None) -> None:
+def list_outside_links(app: "Sphinx", problem: Exception | None) -> None:
     """Write every address outside the site, with the pages that name it, to ``external_links.txt``."""
     if problem is not None or app.builder.format != "html":
         return
@@ -45,7 +46,7 @@ def list_outside_links(app: Sphinx, problem: Exception | None) -> None:
     (Path(app.outdir) / "external_links.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: "Sphinx") -> dict[str, Any]:
     """Register both hooks."""
     app.connect("source-read", lead_to_repository)
     app.connect("build-finished", list_outside_links)
