@@ -40,7 +40,7 @@ def main() -> int:
     out = options.out.resolve()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", PYTHONPATH=_with_root(), MPLBACKEND="Agg")
     gather(out / "source")
-    generate(out / "source" / "docs")
+    generate(out / "source" / "docs" / "api")
     make_figures(out)
     make_notebooks(out, execute=not options.no_notebooks)
     return 0 if options.pages_only else call_sphinx(out)
@@ -58,14 +58,17 @@ def gather(source: Path) -> None:
             path.unlink()
 
 
-def generate(docs: Path) -> None:
-    """Write the pages that come from the package itself."""
+def generate(folder: Path) -> None:
+    """Write the pages that come from the package itself; drop those of names that are gone."""
     import api_tables
     import schema_pages
 
-    shutil.rmtree(docs / "api" / "names", ignore_errors=True) if _is_stale(docs) else None
-    api_tables.write_pages(docs / "api")
-    schema_pages.write_pages(docs / "api", schema_pages.read_meanings(DOCS / "status_words.txt"))
+    pages = api_tables.make_pages() | schema_pages.make_pages(schema_pages.read_meanings(DOCS / "status_words.txt"))
+    for name, text in pages.items():
+        update(folder / f"{name}.md", text.encode())
+    for path in folder.glob("**/*.md"):
+        if path.relative_to(folder).with_suffix("").as_posix() not in pages:
+            path.unlink()
 
 
 def make_figures(out: Path) -> None:
@@ -135,14 +138,6 @@ def _key(source: Path) -> str:
 
 def _is_fresh(kept: Path, key: str) -> bool:
     return (kept / "key").is_file() and (kept / "key").read_text(encoding="utf-8") == key
-
-
-def _is_stale(docs: Path) -> bool:
-    """Whether a page of a name is there that the package no longer has."""
-    import api_tables
-
-    names = {f"{path.stem}" for path in (docs / "api" / "names").glob("*.md")}
-    return bool(names - {place.removeprefix("phasekit.") for place in api_tables.list_names()})
 
 
 if __name__ == "__main__":

@@ -72,16 +72,14 @@ def public_names() -> dict[str, str]:
     return places
 
 
-def write_pages(folder: Path) -> None:
-    """Write ``index.md``, a page for every module and a page for every function into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
+def make_pages() -> dict[str, str]:
+    """Text of ``index``, of a page for every module and of a page for every name, by place in the folder."""
     modules = _all_modules()
-    _write(folder / "index.md", _index_page(modules))
+    pages = {"index": _index_page(modules)} | {_short(module): _module_page(module) for module in modules}
     for module in modules:
-        _write(folder / f"{_short(module)}.md", _module_page(module))
-        for stage in read_stages(module):
-            for name in stage.names:
-                _write(folder / "names" / f"{_short(module)}.{name}.md", _name_page(module, name))
+        names = [name for stage in read_stages(module) for name in stage.names]
+        pages |= {f"names/{_short(module)}.{name}": _name_page(module, name) for name in names}
+    return pages
 
 
 def summarise(thing: object) -> str:
@@ -120,13 +118,6 @@ def _stage(module: str, part: str, names: list[str]) -> Stage:
     text = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
     title = part.strip("_").replace("_", " ").capitalize()
     return Stage(title, text.split("\n\n")[0].replace("\n", " "), tuple(names))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a page, and leave one that says the same alone, so that Sphinx need not read it again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
 
 
 def _index_page(modules: list[str]) -> str:

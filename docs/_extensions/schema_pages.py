@@ -12,14 +12,9 @@ from phasekit import errors, schema
 _ROLE = re.compile(r"pk\.([\w.]+)")
 
 
-def write_pages(folder: Path, meanings: dict[str, str]) -> None:
-    """Write ``kinds.md``, ``status_words.md`` and ``error_classes.md``; ``meanings`` explains the status words."""
-    pages = {"kinds": _kinds_page(), "status_words": _status_page(meanings), "error_classes": _errors_page()}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages.items():
-        path = folder / f"{name}.md"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+def make_pages(meanings: dict[str, str]) -> dict[str, str]:
+    """Text of the pages ``kinds``, ``status_words`` and ``error_classes``; ``meanings`` explains the status words."""
+    return {"kinds": _kinds_page(), "status_words": _status_page(meanings), "error_classes": _errors_page()}
 
 
 def status_words() -> dict[str, list[str]]:
@@ -76,7 +71,8 @@ def _status_page(meanings: dict[str, str]) -> str:
         "(status-words)=",
         "# Read the status words",
         "",
-        "Every map carries a `status`: one whole number for each pixel (or frame). 0 always means `ok`. The words",
+        "Phase and orientation maps carry a `status`: one whole number for each pixel. So does each aligned frame.",
+        "0 always means `ok`. The words",
         "stand in the attribute `flag_meanings` of the variable, in the order of the numbers in `flag_values`. The",
         "tables are written from {mod}`phasekit.errors`.",
         "",
