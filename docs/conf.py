@@ -42,12 +42,13 @@ nb_execution_mode = "off"
 nb_output_stderr = "remove"
 nb_merge_streams = True
 
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
+napoleon_use_param = False  # one entry for parameters that are explained together
 napoleon_use_rtype = False
+python_maximum_signature_line_length = 80
 napoleon_use_ivar = True
 viewcode_line_numbers = True
 python_use_unqualified_type_names = True
@@ -73,7 +74,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_center": [],
     "footer_end": ["sphinx-version"],
-    "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
+    "pygments_light_style": "github-light-colorblind",
+    "pygments_dark_style": "github-dark-colorblind",
 }
 html_sidebars = {"docs/index": [], "docs/notebooks": []}
