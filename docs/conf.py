@@ -54,6 +54,7 @@ viewcode_line_numbers = True
 python_use_unqualified_type_names = True
 add_module_names = False
 html_show_sourcelink = False
+html_copy_source = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -68,6 +69,7 @@ html_theme_options = {
     "header_links_before_dropdown": 7,
     "show_prev_next": True,
     "show_toc_level": 2,
+    "collapse_navigation": True,
     "navigation_with_keys": False,
     "back_to_top_button": False,
     "navbar_end": ["theme-switcher"],

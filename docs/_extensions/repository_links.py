@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = "https://github.com/phasekit/phasekit"
 _LINK = re.compile(r"(?<!!)(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
+_ROOT = Path(__file__).resolve().parents[2]
 _PAGES = (".md", ".ipynb", ".png", ".svg")
 
 
@@ -25,8 +26,8 @@ def rewrite(text: str, docname: str, root: Path) -> str:
 
     def place(match: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(docname), match[2]))
-        if path.startswith("..") or (path.endswith(_PAGES) and (root / path).is_file()):
-            return match[0]
+        if (path.endswith(_PAGES) and (root / path).is_file()) or not (_ROOT / path).exists():
+            return match[0]  # a page of the site, or nothing at all, which MyST then names
         return f"{match[1]}{REPOSITORY}/blob/main/{path}{match[3] or ''}{match[4]}"
 
     return _LINK.sub(place, text)
