@@ -12,7 +12,7 @@ middle = {dim: patterns.sizes[dim] // 2 for dim in ("scan_y", "scan_x")}
 save(pk.viz.acom.pattern_figure(patterns, raw, **middle), "acom_peaks")
 
 # Calibration: lengths of all vectors beside the lattice planes.
-peaks = pk.acom.register_peaks(raw, phase=phases)
+peaks = pk.acom.calibrate_peaks(raw, phase=phases)
 length = np.hypot(peaks["qy"], peaks["qx"]).where(~peaks["direct"]).to_numpy().ravel()
 figure, axes = pk.viz.panels(1, 1, width=7.5, height=2.6)
 axes[0, 0].hist(length[np.isfinite(length)], bins=np.arange(0.1, 1.4, 0.005), color="#9A9A9A", label="measured peaks")
@@ -63,4 +63,4 @@ save(pk.viz.acom.orientation_figure(orientations, patterns), "acom_orientations"
 grains = pk.acom.label_grains(orientations, min_pixels=4)
 boundaries = pk.acom.misorientation_maps(orientations, grains)
 save(pk.viz.acom.boundary_figure(orientations, grains, boundaries), "acom_boundaries")
-save(pk.viz.acom.pole_figure(pk.acom.pole_figure(orientations, (0, 0, 1))), "acom_poles")
+save(pk.viz.acom.plot_pole_figure(pk.acom.pole_figure(orientations, (0, 0, 1))), "acom_poles")

@@ -5,7 +5,7 @@ from _common import SAMPLES, save
 import phasekit as pk
 
 patterns = pk.io.open_4dstem(SAMPLES / "nmf_grains.nc").load()
-mask = pk.nmf.find_mask(patterns)
+mask = pk.nmf.find_detector_mask(patterns)
 features = pk.nmf.to_features(patterns, mask=mask)
 save(pk.viz.nmf.features_figure(patterns, mask), "nmf_features")
 

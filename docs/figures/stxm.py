@@ -19,7 +19,7 @@ save(figure, "stxm_opening")
 
 # Which energies.
 plan = pk.stxm.select_energies(references, n=10)
-forecast = pk.stxm.forecast_error(references, seed=0)
+forecast = pk.stxm.predict_errors(references, seed=0)
 save(pk.viz.stxm.planning_figure(references, plan, forecast=forecast), "stxm_energies")
 
 # Alignment and optical density.
