@@ -6,20 +6,20 @@ the first that the function knows.
 
 #: Old name of a function -> its names, the newest first.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
-    "calibrate_peaks": ("calibrate_peaks", "calibrate_peaks"),
-    "resolve_180_ambiguity": ("resolve_180_ambiguity", "resolve_180_ambiguity"),
-    "simulate_peaks": ("simulate_peaks", "simulate_peaks"),
+    "register_peaks": ("calibrate_peaks", "register_peaks"),
+    "resolve_half_turns": ("resolve_180_ambiguity", "resolve_half_turns"),
+    "template_peaks": ("simulate_peaks", "template_peaks"),
     "reconstruct": ("reconstruct_patterns", "reconstruct"),
-    "fit_systematics": ("fit_systematics", "fit_systematics"),
-    "predict_errors": ("predict_errors", "predict_errors"),
-    "allocate_dwell": ("allocate_dwell", "allocate_dwell"),
-    "select_energies_from_scan": ("select_energies_from_scan", "select_energies_from_scan"),
-    "fit_mcr_als": ("fit_mcr_als", "fit_mcr_als"),
-    "fit_boundary_width": ("fit_boundary_width", "fit_boundary_width"),
-    "component_orientations": ("component_orientations", "component_orientations"),
-    "map_component_orientations": ("map_component_orientations", "map_component_orientations"),
-    "overlap_pattern": ("overlap_pattern", "overlap_pattern"),
-    "find_detector_mask": ("find_detector_mask", "find_detector_mask"),
+    "fit_nuisances": ("fit_systematics", "fit_nuisances"),
+    "forecast_error": ("predict_errors", "forecast_error"),
+    "share_dwell": ("allocate_dwell", "share_dwell"),
+    "plan_from_scan": ("select_energies_from_scan", "plan_from_scan"),
+    "resolve_mcr": ("fit_mcr_als", "resolve_mcr"),
+    "fit_step": ("fit_boundary_width", "fit_step"),
+    "component_crystals": ("component_orientations", "component_crystals"),
+    "map_crystals": ("map_component_orientations", "map_crystals"),
+    "compare_overlap": ("overlap_pattern", "compare_overlap"),
+    "find_mask": ("find_detector_mask", "find_mask"),
 }
 #: (old name of a function, old name of its setting) -> names of the setting, the newest first.
 SETTINGS: dict[tuple[str, str], tuple[str, ...]] = {

@@ -11,12 +11,12 @@ def run_acom(run: Recorder, samples: Path) -> None:
     phases = [run("io.open_phase", samples / f"{name}.cif", step=f"io.open_phase {name}") for name in ("Ni", "LiFePO4")]
     found = run("acom.find_peaks", patterns)
     _other_peaks(run, patterns.isel(scan_y=slice(0, 8), scan_x=slice(0, 10)))
-    peaks = run("acom.calibrate_peaks", found, phase=phases)
+    peaks = run("acom.register_peaks", found, phase=phases)
     run("acom.calibrate", patterns, pixel_size=0.02)
     run("acom.virtual_images", peaks)
     images = run("acom.reconstruct", peaks, (64, 64))
     bank = run("acom.build_templates", phases, voltage_kv=200.0, resolution_deg=2.0, precession_deg=1.0)
-    run("acom.simulate_peaks", bank, [3, 40, 100])
+    run("acom.template_peaks", bank, [3, 40, 100])
     matched = run("acom.match_orientations", peaks, bank, n_matches=2)
     corner = peaks.isel(scan_y=slice(0, 6), scan_x=slice(0, 6))
     run("acom.match_orientations", corner, bank, search="full", step="acom.match_orientations full")
@@ -38,7 +38,7 @@ def _other_peaks(run: Recorder, corner: Any) -> None:
 
 
 def _map(run: Recorder, refined: Any, matched: Any, patterns: Any) -> None:
-    run("acom.resolve_180_ambiguity", refined)
+    run("acom.resolve_half_turns", refined)
     grains = run("acom.label_grains", refined, max_disorientation_deg=5.0, min_pixels=4)
     run("acom.label_grains", refined, fold_180=True, step="acom.label_grains folded")
     run("acom.misorientation_maps", refined, grains)
@@ -57,11 +57,11 @@ def _components(run: Recorder, peaks: Any, bank: Any, images: Any) -> None:
     factors = run("nmf.factorise", features, 6, n_starts=2, max_iterations=100, step="nmf.factorise reconstructed")
     patterns = run("nmf.component_patterns", factors, step="nmf.component_patterns reconstructed")
     spots = run("acom.find_peaks", patterns, step="acom.find_peaks components")
-    spots = run("acom.calibrate_peaks", spots, origin=None, step="acom.calibrate_peaks components")
+    spots = run("acom.register_peaks", spots, origin=None, step="acom.register_peaks components")
     matched = run("acom.match_orientations", spots, bank, step="acom.match_orientations components")
     refined = run("acom.refine_orientations", spots, bank, matched, step="acom.refine_orientations components")
-    run("nmf.component_orientations", factors, refined)
-    run("nmf.map_component_orientations", factors, refined)
+    run("nmf.component_crystals", factors, refined)
+    run("nmf.map_crystals", factors, refined)
 
 
 def _files(run: Recorder, refined: Any, peaks: Any, patterns: Any) -> None:

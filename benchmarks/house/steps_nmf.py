@@ -10,7 +10,7 @@ K = 7
 
 def run_nmf(run: Recorder, samples: Path) -> None:
     patterns = run("io.open_4dstem", samples / "nmf_grains.nc")
-    mask = run("nmf.find_detector_mask", patterns)
+    mask = run("nmf.find_mask", patterns)
     run("nmf.estimate_gain", patterns)
     features = run("nmf.to_features", patterns, mask=mask)
     _other_features(run, patterns)
@@ -58,7 +58,7 @@ def _judge(run: Recorder, patterns: Any, features: Any, factors: Any, background
     run("nmf.overlap_evolution", factors)
     loadings = run("nmf.fit_loadings", features, factors)
     probable = run("nmf.overlap_probability", loadings, factors, threshold=0.75, background=background)
-    run("nmf.overlap_pattern", patterns, factors, probable)
+    run("nmf.compare_overlap", patterns, factors, probable)
     run("nmf.truth_as_factors", patterns)
     matches = run("nmf.match_components", factors, patterns)
     run("nmf.relabel", patterns["truth_loading"].argmax("component"), matches)

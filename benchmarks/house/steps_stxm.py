@@ -35,8 +35,8 @@ def run_stxm(run: Recorder, samples: Path) -> None:
 def _plan(run: Recorder, refs: Any) -> None:
     plan = run("stxm.select_energies", refs, 10)
     run("stxm.select_energies", refs, 8, slope=True, offset_robust=False, step="stxm.select_energies slope")
-    run("stxm.predict_errors", refs, photons=(100.0, 1000.0), n_scan_pixels=2000, seed=0)
-    run("stxm.allocate_dwell", plan, refs, total_ms=20.0)
+    run("stxm.forecast_error", refs, photons=(100.0, 1000.0), n_scan_pixels=2000, seed=0)
+    run("stxm.share_dwell", plan, refs, total_ms=20.0)
     target = run.scratch / "energies.txt"
     run.text("io.save_scan_list text", run("io.save_scan_list", plan, target, dwell_ms=2.0, step="io.save_scan_list"))
     run("io.open_scan_list", target)
@@ -46,16 +46,16 @@ def _prepare(run: Recorder, od: Any, refs: Any) -> None:
     run("stxm.smooth_od", od, 0.7)
     run("stxm.remove_stray_light", od, 0.01)
     run("stxm.subtract_pre_edge", od, (509.0, 513.5))
-    run("stxm.fit_systematics", od, refs)
+    run("stxm.fit_nuisances", od, refs)
     coarse = od.isel(scan_y=slice(None, None, 5), scan_x=slice(None, None, 5))
-    run("stxm.select_energies_from_scan", coarse, refs, 8)
+    run("stxm.plan_from_scan", coarse, refs, 8)
 
 
 def _baselines(run: Recorder, od: Any, refs: Any, stack: Any, phases: Any) -> None:
     run("stxm.cluster_kmeans", od, refs, seed=0)
     run("stxm.cluster_gaussian_mixture", od, refs, seed=0)
     run("stxm.match_single_phase", od, refs)
-    run("stxm.fit_mcr_als", od, refs, max_iter=5, seed=0)
+    run("stxm.resolve_mcr", od, refs, max_iter=5, seed=0)
     methods = ("k-means + Pearson", "Pearson per pixel")
     truth = stack["truth_phase"]
     run("stxm.compare_methods", od, refs, truth, phases, methods=methods, smoothing_px=0.7, seed=0)
@@ -73,7 +73,7 @@ def _after_map(run: Recorder, od: Any, refs: Any, phases: Any, fit: Any) -> None
     run("stxm.radial_profile", phases, particles)
     y, x = phases["scan_y"].values, phases["scan_x"].values
     line = run("stxm.line_profile", phases, (y[20], x[20]), (y[60], x[90]))
-    run("stxm.fit_boundary_width", line)
+    run("stxm.fit_step", line)
     pairs = list(zip(list(names)[:-1], list(names)[1:], strict=True))
     for first, second in pairs[:2]:
         step = f"stxm.boundary_profile {first} {second}"
