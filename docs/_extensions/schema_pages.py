@@ -3,11 +3,14 @@
 import inspect
 import re
 from enum import IntEnum
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from api_tables import summarise
 
 from phasekit import errors, schema
+from phasekit.workflows import list_workflows
 
 _ROLE = re.compile(r"pk\.([\w.]+)")
 
@@ -36,13 +39,21 @@ def read_meanings(path: Path) -> dict[str, str]:
     return meanings
 
 
+def list_kinds() -> list[schema.Schema]:
+    """Kinds of ``phasekit.schema``, and those that a workflow keeps in its own folder."""
+    names = [f"phasekit.{workflow.name}.schema" for workflow in list_workflows()]
+    modules = [schema, *(import_module(name) for name in names if find_spec(name))]
+    return [kind for module in modules for kind in vars(module).values() if isinstance(kind, schema.Schema)]
+
+
 def _kinds_page() -> str:
-    kinds = [kind for kind in vars(schema).values() if isinstance(kind, schema.Schema)]
+    kinds = list_kinds()
     lines = [
         "# Kinds of datasets",
         "",
         "A public step takes and returns an `xarray.Dataset` of one of these kinds. The page is written from",
-        "`phasekit.schema`, which the steps check their input against. Dimensions are in the order they must have.",
+        "`phasekit.schema` and the `schema` modules of the workflows, which the steps check their input against.",
+        "Dimensions are in the order they must have.",
         "A unit written as *any* is the one that the data carry.",
         "",
     ]
