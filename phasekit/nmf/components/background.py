@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, describe, require
-from .overlap import background_of
+from .overlap import choose_background
 
 Array = NDArray[np.float64]
-_QUANTILE = 0.05  # of the ratio grain / background over the background's brighter pixels: between the spots
-_BRIGHT = 0.3  # quantile of the background's own pattern from which on the ratio means something
+_RATIO_QUANTILE = 0.05  # of the ratio grain / background over the background's brighter pixels: between the spots
+_BRIGHT_QUANTILE = 0.3  # quantile of the background's own pattern from which on the ratio means something
 
 
 def separate_background(factors: xr.Dataset, *, background: int | None = None) -> xr.Dataset:
@@ -56,10 +56,10 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     True
     """
     require(factors, FACTORS, step="separate_background")
-    chosen = background_of(factors, background, "separate_background")
+    chosen = choose_background(factors, background, "separate_background")
     patterns = factors["factor"].transpose("component", "qy", "qx")
     rows = patterns.to_numpy().astype(np.float64).reshape(patterns.sizes["component"], -1)
-    share = _shares(rows, chosen) if chosen >= 0 else np.zeros(len(rows))
+    share = _compute_background_shares(rows, chosen) if chosen >= 0 else np.zeros(len(rows))
     kept = xr.DataArray(1 - share, dims="component")
     cleaned = np.maximum(rows - share[:, None] * rows[max(chosen, 0)], 0)
     cleaned /= np.maximum(np.nansum(cleaned, axis=1, keepdims=True), 1e-300)
@@ -80,12 +80,14 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     return describe(out, FACTORS, step="separate_background", settings=settings, source=factors)
 
 
-def _shares(rows: Array, background: int) -> Array:
+def _compute_background_shares(rows: Array, background: int) -> Array:
     """Share of each pattern (component, pixel), sum 1, that is the background's."""
     if not 0 <= background < len(rows):
         raise SchemaError(f"separate_background: background = {background} is no component.")
     haze = rows[background]
-    bright = np.isfinite(haze) & (haze > np.nanquantile(haze, _BRIGHT))
-    share = np.quantile(rows[:, bright] / haze[bright], _QUANTILE, axis=1) if bright.any() else np.zeros(len(rows))
+    bright = np.isfinite(haze) & (haze > np.nanquantile(haze, _BRIGHT_QUANTILE))
+    share = (
+        np.quantile(rows[:, bright] / haze[bright], _RATIO_QUANTILE, axis=1) if bright.any() else np.zeros(len(rows))
+    )
     share[background] = 0.0
     return np.clip(share, 0.0, 0.95)

@@ -6,7 +6,7 @@ import xarray as xr
 from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError, status_attributes
 from ...schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
-from .overlap import background_of, find_overlap
+from .overlap import choose_background, find_overlap
 
 _PER_POINT = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
 
@@ -95,7 +95,7 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     >>> component_orientations(factors, xr.Dataset(data, attrs={"phases": "[]"})).phase.values
     array([ 0, -1])
     """
-    line = _solutions(factors, orientations, "component_orientations")
+    line = _get_solutions(factors, orientations, "component_orientations")
     best = {
         name: line[name].isel(match=0, drop=True) if "match" in line[name].dims else line[name] for name in _PER_POINT
     }
@@ -154,10 +154,10 @@ def map_component_orientations(
     >>> found.component.values, found.correlation.values.ravel()
     (array([[0, 1]]), array([0.9, 0.8]))
     """
-    line = _solutions(factors, orientations, "map_component_orientations")
-    chosen = background_of(factors, background, "map_component_orientations")
+    line = _get_solutions(factors, orientations, "map_component_orientations")
+    chosen = choose_background(factors, background, "map_component_orientations")
     label = find_overlap(factors, background=chosen)["label"].compute()
-    nothing = (label < 0) | (label == chosen) | _faint(factors["loading"], label, min_weight)
+    nothing = (label < 0) | (label == chosen) | _is_faint(factors["loading"], label, min_weight)
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
     out = spread.where(~nothing)
     out["phase"] = spread["phase"].where(~nothing, -1).astype(orientations["phase"].dtype)
@@ -172,13 +172,13 @@ def map_component_orientations(
     return describe(out, ORIENTATIONS, step="map_component_orientations", settings=settings, source=orientations)
 
 
-def _faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
+def _is_faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
     """Points where the dominant component is weak beside its own largest weight."""
     share = (loading / loading.max(("scan_y", "scan_x"))).compute()
     return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
 
 
-def _solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
+def _get_solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
     """The solutions along ``component``."""
     require(factors, FACTORS, step=step)
     require(orientations, ORIENTATIONS, step=step)

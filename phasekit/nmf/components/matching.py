@@ -53,17 +53,20 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         raise SchemaError(
             f"match_components: scan and detector are {sizes[0]} and {sizes[1]}, need the same. Crop or bin both alike."
         )
-    mine, theirs = _rows(factors["factor"]), _rows(truth["factor"])
+    mine, theirs = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
     seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
-    cosine = cosines(theirs[:, seen], mine[:, seen])
+    cosine = compute_cosines(theirs[:, seen], mine[:, seen])
     rows, columns = linear_sum_assignment(-cosine)
     component = np.full(len(theirs), -1)
     component[rows] = columns
     scores = np.full((2, len(theirs)), np.nan)
-    maps = [array - array.mean(axis=1, keepdims=True) for array in (_rows(truth["loading"]), _rows(factors["loading"]))]
+    maps = [
+        array - array.mean(axis=1, keepdims=True)
+        for array in (_flatten_components(truth["loading"]), _flatten_components(factors["loading"]))
+    ]
     for row, column in zip(rows, columns, strict=True):
         scores[0, row] = cosine[row, column]
-        scores[1, row] = cosines(maps[0][[row]], maps[1][[column]])[0, 0]
+        scores[1, row] = compute_cosines(maps[0][[row]], maps[1][[column]])[0, 0]
     meanings = ("cosine of the patterns", "Pearson correlation of the maps")
     return xr.Dataset(
         {
@@ -145,11 +148,11 @@ def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
     return label.copy(data=np.append(new, -1)[label.to_numpy()])
 
 
-def _rows(array: xr.DataArray) -> NDArray[np.float64]:
+def _flatten_components(array: xr.DataArray) -> NDArray[np.float64]:
     return array.transpose("component", ...).to_numpy().reshape(array.sizes["component"], -1).astype(np.float64)
 
 
-def cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
+def compute_cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
     """Cosine between every row of one and every row of the other; 0 for a row of zeros."""
     norms = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300) for rows in (first, second)]
     return (first / norms[0]) @ (second / norms[1]).T

@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
-from ..fitting.arrays import gram
-from ..fitting.factors import scan_weight, to_rows
-from ..fitting.hals import Array, nonnegative_loading
-from ..fitting.multistart import rows_of
-from .overlap import background_of, component_weights, find_overlap
+from ..fitting.arrays import compute_gram
+from ..fitting.factors import read_scan_weight, sum_to_features
+from ..fitting.hals import Array, fit_nonnegative_loading
+from ..fitting.multistart import make_feature_rows
+from .overlap import choose_background, compute_component_weights, find_overlap
 
 Cube = NDArray[np.float64]
 _SWEEPS = 200
 _ROWS = 512  # patterns at a time in double precision
-_LEAST = 0.02  # of the pattern's mean variance: a model that says zero is not infinitely sure
+_VARIANCE_FLOOR = 0.02  # of the pattern's mean variance: a model that says zero is not infinitely sure
 
 
 def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
@@ -68,16 +68,17 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
             f"fit_loadings: factors have a detector of {detector}, the features of {features['feature_index'].shape}. "
             "Crop or bin both alike."
         )
-    rows = rows_of(features, "fit_loadings")
+    rows = make_feature_rows(features, "fit_loadings")
     if rows.missing:
         raise SchemaError("fit_loadings: the features hold missing values. Mask those detector pixels first.")
     weight = features["feature_weight"].to_numpy().astype(np.float32)
-    patterns = np.ascontiguousarray(to_rows(features, factors["factor"]) / weight, dtype=np.float32)
+    patterns = np.ascontiguousarray(sum_to_features(features, factors["factor"]) / weight, dtype=np.float32)
     with threadpool_limits(limits=1):
         parts = [
-            _fit_block(block, patterns, scan_weight(features)[where], weight) for where, block in rows.source.blocks()
+            _fit_block(block, patterns, read_scan_weight(features)[where], weight)
+            for where, block in rows.source.blocks()
         ]
-    out = _label(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
+    out = _label_loadings(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
     return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)
 
 
@@ -126,20 +127,22 @@ def overlap_probability(
             f"overlap_probability: {loadings.sizes['component']} loadings for {factors.sizes['component']} factors. "
             "Fit the loadings of these factors."
         )
-    chosen = background_of(factors, background, "overlap_probability")
+    chosen = choose_background(factors, background, "overlap_probability")
     fitted = factors.assign(loading=loadings["loading"])
     out = find_overlap(fitted, threshold=threshold, background=chosen)
-    weights = component_weights(fitted).transpose("component", "scan_y", "scan_x").to_numpy()
+    weights = compute_component_weights(fitted).transpose("component", "scan_y", "scan_x").to_numpy()
     scale = weights.max(axis=(1, 2)) / np.maximum(loadings["loading"].max(("scan_y", "scan_x")).to_numpy(), 1e-300)
     covariance = loadings["loading_covariance"].transpose("component", "other", "scan_y", "scan_x").to_numpy()
-    chance = _chance(weights, covariance * np.multiply.outer(scale, scale)[..., None, None], chosen, threshold)
+    chance = _compute_overlap_probability(
+        weights, covariance * np.multiply.outer(scale, scale)[..., None, None], chosen, threshold
+    )
     out["probability"] = (("scan_y", "scan_x"), np.where(out["label"] == chosen, 0.0, chance))
     out["overlap"] = out["probability"] >= 0.5
     settings = {"threshold": threshold, "background": background}
     return describe(out, OVERLAP, step="overlap_probability", settings=settings, source=loadings)
 
 
-def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) -> Cube:
+def _compute_overlap_probability(weights: Cube, covariance: Cube, background: int, threshold: float) -> Cube:
     """P(w2 >= threshold w1) of the two strongest components beside the background, (scan_y, scan_x)."""
     from scipy.special import ndtr
 
@@ -157,11 +160,11 @@ def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) 
 def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
     """Loadings (k, rows), covariance (k, k, rows) and chi-square (rows,) of some rows, in counts."""
     k, n = len(patterns), len(block)
-    squares = gram(patterns)
-    loading = nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
+    squares = compute_gram(patterns)
+    loading = fit_nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
     model = loading.T @ patterns
     variance = model / (scan[:, None] * feature)  # Poisson: the counts' own variance is their expectation
-    np.maximum(variance, np.float32(_LEAST) * variance.mean(axis=1, keepdims=True), out=variance)
+    np.maximum(variance, np.float32(_VARIANCE_FLOOR) * variance.mean(axis=1, keepdims=True), out=variance)
     first, second = np.triu_indices(k)
     pairs = patterns[first].astype(np.float64) * patterns[second]
     noise = np.empty((n, k, k))
@@ -169,14 +172,14 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tu
         rows = slice(start, start + _ROWS)
         noise[rows, first, second] = noise[rows, second, first] = variance[rows].astype(np.float64) @ pairs.T
     covariance = np.empty((k, k, n))
-    _sandwich(squares, noise, loading > 0, covariance)
+    _fill_sandwich_covariance(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)
     chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
     return (loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
+def _fill_sandwich_covariance(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
     """Inverse Gram x noise x inverse Gram over the free components of every row, and each bound one added to them.
 
     An inverse is symmetric up to its rounding only, times the condition of the Gram matrix: each element of the result
@@ -206,7 +209,7 @@ def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> No
                         out[chosen[i], chosen[j], row] = found[i, j]
 
 
-def _label(features: xr.Dataset, factors: xr.Dataset, parts: list[Cube]) -> xr.Dataset:
+def _label_loadings(features: xr.Dataset, factors: xr.Dataset, parts: list[Cube]) -> xr.Dataset:
     """LOADINGS from loadings, covariance and chi-square."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
     loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in parts)

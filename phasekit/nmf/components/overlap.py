@@ -60,10 +60,10 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
     require(factors, FACTORS, step="find_overlap")
     if not 0 <= threshold <= 1:
         raise SchemaError(f"find_overlap: threshold = {threshold}, needs a ratio from 0 to 1, e.g. 0.75 for 75 %.")
-    chosen = background_of(factors, background, "find_overlap")
+    chosen = choose_background(factors, background, "find_overlap")
     label, partner, ratio = xr.apply_ufunc(
-        _spatial_weights,
-        component_weights(factors),
+        _apply_overlap_rule,
+        compute_component_weights(factors),
         kwargs={"background": chosen},
         input_core_dims=[["component"]],
         output_core_dims=[[], [], []],
@@ -184,13 +184,13 @@ def propose_background(factors: xr.Dataset) -> int:
     centre = [float(c) if np.isfinite(c) else (n - 1) / 2 for c, n in zip(centre, shape, strict=True)]
     y, x = np.indices(shape)
     ring = np.rint(np.hypot(y - centre[0], x - centre[1])).astype(int)
-    scores = np.array([_isotropy(pattern, ring) for pattern in patterns])
+    scores = np.array([_compute_isotropy(pattern, ring) for pattern in patterns])
     best = int(scores.argmax())
     stands_out = len(scores) == 1 or scores[best] > np.median(np.delete(scores, best)) + 0.1
     return best if scores[best] > 0.6 and stands_out else -1
 
 
-def _isotropy(pattern: NDArray[np.float64], ring: NDArray[np.integer]) -> float:
+def _compute_isotropy(pattern: NDArray[np.float64], ring: NDArray[np.integer]) -> float:
     """Share of the square sum of sqrt(pattern) that its mean over rings holds; sqrt, so that noise is even."""
     seen = np.isfinite(pattern)
     root, rings = np.sqrt(np.maximum(pattern[seen], 0)), ring[seen]
@@ -200,7 +200,7 @@ def _isotropy(pattern: NDArray[np.float64], ring: NDArray[np.integer]) -> float:
     return float(np.sum(pixels * mean**2)) / total if total > 0 else 0.0
 
 
-def background_of(factors: xr.Dataset, background: int | None, step: str) -> int:
+def choose_background(factors: xr.Dataset, background: int | None, step: str) -> int:
     """The background that was asked for, or the proposed one; -1 for none."""
     chosen = propose_background(factors) if background is None else int(background)
     n = factors.sizes["component"]
@@ -209,7 +209,7 @@ def background_of(factors: xr.Dataset, background: int | None, step: str) -> int
     return chosen
 
 
-def component_weights(factors: xr.Dataset) -> xr.DataArray:
+def compute_component_weights(factors: xr.Dataset) -> xr.DataArray:
     """Loading times the factor's norm, all maps together brought to 0..1."""
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = factors["loading"].astype(np.float64) * norm
@@ -217,7 +217,7 @@ def component_weights(factors: xr.Dataset) -> xr.DataArray:
     return (weight - low) / (high - low).where(high > low, 1.0)
 
 
-def _spatial_weights(
+def _apply_overlap_rule(
     weights: NDArray[np.float64], background: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Label, partner (-1: none) and their weight ratio (NaN: none) over the last axis, by the published rule."""

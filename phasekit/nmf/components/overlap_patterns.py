@@ -56,7 +56,7 @@ def overlap_pattern(
     both = overlap[["label", "partner", "overlap", "ratio"]].compute()
     if pair is None and not bool(both["overlap"].any()):
         both["overlap"] = both["ratio"] == both["ratio"].max()
-    chosen = _largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
+    chosen = _find_largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
     there = both["overlap"] & (
         ((both["label"] == chosen[0]) & (both["partner"] == chosen[1]))
         | ((both["label"] == chosen[1]) & (both["partner"] == chosen[0]))
@@ -69,8 +69,8 @@ def overlap_pattern(
     points = there.stack(point=("scan_y", "scan_x"), create_index=False)
     here = np.flatnonzero(points.to_numpy())
     seen = factors["factor"].isel(component=0, drop=True).notnull()
-    measured = _at(patterns["intensity"], here).mean("point").where(seen).compute()
-    weight = _at(factors["loading"], here).mean("point")
+    measured = _select_points(patterns["intensity"], here).mean("point").where(seen).compute()
+    weight = _select_points(factors["loading"], here).mean("point")
     parts = (factors["factor"] * weight).compute()
     first, second = (parts.isel(component=c, drop=True) for c in chosen)
     out = xr.Dataset({"measured": measured, "modelled": first + second, "first": first, "second": second})
@@ -81,13 +81,13 @@ def overlap_pattern(
     return describe(out, OVERLAP_PATTERN, step="overlap_pattern", settings={"pair": pair}, source=overlap)
 
 
-def _at(array: xr.DataArray, points: np.ndarray) -> xr.DataArray:
+def _select_points(array: xr.DataArray, points: np.ndarray) -> xr.DataArray:
     """Some scan points of an array, along ``point``."""
     array = array.drop_vars(["scan_y", "scan_x"], errors="ignore")
     return array.stack(point=("scan_y", "scan_x"), create_index=False).isel(point=points)
 
 
-def _largest_pair(overlap: xr.Dataset) -> tuple[int, int]:
+def _find_largest_pair(overlap: xr.Dataset) -> tuple[int, int]:
     """The two components that overlap at most scan points."""
     chosen = overlap["overlap"].to_numpy()
     pairs = np.stack([overlap["label"].to_numpy()[chosen], overlap["partner"].to_numpy()[chosen]])

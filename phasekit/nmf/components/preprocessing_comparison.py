@@ -59,7 +59,7 @@ def compare_variants(
     require(patterns, PATTERNS, step="compare_variants")
     if not variants:
         raise SchemaError("compare_variants: no variant was given, needs e.g. {'as it is': {}, 'mean': {...}}.")
-    fits = {name: _fit(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}
+    fits = {name: _fit_variant(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}
     known = patterns if reference is None and "truth_factor" in patterns else reference
     first = next(iter(fits.values())) if known is None else known
     matches = []
@@ -74,7 +74,7 @@ def compare_variants(
     return describe(out, VARIANTS, step="compare_variants", settings=settings, source=patterns)
 
 
-def _fit(features: xr.Dataset, k: int, seed: int) -> xr.Dataset:
+def _fit_variant(features: xr.Dataset, k: int, seed: int) -> xr.Dataset:
     """Factors, converged or nearly."""
     try:
         factors = factorise(features, k, seed=seed)

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...schema import FEATURES, PATTERNS, describe, require
-from .centring import Centring, centring_of
-from .masks import beam_attributes
-from .peaks_to_patterns import redraw
-from .pixel_selection import Chosen, choose_pixels, used_after
-from .polar import LAYOUTS, Layout, feature_index, feature_places
-from .scan_images import holds_whole_counts
-from .weighting import SCALES, Recipe, features_of
+from .centring import Centring, compute_centring
+from .masks import make_beam_attributes
+from .peaks_to_patterns import draw_patterns
+from .pixel_selection import PixelSelection, select_after_shift, select_pixels
+from .polar import LAYOUTS, Layout, assign_features, compute_feature_positions
+from .scan_images import has_whole_counts
+from .weighting import SCALES, Recipe, compute_features
 
 _SCAN = ("scan_y", "scan_x")
 
@@ -121,21 +121,21 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     """
     settings = {name: value for name, value in locals().items() if name != "patterns"}
     require(patterns, PATTERNS, step="to_features")
-    _check(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
-    intensity = patterns["intensity"] if peaks is None else redraw(peaks, patterns)
+    _check_settings(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
+    intensity = patterns["intensity"] if peaks is None else draw_patterns(peaks, patterns)
     lazy = patterns["intensity"].chunks is not None or (peaks is not None and peaks["qx"].chunks is not None)
-    chosen = choose_pixels(patterns, intensity, settings)
-    centring = centring_of(centre, patterns, intensity, chosen.beam)
-    used, bad = used_after(chosen, centring, keep=missing == "keep")
-    plan = _layout(layout, int(bin), int(n_sectors), centring)
-    index, pixels = feature_index(used, plan)
+    chosen = select_pixels(patterns, intensity, settings)
+    centring = compute_centring(centre, patterns, intensity, chosen.beam)
+    used, bad = select_after_shift(chosen, centring, keep=missing == "keep")
+    plan = _make_layout(layout, int(bin), int(n_sectors), centring)
+    index, pixels = assign_features(used, plan)
     shifts = None if centring.shifts is None else xr.DataArray(centring.shifts, dims=(*_SCAN, "axis"))
     single = layout == "cartesian" and bin == 1
     recipe = Recipe(index, pixels, single, float(gain), missing == "keep", bad, shifts)
-    out = xr.Dataset(features_of(intensity, recipe, scan_mean=scan_mean, scale=scale, lazy=lazy))
+    out = xr.Dataset(compute_features(intensity, recipe, scan_mean=scan_mean, scale=scale, lazy=lazy))
     out["feature_value"] = out["feature_value"].transpose(*_SCAN, "feature")
     out["feature_value"].attrs["units"] = "sqrt(counts)" if scale == "anscombe" else "counts"
-    out = out.assign(_geometry(index, pixels, plan))
+    out = out.assign(_make_geometry(index, pixels, plan))
     out = out.assign_coords({d: patterns[d] for d in (*_SCAN, "qy", "qx") if d in patterns.coords})
     spoilt = scan_mean or scale == "anscombe" or shifts is not None or (recipe.missing and not single)
     whole = not spoilt and peaks is None and _whole(chosen, intensity, float(gain))
@@ -184,7 +184,7 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
     return spread.where(index >= 0).transpose(..., "qy", "qx")
 
 
-def _layout(kind: str, width: int, n_sectors: int, centring: Centring) -> Layout:
+def _make_layout(kind: str, width: int, n_sectors: int, centring: Centring) -> Layout:
     if kind != "cartesian" and not np.isfinite(centring.target).all():
         raise SchemaError(
             f"to_features: layout={kind!r} needs to know where the direct beam is, and none stands out in the mean "
@@ -193,32 +193,32 @@ def _layout(kind: str, width: int, n_sectors: int, centring: Centring) -> Layout
     return Layout(kind, width, n_sectors, centring.target)
 
 
-def _whole(chosen: Chosen, intensity: xr.DataArray, gain: float) -> bool:
-    return holds_whole_counts(intensity, gain) if chosen.whole is None else chosen.whole
+def _whole(chosen: PixelSelection, intensity: xr.DataArray, gain: float) -> bool:
+    return has_whole_counts(intensity, gain) if chosen.whole is None else chosen.whole
 
 
-def _beam_attributes(chosen: Chosen, centring: Centring, centre: Any) -> dict[str, float]:
+def _beam_attributes(chosen: PixelSelection, centring: Centring, centre: Any) -> dict[str, float]:
     beam = chosen.beam
     if centre is None:
-        return beam_attributes(np.array(beam.centre), beam.radius) if np.isfinite(beam.centre).all() else {}
-    return beam_attributes(np.array(centring.target), beam.radius) | {"n_not_centred": int(centring.n_unfound)}
+        return make_beam_attributes(np.array(beam.centre), beam.radius) if np.isfinite(beam.centre).all() else {}
+    return make_beam_attributes(np.array(centring.target), beam.radius) | {"n_not_centred": int(centring.n_unfound)}
 
 
-def _geometry(index: NDArray[np.int32], pixels: NDArray[np.int32], plan: Layout) -> dict[str, Any]:
+def _make_geometry(index: NDArray[np.int32], pixels: NDArray[np.int32], plan: Layout) -> dict[str, Any]:
     """Where the features lie on the detector."""
     out: dict[str, Any] = {
         "feature_index": (("qy", "qx"), index, {"long_name": "feature of the detector pixel", "units": "1"}),
         "feature_pixels": ("feature", pixels, {"long_name": "detector pixels in the feature", "units": "1"}),
     }
     if plan.kind != "cartesian":
-        radius, angle = feature_places(index, pixels, plan)
+        radius, angle = compute_feature_positions(index, pixels, plan)
         out["feature_radius"] = ("feature", radius, {"long_name": "distance from the direct beam", "units": "px"})
         if plan.kind == "polar":
             out["feature_angle"] = ("feature", angle, {"long_name": "direction from +qx", "units": "degree"})
     return out
 
 
-def _check(settings: dict[str, Any], width: int) -> None:
+def _check_settings(settings: dict[str, Any], width: int) -> None:
     """Refuse settings that have no meaning."""
     if settings["scale"] not in SCALES:
         raise SchemaError(f"to_features: scale = {settings['scale']!r}, needs 'poisson', 'anscombe' or None.")

@@ -11,8 +11,8 @@ from ...errors import SchemaError
 from ...schema import PATTERNS, require
 from .scan_images import check_values
 
-_LINES = 32  # at most so many groups of pairs per pixel: boundaries of grains then spoil some groups, not all
-_ELECTRONS = 10.0  # a group must hold so many to count
+_MAX_GROUPS = 32  # at most so many groups of pairs per pixel: boundaries of grains then spoil some groups, not all
+_MIN_ELECTRONS = 10.0  # a group must hold so many to count
 
 
 def estimate_gain(patterns: xr.Dataset) -> float:
@@ -60,8 +60,8 @@ def estimate_gain(patterns: xr.Dataset) -> float:
         )
     along = "scan_y" if intensity.sizes["scan_y"] > intensity.sizes["scan_x"] else "scan_x"
     across = "scan_x" if along == "scan_y" else "scan_y"
-    sums = _line_sums(intensity.transpose(across, along, "qy", "qx"), across)
-    ratio = _median_ratio(sums[0], sums[1])
+    sums = _sum_lines(intensity.transpose(across, along, "qy", "qx"), across)
+    ratio = _compute_median_ratio(sums[0], sums[1])
     if not ratio > 0:
         raise SchemaError(
             "estimate_gain: neighbouring scan points do not differ, so no counting noise to read the gain from. "
@@ -70,23 +70,23 @@ def estimate_gain(patterns: xr.Dataset) -> float:
     return ratio
 
 
-def _line_sums(intensity: xr.DataArray, across: str) -> NDArray[np.float64]:
+def _sum_lines(intensity: xr.DataArray, across: str) -> NDArray[np.float64]:
     """Summed half squared differences and summed means of neighbours, ``(2, group, qy, qx)``."""
     n = intensity.sizes[across]
     shape = tuple(intensity.sizes[d] for d in ("qy", "qx"))
-    sums = np.zeros((2, min(n, _LINES), *shape))
+    sums = np.zeros((2, min(n, _MAX_GROUPS), *shape))
     lowest, total = 0.0, 0.0
     for line in range(n):
         frames = np.asarray(intensity.isel({across: line}).data)
         with np.errstate(invalid="ignore"):  # infinite values are refused below
-            difference, mean = _pairs(frames)
+            difference, mean = _sum_pairs(frames)
             sums[:, line * sums.shape[1] // n] += difference, mean
         lowest, total = min(lowest, float(np.fmin.reduce(frames, axis=None))), total + float(mean.sum())
     check_values(lowest, total, "estimate_gain")
     return sums
 
 
-def _pairs(frames: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _sum_pairs(frames: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums over the pairs of one line; a pair with a hole (NaN) counts nothing."""
     difference, mean = np.zeros((2, *frames.shape[1:]))
     for first, second in pairwise(frames):
@@ -97,11 +97,11 @@ def _pairs(frames: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float6
     return difference, mean
 
 
-def _median_ratio(difference: NDArray[np.float64], mean: NDArray[np.float64]) -> float:
+def _compute_median_ratio(difference: NDArray[np.float64], mean: NDArray[np.float64]) -> float:
     """Median variance over mean of the groups that hold enough electrons (all groups with counts, if none does)."""
     some = (mean > 0) & (difference > 0)
     if not some.any():
         return 0.0
     ratio, level = difference[some] / mean[some], mean[some]
-    enough = level >= _ELECTRONS * float(np.median(ratio))
+    enough = level >= _MIN_ELECTRONS * float(np.median(ratio))
     return float(np.median(ratio[enough] if enough.any() else ratio))

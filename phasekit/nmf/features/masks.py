@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import PATTERNS, require
 from .outliers import Outliers, find_outliers
-from .scan_images import ScanImages, scan_images
+from .scan_images import ScanImages, compute_scan_images
 
 USED, DIRECT_BEAM, DEAD, HOT, BEAM_STOP = range(5)
 _MEANINGS = "used direct_beam dead hot beam_stop"
@@ -62,11 +62,11 @@ def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto
     (3, 15.5)
     """
     require(patterns, PATTERNS, step="find_detector_mask")
-    images = scan_images(patterns["intensity"], "find_detector_mask", missing=True)
-    return mask_from_images(images, patterns, direct_beam)
+    images = compute_scan_images(patterns["intensity"], "find_detector_mask", missing=True)
+    return make_mask(images, patterns, direct_beam)
 
 
-def mask_from_images(
+def make_mask(
     images: ScanImages, patterns: xr.Dataset, direct_beam: float | str, *, drawn: bool = False
 ) -> xr.DataArray:
     """Mask of :func:`find_detector_mask` from images of one pass; ``drawn`` patterns have no bad pixel."""
@@ -75,43 +75,43 @@ def mask_from_images(
     bad = Outliers(*np.zeros((3, *images.mean.shape), dtype=bool)) if drawn else find_outliers(images)
     flags = np.full(images.mean.shape, USED, dtype=np.int8)
     flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP
-    centre, radius = beam_of(images.mean, flags)
+    centre, radius = find_beam(images.mean, flags)
     if not isinstance(direct_beam, str):
         radius = float(direct_beam)
         centre = centre if np.isfinite(centre).all() else (np.array(flags.shape) - 1) / 2
     if radius > 0:
-        flags[disk(flags.shape, centre, radius) & (flags != BEAM_STOP)] = DIRECT_BEAM
+        flags[make_disk(flags.shape, centre, radius) & (flags != BEAM_STOP)] = DIRECT_BEAM
     out = xr.DataArray(flags, dims=("qy", "qx"), coords={d: patterns[d] for d in ("qy", "qx") if d in patterns.coords})
     out.attrs = {"long_name": "use of the detector pixel", "units": "1", "flag_meanings": _MEANINGS}
     out.attrs["flag_values"] = np.arange(5, dtype=np.int8)
-    out.attrs |= beam_attributes(centre, radius)
+    out.attrs |= make_beam_attributes(centre, radius)
     counted = {"n_dead": bad.dead, "n_hot": bad.hot, "n_beam_stop": bad.beam_stop}
     return out.assign_attrs({name: int(found.sum()) for name, found in counted.items()})
 
 
-def beam_of(mean: NDArray[np.floating], flags: NDArray[np.int8]) -> tuple[NDArray[np.float64], float]:
+def find_beam(mean: NDArray[np.floating], flags: NDArray[np.int8]) -> tuple[NDArray[np.float64], float]:
     """Centre [px] and radius [px] of the direct beam in the mean pattern; NaN and 0 where nothing stands out as one."""
     from scipy.ndimage import median_filter
 
-    centre, radius = _direct_beam(np.where(flags > DIRECT_BEAM, median_filter(mean, size=3), mean))
+    centre, radius = _locate_beam(np.where(flags > DIRECT_BEAM, median_filter(mean, size=3), mean))
     if radius == 0:
         return centre, radius
-    covered = (flags == BEAM_STOP)[disk(flags.shape, centre, radius)].mean()
+    covered = (flags == BEAM_STOP)[make_disk(flags.shape, centre, radius)].mean()
     return (np.full(2, np.nan), 0.0) if covered > 0.25 else (centre, radius)
 
 
-def beam_attributes(centre: NDArray[np.floating], radius: float) -> dict[str, float]:
+def make_beam_attributes(centre: NDArray[np.floating], radius: float) -> dict[str, float]:
     """Place and radius of the direct beam, as masks and features carry them."""
     return {"beam_qy_px": float(centre[0]), "beam_qx_px": float(centre[1]), "beam_radius_px": float(radius)}
 
 
-def disk(shape: tuple[int, ...], centre: NDArray[np.floating], radius: float) -> NDArray[np.bool_]:
+def make_disk(shape: tuple[int, ...], centre: NDArray[np.floating], radius: float) -> NDArray[np.bool_]:
     """Pixels within ``radius`` [px] of ``centre`` (qy, qx)."""
     y, x = np.indices(shape)
     return np.hypot(y - centre[0], x - centre[1]) <= radius
 
 
-def _direct_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+def _locate_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
     """Centre [px] and radius [px] of the direct beam; NaN and 0 where nothing stands out as one."""
     from scipy.ndimage import center_of_mass, gaussian_filter
 

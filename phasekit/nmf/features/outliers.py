@@ -11,11 +11,13 @@ Image = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Edge = Literal["reflect", "symmetric"]  # symmetric repeats the edge pixel itself
 
-_SHARED = 0.05  # covariance with the four pixels beside it over its variance; a disk 1.2 px wide reaches 0.1
-_ALONE = 0.012  # the same in the mean; there the disk reaches 0.03 in each of the four
-_NARROW = 0.11  # what the narrowest disk reaches on any place between pixels
-_TELLING = 1000.0  # electrons above the surroundings in the whole scan; with fewer, the noise of the shared ones counts
-_SEEN = 30.0  # electrons in the whole scan that were expected, for a darkness to mean something
+_MAX_REGRESSION = 0.05  # covariance with the four pixels beside it over its variance; a disk 1.2 px wide reaches 0.1
+_MAX_SIDE_SHARE = 0.012  # the same in the mean; there the disk reaches 0.03 in each of the four
+_NARROWEST_DISK = 0.11  # what the narrowest disk reaches on any place between pixels
+_ENOUGH_EXCESS = (
+    1000.0  # electrons above the surroundings in the whole scan; with fewer, the noise of the shared ones counts
+)
+_MIN_EXPECTED = 30.0  # electrons in the whole scan that were expected, for a darkness to mean something
 
 
 class Outliers(NamedTuple):
@@ -23,22 +25,22 @@ class Outliers(NamedTuple):
 
     hot: Flags
     dead: Flags
-    beam_stop: Flags
+    find_beam_stop: Flags
 
 
 def find_outliers(images: ScanImages) -> Outliers:
     """All pixels that do not count properly."""
-    electrons = _in_electrons(images)
+    electrons = _convert_to_electrons(images)
     mean, n = electrons.mean, electrons.n_patterns
-    hot = _hot_in_the_mean(mean, n) | _hot_by_fluctuation(electrons)
-    hot |= _odd_lines(mean, n, hot=True) | _odd_lines(mean.T, n, hot=True).T
-    stop = beam_stop(np.where(hot, _around(mean)[4], mean), n)
-    dead = _dead(mean, n) | (electrons.measured == 0)
-    dead |= _odd_lines(mean, n, hot=False) | _odd_lines(mean.T, n, hot=False).T
+    hot = _find_hot_in_mean(mean, n) | _find_hot_by_variance(electrons)
+    hot |= _find_odd_rows(mean, n, hot=True) | _find_odd_rows(mean.T, n, hot=True).T
+    stop = find_beam_stop(np.where(hot, _sort_neighbours(mean)[4], mean), n)
+    dead = _find_dead(mean, n) | (electrons.measured == 0)
+    dead |= _find_odd_rows(mean, n, hot=False) | _find_odd_rows(mean.T, n, hot=False).T
     return Outliers(hot & ~stop, dead & ~stop & ~hot, stop)
 
 
-def beam_stop(mean: Image, n: int) -> Flags:
+def find_beam_stop(mean: Image, n: int) -> Flags:
     """Connected shadow, 3 x 3 pixels or more, a tenth as bright as what lies beside it; near the beam or off the edge.
 
     Seeds lie below a tenth of the median in a window of a quarter of the detector; they grow into everything connected
@@ -77,7 +79,7 @@ def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
     return bool(as_dark.sum() < region.sum() / 2 and (near or inside))
 
 
-def _in_electrons(images: ScanImages) -> ScanImages:
+def _convert_to_electrons(images: ScanImages) -> ScanImages:
     """The images divided by counts per electron, read off the pixels whose counts vary least for their mean."""
     mean, variance = images.mean, images.variance
     enough = (mean > 0) & (variance > 0)
@@ -88,46 +90,46 @@ def _in_electrons(images: ScanImages) -> ScanImages:
     )
 
 
-def _hot_in_the_mean(mean: Image, n: int) -> Flags:
+def _find_hot_in_mean(mean: Image, n: int) -> Flags:
     """Far above the third-brightest neighbour, while the four pixels beside it hold no share of it."""
-    around, ring = _around(mean), np.median(_ring(mean), axis=0)
+    around, ring = _sort_neighbours(mean), np.median(_get_outer_ring(mean), axis=0)
     level = np.maximum(around[5], ring)
-    height, beside = mean - level, np.sort(_beside(mean), axis=0)
+    height, beside = mean - level, np.sort(_get_side_neighbours(mean), axis=0)
     beyond_noise = height * n > 6 * np.sqrt(level * n) + 10  # 10: the Poisson tail where hardly any is expected
     telling = 0.02 * height * n > 1.5 * np.sqrt(beside[3] * n + 1)  # enough counts to see a share of 0.03
     # a disk's brightest pixel has two such neighbours; its dimmer ones have the brightest
-    alone = np.where(mean > around[7], beside[2], beside[3]) - ring < _ALONE * height
+    alone = np.where(mean > around[7], beside[2], beside[3]) - ring < _MAX_SIDE_SHARE * height
     return (mean > 5 * around[5]) & beyond_noise & telling & alone
 
 
-def _dead(mean: Image, n: int) -> Flags:
+def _find_dead(mean: Image, n: int) -> Flags:
     """Far below the neighbours, and darker than nearly all within two pixels: no gap between spots."""
-    around = _around(mean, edge="symmetric")  # a spot that the edge cuts must not surround the pixel
-    ring = np.sort(_ring(mean), axis=0)
+    around = _sort_neighbours(mean, edge="symmetric")  # a spot that the edge cuts must not surround the pixel
+    ring = np.sort(_get_outer_ring(mean), axis=0)
     darker = (mean < 0.2 * around[2]) & (mean < 0.5 * around[1]) & (mean < 0.2 * ring[3])
-    return darker & (around[2] * n > _SEEN) & (ring[3] * n > 10)
+    return darker & (around[2] * n > _MIN_EXPECTED) & (ring[3] * n > 10)
 
 
-def _hot_by_fluctuation(images: ScanImages) -> Flags:
+def _find_hot_by_variance(images: ScanImages) -> Flags:
     """Varies more than counting can explain, and the pixels beside it do not follow; or far less, stuck at a level.
 
     A grain's spot varies as much, but its neighbours with it, even if the grain is seen in 1 % of the patterns.
     """
     mean, variance, n = images.mean, images.variance, images.n_patterns
-    around, spread, sure = _around(mean)[5], _around(variance), 1 + 6 * np.sqrt(2 / n)
+    around, spread, sure = _sort_neighbours(mean)[5], _sort_neighbours(variance), 1 + 6 * np.sqrt(2 / n)
     noise = np.maximum(mean, around) + 1 / n
     strong = variance > 5 * sure * (spread[5] + noise)
     clear = variance > 3 * sure * noise
-    share, error, alone = _followers(images)
-    alone |= (share < _SHARED) & (error < np.where(strong, 0.06, 0.03))
-    ring = np.median(_ring(mean), axis=0)
+    share, error, alone = _regress_neighbours(images)
+    alone |= (share < _MAX_REGRESSION) & (error < np.where(strong, 0.06, 0.03))
+    ring = np.median(_get_outer_ring(mean), axis=0)
     excess = np.maximum(np.where(mean > 1.2 * ring, mean - ring, mean) * n, 1)
-    alone &= (excess > _TELLING) | (share + 2.5 * np.sqrt(error**2 + _NARROW / excess) < _NARROW)
-    stuck = (mean > 1.5 * around) & (mean * n > _SEEN) & (variance < 0.3 * np.minimum(mean, spread[2]))
+    alone &= (excess > _ENOUGH_EXCESS) | (share + 2.5 * np.sqrt(error**2 + _NARROWEST_DISK / excess) < _NARROWEST_DISK)
+    stuck = (mean > 1.5 * around) & (mean * n > _MIN_EXPECTED) & (variance < 0.3 * np.minimum(mean, spread[2]))
     return ((strong | clear) & alone) | stuck
 
 
-def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
+def _regress_neighbours(images: ScanImages) -> tuple[Image, Image, Flags]:
     """How far the four pixels beside each one follow it: summed regression on it, its standard error, and none at all.
 
     None at all: the four covariances are chance (chi-square below 25), where those of a disk 1.2 px wide (0.03 of the
@@ -136,7 +138,7 @@ def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
     right, down, n = images.right, images.down, images.n_patterns
     # the order of _beside; the last column and row hold 0
     covariance = np.array([right, np.roll(right, 1, axis=1), down, np.roll(down, 1, axis=0)])
-    variance, beside = images.variance, _beside(images.variance)
+    variance, beside = images.variance, _get_side_neighbours(images.variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         chance = n * np.maximum(covariance, 0) ** 2 / (variance * beside)
         narrow = n * 0.03**2 * variance / beside
@@ -145,7 +147,7 @@ def _followers(images: ScanImages) -> tuple[Image, Image, Flags]:
         return share, np.where(variance > 0, np.sqrt(beside.sum(axis=0) / variance / n), np.inf), alone
 
 
-def _odd_lines(mean: Image, n: int, *, hot: bool) -> Flags:
+def _find_odd_rows(mean: Image, n: int, *, hot: bool) -> Flags:
     """Rows, single or in pairs, that count nothing or far too much over nearly their whole length."""
     padded = np.pad(mean, ((2, 2), (0, 0)), constant_values=np.inf if hot else 0)  # an edge row has no witness
     rows = len(mean)
@@ -160,27 +162,27 @@ def _odd_lines(mean: Image, n: int, *, hot: bool) -> Flags:
         odd = (mean < 0.2 * level) & enough
     share = (odd & enough).sum(axis=1) / np.maximum(enough.sum(axis=1), 1)
     expected = np.where(enough, level, 0).sum(axis=1) * n
-    lines = (share > 0.8) & (enough.mean(axis=1) > 0.8) & (hot | (expected > 4 * _SEEN))
+    lines = (share > 0.8) & (enough.mean(axis=1) > 0.8) & (hot | (expected > 4 * _MIN_EXPECTED))
     return np.broadcast_to(lines[:, None], mean.shape).copy()
 
 
-def _around(image: Image, edge: Edge = "reflect") -> Image:
+def _sort_neighbours(image: Image, edge: Edge = "reflect") -> Image:
     """The eight neighbours of each pixel, darkest first, ``(8, qy, qx)``; edges see the inside mirrored."""
     offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-    return np.sort(_shifted(image, offsets, edge), axis=0)
+    return np.sort(_stack_offsets(image, offsets, edge), axis=0)
 
 
-def _beside(image: Image) -> Image:
+def _get_side_neighbours(image: Image) -> Image:
     """The four pixels that share a side with each pixel."""
-    return _shifted(image, [(0, 1), (0, -1), (1, 0), (-1, 0)])
+    return _stack_offsets(image, [(0, 1), (0, -1), (1, 0), (-1, 0)])
 
 
-def _ring(image: Image) -> Image:
+def _get_outer_ring(image: Image) -> Image:
     """The sixteen pixels of the square ring two pixels away."""
-    return _shifted(image, [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2])
+    return _stack_offsets(image, [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2])
 
 
-def _shifted(image: Image, offsets: list[tuple[int, int]], edge: Edge = "reflect") -> Image:
+def _stack_offsets(image: Image, offsets: list[tuple[int, int]], edge: Edge = "reflect") -> Image:
     padded = np.pad(image, 2, mode=edge)
     rows, columns = image.shape
     return np.array([padded[2 + i : 2 + i + rows, 2 + j : 2 + j + columns] for i, j in offsets])

@@ -12,7 +12,7 @@ from ...schema import PEAKS, require
 _BLOCK_BYTES = 8 << 20
 
 
-def redraw(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
+def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
     """Intensities of ``patterns`` replaced by discs at the peaks, drawn block by block when they are needed (dask).
 
     Peaks in the unit of the detector's coordinates lie where these say; registered peaks in 1/angstrom on a detector
@@ -24,12 +24,12 @@ def redraw(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
         raise SchemaError(
             f"to_features: peaks are of a scan of {peaks.qx.shape[:2]}, needs {scan}. Find them on these patterns."
         )
-    axes = tuple(_axis(peaks, patterns, i) for i in range(2))
+    axes = tuple(_compute_axis(peaks, patterns, i) for i in range(2))
     step = float(axes[1][1] - axes[1][0])
     radius = peaks["disk_radius"] if "disk_radius" in peaks else xr.DataArray(2.0 * step)
-    chunks = _chunks(patterns)
+    chunks = _choose_chunks(patterns)
     return xr.apply_ufunc(
-        _draw,
+        _draw_block,
         *(peaks[name].drop_vars(peaks[name].coords).chunk(chunks | {"peak": -1}) for name in ("qy", "qx", "intensity")),
         radius,
         kwargs={"axes": axes, "step": step},
@@ -41,7 +41,7 @@ def redraw(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
     ).reset_coords(drop=True)
 
 
-def _axis(peaks: xr.Dataset, patterns: xr.Dataset, i: int) -> NDArray[np.float64]:
+def _compute_axis(peaks: xr.Dataset, patterns: xr.Dataset, i: int) -> NDArray[np.float64]:
     """Positions of the detector's pixels in the peaks' unit."""
     name = ("qy", "qx")[i]
     n, unit = patterns.sizes[name], peaks[name].attrs.get("units", "px")
@@ -58,7 +58,7 @@ def _axis(peaks: xr.Dataset, patterns: xr.Dataset, i: int) -> NDArray[np.float64
     return np.asarray((np.arange(n) - (n - 1) / 2) * float(step[i]), dtype=np.float64)
 
 
-def _chunks(patterns: xr.Dataset) -> dict[str, Any]:
+def _choose_chunks(patterns: xr.Dataset) -> dict[str, Any]:
     """Scan chunks of the patterns, or lines that take about 8 MB when drawn."""
     chunks = {d: patterns.chunksizes[d] for d in ("scan_y", "scan_x") if d in patterns.chunksizes}
     if chunks:
@@ -67,7 +67,7 @@ def _chunks(patterns: xr.Dataset) -> dict[str, Any]:
     return {"scan_y": max(1, _BLOCK_BYTES // line), "scan_x": -1}
 
 
-def _draw(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
+def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
     """Patterns of a block of peaks; compiled code is imported when it is needed."""
     from ...discs import draw_peaks
 

@@ -7,12 +7,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
-from .centring import Beam, Centring, seen_after
-from .masks import DIRECT_BEAM, USED, disk, mask_from_images
-from .scan_images import scan_images
+from .centring import Beam, Centring, find_valid_pixels
+from .masks import DIRECT_BEAM, USED, make_disk, make_mask
+from .scan_images import compute_scan_images
 
 
-class Chosen(NamedTuple):
+class PixelSelection(NamedTuple):
     """Which detector pixels are to be used, and what reading the scan told on the way."""
 
     used: NDArray[np.bool_]  # in the detector's own frame
@@ -22,68 +22,72 @@ class Chosen(NamedTuple):
     whole: bool | None  # None: not looked at
 
 
-def choose_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, Any]) -> Chosen:
+def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, Any]) -> PixelSelection:
     """The pixels that the mask of ``to_features`` leaves, and the direct beam if it is known or needed."""
     mask, whole = settings["mask"], None
     if isinstance(mask, str):
         if mask != "auto":
             raise SchemaError(f"to_features: mask = {mask!r}, needs 'auto', None or an array (qy, qx).")
-        mask, whole = _found(patterns, intensity, settings)
-    beam = _beam_in(mask)
-    if not np.isfinite(beam.centre).all() and _needs_beam(settings):
-        beam = _beam_in(_found(patterns, intensity, settings)[0])
+        mask, whole = _compute_mask(patterns, intensity, settings)
+    beam = _read_beam(mask)
+    if not np.isfinite(beam.centre).all() and _is_beam_needed(settings):
+        beam = _read_beam(_compute_mask(patterns, intensity, settings)[0])
     shape = (patterns.sizes["qy"], patterns.sizes["qx"])
     none = np.zeros(shape, dtype=bool)
     if mask is None:
-        return Chosen(~none, None, none, beam, whole)
-    if not isinstance(mask, xr.DataArray) or set(mask.dims) != {"qy", "qx"} or _shape(mask) != shape:
+        return PixelSelection(~none, None, none, beam, whole)
+    if not isinstance(mask, xr.DataArray) or set(mask.dims) != {"qy", "qx"} or _get_shape(mask) != shape:
         raise SchemaError(
             f"to_features: the mask is {getattr(mask, 'dims', type(mask).__name__)} {np.shape(mask)}, needs an "
             f"xarray.DataArray (qy, qx) of shape {shape}. Start from pk.nmf.find_detector_mask(patterns)."
         )
     flags = mask.transpose("qy", "qx").to_numpy()
     used = flags if flags.dtype == bool else flags == USED
-    _refuse_none(used)
+    _check_any_used(used)
     covered = none if flags.dtype == bool else flags == DIRECT_BEAM
-    return Chosen(used, ~used & ~covered, covered, beam, whole)
+    return PixelSelection(used, ~used & ~covered, covered, beam, whole)
 
 
-def _found(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, Any]) -> tuple[xr.DataArray, bool]:
+def _compute_mask(patterns: xr.Dataset, intensity: xr.DataArray, settings: dict[str, Any]) -> tuple[xr.DataArray, bool]:
     """The mask that one pass over the data gives, and whether they are whole counts."""
-    images = scan_images(intensity, "to_features", missing=settings["missing"] == "keep", gain=float(settings["gain"]))
-    return mask_from_images(images, patterns, "auto", drawn=settings["peaks"] is not None), images.whole
+    images = compute_scan_images(
+        intensity, "to_features", missing=settings["missing"] == "keep", gain=float(settings["gain"])
+    )
+    return make_mask(images, patterns, "auto", drawn=settings["peaks"] is not None), images.whole
 
 
-def _needs_beam(settings: dict[str, Any]) -> bool:
+def _is_beam_needed(settings: dict[str, Any]) -> bool:
     centre = settings["centre"]
     return isinstance(centre, str) or (centre is None and settings["layout"] != "cartesian")
 
 
-def _beam_in(mask: Any) -> Beam:
+def _read_beam(mask: Any) -> Beam:
     attrs = getattr(mask, "attrs", {})
     names = ("beam_qy_px", "beam_qx_px", "beam_radius_px")
     y, x, radius = (float(attrs.get(name, np.nan)) for name in names)
     return Beam((y, x), radius if np.isfinite(radius) else 0.0)
 
 
-def used_after(chosen: Chosen, centring: Centring, *, keep: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+def select_after_shift(
+    chosen: PixelSelection, centring: Centring, *, keep: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
     """Pixels that become features, and those of the detector that are NaN before the shift."""
     if centring.shifts is None or (chosen.bad is None and not keep):
         return chosen.used, None
     good = np.ones_like(chosen.used) if chosen.bad is None else ~chosen.bad
-    used = seen_after(good, centring.shifts, always=not keep)
+    used = find_valid_pixels(good, centring.shifts, always=not keep)
     covered = chosen.covered
     if chosen.beam.radius > 0 and covered.any():
-        covered = disk(used.shape, np.array(centring.target), chosen.beam.radius)
+        covered = make_disk(used.shape, np.array(centring.target), chosen.beam.radius)
     used &= ~covered
-    _refuse_none(used)
+    _check_any_used(used)
     return used, chosen.bad if keep else None
 
 
-def _refuse_none(used: NDArray[np.bool_]) -> None:
+def _check_any_used(used: NDArray[np.bool_]) -> None:
     if not used.any():
         raise SchemaError("to_features: the mask hides every detector pixel. True (or flag 0) must mean 'use'.")
 
 
-def _shape(mask: xr.DataArray) -> tuple[int, int]:
+def _get_shape(mask: xr.DataArray) -> tuple[int, int]:
     return mask.sizes["qy"], mask.sizes["qx"]

@@ -26,9 +26,9 @@ class ScanImages(NamedTuple):
     whole: bool  # every value is a whole number of electrons, within 0.001
 
 
-def scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
+def compute_scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
     """Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN."""
-    found = _fold(intensity, _block_sums, (_SUMS, _LOWS), gain=gain)
+    found = _reduce_blocks(intensity, _sum_block, (_SUMS, _LOWS), gain=gain)
     seen, total, square, right, down, pairs_right, pairs_down, lowest, whole = found
     n = intensity.sizes["scan_y"] * intensity.sizes["scan_x"]
     holes = not missing and bool((seen < n).any())
@@ -43,12 +43,15 @@ def scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, ga
     return ScanImages(mean, variance, right, down, seen, n, bool(whole.min() > -1e-3))
 
 
-def holds_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
+def has_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
     """True when every value is a whole number of electrons within 0.001; floating numbers are read for it."""
-    if _surely_whole(intensity.dtype, gain):
+    if _is_integer_type(intensity.dtype, gain):
         return True
     first = intensity.isel(scan_y=slice(1), scan_x=slice(1))  # most data that are not whole show it at once
-    return all(bool(_fold(part, _block_whole, (0, 1), gain=gain).min() > -1e-3) for part in (first, intensity))
+    return all(
+        bool(_reduce_blocks(part, _compute_rounding_distance, (0, 1), gain=gain).min() > -1e-3)
+        for part in (first, intensity)
+    )
 
 
 def check_values(lowest: float, total: float, step: str) -> None:
@@ -67,23 +70,23 @@ def check_values(lowest: float, total: float, step: str) -> None:
         raise SchemaError(f"{step}: every pattern is zero. Check that the right dataset of the file was opened.")
 
 
-def scan_lines(intensity: xr.DataArray) -> list[slice]:
+def split_scan_lines(intensity: xr.DataArray) -> list[slice]:
     """Ranges of scan lines that take about 4 MB, so that a pass over data in memory needs little more."""
     line = max(1, intensity.dtype.itemsize * intensity.size // intensity.sizes["scan_y"])
     step = max(1, (4 << 20) // line)
     return [slice(i, i + step) for i in range(0, intensity.sizes["scan_y"], step)]
 
 
-def _fold(
+def _reduce_blocks(
     intensity: xr.DataArray, kernel: Callable[..., Image], n_images: tuple[int, int], *, gain: float
 ) -> NDArray[np.float64]:
     """Images ``(image, qy, qx)`` of all blocks: the first ones added up, the others' smallest values."""
     n_sums, whole = n_images[0], sum(n_images)
     if intensity.chunks is None:
         out: Image | None = None
-        for lines in scan_lines(intensity):
+        for lines in split_scan_lines(intensity):
             found = kernel(intensity.isel(scan_y=lines).to_numpy(), gain)
-            out = found if out is None else _join(out, found, n_sums)
+            out = found if out is None else _merge_images(out, found, n_sums)
         assert out is not None
         return out
     import dask.array
@@ -103,13 +106,13 @@ def _fold(
     return np.asarray(da.concatenate([added, lowest]).compute())
 
 
-def _join(first: Image, second: Image, n_sums: int) -> Image:
+def _merge_images(first: Image, second: Image, n_sums: int) -> Image:
     first[:n_sums] += second[:n_sums]
     np.minimum(first[n_sums:], second[n_sums:], out=first[n_sums:])
     return first
 
 
-def _block_sums(frames: NDArray[Any], gain: float) -> Image:
+def _sum_block(frames: NDArray[Any], gain: float) -> Image:
     """Sums over patterns: measured, value, square, products with the right and lower neighbour, and their pairs.
 
     Then each pixel's lowest value and how far it gets from a whole number of electrons (as a negative number).
@@ -122,7 +125,7 @@ def _block_sums(frames: NDArray[Any], gain: float) -> Image:
     with np.errstate(invalid="ignore"):  # infinite values are refused when all is read
         for start in range(0, len(flat), step):
             _add_patterns(flat[start : start + step], out)
-    out[-1] = 0 if _surely_whole(frames.dtype, gain) else _block_whole(frames, gain)
+    out[-1] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
     return out
 
 
@@ -144,7 +147,7 @@ def _add_patterns(part: NDArray[Any], out: Image) -> None:
     out[4, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
 
 
-def _block_whole(frames: NDArray[Any], gain: float) -> Image:
+def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:
     """How far each pixel gets from a whole number of electrons, ``(1, qy, qx)``, as a negative number; NaN passes."""
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
@@ -158,5 +161,5 @@ def _block_whole(frames: NDArray[Any], gain: float) -> Image:
     return out
 
 
-def _surely_whole(dtype: np.dtype[Any], gain: float) -> bool:
+def _is_integer_type(dtype: np.dtype[Any], gain: float) -> bool:
     return gain == 1 and dtype.kind in "iub"

@@ -7,13 +7,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .centring import shift_frames
-from .scan_images import check_values, scan_lines
+from .scan_images import check_values, split_scan_lines
 
 Values = NDArray[np.float32]
 SCALES = ("poisson", "anscombe", None)
 _SCAN = ("scan_y", "scan_x")
 _ROWS = 64  # rows that are scaled at a time
-_HOLE = np.float32(np.nan)
+_MISSING = np.float32(np.nan)
 
 
 class Recipe(NamedTuple):
@@ -28,20 +28,22 @@ class Recipe(NamedTuple):
     shifts: xr.DataArray | None = None  # (scan_y, scan_x, axis) [px]
 
 
-def features_of(
+def compute_features(
     intensity: xr.DataArray, recipe: Recipe, *, scan_mean: bool, scale: str | None, lazy: bool
 ) -> dict[str, xr.DataArray]:
     """``feature_value`` and the two weights; counts = value x both weights (``"anscombe"``: see its inverse)."""
-    values = _gather_lazily(intensity, recipe) if lazy else _gather(intensity, recipe)
+    values = _gather_lazily(intensity, recipe) if lazy else _gather_rows(intensity, recipe)
     if scan_mean:
-        values = _scan_mean(values)
+        values = _average_neighbours(values)
     if scale == "anscombe":
-        values = _stabilise(values)
-    scan, feature = _weights(values, recipe.missing) if scale == "poisson" else _ones(values)
+        values = _stabilise_variance(values)
+    scan, feature = (
+        _compute_poisson_weights(values, recipe.missing) if scale == "poisson" else _make_unit_weights(values)
+    )
     scan.attrs = {"long_name": "divided out at each scan point", "units": "1"}
     feature.attrs = {"long_name": "divided out of each feature", "units": "1"}
     if scale == "poisson":
-        values = values / scan / feature if lazy else _divide(values, scan, feature)
+        values = values / scan / feature if lazy else _divide_in_place(values, scan, feature)
     out = {"feature_value": values, "scan_weight": scan, "feature_weight": feature}
     return {name: array.astype(np.float32, copy=False) for name, array in out.items()}
 
@@ -52,7 +54,7 @@ def gather_block(frames: NDArray[Any], shifts: NDArray[np.float64] | None, recip
     A feature of which some pixels are missing is scaled up to all of them; one without any is NaN.
     """
     if recipe.bad is not None:
-        frames = np.where(recipe.bad, _HOLE, frames)
+        frames = np.where(recipe.bad, _MISSING, frames)
     if shifts is not None:
         frames = shift_frames(frames, shifts, holes=recipe.missing)
     flat = frames.reshape(*frames.shape[:-2], -1)
@@ -76,17 +78,17 @@ def _sum_pixels(flat: NDArray[Any], used: NDArray[np.intp], recipe: Recipe) -> V
         share = (seen.astype(np.float32) @ gather) / recipe.pixels.astype(np.float32)
         rows[~seen] = 0
         with np.errstate(invalid="ignore"):
-            out = np.where(share > 0, (rows @ gather) / np.where(share > 0, share, 1), _HOLE)
+            out = np.where(share > 0, (rows @ gather) / np.where(share > 0, share, 1), _MISSING)
     else:
         out = rows @ gather
     return np.asarray(out, dtype=np.float32).reshape(*flat.shape[:-1], shape[1])
 
 
-def _gather(intensity: xr.DataArray, recipe: Recipe) -> xr.DataArray:
+def _gather_rows(intensity: xr.DataArray, recipe: Recipe) -> xr.DataArray:
     """All rows in memory; beyond the result, some lines of patterns at a time."""
     shape = (intensity.sizes["scan_y"], intensity.sizes["scan_x"], len(recipe.pixels))
     out, lowest, total = np.empty(shape, dtype=np.float32), np.inf, 0.0
-    for lines in scan_lines(intensity):
+    for lines in split_scan_lines(intensity):
         shifts = None if recipe.shifts is None else recipe.shifts[lines].to_numpy()
         block = out[lines]
         block[...] = gather_block(intensity.isel(scan_y=lines).to_numpy(), shifts, recipe)
@@ -115,49 +117,49 @@ def _gather_lazily(intensity: xr.DataArray, recipe: Recipe) -> xr.DataArray:
     )
 
 
-def _scan_mean(values: xr.DataArray) -> xr.DataArray:
+def _average_neighbours(values: xr.DataArray) -> xr.DataArray:
     """Mean of what is measured at each scan point and its neighbours (fewer at the rim)."""
     if values.chunks is not None:
         import dask.array as da
 
         depth = {0: 1, 1: 1, 2: 0}
         mean: Any = da.map_overlap
-        return values.copy(data=mean(_mean_3x3, values.data, depth=depth, boundary=np.nan, dtype=np.float32))
+        return values.copy(data=mean(_average_block, values.data, depth=depth, boundary=np.nan, dtype=np.float32))
     data, before = values.to_numpy(), values.to_numpy()[:0]
     for i in range(len(data)):  # in place: only the line above is needed as it was
         lines = np.concatenate([before, data[i : i + 2]])
         before = data[i : i + 1].copy()
-        data[i] = _line_mean(lines)
+        data[i] = _average_line(lines)
     return values
 
 
-def _mean_3x3(block: Values) -> Values:
+def _average_block(block: Values) -> Values:
     """The same of a block and one scan point around it (NaN beyond the scan), which is left as it is."""
     out = block.copy()
     for i in range(1, len(block) - 1):
-        out[i] = _line_mean(block[i - 1 : i + 2])
+        out[i] = _average_line(block[i - 1 : i + 2])
     return out
 
 
-def _line_mean(lines: Values) -> Values:
+def _average_line(lines: Values) -> Values:
     """Mean over one to three lines and three neighbours along them, of what is not NaN."""
     seen = ~np.isnan(lines)
     if seen.all():
-        count = len(lines) * _with_sides(np.ones((lines.shape[1], 1), dtype=np.float32))
-        return _with_sides(lines.sum(axis=0)) / count
-    total = _with_sides(np.where(seen, lines, 0).sum(axis=0))
-    count = _with_sides(seen.sum(axis=0, dtype=np.float32))
-    return np.where(count > 0, total / np.maximum(count, 1), _HOLE)
+        count = len(lines) * _add_side_neighbours(np.ones((lines.shape[1], 1), dtype=np.float32))
+        return _add_side_neighbours(lines.sum(axis=0)) / count
+    total = _add_side_neighbours(np.where(seen, lines, 0).sum(axis=0))
+    count = _add_side_neighbours(seen.sum(axis=0, dtype=np.float32))
+    return np.where(count > 0, total / np.maximum(count, 1), _MISSING)
 
 
-def _with_sides(line: Values) -> Values:
+def _add_side_neighbours(line: Values) -> Values:
     out = line.copy()
     out[1:] += line[:-1]
     out[:-1] += line[1:]
     return out
 
 
-def _stabilise(values: xr.DataArray) -> xr.DataArray:
+def _stabilise_variance(values: xr.DataArray) -> xr.DataArray:
     """Anscombe's root, moved so that no electron gives 0."""
     if values.chunks is not None:
         return (values + np.float32(0.375)) ** 0.5 * np.float32(2) - np.float32(2 * np.sqrt(0.375))
@@ -166,15 +168,15 @@ def _stabilise(values: xr.DataArray) -> xr.DataArray:
     return values
 
 
-def _ones(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+def _make_unit_weights(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     scan = xr.ones_like(values.isel(feature=0, drop=True), dtype=np.float32)
     return scan, xr.ones_like(values.isel(scan_y=0, scan_x=0, drop=True), dtype=np.float32)
 
 
-def _weights(values: xr.DataArray, missing: bool) -> tuple[xr.DataArray, xr.DataArray]:
+def _compute_poisson_weights(values: xr.DataArray, missing: bool) -> tuple[xr.DataArray, xr.DataArray]:
     """Square roots of the means along both sides, the detector's of unit mean square; 1 where nothing was counted."""
     if values.chunks is None:
-        by_scan, by_feature = _means(values)
+        by_scan, by_feature = _compute_means(values)
     else:
         by_scan, by_feature = (values.mean(d, dtype=np.float64, skipna=missing) for d in ("feature", _SCAN))
     level = by_feature.mean()
@@ -183,7 +185,7 @@ def _weights(values: xr.DataArray, missing: bool) -> tuple[xr.DataArray, xr.Data
     return scan.astype(np.float32), feature.astype(np.float32)
 
 
-def _means(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+def _compute_means(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Means of what is measured over the features and over the scan, a few rows at a time."""
     rows = values.to_numpy().reshape(-1, values.shape[-1])
     by_scan, total, measured = np.zeros(len(rows)), np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
@@ -198,7 +200,7 @@ def _means(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     return scan, xr.DataArray(total / np.maximum(measured, 1), dims="feature")
 
 
-def _divide(values: xr.DataArray, scan: xr.DataArray, feature: xr.DataArray) -> xr.DataArray:
+def _divide_in_place(values: xr.DataArray, scan: xr.DataArray, feature: xr.DataArray) -> xr.DataArray:
     """In place, a few rows at a time."""
     rows, divisor = values.to_numpy().reshape(-1, values.shape[-1]), scan.to_numpy().reshape(-1, 1)
     for start in range(0, len(rows), _ROWS):

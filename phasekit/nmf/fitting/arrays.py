@@ -7,7 +7,7 @@ import numpy as np
 from ...errors import SchemaError
 
 
-def namespace(array: Any) -> Any:
+def get_namespace(array: Any) -> Any:
     """``numpy`` or ``torch``, whichever the array belongs to."""
     if isinstance(array, np.ndarray):
         return np
@@ -16,25 +16,25 @@ def namespace(array: Any) -> Any:
     return torch
 
 
-def contiguous(array: Any) -> Any:
+def make_contiguous(array: Any) -> Any:
     """The same values in one piece of memory."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
-def dot(first: Any, second: Any) -> float:
+def compute_dot(first: Any, second: Any) -> float:
     """Sum of the products, accumulated in double precision."""
     if isinstance(first, np.ndarray):
         return float(np.einsum("ij,ij->", first, second, dtype=np.float64))
     return float((first.double() * second.double()).sum())
 
 
-def gram(rows: Any) -> Any:
+def compute_gram(rows: Any) -> Any:
     """Scalar products of the rows with each other, (row, row), symmetric, in double precision."""
     wide = rows.astype(np.float64) if isinstance(rows, np.ndarray) else rows.double()
     return wide @ wide.T
 
 
-def single(array: Any) -> Any:
+def to_single(array: Any) -> Any:
     """The same values in single precision."""
     return array.astype(np.float32) if isinstance(array, np.ndarray) else array.float()
 
@@ -66,7 +66,7 @@ def to_device(array: Any, device: Any) -> Any:
     return torch.as_tensor(array, device=device)
 
 
-def like(array: Any, other: Any) -> Any:
+def convert_like(array: Any, other: Any) -> Any:
     """A NumPy array where the other one is."""
     return array if isinstance(other, np.ndarray) else to_device(array, other.device)
 

@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
-from .arrays import dot, like, to_numpy
+from .arrays import compute_dot, convert_like, to_numpy
 from .hals import Array, LowRank
 
 _BLOCK_BYTES = 2 << 20  # in memory: few enough rows for a matrix product to find them in the cache
@@ -17,7 +17,7 @@ _STREAM_BYTES = 128 << 20  # from a file: enough rows to make reading worth whil
 Block = tuple[slice, Array]
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Anything that gives the rows of the data, in order, as often as asked."""
 
     @property
@@ -44,7 +44,7 @@ def check_block(lowest: float, total: float, step: str, *, missing: bool) -> Non
         )
 
 
-class InMemory(NamedTuple):
+class InMemoryRows(NamedTuple):
     """A matrix (scan point, feature); blocks are views of it."""
 
     data: Array
@@ -56,11 +56,11 @@ class InMemory(NamedTuple):
 
     def blocks(self) -> Iterator[Block]:
         """Views of some rows."""
-        for rows in _row_ranges(self.shape):
+        for rows in _split_rows(self.shape):
             yield rows, self.data[rows]
 
 
-class Lazy(NamedTuple):
+class LazyRows(NamedTuple):
     """Features that stay where they are; every pass computes them block by block, one block in memory at a time."""
 
     values: xr.DataArray
@@ -76,14 +76,14 @@ class Lazy(NamedTuple):
         """Whole scan lines at a time, as many as the data's own chunks hold."""
         values = self.values.transpose("scan_y", "scan_x", "feature")
         width, n_features = values.sizes["scan_x"], values.sizes["feature"]
-        for lines in _scan_lines(values):
+        for lines in _split_scan_lines(values):
             block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
             lowest = float(np.fmin.reduce(block, axis=None))
             check_block(lowest, float(block.sum(dtype=np.float64)), self.step, missing=self.missing)
             yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)
 
 
-def _scan_lines(values: xr.DataArray) -> Iterator[slice]:
+def _split_scan_lines(values: xr.DataArray) -> Iterator[slice]:
     """Ranges of scan lines along the chunks of the data, chunks too large cut, small ones joined."""
     line = 4 * values.sizes["scan_x"] * values.sizes["feature"]
     most = max(1, _STREAM_BYTES // line)
@@ -93,7 +93,7 @@ def _scan_lines(values: xr.DataArray) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def _row_ranges(shape: tuple[int, int]) -> Iterator[slice]:
+def _split_rows(shape: tuple[int, int]) -> Iterator[slice]:
     """Ranges of rows that together take about ``_BLOCK_BYTES``."""
     step = max(16, _BLOCK_BYTES // (4 * shape[1]))
     for start in range(0, shape[0], step):
@@ -103,7 +103,7 @@ def _row_ranges(shape: tuple[int, int]) -> Iterator[slice]:
 class MeanFilled(NamedTuple):
     """The rows of another source with every hole (NaN) filled with its feature's mean over the scan."""
 
-    base: Source
+    base: RowSource
     mean: Array
 
     @property
@@ -117,7 +117,7 @@ class MeanFilled(NamedTuple):
             yield rows, np.where(np.isnan(block), self.mean, block)
 
 
-def fill_with_mean(source: Source) -> MeanFilled:
+def fill_with_mean(source: RowSource) -> MeanFilled:
     """Read all rows once for their features' means; a feature that was never measured is 0."""
     total, measured = np.zeros((2, source.shape[1]))
     for _, block in source.blocks():
@@ -126,7 +126,7 @@ def fill_with_mean(source: Source) -> MeanFilled:
     return MeanFilled(source, (total / np.maximum(measured, 1)).astype(np.float32))
 
 
-def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
+def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
     """Randomised truncated SVD, reading the rows ``n_passes`` + 1 times.
 
     Every pass applies V^T V to the last basis of feature space, so that a single sight of each row serves both
@@ -140,22 +140,22 @@ def compress(source: Source, rank: int, rng: np.random.Generator, n_passes: int 
     for _ in range(n_passes):
         image = np.zeros_like(basis)
         for _, block in source.blocks():
-            image += to_numpy(block.T @ (block @ like(basis, block)))
-        basis = _orthonormal(image)
+            image += to_numpy(block.T @ (block @ convert_like(basis, block)))
+        basis = _orthonormalise_columns(image)
         bases.append(basis)
-    basis = _orthonormal(np.concatenate(bases, axis=1))
+    basis = _orthonormalise_columns(np.concatenate(bases, axis=1))
     del bases, image
     scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
     for rows, block in source.blocks():
-        scores[rows] = to_numpy(block @ like(basis, block))
-        norm2 += dot(block, block)
+        scores[rows] = to_numpy(block @ convert_like(basis, block))
+        norm2 += compute_dot(block, block)
     # Principal axes of the projected rows: a singular value decomposition without a second copy of them.
-    _, turn = np.linalg.eigh(_gram(scores))
+    _, turn = np.linalg.eigh(_sum_gram(scores))
     turn = turn[:, ::-1][:, :rank].astype(np.float32)
     return LowRank(scores @ turn, np.ascontiguousarray(turn.T @ basis.T), norm2)
 
 
-def _gram(rows: Array) -> NDArray[np.float64]:
+def _sum_gram(rows: Array) -> NDArray[np.float64]:
     """Rows^T rows in double precision, some rows at a time."""
     total = np.zeros((rows.shape[1],) * 2)
     for start in range(0, len(rows), 1024):
@@ -164,7 +164,7 @@ def _gram(rows: Array) -> NDArray[np.float64]:
     return total
 
 
-def _orthonormal(columns: Array) -> Array:
+def _orthonormalise_columns(columns: Array) -> Array:
     """Orthonormal basis of the columns, in single precision throughout (NumPy's QR would make double copies)."""
     from scipy.linalg import qr
 

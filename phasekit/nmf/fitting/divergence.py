@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .blocks import Source
+from .blocks import RowSource
 from .hals import Array, Fit
 
 _TINY = np.float32(1e-12)  # of the mean of the values: a model that says zero is not infinitely wrong
@@ -19,7 +19,7 @@ _ROUNDING = float(np.finfo(np.float32).eps) / 4
 
 
 def minimise_divergence(
-    source: Source,
+    source: RowSource,
     fit: Fit,
     weights: tuple[Array, Array],
     *,
@@ -38,18 +38,18 @@ def minimise_divergence(
     loading, factor = np.maximum(fit.loading, side), np.maximum(fit.factor, side)
     before, converged, done = np.inf, False, 0
     while done < max_iterations and not converged:
-        (divergence, squares), loading, factor = _one_pass(source, loading, factor, weights, tiny)
+        (divergence, squares), loading, factor = _run_pass(source, loading, factor, weights, tiny)
         # The terms' roundings are independent: their squares add up.
         converged = abs(before - divergence) < max(tolerance * divergence, _ROUNDING * squares**0.5)
         before, done = divergence, done + 1
         if tick is not None:
             tick(done)
-    error = _squared_error(source, loading, factor)
+    error = _compute_squared_error(source, loading, factor)
     return Fit(loading, factor, error, fit.iterations + done, converged)
 
 
-def _one_pass(
-    source: Source, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
+def _run_pass(
+    source: RowSource, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
 ) -> tuple[tuple[float, float], Array, Array]:
     """Divergence and sum of (w v)^2 before the pass, new loadings row by row, new factors from the sums on the way."""
     new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
@@ -58,23 +58,25 @@ def _one_pass(
         weight = weights[0][rows, None] * weights[1]
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
-        ratio, here = _ratio(values, loading[:, rows], factor, weight, tiny)
+        ratio, here = _compute_ratio(values, loading[:, rows], factor, weight, tiny)
         divergence += here
         squares += float(np.sum((values * weight) ** 2, dtype=np.float64))
-        mine: Array = (loading[:, rows] * (factor @ ratio.T) / _positive(factor @ weight.T)).astype(np.float32)
+        mine: Array = (loading[:, rows] * (factor @ ratio.T) / _make_positive(factor @ weight.T)).astype(np.float32)
         new[:, rows] = mine
-        ratio, _ = _ratio(values, mine, factor, weight, tiny)
+        ratio, _ = _compute_ratio(values, mine, factor, weight, tiny)
         above += mine @ ratio
         below += mine @ weight
-    return (divergence, squares), new, (factor * above / _positive(below)).astype(np.float32)
+    return (divergence, squares), new, (factor * above / _make_positive(below)).astype(np.float32)
 
 
-def _positive(sums: Array) -> Array:
+def _make_positive(sums: Array) -> Array:
     """Sums to divide by; where nothing was measured they are 0, and so is what is divided."""
     return np.maximum(sums, np.finfo(np.float32).tiny)
 
 
-def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np.float32) -> tuple[Array, float]:
+def _compute_ratio(
+    values: Array, loading: Array, factor: Array, weight: Array, tiny: np.float32
+) -> tuple[Array, float]:
     """Weighted ratio w v / m, and the divergence of the block."""
     model = np.maximum(loading.T @ factor, tiny)
     ratio = values / model
@@ -85,7 +87,7 @@ def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np
     return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))
 
 
-def _squared_error(source: Source, loading: Array, factor: Array) -> float:
+def _compute_squared_error(source: RowSource, loading: Array, factor: Array) -> float:
     """|V - L F|^2 / |V|^2 over what was measured."""
     residual, total = 0.0, 0.0
     for rows, block in source.blocks():

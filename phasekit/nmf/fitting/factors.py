@@ -12,23 +12,23 @@ from ...schema import FACTORS, FEATURES, describe, require
 from ..features.features import to_detector
 from .arrays import find_device
 from .divergence import minimise_divergence
-from .hals import Array, Fit, LowRank, hals
+from .hals import Array, Fit, LowRank, fit_hals
 from .multistart import (
-    Rows,
+    FeatureRows,
     check_numerical_rank,
     check_rank,
-    compress_for,
-    onto_device,
-    onto_host,
-    race_ranks,
-    rows_of,
+    compress_for_ranks,
+    fit_multistart,
+    make_feature_rows,
+    move_to_device,
+    move_to_host,
 )
 from .penalties import Penalties
-from .polish import polish
-from .starts import grow
+from .polish import refine_fits
+from .starts import grow_start
 
 LOSSES = ("frobenius", "kullback-leibler")
-_WARM = 40  # iterations on the compressed data from a start that is given
+_START_ITERATIONS = 40  # iterations on the compressed data from a start that is given
 
 
 class Wishes(TypedDict, total=False):
@@ -134,20 +134,20 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
         name: value for name, value in locals().items() if name not in ("features", "threadpool_limits", "tqdm")
     }
     require(features, FEATURES, step="factorise")
-    plan = _Plan(k, loss, n_starts, max_iterations, tolerance, _penalties(wishes, features))
-    _check(plan)
+    plan = _FitSettings(k, loss, n_starts, max_iterations, tolerance, _penalties(wishes, features))
+    _check_settings(plan)
     there = find_device(device, "factorise")
-    rows = rows_of(features, "factorise", in_memory=in_memory, device=there)
+    rows = make_feature_rows(features, "factorise", in_memory=in_memory, device=there)
     check_rank(k, rows.source.shape, "factorise")
     with threadpool_limits(limits=1), tqdm(total=max_iterations, disable=not progress, desc="factorise") as bar:
         rng = np.random.default_rng(seed)
-        low = compress_for(rows.whole, k, rng)
+        low = compress_for_ranks(rows.whole, k, rng)
         check_numerical_rank(low, k, "factorise")
         if start is None:
-            begun = next(race_ranks(low, [k], n_starts, rng, device=there))[0]
+            begun = next(fit_multistart(low, [k], n_starts, rng, device=there))[0]
         else:
-            begun = _from(start, features, k, low)
-        fit = _finish(rows, begun, plan, features, there, bar)
+            begun = _fit_from_factors(start, features, k, low)
+        fit = _refine_fit(rows, begun, plan, features, there, bar)
     out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=settings, source=features)
     if not fit.converged:
         raise ConvergenceError(
@@ -158,7 +158,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     return out
 
 
-class _Plan(NamedTuple):
+class _FitSettings(NamedTuple):
     """How a fit is to be made."""
 
     k: int
@@ -174,7 +174,7 @@ def _penalties(wishes: Wishes, features: xr.Dataset) -> Penalties:
     return Penalties(**{name: float(value) for name, value in wishes.items()}, scan=scan)  # type: ignore[arg-type]
 
 
-def _check(plan: _Plan) -> None:
+def _check_settings(plan: _FitSettings) -> None:
     if plan.loss not in LOSSES:
         raise SchemaError(f"factorise: loss = {plan.loss!r}, needs one of {', '.join(LOSSES)}.")
     if plan.n_starts < 1 or plan.max_iterations < 1:
@@ -188,21 +188,21 @@ def _check(plan: _Plan) -> None:
         raise SchemaError("factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only.")
 
 
-def _finish(rows: Rows, begun: Fit, plan: _Plan, features: xr.Dataset, device: Any, bar: Any) -> Fit:
+def _refine_fit(rows: FeatureRows, begun: Fit, plan: _FitSettings, features: xr.Dataset, device: Any, bar: Any) -> Fit:
     """The exact fit from a compressed one; the likelihood's from there if that is wanted."""
-    exact = partial(polish, rows.source, [onto_device(begun, device)], tolerance=plan.tolerance)
+    exact = partial(refine_fits, rows.source, [move_to_device(begun, device)], tolerance=plan.tolerance)
     tick = lambda done: bar.update(done - bar.n)  # noqa: E731
     if plan.loss == "frobenius":
-        return onto_host(exact(max_iterations=plan.max_iterations, penalties=plan.penalties, tick=tick)[0])
-    near = onto_host(exact(max_iterations=min(10, plan.max_iterations))[0])
-    weights = (scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
-    source = rows.source if device is None else rows_of(features, "factorise").source
+        return move_to_host(exact(max_iterations=plan.max_iterations, penalties=plan.penalties, tick=tick)[0])
+    near = move_to_host(exact(max_iterations=min(10, plan.max_iterations))[0])
+    weights = (read_scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
+    source = rows.source if device is None else make_feature_rows(features, "factorise").source
     return minimise_divergence(
         source, near, weights, max_iterations=plan.max_iterations, tolerance=plan.tolerance, tick=tick
     )
 
 
-def _from(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
+def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
     """A given factorisation on the compressed data, grown by one component if it has one too few."""
     require(start, FACTORS, step="factorise")
     sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (start, features)]
@@ -212,18 +212,18 @@ def _from(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
             f"factorise: start has {start.sizes['component']} components on a scan of {sizes[0]} and a detector of "
             f"{detector[0]}, needs {k} or {k - 1} on {sizes[1]} and {detector[1]}. Fit it to these features first."
         )
-    pattern = to_rows(features, start["factor"]) / features["feature_weight"].to_numpy()
+    pattern = sum_to_features(features, start["factor"]) / features["feature_weight"].to_numpy()
     maps = start["loading"].transpose("component", "scan_y", "scan_x").to_numpy().reshape(len(pattern), -1)
-    fit = Fit((maps / scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
-    return hals(low, grow(low, fit, k), _WARM)
+    fit = Fit((maps / read_scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
+    return fit_hals(low, grow_start(low, fit, k), _START_ITERATIONS)
 
 
-def scan_weight(features: xr.Dataset) -> Array:
+def read_scan_weight(features: xr.Dataset) -> Array:
     """What was divided out of each scan point, (scan point,)."""
     return features["scan_weight"].transpose("scan_y", "scan_x").to_numpy().astype(np.float32).ravel()
 
 
-def to_rows(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
+def sum_to_features(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
     """Patterns on the detector summed to features, (component, feature); the way back from :func:`to_detector`."""
     index = features["feature_index"].transpose("qy", "qx").to_numpy()
     used = index >= 0
@@ -235,9 +235,9 @@ def to_rows(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]
 def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     """FACTORS in counts, factors of sum 1, strongest first."""
     patterns = fit.factor * features["feature_weight"].to_numpy()
-    maps = fit.loading * scan_weight(features)
+    maps = fit.loading * read_scan_weight(features)
     norm = patterns.sum(axis=1, dtype=np.float64)
-    patterns, maps = _fold(patterns, maps, norm)
+    patterns, maps = _normalise_patterns(patterns, maps, norm)
     total = maps.sum(axis=1, dtype=np.float64)
     order = np.argsort(-total, kind="stable")
     shape = (features.sizes["scan_y"], features.sizes["scan_x"])
@@ -258,7 +258,7 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     return out
 
 
-def _fold(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:
+def _normalise_patterns(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:
     """Divide each pattern by its norm and give it to its map."""
     safe = np.where(norm > 0, norm, 1.0)[:, None]
     return (patterns / safe).astype(np.float32), (maps * norm[:, None]).astype(np.float32)

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import contiguous, dot, gram, single
+from .arrays import compute_dot, compute_gram, make_contiguous, to_single
 
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache
@@ -43,7 +43,7 @@ class LowRank:
         self.right = right  # (rank, feature), orthonormal rows
         self.norm2 = norm2  # |V|^2 of the data themselves
         # Both ways round in memory: products with a transposed view take twice as long.
-        self._left_t, self._right_t = contiguous(left.T), contiguous(right.T)
+        self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
 
     def onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
@@ -54,43 +54,43 @@ class LowRank:
         return cast(Array, (loading @ self.left) @ self.right)
 
 
-def hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
+def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
     """``n_iterations`` from ``start`` on the compressed data; the error is that of the last state."""
     loading, factor = start[0] + 0, start[1] + 0
     for iteration in range(n_iterations):
         if iteration % _REBALANCE == 0:
-            rebalance(loading, factor)
-        sweep(loading, low.onto_factors(factor), factor @ factor.T, n_inner)
-        product, squares = low.onto_loadings(loading), gram(loading)
-        sweep(factor, product, single(squares), n_inner)
-    return Fit(loading, factor, relative_error(low.norm2, product, squares, factor), n_iterations)
+            balance_norms(loading, factor)
+        sweep_rows(loading, low.onto_factors(factor), factor @ factor.T, n_inner)
+        product, squares = low.onto_loadings(loading), compute_gram(loading)
+        sweep_rows(factor, product, to_single(squares), n_inner)
+    return Fit(loading, factor, compute_relative_error(low.norm2, product, squares, factor), n_iterations)
 
 
-def relative_error(norm2: float, product: Array, squares: NDArray[np.float64], factor: Array) -> float:
+def compute_relative_error(norm2: float, product: Array, squares: NDArray[np.float64], factor: Array) -> float:
     """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L).
 
     A difference of numbers as large as |V|^2: what single precision leaves uncertain of L^T V, some 1e-7 of |V|^2,
-    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`error_decrease`
+    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`compute_error_decrease`
     does not.
     """
-    cross = dot(product, factor)
-    model = dot(squares, gram(factor))
+    cross = compute_dot(product, factor)
+    model = compute_dot(squares, compute_gram(factor))
     return max(norm2 - 2 * cross + model, 0.0) / norm2
 
 
-def error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
+def compute_error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
     """By how much a step lowered |V - G^T X|^2; ``product`` = G V, ``squares`` = G G^T.
 
     From the step itself: its rounding is relative to the step, so that it goes to 0 where the fit stands still.
     """
     step = after - before
-    return dot(2 * (product - squares @ before) - squares @ step, step)
+    return compute_dot(2 * (product - squares @ before) - squares @ step, step)
 
 
-def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
+def sweep_rows(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     """Minimise |V - G^T X| over X >= 0 one row at a time, in place; ``product`` = G V, ``gram`` = G G^T."""
     if isinstance(x, np.ndarray):
-        _sweep(x, product, gram, n_inner)
+        _sweep_compiled(x, product, gram, n_inner)
         return
     floor = float(_FLOOR) * float(gram.diagonal().max()) + float(_TINY)
     for _ in range(n_inner):
@@ -100,7 +100,7 @@ def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
                 x[row] = (x[row] + step).clip(min=0)
 
 
-def rebalance(loading: Array, factor: Array) -> None:
+def balance_norms(loading: Array, factor: Array) -> None:
     """Give both sides of each component the same norm, in place: float32 then loses nothing on either."""
     left, right = ((side * side).sum(1) ** 0.5 for side in (loading, factor))
     least = float(_FLOOR) * max(float(left.max()), float(right.max())) + float(_TINY)
@@ -109,16 +109,16 @@ def rebalance(loading: Array, factor: Array) -> None:
     factor /= scale
 
 
-def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
+def fit_nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
     """Loadings (k, n) >= 0 for fixed factors; ``product`` = F V^T, ``gram`` = F F^T."""
     scale = np.maximum(np.diag(gram), _FLOOR * gram.diagonal().max() + _TINY)[:, None]
     loading = np.maximum(product / scale, 0).astype(np.float32)
-    _sweep(loading, np.ascontiguousarray(product), gram, n_sweeps)
+    _sweep_compiled(loading, np.ascontiguousarray(product), gram, n_sweeps)
     return loading
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
+def _sweep_compiled(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     """The compiled sweep. Four rows are subtracted at a time: a quarter of the loads and stores of ``step``."""
     k, n = x.shape
     floor = _TINY

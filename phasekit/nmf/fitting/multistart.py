@@ -10,40 +10,44 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from .arrays import to_device, to_numpy
-from .blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
+from .blocks import InMemoryRows, LazyRows, RowSource, check_block, compress_rows, fill_with_mean
 from .hals import Fit, LowRank
-from .starts import STILL, race, starts_for
+from .starts import STOP_TOLERANCE, fit_from_starts, make_starts
 
-_SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
-_LARGEST = 1e33  # sum of squares: single precision ends at 3e38, and products on the way are larger than their result
+_EXTRA_RANK = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
+_MAX_SQUARE_SUM = (
+    1e33  # sum of squares: single precision ends at 3e38, and products on the way are larger than their result
+)
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
 
 
-class Rows(NamedTuple):
+class FeatureRows(NamedTuple):
     """Where the rows of a FEATURES dataset come from, with what is known about them."""
 
-    source: Source
+    source: RowSource
     missing: bool  # some values are NaN, not measured
 
     @property
-    def whole(self) -> Source:
+    def whole(self) -> RowSource:
         """The rows without holes, to start from."""
         return fill_with_mean(self.source) if self.missing else self.source
 
 
-def rows_of(features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None) -> Rows:
+def make_feature_rows(
+    features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None
+) -> FeatureRows:
     """The features as rows: loaded where they fit, else computed block by block on every pass, checked either way."""
     values = features["feature_value"].transpose("scan_y", "scan_x", "feature")
     missing = bool(features.attrs.get("missing", 0))
     lazy = values.chunks is not None
     if in_memory is None:
-        in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _free_memory()
+        in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _measure_free_memory()
     if lazy and not in_memory:
-        return Rows(Lazy(values, step, missing), missing)
+        return FeatureRows(LazyRows(values, step, missing), missing)
     data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
     lowest = float(np.fmin.reduce(data, axis=None))
     check_block(lowest, float(data.sum(dtype=np.float64)), step, missing=missing)
-    return Rows(InMemory(to_device(np.ascontiguousarray(data), device)), missing)
+    return FeatureRows(InMemoryRows(to_device(np.ascontiguousarray(data), device)), missing)
 
 
 def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
@@ -58,7 +62,7 @@ def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
 def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
     """Refuse zeros, and a k above the rank of the data."""
     strength = np.linalg.norm(low.left, axis=0)  # singular values
-    if not low.norm2 < _LARGEST or not np.isfinite(strength).all():
+    if not low.norm2 < _MAX_SQUARE_SUM or not np.isfinite(strength).all():
         raise SchemaError(
             f"{step}: the features are so large (sum of squares {low.norm2:.2g}) that single precision cannot hold the "
             "products. Divide the patterns by their mean: patterns.assign(intensity=patterns.intensity / mean)."
@@ -72,12 +76,12 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
 
 
-def compress_for(source: Source, largest: int, rng: np.random.Generator) -> LowRank:
+def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
-    return compress(source, largest + _SPARE, rng)
+    return compress_rows(source, largest + _EXTRA_RANK, rng)
 
 
-def scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
+def compute_scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
     """Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
 
     Noise of variance s^2 in n x p values has none above s (sqrt(n) + sqrt(p)) (Marchenko and Pastur, Math. USSR Sb. 1
@@ -93,14 +97,14 @@ def scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.
     return padded[np.array(ranks) - 1]
 
 
-def race_ranks(
+def fit_multistart(
     low: LowRank,
     ranks: Iterable[int],
     n_starts: int,
     rng: np.random.Generator,
     *,
     n_finish: int = 2,
-    still: float = STILL,
+    still: float = STOP_TOLERANCE,
     device: object = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
@@ -110,27 +114,27 @@ def race_ranks(
         there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
     for k in ranks:
-        starts = starts_for(low, k, n_starts, before, rng)
-        found = race(
+        starts = make_starts(low, k, n_starts, before, rng)
+        found = fit_from_starts(
             there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish, still=still
         )
-        fits = [onto_host(fit) for fit in found]
+        fits = [move_to_host(fit) for fit in found]
         before = fits[0]
         tick()
         yield fits
 
 
-def onto_device(fit: Fit, device: object) -> Fit:
+def move_to_device(fit: Fit, device: object) -> Fit:
     """The fit's arrays on a device."""
     return fit._replace(loading=to_device(fit.loading, device), factor=to_device(fit.factor, device))
 
 
-def onto_host(fit: Fit) -> Fit:
+def move_to_host(fit: Fit) -> Fit:
     """The fit's arrays as NumPy's."""
     return fit._replace(loading=to_numpy(fit.loading), factor=to_numpy(fit.factor))
 
 
-def _free_memory() -> float:
+def _measure_free_memory() -> float:
     """Bytes of physical memory that are free; unlimited where the system does not say."""
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

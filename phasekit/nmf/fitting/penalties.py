@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import like, namespace
+from .arrays import convert_like, get_namespace
 from .hals import Array
 
 
@@ -34,7 +34,7 @@ class Penalties(NamedTuple):
         """F V^T and F F^T with sparsity and smoothness; ``wanted`` is :meth:`pull` at these rows."""
         if self.sparsity == self.smoothness == 0:
             return product, gram
-        return product + wanted, gram + like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
+        return product + wanted, gram + convert_like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
 
     def pull(self, loading: Array) -> Array:
         """What is added to F V^T at each scan point (k, pixel), from the maps before."""
@@ -43,7 +43,7 @@ class Penalties(NamedTuple):
         wanted = loading * 0 - self.sparsity * loading.mean(1)[:, None]
         if self.smoothness > 0:
             maps = loading.reshape(-1, *self.scan)
-            wanted += (self.smoothness / 4) * _neighbour_sum(maps).reshape(loading.shape)
+            wanted += (self.smoothness / 4) * _sum_neighbours(maps).reshape(loading.shape)
         return wanted
 
     def on_factor(self, gram: Array) -> Array:
@@ -51,17 +51,17 @@ class Penalties(NamedTuple):
         if self.orthogonality == 0:
             return gram
         size = gram.diagonal() ** 0.5
-        beside = like(1 - np.eye(len(gram), dtype=np.float32), gram)
+        beside = convert_like(1 - np.eye(len(gram), dtype=np.float32), gram)
         return gram + self.orthogonality * beside * size[:, None] * size
 
 
-def _neighbour_sum(maps: Array) -> Array:
+def _sum_neighbours(maps: Array) -> Array:
     """Sum of the four neighbours of each scan point (..., y, x); beyond the rim a point sees itself."""
-    xp = namespace(maps)
+    xp = get_namespace(maps)
     rows = xp.concatenate([maps[..., :1, :], maps, maps[..., -1:, :]], axis=-2)
     columns = xp.concatenate([maps[..., :1], maps, maps[..., -1:]], axis=-1)
     total: Array = rows[..., :-2, :] + rows[..., 2:, :] + columns[..., :-2] + columns[..., 2:]
     return total
 
 
-NONE = Penalties()
+NO_PENALTIES = Penalties()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import COMPONENT_QUALITY, FACTORS, PATTERNS, describe, require
 from .filters import Scores
-from .images import scored
+from .images import score_images
 from .reference import Reference, check_metrics
 
 _SCAN = ("scan_y", "scan_x")
@@ -75,15 +75,15 @@ def component_quality(
     names = check_metrics(metrics, sizes[0][2:], "component_quality")
     best = factors["factor"] * factors["loading"].max(_SCAN)
     best = best.where(best.notnull().all("component")).drop_vars(("qy", "qx"), errors="ignore")
-    label = _strongest(factors)
-    mean, n = _mean_patterns(patterns["intensity"], label, factors["factor"])
-    fidelity = scored(mean, best, names, None).rename({name: f"fidelity_{name}" for name in names})
-    out = xr.merge([_pairwise(best, names), fidelity]).assign(n_assigned=n)
+    label = _find_strongest(factors)
+    mean, n = _average_patterns(patterns["intensity"], label, factors["factor"])
+    fidelity = score_images(mean, best, names, None).rename({name: f"fidelity_{name}" for name in names})
+    out = xr.merge([_score_pairwise(best, names), fidelity]).assign(n_assigned=n)
     settings = {"metrics": names, "patterns": patterns}
     return describe(out, COMPONENT_QUALITY, step="component_quality", settings=settings, source=factors)
 
 
-def _strongest(factors: xr.Dataset) -> xr.DataArray:
+def _find_strongest(factors: xr.Dataset) -> xr.DataArray:
     """Component of the largest share of each pattern, ``(scan_y, scan_x)``; -1 where all shares are 0."""
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = (factors["loading"] * norm).transpose(*_SCAN, "component")
@@ -92,7 +92,7 @@ def _strongest(factors: xr.Dataset) -> xr.DataArray:
     return best.where(weight.max("component") > 0, -1).drop_vars("component", errors="ignore")
 
 
-def _pairwise(best: xr.DataArray, names: tuple[str, ...]) -> xr.Dataset:
+def _score_pairwise(best: xr.DataArray, names: tuple[str, ...]) -> xr.Dataset:
     scores = xr.apply_ufunc(
         _score_pairs,
         best,
@@ -127,7 +127,7 @@ def _score_pairs(best: NDArray[np.floating], names: tuple[str, ...]) -> Scores:
     return out
 
 
-def _mean_patterns(
+def _average_patterns(
     intensity: xr.DataArray, label: xr.DataArray, like: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean pattern (component, qy, qx) of the scan points with each label, NaN without any, and their number."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import IMAGE_QUALITY, describe
 from .filters import Images, Scores
-from .reference import Reference, batches, check_metrics
+from .reference import Reference, check_metrics, split_batches
 
 _DETECTOR = ("qy", "qx")
 
@@ -67,15 +67,15 @@ def image_quality(
     >>> dict(found.sizes), bool((found.psnr < 80).all())
     ({'scan_y': 4}, True)
     """
-    names = _check(reference, image, metrics)
+    names = _check_images(reference, image, metrics)
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
         raise SchemaError(f"image_quality: data_range = {data_range}, needs a positive number or None.")
-    out = scored(reference, image, names, data_range)
+    out = score_images(reference, image, names, data_range)
     settings = {"metrics": names, "data_range": data_range}
     return describe(out, IMAGE_QUALITY, step="image_quality", settings=settings)
 
 
-def scored(
+def score_images(
     reference: xr.DataArray, image: xr.DataArray, names: tuple[str, ...], data_range: float | xr.DataArray | None
 ) -> xr.Dataset:
     """One variable by metric over the leading dimensions, without a check; lazy when one side is."""
@@ -96,7 +96,7 @@ def scored(
     return xr.Dataset({name: scores.isel(metric=i) for i, name in enumerate(names)})
 
 
-def _check(reference: xr.DataArray, image: xr.DataArray, metrics: Sequence[str] | None) -> tuple[str, ...]:
+def _check_images(reference: xr.DataArray, image: xr.DataArray, metrics: Sequence[str] | None) -> tuple[str, ...]:
     for array, name in ((reference, "reference"), (image, "image")):
         if not isinstance(array, xr.DataArray) or not set(_DETECTOR) <= set(array.dims):
             got = getattr(array, "dims", type(array).__name__)
@@ -132,14 +132,16 @@ def _score_block(
     rows = [np.reshape(array, (-1, *size)) for array in (reference, image)]
     out = np.full((len(rows[0]), len(names)), np.nan)
     if np.isfinite(span) and span > 0:
-        for part in batches(rows[0].shape):
-            first, second, seen = masked(rows[0][part], rows[1][part])
+        for part in split_batches(rows[0].shape):
+            first, second, seen = mask_unmeasured(rows[0][part], rows[1][part])
             found = Reference(first, data_range=float(span)).scores(second, names)
             out[part] = np.where(seen[:, None], np.stack([found[name] for name in names], axis=1), np.nan)
     return out.reshape(*lead, len(names))
 
 
-def masked(first: NDArray[np.generic], second: NDArray[np.generic]) -> tuple[Images, Images, NDArray[np.bool_]]:
+def mask_unmeasured(
+    first: NDArray[np.generic], second: NDArray[np.generic]
+) -> tuple[Images, Images, NDArray[np.bool_]]:
     """Both with 0 where one of them is not finite, and which images keep a pixel."""
     a, b = (np.asarray(array, dtype=np.float32) for array in (first, second))
     measured = np.asarray(np.isfinite(a) & np.isfinite(b))

@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from .filters import Images, Scores, gaussian, local_mean
+from .filters import Images, Scores, compute_local_mean, make_gaussian
 
 _NOISE = np.float32(2 / 255**2)  # variance of the visual noise, for grey levels 0..1
-_WINDOWS = tuple(gaussian(width, width / 5) for width in (17, 9, 5, 3))
+_WINDOWS = tuple(make_gaussian(width, width / 5) for width in (17, 9, 5, 3))
 _TINY = np.float32(1e-13)  # variance that counts as none
 _NOTHING = 1e-8  # information that counts as none
 
 
-def prepare(reference: Images) -> tuple[Images, ...]:
+def prepare_vif_p(reference: Images) -> tuple[Images, ...]:
     """Reference, local mean and variance of each of the four scales, one scale after the other."""
     kept: list[Images] = []
     for scale, window in enumerate(_WINDOWS):
-        reference = local_mean(reference, window, 2) if scale else reference
-        mean = local_mean(reference, window)
-        kept += [reference, mean, np.maximum(local_mean(reference * reference, window) - mean * mean, 0)]
+        reference = compute_local_mean(reference, window, 2) if scale else reference
+        mean = compute_local_mean(reference, window)
+        kept += [reference, mean, np.maximum(compute_local_mean(reference * reference, window) - mean * mean, 0)]
     return tuple(kept)
 
 
-def vif_p(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
+def compute_vif_p(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     """Information the image still holds over what the reference holds; 1 for equal images, 0 for unrelated ones.
 
     More than 1 for an image of higher contrast than the reference. Reference and image do not enter alike.
@@ -30,17 +30,17 @@ def vif_p(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     """
     held, whole = np.zeros(len(image)), np.zeros(len(image))
     for scale, window in enumerate(_WINDOWS):
-        image = local_mean(image, window, 2) if scale else image
+        image = compute_local_mean(image, window, 2) if scale else image
         scaled, mean_r, variance_r = kept[3 * scale : 3 * scale + 3]
-        mean = local_mean(image, window)
-        variance = np.maximum(local_mean(image * image, window) - mean * mean, 0)
-        gain, lost = _channel(variance_r, variance, local_mean(scaled * image, window) - mean_r * mean)
+        mean = compute_local_mean(image, window)
+        variance = np.maximum(compute_local_mean(image * image, window) - mean * mean, 0)
+        gain, lost = _fit_channel(variance_r, variance, compute_local_mean(scaled * image, window) - mean_r * mean)
         held += np.log1p(gain * gain * variance_r / (lost + _NOISE)).sum(axis=(1, 2), dtype=np.float64)
         whole += np.log1p(variance_r / _NOISE).sum(axis=(1, 2), dtype=np.float64)
     return np.asarray((held + _NOTHING) / (whole + _NOTHING))
 
 
-def _channel(reference: Images, image: Images, covariance: Images) -> tuple[Images, Images]:
+def _fit_channel(reference: Images, image: Images, covariance: Images) -> tuple[Images, Images]:
     """Gain from reference to image at each pixel and the image's variance it leaves; a negative gain is none."""
     gain = np.maximum(covariance, 0) / (reference + _TINY)
     gain *= (reference >= _TINY) & (image >= _TINY)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .filters import SCHARR, Images, Scores, gradient, image_means, shrink, similarity
+from .filters import SCHARR, Images, Scores, compute_gradient, compute_image_means, compute_similarity, shrink_images
 
 _SCALES, _ORIENTATIONS = 4, 4
 _SHORTEST, _RATIO = 6.0, 2.0  # [px] wavelength of the finest filter; ratio from one to the next
@@ -17,13 +17,13 @@ _PHASES = 0.85  # T1
 _TINY = np.float32(1e-4 / 255)  # amplitude that counts as nothing
 
 
-def prepare(reference: Images) -> tuple[Images, ...]:
+def prepare_fsim(reference: Images) -> tuple[Images, ...]:
     """Phase congruency and gradient of the reference, shrunk to about 256 px if larger."""
-    small = shrink(reference)
-    return phase_congruency(small), gradient(small, SCHARR)
+    small = shrink_images(reference)
+    return compute_phase_congruency(small), compute_gradient(small, SCHARR)
 
 
-def fsim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
+def compute_fsim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     """Similarity of phase congruency and of gradients, weighted by the larger congruency; 0..1, 1 for equal images.
 
     Images from 384 px on are shrunk first.
@@ -31,34 +31,36 @@ def fsim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     L. Zhang et al., IEEE Trans. Image Process. 20 (2011) 2378, eqs. 3 to 8 (not chromatic).
     """
     congruency, edges = kept
-    small = shrink(image)
-    other = phase_congruency(small)
-    alike = similarity(congruency, other, _PHASES) * similarity(edges, gradient(small, SCHARR), _EDGES)
+    small = shrink_images(image)
+    other = compute_phase_congruency(small)
+    alike = compute_similarity(congruency, other, _PHASES) * compute_similarity(
+        edges, compute_gradient(small, SCHARR), _EDGES
+    )
     weight = np.maximum(congruency, other) + _TINY  # so that two images without a feature are alike
-    return image_means(alike * weight) / image_means(weight)
+    return compute_image_means(alike * weight) / compute_image_means(weight)
 
 
-def phase_congruency(images: Images) -> Images:
+def compute_phase_congruency(images: Images) -> Images:
     """Share of the local amplitude that is in phase over four octaves, summed over four directions; 0..1.
 
     P. Kovesi, Videre 1 (1999) no. 3, eqs. 12 to 18, without the weight for the spread of frequencies, as in FSIM.
     """
     from scipy.fft import fft2, ifft2
 
-    filters, noise_gain = _filter_bank(*images.shape[1:])
+    filters, noise_gain = _make_filter_bank(*images.shape[1:])
     spectrum = fft2(images)
     energy, amplitude = np.zeros_like(images), np.zeros_like(images)
     for bank, gain in zip(filters, noise_gain, strict=True):
         responses = [ifft2(spectrum * one, overwrite_x=True) for one in bank]
         finest = np.abs(responses[0])
         amplitude += finest + sum(np.abs(response) for response in responses[1:])
-        in_phase = _in_phase(responses)
-        in_phase -= gain * _median(finest)[:, None, None]
+        in_phase = _compute_in_phase_energy(responses)
+        in_phase -= gain * _compute_lower_median(finest)[:, None, None]
         energy += np.maximum(in_phase, 0)
     return np.asarray(energy / (amplitude + _TINY))
 
 
-def _in_phase(responses: list[NDArray[np.complex64]]) -> Images:
+def _compute_in_phase_energy(responses: list[NDArray[np.complex64]]) -> Images:
     """Amplitude of the summed responses less what each of them has at right angles to the sum."""
     total = sum(responses[1:], start=responses[0])
     length = np.abs(total)
@@ -69,7 +71,7 @@ def _in_phase(responses: list[NDArray[np.complex64]]) -> Images:
     return np.asarray(length)
 
 
-def _median(values: Images) -> Images:
+def _compute_lower_median(values: Images) -> Images:
     """Lower median of each image."""
     flat = values.reshape(len(values), -1)
     middle = (flat.shape[1] - 1) // 2
@@ -77,7 +79,7 @@ def _median(values: Images) -> Images:
 
 
 @lru_cache(maxsize=4)
-def _filter_bank(rows: int, cols: int) -> tuple[Images, Images]:
+def _make_filter_bank(rows: int, cols: int) -> tuple[Images, Images]:
     """Log-Gabor filters (orientation, scale, y, x) in the order of the FFT, and the noise threshold of each direction.
 
     The threshold is in units of the median amplitude of the finest filter, which is taken as noise (Rayleigh

@@ -23,13 +23,13 @@ class Metric(NamedTuple):
 
 
 METRICS: dict[str, Metric] = {
-    "psnr": Metric(psnr.prepare, psnr.psnr, True, 1),
-    "ssim": Metric(structure.prepare_ssim, structure.ssim, True, 11),
-    "ms_ssim": Metric(structure.prepare_ms_ssim, structure.ms_ssim, True, 7),
-    "gmsd": Metric(gradients.prepare_gmsd, gradients.gmsd, False, 4),
-    "mdsi": Metric(gradients.prepare_mdsi, gradients.mdsi, False, 3),
-    "fsim": Metric(phase_congruency.prepare, phase_congruency.fsim, True, 12),
-    "vif_p": Metric(information.prepare, information.vif_p, True, 41),
+    "psnr": Metric(psnr.prepare_psnr, psnr.compute_psnr, True, 1),
+    "ssim": Metric(structure.prepare_ssim, structure.compute_ssim, True, 11),
+    "ms_ssim": Metric(structure.prepare_ms_ssim, structure.compute_ms_ssim, True, 7),
+    "gmsd": Metric(gradients.prepare_gmsd, gradients.compute_gmsd, False, 4),
+    "mdsi": Metric(gradients.prepare_mdsi, gradients.compute_mdsi, False, 3),
+    "fsim": Metric(phase_congruency.prepare_fsim, phase_congruency.compute_fsim, True, 12),
+    "vif_p": Metric(information.prepare_vif_p, information.compute_vif_p, True, 41),
 }
 ALL = tuple(METRICS)
 
@@ -93,7 +93,7 @@ class Reference:
                 "reference. Crop or repeat them."
             )
         out = {name: np.empty(len(self.images)) for name in names}
-        for part in batches(self.images.shape):
+        for part in split_batches(self.images.shape):
             scaled = self._scaled(images[part])
             for name in names:
                 out[name][part] = METRICS[name].kernel(self.images[part], self._prepared(name, part), scaled)
@@ -109,7 +109,7 @@ class Reference:
         return np.asarray(images, dtype=np.float32) / np.float32(self.data_range)
 
 
-def batches(shape: tuple[int, ...]) -> Iterator[slice]:
+def split_batches(shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices of ``n`` images (n, y, x) that are worked on together."""
     size = max(1, _BATCH_PIXELS // (shape[1] * shape[2]))
     for start in range(0, shape[0], size):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SchemaError
 from ...schema import RANKS, describe, require
 from ..image_metrics import METRICS
-from .evidence import EDGE, probability
+from .evidence import EDGE, compute_probability
 
 RULES = ("combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", *METRICS)
 
@@ -99,9 +99,9 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     k = ranks["rank"].to_numpy()
     if len(k) < 3:
         raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")
-    chance = probability(ranks)
+    chance = compute_probability(ranks)
     best = int(chance.argmax())
-    votes = {"combined": k[best], **_single_votes(ranks, k)}
+    votes = {"combined": k[best], **_collect_votes(ranks, k)}
     out = xr.Dataset(
         {
             "vote": ("rule", np.array([int(v) for v in votes.values()])),
@@ -109,7 +109,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
         },
         coords={"rule": list(votes), "rank": k},
     )
-    low, high = _interval(chance, best)
+    low, high = _find_interval(chance, best)
     window = published_window(votes["published"])
     out.attrs = {"k_low": int(k[low]), "k_high": int(k[high]), "window_low": window[0], "window_high": window[1]}
     out.attrs["at_edge"] = int(best in (0, len(k) - 1))
@@ -118,7 +118,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     return out.assign_attrs(provenance=describe(out, RANKS, step="rank_votes", settings={}, source=ranks).provenance)
 
 
-def _single_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
+def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
     """What each single piece of evidence votes for; those that are missing have no vote."""
     curves = {
         name: ranks[name].mean("run").to_numpy() for name in ("loss", "held_out_error", "deviance") if name in ranks
@@ -199,11 +199,11 @@ def published_window(k: int) -> tuple[int, int]:
     return max(1, int(k) - 4), int(k) + 4
 
 
-def _interval(probability: NDArray[np.float64], best: int) -> tuple[int, int]:
+def _find_interval(compute_probability: NDArray[np.float64], best: int) -> tuple[int, int]:
     """Indices of the interval grown from the best towards the likelier side until it holds 90 %."""
     low = high = best
-    while probability[low : high + 1].sum() < 0.9:
-        below = probability[low - 1] if low > 0 else -1.0
-        above = probability[high + 1] if high + 1 < len(probability) else -1.0
+    while compute_probability[low : high + 1].sum() < 0.9:
+        below = compute_probability[low - 1] if low > 0 else -1.0
+        above = compute_probability[high + 1] if high + 1 < len(compute_probability) else -1.0
         low, high = (low - 1, high) if below > above else (low, high + 1)
     return low, high

@@ -7,16 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.blocks import InMemory, Source
-from ..fitting.hals import Array, Fit, nonnegative_loading
-from .thinning import Part
+from ..fitting.blocks import InMemoryRows, RowSource
+from ..fitting.hals import Array, Fit, fit_nonnegative_loading
+from .thinning import Fold
 
-_N_GROUPS, _GROUP = 24, 16  # patterns that image quality is judged on, each the sum of so many scan points in a row
-_EVERY = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
+_N_GROUPS, _GROUP_SIZE = (
+    24,
+    16,
+)  # patterns that image quality is judged on, each the sum of so many scan points in a row
+_DEVIANCE_STEP = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
 _FLOOR_SHARE = 0.01  # of the mean pattern in a model of counts, so that a zero cannot cost infinitely much
 
 
-class Judged(NamedTuple):
+class FitScores(NamedTuple):
     """What one fit is worth on unseen data."""
 
     error: float  # squared error relative to the held-out data's square sum
@@ -25,26 +28,26 @@ class Judged(NamedTuple):
     model: Array  # (n_groups, feature): what the fit says of the shown patterns
 
 
-class Verdict(NamedTuple):
+class HeldOutScores(NamedTuple):
     """Judgements of several fits on the same unseen data."""
 
-    fits: list[Judged]
+    fits: list[FitScores]
     reference: Array  # (n_groups, feature): the shown patterns as they were held out
 
 
-def shown_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
+def select_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
     """First rows of the groups of scan points that are shown."""
-    size = min(_GROUP, n)
+    size = min(_GROUP_SIZE, n)
     return np.sort(rng.choice(n - size + 1, size=min(_N_GROUPS, n - size + 1), replace=False))
 
 
-def judge_counts(part: Part, fits: list[Fit], groups: NDArray[np.integer]) -> Verdict:
+def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> HeldOutScores:
     """Errors of all fits on one fold of the electrons, in a single pass over it."""
     stacked = np.concatenate([fit.factor for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
     n = part.shape[0]
-    size = min(_GROUP, n)
+    size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
     for rows, block in part.blocks():
@@ -58,20 +61,20 @@ def judge_counts(part: Part, fits: list[Fit], groups: NDArray[np.integer]) -> Ve
         for g, first in enumerate(groups):
             inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
             reference[g] += block[inside].sum(axis=0)
-        chosen = np.flatnonzero(np.arange(rows.start, rows.stop) % _EVERY == 0)
+        chosen = np.flatnonzero(np.arange(rows.start, rows.stop) % _DEVIANCE_STEP == 0)
         if len(chosen):
-            more, seen = _deviances(part, fits, rows, block, chosen)
+            more, seen = _compute_deviances(part, fits, rows, block, chosen)
             deviance, electrons = deviance + more, electrons + seen
     judged = []
     for i, fit in enumerate(fits):
         summed = np.stack([fit.loading[:, g : g + size].sum(axis=1) for g in groups])
         error = float(by_point[i].sum()) / max(norm2, 1e-300)
-        judged.append(Judged(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
-    return Verdict(judged, reference)
+        judged.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
+    return HeldOutScores(judged, reference)
 
 
-def _deviances(
-    part: Part, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
+def _compute_deviances(
+    part: Fold, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
     """Poisson deviance of every fit on some rows of a block, and the electrons in them."""
     scan = part.dealt.scan_weight[rows][chosen]
@@ -93,26 +96,26 @@ def _deviances(
     return found, electrons
 
 
-class Quarter(NamedTuple):
+class BiCrossSplit(NamedTuple):
     """Half of the scan points and half of the features to train on, the opposite quarter to judge on."""
 
     rows: NDArray[np.bool_]  # trained on
     columns: NDArray[np.bool_]
 
-    def train(self, source: Source) -> InMemory:
+    def train(self, source: RowSource) -> InMemoryRows:
         """The quarter a fit may see, in memory."""
         parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.blocks()]
-        return InMemory(np.ascontiguousarray(np.concatenate(parts)))
+        return InMemoryRows(np.ascontiguousarray(np.concatenate(parts)))
 
 
-def halvings(shape: tuple[int, int], n_runs: int, rng: np.random.Generator) -> Iterator[Quarter]:
+def bi_cross_validation_splits(shape: tuple[int, int], n_runs: int, rng: np.random.Generator) -> Iterator[BiCrossSplit]:
     """A fresh random halving of scan points and features for every run."""
     for _ in range(n_runs):
         halves = [rng.permutation(n) < (n + 1) // 2 for n in shape]
-        yield Quarter(*halves)
+        yield BiCrossSplit(*halves)
 
 
-def judge_quarter(source: Source, quarter: Quarter, fits: list[Fit]) -> tuple[Verdict, list[Fit]]:
+def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tuple[HeldOutScores, list[Fit]]:
     """Errors on the opposite quarter, and the fits' factors on all features.
 
     Loadings of the held-out points come from the features that were seen, factors of the held-out features from the
@@ -135,13 +138,13 @@ def judge_quarter(source: Source, quarter: Quarter, fits: list[Fit]) -> tuple[Ve
     reference = np.zeros((min(_N_GROUPS, len(held)), source.shape[1]), dtype=np.float32)
     reference[:, held_columns] = held[: len(reference)]
     for fit, (a, b) in zip(fits, pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])), strict=True):
-        loading = nonnegative_loading(onto[a:b], fit.factor @ fit.factor.T)
+        loading = fit_nonnegative_loading(onto[a:b], fit.factor @ fit.factor.T)
         factor = np.zeros((len(fit.factor), source.shape[1]), dtype=np.float32)
         factor[:, quarter.columns] = fit.factor
-        factor[:, held_columns] = nonnegative_loading(across[a:b], fit.loading @ fit.loading.T)
+        factor[:, held_columns] = fit_nonnegative_loading(across[a:b], fit.loading @ fit.loading.T)
         by_point = np.square(held - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         model = np.zeros_like(reference)
         model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
-        judged.append(Judged(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
+        judged.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
         whole.append(fit._replace(factor=factor))
-    return Verdict(judged, reference), whole
+    return HeldOutScores(judged, reference), whole

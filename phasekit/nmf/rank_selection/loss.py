@@ -5,20 +5,20 @@ import xarray as xr
 from numba import njit
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Source
-from ..fitting.factors import scan_weight
+from ..fitting.blocks import RowSource
+from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
 
 _ROWS = 64  # rows whose model stays in the cache until it is compared
-_SHARE = 0.1  # of the data: what fits may hold before a pass over the rows rids of them
+_MAX_WAITING_SHARE = 0.1  # of the data: what fits may hold before a pass over the rows rids of them
 
 
-class Losses:
+class KComponentLoss:
     """Mean |V - W H| of counts over the largest count, (rank, run); fits are dropped as soon as they are compared."""
 
-    def __init__(self, source: Source, features: xr.Dataset) -> None:
+    def __init__(self, source: RowSource, features: xr.Dataset) -> None:
         self.source = source
-        self.weights = scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32)
+        self.weights = read_scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32)
         self.waiting: list[list[Fit]] = []
         self.rows: list[NDArray[np.float64]] = []
 
@@ -26,7 +26,7 @@ class Losses:
         """Every start of the next rank."""
         self.waiting.append(fits)
         held = sum(fit.loading.nbytes + fit.factor.nbytes for each in self.waiting for fit in each)
-        if held > _SHARE * 4 * np.prod(self.source.shape):
+        if held > _MAX_WAITING_SHARE * 4 * np.prod(self.source.shape):
             self._compare()
 
     def table(self) -> NDArray[np.float64]:
@@ -46,18 +46,20 @@ class Losses:
                 values = block[here.start - rows.start : here.stop - rows.start]
                 for i, fits in enumerate(self.waiting):
                     for j, fit in enumerate(fits):
-                        total[i, j] += _absolute(values, fit.loading[:, here].T @ fit.factor, scan[here], feature)
+                        total[i, j] += _sum_absolute_residuals(
+                            values, fit.loading[:, here].T @ fit.factor, scan[here], feature
+                        )
         self.rows += list(total / np.prod(self.source.shape) / largest)
         self.waiting = []
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _absolute(block: Array, model: Array, scan_weight: Array, feature_weight: Array) -> float:
+def _sum_absolute_residuals(block: Array, model: Array, read_scan_weight: Array, feature_weight: Array) -> float:
     """Sum |v - m| in counts."""
     total = 0.0
     for i in range(block.shape[0]):
         row = np.float32(0)
         for j in range(block.shape[1]):
             row += abs(block[i, j] - model[i, j]) * feature_weight[j]
-        total += row * scan_weight[i]
+        total += row * read_scan_weight[i]
     return total

@@ -9,10 +9,10 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
 from ..fitting.multistart import check_rank
-from ..fitting.rank_fits import complete_rows, fit_all
+from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
-from .loss import Losses
-from .runs import Runs
+from .loss import KComponentLoss
+from .runs import CrossValidation
 
 _IMAGE_METRICS = ("psnr", "ssim")
 
@@ -88,27 +88,27 @@ def scan_ranks(
     from tqdm.auto import tqdm
 
     require(features, FEATURES, step="scan_ranks")
-    metrics = _metrics(metrics, features)
-    source = complete_rows(features, in_memory, "scan_ranks")
-    tried = _ranks(ranks, source.shape, n_runs)
+    metrics = _select_metrics(metrics, features)
+    source = load_complete_rows(features, in_memory, "scan_ranks")
+    tried = _check_ranks(ranks, source.shape, n_runs)
     rng = np.random.default_rng(seed)
     with (
         threadpool_limits(limits=1),
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
-        losses = Losses(source, features)
-        trained = fit_all(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
+        losses = KComponentLoss(source, features)
+        trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
         table: dict[str, Any] = {"loss": losses.table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
-        runs = Runs(source, features, tried, metrics, bar.update)
+        runs = CrossValidation(source, features, tried, metrics, bar.update)
         table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)
     held_out = "poisson_thinning" if features.attrs.get("counts", 0) else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
-    out = _label(table, tried, n_runs).assign_attrs(held_out=held_out)
+    out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
     return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
 
 
-def _ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
+def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
     tried = sorted({int(k) for k in ranks})
     if len(tried) < 3 or n_runs < 1:
         raise SchemaError(f"scan_ranks: ranks = {tried}, n_runs = {n_runs}, needs at least 3 ranks and 1 run.")
@@ -117,7 +117,7 @@ def _ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[in
     return tried
 
 
-def _metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
+def _select_metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
     """The metrics that are known and that the detector is large enough for."""
     asked = tuple(metrics)
     unknown = sorted(set(asked) - set(METRICS))
@@ -127,7 +127,7 @@ def _metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
     return tuple(name for name in asked if METRICS[name].minimum_size <= size)
 
 
-def _label(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
+def _label_table(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
     data = {name: (("rank", "run")[: values.ndim], values) for name, values in table.items()}
     out = xr.Dataset(data, coords={"rank": tried, "run": np.arange(n_runs)})
     if "psnr" in out:

@@ -6,25 +6,25 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Source
-from ..fitting.factors import scan_weight
+from ..fitting.blocks import RowSource
+from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
-from ..fitting.multistart import compress_for, race_ranks
+from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
-from .held_out import Verdict, halvings, judge_counts, judge_quarter, shown_groups
-from .similarity import Directions, directions, redundancy, stability
-from .thinning import Dealt
+from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
+from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
+from .thinning import ThinnedCounts
 
-_STILL = 1e-5  # of the error per iteration: enough to be judged by
+_STOP_TOLERANCE = 1e-5  # of the error per iteration: enough to be judged by
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
-class Runs:
+class CrossValidation:
     """Fits on parts of the data, judged on the rest."""
 
     def __init__(
         self,
-        source: Source,
+        source: RowSource,
         features: xr.Dataset,
         tried: list[int],
         metrics: tuple[str, ...],
@@ -34,45 +34,48 @@ class Runs:
 
     def counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Every run holds out one fold of the electrons."""
-        weights = scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
-        dealt = Dealt(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
-        groups = shown_groups(self.source.shape[0], rng)
+        weights = read_scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
+        dealt = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
+        groups = select_groups(self.source.shape[0], rng)
         verdicts, factors = [], []
         for run in range(n_runs):
             fits = self._fits(dealt.train(run), rng)
-            verdicts.append(judge_counts(dealt.test(run), fits, groups))
-            factors.append([directions(fit.factor) for fit in fits])
+            verdicts.append(score_counts(dealt.test(run), fits, groups))
+            factors.append([compute_directions(fit.factor) for fit in fits])
         return self._table(verdicts, factors)
 
     def quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Every run holds out a quarter of the matrix."""
         verdicts, factors = [], []
-        for quarter in halvings(self.source.shape, n_runs, rng):
+        for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
             fits = self._fits(quarter.train(self.source), rng)
-            verdict, whole = judge_quarter(self.source, quarter, fits)
+            verdict, whole = score_split(self.source, quarter, fits)
             verdicts.append(verdict)
-            factors.append([directions(fit.factor) for fit in whole])
+            factors.append([compute_directions(fit.factor) for fit in whole])
         return self._table(verdicts, factors)
 
-    def _fits(self, part: Source, rng: np.random.Generator) -> list[Fit]:
-        low = compress_for(part, max(self.tried), rng)
+    def _fits(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
+        low = compress_for_ranks(part, max(self.tried), rng)
         return [
-            fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STILL, tick=self.tick)
+            fits[0]
+            for fits in fit_multistart(
+                low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STOP_TOLERANCE, tick=self.tick
+            )
         ]
 
-    def _table(self, verdicts: list[Verdict], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
+    def _table(self, verdicts: list[HeldOutScores], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
         """Everything by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {
             "held_out_error": np.array([[v.fits[i].error for v in verdicts] for i in each]),
             "deviance": np.array([[v.fits[i].deviance for v in verdicts] for i in each]),
-            "gain": _gains([[fit.by_point for fit in v.fits] for v in verdicts]),
-            "stability": np.array([stability([run[i] for run in factors]) for i in each]),
-            "redundancy": np.array([np.mean([redundancy(run[i]) for run in factors]) for i in each]),
+            "gain": _compute_gains([[fit.by_point for fit in v.fits] for v in verdicts]),
+            "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
+            "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
         return table | self._image_quality(verdicts)
 
-    def _image_quality(self, verdicts: list[Verdict]) -> dict[str, NDArray[np.float64]]:
+    def _image_quality(self, verdicts: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
         """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
         scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
         for verdict in verdicts if self.metrics else []:
@@ -92,7 +95,7 @@ class Runs:
         return np.where(index >= 0, roots[:, index], np.float32(0))
 
 
-def _gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
     """Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
 
     Every run has its own held-out data: their statistics are averaged, not summed, because runs share what they were

@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ..fitting.blocks import Block, Source
+from ..fitting.blocks import Block, RowSource
 from ..fitting.hals import Array
 
-MOST_ELECTRONS = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
+MAX_EXACT_COUNT = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Dealt(NamedTuple):
+class ThinnedCounts(NamedTuple):
     """The counts behind scaled features, dealt to 2^``n_bits`` folds."""
 
-    base: Source  # scaled features
+    base: RowSource  # scaled features
     scan_weight: Array  # counts = value x scan_weight x feature_weight
     feature_weight: Array
     seed: int
@@ -32,19 +32,19 @@ class Dealt(NamedTuple):
         """Number of folds."""
         return int(2**self.n_bits)
 
-    def train(self, fold: int) -> "Part":
+    def train(self, fold: int) -> "Fold":
         """Everything but one fold, scaled up to the whole."""
-        return Part(self, fold, False)
+        return Fold(self, fold, False)
 
-    def test(self, fold: int) -> "Part":
+    def test(self, fold: int) -> "Fold":
         """One fold, scaled up to the whole."""
-        return Part(self, fold, True)
+        return Fold(self, fold, True)
 
 
-class Part(NamedTuple):
+class Fold(NamedTuple):
     """Rows of the features as they would be, had only one part of the electrons been counted."""
 
-    dealt: Dealt
+    dealt: ThinnedCounts
     fold: int
     held_out: bool
 
@@ -72,7 +72,7 @@ class Part(NamedTuple):
         for rows, block in dealt.base.blocks():
             out = np.empty(block.shape, dtype=np.float32)
             start = np.uint64(rows.start) * np.uint64(block.shape[1])
-            _deal(
+            _thin_block(
                 block,
                 dealt.scan_weight[rows],
                 dealt.feature_weight,
@@ -84,7 +84,7 @@ class Part(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
-def _deal(
+def _thin_block(
     block: Array,
     scan_weight: Array,
     feature_weight: Array,
@@ -94,12 +94,12 @@ def _deal(
 ) -> None:
     """Counts of one fold, or of all others, into ``out``."""
     n_bits, fold, held_out = part
-    seed, place = _mix(key[0]), key[1]
+    seed, place = _mix_bits(key[0]), key[1]
     for i in range(block.shape[0]):
         for j in range(block.shape[1]):
             if block[i, j] > 0:
                 n = int(np.rint(block[i, j] * scan_weight[i] * feature_weight[j]))
-                test = count_in_fold(n, _mix(seed + place * _GOLDEN), n_bits, fold)
+                test = binomial_count(n, _mix_bits(seed + place * _GOLDEN), n_bits, fold)
                 out[i, j] = test if held_out else n - test
             else:
                 out[i, j] = 0
@@ -107,14 +107,14 @@ def _deal(
 
 
 @numba.njit(cache=True, nogil=True)
-def count_in_fold(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
+def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
     """How many of n electrons have the fold's number as their random bits.
 
     The key itself holds the bits of the first few electrons, which is all that most pixels have; more of them are
     counted 64 at a time, one random word for each bit.
     """
-    if n > MOST_ELECTRONS:
-        return _in_fold_of_many(n, key + np.uint64(fold), n_bits)
+    if n > MAX_EXACT_COUNT:
+        return _approximate_binomial_count(n, key + np.uint64(fold), n_bits)
     total = 0
     if n * n_bits <= 64:
         mask = (np.uint64(1) << np.uint64(n_bits)) - np.uint64(1)
@@ -128,7 +128,7 @@ def count_in_fold(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
             matching = (np.uint64(1) << np.uint64(n - start)) - np.uint64(1)
         for bit in range(n_bits):
             word += np.uint64(1)
-            random = np.uint64(_mix(key + word * _GOLDEN))  # the cast: for pure Python
+            random = np.uint64(_mix_bits(key + word * _GOLDEN))  # the cast: for pure Python
             matching &= random if (fold >> bit) & 1 else ~random
         while matching:
             matching &= matching - np.uint64(1)
@@ -137,17 +137,17 @@ def count_in_fold(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _in_fold_of_many(n: int, key: np.uint64, n_bits: int) -> int:
+def _approximate_binomial_count(n: int, key: np.uint64, n_bits: int) -> int:
     """Normal limit of the binomial, by Box and Muller."""
     share = 1.0 / (1 << n_bits)
-    first = (float(_mix(key + _GOLDEN) >> np.uint64(11)) + 0.5) / 9007199254740992.0
-    second = float(_mix(key + np.uint64(2) * _GOLDEN) >> np.uint64(11)) / 9007199254740992.0
+    first = (float(_mix_bits(key + _GOLDEN) >> np.uint64(11)) + 0.5) / 9007199254740992.0
+    second = float(_mix_bits(key + np.uint64(2) * _GOLDEN) >> np.uint64(11)) / 9007199254740992.0
     normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second)
     return min(max(int(np.rint(n * share + normal * np.sqrt(n * share * (1 - share)))), 0), n)
 
 
 @numba.njit(cache=True, nogil=True)
-def _mix(x: np.uint64) -> np.uint64:
+def _mix_bits(x: np.uint64) -> np.uint64:
     """Finalizer of splitmix64: every bit of the result depends on every bit of x."""
     x += _GOLDEN
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
