@@ -9,6 +9,7 @@ import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.nmf.features.centring import find_valid_pixels, shift_frames
 from phasekit.nmf.features.pixel_selection import select_pixels
+from phasekit.nmf.features.settings import FeatureSettings
 
 SCAN = (7, 9)
 DIMS = ("scan_y", "scan_x", "qy", "qx")
@@ -39,7 +40,7 @@ def test_measured_origins(dose, rms):
     from phasekit.nmf.features.centring import Beam, compute_centring
 
     scan, origin = wandering(dose=dose)
-    settings = {"mask": "auto", "missing": "refuse", "gain": 1.0, "peaks": None, "centre": "measured"}
+    settings = FeatureSettings(centre="measured")
     chosen = select_pixels(scan, scan.intensity, settings)
     found = compute_centring("measured", scan, scan.intensity, chosen.beam)
     error = np.array(found.target) - found.shifts - origin

@@ -1,4 +1,8 @@
-"""Patterns brought to a common origin: where the direct beam lies in each, and the shift between pixels."""
+"""Patterns shifted to a common origin: the direct beam's place in each, and the shift between pixels.
+
+The centre of mass of a disk about the last estimate is iterated. A bilinear shift then moves the pattern, so that
+counts are conserved.
+"""
 
 from typing import Any, NamedTuple
 
@@ -24,15 +28,18 @@ class Beam(NamedTuple):
 
 
 class Centring(NamedTuple):
-    """Shifts ``(scan_y, scan_x, 2)`` [px] to bring every origin to ``target`` (qy, qx) [px]; None: none is due."""
+    """Shifts ``(scan_y, scan_x, 2)`` [px] of every origin to ``target`` (qy, qx) [px]; None: nothing moves."""
 
     target: tuple[float, float]
     shifts: Array | None
-    n_unfound: int = 0  # patterns that took the median origin
+    n_not_found: int = 0  # patterns that took the median origin
 
 
 def compute_centring(centre: Any, patterns: xr.Dataset, intensity: xr.DataArray, beam: Beam) -> Centring:
-    """Shifts to the median of measured or given origins; a pair of numbers is an origin for all and moves nothing."""
+    """Shifts to the median of measured or given origins.
+
+    A pair of numbers is one origin for all patterns and moves nothing. Patterns without an origin do not move.
+    """
     if centre is None:
         return Centring(beam.centre, None)
     scan = (patterns.sizes["scan_y"], patterns.sizes["scan_x"])
@@ -49,6 +56,7 @@ def compute_centring(centre: Any, patterns: xr.Dataset, intensity: xr.DataArray,
         raise SchemaError(
             "to_features: the direct beam was found in no pattern. Give centre=(qy, qx) [px], or origins of your own."
         )
+    # The median is the place that moves the fewest patterns far, and does not follow a few wrong origins.
     target = np.median(origins[~lost], axis=0)
     shifts = np.where(lost[..., None], 0.0, target - origins)
     return Centring(
@@ -59,15 +67,22 @@ def compute_centring(centre: Any, patterns: xr.Dataset, intensity: xr.DataArray,
 
 
 def shift_frames(frames: NDArray[Any], shifts: Array, *, holes: bool = False) -> NDArray[np.float32]:
-    """Frames ``(..., qy, qx)`` moved by ``shifts (..., 2)`` [px], bilinear; 0, or NaN with ``holes``, comes in.
+    r"""Frames ``(..., qy, qx)`` moved by ``shifts (..., 2)`` [px], bilinear.
 
-    Every count is dealt to the four pixels it falls between, so that what stays on the detector keeps its sum.
+    Over the edge comes 0, or NaN with ``holes``.
+    With the shift (k + f, l + g) of whole pixels k, l and fractions f, g in [0, 1), the moved frame is
+
+    .. math::
+
+        I'(y + k + a,\, x + l + b) \mathrel{+}= |1 - a - f|\,|1 - b - g|\, I(y, x),\qquad a, b \in \{0, 1\}.
+
+    The four weights sum to 1, so that counts that stay on the detector keep their sum.
     """
     flat = frames.reshape(-1, *frames.shape[-2:])
     out = np.zeros(flat.shape, dtype=np.float32)
     whole, part = _split_shifts(shifts.reshape(-1, 2))
     for frame, k, f, moved in zip(flat, whole, part, out, strict=True):
-        for a, b in _list_corners(f):
+        for a, b in _list_corners(f):  # each of the up to four pixels that the moved pixel overlaps
             weight = abs(1 - a - f[0]) * abs(1 - b - f[1])
             there, here = _find_common_window(frame.shape, (k[0] + a, k[1] + b))
             moved[there] += np.float32(weight) * frame[here]
@@ -77,9 +92,13 @@ def shift_frames(frames: NDArray[Any], shifts: Array, *, holes: bool = False) ->
 
 
 def find_valid_pixels(good: Flags, shifts: Array, *, always: bool) -> Flags:
-    """Pixels that good ones alone make up, in every shifted pattern or (not ``always``) in at least one."""
+    """Pixels made up of good ones alone after a shift, in every pattern (``always``) or in at least one.
+
+    ``good`` is ``(qy, qx)``, ``shifts`` ``(..., 2)`` [px].
+    """
     whole, part = _split_shifts(shifts.reshape(-1, 2))
     out = np.full(good.shape, always)
+    # Patterns with the same whole-pixel move and the same corners lose the same pixels: each kind is done once.
     for row in np.unique(np.column_stack([whole, part > 0]), axis=0):
         here = np.ones(good.shape, dtype=bool)
         for a, b in _list_corners(row[2:]):
@@ -92,6 +111,7 @@ def find_valid_pixels(good: Flags, shifts: Array, *, always: bool) -> Flags:
 
 
 def _measure_origins(centre: str, intensity: xr.DataArray, beam: Beam) -> Array:
+    """Origins ``(scan_y, scan_x, 2)`` [px] of the direct beam in every pattern; NaN where none is found."""
     if centre != "measured":
         raise SchemaError(f"to_features: centre = {centre!r}, needs 'measured', None, (qy, qx) or origins.")
     if not beam.radius > 0:
@@ -118,7 +138,7 @@ def _measure_origins(centre: str, intensity: xr.DataArray, beam: Beam) -> Array:
 
 
 def _read_origins(centre: Any, patterns: xr.Dataset) -> Array:
-    """Origins [px] ``(scan_y, scan_x, 2)`` or ``(2,)`` from a dataset, a pair of arrays or a pair of numbers."""
+    """Origins ``(scan_y, scan_x, 2)`` or ``(2,)`` [px] from a dataset, a pair of arrays or a pair of numbers."""
     if isinstance(centre, xr.Dataset):
         if not {"origin_y", "origin_x"} <= set(centre.variables):
             raise SchemaError(
@@ -153,14 +173,15 @@ def _convert_to_pixels(origin: xr.DataArray, patterns: xr.Dataset, axis: str) ->
 def _find_block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -> Array:
     """Iterated centre of mass of the direct beam in each frame ``(..., qy, qx)`` -> ``(..., 2)`` [px]; NaN: not found.
 
-    First in twice the beam's radius, then in the radius itself, until it moves by less than 0.1 px. Each frame is
-    iterated on its own, whatever others are in the block. A beam must hold 10 counts and be 1.5 times denser than the
-    ring around it.
+    The first steps use twice the beam's radius, so that a beam that has moved is still reached. Later ones use the
+    radius itself, until the centre moves by less than 0.1 px. Each frame is iterated on its own, whatever others are in
+    the block.
     """
     size = np.array(frames.shape[-2:])
     reach = int(np.ceil(4 * radius)) + 2
     low = np.maximum(np.floor(centre).astype(int) - reach, 0)
     high = np.minimum(np.floor(centre).astype(int) + reach + 1, size)
+    # Only the pixels that any iteration can reach are converted to double precision.
     patch = frames[..., low[0] : high[0], low[1] : high[1]].reshape(-1, *(high - low))
     out = np.empty((len(patch), 2))
     for start in range(0, len(patch), 64):
@@ -170,6 +191,10 @@ def _find_block_origins(frames: NDArray[Any], *, centre: Array, radius: float) -
 
 
 def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
+    """Origins ``(pattern, 2)`` [px] in ``patch (pattern, y, x)`` [counts]; NaN where no beam is found.
+
+    A beam must hold 10 counts, be 1.5 times denser than the ring around it, and lie within three radii of ``centre``.
+    """
     at, step = np.tile(centre, (len(patch), 1)), np.full(len(patch), np.inf)
     moving = np.arange(len(patch))
     for turn in range(40):
@@ -177,10 +202,11 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
         new = np.where(mass[:, :1] > 0, mass[:, 1:] / np.maximum(mass[:, :1], 1e-300), at[moving])
         step[moving] = np.abs(new - at[moving]).max(axis=1)
         at[moving] = new
-        if turn > 5:
+        if turn > 5:  # the radius changed at turn 5: steps before do not say that the iteration stands still
             moving = moving[step[moving] >= 0.1]
             if not moving.size:
                 break
+    # Density in the disk against the ring out to twice the radius.
     mass, inside = _compute_disk_moments(patch, at, radius)
     wide, area = _compute_disk_moments(patch, at, 2 * radius)
     ring = (wide[:, 0] - mass[:, 0]) / np.maximum(area - inside, 1e-9)
@@ -190,7 +216,7 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
 
 
 def _compute_disk_moments(patch: Array, at: Array, radius: float) -> tuple[Array, Array]:
-    """Counts and their moments ``(pattern, 3)`` in a disk with a soft rim of one pixel, and its area."""
+    """Counts and first moments ``(pattern, 3)`` in a disk whose rim falls off over one pixel, and its area [px^2]."""
     y, x = np.indices(patch.shape[1:])
     rim = radius + 0.5 - np.hypot(y - at[:, 0, None, None], x - at[:, 1, None, None])
     window = np.clip(rim, 0.0, 1.0)
@@ -200,14 +226,14 @@ def _compute_disk_moments(patch: Array, at: Array, radius: float) -> tuple[Array
 
 
 def _split_shifts(shifts: Array) -> tuple[NDArray[np.intp], Array]:
-    """Whole pixels and the rest in [0, 1)."""
+    """Whole pixels and the rest in [0, 1); a rest below the tolerance counts as none."""
     whole = np.floor(shifts + _WHOLE_PIXEL_TOLERANCE)
     part = shifts - whole
     return whole.astype(np.intp), np.where(part <= _WHOLE_PIXEL_TOLERANCE, 0.0, part)
 
 
 def _list_corners(part: NDArray[Any]) -> list[tuple[int, int]]:
-    """The one, two or four pixels that a pixel is made of."""
+    """Offsets of the one, two or four pixels over which a moved pixel is spread."""
     return [(a, b) for a in range(1 + (part[0] > 0)) for b in range(1 + (part[1] > 0))]
 
 
@@ -222,7 +248,7 @@ def _find_common_window(
 
 
 def _find_complete_pixels(shape: tuple[int, ...], whole: NDArray[np.intp], part: Array) -> Flags:
-    """Pixels that only pixels of the frame are dealt to."""
+    """Pixels of the moved frame that received all their counts from inside the frame."""
     rows, columns = (
         (np.arange(n) >= k + (f > 0)) & (np.arange(n) < n + k) for n, k, f in zip(shape, whole, part, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Patterns redrawn from their peaks on the detector they were found on."""
+"""Patterns drawn from their peaks, on the detector on which the peaks were found."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ _BLOCK_BYTES = 8 << 20
 
 
 def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
-    """Intensities of ``patterns`` replaced by discs at the peaks, drawn block by block when they are needed (dask).
+    """Intensities of ``patterns`` replaced by disks at the peaks, drawn block by block when they are needed (dask).
 
-    Peaks in the unit of the detector's coordinates lie where these say; registered peaks in 1/angstrom on a detector
-    in px lie about its middle.
+    Peaks in the unit of the detector's coordinates are placed by these coordinates. Calibrated peaks in 1/angstrom on a
+    detector in px are placed about its middle.
     """
     require(peaks, PEAKS, step="to_features")
     scan = tuple(patterns.sizes[d] for d in ("scan_y", "scan_x"))
@@ -28,6 +28,7 @@ def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
     step = float(axes[1][1] - axes[1][0])
     radius = peaks["disk_radius"] if "disk_radius" in peaks else xr.DataArray(2.0 * step)
     chunks = _choose_chunks(patterns)
+    # Coordinates of the peaks are dropped: they would have to agree with the scan's, which may carry other units.
     return xr.apply_ufunc(
         _draw_block,
         *(peaks[name].drop_vars(peaks[name].coords).chunk(chunks | {"peak": -1}) for name in ("qy", "qx", "intensity")),
@@ -42,7 +43,7 @@ def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
 
 
 def _compute_axis(peaks: xr.Dataset, patterns: xr.Dataset, i: int) -> NDArray[np.float64]:
-    """Positions of the detector's pixels in the peaks' unit."""
+    """Positions of the detector's pixels along axis ``i`` in the peaks' unit."""
     name = ("qy", "qx")[i]
     n, unit = patterns.sizes[name], peaks[name].attrs.get("units", "px")
     if name in patterns.coords and patterns[name].attrs.get("units", "px") == unit:
@@ -68,7 +69,7 @@ def _choose_chunks(patterns: xr.Dataset) -> dict[str, Any]:
 
 
 def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
-    """Patterns of a block of peaks; compiled code is imported when it is needed."""
+    """Patterns ``(..., qy, qx)`` of a block of peaks; compiled code is imported only when it is needed."""
     from ...discs import draw_peaks
 
     return draw_peaks(*peaks, **detector)
