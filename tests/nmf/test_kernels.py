@@ -79,7 +79,7 @@ def test_polish_finds_an_exact_mixture_and_any_blocks_agree(mixture):
     (blocks,) = refine_fits(lazy, [fit], max_iterations=60, tolerance=0.0)
     assert whole.error < 1e-3
     np.testing.assert_allclose(blocks.error, whole.error, rtol=0.02)
-    assert [rows for rows, _ in lazy.blocks()][-1].stop == 300
+    assert [rows for rows, _ in lazy.read_blocks()][-1].stop == 300
 
 
 def test_many_fits_in_one_pass_equal_single_ones(mixture):
@@ -123,17 +123,17 @@ def test_folds_add_up_to_the_counts_and_do_not_depend_on_the_blocks():
     counts = rng.poisson(rng.gamma(1, 6, (70, 90)))
     scan, feature = rng.uniform(0.5, 2, 70).astype(np.float32), rng.uniform(0.5, 2, 90).astype(np.float32)
     scaled = (counts / scan[:, None] / feature).astype(np.float32)
-    dealt = ThinnedCounts(InMemoryRows(scaled), scan, feature, seed=9)
-    folds = [np.concatenate([block for _, block in dealt.test(fold).counts()]) for fold in range(8)]
+    thinned = ThinnedCounts(InMemoryRows(scaled), scan, feature, seed=9)
+    folds = [np.concatenate([block for _, block in thinned.select_test(fold).read_counts()]) for fold in range(8)]
     np.testing.assert_array_equal(np.sum(folds, axis=0), counts)
-    (train,) = [block for _, block in dealt.train(3).counts()]
+    (train,) = [block for _, block in thinned.select_train(3).read_counts()]
     np.testing.assert_array_equal(train + folds[3], counts)
     lines = xr.DataArray(
         da.from_array(scaled.reshape(7, 10, 90), chunks=(2, 10, 90)), dims=("scan_y", "scan_x", "feature")
     )
-    lazily = dealt._replace(base=LazyRows(lines, "test"))
-    np.testing.assert_array_equal(np.concatenate([block for _, block in lazily.test(3).counts()]), folds[3])
-    other = np.concatenate([block for _, block in dealt._replace(seed=10).test(3).counts()])
+    lazily = thinned._replace(base=LazyRows(lines, "test"))
+    np.testing.assert_array_equal(np.concatenate([block for _, block in lazily.select_test(3).read_counts()]), folds[3])
+    other = np.concatenate([block for _, block in thinned._replace(seed=10).select_test(3).read_counts()])
     assert (other != folds[3]).any()
 
 

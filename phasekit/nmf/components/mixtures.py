@@ -76,7 +76,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
     with threadpool_limits(limits=1):
         parts = [
             _fit_block(block, patterns, read_scan_weight(features)[where], weight)
-            for where, block in rows.source.blocks()
+            for where, block in rows.source.read_blocks()
         ]
     out = _label_loadings(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
     return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)

@@ -1,4 +1,4 @@
-"""What one pass over a scan tells of every detector pixel: mean, variance, what it shares with its neighbours."""
+"""One pass over a scan: mean, variance and covariance with the neighbours of every detector pixel."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from ...errors import SchemaError
 
 Image = NDArray[np.float64]
 _BLOCK_BYTES = 1 << 20  # patterns at a time in double precision: few enough for the cache
-_SUMS, _LOWS = 7, 2
+_SUMS, _LOWS = 7, 2  # images that are added up over blocks, and images of which the smallest value is kept
 
 
 class ScanImages(NamedTuple):
@@ -27,7 +27,11 @@ class ScanImages(NamedTuple):
 
 
 def compute_scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
-    """Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN."""
+    r"""Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN.
+
+    Variance and covariance are :math:`\langle v^2\rangle - \langle v\rangle^2` and :math:`\langle v v'\rangle - \langle
+    v\rangle\langle v'\rangle` over the patterns in which the pixels were measured.
+    """
     found = _reduce_blocks(intensity, _sum_block, (_SUMS, _LOWS), gain=gain)
     seen, total, square, right, down, pairs_right, pairs_down, lowest, whole = found
     n = intensity.sizes["scan_y"] * intensity.sizes["scan_x"]
@@ -55,7 +59,7 @@ def has_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
 
 
 def check_values(lowest: float, total: float, step: str) -> None:
-    """Refuse intensities that a non-negative factorisation cannot mean anything for."""
+    """Refuse intensities that a non-negative factorisation has no meaning for."""
     if not np.isfinite(lowest) or not np.isfinite(total):
         raise SchemaError(
             f"{step}: 'intensity' holds NaN or infinite values, needs finite ones. Fill them (patterns.fillna(0)), cut "
@@ -93,6 +97,7 @@ def _reduce_blocks(
 
     da: Any = dask.array
 
+    # Each block becomes one small stack of images, so that no block has to meet another before the last sum.
     data = intensity.data.rechunk({2: -1, 3: -1})
     grid = [(1,) * len(sizes) for sizes in data.chunks[:2]]
     blocks = data.map_blocks(
@@ -107,6 +112,7 @@ def _reduce_blocks(
 
 
 def _merge_images(first: Image, second: Image, n_sums: int) -> Image:
+    """Join the images of a second block into those of the first."""
     first[:n_sums] += second[:n_sums]
     np.minimum(first[n_sums:], second[n_sums:], out=first[n_sums:])
     return first
@@ -115,7 +121,7 @@ def _merge_images(first: Image, second: Image, n_sums: int) -> Image:
 def _sum_block(frames: NDArray[Any], gain: float) -> Image:
     """Sums over patterns: measured, value, square, products with the right and lower neighbour, and their pairs.
 
-    Then each pixel's lowest value and how far it gets from a whole number of electrons (as a negative number).
+    Two more images are each pixel's lowest value and its largest distance from a whole number of electrons (negative).
     """
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
@@ -130,11 +136,12 @@ def _sum_block(frames: NDArray[Any], gain: float) -> Image:
 
 
 def _add_patterns(part: NDArray[Any], out: Image) -> None:
+    """Add some patterns ``(pattern, qy, qx)`` to the sums."""
     values = part.astype(np.float64)
     np.fmin(out[_SUMS], np.fmin.reduce(part, axis=0), out=out[_SUMS])
     total = values.sum(axis=0)
     out[[0, 5, 6]] += len(values)
-    if np.isnan(total).any():
+    if np.isnan(total).any():  # one sum tells whether any value is missing; only then are masks made
         seen = ~np.isnan(values)
         values[~seen] = 0
         total = values.sum(axis=0)
@@ -148,7 +155,7 @@ def _add_patterns(part: NDArray[Any], out: Image) -> None:
 
 
 def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:
-    """How far each pixel gets from a whole number of electrons, ``(1, qy, qx)``, as a negative number; NaN passes."""
+    """Largest distance of each pixel from a whole number of electrons, ``(1, qy, qx)``, negative; NaN is left out."""
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
     out = np.zeros((1, *shape))
@@ -162,4 +169,5 @@ def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:
 
 
 def _is_integer_type(dtype: np.dtype[Any], gain: float) -> bool:
+    """True when the type alone says that every value is a whole number of electrons."""
     return gain == 1 and dtype.kind in "iub"

@@ -25,7 +25,7 @@ class RowSource(Protocol):
         """Scan points and features."""
         ...
 
-    def blocks(self) -> Iterator[Block]:
+    def read_blocks(self) -> Iterator[Block]:
         """Row range and values (rows, feature), float32."""
         ...
 
@@ -54,7 +54,7 @@ class InMemoryRows(NamedTuple):
         """Scan points and features."""
         return self.data.shape[0], self.data.shape[1]
 
-    def blocks(self) -> Iterator[Block]:
+    def read_blocks(self) -> Iterator[Block]:
         """Views of some rows."""
         for rows in _split_rows(self.shape):
             yield rows, self.data[rows]
@@ -72,7 +72,7 @@ class LazyRows(NamedTuple):
         """Scan points and features."""
         return self.values.sizes["scan_y"] * self.values.sizes["scan_x"], self.values.sizes["feature"]
 
-    def blocks(self) -> Iterator[Block]:
+    def read_blocks(self) -> Iterator[Block]:
         """Whole scan lines at a time, as many as the data's own chunks hold."""
         values = self.values.transpose("scan_y", "scan_x", "feature")
         width, n_features = values.sizes["scan_x"], values.sizes["feature"]
@@ -111,16 +111,16 @@ class MeanFilled(NamedTuple):
         """Scan points and features."""
         return self.base.shape
 
-    def blocks(self) -> Iterator[Block]:
+    def read_blocks(self) -> Iterator[Block]:
         """Rows without holes."""
-        for rows, block in self.base.blocks():
+        for rows, block in self.base.read_blocks():
             yield rows, np.where(np.isnan(block), self.mean, block)
 
 
 def fill_with_mean(source: RowSource) -> MeanFilled:
     """Read all rows once for their features' means; a feature that was never measured is 0."""
     total, measured = np.zeros((2, source.shape[1]))
-    for _, block in source.blocks():
+    for _, block in source.read_blocks():
         total += np.nansum(block, axis=0, dtype=np.float64)
         measured += np.isfinite(block).sum(axis=0)
     return MeanFilled(source, (total / np.maximum(measured, 1)).astype(np.float32))
@@ -139,14 +139,14 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
     bases = []
     for _ in range(n_passes):
         image = np.zeros_like(basis)
-        for _, block in source.blocks():
+        for _, block in source.read_blocks():
             image += to_numpy(block.T @ (block @ convert_like(basis, block)))
         basis = _orthonormalise_columns(image)
         bases.append(basis)
     basis = _orthonormalise_columns(np.concatenate(bases, axis=1))
     del bases, image
     scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         scores[rows] = to_numpy(block @ convert_like(basis, block))
         norm2 += compute_dot(block, block)
     # Principal axes of the projected rows: a singular value decomposition without a second copy of them.

@@ -54,7 +54,7 @@ def _run_pass(
     """Divergence and sum of (w v)^2 before the pass, new loadings row by row, new factors from the sums on the way."""
     new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
     divergence, squares = 0.0, 0.0
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         weight = weights[0][rows, None] * weights[1]
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
@@ -90,7 +90,7 @@ def _compute_ratio(
 def _compute_squared_error(source: RowSource, loading: Array, factor: Array) -> float:
     """|V - L F|^2 / |V|^2 over what was measured."""
     residual, total = 0.0, 0.0
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         residual += float(np.nansum((block - loading[:, rows].T @ factor) ** 2, dtype=np.float64))
         total += float(np.nansum(block**2, dtype=np.float64))
     return residual / max(total, 1e-300)

@@ -45,11 +45,11 @@ class LowRank:
         # Both ways round in memory: products with a transposed view take twice as long.
         self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
 
-    def onto_factors(self, factor: Array) -> Array:
+    def project_onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
         return cast(Array, (factor @ self._right_t) @ self._left_t)
 
-    def onto_loadings(self, loading: Array) -> Array:
+    def project_onto_loadings(self, loading: Array) -> Array:
         """L^T V, (k, feature)."""
         return cast(Array, (loading @ self.left) @ self.right)
 
@@ -60,8 +60,8 @@ def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_i
     for iteration in range(n_iterations):
         if iteration % _REBALANCE == 0:
             balance_norms(loading, factor)
-        sweep_rows(loading, low.onto_factors(factor), factor @ factor.T, n_inner)
-        product, squares = low.onto_loadings(loading), compute_gram(loading)
+        sweep_rows(loading, low.project_onto_factors(factor), factor @ factor.T, n_inner)
+        product, squares = low.project_onto_loadings(loading), compute_gram(loading)
         sweep_rows(factor, product, to_single(squares), n_inner)
     return Fit(loading, factor, compute_relative_error(low.norm2, product, squares, factor), n_iterations)
 

@@ -28,7 +28,7 @@ class FeatureRows(NamedTuple):
     missing: bool  # some values are NaN, not measured
 
     @property
-    def whole(self) -> RowSource:
+    def filled(self) -> RowSource:
         """The rows without holes, to start from."""
         return fill_with_mean(self.source) if self.missing else self.source
 
@@ -104,7 +104,7 @@ def fit_multistart(
     rng: np.random.Generator,
     *,
     n_finish: int = 2,
-    still: float = STOP_TOLERANCE,
+    stop_tolerance: float = STOP_TOLERANCE,
     device: object = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
@@ -116,7 +116,10 @@ def fit_multistart(
     for k in ranks:
         starts = make_starts(low, k, n_starts, before, rng)
         found = fit_from_starts(
-            there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish, still=still
+            there,
+            [(to_device(a, device), to_device(b, device)) for a, b in starts],
+            n_finish=n_finish,
+            stop_tolerance=stop_tolerance,
         )
         fits = [move_to_host(fit) for fit in found]
         before = fits[0]

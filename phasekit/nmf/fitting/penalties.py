@@ -20,33 +20,33 @@ class Penalties(NamedTuple):
     scan: tuple[int, int] = (1, 1)
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         """True when any wish has weight."""
         return max(self.sparsity, self.smoothness, self.orthogonality) > 0
 
-    def rescale(self, loading: Array, factor: Array) -> None:
+    def normalise_factors(self, loading: Array, factor: Array) -> None:
         """Factors of unit norm, in place."""
         norm = ((factor * factor).sum(1) ** 0.5).clip(float(np.finfo(np.float32).tiny))[:, None]
         factor /= norm
         loading *= norm
 
-    def on_loading(self, product: Array, gram: Array, wanted: Array) -> tuple[Array, Array]:
-        """F V^T and F F^T with sparsity and smoothness; ``wanted`` is :meth:`pull` at these rows."""
+    def add_to_loading_step(self, product: Array, gram: Array, target: Array) -> tuple[Array, Array]:
+        """F V^T and F F^T with sparsity and smoothness; ``target`` is :meth:`compute_loading_target` at these rows."""
         if self.sparsity == self.smoothness == 0:
             return product, gram
-        return product + wanted, gram + convert_like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
+        return product + target, gram + convert_like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
 
-    def pull(self, loading: Array) -> Array:
+    def compute_loading_target(self, loading: Array) -> Array:
         """What is added to F V^T at each scan point (k, pixel), from the maps before."""
         if self.sparsity == self.smoothness == 0:
             return loading[:, :0]
-        wanted = loading * 0 - self.sparsity * loading.mean(1)[:, None]
+        target = loading * 0 - self.sparsity * loading.mean(1)[:, None]
         if self.smoothness > 0:
             maps = loading.reshape(-1, *self.scan)
-            wanted += (self.smoothness / 4) * _sum_neighbours(maps).reshape(loading.shape)
-        return wanted
+            target += (self.smoothness / 4) * _sum_neighbours(maps).reshape(loading.shape)
+        return target
 
-    def on_factor(self, gram: Array) -> Array:
+    def add_to_factor_gram(self, gram: Array) -> Array:
         """L^T L with the cost of alike patterns beside the diagonal."""
         if self.orthogonality == 0:
             return gram

@@ -42,7 +42,7 @@ def refine_fits(
             tick(iteration)
         if all(fit.converged for fit in running):
             break
-    return [fit.state() for fit in running]
+    return [fit.make_fit() for fit in running]
 
 
 def _copy_fit(fit: Fit) -> Fit:
@@ -57,20 +57,20 @@ class _FitInProgress:
         self.penalties, self.iterations = penalties, fit.iterations
         self.error, self.optimality, self.converged = np.inf, np.inf, False
 
-    def begin(self) -> None:
+    def begin_pass(self) -> None:
         """Set the sums of a pass to zero."""
-        balance = self.penalties.rescale if self.penalties.active else balance_norms
+        balance = self.penalties.normalise_factors if self.penalties.is_active else balance_norms
         balance(self.loading, self.factor)
         self.factor_gram = self.factor @ self.factor.T
-        self.wanted = self.penalties.pull(self.loading)
+        self.target = self.penalties.compute_loading_target(self.loading)
         self.filled: Array | None = None  # L^T V of rows with holes
         self.squares = compute_gram(self.factor[:, :0])  # L^T L
         self.norm2 = self.seen = 0.0  # of the data as this fit fills them, and of what was measured
         self.gain = 0.0  # by how much |V - L F|^2 fell in this pass
 
-    def take(self, rows: slice, onto: Array) -> Array:
+    def update_loading(self, rows: slice, projected: Array) -> Array:
         """New loadings (k, rows) from F V^T of these rows."""
-        product, squares = self.penalties.on_loading(onto, self.factor_gram, self.wanted[:, rows])
+        product, squares = self.penalties.add_to_loading_step(projected, self.factor_gram, self.target[:, rows])
         before = self.loading[:, rows]
         mine = make_contiguous(before + 0)
         sweep_rows(mine, make_contiguous(product), squares, N_INNER)
@@ -79,11 +79,11 @@ class _FitInProgress:
         self.squares += compute_gram(mine)
         return mine
 
-    def finish(self, product: Array, tolerance: float) -> None:
+    def update_factor(self, product: Array, tolerance: float) -> None:
         """New factors from L^T V, the error of the new pair, and whether it still falls."""
         if self.filled is not None:
             product += self.filled
-        squares = self.penalties.on_factor(to_single(self.squares))
+        squares = self.penalties.add_to_factor_gram(to_single(self.squares))
         slope = to_single(self.squares) @ self.factor - product
         slope = get_namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
         self.optimality = (compute_dot(slope, slope) / max(compute_dot(product, product), 1e-300)) ** 0.5
@@ -93,11 +93,11 @@ class _FitInProgress:
         last = self.error
         self.error = compute_relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
         # With penalties the two sides lower different costs, and a pass gains something of each for ever.
-        gain = abs(last - self.error) if self.penalties.active else self.gain / self.seen
+        gain = abs(last - self.error) if self.penalties.is_active else self.gain / self.seen
         self.converged = gain < max(tolerance * self.error, _ROUNDING)
         self.iterations += 1
 
-    def state(self) -> Fit:
+    def make_fit(self) -> Fit:
         """The fit as it stands."""
         return Fit(self.loading, self.factor, self.error, self.iterations, self.converged, self.optimality)
 
@@ -105,24 +105,24 @@ class _FitInProgress:
 def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float) -> None:
     """Every row once: new loadings block by block, then new factors."""
     for fit in running:
-        fit.begin()
+        fit.begin_pass()
     xp = get_namespace(running[0].factor)
     stacked = xp.concatenate([fit.factor for fit in running])
     ends = np.cumsum([0, *(len(fit.factor) for fit in running)])
     product = xp.zeros_like(stacked)
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         norm2 = compute_dot(block, block)
         if np.isnan(norm2):
             for fit in running:
                 _update_with_holes(fit, rows, block)
             continue
-        onto = stacked @ block.T
-        mine = [fit.take(rows, onto[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
+        projected = stacked @ block.T
+        mine = [fit.update_loading(rows, projected[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
         product += xp.concatenate(mine) @ block
         for fit in running:
             fit.norm2, fit.seen = fit.norm2 + norm2, fit.seen + norm2
     for fit, (a, b) in zip(running, pairwise(ends), strict=True):
-        fit.finish(product[a:b], tolerance)
+        fit.update_factor(product[a:b], tolerance)
 
 
 def _update_with_holes(fit: _FitInProgress, rows: slice, block: Array) -> None:
@@ -130,7 +130,7 @@ def _update_with_holes(fit: _FitInProgress, rows: slice, block: Array) -> None:
     xp = get_namespace(block)
     missing = xp.isnan(block)
     filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
-    share = fit.take(rows, fit.factor @ filled.T) @ filled
+    share = fit.update_loading(rows, fit.factor @ filled.T) @ filled
     fit.filled = share if fit.filled is None else fit.filled + share
     fit.norm2 += compute_dot(filled, filled)
     measured = xp.where(missing, xp.zeros_like(block), block)

@@ -95,7 +95,7 @@ class RankFits(NamedTuple):
     """Fits on all the data."""
 
     best: list[Fit]  # by k, polished
-    compute_scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
+    scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
 
 
 def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
@@ -116,17 +116,17 @@ def fit_all_ranks(
     rng: np.random.Generator,
     *,
     tick: Callable[[], object],
-    look: Callable[[list[Fit]], None] = lambda fits: None,
+    inspect: Callable[[list[Fit]], None] = lambda fits: None,
 ) -> RankFits:
     """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes.
 
-    ``look`` sees the fits of every start, k by k, before they are dropped.
+    ``inspect`` sees the fits of every start, k by k, before they are dropped.
     """
     low = compress_for_ranks(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
     best = []
     for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
-        look(fits)
+        inspect(fits)
         best.append(fits[0])
     best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
     return RankFits(best, compute_scree(low, source.shape, tried))

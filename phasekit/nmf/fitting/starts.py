@@ -76,21 +76,21 @@ def make_starts(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: 
 
 
 def fit_from_starts(
-    low: LowRank, starts: list[Start], *, n_finish: int = 2, still: float = STOP_TOLERANCE
+    low: LowRank, starts: list[Start], *, n_finish: int = 2, stop_tolerance: float = STOP_TOLERANCE
 ) -> list[Fit]:
     """Run every start for a few iterations on the compressed data, the best ``n_finish`` to the end; best first."""
-    heats = sorted((fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
-    ends = [_converge_fit(low, fit, still) for fit in heats[:n_finish]]
-    return sorted([*ends, *heats[n_finish:]], key=lambda fit: fit.error)
+    warm_up_fits = sorted((fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
+    ends = [_converge_fit(low, fit, stop_tolerance) for fit in warm_up_fits[:n_finish]]
+    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: fit.error)
 
 
-def _converge_fit(low: LowRank, fit: Fit, still: float) -> Fit:
-    """On until the error falls by less than ``still`` of itself per iteration.
+def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
+    """On until the error falls by less than ``stop_tolerance`` of itself per iteration.
 
     Scaled counts take some tens of iterations, raw ones with a direct beam in them some hundred.
     """
     done, before = _WARM_UP, np.inf
-    while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(still * fit.error, _ROUNDING):
+    while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(stop_tolerance * fit.error, _ROUNDING):
         before = fit.error
         fit = fit_hals(low, (fit.loading, fit.factor), _CHECK_INTERVAL)
         done += _CHECK_INTERVAL

@@ -14,7 +14,7 @@ from .thinning import Fold
 _N_GROUPS, _GROUP_SIZE = (
     24,
     16,
-)  # patterns that image quality is judged on, each the sum of so many scan points in a row
+)  # patterns that image quality is scored on, each the sum of so many scan points in a row
 _DEVIANCE_STEP = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
 _FLOOR_SHARE = 0.01  # of the mean pattern in a model of counts, so that a zero cannot cost infinitely much
 
@@ -50,7 +50,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
-    for rows, block in part.blocks():
+    for rows, block in part.read_blocks():
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
         onto = stacked @ block.T
@@ -65,27 +65,27 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
         if len(chosen):
             more, seen = _compute_deviances(part, fits, rows, block, chosen)
             deviance, electrons = deviance + more, electrons + seen
-    judged = []
+    scored = []
     for i, fit in enumerate(fits):
         summed = np.stack([fit.loading[:, g : g + size].sum(axis=1) for g in groups])
         error = float(by_point[i].sum()) / max(norm2, 1e-300)
-        judged.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
-    return HeldOutScores(judged, reference)
+        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
+    return HeldOutScores(scored, reference)
 
 
 def _compute_deviances(
     part: Fold, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
     """Poisson deviance of every fit on some rows of a block, and the electrons in them."""
-    scan = part.dealt.scan_weight[rows][chosen]
-    weight = scan[:, None] * part.dealt.feature_weight * np.float32(part.share)
+    scan = part.thinned.scan_weight[rows][chosen]
+    weight = scan[:, None] * part.thinned.feature_weight * np.float32(part.fraction)
     counts = np.rint(block[chosen] * weight)
     electrons = float(counts.sum(dtype=np.float64))
     mean = weight * weight  # scan and feature weights are roots of means: a rank-one model
     mean *= np.float32(electrons / max(float(mean.sum(dtype=np.float64)), 1e-300))
     hit = np.nonzero(counts)
     n, floor, weight_hit = counts[hit], _FLOOR_SHARE * mean[hit], (1 - _FLOOR_SHARE) * weight[hit]
-    place, feature = np.arange(rows.start, rows.stop)[chosen], part.dealt.feature_weight * np.float32(part.share)
+    place, feature = np.arange(rows.start, rows.stop)[chosen], part.thinned.feature_weight * np.float32(part.fraction)
     found = np.empty(len(fits))
     for i, fit in enumerate(fits):
         loading = fit.loading[:, place]
@@ -102,9 +102,9 @@ class BiCrossSplit(NamedTuple):
     rows: NDArray[np.bool_]  # trained on
     columns: NDArray[np.bool_]
 
-    def train(self, source: RowSource) -> InMemoryRows:
+    def read_training_rows(self, source: RowSource) -> InMemoryRows:
         """The quarter a fit may see, in memory."""
-        parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.blocks()]
+        parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.read_blocks()]
         return InMemoryRows(np.ascontiguousarray(np.concatenate(parts)))
 
 
@@ -127,14 +127,14 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
     across = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
     held = np.empty((onto.shape[1], across.shape[1]), dtype=np.float32)
     seen_before, held_before = np.cumsum(np.append(0, quarter.rows)), np.cumsum(np.append(0, held_rows))
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         unseen = slice(held_before[rows.start], held_before[rows.stop])
         trained = slice(seen_before[rows.start], seen_before[rows.stop])
         onto[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
         across += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
         held[unseen] = block[held_rows[rows]][:, held_columns]
     norm2 = float(np.einsum("ij,ij->", held, held, dtype=np.float64))
-    judged, whole = [], []
+    scored, whole = [], []
     reference = np.zeros((min(_N_GROUPS, len(held)), source.shape[1]), dtype=np.float32)
     reference[:, held_columns] = held[: len(reference)]
     for fit, (a, b) in zip(fits, pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])), strict=True):
@@ -145,6 +145,6 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
         by_point = np.square(held - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         model = np.zeros_like(reference)
         model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
-        judged.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
+        scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
         whole.append(fit._replace(factor=factor))
-    return HeldOutScores(judged, reference), whole
+    return HeldOutScores(scored, reference), whole

@@ -22,24 +22,24 @@ class KComponentLoss:
         self.waiting: list[list[Fit]] = []
         self.rows: list[NDArray[np.float64]] = []
 
-    def add(self, fits: list[Fit]) -> None:
+    def add_fits(self, fits: list[Fit]) -> None:
         """Every start of the next rank."""
         self.waiting.append(fits)
         held = sum(fit.loading.nbytes + fit.factor.nbytes for each in self.waiting for fit in each)
         if held > _MAX_WAITING_SHARE * 4 * np.prod(self.source.shape):
-            self._compare()
+            self._compare_waiting()
 
-    def table(self) -> NDArray[np.float64]:
+    def compute_table(self) -> NDArray[np.float64]:
         """Losses of everything that was added."""
         if self.waiting:
-            self._compare()
+            self._compare_waiting()
         return np.array(self.rows)
 
-    def _compare(self) -> None:
+    def _compare_waiting(self) -> None:
         """One pass over the rows for all fits that wait."""
         scan, feature = self.weights
         total, largest = np.zeros((len(self.waiting), len(self.waiting[0]))), 0.0
-        for rows, block in self.source.blocks():
+        for rows, block in self.source.read_blocks():
             largest = max(largest, float(((block * feature).max(axis=1) * scan[rows]).max()))
             for first in range(rows.start, rows.stop, _ROWS):
                 here = slice(first, min(first + _ROWS, rows.stop))

@@ -35,7 +35,7 @@ def scan_ranks(
     Parameters
     ----------
     features
-        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is dealt to one
+        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is thinned to one
         of 8 folds (the next power of two for ``n_runs`` > 8); each run trains on all folds but one. Anything else is
         judged by bi-cross-validation (half of the scan points and half of the features are held out).
     ranks
@@ -97,11 +97,15 @@ def scan_ranks(
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
         losses = KComponentLoss(source, features)
-        trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
-        table: dict[str, Any] = {"loss": losses.table(), "scree": trained.scree}
+        trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, inspect=losses.add_fits)
+        table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
         runs = CrossValidation(source, features, tried, metrics, bar.update)
-        table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)
+        table |= (
+            runs.score_held_out_counts(n_runs, seed, rng)
+            if features.attrs.get("counts", 0)
+            else runs.score_held_out_quarters(n_runs, rng)
+        )
     held_out = "poisson_thinning" if features.attrs.get("counts", 0) else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)

@@ -1,4 +1,4 @@
-"""Fits to parts of the data, judged on the rest."""
+"""Fits to parts of the data, scored on the rest."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, s
 from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
 from .thinning import ThinnedCounts
 
-_STOP_TOLERANCE = 1e-5  # of the error per iteration: enough to be judged by
+_STOP_TOLERANCE = 1e-5  # of the error per iteration: enough to be scored by
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
 class CrossValidation:
-    """Fits on parts of the data, judged on the rest."""
+    """Fits on parts of the data, scored on the rest."""
 
     def __init__(
         self,
@@ -32,62 +32,64 @@ class CrossValidation:
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
 
-    def counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Every run holds out one fold of the electrons."""
         weights = read_scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
-        dealt = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
+        thinned = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
         groups = select_groups(self.source.shape[0], rng)
-        verdicts, factors = [], []
+        scores_by_run, factors = [], []
         for run in range(n_runs):
-            fits = self._fits(dealt.train(run), rng)
-            verdicts.append(score_counts(dealt.test(run), fits, groups))
+            fits = self._fit_part(thinned.select_train(run), rng)
+            scores_by_run.append(score_counts(thinned.select_test(run), fits, groups))
             factors.append([compute_directions(fit.factor) for fit in fits])
-        return self._table(verdicts, factors)
+        return self._make_table(scores_by_run, factors)
 
-    def quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+    def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Every run holds out a quarter of the matrix."""
-        verdicts, factors = [], []
+        scores_by_run, factors = [], []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
-            fits = self._fits(quarter.train(self.source), rng)
-            verdict, whole = score_split(self.source, quarter, fits)
-            verdicts.append(verdict)
+            fits = self._fit_part(quarter.read_training_rows(self.source), rng)
+            held_out, whole = score_split(self.source, quarter, fits)
+            scores_by_run.append(held_out)
             factors.append([compute_directions(fit.factor) for fit in whole])
-        return self._table(verdicts, factors)
+        return self._make_table(scores_by_run, factors)
 
-    def _fits(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
+    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
         low = compress_for_ranks(part, max(self.tried), rng)
         return [
             fits[0]
             for fits in fit_multistart(
-                low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STOP_TOLERANCE, tick=self.tick
+                low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
             )
         ]
 
-    def _table(self, verdicts: list[HeldOutScores], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
+    def _make_table(
+        self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
+    ) -> dict[str, NDArray[np.float64]]:
         """Everything by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {
-            "held_out_error": np.array([[v.fits[i].error for v in verdicts] for i in each]),
-            "deviance": np.array([[v.fits[i].deviance for v in verdicts] for i in each]),
-            "gain": _compute_gains([[fit.by_point for fit in v.fits] for v in verdicts]),
+            "held_out_error": np.array([[v.fits[i].error for v in scores_by_run] for i in each]),
+            "deviance": np.array([[v.fits[i].deviance for v in scores_by_run] for i in each]),
+            "gain": _compute_gains([[fit.by_point for fit in v.fits] for v in scores_by_run]),
             "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
             "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
-        return table | self._image_quality(verdicts)
+        return table | self._compute_image_quality(scores_by_run)
 
-    def _image_quality(self, verdicts: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
+    def _compute_image_quality(self, scores_by_run: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
         """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
         scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
-        for verdict in verdicts if self.metrics else []:
-            images = self._drawn(verdict.reference)
+        for held_out in scores_by_run if self.metrics else []:
+            images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
-            for i, judged in enumerate(verdict.fits):
-                found = reference.scores(self._drawn(judged.model), self.metrics)
+            for i, scored in enumerate(held_out.fits):
+                found = reference.scores(self._draw_on_detector(scored.model), self.metrics)
                 for name, values in found.items():
-                    scores[name][i] += float(np.mean(values)) / len(verdicts)
+                    scores[name][i] += float(np.mean(values)) / len(scores_by_run)
         return scores
 
-    def _drawn(self, rows: Array) -> Array:
+    def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
         index = self.features["feature_index"].to_numpy()
         scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())

@@ -1,4 +1,4 @@
-"""Data that a fit has not seen: the counts of every pixel dealt to folds, electron by electron.
+"""Data that a fit has not seen: the counts of every pixel thinned to folds, electron by electron.
 
 The parts of a Poisson count that is split at random are independent Poisson counts (A. Dharamshi et al., J. Mach.
 Learn. Res. 26 (2025) 1). Nothing is stored: which fold an electron falls into is a hash of the seed, the place and the
@@ -19,7 +19,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class ThinnedCounts(NamedTuple):
-    """The counts behind scaled features, dealt to 2^``n_bits`` folds."""
+    """The counts behind scaled features, thinned to 2^``n_bits`` folds."""
 
     base: RowSource  # scaled features
     scan_weight: Array  # counts = value x scan_weight x feature_weight
@@ -32,11 +32,11 @@ class ThinnedCounts(NamedTuple):
         """Number of folds."""
         return int(2**self.n_bits)
 
-    def train(self, fold: int) -> "Fold":
+    def select_train(self, fold: int) -> "Fold":
         """Everything but one fold, scaled up to the whole."""
         return Fold(self, fold, False)
 
-    def test(self, fold: int) -> "Fold":
+    def select_test(self, fold: int) -> "Fold":
         """One fold, scaled up to the whole."""
         return Fold(self, fold, True)
 
@@ -44,40 +44,40 @@ class ThinnedCounts(NamedTuple):
 class Fold(NamedTuple):
     """Rows of the features as they would be, had only one part of the electrons been counted."""
 
-    dealt: ThinnedCounts
+    thinned: ThinnedCounts
     fold: int
     held_out: bool
 
     @property
     def shape(self) -> tuple[int, int]:
         """Scan points and features."""
-        return self.dealt.base.shape
+        return self.thinned.base.shape
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """Expected share of the electrons in this part."""
-        held = 1 / self.dealt.n_folds
+        held = 1 / self.thinned.n_folds
         return held if self.held_out else 1 - held
 
-    def blocks(self) -> Iterator[Block]:
+    def read_blocks(self) -> Iterator[Block]:
         """Scaled features of some rows."""
-        for rows, values in self.counts():
-            np.divide(values, self.dealt.scan_weight[rows, None] * np.float32(self.share), out=values)
-            np.divide(values, self.dealt.feature_weight, out=values)
+        for rows, values in self.read_counts():
+            np.divide(values, self.thinned.scan_weight[rows, None] * np.float32(self.fraction), out=values)
+            np.divide(values, self.thinned.feature_weight, out=values)
             yield rows, values
 
-    def counts(self) -> Iterator[Block]:
+    def read_counts(self) -> Iterator[Block]:
         """Counts of this part of some rows."""
-        dealt = self.dealt
-        for rows, block in dealt.base.blocks():
+        thinned = self.thinned
+        for rows, block in thinned.base.read_blocks():
             out = np.empty(block.shape, dtype=np.float32)
             start = np.uint64(rows.start) * np.uint64(block.shape[1])
             _thin_block(
                 block,
-                dealt.scan_weight[rows],
-                dealt.feature_weight,
-                (np.uint64(dealt.seed), start),
-                (dealt.n_bits, self.fold, self.held_out),
+                thinned.scan_weight[rows],
+                thinned.feature_weight,
+                (np.uint64(thinned.seed), start),
+                (thinned.n_bits, self.fold, self.held_out),
                 out,
             )
             yield rows, out
