@@ -1,4 +1,4 @@
-"""The data as the factorisation sees them: blocks of rows (scan points), from memory or computed one after another."""
+"""The data as the factorisation reads them: blocks of rows (scan points), from memory or computed one after another."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -31,7 +31,7 @@ class RowSource(Protocol):
 
 
 def check_block(lowest: float, total: float, step: str, *, missing: bool) -> None:
-    """Refuse values below zero; and what is not finite, unless the features say that they have holes."""
+    """Refuse values below zero, and values that are not finite unless the features may have missing values."""
     if not np.isfinite(total) and not missing:
         raise SchemaError(
             f"{step}: the features hold NaN or infinite values, needs finite ones. Fill the patterns "
@@ -45,7 +45,7 @@ def check_block(lowest: float, total: float, step: str, *, missing: bool) -> Non
 
 
 class InMemoryRows(NamedTuple):
-    """A matrix (scan point, feature); blocks are views of it."""
+    """A matrix (scan point, feature) in memory; blocks are views of it."""
 
     data: Array
 
@@ -61,7 +61,7 @@ class InMemoryRows(NamedTuple):
 
 
 class LazyRows(NamedTuple):
-    """Features that stay where they are; every pass computes them block by block, one block in memory at a time."""
+    """Features that stay in their file; every pass computes them block by block, one block in memory at a time."""
 
     values: xr.DataArray
     step: str
@@ -78,13 +78,14 @@ class LazyRows(NamedTuple):
         width, n_features = values.sizes["scan_x"], values.sizes["feature"]
         for lines in _split_scan_lines(values):
             block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
+            # Checked on every pass: nobody has read a lazy array before the first one.
             lowest = float(np.fmin.reduce(block, axis=None))
             check_block(lowest, float(block.sum(dtype=np.float64)), self.step, missing=self.missing)
             yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)
 
 
 def _split_scan_lines(values: xr.DataArray) -> Iterator[slice]:
-    """Ranges of scan lines along the chunks of the data, chunks too large cut, small ones joined."""
+    """Ranges of scan lines along the chunks of the data; chunks too large are cut, small ones joined."""
     line = 4 * values.sizes["scan_x"] * values.sizes["feature"]
     most = max(1, _STREAM_BYTES // line)
     n, own = values.sizes["scan_y"], values.chunksizes.get("scan_y", (values.sizes["scan_y"],))
@@ -101,7 +102,7 @@ def _split_rows(shape: tuple[int, int]) -> Iterator[slice]:
 
 
 class MeanFilled(NamedTuple):
-    """The rows of another source with every hole (NaN) filled with its feature's mean over the scan."""
+    """The rows of another source with every missing value (NaN) replaced by its feature's mean over the scan."""
 
     base: RowSource
     mean: Array
@@ -112,7 +113,7 @@ class MeanFilled(NamedTuple):
         return self.base.shape
 
     def read_blocks(self) -> Iterator[Block]:
-        """Rows without holes."""
+        """Rows without missing values."""
         for rows, block in self.base.read_blocks():
             yield rows, np.where(np.isnan(block), self.mean, block)
 
@@ -127,16 +128,23 @@ def fill_with_mean(source: RowSource) -> MeanFilled:
 
 
 def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
-    """Randomised truncated SVD, reading the rows ``n_passes`` + 1 times.
+    r"""Randomised truncated SVD :math:`V \approx U S\, Q^T`, reading the rows ``n_passes`` + 1 times.
 
-    Every pass applies V^T V to the last basis of feature space, so that a single sight of each row serves both
-    products; all bases together span a block Krylov space (Musco and Musco, NIPS 28 (2015) 1396, algorithm 2), in which
-    components barely above the noise of a low dose are found that the last basis alone would miss.
+    Each pass applies :math:`V^T V` to the last basis :math:`Q_i` of feature space:
+
+    .. math::
+
+        Q_{i+1} = \mathrm{orth}(V^T V Q_i).
+
+    One reading of a row serves both products. All bases together span a block Krylov space (Musco and Musco, NIPS 28
+    (2015) 1396, algorithm 2). In it components barely above the noise of a low dose are found, which the last basis
+    alone misses.
     """
     n, features = source.shape
     rank = min(rank, n, features)
     basis = rng.standard_normal((features, min(rank + 8, n, features)), dtype=np.float32)
     bases = []
+    # Power iteration: each pass turns the basis towards the strongest directions of feature space.
     for _ in range(n_passes):
         image = np.zeros_like(basis)
         for _, block in source.read_blocks():
@@ -145,6 +153,7 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
         bases.append(basis)
     basis = _orthonormalise_columns(np.concatenate(bases, axis=1))
     del bases, image
+    # The last pass projects the rows onto the joint basis, which holds nearly all that is not noise.
     scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
     for rows, block in source.read_blocks():
         scores[rows] = to_numpy(block @ convert_like(basis, block))

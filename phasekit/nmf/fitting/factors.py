@@ -185,7 +185,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
 
 
 class _FitSettings(NamedTuple):
-    """How a fit is to be made."""
+    """Settings of one fit, as :func:`factorise` explains them."""
 
     k: int
     loss: str
@@ -196,6 +196,7 @@ class _FitSettings(NamedTuple):
 
 
 def _check_settings(settings: _FitSettings) -> None:
+    """Refuse settings that have no meaning."""
     if settings.loss not in LOSSES:
         raise SchemaError(f"factorise: loss = {settings.loss!r}, needs one of {', '.join(LOSSES)}.")
     if settings.n_starts < 1 or settings.max_iterations < 1:
@@ -204,7 +205,7 @@ def _check_settings(settings: _FitSettings) -> None:
         )
     wanted = settings.penalties[:3]
     if min(wanted) < 0:
-        raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: no wish).")
+        raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: none).")
     if settings.loss == "kullback-leibler" and settings.penalties.is_active:
         raise SchemaError("factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only.")
 
@@ -212,11 +213,12 @@ def _check_settings(settings: _FitSettings) -> None:
 def _refine_fit(
     rows: FeatureRows, fit: Fit, settings: _FitSettings, features: xr.Dataset, device: Any, bar: Any
 ) -> Fit:
-    """The exact fit from a compressed one; the likelihood's from there if that is wanted."""
+    """Refine a fit of the compressed data on the data themselves, for the loss that was asked for."""
     exact = partial(refine_fits, rows.source, [move_to_device(fit, device)], tolerance=settings.tolerance)
     tick = lambda done: bar.update(done - bar.n)  # noqa: E731
     if settings.loss == "frobenius":
         return move_to_host(exact(max_iterations=settings.max_iterations, penalties=settings.penalties, tick=tick)[0])
+    # Ten least-squares passes first: multiplicative updates are slow far from the solution.
     near = move_to_host(exact(max_iterations=min(10, settings.max_iterations))[0])
     weights = (read_scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
     source = rows.source if device is None else make_feature_rows(features, "factorise").source
@@ -226,7 +228,7 @@ def _refine_fit(
 
 
 def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
-    """A given factorisation on the compressed data, grown by one component if it has one too few."""
+    """A given factorisation fitted to the compressed data, with one more component if it has one too few."""
     require(start, FACTORS, step="factorise")
     sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (start, features)]
     detector = tuple(start.sizes[n] for n in ("qy", "qx")), features["feature_index"].shape
@@ -242,12 +244,12 @@ def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowR
 
 
 def read_scan_weight(features: xr.Dataset) -> Array:
-    """What was divided out of each scan point, (scan point,)."""
+    """What was divided out of each scan point, (scan point,), float32."""
     return features["scan_weight"].transpose("scan_y", "scan_x").to_numpy().astype(np.float32).ravel()
 
 
 def sum_to_features(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
-    """Patterns on the detector summed to features, (component, feature); the way back from :func:`to_detector`."""
+    """Patterns on the detector summed to features, (component, feature): the inverse of :func:`to_detector`."""
     index = features["feature_index"].transpose("qy", "qx").to_numpy()
     used = index >= 0
     images = np.nan_to_num(patterns.transpose("component", "qy", "qx").to_numpy())[:, used]
@@ -256,7 +258,8 @@ def sum_to_features(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.
 
 
 def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
-    """FACTORS in counts, factors of sum 1, strongest first."""
+    """FACTORS in counts, factors of sum 1, strongest component first."""
+    # Back to counts: multiply both sides by what the scaling of the features divided out.
     patterns = fit.factor * features["feature_weight"].to_numpy()
     maps = fit.loading * read_scan_weight(features)
     norm = patterns.sum(axis=1, dtype=np.float64)
@@ -282,6 +285,6 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
 
 
 def _normalise_patterns(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:
-    """Divide each pattern by its norm and give it to its map."""
+    """Divide each pattern by its norm and multiply its map by it."""
     safe = np.where(norm > 0, norm, 1.0)[:, None]
     return (patterns / safe).astype(np.float32), (maps * norm[:, None]).astype(np.float32)

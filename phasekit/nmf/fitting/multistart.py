@@ -1,4 +1,4 @@
-"""The whole way from rows to finished fits: compress once, race the starts of every k, polish on the data."""
+"""From rows to fits of the compressed data: load, check, compress once, and fit every k from several starts."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,29 +14,27 @@ from .blocks import InMemoryRows, LazyRows, RowSource, check_block, compress_row
 from .hals import Fit, LowRank
 from .starts import STOP_TOLERANCE, fit_from_starts, make_starts
 
-_EXTRA_RANK = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
-_MAX_SQUARE_SUM = (
-    1e33  # sum of squares: single precision ends at 3e38, and products on the way are larger than their result
-)
+_EXTRA_RANK = 12  # rank of the compressed data above the largest k: fits above the true k use noise directions too
+_MAX_SQUARE_SUM = 1e33  # single precision ends at 3e38, and products on the way are larger than their result
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
 
 
 class FeatureRows(NamedTuple):
-    """Where the rows of a FEATURES dataset come from, with what is known about them."""
+    """Where the rows of a FEATURES dataset come from, and whether some values are missing."""
 
     source: RowSource
     missing: bool  # some values are NaN, not measured
 
     @property
     def filled(self) -> RowSource:
-        """The rows without holes, to start from."""
+        """The rows with missing values replaced by means, to start from."""
         return fill_with_mean(self.source) if self.missing else self.source
 
 
 def make_feature_rows(
     features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None
 ) -> FeatureRows:
-    """The features as rows: loaded where they fit, else computed block by block on every pass, checked either way."""
+    """The features as rows: loaded where they fit, else computed block by block on every pass; checked either way."""
     values = features["feature_value"].transpose("scan_y", "scan_x", "feature")
     missing = bool(features.attrs.get("missing", 0))
     lazy = values.chunks is not None
@@ -82,10 +80,16 @@ def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator
 
 
 def compute_scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
-    """Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
+    r"""Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
 
-    Noise of variance s^2 in n x p values has none above s (sqrt(n) + sqrt(p)) (Marchenko and Pastur, Math. USSR Sb. 1
-    (1967) 457); s^2 is what the compressed data leave over.
+    Noise of variance :math:`s^2` in n x p values has no singular value above
+
+    .. math::
+
+        s\,(\sqrt{n} + \sqrt{p})
+
+    (Marchenko and Pastur, Math. USSR Sb. 1 (1967) 457). :math:`s^2` is what the compressed data leave over, per degree
+    of freedom.
     """
     n, p = shape
     strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
@@ -108,11 +112,12 @@ def fit_multistart(
     device: object = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
-    """Fits of every start on the compressed data, best first, k by k; one start is grown from the k before."""
+    """Fits from every start on the compressed data, best first, k by k; one start grows from the k before."""
     there = low
     if device is not None:
         there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
+    # Starts are made on the processor, so that the same seed gives the same starts on every device.
     for k in ranks:
         starts = make_starts(low, k, n_starts, before, rng)
         found = fit_from_starts(
@@ -128,17 +133,17 @@ def fit_multistart(
 
 
 def move_to_device(fit: Fit, device: object) -> Fit:
-    """The fit's arrays on a device."""
+    """The fit with its arrays on a device."""
     return fit._replace(loading=to_device(fit.loading, device), factor=to_device(fit.factor, device))
 
 
 def move_to_host(fit: Fit) -> Fit:
-    """The fit's arrays as NumPy's."""
+    """The fit with its arrays as NumPy's."""
     return fit._replace(loading=to_numpy(fit.loading), factor=to_numpy(fit.factor))
 
 
 def _measure_free_memory() -> float:
-    """Bytes of physical memory that are free; unlimited where the system does not say."""
+    """Bytes of physical memory that are free; infinite where the system does not say."""
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):

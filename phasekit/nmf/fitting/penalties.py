@@ -1,4 +1,4 @@
-"""Wishes beside the fit itself, as changes of the two products a sweep works with."""
+"""Penalties beside the squared error, as changes of the two products with which a sweep works."""
 
 from typing import NamedTuple
 
@@ -9,19 +9,29 @@ from .hals import Array
 
 
 class Penalties(NamedTuple):
-    """Weights of the wishes; all of them keep the meaning of "the same again" when the data are multiplied by a number.
+    r"""Weights of the penalties on loadings :math:`L` (k, pixel) and factors :math:`F` (k, feature).
 
-    Factors have unit norm while a wish is active, so that a map cannot shrink by handing its scale to its pattern.
+    The loadings minimise, row by row with :math:`\lVert F_k\rVert = 1`,
+
+    .. math::
+
+        \tfrac12 \lVert V - L^T F\rVert^2 + s \sum_{ki} \bar L_k L_{ki}
+        + \tfrac{q}{2} \sum_{ki} \left(L_{ki} - \tfrac14 \textstyle\sum_{n \in N(i)} L_{kn}\right)^2,
+
+    with the means :math:`\bar L_k` and the neighbours :math:`N(i)` taken from the maps before. The factors' Gram matrix
+    gets :math:`o\,\lVert L_k\rVert \lVert L_l\rVert` beside its diagonal. All three keep their meaning when the data
+    are multiplied by a number. Factors have unit norm while a penalty is active: a map could otherwise become small by
+    giving its scale to its pattern.
     """
 
-    sparsity: float = 0.0  # s / 2n of each map's squared sum: empties weak places of a map
-    smoothness: float = 0.0  # pull towards the mean of the four scan neighbours; 1 is as strong as the pattern's own
-    orthogonality: float = 0.0  # cost of the scalar product of two patterns, in geometric means of their maps' norms
+    sparsity: float = 0.0  # s: an L1 penalty in units of each map's mean; empties weak places of a map
+    smoothness: float = 0.0  # q: pull towards the mean of the four scan neighbours; 1 is as strong as the data's own
+    orthogonality: float = 0.0  # o: cost of the scalar product of two patterns, in units of their maps' norms
     scan: tuple[int, int] = (1, 1)
 
     @property
     def is_active(self) -> bool:
-        """True when any wish has weight."""
+        """True when any penalty has weight."""
         return max(self.sparsity, self.smoothness, self.orthogonality) > 0
 
     def normalise_factors(self, loading: Array, factor: Array) -> None:
@@ -37,7 +47,7 @@ class Penalties(NamedTuple):
         return product + target, gram + convert_like(np.eye(len(gram), dtype=np.float32), gram) * self.smoothness
 
     def compute_loading_target(self, loading: Array) -> Array:
-        """What is added to F V^T at each scan point (k, pixel), from the maps before."""
+        """What is added to F V^T at each scan point (k, pixel), from the maps before the pass."""
         if self.sparsity == self.smoothness == 0:
             return loading[:, :0]
         target = loading * 0 - self.sparsity * loading.mean(1)[:, None]
@@ -47,7 +57,7 @@ class Penalties(NamedTuple):
         return target
 
     def add_to_factor_gram(self, gram: Array) -> Array:
-        """L^T L with the cost of alike patterns beside the diagonal."""
+        """L^T L with the cost of similar patterns beside the diagonal."""
         if self.orthogonality == 0:
             return gram
         size = gram.diagonal() ** 0.5
@@ -56,7 +66,7 @@ class Penalties(NamedTuple):
 
 
 def _sum_neighbours(maps: Array) -> Array:
-    """Sum of the four neighbours of each scan point (..., y, x); beyond the rim a point sees itself."""
+    """Sum of the four neighbours of each scan point (..., y, x); beyond the edge a point sees itself."""
     xp = get_namespace(maps)
     rows = xp.concatenate([maps[..., :1, :], maps, maps[..., -1:, :]], axis=-2)
     columns = xp.concatenate([maps[..., :1], maps, maps[..., -1:]], axis=-1)

@@ -1,8 +1,8 @@
-"""Finish on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
+"""Refinement on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
 
-One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors, and
-what the next factors need (L^T V) is summed up on the way: each row is read once per iteration, wherever it lies, and
-the products of all fits are one matrix product.
+One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors, and the
+sum that the next factors need (L^T V) is added up on the way. Each row is read once per iteration, wherever it is
+stored, and the products of all fits are one matrix product.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,12 @@ def refine_fits(
     in_place: bool = False,
     tick: Callable[[int], None] | None = None,
 ) -> list[Fit]:
-    """Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
+    r"""Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
 
-    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`compute_error_decrease`). Missing
-    values (NaN) are filled with what the fit says (expectation-maximisation), so that they count nothing. A fit that
-    has converged is left alone. ``in_place`` overwrites the arrays of ``fits`` instead of copying them.
+    The error is the exact :math:`\lVert V - L F\rVert^2`; the decrease of a pass is the sum over its steps
+    (:func:`compute_error_decrease`). Missing values (NaN) are filled with the fit's own prediction
+    (expectation-maximisation), so that they add nothing. A fit that has converged is left alone. ``in_place``
+    overwrites the arrays of ``fits`` instead of copying them.
     """
     running = [_FitInProgress(fit if in_place else _copy_fit(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):
@@ -46,11 +47,12 @@ def refine_fits(
 
 
 def _copy_fit(fit: Fit) -> Fit:
+    """A fit with arrays of its own."""
     return fit._replace(loading=fit.loading + 0, factor=fit.factor + 0)
 
 
 class _FitInProgress:
-    """One fit on its way: its state, and the sums of the present pass."""
+    """One fit between passes: its state, and the sums of the present pass."""
 
     def __init__(self, fit: Fit, penalties: Penalties) -> None:
         self.loading, self.factor = fit.loading, fit.factor
@@ -58,7 +60,7 @@ class _FitInProgress:
         self.error, self.optimality, self.converged = np.inf, np.inf, False
 
     def begin_pass(self) -> None:
-        """Set the sums of a pass to zero."""
+        """Balance the two sides and set the sums of a pass to zero."""
         balance = self.penalties.normalise_factors if self.penalties.is_active else balance_norms
         balance(self.loading, self.factor)
         self.factor_gram = self.factor @ self.factor.T
@@ -80,7 +82,11 @@ class _FitInProgress:
         return mine
 
     def update_factor(self, product: Array, tolerance: float) -> None:
-        """New factors from L^T V, the error of the new pair, and whether it still falls."""
+        """New factors from L^T V, the error of the new pair, and whether it still falls.
+
+        ``optimality`` is the norm of the projected gradient over that of L^T V. At F = 0 only the part that would raise
+        F counts.
+        """
         if self.filled is not None:
             product += self.filled
         squares = self.penalties.add_to_factor_gram(to_single(self.squares))
@@ -103,10 +109,11 @@ class _FitInProgress:
 
 
 def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float) -> None:
-    """Every row once: new loadings block by block, then new factors."""
+    """Read every row once: new loadings block by block, then new factors."""
     for fit in running:
         fit.begin_pass()
     xp = get_namespace(running[0].factor)
+    # The factors of all fits are stacked, so that one matrix product per block serves them all.
     stacked = xp.concatenate([fit.factor for fit in running])
     ends = np.cumsum([0, *(len(fit.factor) for fit in running)])
     product = xp.zeros_like(stacked)
@@ -126,7 +133,7 @@ def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float
 
 
 def _update_with_holes(fit: _FitInProgress, rows: slice, block: Array) -> None:
-    """A block with holes, filled with what this fit says is there."""
+    """Update one fit from a block with missing values, filled with what this fit predicts there."""
     xp = get_namespace(block)
     missing = xp.isnan(block)
     filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)

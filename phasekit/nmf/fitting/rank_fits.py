@@ -36,8 +36,8 @@ def factorise_ranks(
 ) -> dict[int, xr.Dataset]:
     """Factorise with every k in ``ranks`` at once: one compression and shared passes over the data.
 
-    Much cheaper than :func:`factorise` in a loop. The fits are finished with up to 8 passes over the data, which
-    leaves them within 0.1 % of the error that long runs reach.
+    This is much cheaper than :func:`factorise` in a loop. The fits are finished with up to 8 passes over the data,
+    which leaves them within 0.1 % of the error that long runs reach.
 
     Parameters
     ----------
@@ -65,6 +65,12 @@ def factorise_ranks(
     SchemaError
         Not FEATURES, with missing values, or a k that the data cannot have.
 
+    See Also
+    --------
+    factorise : One fit, run until it converges.
+    scan_ranks : Measure which k the data support.
+    to_features : Prepare the features.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -86,20 +92,20 @@ def factorise_ranks(
     settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
     found = {}
     for k in tried:
-        out = label_fit(features, trained.best.pop(0))  # dropped one by one: never all of them twice in memory
+        out = label_fit(features, trained.best.pop(0))  # each is dropped when labelled: never all twice in memory
         found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
     return found
 
 
 class RankFits(NamedTuple):
-    """Fits on all the data."""
+    """Fits of every k on all the data, and the scree curve."""
 
     best: list[Fit]  # by k, polished
     scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
 
 
 def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
-    """Rows of the features, which must have no holes."""
+    """Rows of the features, which must have no missing values."""
     rows = make_feature_rows(features, step, in_memory=in_memory)
     if rows.missing:
         raise SchemaError(
@@ -118,7 +124,7 @@ def fit_all_ranks(
     tick: Callable[[], object],
     inspect: Callable[[list[Fit]], None] = lambda fits: None,
 ) -> RankFits:
-    """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes.
+    """Fit every k from all starts on the compressed data, then refine the best of each on the data in shared passes.
 
     ``inspect`` sees the fits of every start, k by k, before they are dropped.
     """
