@@ -1,4 +1,4 @@
-"""Judging fits by data they have not seen: held-out electrons, or a held-out quarter where data are not counts."""
+"""Scores of fits on data they have not seen: held-out electrons, or a held-out quarter where data are not counts."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,38 +11,39 @@ from ..fitting.blocks import InMemoryRows, RowSource
 from ..fitting.hals import Array, Fit, fit_nonnegative_loading
 from .thinning import Fold
 
-_N_GROUPS, _GROUP_SIZE = (
-    24,
-    16,
-)  # patterns that image quality is scored on, each the sum of so many scan points in a row
-_DEVIANCE_STEP = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
+_N_GROUPS, _GROUP_SIZE = 24, 16  # patterns for image quality, each the sum of so many scan points in a row
+_DEVIANCE_STEP = 8  # the deviance takes longer than the squared error: it uses every eighth scan point
 _FLOOR_SHARE = 0.01  # of the mean pattern in a model of counts, so that a zero cannot cost infinitely much
 
 
 class FitScores(NamedTuple):
-    """What one fit is worth on unseen data."""
+    """Scores of one fit on unseen data."""
 
     error: float  # squared error relative to the held-out data's square sum
     deviance: float  # Poisson deviance per held-out electron of an eighth of the patterns; NaN for what is no count
     by_point: NDArray[np.float64]  # squared error of every scan point that was held out
-    model: Array  # (n_groups, feature): what the fit says of the shown patterns
+    model: Array  # (n_groups, feature): the fit's prediction of the patterns for image quality
 
 
 class HeldOutScores(NamedTuple):
-    """Judgements of several fits on the same unseen data."""
+    """Scores of several fits on the same unseen data."""
 
     fits: list[FitScores]
-    reference: Array  # (n_groups, feature): the shown patterns as they were held out
+    reference: Array  # (n_groups, feature): the same patterns as they were held out
 
 
 def select_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
-    """First rows of the groups of scan points that are shown."""
+    """First rows of the groups of scan points whose patterns are used for image quality."""
     size = min(_GROUP_SIZE, n)
     return np.sort(rng.choice(n - size + 1, size=min(_N_GROUPS, n - size + 1), replace=False))
 
 
 def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> HeldOutScores:
-    """Errors of all fits on one fold of the electrons, in a single pass over it."""
+    r"""Score all fits on one fold of the electrons, in a single pass over it.
+
+    The squared error of scan point i is expanded as :math:`\lVert v\rVert^2 - 2\, v \cdot (F^T l) + l^T F F^T l` with
+    its pattern :math:`v` and loadings :math:`l`, so that no model of the block has to be formed.
+    """
     stacked = np.concatenate([fit.factor for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
@@ -51,6 +52,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
     for rows, block in part.read_blocks():
+        # All factors are stacked: one matrix product of the block serves every fit.
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
         onto = stacked @ block.T
@@ -58,6 +60,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
             by_point[i, rows] = squares - 2 * np.einsum("kp,kp->p", onto[a:b], loading, dtype=np.float64) + model2
+        # A group may begin in one block and end in the next, so that its parts are added up.
         for g, first in enumerate(groups):
             inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
             reference[g] += block[inside].sum(axis=0)
@@ -76,7 +79,15 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
 def _compute_deviances(
     part: Fold, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
-    """Poisson deviance of every fit on some rows of a block, and the electrons in them."""
+    r"""Poisson deviance of every fit on some rows of a block, and the electrons in them.
+
+    .. math::
+
+        D = 2 \sum_{ij} n_{ij} \ln\frac{n_{ij}}{m_{ij}} - n_{ij} + m_{ij}
+
+    with held-out counts :math:`n` and model :math:`m`, to which 1 % of a rank-one model of the means is mixed. Only
+    places with a count enter the logarithm; the sum of the model follows from its factors.
+    """
     scan = part.thinned.scan_weight[rows][chosen]
     weight = scan[:, None] * part.thinned.feature_weight * np.float32(part.fraction)
     counts = np.rint(block[chosen] * weight)
@@ -97,29 +108,37 @@ def _compute_deviances(
 
 
 class BiCrossSplit(NamedTuple):
-    """Half of the scan points and half of the features to train on, the opposite quarter to judge on."""
+    """Half of the scan points and half of the features to train on, the opposite quarter to score on."""
 
     rows: NDArray[np.bool_]  # trained on
     columns: NDArray[np.bool_]
 
     def read_training_rows(self, source: RowSource) -> InMemoryRows:
-        """The quarter a fit may see, in memory."""
+        """The quarter of the matrix that a fit may see, in memory."""
         parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.read_blocks()]
         return InMemoryRows(np.ascontiguousarray(np.concatenate(parts)))
 
 
 def bi_cross_validation_splits(shape: tuple[int, int], n_runs: int, rng: np.random.Generator) -> Iterator[BiCrossSplit]:
-    """A fresh random halving of scan points and features for every run."""
+    """A fresh random split of scan points and features into halves for every run."""
     for _ in range(n_runs):
         halves = [rng.permutation(n) < (n + 1) // 2 for n in shape]
         yield BiCrossSplit(*halves)
 
 
 def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tuple[HeldOutScores, list[Fit]]:
-    """Errors on the opposite quarter, and the fits' factors on all features.
+    r"""Score fits on the opposite quarter; also returns them with factors on all features.
 
-    Loadings of the held-out points come from the features that were seen, factors of the held-out features from the
-    points that were seen (Owen and Perry, Ann. Appl. Stat. 3 (2009) 564, section 3.3).
+    With seen (1) and held-out (2) halves of scan points and features,
+
+    .. math::
+
+        V = \begin{pmatrix} V_{11} & V_{12} \\ V_{21} & V_{22} \end{pmatrix},\quad V_{11} \approx L_1 F_1,\quad
+        L_2 = \arg\min_{L \ge 0} \lVert V_{21} - L F_1\rVert,\quad
+        F_2 = \arg\min_{F \ge 0} \lVert V_{12} - L_1 F\rVert,
+
+    and the score is :math:`\lVert V_{22} - L_2 F_2\rVert^2` (Owen and Perry, Ann. Appl. Stat. 3 (2009) 564, section
+    3.3).
     """
     held_rows, held_columns = ~quarter.rows, ~quarter.columns
     factors, loadings = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("factor", "loading"))
@@ -127,6 +146,7 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
     across = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
     held = np.empty((onto.shape[1], across.shape[1]), dtype=np.float32)
     seen_before, held_before = np.cumsum(np.append(0, quarter.rows)), np.cumsum(np.append(0, held_rows))
+    # One pass collects both mixed quarters as projections, and keeps the held-out quarter itself.
     for rows, block in source.read_blocks():
         unseen = slice(held_before[rows.start], held_before[rows.stop])
         trained = slice(seen_before[rows.start], seen_before[rows.stop])

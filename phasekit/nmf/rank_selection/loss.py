@@ -1,4 +1,12 @@
-"""The published K-component loss of many fits, within little memory."""
+r"""The published K-component loss of many fits, within little memory.
+
+.. math::
+
+    \mathcal L_k = \frac{1}{N M \max v} \sum_{i=1}^{N} \sum_{j=1}^{M} \left| v_{ij} - (W H)_{ij} \right|
+
+with N scan points, M features and v in counts (Cao et al., Digital Discovery (2025), doi 10.1039/D5DD00071H). Its knee
+over k is the published choice (:func:`published_knee`).
+"""
 
 import numpy as np
 import xarray as xr
@@ -10,11 +18,11 @@ from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
 
 _ROWS = 64  # rows whose model stays in the cache until it is compared
-_MAX_WAITING_SHARE = 0.1  # of the data: what fits may hold before a pass over the rows rids of them
+_MAX_WAITING_SHARE = 0.1  # of the data's size: fits that wait take no more, then a pass over the rows compares them
 
 
 class KComponentLoss:
-    """Mean |V - W H| of counts over the largest count, (rank, run); fits are dropped as soon as they are compared."""
+    """K-component loss of every start of every rank, (rank, run); fits are dropped as soon as they are compared."""
 
     def __init__(self, source: RowSource, features: xr.Dataset) -> None:
         self.source = source
@@ -23,14 +31,14 @@ class KComponentLoss:
         self.rows: list[NDArray[np.float64]] = []
 
     def add_fits(self, fits: list[Fit]) -> None:
-        """Every start of the next rank."""
+        """Add every start of the next rank."""
         self.waiting.append(fits)
         held = sum(fit.loading.nbytes + fit.factor.nbytes for each in self.waiting for fit in each)
         if held > _MAX_WAITING_SHARE * 4 * np.prod(self.source.shape):
             self._compare_waiting()
 
     def compute_table(self) -> NDArray[np.float64]:
-        """Losses of everything that was added."""
+        """Losses (rank, run) of everything that was added."""
         if self.waiting:
             self._compare_waiting()
         return np.array(self.rows)
@@ -41,6 +49,7 @@ class KComponentLoss:
         total, largest = np.zeros((len(self.waiting), len(self.waiting[0]))), 0.0
         for rows, block in self.source.read_blocks():
             largest = max(largest, float(((block * feature).max(axis=1) * scan[rows]).max()))
+            # 64 rows at a time: their model is compared while it is still in the cache.
             for first in range(rows.start, rows.stop, _ROWS):
                 here = slice(first, min(first + _ROWS, rows.stop))
                 values = block[here.start - rows.start : here.stop - rows.start]
@@ -55,7 +64,7 @@ class KComponentLoss:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _sum_absolute_residuals(block: Array, model: Array, read_scan_weight: Array, feature_weight: Array) -> float:
-    """Sum |v - m| in counts."""
+    """Sum of |v - m| in counts; ``block``, ``model`` (row, feature), weights (row,), (feature,), all float32."""
     total = 0.0
     for i in range(block.shape[0]):
         row = np.float32(0)

@@ -1,4 +1,4 @@
-"""How well each number of components does: the evidence from which k is chosen."""
+"""How well each number of components describes the data: the evidence from which k is chosen."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,17 +27,30 @@ def scan_ranks(
     in_memory: bool | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure what speaks for and against each k.
+    r"""Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure the evidence for each k.
 
-    Two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, judged on the rest.
-    Memory beyond the features: about as much again for 64 MB of them, less for more. One thread.
+    There are two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, scored on the
+    rest. The published K-component loss of the first series, with counts :math:`v` of N scan points and M features, is
+
+    .. math::
+
+        \mathcal L_k = \frac{1}{N M \max v} \sum_{ij} \left| v_{ij} - (W H)_{ij} \right|.
+
+    The gain of k over the k before, from the squared errors :math:`e_{k,i}` of the held-out scan points, is
+
+    .. math::
+
+        g_k = \frac{\langle e_{k-1,i} - e_{k,i}\rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{N}},
+
+    averaged over the runs. Memory beyond the features: about as much again for 64 MB of them, less for more. One
+    thread.
 
     Parameters
     ----------
     features
-        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is thinned to one
-        of 8 folds (the next power of two for ``n_runs`` > 8); each run trains on all folds but one. Anything else is
-        judged by bi-cross-validation (half of the scan points and half of the features are held out).
+        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is assigned at
+        random to one of 8 folds (the next power of two for ``n_runs`` > 8). Each run trains on all folds but one. Other
+        data are scored by bi-cross-validation: half of the scan points and half of the features are held out.
     ranks
         Values of k to try, e.g. ``range(2, 13)``; at least 3, so that a curve has a shape.
     n_runs
@@ -45,7 +58,7 @@ def scan_ranks(
     seed
         Seed of the splits and starts.
     metrics
-        Image-quality metrics of predicted against held-out patterns, any of :func:`image_quality`'s; a metric that
+        Image-quality metrics of predicted against held-out patterns, any of :func:`image_quality`'s. A metric that
         needs larger images than the detector's is left out.
     in_memory
         As in :func:`factorise`.
@@ -55,21 +68,27 @@ def scan_ranks(
     Returns
     -------
     xarray.Dataset
-        RANKS: ``loss(rank, run)``, the published K-component loss mean |V - W H| with V in counts divided by its
-        largest value, of every start; ``relative_error(rank)`` of the best one, as in :func:`factorise`;
-        ``held_out_error(rank, run)``, squared error on unseen data relative to their square sum (photon noise keeps
-        it far from 0); ``deviance(rank, run)``, Poisson deviance per unseen electron (NaN without counts);
-        ``gain(rank)``, by how many standard errors over the scan points k predicts better than the k before
-        (NaN for the first); ``stability(rank)``, cosine of the worst-matched component between runs;
-        ``scree(rank)``, singular value number k over the largest that noise of the same strength would have;
-        ``redundancy(rank)``, largest cosine between two components of one fit, mean over runs; one variable for each
-        of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together). Attribute ``held_out``.
+        RANKS. ``loss(rank, run)``: K-component loss of every start. ``relative_error(rank)`` of the best one, as in
+        :func:`factorise`. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
+        (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
+        counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
+        worst-matched component between runs. ``scree(rank)``: singular value number k over the largest that noise of
+        the same strength would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over
+        runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
+        together). Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
     SchemaError
         Not FEATURES, or with missing values; fewer than 3 ranks, or one that the data cannot have; ``n_runs`` below 1;
         a metric that is not known.
+
+    See Also
+    --------
+    choose_rank : One k from the result.
+    rank_votes : Every rule's vote and a probability over k.
+    to_features : Prepare the features.
+    factorise : Factorise with the chosen k.
 
     References
     ----------
@@ -101,18 +120,18 @@ def scan_ranks(
         table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
         runs = CrossValidation(source, features, tried, metrics, bar.update)
+        is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
         table |= (
-            runs.score_held_out_counts(n_runs, seed, rng)
-            if features.attrs.get("counts", 0)
-            else runs.score_held_out_quarters(n_runs, rng)
+            runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )
-    held_out = "poisson_thinning" if features.attrs.get("counts", 0) else "bi_cross_validation"
+    held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
     return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
 
 
 def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
+    """The ranks in order, or an error that says which of them the data cannot have."""
     tried = sorted({int(k) for k in ranks})
     if len(tried) < 3 or n_runs < 1:
         raise SchemaError(f"scan_ranks: ranks = {tried}, n_runs = {n_runs}, needs at least 3 ranks and 1 run.")
@@ -122,7 +141,7 @@ def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> l
 
 
 def _select_metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
-    """The metrics that are known and that the detector is large enough for."""
+    """The metrics that are known and for which the detector is large enough."""
     asked = tuple(metrics)
     unknown = sorted(set(asked) - set(METRICS))
     if unknown:
@@ -132,6 +151,7 @@ def _select_metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, 
 
 
 def _label_table(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
+    """RANKS from arrays by rank, or by rank and run."""
     data = {name: (("rank", "run")[: values.ndim], values) for name, values in table.items()}
     out = xr.Dataset(data, coords={"rank": tried, "run": np.arange(n_runs)})
     if "psnr" in out:

@@ -1,4 +1,4 @@
-"""Fits to parts of the data, scored on the rest."""
+"""Cross-validation: fits to parts of the data, scored on the rest."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, s
 from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
 from .thinning import ThinnedCounts
 
-_STOP_TOLERANCE = 1e-5  # of the error per iteration: enough to be scored by
+_STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
 class CrossValidation:
-    """Fits on parts of the data, scored on the rest."""
+    """Fits of every k on parts of the data, scored on the rest."""
 
     def __init__(
         self,
@@ -33,9 +33,10 @@ class CrossValidation:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Every run holds out one fold of the electrons."""
+        """Hold out one fold of the electrons in every run."""
         weights = read_scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
         thinned = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
+        # The same groups in every run, so that image quality is compared on the same patterns.
         groups = select_groups(self.source.shape[0], rng)
         scores_by_run, factors = [], []
         for run in range(n_runs):
@@ -45,7 +46,7 @@ class CrossValidation:
         return self._make_table(scores_by_run, factors)
 
     def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Every run holds out a quarter of the matrix."""
+        """Hold out a quarter of the matrix in every run."""
         scores_by_run, factors = [], []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
             fits = self._fit_part(quarter.read_training_rows(self.source), rng)
@@ -55,6 +56,7 @@ class CrossValidation:
         return self._make_table(scores_by_run, factors)
 
     def _fit_part(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
+        """Best fit of every k on one part of the data."""
         low = compress_for_ranks(part, max(self.tried), rng)
         return [
             fits[0]
@@ -66,7 +68,7 @@ class CrossValidation:
     def _make_table(
         self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
     ) -> dict[str, NDArray[np.float64]]:
-        """Everything by rank, or by rank and run."""
+        """Every curve by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {
             "held_out_error": np.array([[v.fits[i].error for v in scores_by_run] for i in each]),
@@ -98,10 +100,14 @@ class CrossValidation:
 
 
 def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
-    """Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
+    r"""Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
 
-    Every run has its own held-out data: their statistics are averaged, not summed, because runs share what they were
-    trained on.
+    .. math::
+
+        g_k = \frac{\langle e_{k-1,i} - e_{k,i} \rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{n}}
+
+    Every run has held-out data of its own. Its statistics are averaged over runs, not summed, because runs share most
+    of what they were trained on.
     """
     runs = []
     for by_point in errors:

@@ -1,4 +1,7 @@
-"""How alike components are: those of several fits (stability) and those of one (redundancy)."""
+r"""Similarity of components: those of several fits (stability) and those of one (redundancy).
+
+Both are cosines between patterns, :math:`c_{kl} = F_k \cdot F_l / (\lVert F_k\rVert \lVert F_l\rVert)`.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +27,10 @@ def compute_redundancy(components: Directions) -> float:
 
 
 def compute_stability(runs: list[Directions]) -> float:
-    """Cosine of the worst-matched component, mean over pairs of runs; NaN for a single run."""
+    """Cosine of the worst-matched component, mean over pairs of runs; NaN for a single run.
+
+    Components of two runs are paired so that the sum of cosines is largest.
+    """
     from scipy.optimize import linear_sum_assignment
 
     worst = []
@@ -36,4 +42,5 @@ def compute_stability(runs: list[Directions]) -> float:
 
 
 def _compute_cosines(first: Directions, second: Directions) -> Array:
+    """Cosines (k, l) of two sets of unit vectors, in single precision."""
     return first.astype(np.float32) @ second.astype(np.float32).T

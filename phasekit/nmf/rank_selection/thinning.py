@@ -1,8 +1,14 @@
-"""Data that a fit has not seen: the counts of every pixel thinned to folds, electron by electron.
+r"""Data that a fit has not seen: Poisson thinning of counts into folds, electron by electron.
 
-The parts of a Poisson count that is split at random are independent Poisson counts (A. Dharamshi et al., J. Mach.
-Learn. Res. 26 (2025) 1). Nothing is stored: which fold an electron falls into is a hash of the seed, the place and the
-electron's number, so that every pass deals the same parts again, whatever the blocks are.
+Of :math:`n \sim \mathrm{Poisson}(\mu)` electrons each goes to fold f with probability p. The number in the fold is
+
+.. math::
+
+    n_f \mid n \sim \mathrm{Binomial}(n, p),\qquad n_f \sim \mathrm{Poisson}(p \mu),
+
+and the parts are independent (A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1). Nothing is stored: the fold of an
+electron is a hash of the seed, the place and the electron's number. Every pass therefore gives the same parts again,
+whatever the blocks are.
 """
 
 from collections.abc import Iterator
@@ -19,7 +25,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class ThinnedCounts(NamedTuple):
-    """The counts behind scaled features, thinned to 2^``n_bits`` folds."""
+    """The counts behind scaled features, thinned into 2^``n_bits`` folds."""
 
     base: RowSource  # scaled features
     scan_weight: Array  # counts = value x scan_weight x feature_weight
@@ -55,7 +61,7 @@ class Fold(NamedTuple):
 
     @property
     def fraction(self) -> float:
-        """Expected share of the electrons in this part."""
+        """Expected fraction of the electrons in this part."""
         held = 1 / self.thinned.n_folds
         return held if self.held_out else 1 - held
 
@@ -71,6 +77,7 @@ class Fold(NamedTuple):
         thinned = self.thinned
         for rows, block in thinned.base.read_blocks():
             out = np.empty(block.shape, dtype=np.float32)
+            # The place counts through the whole matrix, so that blocks of any size give the same folds.
             start = np.uint64(rows.start) * np.uint64(block.shape[1])
             _thin_block(
                 block,
@@ -92,7 +99,12 @@ def _thin_block(
     part: tuple[int, int, bool],
     out: Array,
 ) -> None:
-    """Counts of one fold, or of all others, into ``out``."""
+    """Counts of one fold, or of all others, into ``out`` (row, feature).
+
+    ``block`` (row, feature) times ``scan_weight`` (row,) and ``feature_weight`` (feature,) are counts, all float32.
+    ``key`` is the seed and the place of the first value, ``part`` is ``n_bits``, the fold, and whether the fold itself
+    is wanted.
+    """
     n_bits, fold, held_out = part
     seed, place = _mix_bits(key[0]), key[1]
     for i in range(block.shape[0]):
@@ -108,10 +120,10 @@ def _thin_block(
 
 @numba.njit(cache=True, nogil=True)
 def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
-    """How many of n electrons have the fold's number as their random bits.
+    """How many of ``n`` electrons have the fold's number as their random bits: a draw of Binomial(n, 2^-n_bits).
 
-    The key itself holds the bits of the first few electrons, which is all that most pixels have; more of them are
-    counted 64 at a time, one random word for each bit.
+    The key itself holds the bits of the first few electrons, which is all that most pixels have. More of them are
+    counted 64 at a time, with one random word for each bit.
     """
     if n > MAX_EXACT_COUNT:
         return _approximate_binomial_count(n, key + np.uint64(fold), n_bits)
@@ -126,11 +138,12 @@ def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
         matching = np.uint64(0xFFFFFFFFFFFFFFFF)
         if n - start < 64:
             matching = (np.uint64(1) << np.uint64(n - start)) - np.uint64(1)
+        # Bit i of ``matching`` stays set while electron i has agreed with the fold's number in every bit so far.
         for bit in range(n_bits):
             word += np.uint64(1)
             random = np.uint64(_mix_bits(key + word * _GOLDEN))  # the cast: for pure Python
             matching &= random if (fold >> bit) & 1 else ~random
-        while matching:
+        while matching:  # clears the lowest set bit each time, and so counts the bits
             matching &= matching - np.uint64(1)
             total += 1
     return total
@@ -138,8 +151,9 @@ def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _approximate_binomial_count(n: int, key: np.uint64, n_bits: int) -> int:
-    """Normal limit of the binomial, by Box and Muller."""
+    r"""Normal limit of Binomial(n, p): :math:`np + z \sqrt{np(1 - p)}`, z from the Box-Muller transform of hashes."""
     share = 1.0 / (1 << n_bits)
+    # 53 random bits make a uniform number in (0, 1): the half keeps the logarithm finite.
     first = (float(_mix_bits(key + _GOLDEN) >> np.uint64(11)) + 0.5) / 9007199254740992.0
     second = float(_mix_bits(key + np.uint64(2) * _GOLDEN) >> np.uint64(11)) / 9007199254740992.0
     normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second)
@@ -148,7 +162,7 @@ def _approximate_binomial_count(n: int, key: np.uint64, n_bits: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _mix_bits(x: np.uint64) -> np.uint64:
-    """Finalizer of splitmix64: every bit of the result depends on every bit of x."""
+    """Finaliser of splitmix64: every bit of the result depends on every bit of x."""
     x += _GOLDEN
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
