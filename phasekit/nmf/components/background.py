@@ -10,17 +10,24 @@ from .overlap import choose_background
 
 Array = NDArray[np.float64]
 _RATIO_QUANTILE = 0.05  # of the ratio grain / background over the background's brighter pixels: between the spots
-_BRIGHT_QUANTILE = 0.3  # quantile of the background's own pattern from which on the ratio means something
+_BRIGHT_QUANTILE = 0.3  # of the background's own pattern: in darker pixels the ratio is mostly noise
 
 
 def separate_background(factors: xr.Dataset, *, background: int | None = None) -> xr.Dataset:
-    """Move the background that every grain's pattern contains to the background's own component.
+    r"""Move the background that every grain's pattern contains to the background's own component.
 
-    Where a grain is, the background is too, and the factorisation cannot tell whose counts the diffuse scattering
-    between the spots are: the product of loadings and factors is the same. Here every grain's pattern gives up the
-    largest multiple of the background's pattern that leaves it non-negative (5 % of the brighter pixels excepted, for
-    noise), and the background's map receives it. Patterns come closer to those of single grains, and their weights can
-    be compared.
+    Where a grain is, the background is too. The factorisation cannot tell whose counts the diffuse scattering between
+    the spots are, because the product of loadings and factors is the same. Each grain's pattern :math:`h_g` therefore
+    gives up the largest multiple of the background's pattern :math:`h_b` that leaves it non-negative:
+
+    .. math::
+
+        h_g \leftarrow \frac{\max(h_g - s_g h_b,\, 0)}{\sum \max(h_g - s_g h_b,\, 0)},\qquad
+        s_g = Q_{5\,\%}\!\left(\frac{h_g}{h_b}\right).
+
+    The quantile Q over the brighter pixels of the background allows for noise. The background's map receives what was
+    taken off: :math:`w_b \leftarrow w_b + \sum_g s_g w_g` and :math:`w_g \leftarrow (1 - s_g) w_g`. Patterns come
+    closer to those of single grains, and their weights can be compared.
 
     Parameters
     ----------
@@ -32,14 +39,19 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     Returns
     -------
     xarray.Dataset
-        FACTORS in the same order, patterns of sum 1; besides ``background_share(component)``, the share of each
-        pattern that was background (0 for the background itself). Without any background the factors come back as they
-        were.
+        FACTORS in the same order, patterns of sum 1. ``background_share(component)`` is the share of each pattern that
+        was background (0 for the background itself). Without any background the factors come back as they were.
 
     Raises
     ------
     SchemaError
         Not FACTORS, or a background that is no component.
+
+    See Also
+    --------
+    propose_background : Which component is the background.
+    find_overlap : Where two components overlap, on the cleaned weights.
+    component_patterns : The cleaned patterns for peak finding.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""From components to crystals: component patterns go the way of measured ones, and their answers come back as a map."""
+"""From components to crystals: component patterns are matched as measured ones, and the answers come back as a map."""
 
 import numpy as np
 import xarray as xr
@@ -12,27 +12,33 @@ _PER_POINT = ("quaternion", "correlation", "phase", "reliability", "phase_reliab
 
 
 def component_patterns(factors: xr.Dataset) -> xr.Dataset:
-    """The pattern of every component as a scan of one line, ready for peak finding and matching.
+    """Give the pattern of every component as a scan of one line, ready for peak finding and matching.
 
     Parameters
     ----------
     factors
         FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots. A
-        beam that drifts by more than a pixel over the scan smears spots and splits grains; factorise the patterns of
+        beam that drifts by more than a pixel over the scan broadens spots and splits grains. Factorise the patterns of
         ``pk.acom.reconstruct_patterns(peaks)`` then, which are centred.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component, the
-        brightest image of the component (pattern times its largest loading) [counts]; 0 where the detector was masked.
-        The direct beam is masked as a rule. Where :func:`find_detector_mask` has found it, ``qy`` and ``qx`` are 0
-        there, so that peaks are registered with ``pk.acom.calibrate_peaks(peaks, origin=None)``.
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component. It is
+        the brightest image of the component, pattern times its largest loading [counts]; 0 where the detector was
+        masked. The direct beam is masked as a rule. Where :func:`find_detector_mask` has found it, ``qy`` and ``qx``
+        are 0 there, so that peaks are calibrated with ``pk.acom.calibrate_peaks(peaks, origin=None)``.
 
     Raises
     ------
     SchemaError
         Not FACTORS.
+
+    See Also
+    --------
+    separate_background : Clean the patterns first.
+    phasekit.acom.find_peaks : The next step.
+    component_orientations : What the matching says of every component.
 
     Examples
     --------
@@ -50,6 +56,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     out = out.assign_coords(
         scan_y=("scan_y", [0.0], {"units": "px"}), scan_x=("scan_x", np.arange(float(n)), {"units": "px"})
     )
+    # Positions are given from the direct beam, where the factors know it: peaks need no search for an origin then.
     for axis in ("qy", "qx"):
         beam = float(factors.attrs.get(f"beam_{axis}_px", np.nan))
         if axis in out.coords and np.isfinite(beam):
@@ -60,7 +67,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
 
 @renamed_arguments(found="orientations")
 def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
-    """Phase, orientation and reliability of every component.
+    """Give phase, orientation and reliability of every component.
 
     Parameters
     ----------
@@ -73,13 +80,19 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     -------
     xarray.Dataset
         COMPONENT_CRYSTALS by ``component``: ``phase`` (index into attrs["phases"], -1 where nothing was indexed),
-        ``quaternion`` of the best match, ``correlation``, ``reliability``, ``phase_reliability`` (NaN without a
-        match), ``status`` (as in ORIENTATIONS), ``explained`` where the factors say it.
+        ``quaternion`` of the best match, ``correlation``, ``reliability``, ``phase_reliability`` (NaN without a match),
+        ``status`` (as in ORIENTATIONS), ``explained`` where the factors hold it.
 
     Raises
     ------
     SchemaError
         Not FACTORS or ORIENTATIONS, or not one solution for each component.
+
+    See Also
+    --------
+    component_patterns : The patterns that are matched.
+    phasekit.acom.match_orientations : The matching.
+    map_component_orientations : The same on the scan.
 
     Examples
     --------
@@ -110,7 +123,7 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
 def map_component_orientations(
     factors: xr.Dataset, orientations: xr.Dataset, *, background: int | None = None, min_weight: float = 0.1
 ) -> xr.Dataset:
-    """Orientation map from components: every scan point takes the crystal of its dominant component.
+    """Make an orientation map from components: every scan point takes the crystal of its dominant component.
 
     Components that are the same crystal (two parts of one bent grain) come out as one grain of
     ``pk.acom.label_grains``.
@@ -123,21 +136,26 @@ def map_component_orientations(
         ORIENTATIONS of their :func:`component_patterns`.
     background
         As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background:
-        look at the patterns, and say -1 where every component is a grain.
+        look at the patterns, and give -1 where every component is a grain.
     min_weight
-        A point whose dominant component has less than this share of its own largest weight is vacuum: beyond the
+        A point whose dominant component has less than this share of its own largest weight is vacuum. Beyond the
         specimen some component is always the strongest. 0 keeps every point.
 
     Returns
     -------
     xarray.Dataset
-        ORIENTATIONS on the scan of the factors, with ``component(scan_y, scan_x)`` (dominant component; -1: none)
-        besides.
+        ORIENTATIONS on the scan of the factors, and ``component(scan_y, scan_x)``, the dominant component (-1: none).
 
     Raises
     ------
     SchemaError
         As :func:`component_orientations`.
+
+    See Also
+    --------
+    component_orientations : The same by component.
+    find_overlap : The dominant component, and a second one.
+    phasekit.acom.label_grains : Grains of the map.
 
     Examples
     --------
@@ -158,6 +176,7 @@ def map_component_orientations(
     chosen = choose_background(factors, background, "map_component_orientations")
     label = find_overlap(factors, background=chosen)["label"].compute()
     nothing = (label < 0) | (label == chosen) | _is_faint(factors["loading"], label, min_weight)
+    # Where nothing is the label, component 0 stands in until its values are replaced below.
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
     out = spread.where(~nothing)
     out["phase"] = spread["phase"].where(~nothing, -1).astype(orientations["phase"].dtype)
@@ -173,13 +192,13 @@ def map_component_orientations(
 
 
 def _is_faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
-    """Points where the dominant component is weak beside its own largest weight."""
+    """Points where the dominant component is weak beside its own largest weight, (scan_y, scan_x)."""
     share = (loading / loading.max(("scan_y", "scan_x"))).compute()
     return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
 
 
 def _get_solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
-    """The solutions along ``component``."""
+    """The solutions along ``component``, checked to be one for each."""
     require(factors, FACTORS, step=step)
     require(orientations, ORIENTATIONS, step=step)
     sizes = orientations.sizes["scan_y"], orientations.sizes["scan_x"]

@@ -1,4 +1,4 @@
-"""Which component is which: pairing two sets of components, one of them usually the truth."""
+"""Pairing of two sets of components, one of them usually the truth."""
 
 import numpy as np
 import xarray as xr
@@ -9,7 +9,14 @@ from ...schema import FACTORS, describe, require
 
 
 def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Pair the components of two factorisations so that the summed cosine of their patterns is largest.
+    r"""Pair the components of two factorisations so that the summed cosine of their patterns is largest.
+
+    .. math::
+
+        \max_{\pi} \sum_t c_{t, \pi(t)},\qquad
+        c_{tk} = \frac{h_t \cdot h_k}{\lVert h_t\rVert\, \lVert h_k\rVert}
+
+    over all one-to-one pairings :math:`\pi`, solved by the Hungarian method.
 
     Parameters
     ----------
@@ -23,13 +30,19 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         By ``truth`` (index of the true component): ``component(truth)``, its partner (-1: none, when there are fewer
-        components), ``pattern_cosine(truth)`` and ``loading_correlation(truth)`` (Pearson correlation of the maps);
-        NaN without a partner or for an empty component.
+        components), ``pattern_cosine(truth)`` and ``loading_correlation(truth)`` (Pearson correlation of the maps). The
+        last two are NaN without a partner or for an empty component.
 
     Raises
     ------
     SchemaError
         One side is not FACTORS, or the detectors or scans differ.
+
+    See Also
+    --------
+    truth_as_factors : The truth of a simulated scan.
+    relabel : Give true components the numbers of their partners.
+    compare_variants : Match after several ways of preparation.
 
     References
     ----------
@@ -53,6 +66,7 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         raise SchemaError(
             f"match_components: scan and detector are {sizes[0]} and {sizes[1]}, need the same. Crop or bin both alike."
         )
+    # Masked pixels differ between fits: only those that both have seen may enter the cosine.
     mine, theirs = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
     seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
     cosine = compute_cosines(theirs[:, seen], mine[:, seen])
@@ -78,15 +92,15 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
 
 
 def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
-    """FACTORS made of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
+    """Make FACTORS of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
 
     Parameters
     ----------
     patterns
         PATTERNS of :func:`phasekit.synthetic.overlapping_grains`.
     like
-        FACTORS whose masked pixels are to be masked here too, so that weights can be compared: a direct beam that the
-        fit did not see then counts on neither side.
+        FACTORS whose masked pixels are masked here too, so that weights can be compared. A direct beam that the fit did
+        not see then counts on neither side.
 
     Returns
     -------
@@ -97,6 +111,11 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
     ------
     SchemaError
         There is no truth in the dataset.
+
+    See Also
+    --------
+    match_components : Pair a fit's components with these.
+    phasekit.synthetic.overlapping_grains : Simulate such a scan.
 
     Examples
     --------
@@ -114,7 +133,7 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
     if like is not None:
         require(like, FACTORS, step="truth_as_factors")
         out["factor"] = out["factor"].where(like["factor"].isel(component=0, drop=True).notnull())
-        kept = out["factor"].sum(("qy", "qx"))
+        kept = out["factor"].sum(("qy", "qx"))  # what the mask leaves of a pattern of sum 1 goes over to the map
         out["factor"], out["loading"] = out["factor"] / kept.where(kept > 0, 1), out["loading"] * kept
         out.attrs |= {key: value for key, value in like.attrs.items() if key.startswith("beam_")}
     out["loading"].attrs["units"] = "counts"
@@ -136,6 +155,11 @@ def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
     xarray.DataArray
         The same map; a true component without partner gets the next free number.
 
+    See Also
+    --------
+    match_components : Gives ``matches``.
+    find_overlap : Gives label maps.
+
     Examples
     --------
     >>> matches = xr.Dataset({"component": ("truth", [2, -1, 0])})
@@ -149,6 +173,7 @@ def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
 
 
 def _flatten_components(array: xr.DataArray) -> NDArray[np.float64]:
+    """Maps or patterns as rows (component, point), double precision."""
     return array.transpose("component", ...).to_numpy().reshape(array.sizes["component"], -1).astype(np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Where two components overlap: the published rule of spatial weights, on weights that mean something."""
+"""Where two components overlap: the published rule of spatial weights, on weights with a meaning."""
 
 from collections.abc import Sequence
 
@@ -9,25 +9,34 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import FACTORS, OVERLAP, describe, require
 
-_BACKGROUND_THRESHOLD = 0.65  # published: a component this close to the background's weight still names the pixel
+_BACKGROUND_THRESHOLD = 0.65  # published: a component of this share of the background's weight gives the label
 
 
 def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: int | None = None) -> xr.Dataset:
-    """Label each scan point with its dominant component and say where a second one is nearly as strong.
+    r"""Label each scan point with its dominant component, and find where a second one is nearly as strong.
 
-    The published rule: weights are brought to 0..1 by one minimum and maximum of all maps and sorted, w1 >= w2 >= w3
-    (components a, b, c). Where a is the background, the label is b if w2 / w1 >= 0.65 (overlap with c if w3 / w2 >=
-    ``threshold``), else background. Elsewhere the label is a, with overlap with b if b is not the background and
-    w2 / w1 >= ``threshold``. Unlike there, a weight here is the component's own share of the image: loading times the
-    Euclidean norm of its factor, so that the arbitrary scale between the two cannot change the map.
+    The weight of component k is its own share of the image, :math:`w_k = W_k \lVert H_k\rVert`. All maps together are
+    scaled to 0..1 and sorted, :math:`w_1 \ge w_2 \ge w_3` of components a, b, c. The published rule with the background
+    :math:`\beta` and the threshold t is
+
+    .. math::
+
+        (\mathrm{label}, \mathrm{partner}, r) = \begin{cases}
+        (b, c, w_3 / w_2) & a = \beta,\; w_2 / w_1 \ge 0.65,\\
+        (a, b, w_2 / w_1) & \mathrm{otherwise,}
+        \end{cases}
+        \qquad \mathrm{overlap} = (r \ge t).
+
+    A background is never a partner, and has none. Unlike in the article, the weight contains the norm of the factor.
+    The arbitrary scale between map and pattern then cannot change the result.
 
     Parameters
     ----------
     factors
         FACTORS of :func:`factorise`.
     threshold
-        Ratio of the second to the first weight, 0..1, from which on two components overlap. 0.75 as published;
-        0.95 leaves only almost equal pairs.
+        Ratio of the second to the first weight, 0..1, from which on two components overlap. 0.75 as published; 0.95
+        leaves only almost equal pairs.
     background
         Index of the background component; ``None`` takes :func:`propose_background`; -1 means there is none.
 
@@ -42,6 +51,13 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
     ------
     SchemaError
         Not FACTORS, a threshold outside 0..1, or a background that is no component.
+
+    See Also
+    --------
+    separate_background : Clean the weights first.
+    overlap_probability : The rule with the uncertainty of the weights.
+    overlap_evolution : Several thresholds in one map.
+    overlap_pattern : One overlapped pattern beside the sum of its parts.
 
     References
     ----------
@@ -78,7 +94,7 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
 
 
 def overlap_fraction(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> float:
-    """Fraction of the scan where two components overlap.
+    """Compute the fraction of the scan where two components overlap.
 
     Parameters
     ----------
@@ -97,6 +113,11 @@ def overlap_fraction(factors: xr.Dataset, threshold: float = 0.75, *, background
     SchemaError
         As :func:`find_overlap`.
 
+    See Also
+    --------
+    find_overlap : The map behind it.
+    overlap_evolution : The map for several thresholds.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -114,7 +135,9 @@ def overlap_evolution(
     *,
     background: int | None = None,
 ) -> xr.DataArray:
-    """Highest of several thresholds at which each scan point still counts as overlap (the published evolution map).
+    """Find the highest of several thresholds at which each scan point still counts as overlap.
+
+    This is the published evolution map.
 
     Parameters
     ----------
@@ -135,6 +158,11 @@ def overlap_evolution(
     SchemaError
         As :func:`find_overlap`, or no threshold at all.
 
+    See Also
+    --------
+    find_overlap : The map for one threshold.
+    overlap_fraction : The fraction of the scan for one threshold.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -152,7 +180,14 @@ def overlap_evolution(
 
 
 def propose_background(factors: xr.Dataset) -> int:
-    """Component most like a background: isotropic around the direct beam rather than made of spots.
+    r"""Find the component most like a background: isotropic around the direct beam rather than made of spots.
+
+    The isotropy of a pattern h is the share of the square sum of :math:`\sqrt h` that its mean over rings r of
+    :math:`n_r` pixels holds:
+
+    .. math::
+
+        \eta = \frac{\sum_r n_r \langle \sqrt h\rangle_r^2}{\sum \left(\sqrt h\right)^2}.
 
     Parameters
     ----------
@@ -162,13 +197,18 @@ def propose_background(factors: xr.Dataset) -> int:
     Returns
     -------
     int
-        Index of the component whose rotational mean explains most of the square root of its pattern, when that is
-        more than 0.6 and clearly (by 0.1) above the median component; -1 when none stands out.
+        Index of the component of the largest isotropy, when that is more than 0.6 and by 0.1 above the median of the
+        others; -1 when there is none.
 
     Raises
     ------
     SchemaError
         Not FACTORS.
+
+    See Also
+    --------
+    separate_background : Take the background out of the other patterns.
+    find_overlap : Takes the background out of the rule.
 
     Examples
     --------
@@ -183,6 +223,7 @@ def propose_background(factors: xr.Dataset) -> int:
     centre = [factors.attrs.get(f"beam_{d}_px", np.nan) for d in ("qy", "qx")]
     centre = [float(c) if np.isfinite(c) else (n - 1) / 2 for c, n in zip(centre, shape, strict=True)]
     y, x = np.indices(shape)
+    # Rings of one pixel about the direct beam, or about the detector's middle where no beam was found.
     ring = np.rint(np.hypot(y - centre[0], x - centre[1])).astype(int)
     scores = np.array([_compute_isotropy(pattern, ring) for pattern in patterns])
     best = int(scores.argmax())
@@ -210,7 +251,7 @@ def choose_background(factors: xr.Dataset, background: int | None, step: str) ->
 
 
 def compute_component_weights(factors: xr.Dataset) -> xr.DataArray:
-    """Loading times the factor's norm, all maps together brought to 0..1."""
+    """Loading times the factor's norm, all maps together scaled to 0..1."""
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = factors["loading"].astype(np.float64) * norm
     low, high = weight.min(), weight.max()
@@ -228,10 +269,11 @@ def _apply_overlap_rule(
     with np.errstate(divide="ignore", invalid="ignore"):
         second, third = w[..., 1] / w[..., 0], w[..., 2] / w[..., 1]
     a, b, c = (order[..., i] for i in range(3))
-    through = (a == background) & (second >= _BACKGROUND_THRESHOLD)  # a grain shines through the background
-    label = np.where(through, b, a)
-    partner = np.where(through, c, b)
-    ratio = np.where(through, third, second)
+    # A grain nearly as strong as the background gives the label, and the rule goes on with its own ratio.
+    grain = (a == background) & (second >= _BACKGROUND_THRESHOLD)
+    label = np.where(grain, b, a)
+    partner = np.where(grain, c, b)
+    ratio = np.where(grain, third, second)
     label = np.where(w[..., 0] > 0, label, -1)
     none = (label == background) | (partner == background) | (partner >= n) | (label < 0) | ~(ratio > 0)
     return label, np.where(none, -1, partner), np.where(none, np.nan, ratio)

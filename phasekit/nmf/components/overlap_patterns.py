@@ -10,7 +10,13 @@ from ...schema import FACTORS, OVERLAP, OVERLAP_PATTERN, PATTERNS, describe, req
 def overlap_pattern(
     patterns: xr.Dataset, factors: xr.Dataset, overlap: xr.Dataset, *, pair: tuple[int, int] | None = None
 ) -> xr.Dataset:
-    """Mean measured pattern where two components overlap, beside what the factorisation says it is made of.
+    r"""Average the measured patterns where two components overlap, beside what the factorisation makes of them.
+
+    With the mean measured pattern :math:`v` over the points of the pair and the mean loadings :math:`w`,
+
+    .. math::
+
+        \mathrm{modelled} = w_1 h_1 + w_2 h_2,\qquad \mathrm{residual} = v - \sum_k w_k h_k.
 
     Parameters
     ----------
@@ -28,13 +34,19 @@ def overlap_pattern(
     -------
     xarray.Dataset
         OVERLAP_PATTERN on ``qy, qx`` [counts per pattern]: ``measured``, ``first`` and ``second`` (each component's
-        pattern times its mean weight there), ``modelled`` (their sum), ``residual`` (measured minus all components);
+        pattern times its mean weight there), ``modelled`` (their sum), ``residual`` (measured minus all components).
         NaN where the factors are masked. Attributes: ``pair``, ``n_points``, ``cosine`` (of measured and modelled).
 
     Raises
     ------
     SchemaError
         Another kind of data or another scan, or a pair that overlaps nowhere.
+
+    See Also
+    --------
+    find_overlap : Gives ``overlap``.
+    overlap_probability : Gives it with the uncertainty of the weights.
+    fit_loadings : Weights of given components.
 
     Examples
     --------
@@ -54,6 +66,7 @@ def overlap_pattern(
             f"overlap_pattern: scans are {sizes} and detectors {detectors}, need the same. Crop or bin all alike."
         )
     both = overlap[["label", "partner", "overlap", "ratio"]].compute()
+    # Without any overlap the nearest case is shown instead: the one point of the largest ratio.
     if pair is None and not bool(both["overlap"].any()):
         both["overlap"] = both["ratio"] == both["ratio"].max()
     chosen = _find_largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
@@ -64,13 +77,15 @@ def overlap_pattern(
     n = int(there.sum())
     if n == 0:
         raise SchemaError(
-            f"overlap_pattern: components {chosen} overlap nowhere. Lower the threshold, or another pair."
+            f"overlap_pattern: components {chosen} overlap nowhere. Lower the threshold of "
+            "find_overlap, or give another pair."
         )
     points = there.stack(point=("scan_y", "scan_x"), create_index=False)
     here = np.flatnonzero(points.to_numpy())
     seen = factors["factor"].isel(component=0, drop=True).notnull()
     measured = _select_points(patterns["intensity"], here).mean("point").where(seen).compute()
     weight = _select_points(factors["loading"], here).mean("point")
+    # Mean of products = product of means here: each pattern is the same at all points.
     parts = (factors["factor"] * weight).compute()
     first, second = (parts.isel(component=c, drop=True) for c in chosen)
     out = xr.Dataset({"measured": measured, "modelled": first + second, "first": first, "second": second})

@@ -48,6 +48,12 @@ def compare_variants(
     SchemaError
         Not PATTERNS, no variant at all, or settings that :func:`to_features` refuses.
 
+    See Also
+    --------
+    to_features : The preparation.
+    match_components : The comparison.
+    scan_ranks : Choose ``k`` first.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -63,6 +69,7 @@ def compare_variants(
     known = patterns if reference is None and "truth_factor" in patterns else reference
     first = next(iter(fits.values())) if known is None else known
     matches = []
+    # The truth is masked as each variant is, so that a masked beam counts on neither side.
     for factors in fits.values():
         against = truth_as_factors(first, like=factors) if "truth_factor" in first else first
         matches.append(match_components(factors, against))
@@ -75,7 +82,7 @@ def compare_variants(
 
 
 def _fit_variant(features: xr.Dataset, k: int, seed: int) -> xr.Dataset:
-    """Factors, converged or nearly."""
+    """Factors of one preparation, converged or as far as the iterations went."""
     try:
         factors = factorise(features, k, seed=seed)
     except ConvergenceError as stopped:

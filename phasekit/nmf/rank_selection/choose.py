@@ -149,7 +149,7 @@ def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
     votes = {"published": published_knee(curves["loss"], k), "held_out": int(k[curves["held_out_error"].argmin()])}
     if "deviance" in curves and np.isfinite(curves["deviance"]).all():
         votes["deviance"] = int(k[curves["deviance"].argmin()])
-    # The last k gets 0.05 as its fall or rise: smaller changes than that do not end the search before it.
+    # The last k counts as if a change of 0.05 followed it: it gets the vote where no step changes more.
     stability = ranks["stability"].to_numpy()
     if np.isfinite(stability).all():
         votes["stability"] = int(k[np.append(-np.diff(stability), 0.05).argmax()])
