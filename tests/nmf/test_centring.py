@@ -185,3 +185,10 @@ def test_no_beam_is_refused():
     flat = xr.Dataset({"intensity": (DIMS, np.random.default_rng(0).poisson(5, (*SCAN, 32, 32)))})
     with pytest.raises(SchemaError, match="no direct beam stands out"):
         pk.nmf.to_features(flat, centre="measured")
+
+
+def test_old_name_of_centre_still_works():
+    scan, _ = wandering(dose=2000)
+    with pytest.warns(FutureWarning, match="now called 'centre'"):
+        old = pk.nmf.to_features(scan, center=(12.0, 12.0))
+    xr.testing.assert_identical(old, pk.nmf.to_features(scan, centre=(12.0, 12.0)))

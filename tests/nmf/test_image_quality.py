@@ -317,9 +317,9 @@ def test_what_cannot_be_compared_is_refused(pair, damage, words):
 
 
 def test_wrong_settings_are_refused(pair):
-    with pytest.raises(SchemaError, match=r"image_quality: metrics = .*needs some of .*'ssim'.*Correct \['sim'\]"):
+    with pytest.raises(SchemaError, match=r"image_quality: metrics = .*needs some of .*'ssim'.*Leave out \['sim'\]"):
         pk.nmf.image_quality(*pair, metrics=["sim"])
-    with pytest.raises(SchemaError, match="Correct the empty choice"):
+    with pytest.raises(SchemaError, match="Name at least one"):
         pk.nmf.image_quality(*pair, metrics=[])
     with pytest.raises(SchemaError, match="data_range = 0"):
         pk.nmf.image_quality(*pair, data_range=0)

@@ -1,4 +1,4 @@
-"""The published use of image quality: components against each other, and against the patterns they stand for."""
+"""The published use of image quality: components against each other, and against the patterns they represent."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,12 +19,17 @@ _SCAN = ("scan_y", "scan_x")
 def component_quality(
     factors: xr.Dataset, patterns: xr.Dataset, *, metrics: Sequence[str] = ("psnr", "ssim", "gmsd", "mdsi")
 ) -> xr.Dataset:
-    """Say how unlike the components of one fit are, and how like the patterns each of them stands for.
+    r"""Score the components of one fit against each other, and against the patterns that each of them represents.
 
-    A component is represented by its brightest image, factor times the largest loading. It is compared (a) with the
-    other representatives (unlike = separate components) and (b) with the mean of the measured patterns in which it is
-    the strongest: largest loading times Euclidean norm of the factor. Lazy patterns are read once, block by block,
-    when the result is computed; ``pairwise_`` scores need none of them.
+    A component is represented by its brightest image, factor times the largest loading. It is compared in two ways: (a)
+    with the other representatives, where unlike means separate components; (b) with the mean of the measured patterns
+    in which it is the strongest. The strongest has the largest product of loading and Euclidean norm of the factor,
+
+    .. math::
+
+        k^*(i) = \arg\max_k\; W_{ik} \lVert H_k\rVert.
+
+    Lazy patterns are read once, block by block, when the result is computed; ``pairwise_`` scores need none of them.
 
     Parameters
     ----------
@@ -39,17 +44,23 @@ def component_quality(
     Returns
     -------
     xarray.Dataset
-        COMPONENT_QUALITY: ``pairwise_<metric>(component, other)``, ``component`` being the reference (full scale: the
-        largest value of all representatives), NaN on the diagonal and beside an empty component;
+        COMPONENT_QUALITY. ``pairwise_<metric>(component, other)``, ``component`` being the reference (full scale: the
+        largest value of all representatives); NaN on the diagonal and beside an empty component.
         ``fidelity_<metric>(component)``, the mean pattern being the reference (full scale: the largest value of all
-        mean patterns), NaN for a component that is nowhere the strongest; ``n_assigned(component)``, patterns in the
-        mean. The brightest image lies above the mean pattern in counts, so fidelity scores are below 1 (or 80 dB) also
-        for a perfect fit: compare them between components or fits, not with a fixed number.
+        mean patterns); NaN for a component that is nowhere the strongest. ``n_assigned(component)``: patterns in the
+        mean. The brightest image is above the mean pattern in counts, so fidelity scores are below 1 (or 80 dB) also
+        for a perfect fit. Compare them between components or fits, not with a fixed number.
 
     Raises
     ------
     SchemaError
         Not FACTORS or PATTERNS, scans or detectors that differ, an unknown metric or a detector too small for one.
+
+    See Also
+    --------
+    image_quality : The metrics, on any pairs of images.
+    factorise : Gives the components.
+    choose_rank : Choice of k, also by these metrics.
 
     References
     ----------
@@ -93,6 +104,7 @@ def _find_strongest(factors: xr.Dataset) -> xr.DataArray:
 
 
 def _score_pairwise(best: xr.DataArray, names: tuple[str, ...]) -> xr.Dataset:
+    """Variables ``pairwise_<metric>(component, other)``, lazy when the components are."""
     scores = xr.apply_ufunc(
         _score_pairs,
         best,
@@ -144,7 +156,7 @@ def _average_patterns(
 
 
 def _sum_lazily(intensity: xr.DataArray, label: xr.DataArray, k: int) -> Any:
-    """Sums of every block, then over blocks: no block has to meet another one."""
+    """Sums of every block, then over blocks, so that no block has to meet another one."""
     from dask import array as da
 
     rows, cols, *detector = intensity.data.chunks

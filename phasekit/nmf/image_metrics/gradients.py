@@ -1,4 +1,4 @@
-"""Deviation of gradient similarity: GMSD, and MDSI for grey images."""
+"""Similarity of gradients: GMSD, and MDSI for grey images."""
 
 import numpy as np
 
@@ -27,9 +27,14 @@ def prepare_gmsd(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_gmsd(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Standard deviation over the halved image of the similarity of gradient magnitudes; 0 for equal images.
+    r"""Gradient magnitude similarity deviation; 0 for equal images, larger is worse.
 
-    W. Xue et al., IEEE Trans. Image Process. 23 (2014) 684, eqs. 4 to 6, Prewitt gradients, constant 170.
+    .. math::
+
+        \mathrm{GMSD} = \mathrm{std}\left(\frac{2 G_x G_y + c}{G_x^2 + G_y^2 + c}\right),\qquad c = 170 / 255^2,
+
+    over the halved images, with Prewitt gradients G. W. Xue et al., IEEE Trans. Image Process. 23 (2014) 684, eqs. 4 to
+    6.
     """
     same = compute_similarity(kept[0], compute_gradient(halve_images(image, "constant"), PREWITT), _GMSD)
     return np.asarray(same.std(axis=(1, 2), dtype=np.float64))
@@ -42,18 +47,24 @@ def prepare_mdsi(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_mdsi(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Mean deviation of the joint gradient and colour similarity, with grey copied to red, green and blue.
+    r"""Mean deviation similarity index, with grey copied to red, green and blue; 0 for equal images, larger is worse.
 
-    0 for equal images, larger is worse. Images from 384 px on are shrunk first. Reference and image do not enter
-    alike: the gradient of their mean is compared with that of the image and that of the reference.
+    With gradient similarity :math:`\widehat{GS}`, chromaticity similarity :math:`CS` and :math:`\alpha = 0.6`,
 
-    H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to 14; the mean of fourth roots is complex where the joint
-    similarity is negative.
+    .. math::
+
+        GCS = \alpha\, \widehat{GS} + (1 - \alpha)\, CS,\qquad
+        \mathrm{MDSI} = \left\langle \left| GCS^{1/4} - \langle GCS^{1/4}\rangle \right| \right\rangle^{1/4}.
+
+    Images from 384 px on are shrunk first. Reference and image do not enter alike: the gradient of their mean is
+    compared with that of the image and that of the reference. H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to
+    14. The mean of fourth roots is complex where the joint similarity is negative.
     """
     small, edges_r = kept
     image = shrink_images(image)
     edges_i = compute_gradient(image, PREWITT) * np.float32(_GREY)
     edges_f = compute_gradient((small + image) * np.float32(0.5), PREWITT) * np.float32(_GREY)
+    # The similarity is raised where the fused gradient is closer to the image's than to the reference's, else lowered.
     closer = compute_similarity(edges_i, edges_f, _MDSI_FUSED) - compute_similarity(edges_r, edges_f, _MDSI_FUSED)
     edges = compute_similarity(edges_r, edges_i, _MDSI_SAME) + closer
     colour = compute_similarity(small, image, _MDSI_COLOUR / _CHROMA)

@@ -1,4 +1,4 @@
-"""The labelled door: how alike the images of two arrays are, pair by pair."""
+"""Similarity of the images of two labelled arrays, pair by pair."""
 
 from collections.abc import Sequence
 
@@ -21,19 +21,35 @@ def image_quality(
     metrics: Sequence[str] | None = None,
     data_range: float | None = None,
 ) -> xr.Dataset:
-    """Score each image against its reference by published image-quality metrics.
+    r"""Score each image against its reference by published image-quality metrics.
+
+    With images scaled to the data range, x the reference and y the image, four of the metrics are
+
+    .. math::
+
+        \mathrm{PSNR} = -10 \log_{10} \langle (x - y)^2\rangle,\qquad
+        \mathrm{SSIM} = \left\langle \frac{(2\mu_x\mu_y + C_1)(2\sigma_{xy} + C_2)}
+        {(\mu_x^2 + \mu_y^2 + C_1)(\sigma_x^2 + \sigma_y^2 + C_2)} \right\rangle,
+
+    .. math::
+
+        \mathrm{GMSD} = \mathrm{std}\left(\frac{2 G_x G_y + c}{G_x^2 + G_y^2 + c}\right),\qquad
+        \mathrm{VIF} = \frac{\sum \ln\left(1 + g^2 \sigma_x^2 / (\sigma_v^2 + \sigma_n^2)\right)}
+        {\sum \ln\left(1 + \sigma_x^2 / \sigma_n^2\right)}.
+
+    All equations and constants are in the modules of ``phasekit/nmf/image_metrics``.
 
     Parameters
     ----------
     reference, image
         ``(..., qy, qx)``, same dimensions and shape, same unit. Pixels that are NaN (masked) on either side are set to
-        0 on both, which makes them alike. Lazy arrays stay lazy.
+        0 on both, which makes them equal. Lazy arrays stay lazy.
     metrics
         Some of ``psnr`` [dB; identical images get 80], ``ssim``, ``ms_ssim``, ``fsim``, ``vif_p`` (1 = identical, lower
         is worse), ``gmsd``, ``mdsi`` (0 = identical, higher is worse). ``None``: all for which the images are large
-        enough (``ssim`` 11 px, ``fsim`` 12 px, ``vif_p`` 41 px; ``ms_ssim`` uses five scales from 97 px on, four from
-        49, three from 25, two from 13, one from 7). The papers see grey images as grey in all colours (``mdsi``) and
-        shrink those of 384 px and more to about 256 px (``fsim``, ``mdsi``).
+        enough. ``ssim`` needs 11 px, ``fsim`` 12 px, ``vif_p`` 41 px. ``ms_ssim`` uses five scales from 97 px on, four
+        from 49, three from 25, two from 13, one from 7. As in their papers, ``mdsi`` sees grey images as grey in all
+        colours, and ``fsim`` and ``mdsi`` shrink images of 384 px and more to about 256 px.
     data_range
         Value that counts as full scale. Twice the value raises ``psnr`` by 6 dB and makes the same difference look
         smaller to all others. ``None`` takes the largest value of all references where both sides were measured, which
@@ -50,6 +66,11 @@ def image_quality(
     SchemaError
         No detector axes, dimensions, shapes or coordinates that differ, no real numbers, an unknown metric, images too
         small for one, ``data_range`` not positive.
+
+    See Also
+    --------
+    component_quality : The same for the components of a fit.
+    scan_ranks : Uses these metrics on held-out patterns.
 
     References
     ----------
@@ -97,6 +118,7 @@ def score_images(
 
 
 def _check_images(reference: xr.DataArray, image: xr.DataArray, metrics: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the metrics, when both arrays can be compared; else an error."""
     for array, name in ((reference, "reference"), (image, "image")):
         if not isinstance(array, xr.DataArray) or not set(_DETECTOR) <= set(array.dims):
             got = getattr(array, "dims", type(array).__name__)
@@ -114,6 +136,7 @@ def _check_images(reference: xr.DataArray, image: xr.DataArray, metrics: Sequenc
             f"image_quality: reference and image are {dict(reference.sizes)} and {dict(image.sizes)}, need the same. "
             "Crop, bin or broadcast them alike (xr.broadcast)."
         )
+    # Arithmetic would silently drop points whose coordinates differ: exact alignment refuses them instead.
     try:
         xr.align(reference, image, join="exact", exclude=_DETECTOR)
     except ValueError as error:

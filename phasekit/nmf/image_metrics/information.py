@@ -21,12 +21,19 @@ def prepare_vif_p(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_vif_p(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Information the image still holds over what the reference holds; 1 for equal images, 0 for unrelated ones.
+    r"""Visual information fidelity: 1 for equal images, 0 for unrelated ones.
 
-    More than 1 for an image of higher contrast than the reference. Reference and image do not enter alike.
+    With reference x and image y, local gain :math:`g = \sigma_{xy} / \sigma_x^2` and remaining variance
+    :math:`\sigma_v^2 = \sigma_y^2 - g\, \sigma_{xy}`, summed over pixels and four scales,
 
-    H. R. Sheikh and A. C. Bovik, IEEE Trans. Image Process. 15 (2006) 430, eqs. 11 to 18, in the authors' form for
-    pixels: windows of 17, 9, 5 and 3 px, halved from one scale to the next, noise variance 2 (of 255 levels).
+    .. math::
+
+        \mathrm{VIF} = \frac{\sum \ln\left(1 + g^2 \sigma_x^2 / (\sigma_v^2 + \sigma_n^2)\right)}
+        {\sum \ln\left(1 + \sigma_x^2 / \sigma_n^2\right)},\qquad \sigma_n^2 = 2 / 255^2.
+
+    It is more than 1 for an image of higher contrast than the reference. Reference and image do not enter alike. H. R.
+    Sheikh and A. C. Bovik, IEEE Trans. Image Process. 15 (2006) 430, eqs. 11 to 18, in the authors' form for pixels:
+    windows of 17, 9, 5 and 3 px, halved from one scale to the next.
     """
     held, whole = np.zeros(len(image)), np.zeros(len(image))
     for scale, window in enumerate(_WINDOWS):
@@ -41,7 +48,7 @@ def compute_vif_p(reference: Images, kept: tuple[Images, ...], image: Images) ->
 
 
 def _fit_channel(reference: Images, image: Images, covariance: Images) -> tuple[Images, Images]:
-    """Gain from reference to image at each pixel and the image's variance it leaves; a negative gain is none."""
+    """Gain from reference to image at each pixel and the image's variance it leaves; a negative gain is set to 0."""
     gain = np.maximum(covariance, 0) / (reference + _TINY)
     gain *= (reference >= _TINY) & (image >= _TINY)
     return gain, np.maximum(image - gain * covariance, _TINY)

@@ -13,6 +13,11 @@ def prepare_psnr(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_psnr(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """-10 log10 of the mean squared difference [dB], data range 1; identical images get 80 dB, not infinity."""
+    r"""Peak signal-to-noise ratio [dB] of images with data range 1; identical images get 80 dB, not infinity.
+
+    .. math::
+
+        \mathrm{PSNR} = -10 \log_{10} \max\left(\langle (x - y)^2\rangle,\, 10^{-8}\right)
+    """
     difference = image - reference
     return np.asarray(-10 * np.log10(np.maximum(compute_image_means(difference * difference), _SMALLEST)))

@@ -1,4 +1,4 @@
-"""Reference images that remember what depends on them alone, and the table of metrics."""
+"""Reference images that keep what depends on them alone, and the table of metrics."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Reference:
     """Reference images to score other images against, again and again.
 
     What a metric needs of the reference alone (gradients, phase congruency, local means and variances) is computed at
-    its first use and kept: for all seven metrics about 13 float32 images for each reference.
+    its first use and kept. For all seven metrics these are about 13 float32 images for each reference.
 
     Parameters
     ----------
@@ -51,6 +51,11 @@ class Reference:
     ------
     SchemaError
         ``images`` have not three axes, or ``data_range`` is not positive.
+
+    See Also
+    --------
+    image_quality : The same for labelled arrays.
+    component_quality : Scores of the components of a fit.
 
     Examples
     --------
@@ -124,7 +129,8 @@ def check_metrics(metrics: Iterable[str] | None, shape: tuple[int, ...], step: s
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
-        raise SchemaError(f"{step}: metrics = {names}, needs some of {ALL}. Correct {unknown or 'the empty choice'}.")
+        cure = f"Leave out {unknown}" if unknown else "Name at least one, or give metrics=None for all"
+        raise SchemaError(f"{step}: metrics = {names}, needs some of {ALL}. {cure}.")
     small = [name for name in names if METRICS[name].minimum_size > smallest]
     if small:
         raise SchemaError(

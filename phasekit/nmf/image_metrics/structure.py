@@ -1,4 +1,13 @@
-"""Structural similarity: on one scale (SSIM) and on five (MS-SSIM)."""
+r"""Structural similarity: on one scale (SSIM) and on five (MS-SSIM).
+
+With local means :math:`\mu`, variances :math:`\sigma^2` and covariance :math:`\sigma_{xy}` in a Gaussian window, the
+luminance and the contrast-structure term are
+
+.. math::
+
+    l = \frac{2 \mu_x \mu_y + C_1}{\mu_x^2 + \mu_y^2 + C_1},\qquad
+    cs = \frac{2 \sigma_{xy} + C_2}{\sigma_x^2 + \sigma_y^2 + C_2},\qquad C_1 = 0.01^2,\; C_2 = 0.03^2.
+"""
 
 import numpy as np
 
@@ -16,11 +25,15 @@ def prepare_ssim(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_ssim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Mean SSIM over the pixels whose 11 x 11 Gaussian window (sigma 1.5 px) lies inside; -1..1, 1 for equal images.
+    r"""Mean structural similarity, -1..1, 1 for equal images.
 
-    Images are taken as they are; some programs shrink those of 384 px and more first.
+    .. math::
 
-    Z. Wang et al., IEEE Trans. Image Process. 13 (2004) 600, eqs. 13 to 17, with population variances.
+        \mathrm{SSIM} = \langle l \cdot cs\rangle
+
+    over the pixels whose 11 x 11 Gaussian window (sigma 1.5 px) is inside the image. Images are taken as they are; some
+    programs shrink those of 384 px and more first. Z. Wang et al., IEEE Trans. Image Process. 13 (2004) 600, eqs. 13 to
+    17, with population variances.
     """
     luminance, contrast = _compute_terms(reference, kept, image, _ONE_SCALE)
     return compute_image_means(luminance * contrast)
@@ -36,17 +49,21 @@ def prepare_ms_ssim(reference: Images) -> tuple[Images, ...]:
 
 
 def compute_ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Product over five scales of contrast-structure terms, the coarsest with luminance; 0..1, 1 for equal images.
+    r"""Multi-scale structural similarity, 0..1, 1 for equal images.
 
-    The window is 7 x 7 (sigma 1.5 px). Five scales need 97 px; 49 px give four, 25 px three, 13 px two and 7 px one,
-    their weights then brought to sum 1. A negative term counts as 0. An odd axis is
-    halved with its last row repeated.
+    .. math::
 
-    Z. Wang, E. P. Simoncelli and A. C. Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
+        \text{MS-SSIM} = \langle l_M\, cs_M\rangle^{w_M} \prod_{j=1}^{M-1} \langle cs_j\rangle^{w_j}
+
+    with scale M the coarsest and :math:`w` = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333. The window is 7 x 7 (sigma 1.5
+    px). Five scales need 97 px; 49 px give four, 25 px three, 13 px two and 7 px one, their weights then scaled to sum
+    1. A negative term counts as 0. An odd axis is halved with its last row repeated. Z. Wang, E. P. Simoncelli and A.
+    C. Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
     """
     n = len(kept) // 3
     weights = np.array(_WEIGHTS[:n]) / sum(_WEIGHTS[:n])
     score = np.ones(len(image))
+    # ``kept`` holds three arrays for each scale: the reference at that scale, its local mean and variance.
     for scale in range(n):
         image = halve_images(image, "edge") if scale else image
         scaled, *moments = kept[3 * scale : 3 * scale + 3]
@@ -57,11 +74,13 @@ def compute_ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) 
 
 
 def _count_scales(images: Images) -> int:
+    """Scales, at most five, on which the window still fits into the halved image."""
     room = min(images.shape[1:]) - 1
     return sum(room >> scale >= len(_EACH_SCALE) - 1 for scale in range(len(_WEIGHTS)))
 
 
 def _compute_moments(images: Images, window: tuple[float, ...]) -> tuple[Images, Images]:
+    """Local mean and population variance in the window."""
     mean = compute_local_mean(images, window)
     return mean, np.asarray(compute_local_mean(images * images, window) - mean * mean)
 
