@@ -2,8 +2,8 @@
 
 The folders are the stages, in the order of the experiment.
 
-- ``features``: patterns become a matrix of features. Bad pixels and the direct beam are masked, patterns centred,
-  pixels grouped, and counts scaled so that noise is even (``find_detector_mask``, ``estimate_gain``, ``to_features``,
+- ``features``: patterns become a matrix of features. Bad pixels and the direct beam are masked, patterns are centred,
+pixels grouped, and counts scaled (``find_detector_mask``, ``estimate_gain``, ``to_features``,
   ``to_detector``).
 - ``fitting``: the factorisation into non-negative components, for one k or several (``factorise``,
   ``factorise_ranks``).

@@ -16,9 +16,9 @@ _BRIGHT_QUANTILE = 0.3  # of the background's own pattern: in darker pixels the 
 def separate_background(factors: xr.Dataset, *, background: int | None = None) -> xr.Dataset:
     r"""Move the background that every grain's pattern contains to the background's own component.
 
-    Where a grain is, the background is too. The factorisation cannot tell whose counts the diffuse scattering between
-    the spots are, because the product of loadings and factors is the same. Each grain's pattern :math:`h_g` therefore
-    gives up the largest multiple of the background's pattern :math:`h_b` that leaves it non-negative:
+    Where a grain is, the background is too. The factorisation cannot assign the diffuse scattering between the spots,
+    because the product of loadings and factors is the same. Each grain's pattern :math:`h_g` therefore gives up the
+    largest multiple of the background's pattern :math:`h_b` that leaves it non-negative:
 
     .. math::
 
@@ -26,7 +26,7 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
         s_g = Q_{5\,\%}\!\left(\frac{h_g}{h_b}\right).
 
     The quantile Q over the brighter pixels of the background allows for noise. The background's map receives what was
-    taken off: :math:`w_b \leftarrow w_b + \sum_g s_g w_g` and :math:`w_g \leftarrow (1 - s_g) w_g`. Patterns come
+    taken off: :math:`w_b \leftarrow w_b + \sum_g s_g w_g`. The grain's map becomes :math:`(1 - s_g) w_g`. Patterns come
     closer to those of single grains, and their weights can be compared.
 
     Parameters
@@ -56,7 +56,7 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     Notes
     -----
     On 36 simulated scans of six grains at 4000 electrons the worst cosine of a grain to its true pattern rises from .97
-    to .98, and the published overlap map stays as right as it was (F1 .88; .89 with the true patterns).
+    to .98. The published overlap map stays as right as it was: F1 is .88, and .89 with the true patterns.
 
     Examples
     --------

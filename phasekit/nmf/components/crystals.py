@@ -79,9 +79,9 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     Returns
     -------
     xarray.Dataset
-        COMPONENT_CRYSTALS by ``component``: ``phase`` (index into attrs["phases"], -1 where nothing was indexed),
-        ``quaternion`` of the best match, ``correlation``, ``reliability``, ``phase_reliability`` (NaN without a match),
-        ``status`` (as in ORIENTATIONS), ``explained`` where the factors hold it.
+        COMPONENT_CRYSTALS by ``component``. ``phase``: index into attrs["phases"], -1 where nothing was indexed.
+        ``quaternion`` of the best match. ``correlation``, ``reliability``, ``phase_reliability``: NaN without a match.
+        ``status`` as in ORIENTATIONS. ``explained`` where the factors hold it.
 
     Raises
     ------
@@ -135,8 +135,8 @@ def map_component_orientations(
     orientations
         ORIENTATIONS of their :func:`component_patterns`.
     background
-        As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background:
-        look at the patterns, and give -1 where every component is a grain.
+        As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background.
+        Look at the patterns, and give -1 where every component is a grain.
     min_weight
         A point whose dominant component has less than this share of its own largest weight is vacuum. Beyond the
         specimen some component is always the strongest. 0 keeps every point.

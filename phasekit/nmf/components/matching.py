@@ -29,9 +29,9 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        By ``truth`` (index of the true component): ``component(truth)``, its partner (-1: none, when there are fewer
-        components), ``pattern_cosine(truth)`` and ``loading_correlation(truth)`` (Pearson correlation of the maps). The
-        last two are NaN without a partner or for an empty component.
+        By ``truth``, the index of the true component. ``component(truth)``: its partner; -1 when there are fewer
+        components. ``pattern_cosine(truth)``: cosine of the patterns. ``loading_correlation(truth)``: Pearson
+        correlation of the maps. The last two are NaN without a partner or for an empty component.
 
     Raises
     ------

@@ -51,8 +51,8 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        LOADINGS. ``loading(component, scan_y, scan_x)`` [counts]. ``loading_error``: one standard deviation [counts];
-        where the loading is 0, the one it would have if it could be negative (an upper limit is twice that).
+        LOADINGS. ``loading(component, scan_y, scan_x)`` [counts]. ``loading_error``: one standard deviation [counts].
+        Where the loading is 0, it is the one it would have if it could be negative; an upper limit is twice that.
         ``loading_covariance(component, other, scan_y, scan_x)`` [counts squared]. ``share``: part of the pattern's
         modelled counts; NaN in an empty pattern. ``chi_square(scan_y, scan_x)``: per degree of freedom, 1 is noise
         alone.
@@ -197,7 +197,7 @@ def _compute_overlap_probability(weights: Cube, covariance: Cube, background: in
 def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
     """Loadings (k, rows) and covariance (k, k, rows) in counts, and chi-square (rows,) of some rows.
 
-    ``block`` is (row, feature) and ``patterns`` (k, feature), both scaled; ``scan`` (row,) and ``feature`` (feature,)
+    ``block`` is (row, feature) and ``patterns`` (k, feature), both scaled. ``scan`` (row,) and ``feature`` (feature,)
     are the weights that were divided out.
     """
     k, n = len(patterns), len(block)

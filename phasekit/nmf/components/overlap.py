@@ -43,9 +43,9 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
     Returns
     -------
     xarray.Dataset
-        OVERLAP: ``label(scan_y, scan_x)`` (component; -1 where all weights are 0), ``partner`` (the second component,
-        -1 without one; given whether or not it reaches the threshold), ``ratio`` (its weight over the label's, NaN
-        without one), ``overlap`` (boolean). Attributes ``background``, ``threshold``.
+        OVERLAP. ``label(scan_y, scan_x)``: component; -1 where all weights are 0. ``partner``: the second component,
+        whether or not it reaches the threshold; -1 without one. ``ratio``: its weight over the label's; NaN without
+        one. ``overlap``: boolean. Attributes ``background``, ``threshold``.
 
     Raises
     ------
@@ -182,8 +182,7 @@ def overlap_evolution(
 def propose_background(factors: xr.Dataset) -> int:
     r"""Find the component most like a background: isotropic around the direct beam rather than made of spots.
 
-    The isotropy of a pattern h is the share of the square sum of :math:`\sqrt h` that its mean over rings r of
-    :math:`n_r` pixels holds:
+    The isotropy of a pattern h compares :math:`\sqrt h` with its mean over rings r of :math:`n_r` pixels:
 
     .. math::
 
@@ -197,8 +196,8 @@ def propose_background(factors: xr.Dataset) -> int:
     Returns
     -------
     int
-        Index of the component of the largest isotropy, when that is more than 0.6 and by 0.1 above the median of the
-        others; -1 when there is none.
+        Index of the component of the largest isotropy. It must be more than 0.6, and 0.1 above the median of the
+        others; else -1.
 
     Raises
     ------

@@ -27,15 +27,16 @@ def overlap_pattern(
     overlap
         OVERLAP of :func:`find_overlap` or :func:`overlap_probability`.
     pair
-        Two components, in any order. ``None`` takes the pair that overlaps at most scan points; where nothing overlaps,
-        the one point where a second component comes nearest to the first.
+        Two components, in any order. ``None`` takes the pair that overlaps at most scan points. Where nothing overlaps,
+        it is the one point where a second component comes nearest to the first.
 
     Returns
     -------
     xarray.Dataset
-        OVERLAP_PATTERN on ``qy, qx`` [counts per pattern]: ``measured``, ``first`` and ``second`` (each component's
-        pattern times its mean weight there), ``modelled`` (their sum), ``residual`` (measured minus all components).
-        NaN where the factors are masked. Attributes: ``pair``, ``n_points``, ``cosine`` (of measured and modelled).
+        OVERLAP_PATTERN on ``qy, qx`` [counts per pattern]. ``measured``: the mean. ``first`` and ``second``: each
+        component's pattern times its mean weight there. ``modelled``: their sum. ``residual``: measured minus all
+        components. NaN where the factors are masked. Attributes: ``pair``, ``n_points``, ``cosine`` (of measured and
+        modelled).
 
     Raises
     ------

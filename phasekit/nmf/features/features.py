@@ -1,7 +1,7 @@
 r"""Patterns to features: detector pixels masked, grouped and scaled, with the way back to the detector.
 
-The steps follow each other as in :func:`to_features`: redraw from peaks, mask, centre, bin, divide by the gain, average
-over neighbours, scale. Each step is one function of this folder.
+The steps of :func:`to_features` are: draw from peaks, mask, centre, bin, divide by the gain, average over neighbours,
+scale. Each step is one function of this folder.
 """
 
 from typing import Any
@@ -79,20 +79,20 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
         spots then weigh more than faint ones.
     centre
         ``"measured"``: shift each pattern so that its direct beam lies at the median over the scan. The beam's place is
-        the centre of mass in its radius, iterated until it moves by less than 0.1 px. Origins of your own: a pair
-        (qy, qx) of arrays ``(scan_y, scan_x)`` [px from the first pixel's centre], or a dataset with ``origin_y`` and
-        ``origin_x`` (``pk.acom.calibrate_peaks``). Patterns without an origin (NaN) take the median and do not move.
-        The shift is bilinear and conserves counts. Neighbouring pixels then share noise, and values are no longer whole
-        counts. Bad pixels and the detector's edge move along; pixels that any pattern lacks are not used. With
-        ``missing="keep"`` they are NaN in those patterns; with ``mask=None`` 0 comes in over the edge. A pair of two
-        numbers says where the direct beam is and shifts nothing.
+        the centre of mass in its radius, iterated until it moves by less than 0.1 px. Origins of your own are a pair
+        (qy, qx) of arrays ``(scan_y, scan_x)`` [px from the first pixel's centre]. They may also be a dataset with
+        ``origin_y`` and ``origin_x`` (``pk.acom.calibrate_peaks``). Patterns without an origin (NaN) take the median
+        and do not move. The shift is bilinear and conserves counts. Neighbouring pixels then share noise, and values
+        are no longer whole counts. Bad pixels and the detector's edge move along; pixels that any pattern lacks are not
+        used. With ``missing="keep"`` they are NaN in those patterns; with ``mask=None`` 0 comes in over the edge. A
+        pair of two numbers says where the direct beam is and shifts nothing.
     peaks
         PEAKS of ``pk.acom.find_peaks`` on these patterns. Each pattern is replaced by disks at its peaks, without noise
         and background.
     layout
-        ``"cartesian"``: pixels or bins. ``"radial"``: sums over rings ``bin`` px wide about the direct beam, which do
-        not depend on the in-plane orientation of a grain. ``"polar"``: rings cut into ``n_sectors``. Rings lie about
-        the origin that ``centre`` gives, else about the direct beam of the mask or of the mean pattern.
+        ``"cartesian"``: pixels or bins. ``"radial"``: sums over rings ``bin`` px wide about the direct beam. They do
+        not depend on the in-plane orientation of a grain. ``"polar"``: rings cut into ``n_sectors``. Rings are about
+        the origin that ``centre`` gives, else about the direct beam of mask or mean pattern.
     n_sectors
         Angular sectors of ``"polar"``, the first about +qx: 12 are 30 degrees wide.
     missing
@@ -109,10 +109,10 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
         both weights. They are 1 without scaling; for ``"anscombe"`` electrons = (value / 2 + sqrt(3/8))^2 - 3/8.
         ``feature_index(qy, qx)`` is the feature of a detector pixel (-1 where masked), ``feature_pixels(feature)`` its
         number of pixels. Rings have ``feature_radius(feature)`` [px] and, when polar, ``feature_angle(feature)``
-        [degree, from +qx towards +qy]. A pattern without any count stays a row of zeros. Attributes: ``counts`` = 1
-        when electrons are whole numbers within 0.001, ``missing`` = 1 when NaN may occur, ``scale``, ``layout``,
-        ``gain``, ``beam_qy_px``, ``beam_qx_px``, ``beam_radius_px``; with ``centre`` also ``n_not_centred``, the
-        patterns that took the median.
+        [degree, from +qx towards +qy]. A pattern without any count stays a row of zeros. Attributes: ``counts`` is 1
+        when electrons are whole numbers within 0.001, ``missing`` is 1 when NaN may occur. ``scale``, ``layout`` and
+        ``gain`` are the settings. ``beam_qy_px``, ``beam_qx_px`` and ``beam_radius_px`` are the direct beam. With
+        ``centre``, ``n_not_centred`` counts the patterns that took the median.
 
     Raises
     ------

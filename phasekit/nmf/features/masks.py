@@ -49,21 +49,20 @@ def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto
 
     Notes
     -----
-    Counts are taken as electrons times a gain, which is estimated from the pixels that vary least for their mean. With
-    mean :math:`m`, variance :math:`s^2` and the covariances :math:`c_k` with the four pixels beside it, a pixel is
-    *hot* in one of three cases.
+    Counts are taken as electrons times a gain, which is estimated from the pixels that vary least for their mean. A
+    pixel has a mean m, a variance :math:`s^2` and covariances :math:`c_k` with the four pixels beside it. It is *hot*
+    in one of three cases.
 
-    - It is 5 times its third-brightest neighbour, while each of the four pixels beside it holds below 1.2 % of its
-    height. - Its variance is 5 times what its neighbours and counting explain, or 3 times where that is measured well.
-    Its
+    - It is 5 times its third-brightest neighbour, and the four pixels beside it each hold below 1.2 % of its height. -
+    Its variance is 5 times what its neighbours and counting explain, or 3 times where that is measured well. Its
       neighbours must not follow: :math:`\sum_k c_k / s^2 < 0.05`. A spot's neighbours do, even if its grain is seen in
       1 % of the patterns only.
     - It is above its neighbours and hardly fluctuates at all.
 
     A disk 1.2 px wide is kept. A hot pixel inside a spot is found when it is about 5 times brighter. A *dead* pixel is
     below a fifth of its third-darkest neighbour where 30 electrons were expected. Rows and columns, single or in pairs,
-    are judged over four fifths of their length. A *beam stop* is a connected shadow of at least 3 x 3 pixels below a
-    tenth of its surroundings' median. It lies near the centre of mass of all patterns or away from the detector's edge.
+    are judged over four fifths of their length. A *beam stop* is a connected shadow of at least 3 x 3 pixels, below a
+    tenth of the median around it. It lies near the centre of mass of all patterns or away from the detector's edge.
 
     Examples
     --------

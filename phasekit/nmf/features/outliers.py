@@ -1,7 +1,7 @@
 """Detector pixels that do not count what arrives: hot, dead, whole rows and columns, and a beam stop's shadow.
 
-All tests compare a pixel with its neighbours in the mean pattern, in the variance over the scan, or in the covariance
-with the pixels beside it. Thresholds follow from Poisson noise and from the narrowest disk that must be kept.
+All tests compare a pixel with its neighbours: in the mean pattern, in the variance over the scan, or by covariance.
+Thresholds follow from Poisson noise and from the narrowest disk that must be kept.
 """
 
 from typing import Literal, NamedTuple
@@ -47,7 +47,7 @@ def find_beam_stop(mean: Image, n: int) -> Flags:
     """Connected shadow of 3 x 3 pixels or more, a tenth as bright as its surroundings, near the beam or off the edge.
 
     Seeds are below a tenth of the median in a window of a quarter of the detector. They grow into everything connected
-    that is as dark, so that a stop wider than the window is found from its edge.
+    that is as dark. A stop wider than the window is so found from its edge.
     """
     from scipy.ndimage import binary_fill_holes, binary_propagation, label, median_filter
 
@@ -116,7 +116,7 @@ def _find_dead(mean: Image, n: int) -> Flags:
 def _find_hot_by_variance(images: ScanImages) -> Flags:
     """Varies more than counting can explain while the pixels beside it do not follow; or far less, stuck at a level.
 
-    A grain's spot varies as much, but its neighbours vary with it, even if the grain is seen in 1 % of the patterns.
+    A grain's spot varies as much, but its neighbours vary with it. This holds even for a grain in 1 % of the patterns.
     """
     mean, variance, n = images.mean, images.variance, images.n_patterns
     around, spread, sure = _sort_neighbours(mean)[5], _sort_neighbours(variance), 1 + 6 * np.sqrt(2 / n)
@@ -138,8 +138,8 @@ def _regress_neighbours(images: ScanImages) -> tuple[Image, Image, Flags]:
     r"""Summed regression of the four pixels beside each one on it, its standard error, and whether none follows.
 
     The regression is :math:`\sum_k c_k / s^2` with the covariances :math:`c_k` and the pixel's variance :math:`s^2`.
-    None follows when the chi-square of the four covariances is below 25, where those of a disk 1.2 px wide (0.03 of the
-    pixel's own variance) would reach 80.
+    None follows when the chi-square of the four covariances is below 25. Those of a disk 1.2 px wide, 0.03 of the
+    pixel's own variance, would have to reach 80.
     """
     right, down, n = images.right, images.down, images.n_patterns
     # In the order of _get_side_neighbours; np.roll brings in the last column and row, which hold 0.

@@ -51,8 +51,8 @@ def _assign_bins(shape: tuple[int, ...], width: int) -> NDArray[np.intp]:
 def _assign_rings(shape: tuple[int, ...], layout: Layout) -> NDArray[np.intp]:
     """Number of the ring, or of the sector of a ring, that each pixel lies in.
 
-    The innermost ring has half the width in radius. The first sector is centred on +qx, so that pixels on an axis do
-    not lie on a border between sectors.
+    The innermost ring has half the width in radius. The first sector is centred on +qx: pixels on an axis then do not
+    lie on a border between sectors.
     """
     y, x = np.indices(shape)
     dy, dx = y - layout.origin[0], x - layout.origin[1]

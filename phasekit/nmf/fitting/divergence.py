@@ -6,7 +6,7 @@ The generalised divergence of values :math:`v` and model :math:`m = L F`, with w
 
     D = \sum_{ij} w_{ij} \left( v_{ij} \ln\frac{v_{ij}}{m_{ij}} - v_{ij} + m_{ij} \right).
 
-With :math:`w` the product of the weights that were divided out, :math:`w v` are the counts, and D is the negative
+With :math:`w` the product of the weights that were divided out, :math:`w v` are the counts. D is then the negative
 Poisson log-likelihood up to a constant. Each update
 
 .. math::

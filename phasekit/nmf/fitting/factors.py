@@ -116,10 +116,10 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     Returns
     -------
     xarray.Dataset
-        FACTORS, strongest component first: ``factor(component, qy, qx)`` (sum 1 over the used pixels; NaN where the
-        detector was masked), ``loading(component, scan_y, scan_x)`` [counts the component holds in that pattern],
-        ``explained(component)`` (share of the modelled counts). Attributes: ``relative_error`` (of the scaled
-        features), ``optimality`` (projected gradient, 0 at a stationary point), ``iterations``, ``converged``.
+        FACTORS, strongest component first. ``factor(component, qy, qx)``: sum 1 over the used pixels; NaN where the
+        detector was masked. ``loading(component, scan_y, scan_x)``: counts of the component in that pattern.
+        ``explained(component)``: share of the modelled counts. Attributes: ``relative_error`` (of the scaled features),
+        ``optimality`` (projected gradient, 0 at a stationary point), ``iterations``, ``converged``.
 
     Raises
     ------

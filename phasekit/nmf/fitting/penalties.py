@@ -20,7 +20,7 @@ class Penalties(NamedTuple):
 
     with the means :math:`\bar L_k` and the neighbours :math:`N(i)` taken from the maps before. The factors' Gram matrix
     gets :math:`o\,\lVert L_k\rVert \lVert L_l\rVert` beside its diagonal. All three keep their meaning when the data
-    are multiplied by a number. Factors have unit norm while a penalty is active: a map could otherwise become small by
+    are multiplied by a number. Factors have unit norm while a penalty is active. A map could otherwise become small by
     giving its scale to its pattern.
     """
 

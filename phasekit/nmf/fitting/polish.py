@@ -1,8 +1,8 @@
 """Refinement on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
 
-One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors, and the
-sum that the next factors need (L^T V) is added up on the way. Each row is read once per iteration, wherever it is
-stored, and the products of all fits are one matrix product.
+One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors. The sum
+that the next factors need (L^T V) is added up on the way. Each row is read once per iteration, wherever it is stored.
+The products of all fits are one matrix product.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def refine_fits(
 ) -> list[Fit]:
     r"""Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
 
-    The error is the exact :math:`\lVert V - L F\rVert^2`; the decrease of a pass is the sum over its steps
+    The error is the exact :math:`\lVert V - L F\rVert^2`. The decrease of a pass is the sum over its steps
     (:func:`compute_error_decrease`). Missing values (NaN) are filled with the fit's own prediction
     (expectation-maximisation), so that they add nothing. A fit that has converged is left alone. ``in_place``
     overwrites the arrays of ``fits`` instead of copying them.
@@ -84,8 +84,8 @@ class _FitInProgress:
     def update_factor(self, product: Array, tolerance: float) -> None:
         """New factors from L^T V, the error of the new pair, and whether it still falls.
 
-        ``optimality`` is the norm of the projected gradient over that of L^T V. At F = 0 only the part that would raise
-        F counts.
+        ``optimality`` is the norm of the projected gradient over that of L^T V. Where F is 0, only a slope that would
+        raise F counts.
         """
         if self.filled is not None:
             product += self.filled

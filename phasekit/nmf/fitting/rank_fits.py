@@ -36,8 +36,8 @@ def factorise_ranks(
 ) -> dict[int, xr.Dataset]:
     """Factorise with every k in ``ranks`` at once: one compression and shared passes over the data.
 
-    This is much cheaper than :func:`factorise` in a loop. The fits are finished with up to 8 passes over the data,
-    which leaves them within 0.1 % of the error that long runs reach.
+    This is much cheaper than :func:`factorise` in a loop. The fits are refined by up to 8 passes over the data. Their
+    error is then within 0.1 % of what long runs reach.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def factorise_ranks(
     Returns
     -------
     dict
-        FACTORS by k, as of :func:`factorise`; ``converged`` is 1 where the last pass changed the error by less than
-        0.0002 % of itself.
+        FACTORS by k, as of :func:`factorise`. ``converged`` is 1 where the last pass changed the error by less than
+        0.0002 %.
 
     Raises
     ------

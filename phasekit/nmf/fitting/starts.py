@@ -17,7 +17,7 @@ def make_svd_start(low: LowRank, k: int) -> Start:
     r"""Non-negative parts of the singular vectors (NNDSVD, Boutsidis and Gallopoulos, Pattern Recogn. 41 (2008) 1350).
 
     Of each pair :math:`\pm(u_j, v_j)` the sign is taken whose positive parts have the larger product of norms. Zeros
-    are lifted to a small value, because HALS moves a row at a time and an all-zero row would never move.
+    are lifted to a small value: HALS moves a row at a time, and an all-zero row would never move.
     """
     u, vt = low.left[:, :k].T, low.right[:k]
     loading, factor = np.empty_like(u), np.empty_like(vt)

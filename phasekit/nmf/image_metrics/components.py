@@ -21,8 +21,8 @@ def component_quality(
 ) -> xr.Dataset:
     r"""Score the components of one fit against each other, and against the patterns that each of them represents.
 
-    A component is represented by its brightest image, factor times the largest loading. It is compared in two ways: (a)
-    with the other representatives, where unlike means separate components; (b) with the mean of the measured patterns
+    A component is represented by its brightest image, factor times the largest loading. It is compared with the other
+    representatives, where unlike means separate components. It is also compared with the mean of the measured patterns
     in which it is the strongest. The strongest has the largest product of loading and Euclidean norm of the factor,
 
     .. math::
@@ -44,12 +44,12 @@ def component_quality(
     Returns
     -------
     xarray.Dataset
-        COMPONENT_QUALITY. ``pairwise_<metric>(component, other)``, ``component`` being the reference (full scale: the
-        largest value of all representatives); NaN on the diagonal and beside an empty component.
-        ``fidelity_<metric>(component)``, the mean pattern being the reference (full scale: the largest value of all
-        mean patterns); NaN for a component that is nowhere the strongest. ``n_assigned(component)``: patterns in the
-        mean. The brightest image is above the mean pattern in counts, so fidelity scores are below 1 (or 80 dB) also
-        for a perfect fit. Compare them between components or fits, not with a fixed number.
+        COMPONENT_QUALITY. ``pairwise_<metric>(component, other)``: ``component`` is the reference, and full scale is
+        the largest value of all representatives. NaN on the diagonal and beside an empty component.
+        ``fidelity_<metric>(component)``: the mean pattern is the reference, and full scale is the largest value of all
+        mean patterns. NaN for a component that is nowhere the strongest. ``n_assigned(component)``: patterns in the
+        mean. The brightest image has more counts than the mean pattern. Fidelity scores are therefore below 1 (or 80
+        dB) also for a perfect fit. Compare them between components or fits, not with a fixed number.
 
     Raises
     ------

@@ -56,9 +56,9 @@ def compute_mdsi(reference: Images, kept: tuple[Images, ...], image: Images) -> 
         GCS = \alpha\, \widehat{GS} + (1 - \alpha)\, CS,\qquad
         \mathrm{MDSI} = \left\langle \left| GCS^{1/4} - \langle GCS^{1/4}\rangle \right| \right\rangle^{1/4}.
 
-    Images from 384 px on are shrunk first. Reference and image do not enter alike: the gradient of their mean is
-    compared with that of the image and that of the reference. H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to
-    14. The mean of fourth roots is complex where the joint similarity is negative.
+    Images from 384 px on are shrunk first. Reference and image do not enter alike. The gradient of their mean is
+    compared with that of the image and of the reference. H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to 14.
+    The mean of fourth roots is complex where the joint similarity is negative.
     """
     small, edges_r = kept
     image = shrink_images(image)

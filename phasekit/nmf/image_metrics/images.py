@@ -45,11 +45,11 @@ def image_quality(
         ``(..., qy, qx)``, same dimensions and shape, same unit. Pixels that are NaN (masked) on either side are set to
         0 on both, which makes them equal. Lazy arrays stay lazy.
     metrics
-        Some of ``psnr`` [dB; identical images get 80], ``ssim``, ``ms_ssim``, ``fsim``, ``vif_p`` (1 = identical, lower
-        is worse), ``gmsd``, ``mdsi`` (0 = identical, higher is worse). ``None``: all for which the images are large
-        enough. ``ssim`` needs 11 px, ``fsim`` 12 px, ``vif_p`` 41 px. ``ms_ssim`` uses five scales from 97 px on, four
-        from 49, three from 25, two from 13, one from 7. As in their papers, ``mdsi`` sees grey images as grey in all
-        colours, and ``fsim`` and ``mdsi`` shrink images of 384 px and more to about 256 px.
+        Some of ``psnr``, ``ssim``, ``ms_ssim``, ``fsim``, ``vif_p``, ``gmsd`` and ``mdsi``. Identical images get 80 dB
+        in ``psnr``, 0 in ``gmsd`` and ``mdsi``, where higher is worse, and 1 in the others. ``None``: all for which the
+        images are large enough. ``ssim`` needs 11 px, ``fsim`` 12 px, ``vif_p`` 41 px. ``ms_ssim`` uses five scales
+        from 97 px on, four from 49, three from 25, two from 13, one from 7. As in its paper, ``mdsi`` takes grey images
+        as grey in all colours. ``fsim`` and ``mdsi`` shrink images of 384 px and more to about 256 px.
     data_range
         Value that counts as full scale. Twice the value raises ``psnr`` by 6 dB and makes the same difference look
         smaller to all others. ``None`` takes the largest value of all references where both sides were measured, which

@@ -23,8 +23,8 @@ def prepare_vif_p(reference: Images) -> tuple[Images, ...]:
 def compute_vif_p(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
     r"""Visual information fidelity: 1 for equal images, 0 for unrelated ones.
 
-    With reference x and image y, local gain :math:`g = \sigma_{xy} / \sigma_x^2` and remaining variance
-    :math:`\sigma_v^2 = \sigma_y^2 - g\, \sigma_{xy}`, summed over pixels and four scales,
+    From reference x to image y, the local gain is :math:`g = \sigma_{xy} / \sigma_x^2`. The variance it leaves is
+    :math:`\sigma_v^2 = \sigma_y^2 - g\, \sigma_{xy}`. Summed over pixels and four scales,
 
     .. math::
 

@@ -96,9 +96,10 @@ def _make_filter_bank(rows: int, cols: int) -> tuple[Images, Images]:
         H(\rho, \theta) = \exp\left(-\frac{\ln^2(\rho / \rho_n)}{2 \ln^2 0.55}\right)
         \exp\left(-\frac{(\theta - \theta_o)^2}{2 \sigma_\theta^2}\right)
 
-    A low-pass at 0.45 cycles per px removes the corners of the spectrum. The threshold is in units of the median amplitude of the finest filter, which is taken as noise (Rayleigh
-    distributed). It is the mean plus two standard deviations of the noise in the summed response, divided by 1.7. The
-    sum over pairs of filters there is the square of the sum of all filters.
+    A low-pass at 0.45 cycles per px removes the corners of the spectrum. The threshold is in units of the median
+    amplitude of the finest filter, which is taken as noise (Rayleigh distributed). It is the mean plus two standard
+    deviations of the noise in the summed response, divided by 1.7. The sum over pairs of filters there is the square of
+    the sum of all filters.
     """
     y, x = np.meshgrid(np.fft.fftfreq(rows), np.fft.fftfreq(cols), indexing="ij")
     radius = np.hypot(y, x)

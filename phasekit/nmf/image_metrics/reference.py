@@ -37,8 +37,8 @@ ALL = tuple(METRICS)
 class Reference:
     """Reference images to score other images against, again and again.
 
-    What a metric needs of the reference alone (gradients, phase congruency, local means and variances) is computed at
-    its first use and kept. For all seven metrics these are about 13 float32 images for each reference.
+    What a metric needs of the reference alone is computed at its first use and kept: gradients, phase congruency, local
+    means and variances. For all seven metrics these are about 13 float32 images for each reference.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
     Returns
     -------
     int
-        One of the ranks tried. At the smallest or largest of them the true k may be outside the range:
-        ``rank_votes(ranks).attrs["at_edge"]`` is 1 then, and a wider range should be scanned.
+        One of the ranks tried. At the smallest or largest of them the true k may be outside the range.
+        ``rank_votes(ranks).attrs["at_edge"]`` is 1 then: scan a wider range.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
         p_k \propto \exp\left(\sum_{m=1}^{4} w_m x_{km}\right).
 
     The first is by how many standard errors each k predicts unseen data better than the others. The second is whether
-    the step to k + 1 does the most harm. The third and fourth are how much the redundancy rises from k to k + 1, as a
-    difference and as a logarithm. The weights :math:`w_m` were fitted on simulated scans of counts and tested on others
+    the step to k + 1 does the most harm. The third and fourth are the rise of the redundancy from k to k + 1, as
+    difference and as logarithm. The weights :math:`w_m` were fitted on simulated scans of counts and tested on others
     (ADR 18). The other rules (deviance, stability, scree, image quality) vote, but have no weight beside these. The
     probability is one over the ranks tried only.
 
@@ -92,8 +92,9 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
-        ``k_high``, the interval grown from the choice until it holds at least 90 %; ``window_low`` and ``window_high``,
-        the published window around the knee; ``at_edge``, 1 when the choice is the smallest or largest rank tried.
+        ``k_high`` are the interval grown from the choice until it holds at least 90 %. ``window_low`` and
+        ``window_high`` are the published window around the knee. ``at_edge`` is 1 when the choice is the smallest or
+        largest rank tried.
 
     Raises
     ------
@@ -166,8 +167,7 @@ def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
 def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
     r"""Find the knee of a convex decreasing curve, as in the published K-component rule.
 
-    With the loss :math:`y` and the ranks :math:`x` both scaled to 0..1, the knee is where the curve is deepest below
-    its chord:
+    Loss :math:`y` and ranks :math:`x` are scaled to 0..1. The knee is where the curve is deepest below its chord:
 
     .. math::
 
@@ -217,7 +217,7 @@ def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
 
 
 def published_window(k: int) -> tuple[int, int]:
-    """Give the first and last k that the article examines around the knee: k - 4 and k + 4, not below 1.
+    """Give the first and last k that the article examines around a knee k: k - 4, not below 1, and k + 4.
 
     Parameters
     ----------

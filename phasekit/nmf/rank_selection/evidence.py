@@ -1,7 +1,7 @@
 r"""Probability of every k from a few curves: a conditional logit model.
 
-With pieces of evidence :math:`x_{km}` and weights :math:`w_m`, the probability over the ranks that were tried is
-(McFadden, in: Frontiers in Econometrics (1974) 105)
+With evidence :math:`x_{km}` and weights :math:`w_m`, the probability over the ranks that were tried is (McFadden, in:
+Frontiers in Econometrics (1974) 105)
 
 .. math::
 

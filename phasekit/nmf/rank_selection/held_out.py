@@ -41,8 +41,8 @@ def select_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
 def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> HeldOutScores:
     r"""Score all fits on one fold of the electrons, in a single pass over it.
 
-    The squared error of scan point i is expanded as :math:`\lVert v\rVert^2 - 2\, v \cdot (F^T l) + l^T F F^T l` with
-    its pattern :math:`v` and loadings :math:`l`, so that no model of the block has to be formed.
+    With a pattern :math:`v` and its loadings :math:`l`, the squared error is expanded as :math:`\lVert v\rVert^2 - 2\,
+    v \cdot (F^T l) + l^T F F^T l`. No model of the block has to be formed then.
     """
     stacked = np.concatenate([fit.factor for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))

@@ -29,8 +29,9 @@ def scan_ranks(
 ) -> xr.Dataset:
     r"""Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure the evidence for each k.
 
-    There are two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, scored on the
-    rest. The published K-component loss of the first series, with counts :math:`v` of N scan points and M features, is
+    There are two series of fits. One is on all the data (training loss), the other ``n_runs`` times on a part of them
+    and scored on the rest. The published K-component loss of the first series, with counts :math:`v` of N scan points
+    and M features, is
 
     .. math::
 
@@ -49,8 +50,9 @@ def scan_ranks(
     ----------
     features
         FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is assigned at
-        random to one of 8 folds (the next power of two for ``n_runs`` > 8). Each run trains on all folds but one. Other
-        data are scored by bi-cross-validation: half of the scan points and half of the features are held out.
+        random to one of 8 folds. For ``n_runs`` > 8 there are more, the next power of two. Each run trains on all folds
+        but one. Other data are scored by bi-cross-validation: half of the scan points and half of the features are held
+        out.
     ranks
         Values of k to try, e.g. ``range(2, 13)``; at least 3, so that a curve has a shape.
     n_runs

@@ -102,7 +102,7 @@ def _thin_block(
     """Counts of one fold, or of all others, into ``out`` (row, feature).
 
     ``block`` (row, feature) times ``scan_weight`` (row,) and ``feature_weight`` (feature,) are counts, all float32.
-    ``key`` is the seed and the place of the first value, ``part`` is ``n_bits``, the fold, and whether the fold itself
+    ``key`` is the seed and the place of the first value. ``part`` is ``n_bits``, the fold, and whether the fold itself
     is wanted.
     """
     n_bits, fold, held_out = part
