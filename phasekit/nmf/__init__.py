@@ -3,8 +3,7 @@
 The folders are the stages, in the order of the experiment.
 
 - ``features``: patterns become a matrix of features. Bad pixels and the direct beam are masked, patterns are centred,
-pixels grouped, and counts scaled (``find_detector_mask``, ``estimate_gain``, ``to_features``,
-  ``to_detector``).
+  pixels grouped, and counts scaled (``find_detector_mask``, ``estimate_gain``, ``to_features``, ``to_detector``).
 - ``fitting``: the factorisation into non-negative components, for one k or several (``factorise``,
   ``factorise_ranks``).
 - ``rank_selection``: the evidence for each number of components k, the votes of all rules, and a probability over k

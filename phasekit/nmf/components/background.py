@@ -73,6 +73,7 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     rows = patterns.to_numpy().astype(np.float64).reshape(patterns.sizes["component"], -1)
     share = _compute_background_shares(rows, chosen) if chosen >= 0 else np.zeros(len(rows))
     kept = xr.DataArray(1 - share, dims="component")
+    # Counts are kept: what leaves a grain's pattern goes to the background's map, and sums of patterns stay 1.
     cleaned = np.maximum(rows - share[:, None] * rows[max(chosen, 0)], 0)
     cleaned /= np.maximum(np.nansum(cleaned, axis=1, keepdims=True), 1e-300)
     given = (factors["loading"] * (1 - kept)).sum("component")

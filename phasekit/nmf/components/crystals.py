@@ -109,6 +109,7 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     array([ 0, -1])
     """
     line = _get_solutions(factors, orientations, "component_orientations")
+    # Only the best match of each component: the others belong to the matching, not to the component.
     best = {
         name: line[name].isel(match=0, drop=True) if "match" in line[name].dims else line[name] for name in _PER_POINT
     }
@@ -183,6 +184,7 @@ def map_component_orientations(
     out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
     out["status"].attrs = status_attributes(AcomStatus)
     out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
+    # Indexing by component has put its dimensions in front: back to the order of ORIENTATIONS.
     dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
     out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})
     out = out.assign_coords({d: factors[d] for d in ("scan_y", "scan_x") if d in factors.coords})
@@ -193,6 +195,7 @@ def map_component_orientations(
 
 def _is_faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
     """Points where the dominant component is weak beside its own largest weight, (scan_y, scan_x)."""
+    # Relative to each component's own largest weight: the scale between map and pattern is arbitrary.
     share = (loading / loading.max(("scan_y", "scan_x"))).compute()
     return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
 

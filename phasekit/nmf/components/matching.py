@@ -70,6 +70,7 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     mine, theirs = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
     seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
     cosine = compute_cosines(theirs[:, seen], mine[:, seen])
+    # All pairs at once: matching the best pair first can leave a poor one for the last component.
     rows, columns = linear_sum_assignment(-cosine)
     component = np.full(len(theirs), -1)
     component[rows] = columns
@@ -166,6 +167,7 @@ def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
     >>> relabel(xr.DataArray([[0, 1, 2, -1]]), matches).values
     array([[ 2,  3,  0, -1]])
     """
+    # The appended -1 is what negative labels pick, so that they stay as they are.
     new = matches["component"].to_numpy().copy()
     alone = new < 0
     new[alone] = new.max(initial=-1) + 1 + np.arange(alone.sum())

@@ -94,6 +94,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
     rows = make_feature_rows(features, "fit_loadings")
     if rows.missing:
         raise SchemaError("fit_loadings: the features hold missing values. Mask those detector pixels first.")
+    # Patterns in counts are brought to the scale of the features, where noise is even.
     weight = features["feature_weight"].to_numpy().astype(np.float32)
     patterns = np.ascontiguousarray(sum_to_features(features, factors["factor"]) / weight, dtype=np.float32)
     with threadpool_limits(limits=1):
@@ -183,6 +184,7 @@ def _compute_overlap_probability(weights: Cube, covariance: Cube, background: in
     """P(w2 >= threshold w1) of the two strongest components beside the background, (scan_y, scan_x)."""
     from scipy.special import ndtr
 
+    # The two strongest of the grains at each point, found without the background.
     free = np.array([i for i in range(len(weights)) if i != background])
     if len(free) < 2:
         return np.zeros(weights.shape[1:])

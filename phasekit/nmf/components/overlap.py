@@ -174,6 +174,7 @@ def overlap_evolution(
     if not steps or steps[0] < 0 or steps[-1] > 1:
         raise SchemaError(f"overlap_evolution: thresholds = {steps}, needs at least one ratio from 0 to 1.")
     ratio = find_overlap(factors, threshold=steps[0], background=background)["ratio"]
+    # The number of thresholds reached is the index of the highest one; NaN reaches none.
     reached = sum((ratio >= step).astype(int) for step in steps)
     highest = xr.DataArray(np.array([np.nan, *steps])[np.asarray(reached)], dims=ratio.dims, coords=ratio.coords)
     return highest.rename("evolution").assign_attrs(long_name="overlap up to a weight ratio of", units="1")
@@ -225,6 +226,7 @@ def propose_background(factors: xr.Dataset) -> int:
     # Rings of one pixel about the direct beam, or about the detector's middle where no beam was found.
     ring = np.rint(np.hypot(y - centre[0], x - centre[1])).astype(int)
     scores = np.array([_compute_isotropy(pattern, ring) for pattern in patterns])
+    # A scan without background has a most isotropic component too: it must differ from the others.
     best = int(scores.argmax())
     stands_out = len(scores) == 1 or scores[best] > np.median(np.delete(scores, best)) + 0.1
     return best if scores[best] > 0.6 and stands_out else -1
@@ -251,6 +253,7 @@ def choose_background(factors: xr.Dataset, background: int | None, step: str) ->
 
 def compute_component_weights(factors: xr.Dataset) -> xr.DataArray:
     """Loading times the factor's norm, all maps together scaled to 0..1."""
+    # One minimum and maximum for all maps, as published: ratios between components keep their meaning.
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = factors["loading"].astype(np.float64) * norm
     low, high = weight.min(), weight.max()

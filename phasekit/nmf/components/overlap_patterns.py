@@ -71,6 +71,7 @@ def overlap_pattern(
     if pair is None and not bool(both["overlap"].any()):
         both["overlap"] = both["ratio"] == both["ratio"].max()
     chosen = _find_largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
+    # A pair has no order: either component may be the stronger one.
     there = both["overlap"] & (
         ((both["label"] == chosen[0]) & (both["partner"] == chosen[1]))
         | ((both["label"] == chosen[1]) & (both["partner"] == chosen[0]))

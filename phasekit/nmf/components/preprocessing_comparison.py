@@ -66,6 +66,7 @@ def compare_variants(
     if not variants:
         raise SchemaError("compare_variants: no variant was given, needs e.g. {'as it is': {}, 'mean': {...}}.")
     fits = {name: _fit_variant(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}
+    # Without a truth the first variant stands in, and agrees with itself by construction.
     known = patterns if reference is None and "truth_factor" in patterns else reference
     first = next(iter(fits.values())) if known is None else known
     matches = []

@@ -134,11 +134,13 @@ def _measure_origins(centre: str, intensity: xr.DataArray, beam: Beam) -> Array:
         output_dtypes=[np.float64],
         dask_gufunc_kwargs={"output_sizes": {"axis": 2}, "allow_rechunk": True},
     )
-    return np.asarray(found.compute())  # small; without it every block of patterns would wait for the median
+    # Computed now: it is small, and otherwise every block of features would wait for the median over the scan.
+    return np.asarray(found.compute())
 
 
 def _read_origins(centre: Any, patterns: xr.Dataset) -> Array:
     """Origins ``(scan_y, scan_x, 2)`` or ``(2,)`` [px] from a dataset, a pair of arrays or a pair of numbers."""
+    # A dataset's origins may be calibrated (1/angstrom); arrays of the user's own are in pixels by definition.
     if isinstance(centre, xr.Dataset):
         if not {"origin_y", "origin_x"} <= set(centre.variables):
             raise SchemaError(
@@ -166,6 +168,7 @@ def _convert_to_pixels(origin: xr.DataArray, patterns: xr.Dataset, axis: str) ->
             f"to_features: the origins are in '{unit}', but the patterns' '{axis}' is not. Take them from peaks that "
             "were found on these patterns."
         )
+    # The step from both ends: the mean of all steps has the least rounding.
     at = patterns[axis].to_numpy()
     return (origin - at[0]) / ((at[-1] - at[0]) / max(at.size - 1, 1) or 1.0)
 
@@ -195,6 +198,7 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
 
     A beam must hold 10 counts, be 1.5 times denser than the ring around it, and lie within three radii of ``centre``.
     """
+    # Patterns that stand still leave the iteration, so that a few that wander do not cost the time of all.
     at, step = np.tile(centre, (len(patch), 1)), np.full(len(patch), np.inf)
     moving = np.arange(len(patch))
     for turn in range(40):
@@ -204,8 +208,8 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
         at[moving] = new
         if turn > 5:  # the radius changed at turn 5: steps before do not say that the iteration stands still
             moving = moving[step[moving] >= 0.1]
-            if not moving.size:
-                break
+        if not moving.size:
+            break
     # Density in the disk against the ring out to twice the radius.
     mass, inside = _compute_disk_moments(patch, at, radius)
     wide, area = _compute_disk_moments(patch, at, 2 * radius)
@@ -218,6 +222,7 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
 def _compute_disk_moments(patch: Array, at: Array, radius: float) -> tuple[Array, Array]:
     """Counts and first moments ``(pattern, 3)`` in a disk whose rim falls off over one pixel, and its area [px^2]."""
     y, x = np.indices(patch.shape[1:])
+    # A soft rim: with a hard one the centre of mass would jump whenever a pixel enters or leaves the disk.
     rim = radius + 0.5 - np.hypot(y - at[:, 0, None, None], x - at[:, 1, None, None])
     window = np.clip(rim, 0.0, 1.0)
     weighted = patch * window

@@ -148,6 +148,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     >>> to_features(scan, centre="measured", layout="radial").sizes["feature"] < 24
     True
     """
+    # The steps follow in the order in which they are described above. Each one only needs what the ones before gave.
     settings = FeatureSettings(mask, bin, scan_mean, scale, centre, peaks, layout, n_sectors, missing, gain)
     require(patterns, PATTERNS, step="to_features")
     check_settings(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
@@ -166,6 +167,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     out = xr.Dataset(scale_features(values, scale, missing=settings.keep_missing))
     out = out.assign(_make_geometry(index, pixels, grouping))
     out = out.assign_coords({d: patterns[d] for d in (*_SCAN, "qy", "qx") if d in patterns.coords})
+    # Asked last, because it may have to read the data once more.
     is_counts = _is_additive(settings, centring) and _has_whole_counts(selection, intensity, float(gain))
     out.attrs = {"scale": scale or "none", "layout": layout, "gain": float(gain), "counts": int(is_counts)}
     out.attrs |= {"missing": int(settings.keep_missing), **_make_beam_attributes(selection, centring, centre)}
@@ -212,6 +214,7 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
             f"to_detector: values have {dict(values.sizes)}, need 'feature' = {n}. Take features and values of the "
             "same to_features call."
         )
+    # Masked pixels point at feature 0 for a moment (clip), so that one indexing serves lazy arrays as well.
     density = (values / features["feature_pixels"]).drop_vars("feature", errors="ignore")
     index = features["feature_index"]
     spread = density.isel(feature=index.clip(min=0))
@@ -238,6 +241,7 @@ def _make_layout(settings: FeatureSettings, centring: Centring) -> Layout:
 
 def _is_additive(settings: FeatureSettings, centring: Centring) -> bool:
     """False where a step has mixed or changed counts, so that value x weights are no counted electrons any more."""
+    # A bin that lacks pixels is scaled up, and so no longer a count.
     scaled_up = settings.keep_missing and not settings.is_single_pixel
     changed = settings.scan_mean or settings.scale == "anscombe" or centring.shifts is not None or scaled_up
     return not changed and settings.peaks is None

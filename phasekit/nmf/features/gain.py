@@ -70,6 +70,7 @@ def estimate_gain(patterns: xr.Dataset) -> float:
         raise SchemaError(
             "estimate_gain: the scan has a single point, needs neighbours. Give gain=<counts per electron>."
         )
+    # The longer axis gives the most pairs per group.
     along = "scan_y" if intensity.sizes["scan_y"] > intensity.sizes["scan_x"] else "scan_x"
     across = "scan_x" if along == "scan_y" else "scan_y"
     sums = _sum_lines(intensity.transpose(across, along, "qy", "qx"), across)

@@ -86,6 +86,7 @@ def make_mask(
     bad = Outliers(*np.zeros((3, *images.mean.shape), dtype=bool)) if drawn else find_outliers(images)
     flags = np.full(images.mean.shape, USED, dtype=np.int8)
     flags[bad.dead], flags[bad.hot], flags[bad.beam_stop] = DEAD, HOT, BEAM_STOP
+    # Bad pixels first: the beam is then looked for in an image without them.
     centre, radius = find_beam(images.mean, flags)
     if not isinstance(direct_beam, str):
         radius = float(direct_beam)
@@ -131,6 +132,7 @@ def _locate_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float
     """
     from scipy.ndimage import center_of_mass, gaussian_filter
 
+    # Smoothed by one pixel, so that a single bright pixel cannot win over the beam.
     smooth = gaussian_filter(mean, 1.0)
     centre = np.array(np.unravel_index(smooth.argmax(), smooth.shape), dtype=float)
     y, x = np.indices(mean.shape)
@@ -145,6 +147,7 @@ def _locate_beam(mean: NDArray[np.floating]) -> tuple[NDArray[np.float64], float
     steep = int(fall.argmax())
     flat = next((r for r in range(steep, len(fall)) if fall[r] < 0.1 * fall[steep]), len(fall))
     radius = flat + 1.0
+    # Away from the middle a diffraction spot is likelier than a beam: the demand is twice as high there.
     rest = smooth[distance > radius + 1]
     middle = (np.array(mean.shape) - 1) / 2
     central = bool((np.abs(centre - middle) < np.array(mean.shape) / 8).all())

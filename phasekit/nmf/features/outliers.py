@@ -51,6 +51,7 @@ def find_beam_stop(mean: Image, n: int) -> Flags:
     """
     from scipy.ndimage import binary_fill_holes, binary_propagation, label, median_filter
 
+    # An odd window has a centre pixel.
     size = max(min(mean.shape) // 4, 5) | 1
     level = median_filter(mean, size=size, mode="reflect")
     seeds = label((mean < 0.1 * level) & (level * n > 3))  # 3: nine such pixels at zero by chance are one in 10^12
@@ -74,6 +75,7 @@ def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
     if not core.any() or region.sum() > region.size / 2:
         return False
     smooth = uniform_filter(mean, 3)
+    # A stop is the one dark place: if as much elsewhere is as dark, darkness belongs to the pattern.
     as_dark = (smooth <= 2 * np.median(smooth[core])) & ~region & ~others
     y, x = np.nonzero(region)
     beam = center_of_mass(mean)
@@ -85,6 +87,7 @@ def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
 def _convert_to_electrons(images: ScanImages) -> ScanImages:
     """The images divided by counts per electron, estimated from the pixels whose counts vary least for their mean."""
     mean, variance = images.mean, images.variance
+    # Poisson: variance = gain x mean. Real changes only add variance, so the lowest tenth is nearest to counting alone.
     enough = (mean > 0) & (variance > 0)
     gain = float(np.quantile(variance[enough] / mean[enough], 0.1)) if enough.any() else 1.0
     square = gain**2

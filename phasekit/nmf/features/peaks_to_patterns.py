@@ -25,6 +25,7 @@ def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
             f"to_features: peaks are of a scan of {peaks.qx.shape[:2]}, needs {scan}. Find them on these patterns."
         )
     axes = tuple(_compute_axis(peaks, patterns, i) for i in range(2))
+    # Without a measured radius, disks get a radius of two pixels.
     step = float(axes[1][1] - axes[1][0])
     radius = peaks["disk_radius"] if "disk_radius" in peaks else xr.DataArray(2.0 * step)
     chunks = _choose_chunks(patterns)
@@ -50,6 +51,7 @@ def _compute_axis(peaks: xr.Dataset, patterns: xr.Dataset, i: int) -> NDArray[np
         return np.asarray(patterns[name].to_numpy(), dtype=np.float64)
     if name not in patterns.coords and unit == "px":
         return np.arange(n, dtype=np.float64)
+    # Calibrated peaks are centred on the direct beam, so that the detector's middle is their origin.
     shape, step = peaks.attrs.get("detector_shape"), peaks.attrs.get("detector_step")
     if shape is None or step is None or int(shape[i]) != n:
         raise SchemaError(

@@ -79,6 +79,7 @@ def select_after_shift(
     """Pixels that become features, and those of the detector that are NaN before the shift (``keep``), or None."""
     if centring.shifts is None or (selection.bad is None and not keep):
         return selection.used, None
+    # With ``missing="keep"`` a pixel is used as soon as one pattern has it; otherwise every pattern must.
     good = np.ones_like(selection.used) if selection.bad is None else ~selection.bad
     used = find_valid_pixels(good, centring.shifts, always=not keep)
     # The beam itself is masked at the common origin, where the shift has brought it in every pattern.

@@ -24,6 +24,7 @@ def assign_features(used: NDArray[np.bool_], layout: Layout) -> tuple[Index, Ind
     Features are counted along rows of bins, or from the innermost ring outwards and round each ring.
     """
     group = _assign_bins(used.shape, layout.width) if layout.kind == "cartesian" else _assign_rings(used.shape, layout)
+    # Numbers without gaps: bins and rings that the mask hides altogether are no features.
     present, number = np.unique(group[used], return_inverse=True)
     index = np.full(used.shape, -1, dtype=np.int32)
     index[used] = number

@@ -37,6 +37,7 @@ def compute_scan_images(intensity: xr.DataArray, step: str, *, missing: bool = F
     n = intensity.sizes["scan_y"] * intensity.sizes["scan_x"]
     holes = not missing and bool((seen < n).any())
     check_values(np.nan if holes else float(lowest.min()), float(total.sum()), step)
+    # Moments are taken from sums, so that one pass is enough; counts are small enough for double precision.
     count = np.maximum(seen, 1)
     mean = total / count
     beside, below = np.roll(mean, -1, axis=1), np.roll(mean, -1, axis=0)
@@ -138,6 +139,7 @@ def _sum_block(frames: NDArray[Any], gain: float) -> Image:
 def _add_patterns(part: NDArray[Any], out: Image) -> None:
     """Add some patterns ``(pattern, qy, qx)`` to the sums."""
     values = part.astype(np.float64)
+    # fmin passes over NaN; the two pair sums count what was measured on both sides of a product.
     np.fmin(out[_SUMS], np.fmin.reduce(part, axis=0), out=out[_SUMS])
     total = values.sum(axis=0)
     out[[0, 5, 6]] += len(values)

@@ -50,6 +50,7 @@ def check_settings(settings: FeatureSettings, width: int) -> None:
     ):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= most:
             raise SchemaError(f"to_features: {name} = {value!r}, needs a whole number from 1 to {reason}.")
+    # ``not 0 < gain < inf`` is also true for NaN.
     gain = settings.gain
     if not isinstance(gain, int | float | np.number) or not 0 < float(gain) < np.inf:
         raise SchemaError(

@@ -197,6 +197,7 @@ def _compute_poisson_weights(values: xr.DataArray, missing: bool) -> tuple[xr.Da
         by_scan, by_feature = _compute_means(values)
     else:
         by_scan, by_feature = (values.mean(d, dtype=np.float64, skipna=missing) for d in ("feature", _SCAN))
+    # The square roots of the two means are the rank-one model of the noise's standard deviation.
     level = by_feature.mean()
     scan = by_scan.where(by_scan > 0, 1.0) ** 0.5
     feature = (by_feature / level).where(by_feature > 0, 1.0) ** 0.5

@@ -86,6 +86,7 @@ class LazyRows(NamedTuple):
 
 def _split_scan_lines(values: xr.DataArray) -> Iterator[slice]:
     """Ranges of scan lines along the chunks of the data; chunks too large are cut, small ones joined."""
+    # Reading along the file's own chunks: a chunk cut in two would be read twice.
     line = 4 * values.sizes["scan_x"] * values.sizes["feature"]
     most = max(1, _STREAM_BYTES // line)
     n, own = values.sizes["scan_y"], values.chunksizes.get("scan_y", (values.sizes["scan_y"],))
@@ -141,6 +142,7 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
     alone misses.
     """
     n, features = source.shape
+    # Eight directions more than asked for: the last ones of a random basis are found poorly.
     rank = min(rank, n, features)
     basis = rng.standard_normal((features, min(rank + 8, n, features)), dtype=np.float32)
     bases = []

@@ -58,6 +58,7 @@ def minimise_divergence(
         before, done = divergence, done + 1
         if tick is not None:
             tick(done)
+    # The squared error is reported too, so that fits of both losses can be compared.
     error = _compute_squared_error(source, loading, factor)
     return Fit(loading, factor, error, fit.iterations + done, converged)
 

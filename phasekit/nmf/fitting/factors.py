@@ -161,6 +161,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     torch_device = find_device(device, "factorise")
     rows = make_feature_rows(features, "factorise", in_memory=in_memory, device=torch_device)
     check_rank(k, rows.source.shape, "factorise")
+    # First the compressed data, which cost little and show the best start; then the data themselves.
     # One thread: matrix products of a few rows are faster on one core than shared between several.
     with threadpool_limits(limits=1), tqdm(total=max_iterations, disable=not progress, desc="factorise") as bar:
         rng = np.random.default_rng(seed)
@@ -175,6 +176,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     arguments |= {"max_iterations": max_iterations, "tolerance": tolerance, "in_memory": in_memory, "device": device}
     arguments |= {"progress": progress, "sparsity": sparsity, "smoothness": smoothness, "orthogonality": orthogonality}
     out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=arguments, source=features)
+    # A fit that stopped early is often good enough to look at: it travels with the error.
     if not fit.converged:
         raise ConvergenceError(
             f"factorise: the error still changed by more than {tolerance:g} of itself per iteration after "
@@ -221,6 +223,7 @@ def _refine_fit(
     # Ten least-squares passes first: multiplicative updates are slow far from the solution.
     near = move_to_host(exact(max_iterations=min(10, settings.max_iterations))[0])
     weights = (read_scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
+    # Multiplicative updates run on the processor, so rows on a device are read once more.
     source = rows.source if device is None else make_feature_rows(features, "factorise").source
     return minimise_divergence(
         source, near, weights, max_iterations=settings.max_iterations, tolerance=settings.tolerance, tick=tick
@@ -237,6 +240,7 @@ def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowR
             f"factorise: start has {start.sizes['component']} components on a scan of {sizes[0]} and a detector of "
             f"{detector[0]}, needs {k} or {k - 1} on {sizes[1]} and {detector[1]}. Fit it to these features first."
         )
+    # The start is in counts; the fit works on scaled features.
     pattern = sum_to_features(features, start["factor"]) / features["feature_weight"].to_numpy()
     maps = start["loading"].transpose("component", "scan_y", "scan_x").to_numpy().reshape(len(pattern), -1)
     fit = Fit((maps / read_scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
@@ -264,6 +268,7 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     maps = fit.loading * read_scan_weight(features)
     norm = patterns.sum(axis=1, dtype=np.float64)
     patterns, maps = _normalise_patterns(patterns, maps, norm)
+    # A stable sort: components of equal strength keep their order, so that results are the same on every machine.
     total = maps.sum(axis=1, dtype=np.float64)
     order = np.argsort(-total, kind="stable")
     shape = (features.sizes["scan_y"], features.sizes["scan_x"])

@@ -62,10 +62,12 @@ class LowRank:
 def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
     """``n_iterations`` of HALS from ``start`` (loadings, factors) on the compressed data."""
     loading, factor = start[0] + 0, start[1] + 0
+    # Each half step solves for one side with the other fixed, so that the error can only fall.
     for iteration in range(n_iterations):
         if iteration % _REBALANCE == 0:
             balance_norms(loading, factor)
         sweep_rows(loading, low.project_onto_factors(factor), factor @ factor.T, n_inner)
+        # Kept for the error below: the last products belong to the last loadings.
         product, squares = low.project_onto_loadings(loading), compute_gram(loading)
         sweep_rows(factor, product, to_single(squares), n_inner)
     return Fit(loading, factor, compute_relative_error(low.norm2, product, squares, factor), n_iterations)
@@ -112,11 +114,11 @@ def sweep_rows(x: Array, product: Array, gram: Array, n_inner: int) -> None:
         return
     # The same in torch: a row whose partner is empty is left alone, so that nothing is divided by 0.
     floor = float(_FLOOR) * float(gram.diagonal().max()) + float(_TINY)
+    filled_rows = [row for row in range(len(x)) if gram[row, row] > floor]
     for _ in range(n_inner):
-        for row in range(len(x)):
-            if gram[row, row] > floor:
-                step = (product[row] - gram[row] @ x) / gram[row, row]
-                x[row] = (x[row] + step).clip(min=0)
+        for row in filled_rows:
+            step = (product[row] - gram[row] @ x) / gram[row, row]
+            x[row] = (x[row] + step).clip(min=0)
 
 
 def balance_norms(loading: Array, factor: Array) -> None:

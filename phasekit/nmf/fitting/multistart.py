@@ -59,7 +59,8 @@ def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
 
 def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
     """Refuse zeros, and a k above the rank of the data."""
-    strength = np.linalg.norm(low.left, axis=0)  # singular values
+    # Columns of ``left`` are scaled by the singular values, so that their norms are these.
+    strength = np.linalg.norm(low.left, axis=0)
     if not low.norm2 < _MAX_SQUARE_SUM or not np.isfinite(strength).all():
         raise SchemaError(
             f"{step}: the features are so large (sum of squares {low.norm2:.2g}) that single precision cannot hold the "
@@ -93,6 +94,7 @@ def compute_scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDA
     """
     n, p = shape
     strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
+    # The compressed data hold the strongest directions; degrees of freedom that are left share the rest evenly.
     rest = max(low.norm2 - float(np.sum(strength**2)), 1e-12 * low.norm2) / max(
         (n - len(strength)) * (p - len(strength)), 1
     )

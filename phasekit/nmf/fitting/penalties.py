@@ -60,6 +60,7 @@ class Penalties(NamedTuple):
         """L^T L with the cost of similar patterns beside the diagonal."""
         if self.orthogonality == 0:
             return gram
+        # In units of the maps' norms, so that the cost does not depend on how strong a component is.
         size = gram.diagonal() ** 0.5
         beside = convert_like(1 - np.eye(len(gram), dtype=np.float32), gram)
         return gram + self.orthogonality * beside * size[:, None] * size

@@ -74,6 +74,7 @@ class _FitInProgress:
         """New loadings (k, rows) from F V^T of these rows."""
         product, squares = self.penalties.add_to_loading_step(projected, self.factor_gram, self.target[:, rows])
         before = self.loading[:, rows]
+        # A contiguous copy: ``before`` is still needed for the decrease of the error.
         mine = make_contiguous(before + 0)
         sweep_rows(mine, make_contiguous(product), squares, N_INNER)
         self.gain += compute_error_decrease(before, mine, product, squares)
@@ -90,6 +91,7 @@ class _FitInProgress:
         if self.filled is not None:
             product += self.filled
         squares = self.penalties.add_to_factor_gram(to_single(self.squares))
+        # Projected gradient: at zero only a slope that would raise the factor counts.
         slope = to_single(self.squares) @ self.factor - product
         slope = get_namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
         self.optimality = (compute_dot(slope, slope) / max(compute_dot(product, product), 1e-300)) ** 0.5
@@ -120,8 +122,7 @@ def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float
     for rows, block in source.read_blocks():
         norm2 = compute_dot(block, block)
         if np.isnan(norm2):
-            for fit in running:
-                _update_with_holes(fit, rows, block)
+            _update_with_holes(running, rows, block)
             continue
         projected = stacked @ block.T
         mine = [fit.update_loading(rows, projected[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
@@ -132,13 +133,14 @@ def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float
         fit.update_factor(product[a:b], tolerance)
 
 
-def _update_with_holes(fit: _FitInProgress, rows: slice, block: Array) -> None:
-    """Update one fit from a block with missing values, filled with what this fit predicts there."""
+def _update_with_holes(running: list[_FitInProgress], rows: slice, block: Array) -> None:
+    """Update every fit from a block with missing values, each filled with the fit's own prediction."""
     xp = get_namespace(block)
     missing = xp.isnan(block)
-    filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
-    share = fit.update_loading(rows, fit.factor @ filled.T) @ filled
-    fit.filled = share if fit.filled is None else fit.filled + share
-    fit.norm2 += compute_dot(filled, filled)
     measured = xp.where(missing, xp.zeros_like(block), block)
-    fit.seen += compute_dot(measured, measured)
+    for fit in running:
+        filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
+        share = fit.update_loading(rows, fit.factor @ filled.T) @ filled
+        fit.filled = share if fit.filled is None else fit.filled + share
+        fit.norm2 += compute_dot(filled, filled)
+        fit.seen += compute_dot(measured, measured)

@@ -128,6 +128,7 @@ def fit_all_ranks(
 
     ``inspect`` sees the fits of every start, k by k, before they are dropped.
     """
+    # One compression, large enough for the largest k, serves all: it reads the data four times.
     low = compress_for_ranks(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
     best = []

@@ -33,6 +33,7 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
 
     The probability of a point is proportional to 1 minus its largest cosine with the points chosen before.
     """
+    # Unit vectors: points are compared by the shape of their patterns, not by their counts.
     scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), _TINY)
     chosen = [int(rng.integers(len(scores)))]
     distance = np.ones(len(scores))
@@ -77,6 +78,7 @@ def _lift_zeros(rows: Array) -> Array:
 
 def make_starts(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:
     """Starts from the singular vectors, from the fit of k - 1 where there is one, and from random patterns."""
+    # The first start is the same whatever the seed: results differ by the random ones only.
     starts = [make_svd_start(low, k)]
     if previous is not None and len(previous.factor) == k - 1 and n_starts > 1:
         starts.append(make_warm_start(low, previous, rng))
@@ -97,6 +99,7 @@ def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
 
     Scaled counts take some tens of iterations, counts as they are with a direct beam some hundred.
     """
+    # Checked every 25 iterations, on their mean decrease: the error itself costs another product.
     done, before = _WARM_UP, np.inf
     while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(stop_tolerance * fit.error, _ROUNDING):
         before = fit.error

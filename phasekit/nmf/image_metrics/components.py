@@ -83,7 +83,9 @@ def component_quality(
             f"component_quality: scan and detector of factors and patterns are {sizes[0]} and {sizes[1]}, need the "
             "same. Hand in the patterns that were factorised."
         )
+    # Checked before any pattern is read.
     names = check_metrics(metrics, sizes[0][2:], "component_quality")
+    # A pixel masked in one component is masked in all, so that every pair is compared on the same pixels.
     best = factors["factor"] * factors["loading"].max(_SCAN)
     best = best.where(best.notnull().all("component")).drop_vars(("qy", "qx"), errors="ignore")
     label = _find_strongest(factors)
@@ -128,6 +130,7 @@ def _score_pairs(best: NDArray[np.floating], names: tuple[str, ...]) -> Scores:
     images = np.nan_to_num(best)
     k = len(images)
     out = np.full((k, k, len(names)), np.nan)
+    # Empty components have no image to compare.
     alive = np.flatnonzero(images.max(axis=(1, 2)) > 0)
     if len(alive) < 2:
         return out
@@ -147,6 +150,7 @@ def _average_patterns(
     own = {"component": like["component"]} if "component" in like.coords else {}
     numbers = xr.DataArray(np.arange(k), dims="component", coords=own)
     n = (label == numbers).sum(_SCAN)
+    # Lazy on either side: both go through dask, so that no pattern is read before the result is computed.
     if intensity.chunks or label.chunks:
         sums = _sum_lazily(intensity if intensity.chunks else intensity.chunk(), label, k)
     else:
@@ -159,6 +163,7 @@ def _sum_lazily(intensity: xr.DataArray, label: xr.DataArray, k: int) -> Any:
     """Sums of every block, then over blocks, so that no block has to meet another one."""
     from dask import array as da
 
+    # The labels get the chunks of the patterns, so that each block finds its own.
     rows, cols, *detector = intensity.data.chunks
     where = da.asarray(label.data).rechunk((rows, cols))[:, :, None, None]  # type: ignore[no-untyped-call]
     blocks = da.map_blocks(  # type: ignore[no-untyped-call]

@@ -50,6 +50,7 @@ def halve_images(images: Images, mode: str) -> Images:
 
 def shrink_images(images: Images) -> Images:
     """Block means that bring the shorter axis near 256 px, as FSIM and MDSI ask; below 384 px nothing changes."""
+    # As in the papers: the factor is the rounded ratio of the shorter axis to 256 px.
     factor = max(1, round(min(images.shape[1:]) / 256))
     if factor == 1:
         return images
@@ -63,6 +64,7 @@ def compute_gradient(images: Images, across: tuple[float, float, float]) -> Imag
 
     Outside the image the value is 0.
     """
+    # Separable: a difference along one axis, then a weighted mean across it.
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     outer, middle = np.float32(across[0]), np.float32(across[1])
     along = padded[:, :, 2:] - padded[:, :, :-2]

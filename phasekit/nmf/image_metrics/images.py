@@ -88,6 +88,7 @@ def image_quality(
     >>> dict(found.sizes), bool((found.psnr < 80).all())
     ({'scan_y': 4}, True)
     """
+    # Everything is checked here; what follows is lazy and would fail late.
     names = _check_images(reference, image, metrics)
     if data_range is not None and not (np.isfinite(data_range) and data_range > 0):
         raise SchemaError(f"image_quality: data_range = {data_range}, needs a positive number or None.")
@@ -101,6 +102,7 @@ def score_images(
 ) -> xr.Dataset:
     """One variable by metric over the leading dimensions, without a check; lazy when one side is."""
     reference, image = (array.drop_vars(_DETECTOR, errors="ignore") for array in (reference, image))
+    # One full scale for all references: scores of different images can then be compared.
     span = reference.where(image.notnull()).max() if data_range is None else data_range
     scores = xr.apply_ufunc(
         _score_block,
@@ -153,6 +155,7 @@ def _score_block(
     """Scores ``(..., metric)`` of images ``(..., y, x)``; NaN where there is nothing to compare."""
     lead, size = reference.shape[:-2], reference.shape[-2:]
     rows = [np.reshape(array, (-1, *size)) for array in (reference, image)]
+    # References that hold nothing above 0 have no full scale: their scores stay NaN.
     out = np.full((len(rows[0]), len(names)), np.nan)
     if np.isfinite(span) and span > 0:
         for part in split_batches(rows[0].shape):

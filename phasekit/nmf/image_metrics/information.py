@@ -41,6 +41,7 @@ def compute_vif_p(reference: Images, kept: tuple[Images, ...], image: Images) ->
         scaled, mean_r, variance_r = kept[3 * scale : 3 * scale + 3]
         mean = compute_local_mean(image, window)
         variance = np.maximum(compute_local_mean(image * image, window) - mean * mean, 0)
+        # The image is seen as gain x reference + noise at each pixel (a Gaussian channel).
         gain, lost = _fit_channel(variance_r, variance, compute_local_mean(scaled * image, window) - mean_r * mean)
         held += np.log1p(gain * gain * variance_r / (lost + _NOISE)).sum(axis=(1, 2), dtype=np.float64)
         whole += np.log1p(variance_r / _NOISE).sum(axis=(1, 2), dtype=np.float64)

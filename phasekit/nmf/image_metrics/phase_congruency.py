@@ -56,11 +56,13 @@ def compute_phase_congruency(images: Images) -> Images:
     """
     from scipy.fft import fft2, ifft2
 
+    # The bank is kept between calls: it depends on the image size alone and costs more than the filtering.
     filters, noise_gain = _make_filter_bank(*images.shape[1:])
     spectrum = fft2(images)
     energy, amplitude = np.zeros_like(images), np.zeros_like(images)
     for bank, gain in zip(filters, noise_gain, strict=True):
         responses = [ifft2(spectrum * one, overwrite_x=True) for one in bank]
+        # The finest scale is mostly noise; its median sets how much energy noise alone would give.
         finest = np.abs(responses[0])
         amplitude += finest + sum(np.abs(response) for response in responses[1:])
         in_phase = _compute_in_phase_energy(responses)
@@ -71,6 +73,7 @@ def compute_phase_congruency(images: Images) -> Images:
 
 def _compute_in_phase_energy(responses: list[NDArray[np.complex64]]) -> Images:
     """Amplitude of the summed responses less what each of them has at right angles to the sum."""
+    # The cosine of each phase deviation less its absolute sine: sharper than the cosine alone.
     total = sum(responses[1:], start=responses[0])
     length = np.abs(total)
     unit = 1 / (length + _TINY)

@@ -98,6 +98,7 @@ class Reference:
                 "reference. Crop or repeat them."
             )
         out = {name: np.empty(len(self.images)) for name in names}
+        # Batch by batch through all metrics: the images of a batch stay in the cache.
         for part in split_batches(self.images.shape):
             scaled = self._scaled(images[part])
             for name in names:

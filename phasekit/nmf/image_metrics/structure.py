@@ -69,6 +69,7 @@ def compute_ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) 
         scaled, *moments = kept[3 * scale : 3 * scale + 3]
         luminance, contrast = _compute_terms(scaled, tuple(moments), image, _EACH_SCALE)
         term = compute_image_means(luminance * contrast if scale == n - 1 else contrast)
+        # A negative mean has no real power; it means no similarity on this scale.
         score *= np.maximum(term, 0) ** weights[scale]
     return score
 

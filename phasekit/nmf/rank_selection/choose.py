@@ -123,6 +123,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     k = ranks["rank"].to_numpy()
     if len(k) < 3:
         raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")
+    # The combined vote is the mode of the probability; its uncertainty is the interval around it.
     chance = compute_probability(ranks)
     best = int(chance.argmax())
     votes = {"combined": k[best], **_collect_votes(ranks, k)}
@@ -154,7 +155,9 @@ def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
     stability = ranks["stability"].to_numpy()
     if np.isfinite(stability).all():
         votes["stability"] = int(k[np.append(-np.diff(stability), 0.05).argmax()])
+    # Redundancy rises most where a real component is first split in two.
     votes["redundancy"] = int(k[np.append(np.diff(ranks["redundancy"].to_numpy()), 0.05).argmax()])
+    # The number of values above the noise, as an index into the ranks tried.
     if "scree" in ranks:
         votes["scree"] = int(k[max(int((ranks["scree"].to_numpy() > EDGE).sum()) - 1, 0)])
     for name, metric in METRICS.items():
@@ -244,6 +247,7 @@ def published_window(k: int) -> tuple[int, int]:
 
 def _find_interval(compute_probability: NDArray[np.float64], best: int) -> tuple[int, int]:
     """Indices of the interval grown from the best towards the likelier side until it holds 90 %."""
+    # Beyond either end the probability counts as -1, so that the interval grows on the other side.
     low = high = best
     while compute_probability[low : high + 1].sum() < 0.9:
         below = compute_probability[low - 1] if low > 0 else -1.0

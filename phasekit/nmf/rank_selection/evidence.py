@@ -30,6 +30,7 @@ WEIGHTS = {"gain": 0.115, "harm": 1.48, "redundancy": 2.207, "distinctness": 4.8
 def compute_evidence(ranks: xr.Dataset) -> dict[str, Array]:
     """Every piece of evidence, each (rank,), from RANKS."""
     gain = _compute_gain(ranks)
+    # Below 1, so that the logarithm stays finite for two equal components. The last rank has no step after it.
     redundancy = np.clip(ranks["redundancy"].to_numpy().astype(np.float64), 0, 1 - 1e-3)
     following = np.append(redundancy[1:], redundancy[-1])
     return {

@@ -92,7 +92,8 @@ def _compute_deviances(
     weight = scan[:, None] * part.thinned.feature_weight * np.float32(part.fraction)
     counts = np.rint(block[chosen] * weight)
     electrons = float(counts.sum(dtype=np.float64))
-    mean = weight * weight  # scan and feature weights are roots of means: a rank-one model
+    # Scan and feature weights are roots of means, so that their squared product is a rank-one model of the counts.
+    mean = weight * weight
     mean *= np.float32(electrons / max(float(mean.sum(dtype=np.float64)), 1e-300))
     hit = np.nonzero(counts)
     n, floor, weight_hit = counts[hit], _FLOOR_SHARE * mean[hit], (1 - _FLOOR_SHARE) * weight[hit]
@@ -157,6 +158,7 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
     scored, whole = [], []
     reference = np.zeros((min(_N_GROUPS, len(held)), source.shape[1]), dtype=np.float32)
     reference[:, held_columns] = held[: len(reference)]
+    # Both unseen sides are fitted with the seen ones fixed; their product predicts the held-out quarter.
     for fit, (a, b) in zip(fits, pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])), strict=True):
         loading = fit_nonnegative_loading(onto[a:b], fit.factor @ fit.factor.T)
         factor = np.zeros((len(fit.factor), source.shape[1]), dtype=np.float32)

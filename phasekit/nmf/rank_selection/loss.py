@@ -52,14 +52,17 @@ class KComponentLoss:
             # 64 rows at a time: their model is compared while it is still in the cache.
             for first in range(rows.start, rows.stop, _ROWS):
                 here = slice(first, min(first + _ROWS, rows.stop))
-                values = block[here.start - rows.start : here.stop - rows.start]
-                for i, fits in enumerate(self.waiting):
-                    for j, fit in enumerate(fits):
-                        total[i, j] += _sum_absolute_residuals(
-                            values, fit.loading[:, here].T @ fit.factor, scan[here], feature
-                        )
+                self._add_rows(total, here, block[here.start - rows.start : here.stop - rows.start])
         self.rows += list(total / np.prod(self.source.shape) / largest)
         self.waiting = []
+
+    def _add_rows(self, total: NDArray[np.float64], rows: slice, values: Array) -> None:
+        """Add the losses of some rows to ``total`` (rank, run)."""
+        scan, feature = self.weights
+        for i, fits in enumerate(self.waiting):
+            for j, fit in enumerate(fits):
+                model = fit.loading[:, rows].T @ fit.factor
+                total[i, j] += _sum_absolute_residuals(values, model, scan[rows], feature)
 
 
 @njit(cache=True, nogil=True, fastmath=True)

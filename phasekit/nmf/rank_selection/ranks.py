@@ -148,6 +148,7 @@ def _select_metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, 
     unknown = sorted(set(asked) - set(METRICS))
     if unknown:
         raise SchemaError(f"scan_ranks: metrics = {unknown}, needs some of {sorted(METRICS)}.")
+    # A metric that needs a larger detector is left out, not refused: the default should run on any scan.
     size = min(features["feature_index"].shape)
     return tuple(name for name in asked if METRICS[name].minimum_size <= size)
 

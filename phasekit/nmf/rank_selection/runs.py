@@ -85,10 +85,10 @@ class CrossValidation:
         for held_out in scores_by_run if self.metrics else []:
             images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
-            for i, scored in enumerate(held_out.fits):
-                found = reference.scores(self._draw_on_detector(scored.model), self.metrics)
-                for name, values in found.items():
-                    scores[name][i] += float(np.mean(values)) / len(scores_by_run)
+            # One reference serves all k: what it keeps is computed once.
+            found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
+            for name in self.metrics:
+                scores[name] += np.array([float(np.mean(fit[name])) for fit in found]) / len(scores_by_run)
         return scores
 
     def _draw_on_detector(self, rows: Array) -> Array:
@@ -110,6 +110,7 @@ def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float6
     of what they were trained on.
     """
     runs = []
+    # Paired differences: how hard a scan point is to predict is the same for both k and cancels.
     for by_point in errors:
         better = -np.diff(np.array(by_point), axis=0)
         spread = better.std(axis=1) / np.sqrt(better.shape[1])

@@ -19,6 +19,7 @@ def compute_directions(factor: Array) -> Directions:
 
 def compute_redundancy(components: Directions) -> float:
     """Largest cosine between two components of one fit; 0 for a single one."""
+    # Each component's cosine with itself is lowered to -1, so that it cannot be the largest.
     return (
         float((_compute_cosines(components, components) - 2 * np.eye(len(components))).max())
         if len(components) > 1
@@ -34,6 +35,7 @@ def compute_stability(runs: list[Directions]) -> float:
     from scipy.optimize import linear_sum_assignment
 
     worst = []
+    # Components have no order: each pair of runs is matched before it is compared.
     for i, first in enumerate(runs):
         for second in runs[i + 1 :]:
             cosine = _compute_cosines(first, second)

@@ -125,6 +125,7 @@ def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
     The key itself holds the bits of the first few electrons, which is all that most pixels have. More of them are
     counted 64 at a time, with one random word for each bit.
     """
+    # Counting bits takes time proportional to n; above the limit the normal limit is as good.
     if n > MAX_EXACT_COUNT:
         return _approximate_binomial_count(n, key + np.uint64(fold), n_bits)
     total = 0
