@@ -127,7 +127,7 @@ def test_batch_equals_one_by_one_and_remembered_equals_fresh(monkeypatch):
 def test_what_depends_on_the_reference_is_computed_once(images, noise, monkeypatch):
     seen = []
     congruency = phase_congruency.compute_phase_congruency
-    monkeypatch.setattr(phase_congruency, "phase_congruency", lambda a: seen.append(len(a)) or congruency(a))
+    monkeypatch.setattr(phase_congruency, "compute_phase_congruency", lambda a: seen.append(len(a)) or congruency(a))
     reference = Reference(images)
     for level in (0.01, 0.02, 0.03):
         reference.scores(images + level * noise, ["fsim"])

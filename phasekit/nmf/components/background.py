@@ -97,10 +97,10 @@ def _compute_background_shares(rows: Array, background: int) -> Array:
     """Share of each pattern (component, pixel), sum 1, that is the background's."""
     if not 0 <= background < len(rows):
         raise SchemaError(f"separate_background: background = {background} is no component.")
-    haze = rows[background]
-    bright = np.isfinite(haze) & (haze > np.nanquantile(haze, _BRIGHT_QUANTILE))
+    diffuse = rows[background]
+    bright = np.isfinite(diffuse) & (diffuse > np.nanquantile(diffuse, _BRIGHT_QUANTILE))
     share = (
-        np.quantile(rows[:, bright] / haze[bright], _RATIO_QUANTILE, axis=1) if bright.any() else np.zeros(len(rows))
+        np.quantile(rows[:, bright] / diffuse[bright], _RATIO_QUANTILE, axis=1) if bright.any() else np.zeros(len(rows))
     )
     share[background] = 0.0
     return np.clip(share, 0.0, 0.95)

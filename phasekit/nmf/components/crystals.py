@@ -56,7 +56,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     out = out.assign_coords(
         scan_y=("scan_y", [0.0], {"units": "px"}), scan_x=("scan_x", np.arange(float(n)), {"units": "px"})
     )
-    # Positions are given from the direct beam, where the factors know it: peaks need no search for an origin then.
+    # Positions are relative to the direct beam where its place is known: peaks then need no search for an origin.
     for axis in ("qy", "qx"):
         beam = float(factors.attrs.get(f"beam_{axis}_px", np.nan))
         if axis in out.coords and np.isfinite(beam):
@@ -176,14 +176,14 @@ def map_component_orientations(
     line = _get_solutions(factors, orientations, "map_component_orientations")
     chosen = choose_background(factors, background, "map_component_orientations")
     label = find_overlap(factors, background=chosen)["label"].compute()
-    nothing = (label < 0) | (label == chosen) | _is_faint(factors["loading"], label, min_weight)
+    is_vacuum = (label < 0) | (label == chosen) | _is_faint(factors["loading"], label, min_weight)
     # Where nothing is the label, component 0 stands in until its values are replaced below.
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
-    out = spread.where(~nothing)
-    out["phase"] = spread["phase"].where(~nothing, -1).astype(orientations["phase"].dtype)
-    out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
+    out = spread.where(~is_vacuum)
+    out["phase"] = spread["phase"].where(~is_vacuum, -1).astype(orientations["phase"].dtype)
+    out["status"] = spread["status"].where(~is_vacuum, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
     out["status"].attrs = status_attributes(AcomStatus)
-    out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
+    out["component"] = label.where(~is_vacuum, -1).assign_attrs(long_name="dominant component", units="1")
     # Indexing by component has put its dimensions in front: back to the order of ORIENTATIONS.
     dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
     out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})

@@ -67,14 +67,14 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
             f"match_components: scan and detector are {sizes[0]} and {sizes[1]}, need the same. Crop or bin both alike."
         )
     # Masked pixels differ between fits: only those that both have seen may enter the cosine.
-    mine, theirs = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
-    seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
-    cosine = compute_cosines(theirs[:, seen], mine[:, seen])
+    patterns, true_patterns = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
+    seen = np.isfinite(patterns).all(axis=0) & np.isfinite(true_patterns).all(axis=0)
+    cosine = compute_cosines(true_patterns[:, seen], patterns[:, seen])
     # All pairs at once: matching the best pair first can leave a poor one for the last component.
     rows, columns = linear_sum_assignment(-cosine)
-    component = np.full(len(theirs), -1)
+    component = np.full(len(true_patterns), -1)
     component[rows] = columns
-    scores = np.full((2, len(theirs)), np.nan)
+    scores = np.full((2, len(true_patterns)), np.nan)
     maps = [
         array - array.mean(axis=1, keepdims=True)
         for array in (_flatten_components(truth["loading"]), _flatten_components(factors["loading"]))

@@ -72,21 +72,21 @@ def overlap_pattern(
         both["overlap"] = both["ratio"] == both["ratio"].max()
     chosen = _find_largest_pair(both) if pair is None else (int(pair[0]), int(pair[1]))
     # A pair has no order: either component may be the stronger one.
-    there = both["overlap"] & (
+    is_pair = both["overlap"] & (
         ((both["label"] == chosen[0]) & (both["partner"] == chosen[1]))
         | ((both["label"] == chosen[1]) & (both["partner"] == chosen[0]))
     )
-    n = int(there.sum())
+    n = int(is_pair.sum())
     if n == 0:
         raise SchemaError(
             f"overlap_pattern: components {chosen} overlap nowhere. Lower the threshold of "
             "find_overlap, or give another pair."
         )
-    points = there.stack(point=("scan_y", "scan_x"), create_index=False)
-    here = np.flatnonzero(points.to_numpy())
-    seen = factors["factor"].isel(component=0, drop=True).notnull()
-    measured = _select_points(patterns["intensity"], here).mean("point").where(seen).compute()
-    weight = _select_points(factors["loading"], here).mean("point")
+    points = is_pair.stack(point=("scan_y", "scan_x"), create_index=False)
+    point_indices = np.flatnonzero(points.to_numpy())
+    is_used = factors["factor"].isel(component=0, drop=True).notnull()
+    measured = _select_points(patterns["intensity"], point_indices).mean("point").where(is_used).compute()
+    weight = _select_points(factors["loading"], point_indices).mean("point")
     # Mean of products = product of means here: each pattern is the same at all points.
     parts = (factors["factor"] * weight).compute()
     first, second = (parts.isel(component=c, drop=True) for c in chosen)

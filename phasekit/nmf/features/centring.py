@@ -198,7 +198,7 @@ def _iterate_origins(patch: Array, centre: Array, radius: float) -> Array:
 
     A beam must hold 10 counts, be 1.5 times denser than the ring around it, and lie within three radii of ``centre``.
     """
-    # Patterns that stand still leave the iteration, so that a few that wander do not cost the time of all.
+    # Patterns that stand still leave the iteration, so that a few slow ones do not cost the time of all.
     at, step = np.tile(centre, (len(patch), 1)), np.full(len(patch), np.inf)
     moving = np.arange(len(patch))
     for turn in range(40):

@@ -222,10 +222,12 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
 
 
 def _is_lazy(patterns: xr.Dataset, peaks: xr.Dataset | None) -> bool:
+    """True when the features are to be computed block by block: patterns or peaks are dask arrays."""
     return patterns["intensity"].chunks is not None or (peaks is not None and peaks["qx"].chunks is not None)
 
 
 def _label_shifts(centring: Centring) -> xr.DataArray | None:
+    """Shifts with the names of their dimensions; None: nothing moves."""
     return None if centring.shifts is None else xr.DataArray(centring.shifts, dims=(*_SCAN, "axis"))
 
 
@@ -253,6 +255,7 @@ def _has_whole_counts(selection: PixelSelection, intensity: xr.DataArray, gain: 
 
 
 def _make_beam_attributes(selection: PixelSelection, centring: Centring, centre: Any) -> dict[str, float]:
+    """Place of the direct beam at the common origin, and with ``centre`` the number of patterns not centred."""
     beam = selection.beam
     if centre is None:
         return make_beam_attributes(np.array(beam.centre), beam.radius) if np.isfinite(beam.centre).all() else {}

@@ -18,7 +18,7 @@ _MIN_ELECTRONS = 10.0  # in a group: with fewer, variance over mean scatters too
 def estimate_gain(patterns: xr.Dataset) -> float:
     r"""Estimate the counts per electron from the scatter between neighbouring scan points.
 
-    Neighbours mostly see the same specimen, so their difference is counting noise. For counts :math:`v = g\,n` with
+    Neighbours mostly show the same specimen, so their difference is counting noise. For counts :math:`v = g\,n` with
     Poisson distributed :math:`n`, the variance is :math:`g` times the mean:
 
     .. math::
@@ -41,7 +41,7 @@ def estimate_gain(patterns: xr.Dataset) -> float:
     float
         Gain [counts per electron], 1 for counted electrons. It is within 4 % on simulated scans of 24 x 30 points with
         200 or 2000 electrons per pattern. It is too high by up to 20 % on scans of about 10 x 10 points. The same holds
-        where nearly every pixel sees a boundary and counts are many (20000 electrons on 32 x 32 pixels).
+        where nearly every pixel crosses a boundary and counts are many (20000 electrons on 32 x 32 pixels).
 
     Raises
     ------

@@ -102,10 +102,10 @@ def _find_hot_in_mean(mean: Image, n: int) -> Flags:
     level = np.maximum(around[5], ring)
     height, beside = mean - level, np.sort(_get_side_neighbours(mean), axis=0)
     beyond_noise = height * n > 6 * np.sqrt(level * n) + 10  # 10: the Poisson tail where hardly any is expected
-    telling = 0.02 * height * n > 1.5 * np.sqrt(beside[3] * n + 1)  # enough counts to see a share of 0.03
+    enough_counts = 0.02 * height * n > 1.5 * np.sqrt(beside[3] * n + 1)  # enough counts to see a share of 0.03
     # A disk's brightest pixel has two bright neighbours; its dimmer pixels have the brightest one.
     alone = np.where(mean > around[7], beside[2], beside[3]) - ring < _MAX_SIDE_SHARE * height
-    return (mean > 5 * around[5]) & beyond_noise & telling & alone
+    return (mean > 5 * around[5]) & beyond_noise & enough_counts & alone
 
 
 def _find_dead(mean: Image, n: int) -> Flags:
@@ -122,11 +122,11 @@ def _find_hot_by_variance(images: ScanImages) -> Flags:
     A grain's spot varies as much, but its neighbours vary with it. This holds even for a grain in 1 % of the patterns.
     """
     mean, variance, n = images.mean, images.variance, images.n_patterns
-    around, spread, sure = _sort_neighbours(mean)[5], _sort_neighbours(variance), 1 + 6 * np.sqrt(2 / n)
+    around, spread, tolerance = _sort_neighbours(mean)[5], _sort_neighbours(variance), 1 + 6 * np.sqrt(2 / n)
     noise = np.maximum(mean, around) + 1 / n
     # 1 + 6 sqrt(2 / n): six standard errors of a variance that was measured from n patterns.
-    strong = variance > 5 * sure * (spread[5] + noise)
-    clear = variance > 3 * sure * noise
+    strong = variance > 5 * tolerance * (spread[5] + noise)
+    clear = variance > 3 * tolerance * noise
     share, error, alone = _regress_neighbours(images)
     alone |= (share < _MAX_REGRESSION) & (error < np.where(strong, 0.06, 0.03))
     ring = np.median(_get_outer_ring(mean), axis=0)
@@ -177,7 +177,7 @@ def _find_odd_rows(mean: Image, n: int, *, hot: bool) -> Flags:
 
 
 def _sort_neighbours(image: Image, edge: Edge = "reflect") -> Image:
-    """The eight neighbours of each pixel, darkest first, ``(8, qy, qx)``; edges see the inside mirrored."""
+    """The eight neighbours of each pixel, darkest first, ``(8, qy, qx)``; edges are padded with the inside mirrored."""
     offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
     return np.sort(_stack_offsets(image, offsets, edge), axis=0)
 

@@ -14,7 +14,7 @@ from .settings import FeatureSettings
 
 
 class PixelSelection(NamedTuple):
-    """Detector pixels to be used, and what reading the scan told besides."""
+    """Detector pixels to be used, and what else the pass over the scan has found."""
 
     used: NDArray[np.bool_]  # in the detector's own frame
     bad: NDArray[np.bool_] | None  # pixels fixed to the detector, which a shift moves along; None: every pixel is used
@@ -46,7 +46,7 @@ def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: Featu
     flags = mask.transpose("qy", "qx").to_numpy()
     used = flags if flags.dtype == bool else flags == USED
     _check_any_used(used)
-    # A boolean mask does not tell the beam from bad pixels: all its pixels then move with the detector.
+    # A boolean mask does not separate beam and bad pixels: all its pixels then move with the detector.
     covered = none if flags.dtype == bool else flags == DIRECT_BEAM
     return PixelSelection(used, ~used & ~covered, covered, beam, whole)
 
@@ -98,4 +98,5 @@ def _check_any_used(used: NDArray[np.bool_]) -> None:
 
 
 def _get_shape(mask: xr.DataArray) -> tuple[int, int]:
+    """Size of a mask along qy and qx, in this order."""
     return mask.sizes["qy"], mask.sizes["qx"]

@@ -143,7 +143,7 @@ def _add_patterns(part: NDArray[Any], out: Image) -> None:
     np.fmin(out[_SUMS], np.fmin.reduce(part, axis=0), out=out[_SUMS])
     total = values.sum(axis=0)
     out[[0, 5, 6]] += len(values)
-    if np.isnan(total).any():  # one sum tells whether any value is missing; only then are masks made
+    if np.isnan(total).any():  # the sum is NaN if any value is missing; only then are masks made
         seen = ~np.isnan(values)
         values[~seen] = 0
         total = values.sum(axis=0)

@@ -50,7 +50,7 @@ def find_device(device: str, step: str) -> Any:
         return torch.device("cuda") if torch.cuda.is_available() else None
     try:
         found = torch.device(device)
-        torch.zeros(1, device=found)  # a device can be named that is not there: only an allocation tells
+        torch.zeros(1, device=found)  # a device can be named that is not there; an allocation then fails
     except (RuntimeError, AssertionError) as error:
         raise SchemaError(
             f"{step}: device = {device!r} is not available here ({error}). Use 'cpu' or 'auto'."

@@ -78,7 +78,7 @@ class LazyRows(NamedTuple):
         width, n_features = values.sizes["scan_x"], values.sizes["feature"]
         for lines in _split_scan_lines(values):
             block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
-            # Checked on every pass: nobody has read a lazy array before the first one.
+            # Checked here, because the values of a lazy array are first read in this pass.
             lowest = float(np.fmin.reduce(block, axis=None))
             check_block(lowest, float(block.sum(dtype=np.float64)), self.step, missing=self.missing)
             yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)

@@ -67,23 +67,25 @@ def _run_pass(
     source: RowSource, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
 ) -> tuple[tuple[float, float], Array, Array]:
     """One pass: divergence and sum of (w v)^2 before it, new loadings row by row, new factors from sums on the way."""
-    new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
+    loadings, numerator, denominator = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
     divergence, squares = 0.0, 0.0
     for rows, block in source.read_blocks():
         weight = weights[0][rows, None] * weights[1]
         # A weight of 0 takes a missing value out of every sum below.
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
-        ratio, here = _compute_ratio(values, loading[:, rows], factor, weight, tiny)
-        divergence += here
+        ratio, block_divergence = _compute_ratio(values, loading[:, rows], factor, weight, tiny)
+        divergence += block_divergence
         squares += float(np.sum((values * weight) ** 2, dtype=np.float64))
-        mine: Array = (loading[:, rows] * (factor @ ratio.T) / _make_positive(factor @ weight.T)).astype(np.float32)
-        new[:, rows] = mine
-        # The factors' update sees the new loadings: each half step then lowers the divergence by itself.
-        ratio, _ = _compute_ratio(values, mine, factor, weight, tiny)
-        above += mine @ ratio
-        below += mine @ weight
-    return (divergence, squares), new, (factor * above / _make_positive(below)).astype(np.float32)
+        new_loading: Array = (loading[:, rows] * (factor @ ratio.T) / _make_positive(factor @ weight.T)).astype(
+            np.float32
+        )
+        loadings[:, rows] = new_loading
+        # The factors' update uses the new loadings: each half step then lowers the divergence by itself.
+        ratio, _ = _compute_ratio(values, new_loading, factor, weight, tiny)
+        numerator += new_loading @ ratio
+        denominator += new_loading @ weight
+    return (divergence, squares), loadings, (factor * numerator / _make_positive(denominator)).astype(np.float32)
 
 
 def _make_positive(sums: Array) -> Array:

@@ -162,9 +162,9 @@ def _sweep_compiled(x: Array, product: Array, gram: Array, n_inner: int) -> None
                     step[i] = product[row, start + i]
                 _subtract_rows(step, gram[row], local)
                 scale = np.float32(1) / gram[row, row]
-                mine = local[row]
+                current = local[row]
                 for i in range(m):
-                    mine[i] = max(mine[i] + step[i] * scale, np.float32(0))
+                    current[i] = max(current[i] + step[i] * scale, np.float32(0))
         x[:, start : start + m] = local
 
 

@@ -115,15 +115,15 @@ def fit_multistart(
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
     """Fits from every start on the compressed data, best first, k by k; one start grows from the k before."""
-    there = low
+    low_on_device = low
     if device is not None:
-        there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
+        low_on_device = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
     # Starts are made on the processor, so that the same seed gives the same starts on every device.
     for k in ranks:
         starts = make_starts(low, k, n_starts, before, rng)
         found = fit_from_starts(
-            there,
+            low_on_device,
             [(to_device(a, device), to_device(b, device)) for a, b in starts],
             n_finish=n_finish,
             stop_tolerance=stop_tolerance,

@@ -61,13 +61,13 @@ class Penalties(NamedTuple):
         if self.orthogonality == 0:
             return gram
         # In units of the maps' norms, so that the cost does not depend on how strong a component is.
-        size = gram.diagonal() ** 0.5
-        beside = convert_like(1 - np.eye(len(gram), dtype=np.float32), gram)
-        return gram + self.orthogonality * beside * size[:, None] * size
+        norms = gram.diagonal() ** 0.5
+        off_diagonal = convert_like(1 - np.eye(len(gram), dtype=np.float32), gram)
+        return gram + self.orthogonality * off_diagonal * norms[:, None] * norms
 
 
 def _sum_neighbours(maps: Array) -> Array:
-    """Sum of the four neighbours of each scan point (..., y, x); beyond the edge a point sees itself."""
+    """Sum of the four neighbours of each scan point (..., y, x); beyond the edge the point itself is taken."""
     xp = get_namespace(maps)
     rows = xp.concatenate([maps[..., :1, :], maps, maps[..., -1:, :]], axis=-2)
     columns = xp.concatenate([maps[..., :1], maps, maps[..., -1:]], axis=-1)

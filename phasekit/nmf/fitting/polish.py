@@ -75,12 +75,12 @@ class _FitInProgress:
         product, squares = self.penalties.add_to_loading_step(projected, self.factor_gram, self.target[:, rows])
         before = self.loading[:, rows]
         # A contiguous copy: ``before`` is still needed for the decrease of the error.
-        mine = make_contiguous(before + 0)
-        sweep_rows(mine, make_contiguous(product), squares, N_INNER)
-        self.gain += compute_error_decrease(before, mine, product, squares)
-        self.loading[:, rows] = mine
-        self.squares += compute_gram(mine)
-        return mine
+        after = make_contiguous(before + 0)
+        sweep_rows(after, make_contiguous(product), squares, N_INNER)
+        self.gain += compute_error_decrease(before, after, product, squares)
+        self.loading[:, rows] = after
+        self.squares += compute_gram(after)
+        return after
 
     def update_factor(self, product: Array, tolerance: float) -> None:
         """New factors from L^T V, the error of the new pair, and whether it still falls.
@@ -98,10 +98,10 @@ class _FitInProgress:
         before = self.factor + 0
         sweep_rows(self.factor, product, squares, N_INNER)
         self.gain += compute_error_decrease(before, self.factor, product, squares)
-        last = self.error
+        previous_error = self.error
         self.error = compute_relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
         # With penalties the two sides lower different costs, and a pass gains something of each for ever.
-        gain = abs(last - self.error) if self.penalties.is_active else self.gain / self.seen
+        gain = abs(previous_error - self.error) if self.penalties.is_active else self.gain / self.seen
         self.converged = gain < max(tolerance * self.error, _ROUNDING)
         self.iterations += 1
 
@@ -125,8 +125,10 @@ def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float
             _update_with_holes(running, rows, block)
             continue
         projected = stacked @ block.T
-        mine = [fit.update_loading(rows, projected[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
-        product += xp.concatenate(mine) @ block
+        new_loadings = [
+            fit.update_loading(rows, projected[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)
+        ]
+        product += xp.concatenate(new_loadings) @ block
         for fit in running:
             fit.norm2, fit.seen = fit.norm2 + norm2, fit.seen + norm2
     for fit, (a, b) in zip(running, pairwise(ends), strict=True):

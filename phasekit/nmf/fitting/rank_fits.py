@@ -124,9 +124,9 @@ def fit_all_ranks(
     tick: Callable[[], object],
     inspect: Callable[[list[Fit]], None] = lambda fits: None,
 ) -> RankFits:
-    """Fit every k from all starts on the compressed data, then refine the best of each on the data in shared passes.
+    """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
-    ``inspect`` sees the fits of every start, k by k, before they are dropped.
+    ``inspect`` is called with the fits of every start, k by k, before they are dropped.
     """
     # One compression, large enough for the largest k, serves all: it reads the data four times.
     low = compress_for_ranks(source, max(tried), rng)

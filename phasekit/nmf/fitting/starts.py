@@ -9,7 +9,7 @@ _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 # Every start is warmed up; only the best ones are then iterated until they converge.
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
 _CHECK_INTERVAL, _MAX_ITERATIONS = 25, 200  # further iterations of the best: in steps of the first, until the second
-_ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: what single precision knows of an error
+_ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: half the rounding of one number in single precision
 STOP_TOLERANCE = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
 
@@ -57,9 +57,9 @@ def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
         back = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
         probe = np.asarray(back, dtype=np.float32)
     # A singular vector has no sign: take the one with more positive weight, the other part is cut off.
-    flip = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
-    loading = np.concatenate([fit.loading, _lift_zeros(np.maximum(flip * probe, 0))])
-    return loading, np.concatenate([fit.factor, _lift_zeros(np.maximum(flip * direction, 0))])
+    sign = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
+    loading = np.concatenate([fit.loading, _lift_zeros(np.maximum(sign * probe, 0))])
+    return loading, np.concatenate([fit.factor, _lift_zeros(np.maximum(sign * direction, 0))])
 
 
 def grow_start(low: LowRank, fit: Fit, k: int) -> Start:

@@ -159,9 +159,9 @@ def _score_block(
     out = np.full((len(rows[0]), len(names)), np.nan)
     if np.isfinite(span) and span > 0:
         for part in split_batches(rows[0].shape):
-            first, second, seen = mask_unmeasured(rows[0][part], rows[1][part])
+            first, second, has_pixels = mask_unmeasured(rows[0][part], rows[1][part])
             found = Reference(first, data_range=float(span)).scores(second, names)
-            out[part] = np.where(seen[:, None], np.stack([found[name] for name in names], axis=1), np.nan)
+            out[part] = np.where(has_pixels[:, None], np.stack([found[name] for name in names], axis=1), np.nan)
     return out.reshape(*lead, len(names))
 
 

@@ -37,11 +37,11 @@ def compute_fsim(reference: Images, kept: tuple[Images, ...], image: Images) -> 
     congruency, edges = kept
     small = shrink_images(image)
     other = compute_phase_congruency(small)
-    alike = compute_similarity(congruency, other, _PHASES) * compute_similarity(
+    agreement = compute_similarity(congruency, other, _PHASES) * compute_similarity(
         edges, compute_gradient(small, SCHARR), _EDGES
     )
     weight = np.maximum(congruency, other) + _TINY  # two images without any feature then get 1, not 0 / 0
-    return compute_image_means(alike * weight) / compute_image_means(weight)
+    return compute_image_means(agreement * weight) / compute_image_means(weight)
 
 
 def compute_phase_congruency(images: Images) -> Images:

@@ -73,7 +73,7 @@ class Reference:
         if not (np.isfinite(data_range) and data_range > 0):
             raise SchemaError(f"Reference: data_range = {data_range}, needs a positive number, e.g. the largest value.")
         self.data_range = float(data_range)
-        self.images = self._scaled(images)
+        self.images = self._scale_images(images)
         self._kept: dict[tuple[str, int], tuple[Images, ...]] = {}
 
     def scores(self, images: NDArray[np.floating], metrics: Iterable[str] = ALL) -> dict[str, Scores]:
@@ -100,18 +100,20 @@ class Reference:
         out = {name: np.empty(len(self.images)) for name in names}
         # Batch by batch through all metrics: the images of a batch stay in the cache.
         for part in split_batches(self.images.shape):
-            scaled = self._scaled(images[part])
+            scaled = self._scale_images(images[part])
             for name in names:
-                out[name][part] = METRICS[name].kernel(self.images[part], self._prepared(name, part), scaled)
+                out[name][part] = METRICS[name].kernel(self.images[part], self._get_prepared(name, part), scaled)
         return out
 
-    def _prepared(self, name: str, part: slice) -> tuple[Images, ...]:
+    def _get_prepared(self, name: str, part: slice) -> tuple[Images, ...]:
+        """What a metric keeps of one batch of references, computed at its first use."""
         key = (name, part.start)
         if key not in self._kept:
             self._kept[key] = METRICS[name].prepare(self.images[part])
         return self._kept[key]
 
-    def _scaled(self, images: NDArray[np.floating]) -> Images:
+    def _scale_images(self, images: NDArray[np.floating]) -> Images:
+        """Images in units of the data range, float32."""
         return np.asarray(images, dtype=np.float32) / np.float32(self.data_range)
 
 

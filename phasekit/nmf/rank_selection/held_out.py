@@ -55,19 +55,21 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
         # All factors are stacked: one matrix product of the block serves every fit.
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
-        onto = stacked @ block.T
+        projections = stacked @ block.T
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
-            by_point[i, rows] = squares - 2 * np.einsum("kp,kp->p", onto[a:b], loading, dtype=np.float64) + model2
+            by_point[i, rows] = (
+                squares - 2 * np.einsum("kp,kp->p", projections[a:b], loading, dtype=np.float64) + model2
+            )
         # A group may begin in one block and end in the next, so that its parts are added up.
         for g, first in enumerate(groups):
             inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
             reference[g] += block[inside].sum(axis=0)
-        chosen = np.flatnonzero(np.arange(rows.start, rows.stop) % _DEVIANCE_STEP == 0)
-        if len(chosen):
-            more, seen = _compute_deviances(part, fits, rows, block, chosen)
-            deviance, electrons = deviance + more, electrons + seen
+        sampled = np.flatnonzero(np.arange(rows.start, rows.stop) % _DEVIANCE_STEP == 0)
+        if len(sampled):
+            block_deviance, block_electrons = _compute_deviances(part, fits, rows, block, sampled)
+            deviance, electrons = deviance + block_deviance, electrons + block_electrons
     scored = []
     for i, fit in enumerate(fits):
         summed = np.stack([fit.loading[:, g : g + size].sum(axis=1) for g in groups])
@@ -95,17 +97,17 @@ def _compute_deviances(
     # Scan and feature weights are roots of means, so that their squared product is a rank-one model of the counts.
     mean = weight * weight
     mean *= np.float32(electrons / max(float(mean.sum(dtype=np.float64)), 1e-300))
-    hit = np.nonzero(counts)
-    n, floor, weight_hit = counts[hit], _FLOOR_SHARE * mean[hit], (1 - _FLOOR_SHARE) * weight[hit]
-    place, feature = np.arange(rows.start, rows.stop)[chosen], part.thinned.feature_weight * np.float32(part.fraction)
-    found = np.empty(len(fits))
+    counted = np.nonzero(counts)
+    n, floor, weight_hit = counts[counted], _FLOOR_SHARE * mean[counted], (1 - _FLOOR_SHARE) * weight[counted]
+    points, feature = np.arange(rows.start, rows.stop)[chosen], part.thinned.feature_weight * np.float32(part.fraction)
+    deviances = np.empty(len(fits))
     for i, fit in enumerate(fits):
-        loading = fit.loading[:, place]
-        whole = float((loading @ scan) @ (fit.factor @ feature))
-        model = weight_hit * (loading.T @ fit.factor)[hit] + floor
-        expected = (1 - _FLOOR_SHARE) * whole + _FLOOR_SHARE * electrons
-        found[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
-    return found, electrons
+        loading = fit.loading[:, points]
+        fit_sum = float((loading @ scan) @ (fit.factor @ feature))
+        model = weight_hit * (loading.T @ fit.factor)[counted] + floor
+        expected = (1 - _FLOOR_SHARE) * fit_sum + _FLOOR_SHARE * electrons
+        deviances[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
+    return deviances, electrons
 
 
 class BiCrossSplit(NamedTuple):
@@ -143,30 +145,30 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
     """
     held_rows, held_columns = ~quarter.rows, ~quarter.columns
     factors, loadings = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("factor", "loading"))
-    onto = np.zeros((len(factors), int(held_rows.sum())), dtype=np.float32)
-    across = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
-    held = np.empty((onto.shape[1], across.shape[1]), dtype=np.float32)
+    loading_products = np.zeros((len(factors), int(held_rows.sum())), dtype=np.float32)
+    factor_products = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
+    held_out = np.empty((loading_products.shape[1], factor_products.shape[1]), dtype=np.float32)
     seen_before, held_before = np.cumsum(np.append(0, quarter.rows)), np.cumsum(np.append(0, held_rows))
     # One pass collects both mixed quarters as projections, and keeps the held-out quarter itself.
     for rows, block in source.read_blocks():
         unseen = slice(held_before[rows.start], held_before[rows.stop])
         trained = slice(seen_before[rows.start], seen_before[rows.stop])
-        onto[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
-        across += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
-        held[unseen] = block[held_rows[rows]][:, held_columns]
-    norm2 = float(np.einsum("ij,ij->", held, held, dtype=np.float64))
-    scored, whole = [], []
-    reference = np.zeros((min(_N_GROUPS, len(held)), source.shape[1]), dtype=np.float32)
-    reference[:, held_columns] = held[: len(reference)]
+        loading_products[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
+        factor_products += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
+        held_out[unseen] = block[held_rows[rows]][:, held_columns]
+    norm2 = float(np.einsum("ij,ij->", held_out, held_out, dtype=np.float64))
+    scored, completed = [], []
+    reference = np.zeros((min(_N_GROUPS, len(held_out)), source.shape[1]), dtype=np.float32)
+    reference[:, held_columns] = held_out[: len(reference)]
     # Both unseen sides are fitted with the seen ones fixed; their product predicts the held-out quarter.
     for fit, (a, b) in zip(fits, pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])), strict=True):
-        loading = fit_nonnegative_loading(onto[a:b], fit.factor @ fit.factor.T)
+        loading = fit_nonnegative_loading(loading_products[a:b], fit.factor @ fit.factor.T)
         factor = np.zeros((len(fit.factor), source.shape[1]), dtype=np.float32)
         factor[:, quarter.columns] = fit.factor
-        factor[:, held_columns] = fit_nonnegative_loading(across[a:b], fit.loading @ fit.loading.T)
-        by_point = np.square(held - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
+        factor[:, held_columns] = fit_nonnegative_loading(factor_products[a:b], fit.loading @ fit.loading.T)
+        by_point = np.square(held_out - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         model = np.zeros_like(reference)
         model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
         scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
-        whole.append(fit._replace(factor=factor))
-    return HeldOutScores(scored, reference), whole
+        completed.append(fit._replace(factor=factor))
+    return HeldOutScores(scored, reference), completed
