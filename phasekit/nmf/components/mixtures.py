@@ -1,5 +1,7 @@
 """Weights of given components in every pattern, their uncertainty, and the probability of an overlap."""
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 import xarray as xr
@@ -17,6 +19,14 @@ Cube = NDArray[np.float64]
 _SWEEPS = 200
 _ROWS = 512  # patterns at a time in double precision
 _VARIANCE_FLOOR = 0.02  # of the pattern's mean variance: a model of zero does not mean that there is no noise
+
+
+class _CountLoadings(NamedTuple):
+    """Loadings (k, row), covariance (k, k, row) and chi-square (row,) of some patterns, in counts."""
+
+    loading: Cube
+    covariance: Cube
+    chi_square: Cube
 
 
 def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
@@ -102,7 +112,8 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
             _fit_block(block, patterns, read_scan_weight(features)[where], weight)
             for where, block in rows.source.read_blocks()
         ]
-    out = _label_loadings(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
+    found = _CountLoadings(*(np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)))
+    out = _label_loadings(features, found)
     return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)
 
 
@@ -196,7 +207,7 @@ def _compute_overlap_probability(weights: Cube, covariance: Cube, background: in
     return np.where(second > 0, ndtr((second - threshold * first) / spread), 0.0)
 
 
-def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
+def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> _CountLoadings:
     """Loadings (k, rows) and covariance (k, k, rows) in counts, and chi-square (rows,) of some rows.
 
     ``block`` is (row, feature) and ``patterns`` (k, feature), both scaled. ``scan`` (row,) and ``feature`` (feature,)
@@ -219,7 +230,7 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tu
     _fill_sandwich_covariance(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)
     chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
-    return (loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square)
+    return _CountLoadings((loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -255,10 +266,10 @@ def _fill_sandwich_covariance(gram: Cube, noise: Cube, free: NDArray[np.bool_], 
                         out[chosen[i], chosen[j], row] = found[i, j]
 
 
-def _label_loadings(features: xr.Dataset, factors: xr.Dataset, parts: list[Cube]) -> xr.Dataset:
+def _label_loadings(features: xr.Dataset, found: _CountLoadings) -> xr.Dataset:
     """LOADINGS from loadings, covariance and chi-square."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
-    loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in parts)
+    loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in found)
     maps = ("component", "scan_y", "scan_x")
     total = loading.sum(axis=0)
     error = np.sqrt(np.einsum("iiyx->iyx", covariance))

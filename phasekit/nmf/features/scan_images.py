@@ -12,6 +12,7 @@ from ...errors import SchemaError
 Image = NDArray[np.float64]
 _BLOCK_BYTES = 1 << 20  # patterns at a time in double precision: few enough for the cache
 _SUMS, _LOWS = 7, 2  # images that are added up over blocks, and images of which the smallest value is kept
+_MEASURED, _TOTAL, _SQUARE, _RIGHT, _DOWN, _PAIRS_RIGHT, _PAIRS_DOWN, _LOWEST, _ROUNDING = range(_SUMS + _LOWS)
 
 
 class ScanImages(NamedTuple):
@@ -127,12 +128,12 @@ def _sum_block(frames: NDArray[Any], gain: float) -> Image:
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
     out = np.zeros((_SUMS + _LOWS, *shape))
-    out[_SUMS] = np.inf
+    out[_LOWEST] = np.inf
     step = max(1, _BLOCK_BYTES // (8 * shape[0] * shape[1]))
     with np.errstate(invalid="ignore"):  # infinite values are refused when all is read
         for start in range(0, len(flat), step):
             _add_patterns(flat[start : start + step], out)
-    out[-1] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
+    out[_ROUNDING] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
     return out
 
 
@@ -140,20 +141,20 @@ def _add_patterns(part: NDArray[Any], out: Image) -> None:
     """Add some patterns ``(pattern, qy, qx)`` to the sums."""
     values = part.astype(np.float64)
     # fmin passes over NaN; the two pair sums count what was measured on both sides of a product.
-    np.fmin(out[_SUMS], np.fmin.reduce(part, axis=0), out=out[_SUMS])
+    np.fmin(out[_LOWEST], np.fmin.reduce(part, axis=0), out=out[_LOWEST])
     total = values.sum(axis=0)
-    out[[0, 5, 6]] += len(values)
+    out[[_MEASURED, _PAIRS_RIGHT, _PAIRS_DOWN]] += len(values)
     if np.isnan(total).any():  # the sum is NaN if any value is missing; only then are masks made
         seen = ~np.isnan(values)
         values[~seen] = 0
         total = values.sum(axis=0)
-        out[0] += seen.sum(axis=0) - len(values)
-        out[5, :, :-1] += (seen[:, :, :-1] & seen[:, :, 1:]).sum(axis=0) - len(values)
-        out[6, :-1] += (seen[:, :-1] & seen[:, 1:]).sum(axis=0) - len(values)
-    out[1] += total
-    out[2] += np.einsum("nyx,nyx->yx", values, values)
-    out[3, :, :-1] += np.einsum("nyx,nyx->yx", values[:, :, :-1], values[:, :, 1:])
-    out[4, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
+        out[_MEASURED] += seen.sum(axis=0) - len(values)
+        out[_PAIRS_RIGHT, :, :-1] += (seen[:, :, :-1] & seen[:, :, 1:]).sum(axis=0) - len(values)
+        out[_PAIRS_DOWN, :-1] += (seen[:, :-1] & seen[:, 1:]).sum(axis=0) - len(values)
+    out[_TOTAL] += total
+    out[_SQUARE] += np.einsum("nyx,nyx->yx", values, values)
+    out[_RIGHT, :, :-1] += np.einsum("nyx,nyx->yx", values[:, :, :-1], values[:, :, 1:])
+    out[_DOWN, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
 
 
 def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:

@@ -24,6 +24,21 @@ MAX_EXACT_COUNT = 1024  # counts above it are split by the normal limit of the b
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
+class FoldChoice(NamedTuple):
+    """Which electrons a compiled function counts: one of 2^``n_bits`` folds, or (not ``held_out``) all others."""
+
+    n_bits: int
+    fold: int
+    held_out: bool
+
+
+class HashKey(NamedTuple):
+    """What the fold of an electron depends on, beside its own number."""
+
+    seed: np.uint64
+    place: np.uint64  # number of the value in the whole matrix
+
+
 class ThinnedCounts(NamedTuple):
     """The counts behind scaled features, thinned into 2^``n_bits`` folds."""
 
@@ -83,8 +98,8 @@ class Fold(NamedTuple):
                 block,
                 thinned.scan_weight[rows],
                 thinned.feature_weight,
-                (np.uint64(thinned.seed), start),
-                (thinned.n_bits, self.fold, self.held_out),
+                HashKey(np.uint64(thinned.seed), start),
+                FoldChoice(thinned.n_bits, self.fold, self.held_out),
                 out,
             )
             yield rows, out
@@ -95,24 +110,22 @@ def _thin_block(
     block: Array,
     scan_weight: Array,
     feature_weight: Array,
-    key: tuple[np.uint64, np.uint64],
-    part: tuple[int, int, bool],
+    key: HashKey,
+    choice: FoldChoice,
     out: Array,
 ) -> None:
-    """Counts of one fold, or of all others, into ``out`` (row, feature).
+    """Counts of one fold, or of all others (``choice``), into ``out`` (row, feature).
 
     ``block`` (row, feature) times ``scan_weight`` (row,) and ``feature_weight`` (feature,) are counts, all float32.
-    ``key`` is the seed and the place of the first value. ``part`` is ``n_bits``, the fold, and whether the fold itself
-    is wanted.
+    ``key`` holds the seed and the place of the first value.
     """
-    n_bits, fold, held_out = part
-    seed, place = _mix_bits(key[0]), key[1]
+    seed, place = _mix_bits(key.seed), key.place
     for i in range(block.shape[0]):
         for j in range(block.shape[1]):
             if block[i, j] > 0:
                 n = int(np.rint(block[i, j] * scan_weight[i] * feature_weight[j]))
-                test = binomial_count(n, _mix_bits(seed + place * _GOLDEN), n_bits, fold)
-                out[i, j] = test if held_out else n - test
+                test = binomial_count(n, _mix_bits(seed + place * _GOLDEN), choice.n_bits, choice.fold)
+                out[i, j] = test if choice.held_out else n - test
             else:
                 out[i, j] = 0
             place += np.uint64(1)
