@@ -1,4 +1,4 @@
-"""Stage 5: similarity of two diffraction images by seven published image-quality metrics.
+"""Similarity of two diffraction images by seven published image-quality metrics; the rank selection uses them too.
 
 ``images`` scores pairs of images, ``components`` the components of a fit against each other and against their patterns.
 ``reference`` keeps what a metric needs of the reference alone, and holds the table of metrics. The metrics are in
