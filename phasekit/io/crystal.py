@@ -1,22 +1,19 @@
-"""Crystal structures: a CIF file, or its text, -> a phase whose axes, atoms and symmetry are those of the file."""
+"""Open a crystal structure: a CIF file, or its text, as a phase with the axes, atoms and symmetry of the file."""
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..code_cache import import_alone
 from ..crystals import point_symmetry
-from ..errors import ReadError
-from .formats.crystal import cif as _cif
-from .formats.crystal import symmetry as _symmetry
-from .formats.crystal.formula import check_formula
+from .formats.crystal.cif import read_text
+from .formats.crystal.structure import Crystal, CrystalOptions
+from .formats.registry import read_file
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
-
-_LARGEST_CIF = 20_000_000
 
 
 def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
@@ -76,42 +73,15 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     >>> nickel.name, nickel.point_group.name, len(nickel.structure)
     ('Ni', 'm-3m', 4)
     """
-    text, path, stem = _source(path_or_cif_text)
-    block = _cif.choose_block(_cif.parse_blocks(text, path), path)
-    cell = _cif.read_cell(block, path)
-    try:
-        base = _symmetry.lattice_base(cell)
-    except ValueError as error:
-        raise ReadError(path, found=f"an impossible cell: {error}", cure="correct the cell's angles") from error
-    name, number = _cif.read_symmetry_name(block, path)
-    operations = _cif.read_operations(block, path) or _symmetry.table_operations(name, number, cell, path)
-    _symmetry.check_operations(operations, base, path)
-    number = _symmetry.space_group_number(operations, name, number, path)
-    atoms = _symmetry.expand_sites(_cif.read_sites(block, path), operations, base, path)
-    check_formula(block.first("_chemical_formula_sum"), atoms, path)
-    title = stem or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
-    return _phase(title, base, atoms, operations, (number, name))
-
-
-def _source(path_or_cif_text: str | PathLike[str]) -> tuple[str, str, str | None]:
-    """Text, name for messages, and stem of the file (None for a text)."""
+    # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
-        return path_or_cif_text, "CIF text", None
-    path = Path(path_or_cif_text)
-    if not path.is_file():
-        raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
-    size = path.stat().st_size
-    if size == 0:
-        raise ReadError(path, found="an empty file (0 bytes)", cure="copy the file again")
-    if size > _LARGEST_CIF:
-        raise ReadError(path, found=f"{size} bytes", cure="give a CIF file, which is smaller than 20 MB")
-    content = path.read_bytes()
-    if b"\0" in content:
-        raise ReadError(path, found="a binary file", cure="give a CIF file, which is text")
-    return content.decode("utf-8-sig", errors="replace"), str(path), path.stem
+        return _make_phase(read_text(path_or_cif_text, "CIF text"))
+    crystal: Crystal = read_file(Path(path_or_cif_text), "crystal", CrystalOptions())
+    return _make_phase(crystal)
 
 
-def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int | None, str | None]) -> "Phase":
+def _make_phase(crystal: Crystal) -> "Phase":
+    """Phase of orix, with the space group only where orix derives the same point group from its number."""
     from diffpy.structure import Atom, Lattice, Structure
     from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
 
@@ -123,27 +93,27 @@ def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int 
     structure = Structure(
         [
             Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy, Uisoequiv=site.u_iso)
-            for site, orbit in atoms
+            for site, orbit in crystal.atoms
             for place in orbit
         ],
-        lattice=Lattice(base=base),
-        title=title,
+        lattice=Lattice(base=crystal.base),
+        title=crystal.title,
     )
-    symmetry = point_symmetry([matrix for matrix, _ in operations], base)
-    group, (number, name) = None, named
+    symmetry = point_symmetry([matrix for matrix, _ in crystal.operations], crystal.base)
+    group, number = None, crystal.space_group_number
     if number is not None and get_point_group(number).name == symmetry.name:
         table = GetSpaceGroup(number)
-        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in operations]
+        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in crystal.operations]
         group = SpaceGroup(
             number=number,
             num_sym_equiv=len(lines),
-            num_primitive_sym_equiv=len({operation[0] for operation in operations}),
-            short_name=(name or table.short_name).replace(" ", ""),
+            num_primitive_sym_equiv=len({operation[0] for operation in crystal.operations}),
+            short_name=(crystal.space_group_name or table.short_name).replace(" ", ""),
             point_group_name=table.point_group_name,
             crystal_system=table.crystal_system,
             pdb_name=table.pdb_name,
             symop_list=lines,
         )
     return Phase(
-        name=title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
+        name=crystal.title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
     )

@@ -1,31 +1,18 @@
-"""Results in the formats of other programs: orix, ``.blo`` (maps as text: ``maps_text.py``; ``peaks_csv.py``)."""
+"""Save orientation maps for orix, and patterns as NanoMEGAS ``.blo`` files."""
 
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
-from ..code_cache import import_alone
 from ..deprecation import renamed_arguments
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
-from .maps_text import save_ang, save_ctf
 from .writers.atomic import renamed_when_complete
-from .writers.orientation_table import oriented, phases_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
-
-__all__ = ["save_ang", "save_blo", "save_ctf", "save_orix", "to_orix"]
-
-
-#: What only some maps have: after refinement, with several phases, merged with ``pk.acom.match_second_grain``.
-_MORE = (
-    *("uncertainty_deg", "other_phase", "other_correlation", "other_quaternion"),
-    *("second_phase", "second_correlation", "second_reliability", "second_quaternion", "unexplained"),
-)
 
 
 @renamed_arguments(found="orientations")
@@ -59,61 +46,9 @@ def to_orix(orientations: xr.Dataset) -> "CrystalMap":
     ...
     phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(orientations, "to_orix", *_MORE)
-    import_alone("orix.quaternion.symmetry")
-    from orix.crystal_map import CrystalMap, PhaseList
-    from orix.quaternion import Rotation
+    from .writers.orix_hdf5 import build_crystal_map
 
-    phase_id = np.where(indexed, data["phase"].values.ravel(), -1)
-    quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
-    known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
-    scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
-    records = phases_of(data)
-    used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
-    scores = [name for name in ("correlation", "reliability", "phase_reliability", "status", *_MORE) if name in data]
-    return CrystalMap(
-        rotations=Rotation(np.where(known, quaternion, [1.0, 0, 0, 0])),
-        phase_id=phase_id,
-        x=scan_x.ravel(),
-        y=scan_y.ravel(),
-        phase_list=PhaseList({number: _phase(records[number]) for number in used}) if used else None,
-        prop={name: data[name].values.reshape(len(phase_id), *data[name].shape[2:]) for name in scores},
-        scan_unit="nm",
-    )
-
-
-def _phase(record: dict[str, Any]) -> Any:
-    """Orix phase of one entry of ``attrs["phases"]``: as the bank recorded it, or from what another program gave."""
-    from ..crystals import phase_from_record
-
-    if "symmetry" in record:  # written by phase_record: its CIF lists every atom and no symmetry
-        return phase_from_record(record)
-    if "\n" in str(record.get("cif") or ""):
-        from .crystal import open_phase
-
-        phase = open_phase(record["cif"])
-        phase.name = str(record.get("name", phase.name))
-        return phase
-    return _phase_without_atoms(record)
-
-
-def _phase_without_atoms(record: dict[str, Any]) -> Any:
-    from diffpy.structure import Lattice, Structure
-
-    import_alone("orix.quaternion.symmetry")
-    from orix.crystal_map import Phase
-    from orix.quaternion.symmetry import _groups
-
-    from ..crystals import direct_basis
-
-    name = str(record.get("name", "phase"))
-    structure = Structure(lattice=Lattice(base=direct_basis(record["lattice"])), title=name)
-    group, number = record.get("point_group"), record.get("space_group")
-    named = next((known for known in _groups if known.name == group), None)
-    phase = Phase(name=name, space_group=int(number) if number else None, structure=structure)
-    if phase.point_group is None or (group is not None and phase.point_group.name != group):
-        phase = Phase(name=name, point_group=named, structure=structure)
-    return phase
+    return build_crystal_map(orientations, "to_orix")
 
 
 @renamed_arguments(found="orientations")
@@ -149,17 +84,10 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     target = Path(fspath(path))
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
-    crystal_map = to_orix(orientations)
-    import_alone("orix.quaternion.symmetry")
-    from orix.io.plugins import orix_hdf5
-    from orix.quaternion.symmetry import _groups
+    from .writers.orix_hdf5 import write
 
-    known = {group.name for group in _groups}
-    for _, phase in crystal_map.phases:
-        if phase.point_group is not None and phase.point_group.name not in known:
-            phase.point_group = None
     with renamed_when_complete(target) as temporary:
-        orix_hdf5.file_writer(str(temporary), crystal_map)
+        write(orientations, temporary)
     return target
 
 
@@ -197,12 +125,13 @@ def save_blo(
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
     >>> axes = {"scan_y": 2, "scan_x": 3, "qy": 4, "qx": 4}
     >>> patterns = xr.Dataset({"intensity": (tuple(axes), np.ones(tuple(axes.values()), "u1"))})
     >>> save_blo(patterns, Path(tempfile.mkdtemp()) / "scan.blo").stat().st_size
     4240
     """
-    from .writers.blo import write_blo
+    from .writers.blo import write
 
     require(patterns, PATTERNS, step="save_blo")
     qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]
@@ -218,5 +147,5 @@ def save_blo(
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
     target = Path(fspath(path))
     with renamed_when_complete(target) as temporary:
-        write_blo(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
+        write(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
     return target

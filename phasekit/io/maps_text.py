@@ -1,19 +1,13 @@
-"""Orientation maps as the text files of orientation microscopy: ``.ang`` (EDAX, ASTAR) and ``.ctf`` (Oxford, HKL)."""
+"""Save orientation maps as the text files of orientation microscopy: ``.ang`` (EDAX, ASTAR), ``.ctf`` (Oxford, HKL)."""
 
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from ..code_cache import import_alone
 from ..deprecation import renamed_arguments
-from .writers import ang as _ang
-from .writers import ctf as _ctf
+from .writers import ang, ctf
 from .writers.atomic import renamed_when_complete
-from .writers.orientation_table import oriented
 
 
 @renamed_arguments(found="orientations")
@@ -51,19 +45,9 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(orientations, "save_ang")
-    table = _ang.rows(data, _euler(data, indexed), indexed)
-    used = np.unique(data["phase"].values[data["phase"].values >= 0])
     target = Path(fspath(path))
     with renamed_when_complete(target) as temporary:
-        np.savetxt(
-            temporary,
-            table,
-            fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
-            header="\n".join(_ang.header(data, used)),
-            comments="",
-            encoding="ascii",
-        )
+        ang.write(orientations, temporary)
     return target
 
 
@@ -112,27 +96,7 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ctf: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(orientations, "save_ctf", "uncertainty_deg", "count")
-    table = _ctf.rows(data, np.degrees(_euler(data, indexed)), indexed)
     target = Path(fspath(path))
     with renamed_when_complete(target) as temporary:
-        np.savetxt(
-            temporary,
-            table,
-            fmt=["%d", "%.9f", "%.9f", "%d", "%d", "%.4f", "%.4f", "%.4f", "%.4f", "%d", "%d"],
-            delimiter="\t",
-            header="\n".join(_ctf.header(data)),
-            comments="",
-            encoding="ascii",
-        )
+        ctf.write(orientations, temporary)
     return target
-
-
-def _euler(data: xr.Dataset, indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Bunge angles [rad] of the best match (position, 3), 0 where not indexed."""
-    import_alone("orix.quaternion.symmetry")
-    from orix.quaternion import Rotation
-
-    quaternion: NDArray[Any] = data["quaternion"].isel(match=0).values.reshape(-1, 4)
-    euler = Rotation(np.where(indexed[:, None], quaternion, [1.0, 0, 0, 0])).to_euler()
-    return np.asarray(euler, dtype=float).reshape(-1, 3)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from ..schema import REFERENCES, describe
-from .formats.columns import Table, read_table
 from .formats.stxm.stack import to_ev
+from .formats.text_table import Table, read_table
 from .results import load
 
 _XDI_SIGNALS = ("norm", "flat", "mutrans", "mu", "xmu", "mufluor", "murefer", "normtrans", "normfluor")

@@ -1,32 +1,14 @@
 """Planned energies and dwell times as lists that a beamline's scan program can load, and back."""
 
-import json
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..errors import ReadError, SchemaError
-from ..schema.checks import package_version
 from .writers.atomic import renamed_when_complete
-
-Array = NDArray[np.float64]
-Layout = Literal["energies", "regions"]
-
-_SAME_STEP_EV = 1.5e-4  # energies are written to 0.1 meV
-_SUFFIXES = (".csv", ".txt")
-
-
-class _Region(NamedTuple):
-    """Energies at equal steps with one dwell time, both ends included."""
-
-    start: float
-    stop: float
-    n: int
-    dwell: float
+from .writers.scan_list import EXTENSIONS, SAME_STEP_EV, Array, Layout, make_lines
 
 
 def save_scan_list(
@@ -79,22 +61,13 @@ def save_scan_list(
     709.5000 710.5000 3 2.0000
     """
     target = Path(fspath(path))
-    if target.suffix.lower() not in _SUFFIXES or layout not in ("energies", "regions"):
+    if target.suffix.lower() not in EXTENSIONS or layout not in ("energies", "regions"):
         raise SchemaError(
             f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
             "layout 'energies' or 'regions'. Correct them."
         )
     values, dwell = _checked(energies, dwell_ms)
-    comma = target.suffix.lower() == ".csv"
-    lines = [*_header(values, dwell, energies, layout)] if comma else []
-    separator = "," if comma else " "
-    if layout == "regions":
-        regions = _regions(values, dwell)
-        lines += [separator.join((f"{r.start:.4f}", f"{r.stop:.4f}", f"{r.n}", f"{r.dwell:.4f}")) for r in regions]
-    elif comma:
-        lines += [f"{energy:.4f},{time:.4f}" for energy, time in zip(values, dwell, strict=True)]
-    else:
-        lines += [f"{energy:.4f}" for energy in values]
+    lines = make_lines(values, dwell, energies, layout, comma=target.suffix.lower() == ".csv")
     target.parent.mkdir(parents=True, exist_ok=True)
     with renamed_when_complete(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
@@ -159,12 +132,12 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
         raise SchemaError(
             f"save_scan_list: {values.size} energies in '{unit}', needs at least one, positive, in 'eV'. Convert them."
         )
-    if np.any(np.diff(values[order]) < _SAME_STEP_EV):
+    if np.any(np.diff(values[order]) < SAME_STEP_EV):
         raise SchemaError("save_scan_list: two energies are equal to 0.1 meV. Take one of them out.")
     dwell = np.asarray(dwell_ms, dtype=np.float64)
     if isinstance(dwell_ms, xr.DataArray) and "energy" in dwell_ms.coords:
         own = dwell_ms["energy"].values
-        if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=_SAME_STEP_EV):
+        if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=SAME_STEP_EV):
             raise SchemaError(
                 "save_scan_list: 'dwell_ms' lies on other energies. Make it for these with allocate_dwell."
             )
@@ -174,40 +147,6 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
     if not (dwell > 0).all() or not np.isfinite(dwell).all():
         raise SchemaError("save_scan_list: a dwell time is not above 0 ms. Correct it.")
     return values[order], np.broadcast_to(dwell, values.shape)
-
-
-def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
-    columns = "energy_eV,dwell_ms" if layout == "energies" else "start_eV,stop_eV,n_energies,dwell_ms"
-    lines = [
-        f"# phasekit {package_version('phasekit')} scan list, {values.size} energies",
-        "# units: energy [eV], dwell time per pixel [ms]",
-        f"# dwell time of a pixel over all energies: {dwell.sum():.4f} ms",
-    ]
-    errors = {str(key): value for key, value in energies.attrs.items() if str(key).endswith("_error")}
-    lines += [f"# {name}: {value:.6g}" for name, value in errors.items()]
-    if "provenance" in energies.attrs:
-        lines.append(f"# provenance: {json.dumps(json.loads(energies.attrs['provenance']))}")
-    return [*lines, columns]
-
-
-def _regions(values: Array, dwell: Array) -> list[_Region]:
-    """Runs of energies at equal steps with equal dwell times, each as long as it goes."""
-    regions, first = [], 0
-    while first < values.size:
-        last = first
-        while last + 1 < values.size and _continues(values, dwell, first, last):
-            last += 1
-        regions.append(_Region(values[first], values[last], last - first + 1, dwell[first]))
-        first = last + 1
-    return regions
-
-
-def _continues(values: Array, dwell: Array, first: int, last: int) -> bool:
-    """Whether the energy after ``last`` goes on with the region that begins at ``first``."""
-    if abs(dwell[last + 1] - dwell[first]) > 5e-5:
-        return False
-    steps = np.diff(values[first : last + 2])
-    return bool(np.ptp(steps) < _SAME_STEP_EV)
 
 
 def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:

@@ -1,13 +1,19 @@
-"""Text of an ``.ang`` file as ASTAR writes it."""
+"""Orientation maps as ``.ang`` text in ASTAR's layout."""
 
 from bisect import bisect_left
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .orientation_table import ascii_name, phases_of
+from .orientation_table import ascii_name, euler_angles, oriented, phases_of, step_of
+
+NAME = "ANG"
+EXTENSIONS = (".ang",)
+KEEPS = "Euler angles [rad], positions [nm], correlation, reliability, phase"
+FUNCTIONS = ("save_ang",)
 
 #: EDAX code of the Laue class, by the point group's order when the class is completed by inversion.
 _LAUE_CODES = {"-1": "1", "2/m": "20", "mmm": "22", "4/m": "4", "4/mmm": "42", "-3": "3", "-3m": "32"}
@@ -30,6 +36,21 @@ _LAUE_OF = {
 #: In the order of HKL's numbers 1..11.
 LAUE_CLASSES = tuple(_LAUE_OF)
 _LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
+
+
+def write(orientations: xr.Dataset, path: Path) -> None:
+    """Write an orientation map as nine columns below a header of comments."""
+    data, indexed = oriented(orientations, "save_ang")
+    table = rows(data, euler_angles(data, indexed), indexed)
+    used = np.unique(data["phase"].values[data["phase"].values >= 0])
+    np.savetxt(
+        path,
+        table,
+        fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
+        header="\n".join(header(data, used)),
+        comments="",
+        encoding="ascii",
+    )
 
 
 def laue_class(record: dict[str, Any]) -> str:
@@ -89,11 +110,6 @@ def header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
         f"# NROWS: {ny}",
         "#",
     ]
-
-
-def step_of(values: NDArray[np.floating[Any]]) -> float:
-    """Step of a regular axis, 1 for a single position."""
-    return float((values[-1] - values[0]) / (len(values) - 1)) if len(values) > 1 else 1.0
 
 
 def rows(orientations: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Writing ``.blo`` through rosettasciio: scaling to uint8 and the header it does not fill."""
+"""Patterns in NanoMEGAS ``.blo`` files: grey levels of 8 bits, and a header with the detector's scale."""
 
 import warnings
 from pathlib import Path
@@ -8,10 +8,15 @@ import numpy as np
 import xarray as xr
 
 from ...diffraction import wavelength
-from .ang import step_of
+from .orientation_table import step_of
+
+NAME = "NanoMEGAS block file"
+EXTENSIONS = (".blo",)
+KEEPS = "patterns as 8-bit grey levels, scan step, camera length, voltage"
+FUNCTIONS = ("save_blo",)
 
 
-def write_blo(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: float | None) -> None:
+def write(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: float | None) -> None:
     """Write checked patterns; the scale of the detector goes in as camera length and voltage, 1 mm per pixel."""
     from rsciio.blockfile import file_writer
 

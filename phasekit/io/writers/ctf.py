@@ -1,17 +1,38 @@
-"""Text of a Channel Text File (``.ctf``) in the layout of Oxford Instruments' HKL programs."""
+"""Orientation maps as Channel Text Files (``.ctf``) in the layout of Oxford Instruments' HKL programs."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .ang import LAUE_CLASSES, laue_class, step_of
-from .orientation_table import ascii_name, phases_of
+from .ang import LAUE_CLASSES, laue_class
+from .orientation_table import ascii_name, euler_angles, oriented, phases_of, step_of
+
+NAME = "CTF"
+EXTENSIONS = (".ctf",)
+KEEPS = "Euler angles [degree], positions [micrometre], correlation, reliability, phase, uncertainty, number of peaks"
+FUNCTIONS = ("save_ctf",)
 
 _COLUMNS = ("Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD", "BC", "BS")
 _NO_SOLUTION = 3  # the format's code of a point without orientation
 _UM_PER_NM = 1e-3
+
+
+def write(orientations: xr.Dataset, path: Path) -> None:
+    """Write an orientation map as eleven columns separated by tabs, below the header."""
+    data, indexed = oriented(orientations, "save_ctf", "uncertainty_deg", "count")
+    table = rows(data, np.degrees(euler_angles(data, indexed)), indexed)
+    np.savetxt(
+        path,
+        table,
+        fmt=["%d", "%.9f", "%.9f", "%d", "%d", "%.4f", "%.4f", "%.4f", "%.4f", "%d", "%d"],
+        delimiter="\t",
+        header="\n".join(header(data)),
+        comments="",
+        encoding="ascii",
+    )
 
 
 def laue_number(record: dict[str, Any]) -> int:

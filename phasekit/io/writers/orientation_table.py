@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...code_cache import import_alone
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, require
 
@@ -70,3 +71,18 @@ def _ascii_letter(letter: str) -> str:
         name = words[words.index("LETTER") + 1]
         return name.capitalize() if "CAPITAL" in words else name.lower()
     return "_"
+
+
+def step_of(values: NDArray[np.floating[Any]]) -> float:
+    """Step of a regular axis, 1 for a single position."""
+    return float((values[-1] - values[0]) / (len(values) - 1)) if len(values) > 1 else 1.0
+
+
+def euler_angles(data: xr.Dataset, indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Bunge angles phi1, Phi, phi2 [rad] of the best match, shape (position, 3); 0 where not indexed."""
+    import_alone("orix.quaternion.symmetry")
+    from orix.quaternion import Rotation
+
+    quaternion: NDArray[Any] = data["quaternion"].isel(match=0).values.reshape(-1, 4)
+    euler = Rotation(np.where(indexed[:, None], quaternion, [1.0, 0, 0, 0])).to_euler()
+    return np.asarray(euler, dtype=float).reshape(-1, 3)

@@ -1,1 +1,9 @@
-"""Formats of crystal structures: the text of a CIF file, its symmetry, its chemical formula."""
+"""Formats of crystal structures. Every reader returns a :class:`~.structure.Crystal`.
+
+``cif_text`` reads the blocks of a CIF text, ``symmetry`` fills the unit cell, ``formula`` checks its content.
+"""
+
+INSTRUMENT, FUNCTION = "crystal", "open_phase"
+
+#: One line per format, in the order in which a file is offered to them.
+FORMATS = ("cif",)

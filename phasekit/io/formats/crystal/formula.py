@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from phasekit.errors import ReadError
+from ....errors import ReadError
 
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
 _UNLOCATED = {"H", "D"}  # often in the formula, seldom among the atoms

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ....crystals import direct_basis
 from ....errors import ReadError
-from .cif import Operation, Site
+from .cif_text import Operation, Site
 
 #: Positions closer than this [angstrom] are one atom: 0.333 for 1/3 in a 20 angstrom cell still closes.
 SAME_PLACE = 0.05

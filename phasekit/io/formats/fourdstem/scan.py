@@ -1,24 +1,35 @@
-"""A scan of patterns as some reader found it -> a PATTERNS dataset: shapes, units, blocks, remarks."""
+"""What every 4D-STEM reader returns, and the one place that makes it a PATTERNS dataset.
+
+Shapes, units, the blocks of the lazy array, and remarks on what the file does not say are settled here.
+"""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from ....diffraction import wavelength
 from ....errors import ReadError, SchemaError
-from ..frames import ScanSource, Source, block_shape
+from ..lazy_sources import ScanSource, Source, block_shape
 
 DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
 
 _LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3}
 _ANGLES = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "deg": math.pi / 180, "degree": math.pi / 180}
+
+
+class ScanOptions(NamedTuple):
+    """Arguments of ``open_4dstem`` that a format may take."""
+
+    chunks: Chunks = "auto"
+    scan_shape: Sequence[int] | None = None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,17 +43,20 @@ class Axis:
 
 @dataclass
 class RawScan:
-    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions, detector last), its axes, and remarks."""
+    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions, detector last), its axes, and remarks.
+
+    ``file_blocks`` is the shape of the blocks the file is stored in, None where it has none or they are not known.
+    """
 
     data: Any
     axes: Sequence[Axis] = ()
     notes: list[str] = field(default_factory=list)
     voltage_kv: float | None = None
-    stored: tuple[int, ...] | None = None
+    file_blocks: tuple[int, ...] | None = None
 
 
 def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
-    """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px)."""
+    """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px); no pattern is read."""
     data, axes, notes = raw.data, list(raw.axes), list(raw.notes)
     if np.dtype(data.dtype).kind not in "iufb":
         raise ReadError(path, found=f"values of type {data.dtype}", cure="give real numbers (take the modulus)")
@@ -54,7 +68,7 @@ def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int]
     if data.ndim == 3 and shape[0] > 1:
         axes = [Axis(), Axis(), *axes[-2:]]
     axes = [Axis()] * (4 - len(axes)) + axes
-    lazy = _to_dask(data, shape, path, chunks, raw.stored)
+    lazy = _to_dask(data, shape, path, chunks, raw.file_blocks)
     coords = {}
     for dim, axis in zip(DIMS[:2], axes[:2], strict=True):
         coords[dim] = _scan_axis(dim, axis, shape[DIMS.index(dim)])
@@ -124,7 +138,7 @@ class _Flat(Source):
 
     source: Source
 
-    def _box(self, box: tuple[slice, ...]) -> Any:
+    def _read_box(self, box: tuple[slice, ...]) -> Any:
         if self.source.ndim == 2:
             return self.source[box[1:]][None]
         nx = self.source.shape[1]

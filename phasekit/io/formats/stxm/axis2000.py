@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import FrameSource, RawStack, to_ev, to_nm
+from .stack import FrameSource, RawStack, StxmOptions, to_ev, to_nm
+
+NAME = "aXis2000"
+EXTENSIONS = (".ncb",)
+KEEPS = "energies, positions"
+OPTIONS = ("energies", "step_nm")
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,18 @@ class NcbFrames(FrameSource):
         return np.asarray(data[list(indices)], dtype=self.dtype) / self.dtype.type(self.scale)
 
 
-def read_ncb(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
-    """A stack from its header: columns, rows and scale; first and last x; first and last y; the energies."""
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise the file by its ending: it holds bare numbers."""
+    return path.suffix.lower() == ".ncb"
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read a stack whose ``.dat`` header gives columns, rows and scale, both ends of x and y, and the energies."""
     header = next((path.with_suffix(s) for s in (".dat", ".DAT") if path.with_suffix(s).is_file()), None)
     if header is None:
         raise ReadError(path, found="no header of the same name", cure=f"put {path.stem}.dat beside it")
     (n_x, n_y), scale, ends, listed = _read_header(header)
-    energy = to_ev(header, listed, "eV") if energies is None else energies
+    energy = to_ev(header, listed, "eV") if options.energies is None else options.energies
     # a negative scale says 32-bit floats, a positive one 16-bit integers that were multiplied by it
     stored = np.dtype("<f4" if scale < 0 else "<i2")
     shape = (listed.size, n_y, n_x)

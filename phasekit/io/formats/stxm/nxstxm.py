@@ -17,8 +17,16 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from ....errors import ReadError
+from ..hdf5_file import contains_hdf5
 from .nexus_axes import ENERGY, as_text, declared_order, energies_of, find_axis, settle_order, values_and_unit
-from .stack import FrameSource, RawStack, to_nm
+from .stack import FrameSource, RawStack, StxmOptions, to_nm
+
+NAME = "NXstxm"
+EXTENSIONS = (".hdf5", ".h5", ".nxs", ".hdf", ".stxm")
+KEEPS = "energies, positions, ring current, read-back energy, title, start time"
+OPTIONS = ("entry", "region", "counter", "energies", "step_nm")
+CONTENT = "HDF5"
+DIALECTS = ("PolLux", "MAXYMUS", "SoftiMAX", "CLS", "HERMES", "axes numbered before NXstxm")
 
 _NOT_COUNTERS = ("control", "collection", "instrument", "sample", "user", "monitor", "process", "title", *ENERGY)
 _USUAL_COUNTERS = ("counter0", "apd", "pmt", "counter1", "diode")
@@ -57,24 +65,17 @@ def _select(dataset: h5py.Dataset, order: tuple[str, ...], indices: Sequence[int
     return frames[[i - low for i in indices]]
 
 
-def read_nxstxm(
-    path: Path, *, entry: str | None, region: int | None, counter: str | None, energies: NDArray[np.float64] | None
-) -> RawStack:
-    """A stack or single image from an open-and-close look at the file's tree."""
-    try:
-        with h5py.File(path, "r") as file:
-            group = _choose_entry(path, file, entry, region)
-            chosen = _choose_counter(path, group, counter)
-            return _read_counter(path, group, chosen, energies)
-    except ReadError:
-        raise
-    except Exception as error:
-        # h5py raises nearly anything on damaged files: OSError, RuntimeError, KeyError, TypeError, UnicodeDecodeError
-        raise ReadError(
-            path,
-            found=f"a damaged HDF5 file ({type(error).__name__}: {str(error)[:160]})",
-            cure="copy the file again, or export it again at the beamline",
-        ) from error
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise any HDF5 file that phasekit did not write; :func:`read` says what is missing in a foreign one."""
+    return contains_hdf5(path)
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read the axes of a stack or single image; the file is closed again, and frames are read when computed."""
+    with h5py.File(path, "r") as file:
+        entry = _choose_entry(path, file, options.entry, options.region)
+        counter = _choose_counter(path, entry, options.counter)
+        return _read_counter(path, entry, counter, options.energies)
 
 
 def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: NDArray[np.float64] | None) -> RawStack:

@@ -1,7 +1,6 @@
 """SDF: a ``.hdr`` text header beside one ``.xim`` text image per energy (ALS, CLS, MAX IV)."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import FrameSource, RawStack, to_ev, to_nm
+from .sdf_header import first_line, read_header
+from .stack import FrameSource, RawStack, StxmOptions, to_ev, to_nm
 
-_TOKEN = re.compile(r'"(?P<text>[^"]*)"|(?P<mark>[{}()=;,])|(?P<word>[^\s"{}()=;,][^"{}()=;,]*)')
-_DEEPEST = 24
+NAME = "SDF"
+EXTENSIONS = (".hdr",)
+KEEPS = "energies, positions, ring current, read-back energy, dwell time, start time"
+OPTIONS = ("region", "counter", "energies", "step_nm")
+
 _IMAGE_FLAGS = ("image", "image stack", "multi-region image", "multi-region image stack")
 
 
@@ -39,7 +42,7 @@ def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         image = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None, encoding="latin-1")
     except (OSError, ValueError) as error:
         raise ReadError(
-            path, found=f"a text image that cannot be read ({_first_line(error)})", cure="copy the frame again"
+            path, found=f"a text image that cannot be read ({first_line(error)})", cure="copy the frame again"
         ) from error
     if image.shape != shape:
         raise ReadError(
@@ -50,8 +53,15 @@ def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return image
 
 
-def read_sdf(path: Path, *, region: int | None, counter: str | None, energies: NDArray[np.float64] | None) -> RawStack:
-    """A stack or single image from its header."""
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise the header by its ending; a frame beside it is refused with the name of what to open."""
+    if path.suffix.lower() == ".xim":
+        raise ReadError(path, found="one frame of an SDF scan", cure="give the .hdr file beside it")
+    return path.suffix.lower() == ".hdr"
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read a stack or single image from its header; the frames are read when computed."""
     header = read_header(path)
     scan = header.get("ScanDefinition")
     regions = _items(scan, "Regions") if isinstance(scan, dict) else []
@@ -60,11 +70,11 @@ def read_sdf(path: Path, *, region: int | None, counter: str | None, energies: N
             path, found="a header without ScanDefinition and Regions", cure="give the .hdr of an STXM image or stack"
         )
     _check_image(path, scan)
-    index = _choose_region(path, regions, region)
+    index = _choose_region(path, regions, options.region)
     p_axis, q_axis = (_axis(path, regions[index], name) for name in ("PAxis", "QAxis"))
-    channel, letter, channels = _choose_channel(path, header, scan, counter)
+    channel, letter, channels = _choose_channel(path, header, scan, options.counter)
     points, unit = _stack_points(path, header, scan)
-    wanted = to_ev(path, points, unit) if energies is None else energies
+    wanted = to_ev(path, points, unit) if options.energies is None else options.energies
     files = _frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
     raw = _raw(path, header, (p_axis, q_axis), files, wanted, channel, index)
     raw.attrs["counters"] = ", ".join(channels)
@@ -212,85 +222,3 @@ def _axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
         "unit": str(axis["Unit"]) if "Unit" in axis else None,
         "points": np.asarray(raw[1:], dtype=np.float64),
     }
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """Header as nested dicts and lists.
-
-    SDF text is a sequence of ``name = value;``, where a value is a number, a word, ``"text"``, a structure
-    ``{...}`` or an array ``(n, item, ...)``.
-    """
-    text = path.read_text(encoding="latin-1")
-    if not text.strip():
-        raise ReadError(path, found="an empty file", cure="copy it again")
-    tokens = _tokens(text)
-    try:
-        return _structure(tokens, 0, closed=False)
-    except (StopIteration, ValueError) as error:
-        raise ReadError(
-            path,
-            found=f"text that is not an SDF header, or breaks off ({_first_line(error) or 'end of file'})",
-            cure="copy the .hdr file again",
-        ) from error
-
-
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        yield kind, match.group(kind).strip() if kind == "word" else match.group(kind)
-
-
-def _structure(tokens: Iterator[tuple[str, str]], depth: int, *, closed: bool) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for kind, token in tokens:
-        if (kind, token) == ("mark", "}") and closed:
-            return out
-        if (kind, token) == ("mark", ";"):
-            continue
-        if kind != "word" or next(tokens) != ("mark", "="):
-            raise ValueError(f"'{token[:20]}' where a name and '=' should be")
-        out[token] = _value(tokens, next(tokens), depth + 1)
-    if closed:
-        raise ValueError("a structure is not closed")
-    return out
-
-
-def _value(tokens: Iterator[tuple[str, str]], token: tuple[str, str], depth: int) -> Any:
-    if depth > _DEEPEST:
-        raise ValueError(f"structures nested deeper than {_DEEPEST}")
-    kind, text = token
-    if kind == "text":
-        return text
-    if kind == "word":
-        return _number(text)
-    if text == "{":
-        return _structure(tokens, depth, closed=True)
-    if text == "(":
-        return _array(tokens, depth)
-    if text == ";":  # an empty value, `AUX3 = ;`
-        return ""
-    raise ValueError(f"'{text}' where a value should be")
-
-
-def _array(tokens: Iterator[tuple[str, str]], depth: int) -> list[Any]:
-    out: list[Any] = []
-    for token in tokens:
-        if token == ("mark", ")"):
-            return out
-        if token in (("mark", ","), ("mark", "}")):  # some converters leave a stray brace in arrays
-            continue
-        out.append(_value(tokens, token, depth + 1))
-    raise ValueError("an array is not closed")
-
-
-def _number(text: str) -> Any:
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", maxsplit=1)[0]

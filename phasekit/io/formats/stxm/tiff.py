@@ -10,8 +10,16 @@ import tifffile
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..columns import read_numbers
-from .stack import FrameSource, RawStack, length_factor, to_ev
+from ..file_errors import damaged_file
+from ..text_table import read_numbers
+from ..tiff_pages import check_page_bytes, is_tiff
+from .stack import FrameSource, RawStack, StxmOptions, length_factor, to_ev
+
+NAME = "TIFF"
+EXTENSIONS = (".tif", ".tiff")
+KEEPS = "energies of a text file beside it, step of ImageJ"
+OPTIONS = ("energies", "step_nm")
+CONTENT = "TIFF"
 
 _SIDECARS = ("{}.csv", "{}.txt", "{}.dat", "{}_energies.csv", "{}_energies.txt", "{}_energy.txt", "energies.txt")
 _RESOLUTION_UNITS = {2: 25.4e6, 3: 1e7}  # inch, centimetre [nm]
@@ -35,7 +43,7 @@ class TiffFrames(FrameSource):
         except ReadError:
             raise
         except Exception as error:  # tifffile raises nearly anything on damaged files
-            raise _damaged(self.path, error) from error
+            raise damaged_file(self.path, error) from error
 
 
 def _page(series: Any, index: int) -> NDArray[Any]:
@@ -45,18 +53,18 @@ def _page(series: Any, index: int) -> NDArray[Any]:
     return np.asarray(page.asarray())
 
 
-def read_tiff(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
-    """A stack from a grey-valued multipage TIFF."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            full, dtype, axes = series.shape, np.dtype(series.dtype), str(series.axes)
-            n_pages, step = len(series.pages), _step_nm(file)
-            _check_bytes(path, file)
-    except ReadError:
-        raise
-    except Exception as error:
-        raise _damaged(path, error) from error
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise a TIFF by its first bytes."""
+    return is_tiff(head)
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read sizes, step and energies of a grey-valued multipage TIFF; pages are read when computed."""
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        full, dtype, axes = series.shape, np.dtype(series.dtype), str(series.axes)
+        n_pages, step = len(series.pages), _read_step_nm(file)
+        check_page_bytes(path, file)
     long = tuple(n for n in full if n > 1)
     shape = full if len(full) in (2, 3) else long
     if len(shape) not in (2, 3) or "S" in axes or dtype.kind not in "iuf":
@@ -66,7 +74,7 @@ def read_tiff(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
             cure="export a grey-valued TIFF with one page per energy",
         )
     shape = shape if len(shape) == 3 else (1, *shape)
-    energy, note = _energies(path, shape[0], energies)
+    energy, note = _find_energies(path, shape[0], options.energies)
     frames = TiffFrames(
         path=path, shape=(shape[0], shape[1], shape[2]), dtype=dtype.newbyteorder("="), pages=n_pages == shape[0]
     )
@@ -77,22 +85,7 @@ def read_tiff(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
     return RawStack(frames=frames, energy=energy, y=y, x=x, comments=[note], attrs={"format": "TIFF"})
 
 
-def _check_bytes(path: Path, file: tifffile.TiffFile) -> None:
-    """A page that points beyond the end of the file, or to too few bytes, would be filled with nothing."""
-    size = path.stat().st_size
-    for page in file.pages:
-        ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
-        stored = sum(page.databytecounts)
-        short = file.pages.first.compression == 1 and stored < page.nbytes
-        if not ends or max(ends) > size or stored <= 0 or short:
-            raise ReadError(
-                path,
-                found=f"{size} bytes, of which page {page.index} has {stored} of {page.nbytes}",
-                cure="copy the file again",
-            )
-
-
-def _energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], str]:
+def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], str]:
     if energies is not None:
         return energies, ""
     tried = [path.with_name(name.format(path.stem)) for name in _SIDECARS]
@@ -113,7 +106,7 @@ def _energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> tuple
     return to_ev(sidecar, values[:, 0], None), f"energies from {sidecar.name}"
 
 
-def _step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
+def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
     """Pixel steps (y, x) where the file states them: ImageJ, or a resolution of more than 1 per 10 um."""
     imagej = file.imagej_metadata or {}
     tags = file.pages.first.tags
@@ -130,11 +123,3 @@ def _step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
         return None
     steps = tuple(factor * r[1] / r[0] for r in ratios)
     return (steps[0], steps[1]) if max(steps) < 1e4 else None  # 72 dpi is a printer's default, not a step
-
-
-def _damaged(path: Path, error: Exception) -> ReadError:
-    return ReadError(
-        path,
-        found=f"a damaged or foreign TIFF ({type(error).__name__}: {str(error)[:160]})",
-        cure="copy the file again, or export it again as an uncompressed TIFF",
-    )

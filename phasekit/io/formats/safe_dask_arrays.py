@@ -11,14 +11,16 @@ import numpy as np
 import xarray as xr
 from dask.array.core import normalize_chunks
 
-from ...errors import ReadError
+from .file_errors import damaged_file
 
+#: What to do about a file of ours that cannot be read.
+SAVE_AGAIN = "write it again with pk.io.save, or copy it again"
 WORTH_A_TASK = 2**20  # [bytes] smaller stored blocks are read several at a time
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """A variable of a file as dask slices it: what goes wrong while a block is read is a ReadError too."""
+class _SafeVariable:
+    """A variable of a file as dask slices it; an exception while a block is read becomes a ReadError."""
 
     variable: xr.Variable
     path: Path
@@ -39,18 +41,18 @@ class _Stored:
         try:
             return self.variable[key].values
         except Exception as error:
-            raise damaged(self.path, error) from error
+            raise damaged_file(self.path, error, cure=SAVE_AGAIN) from error
 
 
 def guarded(data: xr.Dataset, path: Path) -> xr.Dataset:
-    """Same dataset with its larger numeric variables as dask arrays; axes, scalars and text are read at once."""
+    """Make dask arrays of the numeric variables; axes, scalars and text are read at once."""
     arrays = {}
     for name, variable in data.variables.items():
         if name in data.indexes or not variable.ndim or variable.dtype.kind not in "biufcmM":
             variable.load()
             continue
         arrays[name] = da.from_array(  # type: ignore[no-untyped-call]
-            _Stored(variable, path),
+            _SafeVariable(variable, path),
             chunks=_blocks(variable),
             name=f"stored-{name}-{uuid.uuid4().hex}",
             fancy=False,
@@ -60,19 +62,10 @@ def guarded(data: xr.Dataset, path: Path) -> xr.Dataset:
 
 
 def _blocks(variable: xr.Variable) -> Any:
-    """Blocks as stored when these are worth a task, else several of them together."""
+    """Choose the stored blocks when these are worth a task, else several of them together."""
     stored = variable.encoding.get("preferred_chunks") or {}
     sizes = tuple(stored.get(dim, n) for dim, n in variable.sizes.items())
     if stored and prod(sizes) * variable.dtype.itemsize >= WORTH_A_TASK:
         return sizes
     limit = max(WORTH_A_TASK, 32 * 2**20)
     return normalize_chunks("auto", variable.shape, limit, variable.dtype, sizes)  # type: ignore[no-untyped-call]
-
-
-def damaged(path: Path, error: Exception) -> ReadError:
-    """The error for one of our own files that cannot be read."""
-    return ReadError(
-        path,
-        found=f"a damaged or foreign file ({type(error).__name__}: {str(error)[:160]})",
-        cure="write it again with pk.io.save, or copy it again",
-    )
