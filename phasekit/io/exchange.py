@@ -9,7 +9,7 @@ import xarray as xr
 from ..deprecation import renamed_arguments
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
-from .writers.atomic import renamed_when_complete
+from .writers.atomic import rename_when_complete
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -86,7 +86,7 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
     from .writers.orix_hdf5 import write
 
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         write(orientations, temporary)
     return target
 
@@ -146,6 +146,6 @@ def save_blo(
     if scale is not None and not scale > 0:
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         write(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
     return target

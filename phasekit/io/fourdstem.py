@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..schema import PATTERNS, describe
 from .formats.file_errors import resolve_path
-from .formats.fourdstem.scan import Chunks, RawScan, ScanOptions, assemble
+from .formats.fourdstem.scan import Chunks, RawScan, ScanOptions, build_patterns
 from .formats.registry import read_file, report_damage
 
 
@@ -69,6 +69,6 @@ def open_4dstem(
     if isinstance(found, xr.Dataset):
         return found  # what phasekit saved keeps its kind, its attributes and its history
     with report_damage(source):
-        patterns = assemble(found, source, chunks, scan_shape)
+        patterns = build_patterns(found, source, chunks, scan_shape)
     settings = {"path": source.name, **options._asdict()}
     return describe(patterns, PATTERNS, step="open_4dstem", settings=settings)

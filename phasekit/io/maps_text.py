@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..deprecation import renamed_arguments
 from .writers import ang, ctf
-from .writers.atomic import renamed_when_complete
+from .writers.atomic import rename_when_complete
 
 
 @renamed_arguments(found="orientations")
@@ -46,7 +46,7 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         ang.write(orientations, temporary)
     return target
 
@@ -97,6 +97,6 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     phasekit.errors.SchemaError: save_ctf: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         ctf.write(orientations, temporary)
     return target

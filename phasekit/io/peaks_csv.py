@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PEAKS, require
-from .writers.atomic import renamed_when_complete
+from .writers.atomic import rename_when_complete
 from .writers.peaks_csv import SCAN, TITLE, write
 
 _READ_AS = {"i": "int64", "u": "uint64", "b": "bool"}
@@ -51,7 +51,7 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """
     require(peaks, PEAKS, step="save_peaks_csv")
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         write(peaks, temporary)
     return target
 
@@ -99,7 +99,7 @@ def _read_peaks(path: Path) -> xr.Dataset:
     if not title.startswith(TITLE) or not description.startswith("# {"):
         raise ReadError(path, found="no table of peaks", cure="give a file that pk.io.save_peaks_csv wrote")
     try:
-        return _rebuild(path, json.loads(description[2:]))
+        return _build_peaks(path, json.loads(description[2:]))
     except ReadError:
         raise
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError) as error:
@@ -107,14 +107,14 @@ def _read_peaks(path: Path) -> xr.Dataset:
         raise ReadError(path, found=found, cure=_CURE) from error
 
 
-def _rebuild(path: Path, about: dict[str, Any]) -> xr.Dataset:
+def _build_peaks(path: Path, about: dict[str, Any]) -> xr.Dataset:
     import pandas as pd
 
     per_peak, per_pattern, sizes = about["per_peak"], about["per_pattern"], about["sizes"]
     shape = tuple(int(sizes[dim]) for dim in (*SCAN, "peak"))
     kinds = {name: np.dtype(about["dtypes"][name]).kind for name in (*per_peak, *per_pattern)}
     # Python's float() is exact to the last bit, which pandas' own parser is not by default
-    exact = {name: _number for name, kind in kinds.items() if kind == "f"}
+    exact = {name: _parse_float for name, kind in kinds.items() if kind == "f"}
     whole = {name: _READ_AS[kind] for name, kind in kinds.items() if kind != "f"}
     table = pd.read_csv(path, comment="#", converters=exact, dtype={**whole, "peak": "float64"})
     if min(shape) < 1 or shape[0] * shape[1] > len(table) or max(len(table), 1) > np.prod(shape):
@@ -129,7 +129,7 @@ def _rebuild(path: Path, about: dict[str, Any]) -> xr.Dataset:
     slot = table["peak"].to_numpy()[filled].astype(int)
     out: dict[str, Any] = {}
     for name in about["order"]:
-        attrs = _attrs(about["variable_attrs"].get(name, {}))
+        attrs = _decode_attributes(about["variable_attrs"].get(name, {}))
         if name in per_peak:
             dtype = np.dtype(about["dtypes"][name])
             values = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype=dtype)
@@ -139,22 +139,22 @@ def _rebuild(path: Path, about: dict[str, Any]) -> xr.Dataset:
             values = np.empty(shape[:2], dtype=about["dtypes"][name])
             values[y, x] = table[name].to_numpy()
             out[name] = (SCAN, values, attrs)
-    return _with_others(xr.Dataset(out, attrs=_attrs(about["attrs"])), about)
+    return _add_others(xr.Dataset(out, attrs=_decode_attributes(about["attrs"])), about)
 
 
-def _with_others(data: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
+def _add_others(data: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
     for name, other in about["others"].items():
         values = np.array(other["values"], dtype=other["dtype"])
-        variable = xr.Variable(tuple(other["dims"]), values, _attrs(other["attrs"]))
+        variable = xr.Variable(tuple(other["dims"]), values, _decode_attributes(other["attrs"]))
         data = data.assign_coords({name: variable}) if other["coordinate"] else data.assign({name: variable})
     return data[[name for name in about["order"] if name in data]]
 
 
-def _number(text: str) -> float:
+def _parse_float(text: str) -> float:
     return float(text) if text else float("nan")
 
 
-def _attrs(plain: dict[str, Any]) -> dict[str, Any]:
+def _decode_attributes(plain: dict[str, Any]) -> dict[str, Any]:
     return {
         key: np.array(value["values"], dtype=value["dtype"])
         if isinstance(value, dict) and set(value) == {"dtype", "values"}

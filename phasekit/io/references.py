@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from ..schema import REFERENCES, describe
-from .formats.stxm.stack import to_ev
+from .formats.stxm.stack import convert_to_ev
 from .formats.text_table import Table, read_table
 from .results import load
 
@@ -66,11 +66,11 @@ def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -
     >>> refs.sizes["reference"], refs.reference.values.tolist(), refs.composition.values.tolist()
     (2, ['Na3', 'Na1'], [3.0, 1.0])
     """
-    files = _expand(path)
-    if len(files) == 1 and _is_ours(files[0]):
-        return _ours(files[0])
-    spectra = [_from_dataset(f, _ours(f)) if _is_ours(f) else _read(f) for f in files]
-    data, note = _join(spectra)
+    files = _expand_paths(path)
+    if len(files) == 1 and _is_phasekit_file(files[0]):
+        return _load_references(files[0])
+    spectra = [_convert_dataset(f, _load_references(f)) if _is_phasekit_file(f) else _read_spectra(f) for f in files]
+    data, note = _join_spectra(spectra)
     data["reference_spectrum"].attrs["comment"] = note
     data = describe(data, REFERENCES, step="open_references", settings={"path": [f.name for f in files]})
     if not note:
@@ -104,8 +104,8 @@ def open_i0(path: str | PathLike[str]) -> xr.DataArray:
     >>> open_i0(path).values
     array([901.5, 903.6])
     """
-    file = _expand(path)[0]
-    spectra = _read(file)
+    file = _expand_paths(path)[0]
+    spectra = _read_spectra(file)
     if spectra.values.shape[0] != 1:
         raise ReadError(
             file, found=f"{spectra.values.shape[0]} columns beside the energy", cure="give a table of energy and I0"
@@ -118,7 +118,7 @@ def open_i0(path: str | PathLike[str]) -> xr.DataArray:
     return i0
 
 
-def _expand(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
+def _expand_paths(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
     given = [path] if isinstance(path, str | PathLike) else list(path)
     files: list[Path] = []
     for item in given:
@@ -128,19 +128,19 @@ def _expand(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[P
         else:
             files += [Path(found) for found in sorted(glob.glob(name))] or [Path(name)]
     for file in files:
-        if not file.exists() or (file.is_dir() and not _is_ours(file)):
-            found = "a folder" if file.is_dir() else "nothing of that name"
+        if not file.exists() or (file.is_dir() and not _is_phasekit_file(file)):
+            found = "a folder" if file.is_dir() else "no such file"
             raise ReadError(file, found=found, cure="give the path of a text table of spectra (csv, txt, xdi, nc)")
     if not files:
         raise ReadError("open_references", found="an empty list of paths", cure="give at least one file")
     return files
 
 
-def _is_ours(path: Path) -> bool:
+def _is_phasekit_file(path: Path) -> bool:
     return path.suffix.lower() in (".nc", ".zarr", ".h5")
 
 
-def _ours(path: Path) -> xr.Dataset:
+def _load_references(path: Path) -> xr.Dataset:
     data = load(path)
     if "reference_spectrum" not in data or data["reference_spectrum"].dims != ("reference", "energy"):
         raise ReadError(
@@ -151,7 +151,7 @@ def _ours(path: Path) -> xr.Dataset:
     return data
 
 
-def _from_dataset(path: Path, data: xr.Dataset) -> _Spectra:
+def _convert_dataset(path: Path, data: xr.Dataset) -> _Spectra:
     spectrum = data["reference_spectrum"].sortby("energy")
     return _Spectra(
         path=path,
@@ -163,7 +163,7 @@ def _from_dataset(path: Path, data: xr.Dataset) -> _Spectra:
     )
 
 
-def _read(path: Path) -> _Spectra:
+def _read_spectra(path: Path) -> _Spectra:
     table = read_table(path)
     if table.values.shape[1] < 2 or table.values.shape[0] < 2:
         rows, columns = table.values.shape
@@ -171,15 +171,17 @@ def _read(path: Path) -> _Spectra:
             path, found=f"{rows} row(s) of {columns} number(s)", cure="give energy and at least one spectrum as columns"
         )
     is_xdi = path.suffix.lower() == ".xdi" or any(c.upper().startswith("XDI/") for c in table.comments)
-    energy, values, names, unit = _xdi(path, table) if is_xdi else _plain(path, table)
-    energy = to_ev(path, energy, unit)
+    energy, values, names, unit = _read_xdi(path, table) if is_xdi else _select_columns(path, table)
+    energy = convert_to_ev(path, energy, unit)
     if not np.isfinite(values).all():
         raise ReadError(path, found="missing or infinite values in a spectrum", cure="remove or interpolate those rows")
-    energy, values = _rising(energy, values)
-    return _Spectra(path, energy, values, names, table.comment("units") or "1", _composition(path, table, len(names)))
+    energy, values = _sort_energies(energy, values)
+    return _Spectra(
+        path, energy, values, names, table.find_comment("units") or "1", _read_composition(path, table, len(names))
+    )
 
 
-def _plain(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
+def _select_columns(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
     n = table.values.shape[1] - 1
     named = [name for name in table.names[1:] if name]
     if n == 1:  # the only spectrum of a file is known by the file, unless a csv names it
@@ -192,10 +194,10 @@ def _plain(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.fl
     return table.values[:, 0], table.values[:, 1:].T, names, unit
 
 
-def _xdi(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
+def _read_xdi(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
     """Energy and absorption of an XDI file, or ln(I0/I) where it holds only intensities."""
     n = table.values.shape[1]
-    described = [(table.comment(f"Column.{i + 1}") or table.names[i]).split() or [""] for i in range(n)]
+    described = [(table.find_comment(f"Column.{i + 1}") or table.names[i]).split() or [""] for i in range(n)]
     columns = {words[0].lower(): i for i, words in enumerate(described)}
     if "energy" not in columns:
         raise ReadError(
@@ -218,8 +220,8 @@ def _xdi(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.floa
     return table.values[:, at], values[None], [path.stem], unit
 
 
-def _composition(path: Path, table: Table, n: int) -> NDArray[np.float64] | None:
-    text = table.comment("composition")
+def _read_composition(path: Path, table: Table, n: int) -> NDArray[np.float64] | None:
+    text = table.find_comment("composition")
     if text is None:
         return None
     try:
@@ -233,7 +235,7 @@ def _composition(path: Path, table: Table, n: int) -> NDArray[np.float64] | None
     return values
 
 
-def _rising(
+def _sort_energies(
     energy: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sorted by energy, rows of exactly equal energy averaged."""
@@ -245,7 +247,7 @@ def _rising(
     return unique, np.array([np.bincount(inverse, weights=row) / count for row in values])
 
 
-def _join(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
+def _join_spectra(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
     """One dataset from several files, and what had to be done to their energies."""
     first = spectra[0]
     names = [name for s in spectra for name in s.names]
@@ -262,7 +264,7 @@ def _join(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
     if same:
         energy, values = first.energy, np.concatenate([s.values for s in spectra])
     else:
-        energy, values = _on_common_energies(spectra)
+        energy, values = _interpolate_spectra(spectra)
         note = f"interpolated linearly onto {energy.size} common energies, {energy[0]:g} to {energy[-1]:g} eV"
     data = xr.Dataset(
         {"reference_spectrum": (("reference", "energy"), values, {"units": first.units})},
@@ -275,7 +277,7 @@ def _join(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
     return data, note
 
 
-def _on_common_energies(spectra: list[_Spectra]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _interpolate_spectra(spectra: list[_Spectra]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low, high = max(s.energy[0] for s in spectra), min(s.energy[-1] for s in spectra)
     union = np.unique(np.concatenate([s.energy for s in spectra]))
     energy = union[(union >= low) & (union <= high)]

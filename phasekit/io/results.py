@@ -9,7 +9,7 @@ import xarray as xr
 from ..errors import ReadError, SchemaError
 from .formats.file_errors import damaged_file
 from .formats.hdf5_file import check_text_heaps, visit_every_object
-from .formats.safe_dask_arrays import SAVE_AGAIN, guarded
+from .formats.safe_dask_arrays import SAVE_AGAIN, make_safe_arrays
 from .formats.stored_attributes import decode_attributes
 from .writers.netcdf_zarr import check_target, write_groups
 
@@ -137,7 +137,7 @@ def read_group(path: Path, group: str | None, lazy: bool | None) -> xr.Dataset:
     if eager:
         with opened:
             return decode_attributes(opened.load()).drop_encoding()
-    data = decode_attributes(guarded(opened, path)).drop_encoding()
+    data = decode_attributes(make_safe_arrays(opened, path)).drop_encoding()
     data.set_close(opened.close)
     return data
 

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import ReadError, SchemaError
-from .writers.atomic import renamed_when_complete
+from .writers.atomic import rename_when_complete
 from .writers.scan_list import EXTENSIONS, SAME_STEP_EV, Array, Layout, make_lines
 
 
@@ -66,10 +66,10 @@ def save_scan_list(
             f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
             "layout 'energies' or 'regions'. Correct them."
         )
-    values, dwell = _checked(energies, dwell_ms)
+    values, dwell = _check_plan(energies, dwell_ms)
     lines = make_lines(values, dwell, energies, layout, comma=target.suffix.lower() == ".csv")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     return target
 
@@ -107,7 +107,7 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     if not source.is_file():
         raise ReadError(source, found="no such file", cure="check the path")
     lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = _rows(source, [line for line in lines if not line.startswith("#")])
+    rows = _read_rows(source, [line for line in lines if not line.startswith("#")])
     energies = np.concatenate([row[0] for row in rows])
     dwell = np.concatenate([row[1] for row in rows])
     if not (energies > 0).all() or (dwell <= 0).any():
@@ -123,7 +123,7 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     return xr.DataArray(energies[order], dims="energy", coords=coords, name="energy", attrs=attrs)
 
 
-def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Array, Array]:
+def _check_plan(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Array, Array]:
     """Energies and their dwell times, ascending."""
     unit = energies.attrs.get("units", "eV")
     values = np.asarray(energies, dtype=np.float64).ravel()
@@ -149,12 +149,12 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
     return values[order], np.broadcast_to(dwell, values.shape)
 
 
-def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
+def _read_rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
     """Energies and dwell times of every line; words in the first line are a header."""
     rows = []
     for number, line in enumerate(line for line in lines if line.strip()):
         try:
-            rows.append(_row([float(word) for word in line.replace(",", " ").split()]))
+            rows.append(_parse_row([float(word) for word in line.replace(",", " ").split()]))
         except ValueError:
             if number == 0:
                 continue
@@ -165,7 +165,7 @@ def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
     return rows
 
 
-def _row(numbers: list[float]) -> tuple[Array, Array]:
+def _parse_row(numbers: list[float]) -> tuple[Array, Array]:
     if len(numbers) in (1, 2):
         return np.array(numbers[:1]), np.array(numbers[1:] or [np.nan])
     if len(numbers) != 4 or numbers[2] < 1 or numbers[2] != int(numbers[2]) or not np.isfinite(numbers).all():

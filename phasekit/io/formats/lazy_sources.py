@@ -114,13 +114,13 @@ class PluginSource(Source):
     index: int
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        data = _plugin_data(self.path, self.plugin, self.index)
+        data = _open_plugin_data(self.path, self.plugin, self.index)
         part = data[box]
         return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
 
 
 @lru_cache(maxsize=4)
-def _plugin_data(path: str, plugin: str, index: int) -> Any:
+def _open_plugin_data(path: str, plugin: str, index: int) -> Any:
     from importlib import import_module
 
     return import_module(plugin).file_reader(path, lazy=True)[index]["data"]
@@ -157,7 +157,7 @@ def open_zarr(path: str) -> Any:
     return zarr.open(store, mode="r")
 
 
-def block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:
+def choose_block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:
     """Scan positions per block: whole patterns, at most 64 MiB, about 16 blocks where the data are smaller.
 
     ``stored`` is the size of the file's own blocks; ours are multiples of it, so that no block is decoded twice.
@@ -175,12 +175,14 @@ def block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] |
     across = min(nx, positions)
     down = max(1, positions // across) if across == nx else 1
     if stored is not None and len(stored) == len(shape):
-        across, down = (_multiple(n, own, size) for n, own, size in ((across, stored[1], nx), (down, stored[0], ny)))
+        across, down = (
+            _round_to_multiple(n, own, size) for n, own, size in ((across, stored[1], nx), (down, stored[0], ny))
+        )
         # a file stored in huge blocks: bounded memory is worth more than decoding a block twice
         if across * down * frame > 4 * BLOCK_BYTES:
             across, down = min(nx, positions), 1
     return (min(ny, down), across, *detector)
 
 
-def _multiple(n: int, own: int, size: int) -> int:
+def _round_to_multiple(n: int, own: int, size: int) -> int:
     return min(size, max(1, round(n / max(own, 1))) * max(own, 1))

@@ -44,7 +44,7 @@ class _SafeVariable:
             raise damaged_file(self.path, error, cure=SAVE_AGAIN) from error
 
 
-def guarded(data: xr.Dataset, path: Path) -> xr.Dataset:
+def make_safe_arrays(data: xr.Dataset, path: Path) -> xr.Dataset:
     """Make dask arrays of the numeric variables; axes, scalars and text are read at once."""
     arrays = {}
     for name, variable in data.variables.items():
@@ -53,7 +53,7 @@ def guarded(data: xr.Dataset, path: Path) -> xr.Dataset:
             continue
         arrays[name] = da.from_array(  # type: ignore[no-untyped-call]
             _SafeVariable(variable, path),
-            chunks=_blocks(variable),
+            chunks=_choose_blocks(variable),
             name=f"stored-{name}-{uuid.uuid4().hex}",
             fancy=False,
             meta=np.empty((0,) * variable.ndim, dtype=variable.dtype),
@@ -61,7 +61,7 @@ def guarded(data: xr.Dataset, path: Path) -> xr.Dataset:
     return data.assign({name: (data[name].dims, array, data[name].attrs) for name, array in arrays.items()})
 
 
-def _blocks(variable: xr.Variable) -> Any:
+def _choose_blocks(variable: xr.Variable) -> Any:
     """Choose the stored blocks when these are worth a task, else several of them together."""
     stored = variable.encoding.get("preferred_chunks") or {}
     sizes = tuple(stored.get(dim, n) for dim, n in variable.sizes.items())

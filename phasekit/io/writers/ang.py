@@ -8,7 +8,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .orientation_table import ascii_name, euler_angles, oriented, phases_of, step_of
+from .orientation_table import (
+    compute_euler_angles,
+    compute_step,
+    make_ascii_name,
+    make_orientation_table,
+    read_phase_records,
+)
 
 NAME = "ANG"
 EXTENSIONS = (".ang",)
@@ -40,20 +46,20 @@ _LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
 
 def write(orientations: xr.Dataset, path: Path) -> None:
     """Write an orientation map as nine columns below a header of comments."""
-    data, indexed = oriented(orientations, "save_ang")
-    table = rows(data, euler_angles(data, indexed), indexed)
+    data, indexed = make_orientation_table(orientations, "save_ang")
+    table = make_rows(data, compute_euler_angles(data, indexed), indexed)
     used = np.unique(data["phase"].values[data["phase"].values >= 0])
     np.savetxt(
         path,
         table,
         fmt=["%.7f"] * 3 + ["%.4f"] * 2 + ["%.6f"] * 2 + ["%d", "%.4f"],
-        header="\n".join(header(data, used)),
+        header="\n".join(make_header(data, used)),
         comments="",
         encoding="ascii",
     )
 
 
-def laue_class(record: dict[str, Any]) -> str:
+def find_laue_class(record: dict[str, Any]) -> str:
     """Laue class of a phase from its point group, else from its space group; "-1" when neither is known.
 
     Examples
@@ -69,7 +75,7 @@ def laue_class(record: dict[str, Any]) -> str:
     return next((laue for laue, names in _LAUE_OF.items() if name in names.split()), by_number)
 
 
-def laue_code(record: dict[str, Any]) -> str:
+def find_laue_code(record: dict[str, Any]) -> str:
     """EDAX symmetry code of a phase's Laue class, 1 when it is not known.
 
     Examples
@@ -77,27 +83,27 @@ def laue_code(record: dict[str, Any]) -> str:
     >>> [laue_code({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
     ['43', '32', '22', '1']
     """
-    return _LAUE_CODES[laue_class(record)]
+    return _LAUE_CODES[find_laue_class(record)]
 
 
-def header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
+def make_header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     """Comment lines; only phases that occur are listed, because orix numbers them by position otherwise."""
     lines = ["# File created by phasekit from ACOM", "# TEM_PIXperUM 1.000000"]
-    for number, record in enumerate(phases_of(orientations), start=1):
+    for number, record in enumerate(read_phase_records(orientations), start=1):
         if number - 1 not in used:
             continue
-        name = "".join(letter if letter.isalnum() else "_" for letter in ascii_name(record, number))
+        name = "".join(letter if letter.isalnum() else "_" for letter in make_ascii_name(record, number))
         lattice = " ".join(f"{value:.6g}" for value in record["lattice"])
         lines += [
             "#",
             f"# Phase {number}",
             f"# MaterialName  {name}",
             f"# Formula  {name}",
-            f"# Symmetry  {laue_code(record)}",
+            f"# Symmetry  {find_laue_code(record)}",
             f"# LatticeConstants  {lattice}",
             "# NumberFamilies  0",
         ]
-    steps = [step_of(orientations["scan_x"].values), step_of(orientations["scan_y"].values)]
+    steps = [compute_step(orientations["scan_x"].values), compute_step(orientations["scan_y"].values)]
     ny, nx = orientations.sizes["scan_y"], orientations.sizes["scan_x"]
     return [
         *lines,
@@ -112,7 +118,7 @@ def header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     ]
 
 
-def rows(orientations: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
+def make_rows(orientations: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Columns euler1..3 [rad], x, y [nm], index, reliability (0..1), phase (from 1), reliability x 100."""
     scan_y, scan_x = np.meshgrid(orientations["scan_y"].values, orientations["scan_x"].values, indexing="ij")
     correlation = orientations["correlation"].isel(match=0).values.ravel()

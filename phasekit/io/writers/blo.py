@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...diffraction import wavelength
-from .orientation_table import step_of
+from .orientation_table import compute_step
 
 NAME = "NanoMEGAS block file"
 EXTENSIONS = (".blo",)
@@ -21,16 +21,16 @@ def write(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: flo
     from rsciio.blockfile import file_writer
 
     intensity = patterns["intensity"]
-    factor = _factor(intensity) if scale is None else float(scale)
-    grey = _grey(intensity.data, factor)
+    factor = _choose_scale(intensity) if scale is None else float(scale)
+    grey = _convert_to_grey(intensity.data, factor)
     calibrated = patterns["qx"].attrs.get("units") == "1/angstrom" if "qx" in patterns.coords else False
     header: dict[str, Any] = {"Note": f"phasekit: grey level = round(intensity * {factor:.9g})", "Camera_length": 0}
     if voltage_kv:
         header["Beam_energy"] = round(voltage_kv * 1e3)
     if voltage_kv and calibrated:
-        step = abs(step_of(patterns["qx"].values))
+        step = abs(compute_step(patterns["qx"].values))
         header["Camera_length"] = round(10 / (wavelength(voltage_kv) * step))
-    steps = [step_of(patterns[dim].values) if dim in patterns.coords else 1.0 for dim in ("scan_y", "scan_x")]
+    steps = [compute_step(patterns[dim].values) if dim in patterns.coords else 1.0 for dim in ("scan_y", "scan_x")]
     axes = [
         {"name": name, "size": size, "scale": step, "offset": 0.0, "units": unit, "navigate": unit == "nm"}
         for name, size, step, unit in zip(
@@ -53,7 +53,7 @@ def write(patterns: xr.Dataset, path: Path, scale: float | None, voltage_kv: flo
         file_writer(str(path), signal, navigator=picture, show_progressbar=False)
 
 
-def _factor(intensity: xr.DataArray) -> float:
+def _choose_scale(intensity: xr.DataArray) -> float:
     if intensity.dtype == np.uint8:
         return 1.0
     finite = intensity if intensity.dtype.kind in "iub" else intensity.where(np.isfinite(intensity), 0)
@@ -62,7 +62,7 @@ def _factor(intensity: xr.DataArray) -> float:
     return 1.0 if (whole and highest <= 255) or highest <= 0 else 255 / highest
 
 
-def _grey(data: Any, factor: float) -> Any:
+def _convert_to_grey(data: Any, factor: float) -> Any:
     if data.dtype == np.uint8 and factor == 1:
         return data
     grey = np.clip(np.rint(data * np.float64(factor)), 0, 255)

@@ -11,7 +11,7 @@ from dask.system import CPU_COUNT
 
 from ...errors import SchemaError
 from ..formats.stored_attributes import encode_attributes
-from .atomic import renamed_when_complete
+from .atomic import rename_when_complete
 
 NAME = "netCDF-4 and zarr"
 EXTENSIONS = (".nc", ".h5", ".zarr")
@@ -49,7 +49,7 @@ def write_groups(groups: Mapping[str, xr.Dataset], path: Path, step: str) -> Non
     zarr = path.suffix.lower() == ".zarr"
     plain = {name: encode_attributes(data, arrays_as_text=zarr) for name, data in groups.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with renamed_when_complete(path) as temporary:
+    with rename_when_complete(path) as temporary:
         try:
             _write_in_own_pool(plain, temporary, zarr=zarr)
         except (TypeError, ValueError, NotImplementedError) as error:

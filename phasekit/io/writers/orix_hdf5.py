@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ...code_cache import import_alone
-from .orientation_table import oriented, phases_of
+from .orientation_table import make_orientation_table, read_phase_records
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -41,7 +41,7 @@ def write(orientations: xr.Dataset, path: Path) -> None:
 
 def build_crystal_map(orientations: xr.Dataset, step: str) -> "CrystalMap":
     """Orientation map as orix holds it; ``step`` is the public function, for messages."""
-    data, indexed = oriented(orientations, step, *_MORE)
+    data, indexed = make_orientation_table(orientations, step, *_MORE)
     import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
@@ -50,7 +50,7 @@ def build_crystal_map(orientations: xr.Dataset, step: str) -> "CrystalMap":
     quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
     known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
     scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
-    records = phases_of(data)
+    records = read_phase_records(data)
     used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
     scores = [name for name in ("correlation", "reliability", "phase_reliability", "status", *_MORE) if name in data]
     return CrystalMap(

@@ -24,13 +24,13 @@ def write(peaks: xr.Dataset, path: Path) -> None:
     per_pattern = [str(name) for name, v in peaks.data_vars.items() if v.dims == SCAN]
     lines = max(1, _ROWS // max(peaks.sizes["scan_x"] * peaks.sizes["peak"], 1))
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f"{TITLE}\n# {json.dumps(_description(peaks, per_peak, per_pattern))}\n")
+        file.write(f"{TITLE}\n# {json.dumps(_describe_columns(peaks, per_peak, per_pattern))}\n")
         for first in range(0, peaks.sizes["scan_y"], lines):
-            table = _table(peaks.isel(scan_y=slice(first, first + lines)).compute(), per_peak, per_pattern, first)
+            table = _make_table(peaks.isel(scan_y=slice(first, first + lines)).compute(), per_peak, per_pattern, first)
             table.to_csv(file, index=False, header=first == 0, lineterminator="\n")
 
 
-def _description(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str]) -> dict[str, Any]:
+def _describe_columns(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str]) -> dict[str, Any]:
     tabled = {*per_peak, *per_pattern}
     others = {str(n): v for n, v in peaks.variables.items() if n not in tabled}
     return {
@@ -38,23 +38,23 @@ def _description(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str])
         "per_peak": per_peak,
         "per_pattern": per_pattern,
         "dtypes": {name: peaks[name].dtype.str for name in tabled},
-        "variable_attrs": {name: _plain(peaks[name].attrs) for name in tabled},
+        "variable_attrs": {name: _encode_attributes(peaks[name].attrs) for name in tabled},
         "others": {
             name: {
                 "dims": list(map(str, variable.dims)),
                 "dtype": variable.dtype.str,
                 "values": np.asarray(variable.values).tolist(),
-                "attrs": _plain(variable.attrs),
+                "attrs": _encode_attributes(variable.attrs),
                 "coordinate": name in peaks.coords,
             }
             for name, variable in others.items()
         },
-        "attrs": _plain(peaks.attrs),
+        "attrs": _encode_attributes(peaks.attrs),
         "order": list(map(str, peaks.data_vars)),
     }
 
 
-def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
+def _encode_attributes(attrs: dict[Any, Any]) -> dict[str, Any]:
     """Attributes as JSON can hold them; arrays are marked to come back as arrays."""
     out: dict[str, Any] = {}
     for key, value in attrs.items():
@@ -63,7 +63,7 @@ def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
     return out
 
 
-def _table(block: xr.Dataset, per_peak: list[str], per_pattern: list[str], first: int) -> Any:
+def _make_table(block: xr.Dataset, per_peak: list[str], per_pattern: list[str], first: int) -> Any:
     import pandas as pd
 
     columns_of = [block[name] for name in per_peak]

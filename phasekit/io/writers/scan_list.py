@@ -33,10 +33,10 @@ def make_lines(values: Array, dwell: Array, energies: xr.DataArray, layout: Layo
 
     ``values`` [eV] and ``dwell`` [ms] are checked and ascend; the attributes of ``energies`` say how they were chosen.
     """
-    lines = [*_header(values, dwell, energies, layout)] if comma else []
+    lines = [*_make_header(values, dwell, energies, layout)] if comma else []
     separator = "," if comma else " "
     if layout == "regions":
-        regions = _regions(values, dwell)
+        regions = _find_regions(values, dwell)
         lines += [separator.join((f"{r.start:.4f}", f"{r.stop:.4f}", f"{r.n}", f"{r.dwell:.4f}")) for r in regions]
     elif comma:
         lines += [f"{energy:.4f},{time:.4f}" for energy, time in zip(values, dwell, strict=True)]
@@ -45,7 +45,7 @@ def make_lines(values: Array, dwell: Array, energies: xr.DataArray, layout: Layo
     return lines
 
 
-def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
+def _make_header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
     columns = "energy_eV,dwell_ms" if layout == "energies" else "start_eV,stop_eV,n_energies,dwell_ms"
     lines = [
         f"# phasekit {package_version('phasekit')} scan list, {values.size} energies",
@@ -59,19 +59,19 @@ def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout)
     return [*lines, columns]
 
 
-def _regions(values: Array, dwell: Array) -> list[_Region]:
+def _find_regions(values: Array, dwell: Array) -> list[_Region]:
     """Runs of energies at equal steps with equal dwell times, each as long as it goes."""
     regions, first = [], 0
     while first < values.size:
         last = first
-        while last + 1 < values.size and _continues(values, dwell, first, last):
+        while last + 1 < values.size and _is_same_region(values, dwell, first, last):
             last += 1
         regions.append(_Region(values[first], values[last], last - first + 1, dwell[first]))
         first = last + 1
     return regions
 
 
-def _continues(values: Array, dwell: Array, first: int, last: int) -> bool:
+def _is_same_region(values: Array, dwell: Array, first: int, last: int) -> bool:
     """Whether the energy after ``last`` goes on with the region that begins at ``first``."""
     if abs(dwell[last + 1] - dwell[first]) > 5e-5:
         return False

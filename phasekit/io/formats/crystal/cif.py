@@ -6,7 +6,13 @@ from ....errors import ReadError
 from .cif_text import choose_block, parse_blocks, read_cell, read_operations, read_sites, read_symmetry_name
 from .formula import check_formula
 from .structure import Crystal, CrystalOptions
-from .symmetry import check_operations, expand_sites, lattice_base, space_group_number, table_operations
+from .symmetry import (
+    check_operations,
+    compute_lattice_base,
+    expand_sites,
+    find_space_group_number,
+    find_table_operations,
+)
 
 NAME = "CIF"
 EXTENSIONS = (".cif",)
@@ -48,13 +54,13 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
     block = choose_block(parse_blocks(text, path), path)
     cell = read_cell(block, path)
     try:
-        base = lattice_base(cell)
+        base = compute_lattice_base(cell)
     except ValueError as error:
         raise ReadError(path, found=f"an impossible cell: {error}", cure="correct the cell's angles") from error
     name, number = read_symmetry_name(block, path)
-    operations = read_operations(block, path) or table_operations(name, number, cell, path)
+    operations = read_operations(block, path) or find_table_operations(name, number, cell, path)
     check_operations(operations, base, path)
-    number = space_group_number(operations, name, number, path)
+    number = find_space_group_number(operations, name, number, path)
     atoms = expand_sites(read_sites(block, path), operations, base, path)
     check_formula(block.first("_chemical_formula_sum"), atoms, path)
     title = title or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"

@@ -95,12 +95,16 @@ def parse_blocks(text: str, path: str) -> list[Block]:
             blocks.append(Block(value[5:]))
             position += 1
         elif not blocks:
-            _refuse(path, f"'{value[:40]}' before the first 'data_' line", "give a CIF file, which begins with data_")
+            _refuse_text(
+                path, f"'{value[:40]}' before the first 'data_' line", "give a CIF file, which begins with data_"
+            )
         elif kind == "word" and lower == "loop_":
             position = _read_loop(tokens, position + 1, blocks[-1], path)
         elif kind == "word" and value.startswith("_"):
             if position + 1 == len(tokens) or _is_keyword(tokens[position + 1]):
-                _refuse(path, f"no value after '{value}'", "copy the file again, or write a value (or ?) after the tag")
+                _refuse_text(
+                    path, f"no value after '{value}'", "copy the file again, or write a value (or ?) after the tag"
+                )
             blocks[-1].values[lower] = tokens[position + 1][1]
             position += 2
         else:  # a stray value: a sign of a cut or a hand edit, harmless unless the cell or the atoms miss something
@@ -123,7 +127,7 @@ def _read_loop(tokens: list[tuple[str, str]], position: int, block: Block, path:
         position += 1
     values = [value for _, value in tokens[start:position]]
     if not tags or len(values) % len(tags):
-        _refuse(
+        _refuse_text(
             path,
             f"a loop_ of {len(tags)} columns with {len(values)} values ({tags[0] if tags else 'no tag'})",
             "copy the file again (is it cut?), or put names with blanks between quotes",
@@ -137,19 +141,19 @@ def choose_block(blocks: list[Block], path: str) -> Block:
     """The one block that holds a unit cell."""
     found = [block for block in blocks if block.first("_cell_length_a", "_cell.length_a") is not None]
     if not found:
-        _refuse(
+        _refuse_text(
             path, "no unit cell (_cell_length_a)", "give the CIF of a crystal structure, with cell, symmetry, atoms"
         )
     if len(found) > 1:
         names = ", ".join(block.name for block in found)
-        _refuse(path, f"{len(found)} structures ({names})", "keep one data_ block per file")
+        _refuse_text(path, f"{len(found)} structures ({names})", "keep one data_ block per file")
     return found[0]
 
 
-def number(value: str, what: str, path: str) -> float:
+def parse_number(value: str, what: str, path: str) -> float:
     """Number with or without an uncertainty in brackets, ``2.824(1)``."""
     if not _NUMBER.match(value.strip()):
-        _refuse(path, f"'{value[:40]}' as {what}", "write a number there")
+        _refuse_text(path, f"'{value[:40]}' as {what}", "write a number there")
     return float(value.strip().split("(")[0])
 
 
@@ -159,10 +163,10 @@ def read_cell(block: Block, path: str) -> tuple[float, ...]:
     for tag in _CELL_TAGS:
         value = block.first(f"_cell_{tag}", f"_cell.{tag}")
         if value is None:
-            _refuse(path, f"no _cell_{tag}", "add the missing cell parameter")
-        cell.append(number(value, f"_cell_{tag}", path))
+            _refuse_text(path, f"no _cell_{tag}", "add the missing cell parameter")
+        cell.append(parse_number(value, f"_cell_{tag}", path))
     if min(cell[:3]) < 0.5 or max(cell[:3]) > 1000 or min(cell[3:]) < 10 or max(cell[3:]) > 170:
-        _refuse(path, f"an impossible cell {cell}", "give lengths in angstrom and angles in degrees")
+        _refuse_text(path, f"an impossible cell {cell}", "give lengths in angstrom and angles in degrees")
     return tuple(cell)
 
 
@@ -178,9 +182,9 @@ def read_operations(block: Block, path: str) -> list[Operation]:
 def read_symmetry_name(block: Block, path: str) -> tuple[str | None, int | None]:
     """Hermann-Mauguin symbol and number in the International Tables, as far as given."""
     given = block.first(*_NUMBER_TAGS)
-    table = None if given is None else int(number(given, "the space group's number", path))
+    table = None if given is None else int(parse_number(given, "the space group's number", path))
     if table is not None and not 1 <= table <= 230:
-        _refuse(path, f"space group number {table}", "write a number from 1 to 230")
+        _refuse_text(path, f"space group number {table}", "write a number from 1 to 230")
     return block.first(*_NAME_TAGS), table
 
 
@@ -194,14 +198,14 @@ def parse_operation(line: str, path: str) -> Operation:
     """
     parts = re.sub(r"\s", "", line.lower()).split(",")
     if len(parts) != 3 or len(line) > 200:
-        _refuse(path, f"symmetry line '{line[:60]}'", "write three parts, for example 'x,1/2-y,z'")
+        _refuse_text(path, f"symmetry line '{line[:60]}'", "write three parts, for example 'x,1/2-y,z'")
     rows, shifts = zip(*(_parse_component(part, line, path) for part in parts), strict=True)
     determinant = sum(
         rows[0][i] * (rows[1][(i + 1) % 3] * rows[2][(i + 2) % 3] - rows[1][(i + 2) % 3] * rows[2][(i + 1) % 3])
         for i in range(3)
     )
     if abs(determinant) != 1:
-        _refuse(path, f"symmetry line '{line[:60]}', which is no rotation", "correct it, for example 'x,1/2-y,z'")
+        _refuse_text(path, f"symmetry line '{line[:60]}', which is no rotation", "correct it, for example 'x,1/2-y,z'")
     return rows, shifts
 
 
@@ -223,7 +227,9 @@ def _parse_component(part: str, line: str, path: str) -> tuple[tuple[int, int, i
             shift += size
         end = match.end()
     if end != len(part) or not part or max(map(abs, row)) > 1:
-        _refuse(path, f"symmetry line '{line[:60]}'", "write it with x, y, z and fractions, for example 'x,1/2-y,z'")
+        _refuse_text(
+            path, f"symmetry line '{line[:60]}'", "write it with x, y, z and fractions, for example 'x,1/2-y,z'"
+        )
     return (row[0], row[1], row[2]), shift % 1
 
 
@@ -233,7 +239,7 @@ def read_sites(block: Block, path: str) -> list[Site]:
     places = [columns.get(f"_atom_site_fract_{axis}", []) for axis in "xyz"]
     labels = columns.get("_atom_site_label", []) or columns.get("_atom_site_type_symbol", [])
     if not labels or not all(places):
-        _refuse(
+        _refuse_text(
             path, "no atoms (_atom_site_fract_x ...)", "add a loop with _atom_site_label and _atom_site_fract_x/y/z"
         )
     symbols = columns.get("_atom_site_type_symbol", [])
@@ -242,30 +248,30 @@ def read_sites(block: Block, path: str) -> list[Site]:
     if not displacements:
         displacements, factor = columns.get("_atom_site_b_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
     if {len(column) for column in (*places, symbols, shares, displacements) if column} != {len(labels)}:
-        _refuse(path, "atom columns of different lengths", "copy the file again")
+        _refuse_text(path, "atom columns of different lengths", "copy the file again")
     formula = set(_FORMULA_ELEMENT.findall(block.first("_chemical_formula_sum") or ""))
     sites = []
     for row, label in enumerate(labels):
-        x, y, z = (number(column[row], f"the position of atom '{label}'", path) for column in places)
+        x, y, z = (parse_number(column[row], f"the position of atom '{label}'", path) for column in places)
         share = shares[row] if shares and shares[row] not in ("?", ".") else "1"
-        occupancy = number(share, f"the occupancy of atom '{label}'", path)
+        occupancy = parse_number(share, f"the occupancy of atom '{label}'", path)
         if not 0 <= occupancy <= 1.05 or max(abs(x), abs(y), abs(z)) > 10:
-            _refuse(path, f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}", "correct that row")
+            _refuse_text(path, f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}", "correct that row")
         symbol = symbols[row] if symbols and symbols[row] not in ("?", ".") else None
-        u_iso = _displacement(displacements[row] if displacements else "?", factor, label, path)
-        sites.append(Site(element_of(symbol or label, formula, path), label, (x, y, z), occupancy, u_iso))
+        u_iso = _read_displacement(displacements[row] if displacements else "?", factor, label, path)
+        sites.append(Site(find_element(symbol or label, formula, path), label, (x, y, z), occupancy, u_iso))
     return sites
 
 
-def _displacement(text: str, factor: float, label: str, path: str) -> float:
+def _read_displacement(text: str, factor: float, label: str, path: str) -> float:
     """U [angstrom^2] = factor * value; 0 (not known) where it is left open, negative or larger than any crystal's."""
     if text in ("?", "."):
         return 0.0
-    u_iso = factor * number(text, f"the displacement of atom '{label}'", path)
+    u_iso = factor * parse_number(text, f"the displacement of atom '{label}'", path)
     return u_iso if 0 < u_iso < _LARGEST_U_ISO else 0.0
 
 
-def element_of(text: str, formula: set[str], path: str) -> str:
+def find_element(text: str, formula: set[str], path: str) -> str:
     """Chemical element of a type symbol or label: ``Fe3+`` -> Fe, ``O1`` -> O, ``CA`` -> Ca.
 
     Examples
@@ -281,9 +287,9 @@ def element_of(text: str, formula: set[str], path: str) -> str:
     choices = [name for name in (letters[:2].capitalize(), letters[:1].upper()) if name in ELEMENTS]
     choices = [name for name in choices if name in formula] or choices
     if not choices:
-        _refuse(path, f"unknown element '{text[:20]}'", "write the element's symbol in _atom_site_type_symbol")
+        _refuse_text(path, f"unknown element '{text[:20]}'", "write the element's symbol in _atom_site_type_symbol")
     return choices[0]
 
 
-def _refuse(path: str, found: str, cure: str) -> NoReturn:
+def _refuse_text(path: str, found: str, cure: str) -> NoReturn:
     raise ReadError(path, found=found, cure=cure)

@@ -20,7 +20,7 @@ def check_formula(formula: str | None, sites: Sequence[Any], path: str) -> None:
     ``sites`` are pairs (site with ``element`` and ``occupancy``, its places in the cell). A formula that is missing or
     written in another way is not checked.
     """
-    wanted = _elements(formula)
+    wanted = _count_elements(formula)
     if not wanted:
         return
     found: dict[str, float] = defaultdict(float)
@@ -42,7 +42,7 @@ def check_formula(formula: str | None, sites: Sequence[Any], path: str) -> None:
         )
 
 
-def _elements(formula: str | None) -> dict[str, float]:
+def _count_elements(formula: str | None) -> dict[str, float]:
     """Atoms per formula unit, without hydrogen; empty where the text is not a plain list of elements and counts."""
     text = (formula or "").strip("'\" ")
     if re.search(r"\)\s*[0-9]", text):

@@ -22,7 +22,7 @@ _TWO_ORIGINS = frozenset(
 _ADD_LINES = "add the symmetry lines (_space_group_symop_operation_xyz), as any crystallography program exports them"
 
 
-def lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
+def compute_lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
     """Rows a, b, c [angstrom] in the crystal frame of docs/conventions.md; refuses angles that close no cell."""
     alpha, beta, gamma = np.cos(np.deg2rad(cell[3:]))
     height = (1 - alpha**2 - beta**2 - gamma**2 + 2 * alpha * beta * gamma) / (1 - gamma**2)
@@ -31,7 +31,7 @@ def lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
     return direct_basis(cell)
 
 
-def table_operations(name: str | None, number: int | None, cell: Sequence[float], path: str) -> list[Operation]:
+def find_table_operations(name: str | None, number: int | None, cell: Sequence[float], path: str) -> list[Operation]:
     """Operations of the space group when the file has no symmetry lines, from its name (any setting) or number."""
     from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier, SpaceGroupList
 
@@ -53,14 +53,14 @@ def table_operations(name: str | None, number: int | None, cell: Sequence[float]
         wanted = "H" if cell[5] == 120 else "R"
         same = [g for g in SpaceGroupList if g.number % 1000 == group.number % 1000]
         group = next((g for g in same if g.short_name.startswith(wanted)), group)
-    return [(_integers(op.R), _fractions(op.t)) for op in group.iter_symops()]
+    return [(_round_matrix(op.R), _round_shift(op.t)) for op in group.iter_symops()]
 
 
-def _integers(matrix: NDArray[np.float64]) -> tuple[tuple[int, int, int], ...]:
+def _round_matrix(matrix: NDArray[np.float64]) -> tuple[tuple[int, int, int], ...]:
     return tuple((int(row[0]), int(row[1]), int(row[2])) for row in np.rint(matrix))
 
 
-def _fractions(shift: NDArray[np.float64]) -> tuple[Fraction, Fraction, Fraction]:
+def _round_shift(shift: NDArray[np.float64]) -> tuple[Fraction, Fraction, Fraction]:
     x, y, z = (Fraction(float(value)).limit_denominator(48) % 1 for value in shift)
     return x, y, z
 
@@ -72,10 +72,10 @@ def check_operations(operations: list[Operation], base: NDArray[np.float64], pat
         raise ReadError(path, found="repeated symmetry lines", cure="keep each symmetry line once")
     matrices = np.array([operation[0] for operation in operations])
     shifts = np.array([[float(value) for value in operation[1]] for operation in operations])
-    codes = {_code(matrix, shift) for matrix, shift in zip(matrices, shifts, strict=True)}
+    codes = {_encode_operation(matrix, shift) for matrix, shift in zip(matrices, shifts, strict=True)}
     for matrix, shift in zip(matrices, shifts, strict=True):
         products, moved = matrix @ matrices, shifts @ matrix.T + shift
-        if any(_code(*pair) not in codes for pair in zip(products, moved, strict=True)):
+        if any(_encode_operation(*pair) not in codes for pair in zip(products, moved, strict=True)):
             found = f"{len(operations)} symmetry lines that form no group"
             raise ReadError(path, found=found, cure="copy the file again (is it cut?), and give all symmetry lines")
     metric = base @ base.T
@@ -88,7 +88,7 @@ def check_operations(operations: list[Operation], base: NDArray[np.float64], pat
         )
 
 
-def _code(matrix: NDArray[np.integer], shift: NDArray[np.float64]) -> bytes:
+def _encode_operation(matrix: NDArray[np.integer], shift: NDArray[np.float64]) -> bytes:
     return matrix.astype(np.int8).tobytes() + (np.rint(shift * 48).astype(np.int64) % 48).astype(np.int8).tobytes()
 
 
@@ -98,12 +98,12 @@ def expand_sites(
     """Every atom of the unit cell: each site with its symmetry-equivalent fractional positions (n, 3) in [0, 1)."""
     matrices = np.array([operation[0] for operation in operations], dtype=float)
     shifts = np.array([[float(value) for value in operation[1]] for operation in operations])
-    expanded = [(site, _orbit(site, matrices, shifts, base, path)) for site in sites]
-    _refuse_crowded(expanded, base, path)
+    expanded = [(site, _compute_orbit(site, matrices, shifts, base, path)) for site in sites]
+    _check_occupancies(expanded, base, path)
     return expanded
 
 
-def _orbit(
+def _compute_orbit(
     site: Site, matrices: NDArray[np.float64], shifts: NDArray[np.float64], base: NDArray[np.float64], path: str
 ) -> NDArray[np.float64]:
     places = matrices @ np.array(site.position) + shifts
@@ -125,7 +125,7 @@ def _orbit(
     return np.where(np.abs(wrapped - 1.0) < 1e-9, 0.0, wrapped)
 
 
-def _refuse_crowded(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDArray[np.float64], path: str) -> None:
+def _check_occupancies(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDArray[np.float64], path: str) -> None:
     """A place can hold one atom: more is a cell listed in full beside the lines that would fill it again."""
     places = np.concatenate([orbit for _, orbit in expanded])
     shares = np.concatenate([np.full(len(orbit), site.occupancy) for site, orbit in expanded])
@@ -143,7 +143,7 @@ def _refuse_crowded(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDAr
             )
 
 
-def space_group_number(operations: list[Operation], name: str | None, number: int | None, path: str) -> int | None:
+def find_space_group_number(operations: list[Operation], name: str | None, number: int | None, path: str) -> int | None:
     """Number in the International Tables, None if the file's name says nothing that is known; must fit the lines."""
     from diffpy.structure.spacegroups import FindSpaceGroup, GetSpaceGroup, IsSpaceGroupIdentifier, SymOp
 
@@ -157,7 +157,7 @@ def space_group_number(operations: list[Operation], name: str | None, number: in
         except ValueError:
             return None
     rotations = len({operation[0] for operation in operations})
-    in_table = len({_integers(op.R) for op in GetSpaceGroup(number).iter_symops()})
+    in_table = len({_round_matrix(op.R) for op in GetSpaceGroup(number).iter_symops()})
     if rotations != in_table:
         raise ReadError(
             path,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....errors import ReadError
 from ..lazy_sources import Hdf5Source, Source, ZarrSource
-from .scan import Axis, RawScan, plausible_voltage
+from .scan import Axis, RawScan, read_voltage_kv
 
 _CALIBRATIONS = ("metadatabundle/calibration", "calibration", "metadata/metadata_0/calibration")
 _STEP_KEYS = {"R": ("R_pixel_size", "R_pix_size"), "Q": ("Q_pixel_size", "K_pix_size", "Q_pix_size")}
@@ -21,33 +21,33 @@ _UNIT_KEYS = {
 def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawScan:
     """The scan in an open HDF5 file or zarr group; ``dataset`` chooses where there are several."""
     if not hasattr(root, "keys"):  # a zarr store that is one array
-        return RawScan(_source(path, root, "", zarr), file_blocks=_stored(root))
-    name = _choose(path, root, dataset)
+        return RawScan(_make_source(path, root, "", zarr), file_blocks=_read_blocks(root))
+    name = _choose_array(path, root, dataset)
     node = root[name]
-    _check_stored(path, node, zarr)
-    raw = RawScan(_source(path, node, name, zarr), file_blocks=_stored(node))
+    _check_complete(path, node, zarr)
+    raw = RawScan(_make_source(path, node, name, zarr), file_blocks=_read_blocks(node))
     group = root[name.rpartition("/")[0]] if "/" in name.strip("/") else root
     if "axis-0" in group:
-        _hyperspy_axes(path, group, raw, node.shape)
+        _read_hyperspy_axes(path, group, raw, node.shape)
     elif any(f"dim{n}" in group for n in (0, 1)):
-        _emd_axes(root, group, name, raw, node.shape)
+        _read_emd_axes(root, group, name, raw, node.shape)
     return raw
 
 
-def _arrays(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _iterate_arrays(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     for key in group if depth < 12 else ():
         try:
             node = group[key]
         except (KeyError, OSError):  # a link to nowhere
             continue
         if hasattr(node, "keys"):
-            yield from _arrays(node, f"{prefix}{key}/", depth + 1)
+            yield from _iterate_arrays(node, f"{prefix}{key}/", depth + 1)
         elif hasattr(node, "shape") and hasattr(node, "dtype"):
             yield f"{prefix}{key}", node
 
 
-def _choose(path: Path, root: Any, dataset: str | None) -> str:
-    arrays = {name: node for name, node in _arrays(root) if node.dtype.kind in "iufbc"}
+def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
+    arrays = {name: node for name, node in _iterate_arrays(root) if node.dtype.kind in "iufbc"}
     listed = ", ".join(f"{name} {tuple(node.shape)}" for name, node in list(arrays.items())[:8]) or "no array"
     if dataset is not None:
         found = [name for name in arrays if name == dataset.strip("/") or name.startswith(dataset.strip("/") + "/")]
@@ -66,17 +66,17 @@ def _choose(path: Path, root: Any, dataset: str | None) -> str:
     raise ReadError(path, found=f"no scan of patterns ({listed})", cure="give an array (scan_y, scan_x, qy, qx)")
 
 
-def _source(path: Path, node: Any, name: str, zarr: bool) -> Source:
+def _make_source(path: Path, node: Any, name: str, zarr: bool) -> Source:
     kind = ZarrSource if zarr else Hdf5Source
     return kind(str(path), tuple(int(n) for n in node.shape), np.dtype(node.dtype), name)
 
 
-def _stored(node: Any) -> tuple[int, ...] | None:
+def _read_blocks(node: Any) -> tuple[int, ...] | None:
     chunks = getattr(node, "chunks", None)
     return None if chunks is None else tuple(int(n) for n in chunks)
 
 
-def _check_stored(path: Path, node: Any, zarr: bool) -> None:
+def _check_complete(path: Path, node: Any, zarr: bool) -> None:
     """Blocks that were never written, or lie beyond the file's end, would be read as zeros."""
     if zarr or node.size == 0:
         return
@@ -102,7 +102,7 @@ def _check_stored(path: Path, node: Any, zarr: bool) -> None:
         raise ReadError(path, found=found, cure="copy the file again, or export the part that was recorded")
 
 
-def _text(value: Any) -> str:
+def _read_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     value = value[()] if getattr(value, "shape", None) == () else value
@@ -111,7 +111,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _number(value: Any) -> float | None:
+def _read_number(value: Any) -> float | None:
     try:
         found = float(np.ravel(value[()] if hasattr(value, "dtype") else value)[0])
     except (TypeError, ValueError, IndexError):
@@ -122,9 +122,9 @@ def _number(value: Any) -> float | None:
 # ---- HyperSpy (.hspy, .zspy)
 
 
-def _hyperspy_axes(path: Path, group: Any, raw: RawScan, shape: tuple[int, ...]) -> None:
+def _read_hyperspy_axes(path: Path, group: Any, raw: RawScan, shape: tuple[int, ...]) -> None:
     entries = [dict(group[f"axis-{n}"].attrs) for n in range(len(shape)) if f"axis-{n}" in group]
-    sizes = tuple(int(_number(entry.get("size", n)) or 0) for entry, n in zip(entries, shape, strict=False))
+    sizes = tuple(int(_read_number(entry.get("size", n)) or 0) for entry, n in zip(entries, shape, strict=False))
     if sizes != tuple(shape):
         found = f"data of shape {tuple(shape)} with axes of size {sizes}"
         raise ReadError(path, found=found, cure="copy the file again, or save it again with HyperSpy")
@@ -132,55 +132,59 @@ def _hyperspy_axes(path: Path, group: Any, raw: RawScan, shape: tuple[int, ...])
     if sum(signal) != 2 or not all(signal[-2:]):
         raw.notes.append("the file does not mark two detector axes: the last two are taken")
     raw.axes = [
-        Axis(_number(entry.get("scale")), _number(entry.get("offset", 0.0)) or 0.0, _unit(entry.get("units", "")))
+        Axis(
+            _read_number(entry.get("scale")),
+            _read_number(entry.get("offset", 0.0)) or 0.0,
+            _read_unit(entry.get("units", "")),
+        )
         for entry in entries
     ]
     tem = "metadata/Acquisition_instrument/TEM"
     if tem in group:
-        raw.voltage_kv = plausible_voltage(_number(group[tem].attrs.get("beam_energy", "none")))
+        raw.voltage_kv = read_voltage_kv(_read_number(group[tem].attrs.get("beam_energy", "none")))
 
 
-def _unit(value: Any) -> str:
-    text = _text(value)
+def _read_unit(value: Any) -> str:
+    text = _read_text(value)
     return "" if text in ("_None_", "None", "<undefined>", "t", "undefined") else text
 
 
 # ---- py4DSTEM and EMD: dim vectors beside the data, a calibration elsewhere in the tree
 
 
-def _emd_axes(root: Any, group: Any, name: str, raw: RawScan, shape: tuple[int, ...]) -> None:
+def _read_emd_axes(root: Any, group: Any, name: str, raw: RawScan, shape: tuple[int, ...]) -> None:
     first = 0 if "dim0" in group else 1
-    axes = [_vector(group.get(f"dim{n + first}") if hasattr(group, "get") else None) for n in range(len(shape))]
-    calibration = _calibration(root, name)
+    axes = [_read_vector(group.get(f"dim{n + first}") if hasattr(group, "get") else None) for n in range(len(shape))]
+    calibration = _find_calibration(root, name)
     for position, letter in enumerate("RRQQ" if len(shape) == 4 else ""):
         origin_key = ("", "", "qx0_mean", "qy0_mean")[position]
-        axes[position] = _calibrated(axes[position], calibration, letter, origin_key)
+        axes[position] = _apply_calibration(axes[position], calibration, letter, origin_key)
     raw.axes = axes
     turned = [f"{key} = {calibration[key]}" for key in ("QR_rotation", "QR_flip") if key in calibration]
     if turned:
         raw.notes.append("not applied: " + ", ".join(turned))
 
 
-def _vector(node: Any) -> Axis:
+def _read_vector(node: Any) -> Axis:
     if node is None or node.ndim != 1 or node.size < 2 or node.dtype.kind not in "iuf":
         return Axis()
     head = np.asarray(node[:2], dtype=float)
-    return Axis(float(head[1] - head[0]), float(head[0]), _text(node.attrs.get("units", "")))
+    return Axis(float(head[1] - head[0]), float(head[0]), _read_text(node.attrs.get("units", "")))
 
 
-def _calibrated(axis: Axis, calibration: Mapping[str, Any], letter: str, origin_key: str) -> Axis:
+def _apply_calibration(axis: Axis, calibration: Mapping[str, Any], letter: str, origin_key: str) -> Axis:
     """The calibration wins over the dim vector, which keeps its offset when it has one."""
-    step = next((_number(calibration[key]) for key in _STEP_KEYS[letter] if key in calibration), None)
-    unit = next((_text(calibration[key]) for key in _UNIT_KEYS[letter] if key in calibration), "")
+    step = next((_read_number(calibration[key]) for key in _STEP_KEYS[letter] if key in calibration), None)
+    unit = next((_read_text(calibration[key]) for key in _UNIT_KEYS[letter] if key in calibration), "")
     if step is None or unit in ("", "pixels", "px"):
         return axis
     if axis.offset and axis.scale and np.isclose(axis.scale, step, rtol=1e-3):
         return Axis(axis.scale, axis.offset, unit)
-    origin = _number(calibration[origin_key]) if origin_key in calibration else None
+    origin = _read_number(calibration[origin_key]) if origin_key in calibration else None
     return Axis(step, 0.0 if origin is None else -origin * step, unit)
 
 
-def _calibration(root: Any, name: str) -> dict[str, Any]:
+def _find_calibration(root: Any, name: str) -> dict[str, Any]:
     """Calibration nearest to the data: looked for in each group above it."""
     parts = name.strip("/").split("/")[:-1]
     for depth in range(len(parts), -1, -1):

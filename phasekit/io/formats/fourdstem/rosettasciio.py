@@ -13,7 +13,7 @@ import numpy as np
 from ....diffraction import wavelength
 from ....errors import ReadError
 from ..lazy_sources import PluginSource
-from .scan import Axis, RawScan, ScanOptions, plain_unit, plausible_voltage
+from .scan import Axis, RawScan, ScanOptions, normalise_unit, read_voltage_kv
 
 NAME = "RosettaSciIO"
 EXTENSIONS = (".blo", ".mib", ".dm3", ".dm4", ".tvips", ".app5", ".emd", ".mrc")
@@ -108,7 +108,7 @@ def _order_axes(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
     n = len(axes)
     scan = [position for position, entry in enumerate(entries) if entry.get("navigate")]
     if n >= 3 and len(scan) != n - 2:
-        detector = [position for position, axis in enumerate(axes) if plain_unit(axis.units).startswith("1/")]
+        detector = [position for position, axis in enumerate(axes) if normalise_unit(axis.units).startswith("1/")]
         scan = [position for position in range(n) if position not in detector] if len(detector) == 2 else []
     if len(scan) != n - 2:
         return list(range(n))
@@ -129,7 +129,7 @@ def _read_unit(value: Any) -> str:
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
     header = signal.get("original_metadata", {}).get("blockfile_header", {})
-    return plausible_voltage(tem.get("beam_energy")) or plausible_voltage(
+    return read_voltage_kv(tem.get("beam_energy")) or read_voltage_kv(
         (_read_number(header.get("Beam_energy")) or 0.0) / 1e3
     )
 

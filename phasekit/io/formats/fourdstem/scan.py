@@ -15,7 +15,7 @@ import xarray as xr
 
 from ....diffraction import wavelength
 from ....errors import ReadError, SchemaError
-from ..lazy_sources import ScanSource, Source, block_shape
+from ..lazy_sources import ScanSource, Source, choose_block_shape
 
 DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
@@ -55,7 +55,7 @@ class RawScan:
     file_blocks: tuple[int, ...] | None = None
 
 
-def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
+def build_patterns(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
     """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px); no pattern is read."""
     data, axes, notes = raw.data, list(raw.axes), list(raw.notes)
     if np.dtype(data.dtype).kind not in "iufb":
@@ -64,15 +64,15 @@ def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int]
         found = f"an array of shape {tuple(data.shape)}"
         raise ReadError(path, found=found, cure="give patterns as (scan_y, scan_x, qy, qx), (n, qy, qx) or (qy, qx)")
     axes = [Axis()] * (data.ndim - len(axes)) + axes
-    shape = _four(data.shape, path, scan_shape, notes)
+    shape = _make_scan_shape(data.shape, path, scan_shape, notes)
     if data.ndim == 3 and shape[0] > 1:
         axes = [Axis(), Axis(), *axes[-2:]]
     axes = [Axis()] * (4 - len(axes)) + axes
     lazy = _to_dask(data, shape, path, chunks, raw.file_blocks)
     coords = {}
     for dim, axis in zip(DIMS[:2], axes[:2], strict=True):
-        coords[dim] = _scan_axis(dim, axis, shape[DIMS.index(dim)])
-    coords |= _detector_axes(axes[2:], shape[2:], raw.voltage_kv)
+        coords[dim] = _make_scan_axis(dim, axis, shape[DIMS.index(dim)])
+    coords |= _make_detector_axes(axes[2:], shape[2:], raw.voltage_kv)
     for position, dim in enumerate(DIMS):  # every axis grows, as an image is drawn
         if axes[position].scale is not None and float(axes[position].scale or 0) < 0:
             values = coords[dim].values
@@ -84,7 +84,7 @@ def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int]
     return xr.Dataset({"intensity": (DIMS, lazy)}, coords=coords, attrs=attrs)
 
 
-def _four(
+def _make_scan_shape(
     shape: Sequence[int], path: Path, scan_shape: Sequence[int] | None, notes: list[str]
 ) -> tuple[int, int, int, int]:
     """Shape with two scan dimensions."""
@@ -118,14 +118,14 @@ def _to_dask(data: Any, shape: tuple[int, ...], path: Path, chunks: Chunks, stor
     if not isinstance(data, Source):
         lazy = da.asarray(data)
         return (lazy if same else lazy.reshape(shape)).rechunk(blocks)
-    source = data if same else _folded(data, shape)
+    source = data if same else _fold_scan(data, shape)
     stat = path.stat()
     name = f"patterns-{tokenize(source, stat.st_mtime_ns, stat.st_size, blocks)}"
     meta = np.empty((0,) * 4, dtype=data.dtype)
     return da.from_array(source, chunks=blocks, name=name, fancy=False, asarray=True, meta=meta)
 
 
-def _folded(data: Source, shape: tuple[int, ...]) -> Source:
+def _fold_scan(data: Source, shape: tuple[int, ...]) -> Source:
     flat = data
     if data.ndim != 3:  # a map given another scan_shape: back to the order of acquisition first
         flat = _Flat(data.path, (shape[0] * shape[1], *shape[2:]), data.dtype, data)
@@ -155,7 +155,7 @@ def select_blocks(
     if isinstance(chunks, str):
         if chunks != "auto":
             raise SchemaError(f"open_4dstem: chunks='{chunks}', needs 'auto', an int, sizes or a dict. Use 'auto'.")
-        return block_shape(shape, itemsize, stored)
+        return choose_block_shape(shape, itemsize, stored)
     if isinstance(chunks, Mapping):
         unknown = set(chunks) - set(DIMS)
         if unknown:
@@ -169,7 +169,7 @@ def select_blocks(
     return tuple(n if size < 1 else min(size, n) for size, n in zip(sizes, shape, strict=True))
 
 
-def plain_unit(unit: str) -> str:
+def normalise_unit(unit: str) -> str:
     """Unit in plain letters: ``$A^{-1}$``, ``1/Å`` -> 1/A, ``µm`` -> um.
 
     Examples
@@ -185,22 +185,24 @@ def plain_unit(unit: str) -> str:
     return re.sub("nanometers?|nanometres?", "nm", text)
 
 
-def _known(axis: Axis) -> bool:
+def _has_scale(axis: Axis) -> bool:
     return axis.scale is not None and math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
 
 
-def _scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
-    factor = _LENGTHS.get(plain_unit(axis.units))
+def _make_scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
+    factor = _LENGTHS.get(normalise_unit(axis.units))
     steps = np.arange(size, dtype=float)
     attrs = {"units": "nm", "long_name": f"scan position along {dim[-1]}"}
-    if factor is None or not _known(axis):
+    if factor is None or not _has_scale(axis):
         attrs["comment"] = "step size unknown, 1 nm assumed"
         return xr.DataArray(steps, dims=dim, attrs=attrs)
     return xr.DataArray((axis.offset + steps * float(axis.scale or 0)) * factor, dims=dim, attrs=attrs)
 
 
-def _detector_axes(axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None) -> dict[str, xr.DataArray]:
-    factors = [_inverse_angstrom(axis, voltage_kv) for axis in axes]
+def _make_detector_axes(
+    axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None
+) -> dict[str, xr.DataArray]:
+    factors = [_find_inverse_angstrom(axis, voltage_kv) for axis in axes]
     calibrated = None not in factors
     coords = {}
     for dim, axis, size, factor in zip(DIMS[2:], axes, shape, factors, strict=True):
@@ -213,16 +215,16 @@ def _detector_axes(axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float
                 offset = -scale * (size - 1) / 2
                 attrs["comment"] = "origin not in the file, middle of the detector assumed"
             steps = offset + steps * scale
-        elif axis.units and plain_unit(axis.units) not in ("px", "pixel", "pixels"):
+        elif axis.units and normalise_unit(axis.units) not in ("px", "pixel", "pixels"):
             attrs["comment"] = f"the file's unit '{axis.units[:20]}' is no scattering vector, pixels kept"
         coords[dim] = xr.DataArray(steps, dims=dim, attrs=attrs)
     return coords
 
 
-def _inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
+def _find_inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
     """Factor from the axis's unit to 1/angstrom; an angle needs the voltage."""
-    unit = plain_unit(axis.units)
-    if not _known(axis):
+    unit = normalise_unit(axis.units)
+    if not _has_scale(axis):
         return None
     if unit.startswith("1/") and unit[2:] in _LENGTHS:
         return 0.1 / _LENGTHS[unit[2:]]
@@ -231,7 +233,7 @@ def _inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
     return None
 
 
-def plausible_voltage(value: Any) -> float | None:
+def read_voltage_kv(value: Any) -> float | None:
     """Accelerating voltage [kV] of a file's header; volts become kilovolts, None where it cannot be one.
 
     Examples

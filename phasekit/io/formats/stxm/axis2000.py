@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import FrameSource, RawStack, StxmOptions, to_ev, to_nm
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
 
 NAME = "aXis2000"
 EXTENSIONS = (".ncb",)
@@ -44,7 +44,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     if header is None:
         raise ReadError(path, found="no header of the same name", cure=f"put {path.stem}.dat beside it")
     (n_x, n_y), scale, ends, listed = _read_header(header)
-    energy = to_ev(header, listed, "eV") if options.energies is None else options.energies
+    energy = convert_to_ev(header, listed, "eV") if options.energies is None else options.energies
     # a negative scale says 32-bit floats, a positive one 16-bit integers that were multiplied by it
     stored = np.dtype("<f4" if scale < 0 else "<i2")
     shape = (listed.size, n_y, n_x)
@@ -58,7 +58,8 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     divisor = scale if scale > 0 else 1.0
     frames = NcbFrames(path=path, shape=shape, dtype=np.dtype(np.float64), stored=stored, scale=divisor)
     (x, _), (y, _) = (
-        to_nm(header, name, np.linspace(*end, n), "um") for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
+        convert_to_nm(header, name, np.linspace(*end, n), "um")
+        for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
     )
     return RawStack(frames=frames, energy=energy, y=y, x=x, attrs={"format": "aXis2000 ncb"})
 

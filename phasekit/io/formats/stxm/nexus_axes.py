@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import to_ev
+from .stack import convert_to_ev
 
 ENERGY = ("energy", "photon_energy")
 ROLES = {
@@ -19,11 +19,11 @@ ROLES = {
 }
 
 
-def declared_order(counter: h5py.Group, signal: h5py.Dataset) -> tuple[str, ...]:
+def read_axis_order(counter: h5py.Group, signal: h5py.Dataset) -> tuple[str, ...]:
     """Axis names as the file states them, in any of the three ways in use; empty when it does not."""
     axes = counter.attrs.get("axes", signal.attrs.get("axes"))
     if axes is not None:
-        names = [as_text(a) for a in np.atleast_1d(axes)]
+        names = [decode_text(a) for a in np.atleast_1d(axes)]
         names = names[0].strip("[]").replace(",", ":").split(":") if len(names) == 1 else names
         return tuple(ROLES.get(name.strip().lower(), name.strip().lower()) for name in names)
     numbered = {}
@@ -34,7 +34,7 @@ def declared_order(counter: h5py.Group, signal: h5py.Dataset) -> tuple[str, ...]
     return tuple(numbered[i] for i in sorted(numbered))
 
 
-def settle_order(
+def select_axis_order(
     path: Path, shape: tuple[int, ...], declared: tuple[str, ...], sizes: dict[str, int | None]
 ) -> tuple[tuple[str, ...], str]:
     """Order of the axes that agrees with their sizes: as declared, else (energy, y, x), else any other that fits."""
@@ -66,19 +66,19 @@ def find_axis(path: Path, entry: h5py.Group, counter: h5py.Group, role: str) -> 
     return next((entry[n] for n in elsewhere if n in entry and entry[n].size == 1), None)
 
 
-def energies_of(path: Path, axis: h5py.Dataset | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def read_energies(path: Path, axis: h5py.Dataset | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Energies [eV] of the energy axis."""
     if axis is None:
         raise ReadError(path, found="no photon energies", cure=f"give them in eV with energies=[...], data are {shape}")
-    return to_ev(path, *values_and_unit(axis))
+    return convert_to_ev(path, *read_values_and_unit(axis))
 
 
-def values_and_unit(axis: h5py.Dataset | None) -> tuple[Any, str | None]:
+def read_values_and_unit(axis: h5py.Dataset | None) -> tuple[Any, str | None]:
     """Values of an axis and the unit it states, None for both where there is no axis."""
-    return (None, None) if axis is None else (np.asarray(axis[()]), as_text(axis.attrs.get("units")))
+    return (None, None) if axis is None else (np.asarray(axis[()]), decode_text(axis.attrs.get("units")))
 
 
-def as_text(value: Any) -> str:
+def decode_text(value: Any) -> str:
     """Text of an attribute or scalar dataset, whatever way it was written."""
     if isinstance(value, h5py.Dataset):
         value = value[()] if value.size else b""

@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..hdf5_file import contains_hdf5
-from .nexus_axes import ENERGY, as_text, declared_order, energies_of, find_axis, settle_order, values_and_unit
-from .stack import FrameSource, RawStack, StxmOptions, to_nm
+from .nexus_axes import (
+    ENERGY,
+    decode_text,
+    find_axis,
+    read_axis_order,
+    read_energies,
+    read_values_and_unit,
+    select_axis_order,
+)
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_nm
 
 NAME = "NXstxm"
 EXTENSIONS = (".hdf5", ".h5", ".nxs", ".hdf", ".stxm")
@@ -45,7 +53,7 @@ class H5Frames(FrameSource):
         """Frames of these indices; the file is opened and closed here."""
         try:
             with h5py.File(self.path, "r") as file:
-                frames = _select(file[self.dataset], self.order, indices)
+                frames = _select_frames(file[self.dataset], self.order, indices)
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise ReadError(
                 self.path,
@@ -55,7 +63,7 @@ class H5Frames(FrameSource):
         return frames
 
 
-def _select(dataset: h5py.Dataset, order: tuple[str, ...], indices: Sequence[int]) -> NDArray[Any]:
+def _select_frames(dataset: h5py.Dataset, order: tuple[str, ...], indices: Sequence[int]) -> NDArray[Any]:
     if "energy" not in order:
         return np.asarray(dataset[()]).transpose([order.index(a) for a in ("y", "x")])[None][list(indices)]
     axis = order.index("energy")
@@ -79,18 +87,18 @@ def read(path: Path, options: StxmOptions) -> RawStack:
 
 
 def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: NDArray[np.float64] | None) -> RawStack:
-    signal = _signal(counter)
+    signal = _find_signal(counter)
     shape = signal.shape
-    scan_type = as_text(counter.get("stxm_scan_type"))
-    declared = declared_order(counter, signal)
+    scan_type = decode_text(counter.get("stxm_scan_type"))
+    declared = read_axis_order(counter, signal)
     if "line" in scan_type.lower() or "point" in scan_type.lower() or "line_position" in declared:
         raise ReadError(path, found=f"a scan of type '{scan_type or 'line'}'", cure="give an image or an image stack")
     axes = {role: find_axis(path, entry, counter, role) for role in ("energy", "y", "x")}
-    energy = energies if energies is not None else energies_of(path, axes["energy"], shape)
-    y, note_y = to_nm(path, "sample_y", *values_and_unit(axes["y"]))
-    x, note_x = to_nm(path, "sample_x", *values_and_unit(axes["x"]))
-    sizes = {"energy": energy.size, "y": _size(y), "x": _size(x)}
-    order, note = settle_order(path, shape, declared, sizes)
+    energy = energies if energies is not None else read_energies(path, axes["energy"], shape)
+    y, note_y = convert_to_nm(path, "sample_y", *read_values_and_unit(axes["y"]))
+    x, note_x = convert_to_nm(path, "sample_x", *read_values_and_unit(axes["x"]))
+    sizes = {"energy": energy.size, "y": _count_values(y), "x": _count_values(x)}
+    order, note = select_axis_order(path, shape, declared, sizes)
     by_role = dict(zip(order, shape, strict=True))
     frames = H5Frames(
         path=path,
@@ -99,21 +107,21 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
         dataset=signal.name,
         order=order,
     )
-    entry_names = _entry_names(entry.file)
+    entry_names = _find_entries(entry.file)
     return RawStack(
         frames=frames,
         energy=energy,
         y=y,
         x=x,
-        per_energy=_monitors(path, entry, frames),
+        per_energy=_read_monitors(path, entry, frames),
         comments=[note_y, note_x, note],
         attrs={
-            "format": "NXstxm" if "NXstxm" in as_text(entry.get("definition")) else "HDF5",
+            "format": "NXstxm" if "NXstxm" in decode_text(entry.get("definition")) else "HDF5",
             "entry": entry.name.strip("/"),
             "entries": ", ".join(entry_names),
             "counter": counter.name.rsplit("/", maxsplit=1)[-1],
-            "counters": ", ".join(name for name, _ in _counters(entry)),
-            **{key: text for key in ("title", "start_time") if (text := as_text(entry.get(key)))},
+            "counters": ", ".join(name for name, _ in _find_counters(entry)),
+            **{key: text for key in ("title", "start_time") if (text := decode_text(entry.get(key)))},
         },
     )
 
@@ -121,11 +129,11 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
 # ---- entries and counters
 
 
-def _class(group: Any) -> str:
-    return as_text(group.attrs.get("NX_class"))
+def _read_class(group: Any) -> str:
+    return decode_text(group.attrs.get("NX_class"))
 
 
-def _groups(parent: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
+def _iterate_groups(parent: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
     """Subgroups that can be reached; links that lead nowhere or out of the file are passed over."""
     for name in parent:
         link = parent.get(name, getlink=True)
@@ -134,25 +142,27 @@ def _groups(parent: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
             yield name, child
 
 
-def _entry_names(file: h5py.File) -> list[str]:
-    groups = [(name, group) for name, group in _groups(file) if _counters(group)]
-    classed = [name for name, group in groups if _class(group) == "NXentry"]
+def _find_entries(file: h5py.File) -> list[str]:
+    groups = [(name, group) for name, group in _iterate_groups(file) if _find_counters(group)]
+    classed = [name for name, group in groups if _read_class(group) == "NXentry"]
     return classed or [name for name, _ in groups]
 
 
-def _counters(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
+def _find_counters(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
     """Groups with a 2- to 4-dimensional numeric signal, those of class NXdata if there are any."""
     found = [
         (name, group)
-        for name, group in _groups(entry)
-        if name.lower() not in _NOT_COUNTERS and _class(group) in ("", "NXdata") and _signal(group) is not None
+        for name, group in _iterate_groups(entry)
+        if name.lower() not in _NOT_COUNTERS
+        and _read_class(group) in ("", "NXdata")
+        and _find_signal(group) is not None
     ]
-    classed = [(name, group) for name, group in found if _class(group) == "NXdata"]
+    classed = [(name, group) for name, group in found if _read_class(group) == "NXdata"]
     return classed or found
 
 
-def _signal(group: h5py.Group) -> Any:
-    for name in (as_text(group.attrs.get("signal")), *_SIGNALS):
+def _find_signal(group: h5py.Group) -> Any:
+    for name in (decode_text(group.attrs.get("signal")), *_SIGNALS):
         child = group.get(name) if name else None
         if isinstance(child, h5py.Dataset) and 2 <= child.ndim <= 4 and child.dtype.kind in "iuf":
             return child
@@ -160,7 +170,7 @@ def _signal(group: h5py.Group) -> Any:
 
 
 def _choose_entry(path: Path, file: h5py.File, entry: str | None, region: int | None) -> h5py.Group:
-    names = _entry_names(file)
+    names = _find_entries(file)
     if not names:
         raise ReadError(
             path,
@@ -173,7 +183,7 @@ def _choose_entry(path: Path, file: h5py.File, entry: str | None, region: int | 
         return file[names[region]]
     if entry is None and region is None and len(names) == 1:
         return file[names[0]]
-    listed = ", ".join(f"'{name}' {_signal(_counters(file[name])[0][1]).shape}" for name in names)
+    listed = ", ".join(f"'{name}' {_find_signal(_find_counters(file[name])[0][1]).shape}" for name in names)
     asked = f", but not entry={entry!r}, region={region}" if (entry, region) != (None, None) else ""
     raise ReadError(
         path,
@@ -184,19 +194,19 @@ def _choose_entry(path: Path, file: h5py.File, entry: str | None, region: int | 
 
 def _choose_counter(path: Path, entry: h5py.Group, counter: str | None) -> h5py.Group:
     """Counter of that name, else the entry's default, else the usual names in order, else the first."""
-    counters = dict(_counters(entry))
+    counters = dict(_find_counters(entry))
     if counter is not None and counter not in counters:
         raise ReadError(
             path, found=f"the counters {list(counters)}, but not '{counter}'", cure="choose counter= from the list"
         )
     by_lower = {name.lower(): name for name in reversed(counters)}
     usual = [by_lower[name] for name in _USUAL_COUNTERS if name in by_lower]
-    default = as_text(entry.attrs.get("default"))
+    default = decode_text(entry.attrs.get("default"))
     ranked = [counter, default if default in counters else None, *usual, *counters]
     return counters[next(name for name in ranked if name)]
 
 
-def _monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str, da.Array]:
+def _read_monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str, da.Array]:
     """Ring current and read-back energy: mean of the monitor over each frame, lazily; NaN where never recorded."""
     out = {}
     for name, variable in (("control", "ring_current"), ("energy", "energy_readback")):
@@ -207,12 +217,12 @@ def _monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str, da.A
         by_role = dict(zip(("energy", "y", "x"), frames.shape, strict=True))
         order = next((o for o in (frames.order, ("energy",)) if data.shape == tuple(by_role[a] for a in o)), None)
         if order is not None:
-            mean = delayed(_frame_means, pure=True)(path, data.name, order)
+            mean = delayed(_compute_frame_means, pure=True)(path, data.name, order)
             out[variable] = da.from_delayed(mean, (frames.shape[0],), np.float64, _EMPTY)  # type: ignore[no-untyped-call]
     return out
 
 
-def _frame_means(path: Path, dataset: str, order: tuple[str, ...]) -> NDArray[np.float64]:
+def _compute_frame_means(path: Path, dataset: str, order: tuple[str, ...]) -> NDArray[np.float64]:
     with h5py.File(path, "r") as file:
         values = np.asarray(file[dataset][()], dtype=np.float64)
     values = values if "energy" in order else values[None]
@@ -224,5 +234,5 @@ def _frame_means(path: Path, dataset: str, order: tuple[str, ...]) -> NDArray[np
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _size(values: NDArray[np.float64] | None) -> int | None:
+def _count_values(values: NDArray[np.float64] | None) -> int | None:
     return None if values is None else values.size

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .sdf_header import first_line, read_header
-from .stack import FrameSource, RawStack, StxmOptions, to_ev, to_nm
+from .sdf_header import get_first_line, read_header
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
 
 NAME = "SDF"
 EXTENSIONS = (".hdr",)
@@ -42,7 +42,7 @@ def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         image = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None, encoding="latin-1")
     except (OSError, ValueError) as error:
         raise ReadError(
-            path, found=f"a text image that cannot be read ({first_line(error)})", cure="copy the frame again"
+            path, found=f"a text image that cannot be read ({get_first_line(error)})", cure="copy the frame again"
         ) from error
     if image.shape != shape:
         raise ReadError(
@@ -64,24 +64,24 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     """Read a stack or single image from its header; the frames are read when computed."""
     header = read_header(path)
     scan = header.get("ScanDefinition")
-    regions = _items(scan, "Regions") if isinstance(scan, dict) else []
+    regions = _list_items(scan, "Regions") if isinstance(scan, dict) else []
     if not isinstance(scan, dict) or not regions:
         raise ReadError(
             path, found="a header without ScanDefinition and Regions", cure="give the .hdr of an STXM image or stack"
         )
     _check_image(path, scan)
     index = _choose_region(path, regions, options.region)
-    p_axis, q_axis = (_axis(path, regions[index], name) for name in ("PAxis", "QAxis"))
+    p_axis, q_axis = (_read_axis(path, regions[index], name) for name in ("PAxis", "QAxis"))
     channel, letter, channels = _choose_channel(path, header, scan, options.counter)
-    points, unit = _stack_points(path, header, scan)
-    wanted = to_ev(path, points, unit) if options.energies is None else options.energies
-    files = _frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
-    raw = _raw(path, header, (p_axis, q_axis), files, wanted, channel, index)
+    points, unit = _read_energies(path, header, scan)
+    wanted = convert_to_ev(path, points, unit) if options.energies is None else options.energies
+    files = _find_frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
+    raw = _make_stack(path, header, (p_axis, q_axis), files, wanted, channel, index)
     raw.attrs["counters"] = ", ".join(channels)
     return raw
 
 
-def _raw(
+def _make_stack(
     path: Path,
     header: dict[str, Any],
     axes: tuple[dict[str, Any], dict[str, Any]],
@@ -94,8 +94,8 @@ def _raw(
     # columns of a .xim run along the P axis, rows along Q; P is x unless its name says y
     transposed = p_axis["name"].lower().rstrip().endswith("y") and q_axis["name"].lower().rstrip().endswith("x")
     x_axis, y_axis = (q_axis, p_axis) if transposed else (p_axis, q_axis)
-    x, note_x = to_nm(path, x_axis["name"], x_axis["points"], x_axis["unit"])
-    y, note_y = to_nm(path, y_axis["name"], y_axis["points"], y_axis["unit"])
+    x, note_x = convert_to_nm(path, x_axis["name"], x_axis["points"], x_axis["unit"])
+    y, note_y = convert_to_nm(path, y_axis["name"], y_axis["points"], y_axis["unit"])
     shape = (len(files), y_axis["points"].size, x_axis["points"].size)
     source = XimFrames(path=path, shape=shape, dtype=np.dtype(np.float64), files=files, transposed=transposed)
     for end in {0, len(files) - 1}:  # an interrupted scan or copy shows at the ends, before anything else is read
@@ -107,7 +107,7 @@ def _raw(
         energy=energy,
         y=y,
         x=x,
-        per_energy=_per_frame(header, len(files), region),
+        per_energy=_read_per_frame(header, len(files), region),
         comments=[note_x, note_y, f"the file's unit is {unit}" if unit not in ("", "counts") else ""],
         attrs={
             "format": "SDF",
@@ -119,7 +119,7 @@ def _raw(
     )
 
 
-def _per_frame(header: dict[str, Any], n_energy: int, region: int) -> dict[str, NDArray[np.float64]]:
+def _read_per_frame(header: dict[str, Any], n_energy: int, region: int) -> dict[str, NDArray[np.float64]]:
     """Ring current [mA] and read-back energy [eV], where the header has them for every frame."""
     first = {"StorageRingCurrent": header.get("StorageRingCurrent")}
     frames = [
@@ -148,7 +148,7 @@ def _choose_region(path: Path, regions: list[Any], region: int | None) -> int:
     if region is not None and 0 <= region < len(regions):
         return region
     sizes = ", ".join(
-        f"{i}: {_axis(path, r, 'QAxis')['points'].size} x {_axis(path, r, 'PAxis')['points'].size} pixels"
+        f"{i}: {_read_axis(path, r, 'QAxis')['points'].size} x {_read_axis(path, r, 'PAxis')['points'].size} pixels"
         for i, r in enumerate(regions)
     )
     asked = "" if region is None else f", but not region {region}"
@@ -159,7 +159,9 @@ def _choose_channel(
     path: Path, header: dict[str, Any], scan: dict[str, Any], counter: str | None
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Channel, the letter its files carry, and the names of all channels."""
-    channels = [c for c in _items(scan, "Channels") or _items(header, "Channels") if isinstance(c, dict)] or [{}]
+    channels = [c for c in _list_items(scan, "Channels") or _list_items(header, "Channels") if isinstance(c, dict)] or [
+        {}
+    ]
     names = [str(c.get("Name", f"channel {i}")) for i, c in enumerate(channels)]
     if counter is not None and counter not in names:
         raise ReadError(path, found=f"the counters {names}, but not '{counter}'", cure="choose counter= from the list")
@@ -167,11 +169,11 @@ def _choose_channel(
     return channels[index], "abcdefghijklmnopqrstuvwxyz"[index % 26], names
 
 
-def _stack_points(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> tuple[NDArray[np.float64], str | None]:
+def _read_energies(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> tuple[NDArray[np.float64], str | None]:
     """Energies of the header and their unit; of a single image, where the monochromator stood."""
     stack = scan.get("StackAxis")
-    if isinstance(stack, dict) and _items(stack, "Points"):
-        axis = _axis(path, scan, "StackAxis")
+    if isinstance(stack, dict) and _list_items(stack, "Points"):
+        axis = _read_axis(path, scan, "StackAxis")
         if "energy" not in axis["name"].lower():
             raise ReadError(path, found=f"a stack over '{axis['name']}'", cure="give a stack over photon energy")
         return axis["points"], axis["unit"]
@@ -182,7 +184,7 @@ def _stack_points(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> t
     raise ReadError(path, found="a header without photon energies", cure="give them in eV with energies=[...]")
 
 
-def _frame_files(path: Path, letter: str, n_points: int, region: int | None, n_wanted: int) -> tuple[Path, ...]:
+def _find_frame_files(path: Path, letter: str, n_points: int, region: int | None, n_wanted: int) -> tuple[Path, ...]:
     """Names of the image files, checked for presence; ``n_wanted`` of ``n_points`` may be asked for."""
     tail = "" if region is None else str(region)
     files = [path.with_name(f"{path.stem}_{letter}{i:03d}{tail}.xim") for i in range(n_points)]
@@ -204,13 +206,13 @@ def _frame_files(path: Path, letter: str, n_points: int, region: int | None, n_w
     return tuple(files[:n_wanted])
 
 
-def _items(struct: dict[str, Any], name: str) -> list[Any]:
+def _list_items(struct: dict[str, Any], name: str) -> list[Any]:
     """Items of an SDF array, whose first element is their number."""
     found = struct.get(name)
     return list(found[1:]) if isinstance(found, list) else []
 
 
-def _axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
+def _read_axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
     axis = struct.get(name) if isinstance(struct, dict) else None
     raw = axis.get("Points") if isinstance(axis, dict) else None
     numbers = isinstance(raw, list) and len(raw) > 1 and all(isinstance(v, int | float) for v in raw)

@@ -104,7 +104,7 @@ class RawStack:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
-def length_factor(unit: str | None) -> float | None:
+def find_length_factor(unit: str | None) -> float | None:
     """Factor from a length unit to nm; None when there is no unit, NaN when it is unknown.
 
     Examples
@@ -115,7 +115,7 @@ def length_factor(unit: str | None) -> float | None:
     return _find_factor(unit, _NM)
 
 
-def energy_factor(unit: str | None) -> float | None:
+def find_energy_factor(unit: str | None) -> float | None:
     """Factor from an energy unit to eV; None when there is no unit, NaN when it is unknown.
 
     Examples
@@ -131,9 +131,9 @@ def _find_factor(unit: str | None, table: Mapping[str, float]) -> float | None:
     return table.get(plain, float("nan")) if plain else None
 
 
-def to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
+def convert_to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
     """Convert energies to eV, and refuse what cannot be photon energies of a soft X-ray stack."""
-    factor = energy_factor(unit)
+    factor = find_energy_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(path, found=f"photon energies in '{unit}'", cure="give them in eV with energies=[...]")
     energy = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1.0)
@@ -153,13 +153,13 @@ def to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.floa
     return energy
 
 
-def to_nm(
+def convert_to_nm(
     path: Path, name: str, values: NDArray[Any] | None, unit: str | None
 ) -> tuple[NDArray[np.float64] | None, str]:
     """Convert positions to nm; a remark says what had to be assumed."""
     if values is None:
         return None, ""
-    factor = length_factor(unit)
+    factor = find_length_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
     position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)

@@ -13,7 +13,7 @@ from ....errors import ReadError
 from ..file_errors import damaged_file
 from ..text_table import read_numbers
 from ..tiff_pages import check_page_bytes, is_tiff
-from .stack import FrameSource, RawStack, StxmOptions, length_factor, to_ev
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, find_length_factor
 
 NAME = "TIFF"
 EXTENSIONS = (".tif", ".tiff")
@@ -37,7 +37,7 @@ class TiffFrames(FrameSource):
             with tifffile.TiffFile(self.path) as file:
                 series = file.series[0]
                 if self.pages:
-                    frames = [_page(series, i) for i in indices]
+                    frames = [_read_page(series, i) for i in indices]
                     return np.stack(frames)
                 return np.asarray(series.asarray()).reshape(self.shape)[list(indices)]
         except ReadError:
@@ -46,7 +46,7 @@ class TiffFrames(FrameSource):
             raise damaged_file(self.path, error) from error
 
 
-def _page(series: Any, index: int) -> NDArray[Any]:
+def _read_page(series: Any, index: int) -> NDArray[Any]:
     page = series.pages[index]
     if page is None:
         raise ValueError(f"page {index} is missing")
@@ -103,7 +103,7 @@ def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> 
             found=f"{values.shape[0]} energies for {n} page(s)",
             cure="list one energy per page, in the order of the pages",
         )
-    return to_ev(sidecar, values[:, 0], None), f"energies from {sidecar.name}"
+    return convert_to_ev(sidecar, values[:, 0], None), f"energies from {sidecar.name}"
 
 
 def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
@@ -115,7 +115,7 @@ def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
     ratios = [tags[name].value for name in ("YResolution", "XResolution")]
     if any(len(r) != 2 or not r[0] or not r[1] for r in ratios):
         return None
-    factor = length_factor(str(imagej.get("unit", "")).replace("\\u00B5", "u"))
+    factor = find_length_factor(str(imagej.get("unit", "")).replace("\\u00B5", "u"))
     if factor is None or np.isnan(factor):
         unit = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else 1
         factor = _RESOLUTION_UNITS.get(int(unit))
