@@ -17,40 +17,46 @@ if TYPE_CHECKING:
 
 
 def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
-    """Crystal phase of a CIF file or text, of any crystal system and any axis setting.
+    """Open the crystal phase of a CIF file or text, of any crystal system and any axis setting.
 
-    The symmetry lines of the file (``_space_group_symop_operation_xyz`` or ``_symmetry_equiv_pos_as_xyz``) fill the
-    unit cell, whatever the setting is called. Only when there are none is the space group looked up, by its symbol
-    first; a group with two origins is then refused, because its name alone does not place the atoms.
+    The symmetry lines of the file fill the unit cell (``_space_group_symop_operation_xyz`` or
+    ``_symmetry_equiv_pos_as_xyz``), whatever the setting is called. A file without such lines is filled by its space
+    group, looked up by symbol first. A group with two origins is then refused, because its name does not place the
+    atoms.
 
     Parameters
     ----------
     path_or_cif_text
-        File name, or the text itself (anything with a line break). Positions are fractions of the cell; lengths are
-        in angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe), uncertainties in brackets are dropped.
+        File name, or the text itself (anything with a line break). Positions are fractions of the cell, lengths are in
+        angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe); uncertainties in brackets are dropped.
 
     Returns
     -------
     orix.crystal_map.Phase
-        - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never re-sorted; Cartesian frame with
-          x along a and z along c* (docs/conventions.md).
+        - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never sorted. The Cartesian frame
+          has x along a and z along c* (docs/conventions.md).
         - ``structure``: all atoms of the cell, with element, label, occupancy and isotropic displacement
-          (``Uisoequiv``, ``Bisoequiv`` [angstrom^2], from ``_atom_site_U_iso_or_equiv``, else ``_atom_site_B_...``).
-          It is 0, for which spot intensities take B = 0.5, where the file gives none, one that is not positive, or
-          U >= 0.5: such values are placeholders (VESTA writes U = 1). Anisotropic ones are not read. Copies nearer
-          than 0.05 angstrom are one atom on its symmetry element.
-        - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m``, ``-62m`` ... differ from
-          the one setting orix holds under that name; they come as a ``Symmetry`` called "2/m on the axes given".
-        - ``space_group``: with the file's own operations; None where orix would derive a wrongly turned point group
-          from its number (as for the groups just named) or where the group is not recognised.
+          (``Uisoequiv``, ``Bisoequiv`` [angstrom^2]). The displacement is read from ``_atom_site_U_iso_or_equiv``,
+          else from ``_atom_site_B_iso_or_equiv``; anisotropic ones are not read. It is 0 where the file gives none,
+          and for values that are not positive or have U >= 0.5, which are placeholders (VESTA writes U = 1). Spot
+          intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element.
+        - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m`` and ``-62m`` differ from
+          the one setting orix holds under that name. They come as a ``Symmetry`` called "2/m on the axes given".
+        - ``space_group``: with the file's own operations. It is None where orix would derive another point group from
+          its number (as for the groups just named), and where the group is not recognised.
         - ``name``: the file's stem, or the mineral or block name of a text.
 
     Raises
     ------
     ReadError
-        No such file, no cell, no symmetry, no atoms, an unknown element, symmetry lines that form no group or do not
-        fit the cell, a place that is occupied more than once, fewer atoms of an element than the file's own formula
-        asks for (a file that was cut short between two atom rows).
+        The file is missing, or has no cell, symmetry or atoms. An element is unknown. The symmetry lines form no
+        group or do not fit the cell. A place is occupied more than once. An element has fewer atoms than the file's
+        own formula asks for, as in a file that was cut between two atom rows.
+
+    See Also
+    --------
+    phasekit.acom.build_templates : Make the bank of templates of one or more phases.
+    phasekit.acom.calibrate_peaks : Find the scale of the detector with a known phase.
 
     Examples
     --------

@@ -17,27 +17,35 @@ if TYPE_CHECKING:
 
 @renamed_arguments(found="orientations")
 def to_orix(orientations: xr.Dataset) -> "CrystalMap":
-    """Orientation map as an orix ``CrystalMap``, with every match, the scores as properties and the phases.
+    """Convert an orientation map to an orix ``CrystalMap``, with every match, the scores and the phases.
 
     Parameters
     ----------
     orientations
-        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations become not indexed.
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. Positions with ``phase`` -1 or NaN orientations become
+        not indexed.
 
     Returns
     -------
     orix.crystal_map.CrystalMap
-        ``rotations`` (position, match), sample into crystal frame as here; ``x``, ``y`` in nm, so a map that is not
-        square keeps its axes; ``prop``: ``correlation`` (position, match), ``reliability``, ``phase_reliability``,
-        ``status``, and where ``orientations`` has them ``uncertainty_deg``, the best other phase (``other_phase``,
-        ``other_correlation``, ``other_quaternion`` (position, wxyz)) and the second grain of an overlap
-        (``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
-        Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
+        ``rotations`` (position, match) turn the sample frame into the crystal frame, as here. ``x`` and ``y`` are in
+        nm, so a map that is not square keeps its axes. Phase numbers are the indices into ``attrs["phases"]``; orix
+        drops phases that do not occur.
+
+        ``prop`` holds ``correlation`` (position, match), ``reliability``, ``phase_reliability`` and ``status``. Where
+        ``orientations`` has them, it also holds ``uncertainty_deg``, the best other phase (``other_phase``,
+        ``other_correlation``, ``other_quaternion``), and the second grain of an overlap (``second_phase``,
+        ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
 
     Raises
     ------
     SchemaError
-        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is not ORIENTATIONS, or a phase index has no entry in ``attrs["phases"]``.
+
+    See Also
+    --------
+    save_orix : Write the map as a file that orix reads.
+    phasekit.acom.match_orientations : Make the orientation map.
 
     Examples
     --------
@@ -60,9 +68,9 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     orientations
         As for :func:`to_orix`.
     path
-        File ending in ``.h5`` or ``.hdf5``; an existing one is replaced when the new one is complete. A point group
-        that is not one of orix's named ones (``2/m`` about b, ``31m`` ...) is stored without name: orix knows groups
-        by name only, and its own of that name would be turned.
+        File ending in ``.h5`` or ``.hdf5``. An existing one is replaced when the new one is complete. A point group
+        that orix does not know by name (``2/m`` about b, ``31m`` ...) is stored without name. orix would otherwise
+        read its own group of that name, which is turned.
 
     Returns
     -------
@@ -73,6 +81,11 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ------
     SchemaError
         As :func:`to_orix`, or another ending.
+
+    See Also
+    --------
+    to_orix : The same map in memory.
+    save_ang, save_ctf : The same map as text.
 
     Examples
     --------
@@ -100,16 +113,16 @@ def save_blo(
     ----------
     patterns
         PATTERNS (scan_y, scan_x, qy, qx) with a square detector; the scan may have any shape. Lazy data are written
-        block by block. NaN becomes 0, what is above 255 (infinite too) 255.
+        block by block. NaN becomes 0, and what is above 255 (infinite too) becomes 255.
     path
         File to write; an existing one is replaced when the new one is complete.
     scale
-        Grey level = round(intensity * scale), cut to 0..255: one factor for the whole scan, never per pattern, so
-        intensities stay comparable. None: 1 where counts are whole and reach at most 255, else 255 / maximum.
+        Grey level = round(intensity * scale), cut to 0..255. One factor holds for the whole scan, so intensities of
+        patterns stay comparable. None takes 1 where counts are whole and at most 255, else 255 / maximum.
     voltage_kv
-        Voltage [kV] for the header; ``attrs["voltage_kv"]`` when not given. The format holds the scattering vector of
-        a pixel only as voltage and camera length: without a voltage, or in px, the scale is not written. The origin
-        is never written; a reader puts it in the middle.
+        Voltage [kV] for the header; the default is ``attrs["voltage_kv"]``. The format states the scale of the detector
+        only as voltage and camera length. Without a voltage, or in px, the scale is not written. The origin is never
+        written; a reader puts it in the middle.
 
     Returns
     -------
@@ -119,8 +132,13 @@ def save_blo(
     Raises
     ------
     SchemaError
-        ``patterns`` is no PATTERNS dataset, its detector is not square or more than 65535 wide, ``scale`` is not
+        ``patterns`` is not PATTERNS, its detector is not square or is more than 65535 wide, or ``scale`` is not
         positive.
+
+    See Also
+    --------
+    open_4dstem : Read the file again.
+    save : Write patterns without loss.
 
     Examples
     --------

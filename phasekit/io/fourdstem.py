@@ -18,41 +18,52 @@ def open_4dstem(
     scan_shape: Sequence[int] | None = None,
     dataset: str | None = None,
 ) -> xr.Dataset:
-    """Open a scan of diffraction patterns; nothing but headers is read until a block is computed.
+    """Open a 4D-STEM scan lazily as PATTERNS; only headers are read until a block is computed.
 
-    The content decides, then the ending: HyperSpy ``.hspy``/``.zspy``, py4DSTEM and EMD HDF5, plain HDF5 and zarr,
-    ``.npy``, TIFF, our own ``.nc``/``.zarr``, and what rosettasciio reads (``.blo .mib .dm3 .dm4 .tvips .app5 .emd
-    .mrc`` ...).
+    The formats are HyperSpy ``.hspy``/``.zspy``, py4DSTEM and EMD, plain HDF5 and zarr, ``.npy``, TIFF and phasekit's
+    own files. RosettaSciIO reads the formats of makers (``.blo .mib .dm3 .dm4 .tvips .app5 .emd .mrc`` ...).
+    :func:`phasekit.io.formats.list_formats` lists formats and endings. The content of a file decides about its
+    format; the ending decides only where the content cannot.
 
     Parameters
     ----------
     path
         File, or folder of a zarr store.
     chunks
-        Blocks of the lazy array. "auto": whole patterns, at most 64 MiB (about 16 blocks where the file is smaller);
-        an int or two sizes: scan positions per block; a dict by dimension; four sizes also cut the detector.
+        Blocks of the lazy array. "auto" takes whole patterns and at most 64 MiB, or about 16 blocks of a smaller
+        file. An int or two sizes are scan positions per block; a dict names dimensions. Four sizes also cut the
+        detector.
     scan_shape
-        ``(scan_y, scan_x)`` of patterns that lie in one line; without it a line becomes one row, ``scan_y`` = 1, and
-        ``attrs["comment"]`` says so. For a file with a map it must have as many positions.
+        ``(scan_y, scan_x)`` of patterns that are stored in one line. Without it a line becomes one row, ``scan_y`` = 1,
+        and ``attrs["comment"]`` says so. A file with a map must have as many positions.
     dataset
-        Which array (HDF5, zarr: its path) or signal (by number or title) when the file has several.
+        Which array (HDF5, zarr: its path) or signal (by number or title) to read when the file has several.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` in the file's own dtype; ``scan_y, scan_x`` in nm (step 1 with
-        a ``comment`` where the file has none); ``qy, qx`` in 1/angstrom where the file is calibrated, with its origin
-        (the middle of the detector, and a ``comment``, where it has none), else in px from 0. Lengths, reciprocal
-        lengths and, when the voltage is known, angles are converted. Our own files keep all their variables
-        (``truth_*``). ``attrs["voltage_kv"]`` when known. The blocks can be pickled and sent to another process.
+        ``intensity(scan_y, scan_x, qy, qx)`` in the file's own dtype. Its blocks can be sent to another process.
+
+        ``scan_y`` and ``scan_x`` are in nm. Where the file has no step it is 1 nm, and a ``comment`` says so. ``qy``
+        and ``qx`` are in 1/angstrom where the file is calibrated, else in px from 0. The origin is that of the file,
+        else the middle of the detector with a ``comment``. Lengths and reciprocal lengths are converted, and angles
+        where the voltage is known.
+
+        ``attrs["voltage_kv"]`` is there when known. Files of phasekit keep all their variables (``truth_*``).
 
     Raises
     ------
     ReadError
-        The file is missing, empty, cut, damaged or of another kind; several arrays to choose from; a scan_shape that
-        does not fit. Damage inside a compressed block shows when that block is computed, as a ReadError too.
+        The file is missing, empty, cut, damaged or of another format. It has several arrays and none was chosen, or
+        ``scan_shape`` does not fit. Damage inside a compressed block raises the error when that block is computed.
     SchemaError
-        ``chunks`` is not understood.
+        ``chunks`` or ``scan_shape`` is not understood.
+
+    See Also
+    --------
+    save_blo : Write patterns as a NanoMEGAS block file.
+    phasekit.acom.find_peaks : Find the diffraction disks of every pattern.
+    phasekit.nmf.to_features : Make the matrix that is factorised.
 
     Examples
     --------

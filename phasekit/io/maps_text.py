@@ -14,17 +14,23 @@ from .writers.atomic import rename_when_complete
 def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as ASTAR's ``.ang`` text, read by orix, MTEX and the EDAX programs.
 
-    Nine columns: Bunge Euler angles phi1, Phi, phi2 [rad] of the best match, x, y [nm], correlation index Q,
-    reliability R / 100 (0..1), phase, reliability R (0..100, "x 100"). Euler angles belong to the same rotation as the
-    quaternion: sample frame (x to the right, y down, z into the page) into crystal frame (x along a, z along c*), as
-    orix reads them; other readers must be told (docs/conventions.md, Exchange files). Rows run along x first.
+    The nine columns are:
+
+    - Bunge Euler angles phi1, Phi, phi2 [rad] of the best match,
+    - x, y [nm],
+    - correlation index Q, and reliability R / 100 (0..1),
+    - phase, and reliability R (0..100) again.
+
+    The Euler angles are the same rotation as the quaternion. It turns the sample frame (x to the right, y down, z into
+    the page) into the crystal frame (x along a, z along c*). orix reads them so; other readers must be told
+    (docs/conventions.md, Exchange files). Rows run along x first.
 
     Parameters
     ----------
     orientations
-        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
-        phase is 0, angles and scores 0. Phases are numbered from 1, in the order of ``attrs["phases"]``; the header
-        lists those that occur, with the EDAX code of their Laue class.
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. Positions with ``phase`` -1 or NaN orientations are not
+        indexed: their phase is 0, and their angles and scores are 0. Phases are numbered from 1 in the order of
+        ``attrs["phases"]``. The header lists those that occur, with the EDAX code of their Laue class.
     path
         File to write; an existing one is replaced when the new one is complete.
 
@@ -36,7 +42,12 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is not ORIENTATIONS, or a phase index has no entry in ``attrs["phases"]``.
+
+    See Also
+    --------
+    save_ctf : The same map for the Oxford/HKL programs.
+    save_orix : The same map with every match, for orix.
 
     Examples
     --------
@@ -55,13 +66,8 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
 def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as a Channel Text File (``.ctf``), read by orix, MTEX and the Oxford/HKL programs.
 
-    Eleven columns: phase, X, Y [micrometre, the unit of the format; the map's are nm], Bands, Error, Bunge Euler angles
-    phi1, Phi, phi2 [degree] of the best match, MAD, BC, BS. Euler angles belong to the same rotation as the quaternion:
-    sample frame (x to the right, y down, z into the page) into crystal frame (x along a, z along c*), as orix reads
-    them. That is not Oxford's crystal frame for hexagonal, trigonal, monoclinic and triclinic cells; other readers must
-    be told (docs/conventions.md, Exchange files). Rows run along x first.
-
-    The columns made for EBSD hold what a spot pattern has:
+    The eleven columns are phase, X, Y [micrometre, the unit of the format], Bands, Error, Bunge Euler angles phi1, Phi,
+    phi2 [degree] of the best match, MAD, BC and BS. The columns made for EBSD hold what a spot pattern has:
 
     - Bands: number of peaks (``count``, where ``orientations`` was merged with its peaks), else 0.
     - Error: 0 where indexed, 3 (no solution) where not.
@@ -69,13 +75,19 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     - BC: 100 Q, the correlation index of the best match, rounded, 0..255.
     - BS: reliability R (0..100), rounded; 0 where it is NaN.
 
+    The Euler angles are the same rotation as the quaternion. It turns the sample frame (x to the right, y down, z into
+    the page) into the crystal frame (x along a, z along c*). orix reads them so. Oxford's crystal frame differs for
+    hexagonal, trigonal, monoclinic and triclinic cells, so other readers must be told (docs/conventions.md, Exchange
+    files). Rows run along x first.
+
     Parameters
     ----------
     orientations
-        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations are not indexed: their
-        phase is 0, angles and scores 0. Phases are numbered from 1 in the order of ``attrs["phases"]``; the header
-        lists all of them with the number of their Laue class (1..11) and of their space group (0: not recorded, as for
-        settings orix does not hold, among them the usual monoclinic one with unique axis b).
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. Positions with ``phase`` -1 or NaN orientations are not
+        indexed: their phase is 0, and their angles and scores are 0. Phases are numbered from 1 in the order of
+        ``attrs["phases"]``. The header lists all of them with the number of their Laue class (1..11) and of their space
+        group. A space group of 0 is not recorded, as for settings that orix does not hold. One of them is the usual
+        monoclinic setting with unique axis b.
     path
         File to write; an existing one is replaced when the new one is complete.
 
@@ -87,7 +99,12 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is not ORIENTATIONS, or a phase index has no entry in ``attrs["phases"]``.
+
+    See Also
+    --------
+    save_ang : The same map for ASTAR and the EDAX programs.
+    save_orix : The same map with every match, for orix.
 
     Examples
     --------

@@ -20,15 +20,15 @@ _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write peaks as a table, one row per peak; a pattern without peaks keeps one row with empty peak columns.
 
-    Columns: ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm``, ``peak`` (slot in the padded array, empty for a
-    pattern without peaks), each peak variable (``qy, qx, intensity, prominence`` ...), each pattern variable
-    (``min_prominence`` = P_min, ``noise``, ``status`` ...). Comment lines (``#``) hold shape, units and attributes as
-    JSON, so that :func:`open_peaks_csv` gives back the same dataset.
+    The columns are ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm``, ``peak`` (place in the padded array), each
+    peak variable (``qy, qx, intensity, prominence`` ...), and each pattern variable (``min_prominence``, ``noise``,
+    ``status`` ...). ``peak`` is empty for a pattern without peaks. Comment lines (``#``) hold shape, units and
+    attributes as JSON, so that :func:`open_peaks_csv` returns the same dataset.
 
     Parameters
     ----------
     peaks
-        PEAKS; positions in 1/angstrom or px as they are. Lazy data are computed some scan lines at a time.
+        PEAKS, with positions in 1/angstrom or px as they are. Lazy data are computed some scan lines at a time.
     path
         File to write; an existing one is replaced when the new one is complete.
 
@@ -40,7 +40,12 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``peaks`` is no PEAKS dataset.
+        ``peaks`` is not PEAKS.
+
+    See Also
+    --------
+    open_peaks_csv : Read the table again.
+    phasekit.acom.find_peaks : Find the peaks of a scan.
 
     Examples
     --------
@@ -62,7 +67,7 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     Parameters
     ----------
     path
-        File; read into memory.
+        File; it is read into memory.
 
     Returns
     -------
@@ -72,7 +77,12 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     Raises
     ------
     ReadError
-        The file is missing, empty, cut (a pattern has no row), or no table of peaks.
+        The file is missing, empty, cut (a pattern has no row), or not a table of peaks.
+
+    See Also
+    --------
+    save_peaks_csv : Write the table.
+    phasekit.acom.calibrate_peaks : Bring positions in px to 1/angstrom.
 
     Examples
     --------

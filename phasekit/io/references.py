@@ -34,28 +34,38 @@ class _Spectra:
 def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> xr.Dataset:
     r"""Open reference spectra as REFERENCES.
 
-    Understood are csv (first column the energy [eV], one column per reference, names in the header; the optional
-    comment lines ``# composition: 3.0, 2.4, ...`` and ``# units: 1/um`` are kept), two-column text
-    (``.txt .t .r .xas .xsp .dat``; the name is the file's stem), XDI, and our own ``.nc``/``.zarr``.
+    The formats are:
+
+    - csv: the first column is the energy [eV], every other one a reference with its name in the header. The comment
+      lines ``# composition: 3.0, 2.4, ...`` and ``# units: 1/um`` are read where a file has them;
+    - text of two columns (``.txt .t .r .xas .xsp .dat``): the name is the file's stem;
+    - XDI;
+    - phasekit's own ``.nc`` and ``.zarr``.
 
     Parameters
     ----------
     path
-        One file, a glob pattern such as ``"refs/*.t"``, or several of either. Several files are joined: on their
-        energies where these are equal to 1 meV, else interpolated linearly onto the union of their energies within
-        the range they all cover, which ``reference_spectrum.attrs["comment"]`` then says.
+        One file, a glob pattern such as ``"refs/*.t"``, or several of either. Several files are joined. Energies that
+        are equal to 1 meV stay as they are. Others are interpolated linearly onto the union of all energies within
+        the range that every file covers. ``reference_spectrum.attrs["comment"]`` then says so.
 
     Returns
     -------
     xarray.Dataset
-        ``reference_spectrum(reference, energy)`` in the unit the file states ("1" where it does not), ``reference``
-        = names, ``energy`` [eV] rising; ``composition(reference)`` where every file gives it (NaN never). Rows of
-        equal energy are averaged. Missing numbers are refused, not filled.
+        ``reference_spectrum(reference, energy)`` is in the unit the file states ("1" where it states none).
+        ``reference`` holds the names, ``energy`` [eV] rises. ``composition(reference)`` is there where every file
+        gives it, and never NaN. Rows of equal energy are averaged. Missing numbers are refused, not filled.
 
     Raises
     ------
     ReadError
-        A file is missing, empty, damaged or not a table of spectra; names occur twice; energy ranges do not overlap.
+        A file is missing, empty, damaged or not a table of spectra. A name occurs twice. Energy ranges do not overlap.
+
+    See Also
+    --------
+    open_stxm : Open the stack that is compared with the references.
+    phasekit.stxm.select_energies : Choose the energies that tell the references apart.
+    phasekit.stxm.label_phases : Name the phase of every pixel.
 
     Examples
     --------
@@ -84,17 +94,22 @@ def open_i0(path: str | PathLike[str]) -> xr.DataArray:
     Parameters
     ----------
     path
-        Text table whose first column is the energy [eV] and whose second one is the intensity.
+        Text table whose first column is the energy [eV] and whose second column is the intensity.
 
     Returns
     -------
     xarray.DataArray
-        ``i0(energy)`` [counts], energy rising, rows of equal energy averaged.
+        ``i0(energy)`` [counts] with rising energy; rows of equal energy are averaged.
 
     Raises
     ------
     ReadError
-        The file is missing, empty, not a table of two columns, or holds something that is not positive.
+        The file is missing, empty or not a table of two columns, or an intensity is not positive.
+
+    See Also
+    --------
+    phasekit.stxm.optical_density : Convert counts to optical density with it.
+    open_references : Open reference spectra.
 
     Examples
     --------

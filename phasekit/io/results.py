@@ -19,18 +19,19 @@ _EAGER_BYTES = 256 * 2**20
 
 
 def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
-    """Write a dataset so that :func:`load` gives back the same, or leave the old file as it was.
+    """Write a dataset so that :func:`load` returns the same, or leave the old file as it was.
 
-    The data go to a temporary name in the same folder and are renamed when complete, so an interrupted run leaves no
-    half file and an existing one is replaced only at the very end. Lazy data are computed and written block by block.
+    The data go to a temporary name in the same folder, which is renamed when it is complete. An interrupted run
+    leaves no half file. An existing file is replaced only at the very end. Lazy data are computed and written block
+    by block.
 
     Parameters
     ----------
     data
-        Any dataset; dimensions, dtypes, coordinates and attributes are kept (netCDF and zarr know no dict, bool or
-        None as attribute: these are stored as JSON text and come back as they were).
+        Any dataset; dimensions, dtypes, coordinates and attributes are kept. netCDF and zarr know no dict, bool or
+        None as attribute, so these are stored as JSON text and come back as they were.
     path
-        File ending in ``.nc`` or ``.h5`` (netCDF-4, compressed without loss) or folder ending in ``.zarr`` (version
+        File ending in ``.nc`` or ``.h5`` (netCDF-4, compressed without loss), or folder ending in ``.zarr`` (version
         3). Its folder is made when missing.
 
     Returns
@@ -41,7 +42,12 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``data`` is not a Dataset, the suffix is another one, or a variable has a type that cannot be stored.
+        ``data`` is not a Dataset, the ending is another one, or a variable has a type that cannot be stored.
+
+    See Also
+    --------
+    load : Read the file again.
+    save_results : Write several datasets of one run into one file.
 
     Examples
     --------
@@ -59,25 +65,30 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
 
 
 def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
-    """Read a dataset that :func:`save` wrote (or any netCDF-4 file or zarr store).
+    """Read a dataset that :func:`save` wrote, or any other netCDF-4 file or zarr store.
 
     Parameters
     ----------
     path
         File ``.nc``/``.h5`` or folder ``.zarr``.
     lazy
-        True: dask arrays that are read when computed; False: all in memory and the file closed; None: lazy when it
-        takes more than 256 MiB in memory.
+        True: dask arrays that are read when computed. False: all in memory, and the file is closed. None: lazy when the
+        dataset takes more than 256 MiB in memory.
 
     Returns
     -------
     xarray.Dataset
-        What was saved: same dtypes, coordinates and attributes.
+        What was saved, with the same dtypes, coordinates and attributes.
 
     Raises
     ------
     ReadError
-        The file is missing, empty, truncated or something else.
+        The file is missing, empty, truncated or of another format, or holds several datasets (:func:`load_results`).
+
+    See Also
+    --------
+    save : Write a dataset.
+    load_results : Read a file that holds the results of a run.
 
     Examples
     --------

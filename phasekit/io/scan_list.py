@@ -23,18 +23,20 @@ def save_scan_list(
     Parameters
     ----------
     energies
-        Energies [eV], as from :func:`phasekit.stxm.select_energies`; ascending in the file, whatever their order here.
+        Energies [eV], as from :func:`phasekit.stxm.select_energies`. They ascend in the file, whatever their order
+        here.
     path
-        ``.txt``: bare numbers, no comments, since scan programs differ in what they take for one. ``.csv``: a table
-        with header, and before it lines with ``#`` that hold the units, the total dwell time of a pixel and how the
-        energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
+        ``.txt`` holds bare numbers without comments, because scan programs differ in what they take for one. ``.csv``
+        is a table with header. Lines with ``#`` before it hold the units, the total dwell time of a pixel, and how
+        the energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
     dwell_ms
         Dwell time per pixel [ms]: one number, or one per energy on the same coordinate
         (:func:`phasekit.stxm.allocate_dwell`).
     layout
-        "energies": one energy per line in ``.txt`` (the dwell time is set in the program), ``energy_eV,dwell_ms`` in
-        ``.csv``. "regions": one region per line, ``start stop n dwell``, as the region tables of STXM programs ask for
-        (STXM_Control, Pixelator): neighbours at equal steps with equal dwell times are one region, both ends included.
+        "energies" writes one energy per line in ``.txt`` (the dwell time is set in the program), and
+        ``energy_eV,dwell_ms`` in ``.csv``. "regions" writes one region per line, ``start stop n dwell``, for the
+        region tables of STXM programs (STXM_Control, Pixelator). Neighbours at equal steps with equal dwell times are
+        one region, both ends included.
 
     Returns
     -------
@@ -44,8 +46,14 @@ def save_scan_list(
     Raises
     ------
     SchemaError
-        There is no energy, one is not a number above 0 or in another unit than eV, two are equal; dwell times are not
-        positive or lie on other energies; the suffix or layout is unknown.
+        There is no energy, or one is not above 0, is in another unit than eV, or is given twice. Dwell times are not
+        positive or belong to other energies. The ending or the layout is unknown.
+
+    See Also
+    --------
+    open_scan_list : Read the list again.
+    phasekit.stxm.select_energies : Choose the energies.
+    phasekit.stxm.allocate_dwell : Divide the dwell time among them.
 
     Notes
     -----
@@ -75,24 +83,29 @@ def save_scan_list(
 
 
 def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
-    r"""Read a list of energies that :func:`save_scan_list` wrote, or one typed by hand in one of its forms.
+    r"""Read a list of energies that :func:`save_scan_list` wrote, or one that was typed by hand in one of its forms.
 
     Parameters
     ----------
     path
         Text of one energy [eV] a line, of ``energy dwell``, or of regions ``start stop n dwell``, divided by commas or
-        blanks. Lines with ``#`` and a header of words are passed over.
+        blanks. Lines with ``#`` and a header of words are skipped.
 
     Returns
     -------
     xarray.DataArray
-        Energies [eV] on ``energy``, ascending, with the coordinate ``dwell_ms(energy)`` (NaN where the file has none)
-        and ``attrs["provenance"]`` where the file has one.
+        Energies [eV] on ``energy``, ascending. The coordinate ``dwell_ms(energy)`` is NaN where the file has no dwell
+        time. ``attrs["provenance"]`` is there where the file has it.
 
     Raises
     ------
     ReadError
-        The file is missing, holds no energies, a line that is none of these, or a number that is not positive.
+        The file is missing or holds no energies, a line is none of these, or a number is not positive.
+
+    See Also
+    --------
+    save_scan_list : Write the list.
+    phasekit.stxm.predict_errors : Predict the errors of a measurement at these energies.
 
     Examples
     --------

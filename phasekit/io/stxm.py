@@ -24,49 +24,60 @@ def open_stxm(
 ) -> xr.Dataset:
     r"""Open an STXM stack or single image lazily as STACK.
 
-    Understood are NXstxm and its dialects (PolLux and SoftiMAX ``counter0``, MAXYMUS ``APD``, HERMES ``Counter0``
-    without attributes, older files with ``axis`` numbers), SDF ``.hdr`` with its ``.xim`` frames, aXis2000 ``.ncb``
-    with its ``.dat``, multipage TIFF, and what :func:`phasekit.io.save` wrote. The file is told by its content where
-    it can be, not by its name.
+    The formats are NXstxm and its dialects, SDF, aXis2000, TIFF and phasekit's own files. NXstxm has several dialects:
+    PolLux and SoftiMAX name the detector ``counter0``, MAXYMUS names it ``APD``. HERMES writes ``Counter0`` without
+    attributes, and older files number their axes. :func:`phasekit.io.formats.list_formats` lists formats and endings.
+    The content of a file decides about its format; the ending decides only where the content cannot.
 
     Parameters
     ----------
     path
-        The file (for SDF the ``.hdr``, for aXis2000 the ``.ncb``).
+        The file. For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
     entry
-        Name of the NeXus entry. Needed only where a file holds several: the error lists them.
+        Name of the NeXus entry. It is needed only where a file holds several; the error lists them.
     region
-        Number of the region (SDF) or entry (NeXus), from 0. Needed only where there are several.
+        Number of the region (SDF) or entry (NeXus), from 0. It is needed only where there are several.
     counter
-        Name of the detector; without it the entry's default, else ``counter0``, ``APD``, ``PMT``, else the first.
-        ``attrs["counters"]`` lists those there are.
+        Name of the detector, one of ``attrs["counters"]``. The default is the entry's own default, else ``counter0``,
+        ``APD`` or ``PMT``, else the first.
     energies
-        Photon energies [eV], one per frame: for files that have none (TIFF) or wrong ones. Given fewer than an SDF
-        header announces, only so many frames are read, which opens an interrupted scan.
+        Photon energies [eV], one per frame, for files that have none (TIFF) or wrong ones. An interrupted SDF scan is
+        opened by giving the energies of its complete frames only.
     step_nm
-        Step of the scan [nm] for files that do not say; replaces the positions of the file (first pixel 0).
+        Step of the scan [nm], for files that do not state it. It replaces the positions of the file; the first pixel is
+        at 0.
 
     Returns
     -------
     xarray.Dataset
-        ``intensity(energy, scan_y, scan_x)`` [counts] as stored (a unit other than counts is named in its
-        ``comment``), in dask blocks of whole frames that reopen the file when they are computed. ``scan_y, scan_x``
-        [nm] are the stage positions of the file and rise with the index, so x grows to the right and y downwards in
-        the array; ``energy`` [eV] is in the order of measurement, turned round if it falls. Where the file has them:
-        ``ring_current(energy)`` [mA] and ``energy_readback(energy)`` [eV], means over each frame, NaN where nothing
-        was recorded.
+        ``intensity(energy, scan_y, scan_x)`` [counts] as stored, in dask blocks of whole frames. Its ``comment``
+        names a unit other than counts. A block opens the file when it is computed and closes it again.
+
+        ``scan_y`` and ``scan_x`` [nm] are the stage positions of the file. They rise with the index, so x grows to the
+        right and y downwards. ``energy`` [eV] is in the order of measurement, and reversed if it falls.
+
+        ``ring_current(energy)`` [mA] and ``energy_readback(energy)`` [eV] are there where the file has them. They are
+        means over each frame, and NaN where nothing was recorded.
 
     Raises
     ------
     ReadError
-        The file is missing, empty, truncated, foreign, holds several entries and none was chosen, or its sizes
-        contradict each other. A frame damaged in its middle shows only when it is computed, as the same error.
+        The file is missing, empty, truncated or of another format. It holds several entries and none was chosen, or its
+        sizes contradict each other. A frame that is damaged in its middle raises the error when it is computed.
+    SchemaError
+        ``energies`` or ``step_nm`` are not positive numbers.
+
+    See Also
+    --------
+    open_references : Reference spectra for the stack.
+    open_i0 : Spectrum of the incident intensity.
+    phasekit.stxm.align : The next step: remove the drift between frames.
 
     Notes
     -----
-    The order of the axes is taken from the file and believed only if the lengths of the axes agree; a non-square map
-    of a file that states nothing is told by its lengths, a square one is read as (energy, y, x), the order of the
-    NXstxm definition (https://manual.nexusformat.org/classes/applications/NXstxm.html).
+    The order of the axes is read from the file and used only if it agrees with their lengths. Where the file states no
+    order, the lengths decide. A square map without a stated order is read as (energy, y, x), the order of the NXstxm
+    definition (https://manual.nexusformat.org/classes/applications/NXstxm.html).
 
     Examples
     --------
