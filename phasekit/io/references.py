@@ -1,8 +1,7 @@
-"""Reference spectra and incident spectra from text tables (csv, txt, xdi, xsp) and from our own files."""
+"""Open reference spectra and incident spectra, from text tables (csv, txt, xdi, xsp) or files of phasekit."""
 
 import glob
 from collections.abc import Iterable
-from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,10 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from ..schema import REFERENCES, describe
-from .formats.stxm.stack import convert_to_ev
-from .formats.text_table import Table, read_table
+from .formats.spectra import Spectra, read_spectra
 from .results import load
 
-_XDI_SIGNALS = ("norm", "flat", "mutrans", "mu", "xmu", "mufluor", "murefer", "normtrans", "normfluor")
 _SAME_ENERGY = 1e-3  # [eV] energies closer than this are the same point
-
-
-@dataclass
-class _Spectra:
-    path: Path
-    energy: NDArray[np.float64]
-    values: NDArray[np.float64]  # (reference, energy)
-    names: list[str]
-    units: str = "1"
-    composition: NDArray[np.float64] | None = None
 
 
 def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> xr.Dataset:
@@ -77,9 +64,10 @@ def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -
     (2, ['Na3', 'Na1'], [3.0, 1.0])
     """
     files = _expand_paths(path)
+    # a single file of ours keeps its own attributes and history
     if len(files) == 1 and _is_phasekit_file(files[0]):
         return _load_references(files[0])
-    spectra = [_convert_dataset(f, _load_references(f)) if _is_phasekit_file(f) else _read_spectra(f) for f in files]
+    spectra = [_convert_dataset(f, _load_references(f)) if _is_phasekit_file(f) else read_spectra(f) for f in files]
     data, note = _join_spectra(spectra)
     data["reference_spectrum"].attrs["comment"] = note
     data = describe(data, REFERENCES, step="open_references", settings={"path": [f.name for f in files]})
@@ -120,7 +108,7 @@ def open_i0(path: str | PathLike[str]) -> xr.DataArray:
     array([901.5, 903.6])
     """
     file = _expand_paths(path)[0]
-    spectra = _read_spectra(file)
+    spectra = read_spectra(file)
     if spectra.values.shape[0] != 1:
         raise ReadError(
             file, found=f"{spectra.values.shape[0]} columns beside the energy", cure="give a table of energy and I0"
@@ -166,9 +154,9 @@ def _load_references(path: Path) -> xr.Dataset:
     return data
 
 
-def _convert_dataset(path: Path, data: xr.Dataset) -> _Spectra:
+def _convert_dataset(path: Path, data: xr.Dataset) -> Spectra:
     spectrum = data["reference_spectrum"].sortby("energy")
-    return _Spectra(
+    return Spectra(
         path=path,
         energy=spectrum["energy"].values,
         values=spectrum.values,
@@ -178,91 +166,7 @@ def _convert_dataset(path: Path, data: xr.Dataset) -> _Spectra:
     )
 
 
-def _read_spectra(path: Path) -> _Spectra:
-    table = read_table(path)
-    if table.values.shape[1] < 2 or table.values.shape[0] < 2:
-        rows, columns = table.values.shape
-        raise ReadError(
-            path, found=f"{rows} row(s) of {columns} number(s)", cure="give energy and at least one spectrum as columns"
-        )
-    is_xdi = path.suffix.lower() == ".xdi" or any(c.upper().startswith("XDI/") for c in table.comments)
-    energy, values, names, unit = _read_xdi(path, table) if is_xdi else _select_columns(path, table)
-    energy = convert_to_ev(path, energy, unit)
-    if not np.isfinite(values).all():
-        raise ReadError(path, found="missing or infinite values in a spectrum", cure="remove or interpolate those rows")
-    energy, values = _sort_energies(energy, values)
-    return _Spectra(
-        path, energy, values, names, table.find_comment("units") or "1", _read_composition(path, table, len(names))
-    )
-
-
-def _select_columns(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
-    n = table.values.shape[1] - 1
-    named = [name for name in table.names[1:] if name]
-    if n == 1:  # the only spectrum of a file is known by the file, unless a csv names it
-        names = named if named and path.suffix.lower() == ".csv" else [path.stem]
-    else:
-        names = named if len(named) == n else [f"{path.stem}_{i + 1}" for i in range(n)]
-    if len(set(names)) != n:
-        raise ReadError(path, found=f"columns of the same name ({', '.join(names)})", cure="name every column once")
-    unit = "keV" if "kev" in table.names[0].lower() else None
-    return table.values[:, 0], table.values[:, 1:].T, names, unit
-
-
-def _read_xdi(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str], str | None]:
-    """Energy and absorption of an XDI file, or ln(I0/I) where it holds only intensities."""
-    n = table.values.shape[1]
-    described = [(table.find_comment(f"Column.{i + 1}") or table.names[i]).split() or [""] for i in range(n)]
-    columns = {words[0].lower(): i for i, words in enumerate(described)}
-    if "energy" not in columns:
-        raise ReadError(
-            path, found=f"the XDI columns {list(columns)}, no energy", cure="export it with an energy column"
-        )
-    at = columns["energy"]
-    unit = described[at][1] if len(described[at]) > 1 else None
-    signal = next((columns[name] for name in _XDI_SIGNALS if name in columns), None)
-    if signal is None and {"i0", "itrans"} <= set(columns):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(table.values[:, columns["i0"]] / table.values[:, columns["itrans"]])
-    elif signal is None and n == 2:
-        values = table.values[:, 1 - at]
-    elif signal is None:
-        raise ReadError(
-            path, found=f"the XDI columns {list(columns)}", cure=f"name the absorption one of {', '.join(_XDI_SIGNALS)}"
-        )
-    else:
-        values = table.values[:, signal]
-    return table.values[:, at], values[None], [path.stem], unit
-
-
-def _read_composition(path: Path, table: Table, n: int) -> NDArray[np.float64] | None:
-    text = table.find_comment("composition")
-    if text is None:
-        return None
-    try:
-        values = np.array([float(v) for v in text.replace(";", ",").split(",") if v.strip()])
-    except ValueError:
-        values = np.empty(0)
-    if values.size != n or not np.isfinite(values).all():
-        raise ReadError(
-            path, found=f"'composition: {text}' for {n} reference(s)", cure="give one number per reference, by commas"
-        )
-    return values
-
-
-def _sort_energies(
-    energy: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sorted by energy, rows of exactly equal energy averaged."""
-    unique, inverse = np.unique(energy, return_inverse=True)
-    if unique.size == energy.size:
-        order = np.argsort(energy)
-        return energy[order], values[:, order]
-    count = np.bincount(inverse)
-    return unique, np.array([np.bincount(inverse, weights=row) / count for row in values])
-
-
-def _join_spectra(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
+def _join_spectra(spectra: list[Spectra]) -> tuple[xr.Dataset, str]:
     """One dataset from several files, and what had to be done to their energies."""
     first = spectra[0]
     names = [name for s in spectra for name in s.names]
@@ -292,7 +196,7 @@ def _join_spectra(spectra: list[_Spectra]) -> tuple[xr.Dataset, str]:
     return data, note
 
 
-def _interpolate_spectra(spectra: list[_Spectra]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _interpolate_spectra(spectra: list[Spectra]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     low, high = max(s.energy[0] for s in spectra), min(s.energy[-1] for s in spectra)
     union = np.unique(np.concatenate([s.energy for s in spectra]))
     energy = union[(union >= low) & (union <= high)]

@@ -164,9 +164,9 @@ def choose_block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int,
 
     Examples
     --------
-    >>> block_shape((200, 300, 256, 256), 2)
+    >>> choose_block_shape((200, 300, 256, 256), 2)
     (1, 300, 256, 256)
-    >>> block_shape((2, 3, 4096, 4096), 4)
+    >>> choose_block_shape((2, 3, 4096, 4096), 4)
     (1, 1, 4096, 4096)
     """
     ny, nx, *detector = shape

@@ -64,9 +64,9 @@ def find_laue_class(record: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> [laue_class({"point_group": name}) for name in ("432", "-31m on the axes given", None)]
+    >>> [find_laue_class({"point_group": name}) for name in ("432", "-31m on the axes given", None)]
     ['m-3m', '-3m', '-1']
-    >>> laue_class({"point_group": None, "space_group": 14})
+    >>> find_laue_class({"point_group": None, "space_group": 14})
     '2/m'
     """
     name = str(record.get("point_group") or "").split(" ")[0]
@@ -80,7 +80,7 @@ def find_laue_code(record: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> [laue_code({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
+    >>> [find_laue_code({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "mmm", None)]
     ['43', '32', '22', '1']
     """
     return _LAUE_CODES[find_laue_class(record)]

@@ -46,9 +46,9 @@ def find_laue_number(record: dict[str, Any]) -> int:
 
     Examples
     --------
-    >>> [laue_number({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "2/m", "")]
+    >>> [find_laue_number({"point_group": name}) for name in ("m-3m", "-31m on the axes given", "2/m", "")]
     [11, 7, 2, 1]
-    >>> laue_number({"space_group": 194})
+    >>> find_laue_number({"space_group": 194})
     9
     """
     return LAUE_CLASSES.index(find_laue_class(record)) + 1

@@ -50,8 +50,8 @@ def make_ascii_name(record: dict[str, Any], number: int) -> str:
 
     Examples
     --------
-    >>> ascii_name({"name": "γ-MnO₂"}, 1), ascii_name({"name": "Wüstite"}, 2), ascii_name({"name": "正極"}, 3)
-    ('gamma-MnO2', 'Wustite', 'phase_3')
+    >>> [make_ascii_name({"name": name}, 3) for name in ("γ-MnO₂", "Wüstite", "正極")]
+    ['gamma-MnO2', 'Wustite', 'phase_3']
     """
     letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name") or "").split()))
     plain = "".join(_convert_letter(letter) for letter in letters)

@@ -276,9 +276,9 @@ def find_element(text: str, formula: set[str], path: str) -> str:
 
     Examples
     --------
-    >>> [element_of(text, set(), "demo.cif") for text in ("Fe3+", "O1", "CA", "Oa2", "NA1+", "D")]
+    >>> [find_element(text, set(), "demo.cif") for text in ("Fe3+", "O1", "CA", "Oa2", "NA1+", "D")]
     ['Fe', 'O', 'Ca', 'O', 'Na', 'H']
-    >>> element_of("HO1", {"H", "O"}, "demo.cif")
+    >>> find_element("HO1", {"H", "O"}, "demo.cif")
     'H'
     """
     letters = re.match(r"[A-Za-z]*", text).group()  # type: ignore[union-attr]

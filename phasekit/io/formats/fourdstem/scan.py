@@ -174,7 +174,7 @@ def normalise_unit(unit: str) -> str:
 
     Examples
     --------
-    >>> [plain_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
+    >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
     ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels']
     """
     text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
@@ -238,7 +238,7 @@ def read_voltage_kv(value: Any) -> float | None:
 
     Examples
     --------
-    >>> [plausible_voltage(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
+    >>> [read_voltage_kv(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
     [200.0, 300.0, None, None, None, None]
     """
     try:

@@ -109,7 +109,7 @@ def find_length_factor(unit: str | None) -> float | None:
 
     Examples
     --------
-    >>> length_factor("µm"), length_factor(" "), length_factor("parsec")
+    >>> find_length_factor("µm"), find_length_factor(" "), find_length_factor("parsec")
     (1000.0, None, nan)
     """
     return _find_factor(unit, _NM)
@@ -120,7 +120,7 @@ def find_energy_factor(unit: str | None) -> float | None:
 
     Examples
     --------
-    >>> energy_factor("keV"), energy_factor(None), energy_factor("nm")
+    >>> find_energy_factor("keV"), find_energy_factor(None), find_energy_factor("nm")
     (1000.0, None, nan)
     """
     return _find_factor(unit, _EV)
