@@ -82,6 +82,7 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
         return _make_phase(read_text(path_or_cif_text, "CIF text"))
+    # A file that is missing, empty or binary is refused there.
     crystal: Crystal = read_file(Path(path_or_cif_text), "crystal", CrystalOptions())
     return _make_phase(crystal)
 
@@ -105,8 +106,11 @@ def _make_phase(crystal: Crystal) -> "Phase":
         lattice=Lattice(base=crystal.base),
         title=crystal.title,
     )
+    # The point group is made from the operations themselves: orix holds one setting per name only.
     symmetry = point_symmetry([matrix for matrix, _ in crystal.operations], crystal.base)
     group, number = None, crystal.space_group_number
+    # A space group is passed on only where orix derives the same point group from its number; otherwise orix would
+    # turn the symmetry against the atoms.
     if number is not None and get_point_group(number).name == symmetry.name:
         table = GetSpaceGroup(number)
         lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in crystal.operations]

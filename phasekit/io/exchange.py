@@ -152,6 +152,7 @@ def save_blo(
     from .writers.blo import write
 
     require(patterns, PATTERNS, step="save_blo")
+    # A block file stores one number for both sides of a frame, and counts positions with 16 bits.
     qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]
     if qy != qx:
         small = min(qy, qx)

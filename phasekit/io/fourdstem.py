@@ -79,6 +79,7 @@ def open_4dstem(
     found: RawScan | xr.Dataset = read_file(source, "fourdstem", options)
     if isinstance(found, xr.Dataset):
         return found  # what phasekit saved keeps its kind, its attributes and its history
+    # Shapes and axes of a damaged file may contradict each other only here.
     with report_damage(source):
         patterns = build_patterns(found, source, chunks, scan_shape)
     settings = {"path": source.name, **options._asdict()}

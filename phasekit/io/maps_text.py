@@ -56,6 +56,7 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ang: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
+    # The file gets its name when it is complete.
     target = Path(fspath(path))
     with rename_when_complete(target) as temporary:
         ang.write(orientations, temporary)

@@ -13,6 +13,7 @@ from ..schema import PEAKS, require
 from .writers.atomic import rename_when_complete
 from .writers.peaks_csv import SCAN, TITLE, write
 
+# Integers are read as 64 bits, and get their own dtype when they are placed.
 _READ_AS = {"i": "int64", "u": "uint64", "b": "bool"}
 _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 
@@ -104,6 +105,7 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
 
 def _read_peaks(path: Path) -> xr.Dataset:
     """PEAKS dataset of a table that :func:`save_peaks_csv` wrote."""
+    # The first two lines are enough to recognise the table.
     with path.open(encoding="utf-8", errors="replace") as file:
         title, description = file.readline(), file.readline()
     if not title.startswith(TITLE) or not description.startswith("# {"):
@@ -127,14 +129,17 @@ def _build_peaks(path: Path, about: dict[str, Any]) -> xr.Dataset:
     exact = {name: _parse_float for name, kind in kinds.items() if kind == "f"}
     whole = {name: _READ_AS[kind] for name, kind in kinds.items() if kind != "f"}
     table = pd.read_csv(path, comment="#", converters=exact, dtype={**whole, "peak": "float64"})
+    # A cut table has fewer rows than patterns; a damaged shape would ask for huge arrays.
     if min(shape) < 1 or shape[0] * shape[1] > len(table) or max(len(table), 1) > np.prod(shape):
         found = f"{len(table)} rows for a scan of {shape[0]} x {shape[1]}"
         raise ReadError(path, found=f"{found} (each pattern has at least one)", cure=_CURE)
     y, x = table["scan_y"].to_numpy(), table["scan_x"].to_numpy()
+    # Each pattern has at least one row, so a missing one shows lost lines.
     seen = np.zeros(shape[:2], dtype=bool)
     seen[y, x] = True
     if not seen.all() or y.min() < 0 or x.min() < 0:
         raise ReadError(path, found=f"no row for {int((~seen).sum())} patterns", cure=_CURE)
+    # Rows without a peak number only keep the place of an empty pattern.
     filled = table["peak"].notna().to_numpy()
     slot = table["peak"].to_numpy()[filled].astype(int)
     out: dict[str, Any] = {}

@@ -176,6 +176,7 @@ def _join_spectra(spectra: list[Spectra]) -> tuple[xr.Dataset, str]:
     units = {s.units for s in spectra}
     if len(units) > 1:
         raise ReadError(first.path, found=f"spectra in different units {sorted(units)}", cure="bring them to one unit")
+    # Files of one data bank share their energies up to rounding.
     same = all(
         s.energy.size == first.energy.size and np.abs(s.energy - first.energy).max() < _SAME_ENERGY for s in spectra
     )
@@ -197,9 +198,11 @@ def _join_spectra(spectra: list[Spectra]) -> tuple[xr.Dataset, str]:
 
 
 def _interpolate_spectra(spectra: list[Spectra]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # Outside the common range a reference would have to be invented.
     low, high = max(s.energy[0] for s in spectra), min(s.energy[-1] for s in spectra)
     union = np.unique(np.concatenate([s.energy for s in spectra]))
     energy = union[(union >= low) & (union <= high)]
+    # The union of rounded energies holds nearly equal pairs; one of each is kept.
     energy = energy[np.append(True, np.diff(energy) > _SAME_ENERGY)] if energy.size else energy
     if energy.size < 2:
         ranges = ", ".join(f"{s.path.name} {s.energy[0]:g}..{s.energy[-1]:g} eV" for s in spectra)

@@ -15,6 +15,7 @@ from .writers.netcdf_zarr import check_target, write_groups
 
 #: Kind of a file that holds the results of one run as groups; see ``run_results``.
 RESULTS = "RESULTS"
+# Results are smaller; stacks and scans of this size are better read in blocks.
 _EAGER_BYTES = 256 * 2**20
 
 
@@ -144,11 +145,13 @@ def read_group(path: Path, group: str | None, lazy: bool | None) -> xr.Dataset:
     if not zarr:
         visit_every_object(path)
     opened = xr.open_dataset(path, group=group, **_choose_engine(zarr))
+    # Small data are read at once, so that the file can be moved or written again.
     eager = opened.nbytes <= _EAGER_BYTES if lazy is None else not lazy
     if eager:
         with opened:
             return decode_attributes(opened.load()).drop_encoding()
     data = decode_attributes(make_safe_arrays(opened, path)).drop_encoding()
+    # Closing the dataset closes the file.
     data.set_close(opened.close)
     return data
 

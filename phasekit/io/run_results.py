@@ -41,8 +41,8 @@ def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Pa
     Raises
     ------
     SchemaError
-        There is no dataset, one is not a Dataset, a name is not a plain word, the ending is another one, or a variable
-        has a type that cannot be stored.
+        There is no dataset, or one is not a Dataset. A name is not a plain word. The ending is another one, or a
+        variable has a type that cannot be stored.
 
     See Also
     --------
@@ -75,6 +75,7 @@ def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Pa
                 f"save_results: '{name}' is a {type(data).__name__}, needs an xarray.Dataset. "
                 "Use .to_dataset(name=...), or .to_dataset() of a DataTree node."
             )
+    # The root tells the kind of the file, and the order of its groups, which netCDF does not keep for certain.
     root = xr.Dataset(
         attrs={"schema": RESULTS, _GROUPS: json.dumps(list(chosen)), "phasekit_version": package_version("phasekit")}
     )

@@ -72,7 +72,7 @@ def save_scan_list(
     if target.suffix.lower() not in EXTENSIONS or layout not in ("energies", "regions"):
         raise SchemaError(
             f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
-            "layout 'energies' or 'regions'. Correct them."
+            "layout 'energies' or 'regions'."
         )
     values, dwell = _check_plan(energies, dwell_ms)
     lines = make_lines(values, dwell, energies, layout, comma=target.suffix.lower() == ".csv")
@@ -124,9 +124,15 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     energies = np.concatenate([row[0] for row in rows])
     dwell = np.concatenate([row[1] for row in rows])
     if not (energies > 0).all() or (dwell <= 0).any():
-        raise ReadError(source, found="energies or dwell times that are not positive", cure="mend the numbers")
+        raise ReadError(
+            source,
+            found="energies or dwell times that are not positive",
+            cure="give energies in eV and dwell times in ms, both above 0",
+        )
+    # Lists typed by hand need not ascend, and two regions may share an energy.
     order = np.argsort(energies, kind="stable")
     attrs = {"units": "eV", "long_name": "energies to measure"}
+    # The history of the plan stays with the list.
     records = [line.split(": ", 1)[1] for line in lines if line.startswith("# provenance: ")]
     attrs |= {"provenance": records[0]} if records else {}
     coords = {
@@ -149,6 +155,7 @@ def _check_plan(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple
         raise SchemaError("save_scan_list: two energies are equal to 0.1 meV. Take one of them out.")
     dwell = np.asarray(dwell_ms, dtype=np.float64)
     if isinstance(dwell_ms, xr.DataArray) and "energy" in dwell_ms.coords:
+        # Dwell times belong to energies, not to places in a list.
         own = dwell_ms["energy"].values
         if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=SAME_STEP_EV):
             raise SchemaError(
@@ -158,7 +165,9 @@ def _check_plan(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple
     elif dwell.ndim:
         raise SchemaError("save_scan_list: 'dwell_ms' has no energies. Give one number, or a DataArray on 'energy'.")
     if not (dwell > 0).all() or not np.isfinite(dwell).all():
-        raise SchemaError("save_scan_list: a dwell time is not above 0 ms. Correct it.")
+        raise SchemaError(
+            "save_scan_list: a dwell time is not above 0 ms. Give dwell times in ms, for example with allocate_dwell."
+        )
     return values[order], np.broadcast_to(dwell, values.shape)
 
 
@@ -179,9 +188,11 @@ def _read_rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
 
 
 def _parse_row(numbers: list[float]) -> tuple[Array, Array]:
+    # One energy, or an energy with its dwell time.
     if len(numbers) in (1, 2):
         return np.array(numbers[:1]), np.array(numbers[1:] or [np.nan])
     if len(numbers) != 4 or numbers[2] < 1 or numbers[2] != int(numbers[2]) or not np.isfinite(numbers).all():
         raise ValueError
+    # A region: both ends are measured.
     n = int(numbers[2])
     return np.linspace(numbers[0], numbers[1], n), np.full(n, numbers[3])

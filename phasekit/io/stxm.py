@@ -94,6 +94,7 @@ def open_stxm(
     ({'energy': 1, 'scan_y': 2, 'scan_x': 3}, [0.0, 100.0, 200.0], 4.0)
     """
     file = resolve_path(path)
+    # Wrong arguments are refused before the file is looked for.
     options = StxmOptions(entry, region, counter, _check_energies(energies), _check_step(step_nm))
     found: RawStack | xr.Dataset = read_file(file, "stxm", options)
     settings = {"path": file.name, "entry": entry, "region": region, "counter": counter, "step_nm": step_nm}
@@ -105,6 +106,7 @@ def open_stxm(
         data = build_stack(found, file, step_nm)
     data.attrs["source"] = file.name
     data = describe(data, STACK, step="open_stxm", settings=settings, source=source)
+    # An empty comment would look as if something were missing.
     if not data["intensity"].attrs.get("comment"):
         data["intensity"].attrs.pop("comment", None)
     return data

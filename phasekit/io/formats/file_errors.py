@@ -11,6 +11,7 @@ def resolve_path(path: str | PathLike[str]) -> Path:
 
     A path that does not exist keeps the name it was given, for the message.
     """
+    # Dask opens the file again when it computes, perhaps after the program has changed its folder.
     given = Path(fspath(path))
     return given.absolute() if given.exists() else given
 

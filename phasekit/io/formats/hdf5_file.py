@@ -1,7 +1,7 @@
 """What is checked in an HDF5 file before the HDF5 library opens it.
 
 Texts of variable length lie in global heaps. The HDF5 library does not return from a heap in which an object has no
-length, so the heaps are checked here first (HDF5 file format specification, section III.E).
+length. The heaps are therefore checked here first (HDF5 file format specification, section III.E).
 """
 
 import mmap
@@ -31,6 +31,7 @@ def contains_hdf5(path: Path) -> bool:
 def check_text_heaps(path: Path) -> None:
     """Refuse a file with a global heap whose objects do not fill it."""
     size = path.stat().st_size
+    # Mapped, so that searching costs no memory; the bytes between both ends are left out to bound the time.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for start, stop in ((0, min(size, _CHECKED_BYTES)), (max(_CHECKED_BYTES, size - _CHECKED_BYTES), size)):
             place = content.find(_HEAP_MARK, start, stop)

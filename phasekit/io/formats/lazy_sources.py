@@ -89,6 +89,7 @@ class MemorySource(Source):
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         order: Any = "F" if self.fortran else "C"
+        # The copy lets the mapping close with the block.
         mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
         return np.array(mapped[box])
 
@@ -100,6 +101,7 @@ class PagesSource(Source):
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         import tifffile
 
+        # Pages of one block only are decoded.
         with tifffile.TiffFile(self.path) as file:
             chosen: list[Any] = [file.series[0].pages[n] for n in range(box[0].start, box[0].stop)]
             pages = [page.asarray() for page in chosen]
@@ -115,6 +117,7 @@ class PluginSource(Source):
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         data = _open_plugin_data(self.path, self.plugin, self.index)
+        # The scheduler of the caller already runs blocks in parallel.
         part = data[box]
         return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
 
@@ -134,10 +137,12 @@ class ScanSource(Source):
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         rows, columns = box[:2]
+        # Whole rows of the scan are one run of patterns in the file.
         nx = self.shape[1]
         if columns == slice(0, nx):
             block = self.flat[(slice(rows.start * nx, rows.stop * nx), *box[2:])]
             return block.reshape(rows.stop - rows.start, nx, *block.shape[1:])
+        # A part of a row is one run per row.
         lines = [slice(y * nx + columns.start, y * nx + columns.stop) for y in range(rows.start, rows.stop)]
         return np.stack([self.flat[(line, *box[2:])] for line in lines])
 
@@ -153,6 +158,7 @@ def open_zarr(path: str) -> Any:
     """Open the group or array of a zarr store, a folder or a zip file."""
     import zarr
 
+    # HyperSpy packs a store into one zip file.
     store = path if Path(path).is_dir() else zarr.storage.ZipStore(path, mode="r")
     return zarr.open(store, mode="r")
 
@@ -171,6 +177,7 @@ def choose_block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int,
     """
     ny, nx, *detector = shape
     frame = int(np.prod(detector)) * itemsize
+    # About 16 blocks let a small file use several processors; 1 MiB is worth a task.
     positions = max(1, min(BLOCK_BYTES, max(frame * ny * nx // 16, 2**20)) // frame)
     across = min(nx, positions)
     down = max(1, positions // across) if across == nx else 1

@@ -18,6 +18,7 @@ from .hdf5_file import check_text_heaps, contains_hdf5
 #: Folders of this package, one per instrument. Each lists its formats in ``FORMATS``.
 INSTRUMENTS = ("stxm", "fourdstem", "crystal")
 
+# Signatures of all formats lie within these bytes.
 _HEAD_BYTES = 64
 _SHOWN_BYTES = 8
 
@@ -146,12 +147,13 @@ def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
         found = f"a folder that is no {' and no '.join(dict.fromkeys(folders))}" if folders else "a folder"
         return ReadError(path, found=found, cure=f"give one of: {known}")
     begin, suffix = head[:_SHOWN_BYTES], path.suffix.lower()
+    # An ending of a known format with other content is a damaged or renamed file.
     contents = [form.content or form.name for form in forms if suffix in form.extensions]
     if contents:
         expected = " or ".join(dict.fromkeys(contents))
-        found = f"a file that begins with {begin!r}, not with {expected} as '{path.suffix}' says"
+        found = f"a file that is not {expected}, as '{path.suffix}' promises (it begins with {begin!r})"
         return ReadError(path, found=found, cure="copy the file again, or give it the ending of its format")
-    found = f"an unknown format: unknown ending '{path.suffix}', first bytes {begin!r}"
+    found = f"an unknown format (the unknown ending '{path.suffix}', first bytes {begin!r})"
     return ReadError(path, found=found, cure=f"give one of: {known}")
 
 
@@ -162,6 +164,7 @@ def check_options(path: Path, form: FileFormat, options: Any) -> None:
         for name, value in options._asdict().items()
         if value is not None and not (isinstance(value, int) and value == 0)
     }
+    # A choice that is silently ignored would open other data than the caller expects.
     wrong = [f"{name}={value!r}" for name, value in chosen.items() if name not in form.options]
     if wrong:
         found = f"a file of the format {form.name}, which takes no {', '.join(wrong)}"

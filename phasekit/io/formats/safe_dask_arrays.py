@@ -48,12 +48,14 @@ def make_safe_arrays(data: xr.Dataset, path: Path) -> xr.Dataset:
     """Make dask arrays of the numeric variables; axes, scalars and text are read at once."""
     arrays = {}
     for name, variable in data.variables.items():
+        # Axes are needed at once, and dask cannot hold text.
         if name in data.indexes or not variable.ndim or variable.dtype.kind not in "biufcmM":
             variable.load()
             continue
         arrays[name] = da.from_array(  # type: ignore[no-untyped-call]
             _SafeVariable(variable, path),
             chunks=_choose_blocks(variable),
+            # A new name each time: dask must not take a file that was overwritten for the old one.
             name=f"stored-{name}-{uuid.uuid4().hex}",
             fancy=False,
             meta=np.empty((0,) * variable.ndim, dtype=variable.dtype),
@@ -67,5 +69,6 @@ def _choose_blocks(variable: xr.Variable) -> Any:
     sizes = tuple(stored.get(dim, n) for dim, n in variable.sizes.items())
     if stored and prod(sizes) * variable.dtype.itemsize >= WORTH_A_TASK:
         return sizes
+    # Small stored blocks are read in groups of up to 32 MiB, which are multiples of them.
     limit = max(WORTH_A_TASK, 32 * 2**20)
     return normalize_chunks("auto", variable.shape, limit, variable.dtype, sizes)  # type: ignore[no-untyped-call]

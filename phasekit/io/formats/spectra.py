@@ -71,8 +71,10 @@ def _read_xdi(path: Path, table: Table) -> tuple[NDArray[np.float64], NDArray[np
         )
     at = columns["energy"]
     unit = described[at][1] if len(described[at]) > 1 else None
+    # Normalised spectra are preferred to raw ones.
     signal = next((columns[name] for name in _XDI_SIGNALS if name in columns), None)
     if signal is None and {"i0", "itrans"} <= set(columns):
+        # Zeros become infinite here, and are refused with other missing values.
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.log(table.values[:, columns["i0"]] / table.values[:, columns["itrans"]])
     elif signal is None and n == 2:
@@ -109,5 +111,6 @@ def _sort_energies(
     if unique.size == energy.size:
         order = np.argsort(energy)
         return energy[order], values[:, order]
+    # Scan programs repeat the energy at which two regions meet.
     count = np.bincount(inverse)
     return unique, np.array([np.bincount(inverse, weights=row) / count for row in values])

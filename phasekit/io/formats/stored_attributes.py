@@ -20,10 +20,13 @@ def encode_attributes(data: xr.Dataset, *, arrays_as_text: bool) -> xr.Dataset:
 
     ``arrays_as_text`` also turns array attributes into text; zarr needs it.
     """
+    # Encodings of the file the data came from would be used again for the new one, with the wrong chunks or fill
+    # values.
     out = data.copy(deep=False).drop_encoding()
     out.attrs = {key: _encode_value(value, arrays_as_text) for key, value in data.attrs.items()}
     for name, variable in data.variables.items():
         attrs = {key: _encode_value(value, arrays_as_text) for key, value in variable.attrs.items()}
+        # netCDF stores text of any length, so the width is remembered beside it.
         if variable.dtype.kind == "U":
             out[name] = out[name].astype(object)
             attrs[_WIDTH] = variable.dtype.str
@@ -34,6 +37,7 @@ def encode_attributes(data: xr.Dataset, *, arrays_as_text: bool) -> xr.Dataset:
 def decode_attributes(data: xr.Dataset) -> xr.Dataset:
     """Restore the attributes and text dtypes of a dataset that :func:`encode_attributes` made."""
     data.attrs = {key: _decode_value(value) for key, value in data.attrs.items()}
+    # A damaged history is found here, and not when a later step adds to it.
     if "schema" in data.attrs and not isinstance(json.loads(data.attrs.get("provenance", "[]")), list):
         raise ValueError("the provenance is not a list of steps")
     for name in data.variables:
@@ -47,8 +51,10 @@ def decode_attributes(data: xr.Dataset) -> xr.Dataset:
 
 def _encode_value(value: Any, arrays_as_text: bool) -> Any:
     if isinstance(value, np.ndarray):
+        # Arrays of one element come back as a number, and other dtypes as something else.
         plain = not arrays_as_text and value.dtype.kind in "iuf" and value.ndim == 1 and value.size > 1
         return value if plain else _make_json({"dtype": value.dtype.str, "array": value.tolist()})
+    # bool of NumPy and of Python come back as bool of Python.
     if isinstance(value, np.bool_):
         return _make_json(bool(value))
     if isinstance(value, bool | None | Mapping | list | tuple):
@@ -69,6 +75,7 @@ def _decode_value(value: Any) -> Any:
         if isinstance(plain, dict) and set(plain) == {"dtype", "array"}:
             return np.array(plain["array"], dtype=plain["dtype"])
         return plain
+    # h5netcdf returns numbers as NumPy scalars.
     if isinstance(value, np.generic):
         return value.item()
     return value

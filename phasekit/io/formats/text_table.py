@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from ...errors import ReadError
 
+# Marks of comments; the set is broad, because each program has its own.
 _COMMENT = "#%*!;"
+# A tab separates fields even where one is empty; blanks do so only together.
 _SPLIT = {",": re.compile(r"\s*,\s*"), ";": re.compile(r"\s*;\s*"), "\t": re.compile(r"\t"), " ": re.compile(r"\s+")}
+# A table of spectra has some kilobytes; a larger file is something else.
 _LONGEST = 64 * 2**20
 
 
@@ -44,8 +47,10 @@ def read_table(path: Path) -> Table:
     body = [line for line in lines if line[0] not in _COMMENT]
     separator = _find_separator(body)
     rows = _split_fields(body, separator)
+    # Lines of text above the first row of numbers are a header.
     first = next((i for i, row in enumerate(rows) if _parse_numbers(row, separator) is not None), len(rows))
     numbers = [_parse_numbers(row, separator) for row in rows[first:]]
+    # A row of another length shows a damaged line, whichever separator is used.
     bad = next((i for i, row in enumerate(numbers) if row is None or len(row) != len(numbers[0] or [])), None)
     if bad is not None or not numbers:
         shown = body[first + bad] if bad is not None else (body[0] if body else "")
@@ -64,6 +69,7 @@ def _read_lines(path: Path) -> list[str]:
     if size == 0 or size > _LONGEST:
         raise ReadError(path, found=f"a file of {size} bytes", cure="give a text table of spectra")
     raw = path.read_bytes()
+    # Text holds no zero bytes, binary files soon do.
     if b"\0" in raw[:4096]:
         raise ReadError(path, found="binary data", cure="give a text table (csv, txt, xdi) or a .nc file")
     try:
@@ -90,8 +96,10 @@ def _split_fields(body: list[str], separator: str) -> list[list[str]]:
 
 
 def _parse_numbers(row: list[str], separator: str) -> list[float] | None:
+    # Programs that write decimal commas separate fields by semicolons.
     row = [f.replace(",", ".") for f in row] if separator == ";" else row
     try:
+        # An empty field is a missing number, which the caller may refuse.
         return [float(f) if f else float("nan") for f in row]
     except ValueError:
         return None

@@ -24,6 +24,7 @@ def check_page_bytes(path: Path, file: Any) -> None:
         The same as an open ``tifffile.TiffFile``.
     """
     size = path.stat().st_size
+    # Bytes of a page may be split into strips or tiles.
     for page in file.pages:
         ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
         stored = sum(page.databytecounts)

@@ -24,6 +24,7 @@ FUNCTIONS = ("save_ang",)
 #: EDAX code of the Laue class, by the point group's order when the class is completed by inversion.
 _LAUE_CODES = {"-1": "1", "2/m": "20", "mmm": "22", "4/m": "4", "4/mmm": "42", "-3": "3", "-3m": "32"}
 _LAUE_CODES |= {"6/m": "6", "6/mmm": "62", "m-3": "23", "m-3m": "43"}
+# Point groups of each Laue class, with the other settings of monoclinic and trigonal ones.
 _LAUE_OF = {
     "-1": "1 -1",
     "2/m": "2 m 2/m 121 112 211 m11 1m1 11m",
@@ -41,6 +42,7 @@ _LAUE_OF = {
 
 #: In the order of HKL's numbers 1..11.
 LAUE_CLASSES = tuple(_LAUE_OF)
+# Space groups are numbered by Laue class: the last number of each class.
 _LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
 
 
@@ -89,6 +91,7 @@ def find_laue_code(record: dict[str, Any]) -> str:
 def make_header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str]:
     """Comment lines; only phases that occur are listed, because orix numbers them by position otherwise."""
     lines = ["# File created by phasekit from ACOM", "# TEM_PIXperUM 1.000000"]
+    # Numbers of phases stay those of the map, also where some do not occur.
     for number, record in enumerate(read_phase_records(orientations), start=1):
         if number - 1 not in used:
             continue
@@ -120,10 +123,12 @@ def make_header(orientations: xr.Dataset, used: NDArray[np.integer]) -> list[str
 
 def make_rows(orientations: xr.Dataset, euler: NDArray[np.float64], indexed: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Columns euler1..3 [rad], x, y [nm], index, reliability (0..1), phase (from 1), reliability x 100."""
+    # Rows along x first, as the readers expect.
     scan_y, scan_x = np.meshgrid(orientations["scan_y"].values, orientations["scan_x"].values, indexing="ij")
     correlation = orientations["correlation"].isel(match=0).values.ravel()
     reliability = orientations["reliability"].values.ravel() / 100
     phase = np.where(indexed, orientations["phase"].values.ravel() + 1, 0)
+    # Readers take NaN for text.
     scores = [np.where(indexed, np.nan_to_num(score), 0.0) for score in (correlation, reliability)]
     columns = [*euler.T, scan_x.ravel(), scan_y.ravel(), *scores, phase, scores[1] * 100]
     return np.column_stack(columns)

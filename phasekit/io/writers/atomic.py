@@ -11,6 +11,7 @@ from pathlib import Path
 @contextmanager
 def rename_when_complete(target: Path) -> Iterator[Path]:
     """Temporary name beside ``target`` that becomes ``target`` if the block succeeds and vanishes if it does not."""
+    # The same folder, because a rename across file systems copies; a unique name, because runs may write at once.
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary

@@ -59,6 +59,7 @@ def make_header(orientations: xr.Dataset) -> list[str]:
     phases = read_phase_records(orientations)
     voltage = orientations.attrs.get("voltage_kv", 0)
     steps = [compute_step(orientations[dim].values) * _UM_PER_NM for dim in ("scan_x", "scan_y")]
+    # Acquisition settings of an EBSD microscope; readers need the fields, not their values.
     frame = ["Euler angles refer to Sample Coordinate system (CS0)!", "Mag", "0", "Coverage", "100", "Device", "0"]
     lines = [
         ["Channel Text File"],
@@ -94,9 +95,11 @@ def make_rows(
 ) -> NDArray[np.float64]:
     """Columns phase (from 1), X, Y [micrometre], Bands, Error, angles [degree], MAD [degree], BC = 100 Q, BS = R."""
     scan_y, scan_x = np.meshgrid(orientations["scan_y"].values, orientations["scan_x"].values, indexing="ij")
+    # Rows along x first, as the readers expect.
     place = [axis.ravel() * _UM_PER_NM for axis in (scan_x, scan_y)]
     phase = np.where(indexed, orientations["phase"].values.ravel() + 1, 0)
     error = np.where(indexed, 0, _NO_SOLUTION)
+    # Band contrast and band slope are bytes in the programs that read the file.
     quality = np.clip(np.rint(100 * _select_score(orientations["correlation"].isel(match=0), indexed)), 0, 255)
     reliability = np.rint(_select_score(orientations["reliability"], indexed))
     bands = _select_score(orientations["count"], indexed) if "count" in orientations else np.zeros(len(phase))

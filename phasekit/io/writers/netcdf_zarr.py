@@ -64,6 +64,7 @@ def _write_in_own_pool(groups: Mapping[str, xr.Dataset], path: Path, *, zarr: bo
     # writing and bring the removed file back
     workers = dask.config.get("num_workers", None) or CPU_COUNT
     with ThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
+        # The first group makes the file, the others are added to it.
         for number, (name, data) in enumerate(groups.items()):
             _write_group(data, path, name or None, mode="a" if number else "w", zarr=zarr)
 
@@ -82,6 +83,7 @@ def _choose_netcdf_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Lossless compression of the larger variables, stored in the blocks of lazy ones; no fill value is invented."""
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in data.variables.items():
+        # xarray would otherwise invent NaN as the fill value of floats.
         options: dict[str, Any] = {} if variable.dtype.kind in "OSUT" else {"_FillValue": None}
         if variable.ndim and variable.nbytes >= _COMPRESSED_FROM and variable.dtype.kind in "iufb":
             options |= {"zlib": True, "complevel": 4, "shuffle": True}
@@ -96,6 +98,7 @@ def _make_even_blocks(data: xr.Dataset) -> xr.Dataset:
     out = data.copy(deep=False)
     for name, variable in data.variables.items():
         if variable.chunks is not None:
+            # Blocks of .isel or of a reader need not be equal.
             sizes = {dim: max(blocks) for dim, blocks in zip(variable.dims, variable.chunks, strict=True)}
             out[name] = data[name].chunk(sizes)
     return out

@@ -12,6 +12,7 @@ from ...code_cache import import_alone
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, require
 
+# Variables that every orientation map has; what only some have is asked for by name.
 _NEEDED = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
 
 
@@ -21,15 +22,18 @@ def make_orientation_table(orientations: xr.Dataset, step: str, *more: str) -> t
     data = orientations[[*_NEEDED, *(name for name in more if _is_on_scan(orientations, name))]].compute()
     data.attrs = dict(orientations.attrs)
     highest, phases = int(data["phase"].max()), read_phase_records(data)
+    # An index without a phase would be written as a phase the reader does not know.
     if highest >= len(phases):
         raise SchemaError(
             f"{step}: phase index {highest}, but attrs['phases'] names {len(phases)} phases. "
             "Keep the attributes match_orientations wrote (found.attrs)."
         )
     for dim in ("scan_y", "scan_x"):
+        # A map without positions is written on a grid of 1 nm.
         if dim not in data.coords:
             data = data.assign_coords({dim: np.arange(data.sizes[dim], dtype=float)})
     best = data["quaternion"].isel(match=0)
+    # A quaternion of zeros is no rotation.
     indexed = (data["phase"] >= 0) & best.notnull().all("wxyz") & ((best**2).sum("wxyz") > 0)
     return data, indexed.values.ravel()
 
@@ -53,6 +57,7 @@ def make_ascii_name(record: dict[str, Any], number: int) -> str:
     >>> [make_ascii_name({"name": name}, 3) for name in ("γ-MnO₂", "Wüstite", "正極")]
     ['gamma-MnO2', 'Wustite', 'phase_3']
     """
+    # The compatible decomposition parts accents from letters and turns subscripts into digits.
     letters = unicodedata.normalize("NFKD", " ".join(str(record.get("name") or "").split()))
     plain = "".join(_convert_letter(letter) for letter in letters)
     return plain if any(letter.isalnum() for letter in plain) else f"phase_{number}"
@@ -75,6 +80,7 @@ def _convert_letter(letter: str) -> str:
 
 def compute_step(values: NDArray[np.floating[Any]]) -> float:
     """Step of a regular axis, 1 for a single position."""
+    # The mean step, since positions may jitter.
     return float((values[-1] - values[0]) / (len(values) - 1)) if len(values) > 1 else 1.0
 
 
@@ -83,6 +89,7 @@ def compute_euler_angles(data: xr.Dataset, indexed: NDArray[np.bool_]) -> NDArra
     import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Rotation
 
+    # orix normalises, so positions without orientation get the identity first.
     quaternion: NDArray[Any] = data["quaternion"].isel(match=0).values.reshape(-1, 4)
     euler = Rotation(np.where(indexed[:, None], quaternion, [1.0, 0, 0, 0])).to_euler()
     return np.asarray(euler, dtype=float).reshape(-1, 3)

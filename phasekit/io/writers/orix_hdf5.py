@@ -48,9 +48,11 @@ def build_crystal_map(orientations: xr.Dataset, step: str) -> "CrystalMap":
 
     phase_id = np.where(indexed, data["phase"].values.ravel(), -1)
     quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
+    # Matches that were not found are NaN or zero; orix needs a rotation there.
     known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
     scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
     records = read_phase_records(data)
+    # orix drops phases without a pixel, and would renumber those it is given.
     used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
     scores = [name for name in ("correlation", "reliability", "phase_reliability", "status", *_MORE) if name in data]
     return CrystalMap(

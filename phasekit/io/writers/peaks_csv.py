@@ -22,6 +22,7 @@ def write(peaks: xr.Dataset, path: Path) -> None:
     """Write a checked PEAKS dataset, some scan lines at a time."""
     per_peak = [str(name) for name, v in peaks.data_vars.items() if v.dims == (*SCAN, "peak")]
     per_pattern = [str(name) for name, v in peaks.data_vars.items() if v.dims == SCAN]
+    # Whole scan lines, so that a lazy dataset is computed block by block.
     lines = max(1, _ROWS // max(peaks.sizes["scan_x"] * peaks.sizes["peak"], 1))
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f"{TITLE}\n# {json.dumps(_describe_columns(peaks, per_peak, per_pattern))}\n")
@@ -32,6 +33,7 @@ def write(peaks: xr.Dataset, path: Path) -> None:
 
 def _describe_columns(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str]) -> dict[str, Any]:
     tabled = {*per_peak, *per_pattern}
+    # Coordinates and scalars do not fit the table and go into the comment line.
     others = {str(n): v for n, v in peaks.variables.items() if n not in tabled}
     return {
         "sizes": {dim: peaks.sizes[dim] for dim in (*SCAN, "peak")},

@@ -52,6 +52,7 @@ def _make_header(values: Array, dwell: Array, energies: xr.DataArray, layout: La
         "# units: energy [eV], dwell time per pixel [ms]",
         f"# dwell time of a pixel over all energies: {dwell.sum():.4f} ms",
     ]
+    # Predicted errors of the plan help to choose between lists.
     errors = {str(key): value for key, value in energies.attrs.items() if str(key).endswith("_error")}
     lines += [f"# {name}: {value:.6g}" for name, value in errors.items()]
     if "provenance" in energies.attrs:
@@ -64,6 +65,7 @@ def _find_regions(values: Array, dwell: Array) -> list[_Region]:
     regions, first = [], 0
     while first < values.size:
         last = first
+        # Each region is as long as possible, which gives the fewest lines.
         while last + 1 < values.size and _is_same_region(values, dwell, first, last):
             last += 1
         regions.append(_Region(values[first], values[last], last - first + 1, dwell[first]))
@@ -73,6 +75,7 @@ def _find_regions(values: Array, dwell: Array) -> list[_Region]:
 
 def _is_same_region(values: Array, dwell: Array, first: int, last: int) -> bool:
     """Whether the energy after ``last`` goes on with the region that begins at ``first``."""
+    # Dwell times are written to 0.1 microseconds, so smaller differences are none.
     if abs(dwell[last + 1] - dwell[first]) > 5e-5:
         return False
     steps = np.diff(values[first : last + 2])

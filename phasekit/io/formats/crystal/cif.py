@@ -20,6 +20,7 @@ KEEPS = "cell, axes, symmetry lines, atoms with occupancy and isotropic displace
 OPTIONS = ()
 CONTENT = "CIF text"
 
+# A CIF file of one structure is far smaller.
 _LARGEST_CIF = 20_000_000  # [bytes]
 
 
@@ -36,6 +37,7 @@ def read(path: Path, options: CrystalOptions) -> Crystal:
     content = path.read_bytes()
     if b"\0" in content:
         raise ReadError(path, found="a binary file", cure="give a CIF file, which is text")
+    # Old files hold Latin-1 letters in names of authors, which do not matter here.
     return read_text(content.decode("utf-8-sig", errors="replace"), str(path), path.stem)
 
 
@@ -56,12 +58,17 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
     try:
         base = compute_lattice_base(cell)
     except ValueError as error:
-        raise ReadError(path, found=f"an impossible cell: {error}", cure="correct the cell's angles") from error
+        raise ReadError(
+            path, found=f"an impossible cell: {error}", cure="compare the angles with the publication"
+        ) from error
     name, number = read_symmetry_name(block, path)
+    # Symmetry lines are exact for any setting; a name in a table is the second choice.
     operations = read_operations(block, path) or find_table_operations(name, number, cell, path)
     check_operations(operations, base, path)
+    # A number in the file that contradicts its lines shows an incomplete list of lines.
     number = find_space_group_number(operations, name, number, path)
     atoms = expand_sites(read_sites(block, path), operations, base, path)
+    # A file cut between two atom rows is still valid CIF; only its formula can show it.
     check_formula(block.first("_chemical_formula_sum"), atoms, path)
     title = title or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
     return Crystal(title, base, atoms, operations, number, name)

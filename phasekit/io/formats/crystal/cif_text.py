@@ -1,12 +1,12 @@
-"""Text of a CIF file -> its data blocks, and a block -> cell, symmetry lines and atoms. No crystallography here."""
+"""The text of a CIF file: its data blocks, and the cell, symmetry and atoms of a block as they are written."""
 
 import math
 import re
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import NoReturn
 
 from ....errors import ReadError
+from .symmetry_lines import Operation, parse_operation
 
 # A text field between lines that begin with ';', a quoted string (its closing quote is followed by white space),
 # a comment, or a bare word: the four lexical forms of CIF 1.1 that a structure needs.
@@ -15,8 +15,8 @@ _TOKEN = re.compile(
     r"""|(?P<comment>(?<!\S)\#[^\n]*)|(?P<word>\S+)""",
     re.MULTILINE | re.DOTALL,
 )
+# A number with an optional exponent and an optional uncertainty in brackets.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\(\d+\))?$")
-_TERM = re.compile(r"([+-]?)(?:([xyz])|(\d+/\d+|\d*\.\d+|\d+\.?)(?:\*?([xyz]))?)")
 _FORMULA_ELEMENT = re.compile(r"[A-Z][a-z]?")
 
 _SYMBOLS = (
@@ -25,7 +25,9 @@ _SYMBOLS = (
     "Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf"
 )
 ELEMENTS = frozenset(_SYMBOLS.split())
+# Deuterium and tritium scatter electrons as hydrogen; some programs write "Wat" for the oxygen of water.
 _ALIASES = {"D": "H", "T": "H", "Wat": "O", "W": "W"}
+# The same data have several tags: CIF 1.1 before and after 2003, and the dotted names of mmCIF.
 _SYMOP_TAGS = (
     "_space_group_symop_operation_xyz",
     "_symmetry_equiv_pos_as_xyz",
@@ -76,11 +78,9 @@ class Site:
     u_iso: float  # angstrom^2; 0 where the file gives none
 
 
-Operation = tuple[tuple[tuple[int, int, int], ...], tuple[Fraction, Fraction, Fraction]]
-
-
 def parse_blocks(text: str, path: str) -> list[Block]:
     """Data blocks of a CIF text, in file order."""
+    # Comments are dropped, and line ends of any system count as one.
     tokens = [
         (match.lastgroup or "word", match.group(match.lastgroup or "word"))
         for match in _TOKEN.finditer(text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -145,6 +145,7 @@ def choose_block(blocks: list[Block], path: str) -> Block:
             path, "no unit cell (_cell_length_a)", "give the CIF of a crystal structure, with cell, symmetry, atoms"
         )
     if len(found) > 1:
+        # A file with two structures does not say which one is meant.
         names = ", ".join(block.name for block in found)
         _refuse_text(path, f"{len(found)} structures ({names})", "keep one data_ block per file")
     return found[0]
@@ -165,6 +166,7 @@ def read_cell(block: Block, path: str) -> tuple[float, ...]:
         if value is None:
             _refuse_text(path, f"no _cell_{tag}", "add the missing cell parameter")
         cell.append(parse_number(value, f"_cell_{tag}", path))
+    # No cell edge is below 0.5 angstrom; larger than 1000 means another unit.
     if min(cell[:3]) < 0.5 or max(cell[:3]) > 1000 or min(cell[3:]) < 10 or max(cell[3:]) > 170:
         _refuse_text(path, f"an impossible cell {cell}", "give lengths in angstrom and angles in degrees")
     return tuple(cell)
@@ -188,51 +190,6 @@ def read_symmetry_name(block: Block, path: str) -> tuple[str | None, int | None]
     return block.first(*_NAME_TAGS), table
 
 
-def parse_operation(line: str, path: str) -> Operation:
-    """One symmetry line, ``'1/2-x, y, z+0.5'``, as integer matrix and translation in [0, 1).
-
-    Examples
-    --------
-    >>> parse_operation("-y, x-y, z+1/3", "demo.cif")
-    (((0, -1, 0), (1, -1, 0), (0, 0, 1)), (Fraction(0, 1), Fraction(0, 1), Fraction(1, 3)))
-    """
-    parts = re.sub(r"\s", "", line.lower()).split(",")
-    if len(parts) != 3 or len(line) > 200:
-        _refuse_text(path, f"symmetry line '{line[:60]}'", "write three parts, for example 'x,1/2-y,z'")
-    rows, shifts = zip(*(_parse_component(part, line, path) for part in parts), strict=True)
-    determinant = sum(
-        rows[0][i] * (rows[1][(i + 1) % 3] * rows[2][(i + 2) % 3] - rows[1][(i + 2) % 3] * rows[2][(i + 1) % 3])
-        for i in range(3)
-    )
-    if abs(determinant) != 1:
-        _refuse_text(path, f"symmetry line '{line[:60]}', which is no rotation", "correct it, for example 'x,1/2-y,z'")
-    return rows, shifts
-
-
-def _parse_component(part: str, line: str, path: str) -> tuple[tuple[int, int, int], Fraction]:
-    row, shift, end = [0, 0, 0], Fraction(0), 0
-    for match in _TERM.finditer(part):
-        if match.start() != end or match.end() == match.start() or (end and not match.group(1)):
-            break
-        sign, letter, value, factor_letter = match.groups()
-        size = Fraction(-1 if sign == "-" else 1)
-        if value is not None:
-            if value.endswith("/0") or len(value) > 12:
-                break
-            size *= Fraction(value).limit_denominator(48)
-        axis = letter or factor_letter
-        if axis:
-            row["xyz".index(axis)] += int(size)
-        else:
-            shift += size
-        end = match.end()
-    if end != len(part) or not part or max(map(abs, row)) > 1:
-        _refuse_text(
-            path, f"symmetry line '{line[:60]}'", "write it with x, y, z and fractions, for example 'x,1/2-y,z'"
-        )
-    return (row[0], row[1], row[2]), shift % 1
-
-
 def read_sites(block: Block, path: str) -> list[Site]:
     """Atoms of the asymmetric unit."""
     columns = {tag.replace(".", "_"): column for tag, column in block.columns.items()}
@@ -247,16 +204,23 @@ def read_sites(block: Block, path: str) -> list[Site]:
     displacements, factor = columns.get("_atom_site_u_iso_or_equiv", []), 1.0
     if not displacements:
         displacements, factor = columns.get("_atom_site_b_iso_or_equiv", []), 1 / (8 * math.pi**2)  # B = 8 pi^2 U
+    # Columns of one loop have one length; others come from a damaged loop.
     if {len(column) for column in (*places, symbols, shares, displacements) if column} != {len(labels)}:
         _refuse_text(path, "atom columns of different lengths", "copy the file again")
     formula = set(_FORMULA_ELEMENT.findall(block.first("_chemical_formula_sum") or ""))
     sites = []
     for row, label in enumerate(labels):
         x, y, z = (parse_number(column[row], f"the position of atom '{label}'", path) for column in places)
+        # A position without occupancy is full.
         share = shares[row] if shares and shares[row] not in ("?", ".") else "1"
         occupancy = parse_number(share, f"the occupancy of atom '{label}'", path)
+        # Rounded refinements give occupancies slightly above 1; positions far outside the cell are misread columns.
         if not 0 <= occupancy <= 1.05 or max(abs(x), abs(y), abs(z)) > 10:
-            _refuse_text(path, f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}", "correct that row")
+            _refuse_text(
+                path,
+                f"atom '{label}' at ({x}, {y}, {z}) with occupancy {occupancy}",
+                "give fractions of the cell, and an occupancy from 0 to 1",
+            )
         symbol = symbols[row] if symbols and symbols[row] not in ("?", ".") else None
         u_iso = _read_displacement(displacements[row] if displacements else "?", factor, label, path)
         sites.append(Site(find_element(symbol or label, formula, path), label, (x, y, z), occupancy, u_iso))
@@ -264,7 +228,7 @@ def read_sites(block: Block, path: str) -> list[Site]:
 
 
 def _read_displacement(text: str, factor: float, label: str, path: str) -> float:
-    """U [angstrom^2] = factor * value; 0 (not known) where it is left open, negative or larger than any crystal's."""
+    """Read U [angstrom^2] = factor * value; 0 (not known) where it is left open, not positive, or a placeholder."""
     if text in ("?", "."):
         return 0.0
     u_iso = factor * parse_number(text, f"the displacement of atom '{label}'", path)
@@ -281,6 +245,7 @@ def find_element(text: str, formula: set[str], path: str) -> str:
     >>> find_element("HO1", {"H", "O"}, "demo.cif")
     'H'
     """
+    # A label such as HO1 is oxygen-bound hydrogen or holmium: the formula decides where it can.
     letters = re.match(r"[A-Za-z]*", text).group()  # type: ignore[union-attr]
     if letters.capitalize() in _ALIASES and letters.capitalize() not in formula:
         return _ALIASES[letters.capitalize()]

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cif_text import Operation, Site
+from .cif_text import Site
+from .symmetry_lines import Operation
 
 
 class Crystal(NamedTuple):

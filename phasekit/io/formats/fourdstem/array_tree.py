@@ -10,7 +10,9 @@ from ....errors import ReadError
 from ..lazy_sources import Hdf5Source, Source, ZarrSource
 from .scan import Axis, RawScan, read_voltage_kv
 
+# Places of the calibration in successive versions of py4DSTEM.
 _CALIBRATIONS = ("metadatabundle/calibration", "calibration", "metadata/metadata_0/calibration")
+# Names of the pixel sizes in successive versions of py4DSTEM; R is the scan, Q the detector.
 _STEP_KEYS = {"R": ("R_pixel_size", "R_pix_size"), "Q": ("Q_pixel_size", "K_pix_size", "Q_pix_size")}
 _UNIT_KEYS = {
     "R": ("R_pixel_units", "R_pixel_size_units", "R_pix_units"),
@@ -35,6 +37,7 @@ def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawS
 
 
 def _iterate_arrays(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    # A link may lead back to a group above it: the depth ends the search.
     for key in group if depth < 12 else ():
         try:
             node = group[key]
@@ -47,6 +50,7 @@ def _iterate_arrays(group: Any, prefix: str = "", depth: int = 0) -> Iterator[tu
 
 
 def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
+    # Text and compound datasets are not patterns.
     arrays = {name: node for name, node in _iterate_arrays(root) if node.dtype.kind in "iufbc"}
     listed = ", ".join(f"{name} {tuple(node.shape)}" for name, node in list(arrays.items())[:8]) or "no array"
     if dataset is not None:
@@ -55,6 +59,7 @@ def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
         if len(found) != 1:
             raise ReadError(path, found=f"no single dataset '{dataset}' ({listed})", cure="name one of these")
         return found[0]
+    # A map wins over a line of patterns, and an array called data over others, such as stored virtual images.
     for ndim in (4, 3):
         found = [name for name, node in arrays.items() if node.ndim == ndim]
         preferred = [name for name in found if name.rpartition("/")[2] in ("data", "array_data")] or found
@@ -78,20 +83,24 @@ def _read_blocks(node: Any) -> tuple[int, ...] | None:
 
 def _check_complete(path: Path, node: Any, zarr: bool) -> None:
     """Blocks that were never written, or lie beyond the file's end, would be read as zeros."""
+    # A zarr store lists no blocks; missing ones are its fill value by definition.
     if zarr or node.size == 0:
         return
     import h5py
 
+    # A missing filter would show only when the first block is read.
     plist = node.id.get_create_plist()
     for number in range(plist.get_nfilters()):
         code, *_, label = plist.get_filter(number)
         if not h5py.h5z.filter_avail(code):
             found = f"data compressed with filter {code} ({label!r}), which h5py lacks"
             raise ReadError(path, found=found, cure="pip install hdf5plugin, import it, and open the file again")
+    # A contiguous dataset is complete if all its bytes lie inside the file.
     written = node.id.get_storage_size()
     if node.chunks is None:
         expected = node.size * node.dtype.itemsize
         complete = written == expected and (node.id.get_offset() or 0) + expected <= path.stat().st_size
+        # External and virtual datasets keep their bytes in other files.
         complete = complete or bool(node.external) or bool(node.is_virtual)
     else:
         expected = int(np.prod([-(-n // c) for n, c in zip(node.shape, node.chunks, strict=True)]))
@@ -128,6 +137,7 @@ def _read_hyperspy_axes(path: Path, group: Any, raw: RawScan, shape: tuple[int, 
     if sizes != tuple(shape):
         found = f"data of shape {tuple(shape)} with axes of size {sizes}"
         raise ReadError(path, found=found, cure="copy the file again, or save it again with HyperSpy")
+    # HyperSpy marks scan axes with navigate; files of other programs may leave it out.
     signal = [not bool(entry.get("navigate", n < len(shape) - 2)) for n, entry in enumerate(entries)]
     if sum(signal) != 2 or not all(signal[-2:]):
         raw.notes.append("the file does not mark two detector axes: the last two are taken")
@@ -158,8 +168,10 @@ def _read_emd_axes(root: Any, group: Any, name: str, raw: RawScan, shape: tuple[
     calibration = _find_calibration(root, name)
     for position, letter in enumerate("RRQQ" if len(shape) == 4 else ""):
         origin_key = ("", "", "qx0_mean", "qy0_mean")[position]
+        # Axes of py4DSTEM are R, R, Q, Q: scan rows, scan columns, detector rows, detector columns.
         axes[position] = _apply_calibration(axes[position], calibration, letter, origin_key)
     raw.axes = axes
+    # Rotation and mirroring of the detector against the scan change no pattern, but their angles.
     turned = [f"{key} = {calibration[key]}" for key in ("QR_rotation", "QR_flip") if key in calibration]
     if turned:
         raw.notes.append("not applied: " + ", ".join(turned))
@@ -168,6 +180,7 @@ def _read_emd_axes(root: Any, group: Any, name: str, raw: RawScan, shape: tuple[
 def _read_vector(node: Any) -> Axis:
     if node is None or node.ndim != 1 or node.size < 2 or node.dtype.kind not in "iuf":
         return Axis()
+    # Two values give the step of a regular axis; some writers store no more.
     head = np.asarray(node[:2], dtype=float)
     return Axis(float(head[1] - head[0]), float(head[0]), _read_text(node.attrs.get("units", "")))
 
@@ -178,6 +191,7 @@ def _apply_calibration(axis: Axis, calibration: Mapping[str, Any], letter: str, 
     unit = next((_read_text(calibration[key]) for key in _UNIT_KEYS[letter] if key in calibration), "")
     if step is None or unit in ("", "pixels", "px"):
         return axis
+    # A dim vector with the same step and an offset holds the origin, which the calibration lacks.
     if axis.offset and axis.scale and np.isclose(axis.scale, step, rtol=1e-3):
         return Axis(axis.scale, axis.offset, unit)
     origin = _read_number(calibration[origin_key]) if origin_key in calibration else None
@@ -187,6 +201,7 @@ def _apply_calibration(axis: Axis, calibration: Mapping[str, Any], letter: str, 
 def _find_calibration(root: Any, name: str) -> dict[str, Any]:
     """Calibration nearest to the data: looked for in each group above it."""
     parts = name.strip("/").split("/")[:-1]
+    # Several data cubes may lie in one file, each with its own calibration.
     for depth in range(len(parts), -1, -1):
         above = "/".join(parts[:depth])
         for place in _CALIBRATIONS:

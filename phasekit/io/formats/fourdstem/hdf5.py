@@ -23,6 +23,7 @@ def _has_makers_layout(path: Path) -> bool:
     """Whether the file is one of EDAX (``.app5``) or of Velox (``.emd`` with a group ``Data/Image``)."""
     import h5py
 
+    # Berkeley's EMD and Velox share the ending .emd; only Velox has the group Data/Image.
     if path.suffix.lower() != ".emd":
         return path.suffix.lower() == ".app5"
     try:

@@ -28,8 +28,10 @@ def read(path: Path, options: ScanOptions) -> RawScan:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read_header(file)
         offset = file.tell()
+    # Objects would need pickle, which can run code; records have no single intensity.
     if dtype.hasobject or dtype.names:
         raise ReadError(path, found=f"values of type {dtype}", cure="save plain numbers")
+    # A cut file is refused here with its size, not later when its last block is computed.
     expected = offset + math.prod(shape) * dtype.itemsize
     if expected != path.stat().st_size:
         found = f"{path.stat().st_size} bytes where shape {shape} of {dtype} needs {expected}"

@@ -36,6 +36,7 @@ def plugin_endings() -> dict[str, str]:
 
     return {
         ending.lower(): plugin["api"]
+        # Where two plugins share an ending the first one of the list wins.
         for plugin in reversed(IO_PLUGINS)
         if plugin["name"] not in _NOT_PATTERNS
         for ending in plugin["file_extensions"]
@@ -53,8 +54,10 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
     plugin = plugin_endings()[ending]
+    # The plugin fills a cut block file with zeros, so its size is checked here.
     if ending == "blo":
         _check_blo(path)
+    # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         signals = importlib.import_module(plugin).file_reader(str(path), lazy=True)
@@ -69,6 +72,7 @@ def _choose_signal(path: Path, signals: list[dict[str, Any]], dataset: str | Non
     if dataset is not None:
         found = [index for index, title in enumerate(titles) if dataset in (title, str(index))]
     else:
+        # Files often hold an overview image beside the scan; the scan has more dimensions.
         deepest = max((signal["data"].ndim for signal in signals), default=0)
         found = [index for index, signal in enumerate(signals) if signal["data"].ndim == deepest]
     if len(found) == 1:
@@ -79,6 +83,7 @@ def _choose_signal(path: Path, signals: list[dict[str, Any]], dataset: str | Non
 
 def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> RawScan:
     data, entries = signal["data"], signal["axes"]
+    # A damaged header may promise terabytes, which dask would try to plan.
     if math.prod(data.shape) * data.dtype.itemsize > 200 * max(path.stat().st_size, 1) + 2**24:
         found = f"a header that promises {tuple(data.shape)} in {path.stat().st_size} bytes"
         raise ReadError(path, found=found, cure="copy the file again (is it cut?)")
@@ -86,12 +91,15 @@ def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> R
         Axis(_read_number(entry.get("scale")), _read_number(entry.get("offset")) or 0.0, _read_unit(entry.get("units")))
         for entry in entries
     ]
+    # Axes that do not fit the data cannot be assigned to dimensions.
     if len(axes) != data.ndim:
         axes = [Axis()] * data.ndim
     raw = RawScan(data, axes, voltage_kv=_read_voltage(signal))
     order = _order_axes(entries, axes)
+    # Arrays that hold an open file cannot go to another process; they are reopened there.
     if not _is_picklable(data):
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
+    # Some plugins put the detector first.
     if order != list(range(data.ndim)):
         import dask.array
 
@@ -107,6 +115,7 @@ def _order_axes(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
     """Order of the axes with the detector last, by what the plugin marks, else by reciprocal units."""
     n = len(axes)
     scan = [position for position, entry in enumerate(entries) if entry.get("navigate")]
+    # Without marks, exactly two axes in reciprocal lengths are the detector.
     if n >= 3 and len(scan) != n - 2:
         detector = [position for position, axis in enumerate(axes) if normalise_unit(axis.units).startswith("1/")]
         scan = [position for position in range(n) if position not in detector] if len(detector) == 2 else []
@@ -150,6 +159,7 @@ def _is_picklable(data: Any) -> bool:
 def _check_blo(path: Path) -> None:
     from rsciio.blockfile._api import get_header_dtype_list
 
+    # The header of the format is a fixed record; sizes and offsets in it determine the length of the file.
     size = path.stat().st_size
     kind = np.dtype(get_header_dtype_list())
     if size < kind.itemsize:
@@ -165,6 +175,7 @@ def _check_blo(path: Path) -> None:
         found = f"{size} bytes where {patterns} patterns of {frame} bytes from byte {first} on need {size - surplus}"
         raise ReadError(path, found=found, cure="copy the file again, or convert what was recorded with its software")
     with path.open("rb") as file:
+        # Each frame begins with two marked bytes; the first and the last one prove offset and frame size.
         for number in (0, patterns - 1):
             file.seek(first + number * frame)
             if file.read(2) != b"\xaa\x55":
@@ -176,6 +187,8 @@ def _calibrate_blo(raw: RawScan, signal: dict[str, Any]) -> None:
     header = signal["original_metadata"]["blockfile_header"]
     camera_mm, per_cm = float(header["Camera_length"]) / 10, float(header["SDP"]) / 100
     if raw.voltage_kv and camera_mm > 0 and per_cm > 0:
+        # One pixel is 10 / per_cm millimetres at the distance of the camera length: g = d / (L lambda) for small
+        # angles.
         step = 10 / per_cm / (camera_mm * wavelength(raw.voltage_kv))
         raw.axes = [*raw.axes[:-2], Axis(step, 0.0, "1/A"), Axis(step, 0.0, "1/A")]
         raw.notes.append("1/angstrom from the nominal camera length and voltage of the header")

@@ -21,6 +21,7 @@ FOLDER = "zarr store"
 def recognise(head: bytes, path: Path) -> bool:
     """Recognise a file by the kind in its attributes; another kind of ours is refused with the function to call."""
     schema = _read_kind(path)
+    # A file without a kind is read like one of another program.
     if schema is None:
         return False
     if str(schema) != PATTERNS.name:
@@ -30,6 +31,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 
 def _read_kind(path: Path) -> object:
+    # Attributes of the root only are read; arrays are opened by the reader.
     if is_zarr_store(path):
         try:
             return open_zarr(str(path)).attrs.get("schema")
@@ -49,9 +51,11 @@ def read(path: Path, options: ScanOptions) -> xr.Dataset:
         raise ReadError(path, found=str(error), cure="save a PATTERNS dataset with pk.io.save") from error
     patterns = data["intensity"]
     scan = tuple(patterns.shape[:2])
+    # The positions of a saved map are known, and folding it differently would contradict them.
     if options.scan_shape is not None and tuple(options.scan_shape) != scan:
         found = f"a saved map of {scan} patterns, but scan_shape={options.scan_shape}"
         raise ReadError(path, found=found, cure="leave scan_shape out, because the file states the shape")
+    # Blocks are multiples of those in the file, so that none is decompressed twice.
     stored = None if patterns.chunks is None else tuple(sizes[0] for sizes in patterns.chunks)
     blocks = select_blocks(options.chunks, patterns.shape, patterns.dtype.itemsize, stored)
     return data.assign(intensity=patterns.chunk(dict(zip(map(str, patterns.dims), blocks, strict=True))))

@@ -20,7 +20,9 @@ from ..lazy_sources import ScanSource, Source, choose_block_shape
 DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
 
+# Factors to nm.
 _LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3}
+# Factors to rad.
 _ANGLES = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "deg": math.pi / 180, "degree": math.pi / 180}
 
 
@@ -58,13 +60,16 @@ class RawScan:
 def build_patterns(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
     """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px); no pattern is read."""
     data, axes, notes = raw.data, list(raw.axes), list(raw.notes)
+    # Complex data are wave functions, objects are no numbers.
     if np.dtype(data.dtype).kind not in "iufb":
         raise ReadError(path, found=f"values of type {data.dtype}", cure="give real numbers (take the modulus)")
     if data.ndim not in (2, 3, 4) or 0 in data.shape:
         found = f"an array of shape {tuple(data.shape)}"
         raise ReadError(path, found=found, cure="give patterns as (scan_y, scan_x, qy, qx), (n, qy, qx) or (qy, qx)")
+    # Readers may know only the detector's axes, which are the last ones.
     axes = [Axis()] * (data.ndim - len(axes)) + axes
     shape = _make_scan_shape(data.shape, path, scan_shape, notes)
+    # The step along a line says nothing about the two steps of a folded map.
     if data.ndim == 3 and shape[0] > 1:
         axes = [Axis(), Axis(), *axes[-2:]]
     axes = [Axis()] * (4 - len(axes)) + axes
@@ -90,6 +95,7 @@ def _make_scan_shape(
     """Shape with two scan dimensions."""
     *scan, qy, qx = (int(n) for n in shape)
     n = math.prod(scan)
+    # Folding is checked against the number of patterns, since a wrong shape shears the map.
     if scan_shape is not None:
         try:
             ny, nx = (int(size) for size in scan_shape)
@@ -118,7 +124,9 @@ def _to_dask(data: Any, shape: tuple[int, ...], path: Path, chunks: Chunks, stor
     if not isinstance(data, Source):
         lazy = da.asarray(data)
         return (lazy if same else lazy.reshape(shape)).rechunk(blocks)
+    # Reading lines through a source keeps one task per block; reshaping in dask would make many.
     source = data if same else _fold_scan(data, shape)
+    # The name holds time and size of the file: dask would take a rewritten file for the old one.
     stat = path.stat()
     name = f"patterns-{tokenize(source, stat.st_mtime_ns, stat.st_size, blocks)}"
     meta = np.empty((0,) * 4, dtype=data.dtype)
@@ -142,6 +150,7 @@ class _Flat(Source):
         if self.source.ndim == 2:
             return self.source[box[1:]][None]
         nx = self.source.shape[1]
+        # Whole rows of the stored map are read, and the patterns outside the request are cut off.
         first, last = box[0].start // nx, -(-box[0].stop // nx)
         rows = self.source[(slice(first, last), slice(None), *box[1:])]
         flat = rows.reshape(-1, *rows.shape[2:])
@@ -177,6 +186,7 @@ def normalise_unit(unit: str) -> str:
     >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
     ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels']
     """
+    # Units are written as LaTeX, with Unicode superscripts, in brackets, or as words.
     text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
     text = re.sub("(?i)angstroms?|Å|Å", "A", text)
     text = re.sub(r"([nupm])_m\b", r"\1m", text)  # EMD writes [n_m]
@@ -208,6 +218,7 @@ def _make_detector_axes(
     for dim, axis, size, factor in zip(DIMS[2:], axes, shape, factors, strict=True):
         steps = np.arange(size, dtype=float)
         attrs = {"units": "px", "long_name": f"detector position along {dim[-1]}"}
+        # Mixed units would distort angles between reflections: either both axes are calibrated or none.
         if calibrated and factor is not None:
             attrs["units"] = "1/angstrom"
             scale, offset = float(axis.scale or 0) * factor, axis.offset * factor
@@ -228,6 +239,7 @@ def _find_inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None
         return None
     if unit.startswith("1/") and unit[2:] in _LENGTHS:
         return 0.1 / _LENGTHS[unit[2:]]
+    # For small angles the scattering vector is theta / lambda.
     if unit in _ANGLES and voltage_kv:
         return _ANGLES[unit] / wavelength(voltage_kv)
     return None
@@ -245,5 +257,6 @@ def read_voltage_kv(value: Any) -> float | None:
         voltage = float(value)
     except (TypeError, ValueError):
         return None
+    # Files state kilovolts or volts; 20 kV to 3 MV in volts overlap with no voltage in kilovolts.
     voltage = voltage / 1e3 if 20e3 <= voltage <= 3e6 else voltage
     return voltage if 10 <= voltage <= 3e3 else None

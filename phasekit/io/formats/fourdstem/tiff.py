@@ -30,6 +30,7 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
         shape, dtype = tuple(int(n) for n in series.shape), np.dtype(series.dtype)
+        # An axis S holds the samples of a colour.
         if "S" in series.axes or len(shape) > 4:
             raise ReadError(path, found=f"a colour image {series.axes} {shape}", cure="save grey values")
         check_page_bytes(path, file)
@@ -38,6 +39,7 @@ def read(path: Path, options: ScanOptions) -> RawScan:
             # pages that lie one after another are mapped as one array, which needs no page table
             kind = dtype.newbyteorder(file.byteorder)
             return RawScan(MemorySource(str(path), shape, kind, int(series.dataoffset)))
+    # Compressed pages are read one by one.
     flat = (math.prod(shape[:-2]), *shape[-2:])
     raw = RawScan(PagesSource(str(path), flat, dtype))
     if len(shape) == 4:

@@ -1,8 +1,8 @@
 """NXstxm and its dialects (PolLux, MAXYMUS, SoftiMAX, CLS, HERMES): find the counter, its axes and their order.
 
-Nothing here relies on a beamline's name. Entries are groups of class NXentry (or groups that hold counters, where no
-class is written), counters are NXdata groups (or groups with a ``data`` array), and an axis order is believed only
-if the sizes agree with it.
+Nothing here relies on a beamline's name. Entries are groups of class NXentry; where no class is written, they are
+groups that hold counters. Counters are NXdata groups, or groups with a ``data`` array. A stated order of the axes is
+used only if their lengths agree with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,8 +36,11 @@ OPTIONS = ("entry", "region", "counter", "energies", "step_nm")
 CONTENT = "HDF5"
 DIALECTS = ("PolLux", "MAXYMUS", "SoftiMAX", "CLS", "HERMES", "axes numbered before NXstxm")
 
+# Groups beside the counters: monitors, motors and metadata.
 _NOT_COUNTERS = ("control", "collection", "instrument", "sample", "user", "monitor", "process", "title", *ENERGY)
+# Names of transmission detectors, the most common first.
 _USUAL_COUNTERS = ("counter0", "apd", "pmt", "counter1", "diode")
+# Names of the counts in groups that do not state their signal.
 _SIGNALS = ("data", "counts", "signal")
 _EMPTY = np.empty(0)
 
@@ -64,9 +67,11 @@ class H5Frames(FrameSource):
 
 
 def _select_frames(dataset: h5py.Dataset, order: tuple[str, ...], indices: Sequence[int]) -> NDArray[Any]:
+    # A single image has two axes and becomes a stack of one frame.
     if "energy" not in order:
         return np.asarray(dataset[()]).transpose([order.index(a) for a in ("y", "x")])[None][list(indices)]
     axis = order.index("energy")
+    # One slice is read, because h5py is slow with lists of indices.
     low, high = min(indices), max(indices) + 1
     block = dataset[tuple(slice(low, high) if i == axis else slice(None) for i in range(len(order)))]
     frames = np.asarray(block).transpose([order.index(a) for a in ("energy", "y", "x")])
@@ -91,9 +96,11 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
     shape = signal.shape
     scan_type = decode_text(counter.get("stxm_scan_type"))
     declared = read_axis_order(counter, signal)
+    # Line and point scans have other axes; as a stack they would have the wrong shape.
     if "line" in scan_type.lower() or "point" in scan_type.lower() or "line_position" in declared:
         raise ReadError(path, found=f"a scan of type '{scan_type or 'line'}'", cure="give an image or an image stack")
     axes = {role: find_axis(path, entry, counter, role) for role in ("energy", "y", "x")}
+    # Given energies replace wrong ones, so those of the file are not even read.
     energy = energies if energies is not None else read_energies(path, axes["energy"], shape)
     y, note_y = convert_to_nm(path, "sample_y", *read_values_and_unit(axes["y"]))
     x, note_x = convert_to_nm(path, "sample_x", *read_values_and_unit(axes["x"]))
@@ -103,6 +110,7 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
     frames = H5Frames(
         path=path,
         shape=(by_role.get("energy", 1), by_role["y"], by_role["x"]),
+        # Native byte order: numba and torch refuse the other one.
         dtype=np.dtype(signal.dtype).newbyteorder("="),
         dataset=signal.name,
         order=order,
@@ -134,8 +142,9 @@ def _read_class(group: Any) -> str:
 
 
 def _iterate_groups(parent: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
-    """Subgroups that can be reached; links that lead nowhere or out of the file are passed over."""
+    """Iterate over subgroups; links to nowhere or out of the file are skipped."""
     for name in parent:
+        # Resolving an external link would open another file, which need not exist.
         link = parent.get(name, getlink=True)
         child = None if isinstance(link, h5py.ExternalLink) else parent.get(name)
         if isinstance(child, h5py.Group):
@@ -144,12 +153,13 @@ def _iterate_groups(parent: h5py.Group) -> Iterator[tuple[str, h5py.Group]]:
 
 def _find_entries(file: h5py.File) -> list[str]:
     groups = [(name, group) for name, group in _iterate_groups(file) if _find_counters(group)]
+    # Groups of class NXentry win; HERMES writes no classes at all.
     classed = [name for name, group in groups if _read_class(group) == "NXentry"]
     return classed or [name for name, _ in groups]
 
 
 def _find_counters(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
-    """Groups with a 2- to 4-dimensional numeric signal, those of class NXdata if there are any."""
+    """Find groups with a numeric signal of 2 to 4 dimensions; only those of class NXdata if there are any."""
     found = [
         (name, group)
         for name, group in _iterate_groups(entry)
@@ -157,6 +167,7 @@ def _find_counters(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
         and _read_class(group) in ("", "NXdata")
         and _find_signal(group) is not None
     ]
+    # Monitors may look like counters, but only counters have the class NXdata.
     classed = [(name, group) for name, group in found if _read_class(group) == "NXdata"]
     return classed or found
 
@@ -183,6 +194,7 @@ def _choose_entry(path: Path, file: h5py.File, entry: str | None, region: int | 
         return file[names[region]]
     if entry is None and region is None and len(names) == 1:
         return file[names[0]]
+    # Sizes help to recognise the region that is wanted.
     listed = ", ".join(f"'{name}' {_find_signal(_find_counters(file[name])[0][1]).shape}" for name in names)
     asked = f", but not entry={entry!r}, region={region}" if (entry, region) != (None, None) else ""
     raise ReadError(
@@ -193,12 +205,13 @@ def _choose_entry(path: Path, file: h5py.File, entry: str | None, region: int | 
 
 
 def _choose_counter(path: Path, entry: h5py.Group, counter: str | None) -> h5py.Group:
-    """Counter of that name, else the entry's default, else the usual names in order, else the first."""
+    """Choose the counter of that name, else the entry's default, else a usual name, else the first."""
     counters = dict(_find_counters(entry))
     if counter is not None and counter not in counters:
         raise ReadError(
             path, found=f"the counters {list(counters)}, but not '{counter}'", cure="choose counter= from the list"
         )
+    # The first of two names that differ in capitals counts.
     by_lower = {name.lower(): name for name in reversed(counters)}
     usual = [by_lower[name] for name in _USUAL_COUNTERS if name in by_lower]
     default = decode_text(entry.attrs.get("default"))
@@ -207,14 +220,16 @@ def _choose_counter(path: Path, entry: h5py.Group, counter: str | None) -> h5py.
 
 
 def _read_monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str, da.Array]:
-    """Ring current and read-back energy: mean of the monitor over each frame, lazily; NaN where never recorded."""
+    """Means of ring current and read-back energy over each frame, computed lazily; NaN where never recorded."""
     out = {}
     for name, variable in (("control", "ring_current"), ("energy", "energy_readback")):
         group = entry.get(name)
         data = group.get("data") if isinstance(group, h5py.Group) else None
+        # Both monitors are optional.
         if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iuf":
             continue
         by_role = dict(zip(("energy", "y", "x"), frames.shape, strict=True))
+        # A monitor is recorded for every pixel or once for every frame.
         order = next((o for o in (frames.order, ("energy",)) if data.shape == tuple(by_role[a] for a in o)), None)
         if order is not None:
             mean = delayed(_compute_frame_means, pure=True)(path, data.name, order)
@@ -224,10 +239,12 @@ def _read_monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str,
 
 def _compute_frame_means(path: Path, dataset: str, order: tuple[str, ...]) -> NDArray[np.float64]:
     with h5py.File(path, "r") as file:
+        # Read when computed only: a monitor is as large as the stack.
         values = np.asarray(file[dataset][()], dtype=np.float64)
     values = values if "energy" in order else values[None]
     axis = order.index("energy") if "energy" in order else 0
     flat = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    # Gaps in the record are NaN; np.nanmean would warn for frames without any value.
     seen = np.isfinite(flat)
     count = seen.sum(axis=1)
     total = np.where(seen, flat, 0.0).sum(axis=1)

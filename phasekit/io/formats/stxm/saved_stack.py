@@ -22,6 +22,7 @@ def recognise(head: bytes, path: Path) -> bool:
     """Recognise a zarr folder, or an HDF5 file that ends in .nc or holds a kind or a variable ``intensity``."""
     if path.is_dir():
         return path.suffix.lower() == ".zarr" or (path / "zarr.json").is_file()
+    # Stacks saved by hand with xarray have no kind, but end in .nc or hold the counts under their name.
     return contains_hdf5(path) and (path.suffix.lower() == ".nc" or _has_our_stack(path))
 
 
@@ -44,6 +45,7 @@ def read(path: Path, options: StxmOptions) -> xr.Dataset:
         require(data, STACK, step="open_stxm")
     except SchemaError as error:
         raise ReadError(path, found=f"no STACK ({error})", cure="open other results with pk.io.load") from error
+    # Every step takes whole frames; their number per block is chosen by dask.
     data["intensity"] = data["intensity"].chunk(energy="auto", scan_y=-1, scan_x=-1)
     if options.energies is not None:
         if options.energies.size != data.sizes["energy"]:

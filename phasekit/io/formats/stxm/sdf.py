@@ -17,6 +17,7 @@ EXTENSIONS = (".hdr",)
 KEEPS = "energies, positions, ring current, read-back energy, dwell time, start time"
 OPTIONS = ("region", "counter", "energies", "step_nm")
 
+# Kinds of scans that are images; spectra of points and lines are not.
 _IMAGE_FLAGS = ("image", "image stack", "multi-region image", "multi-region image stack")
 
 
@@ -31,6 +32,7 @@ class XimFrames(FrameSource):
 
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices."""
+        # The shape in the file has x and y exchanged when y is the fast axis.
         frames = [read_xim(self.files[i], self.shape[:0:-1] if self.transposed else self.shape[1:]) for i in indices]
         stack = np.stack(frames)
         return stack.transpose(0, 2, 1) if self.transposed else stack
@@ -39,6 +41,7 @@ class XimFrames(FrameSource):
 def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """One text image, checked against the shape its header announces."""
     try:
+        # "#" is no comment in these files: a damaged number must not hide the rest of a line.
         image = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None, encoding="latin-1")
     except (OSError, ValueError) as error:
         raise ReadError(
@@ -75,6 +78,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     channel, letter, channels = _choose_channel(path, header, scan, options.counter)
     points, unit = _read_energies(path, header, scan)
     wanted = convert_to_ev(path, points, unit) if options.energies is None else options.energies
+    # Given energies also say how many frames are wanted, which opens an interrupted scan.
     files = _find_frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
     raw = _make_stack(path, header, (p_axis, q_axis), files, wanted, channel, index)
     raw.attrs["counters"] = ", ".join(channels)
@@ -100,6 +104,7 @@ def _make_stack(
     source = XimFrames(path=path, shape=shape, dtype=np.dtype(np.float64), files=files, transposed=transposed)
     for end in {0, len(files) - 1}:  # an interrupted scan or copy shows at the ends, before anything else is read
         source.read([end])
+    # Two spellings of the key are in use.
     unit = str(channel.get("Unit", channel.get("UnitName", "")))
     scan_dwell = header["ScanDefinition"].get("Dwell")
     return RawStack(
@@ -123,12 +128,15 @@ def _read_per_frame(header: dict[str, Any], n_energy: int, region: int) -> dict[
     """Ring current [mA] and read-back energy [eV], where the header has them for every frame."""
     first = {"StorageRingCurrent": header.get("StorageRingCurrent")}
     frames = [
+        # Two numberings are in use: from 0 with the region, and from 1, where the header itself may hold the
+        # values of the first frame.
         header.get(f"Image{i:03d}_{region}") or (header.get(f"Image{i + 1}") if i else header.get("Image1", first))
         for i in range(n_energy)
     ]
     out = {}
     for key, name in (("StorageRingCurrent", "ring_current"), ("Energy", "energy_readback")):
         values = [f.get(key) if isinstance(f, dict) else None for f in frames]
+        # A value that is missing for one frame could not be told from a drop of the ring current.
         if all(isinstance(v, int | float) for v in values):
             out[name] = np.asarray(values, dtype=np.float64)
     return out
@@ -165,12 +173,14 @@ def _choose_channel(
     names = [str(c.get("Name", f"channel {i}")) for i, c in enumerate(channels)]
     if counter is not None and counter not in names:
         raise ReadError(path, found=f"the counters {names}, but not '{counter}'", cure="choose counter= from the list")
+    # The letter in the names of the files counts the channels.
     index = names.index(counter) if counter is not None else 0
     return channels[index], "abcdefghijklmnopqrstuvwxyz"[index % 26], names
 
 
 def _read_energies(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> tuple[NDArray[np.float64], str | None]:
     """Energies of the header and their unit; of a single image, where the monochromator stood."""
+    # A single image has no stack axis, or an empty one.
     stack = scan.get("StackAxis")
     if isinstance(stack, dict) and _list_items(stack, "Points"):
         axis = _read_axis(path, scan, "StackAxis")
@@ -186,11 +196,14 @@ def _read_energies(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> 
 
 def _find_frame_files(path: Path, letter: str, n_points: int, region: int | None, n_wanted: int) -> tuple[Path, ...]:
     """Names of the image files, checked for presence; ``n_wanted`` of ``n_points`` may be asked for."""
+    # Files carry the region only where there are several.
     tail = "" if region is None else str(region)
     files = [path.with_name(f"{path.stem}_{letter}{i:03d}{tail}.xim") for i in range(n_points)]
     single = path.with_name(f"{path.stem}_{letter}{tail}.xim")
+    # A single image has no frame number in its name.
     if n_points == 1 and not files[0].is_file():
         files = [single]
+    # A file of 0 bytes is what an interrupted copy leaves.
     here = [f.is_file() and f.stat().st_size > 0 for f in files]
     if n_wanted > n_points:
         raise ReadError(path, found=f"{n_points} frames for {n_wanted} energies", cure="give one energy per frame")
@@ -215,6 +228,7 @@ def _list_items(struct: dict[str, Any], name: str) -> list[Any]:
 def _read_axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
     axis = struct.get(name) if isinstance(struct, dict) else None
     raw = axis.get("Points") if isinstance(axis, dict) else None
+    # An array begins with the number of its values, which shows a cut header.
     numbers = isinstance(raw, list) and len(raw) > 1 and all(isinstance(v, int | float) for v in raw)
     if not isinstance(axis, dict) or not isinstance(raw, list) or not numbers or raw[0] != len(raw) - 1:
         got = "is missing" if raw is None else f"announces {str(raw[:1])[1:-1]} points and lists {len(raw) - 1} values"

@@ -7,7 +7,9 @@ from typing import Any
 
 from ....errors import ReadError
 
+# Quoted text, one of the marks, or a word up to the next mark.
 _TOKEN = re.compile(r'"(?P<text>[^"]*)"|(?P<mark>[{}()=;,])|(?P<word>[^\s"{}()=;,][^"{}()=;,]*)')
+# A damaged header could nest without end and exhaust Python's stack.
 _DEEPEST = 24
 
 
@@ -17,6 +19,7 @@ def read_header(path: Path) -> dict[str, Any]:
     SDF text is a sequence of ``name = value;``, where a value is a number, a word, ``"text"``, a structure
     ``{...}`` or an array ``(n, item, ...)``.
     """
+    # Latin-1 decodes any byte; names of users hold such letters.
     text = path.read_text(encoding="latin-1")
     if not text.strip():
         raise ReadError(path, found="an empty file", cure="copy it again")
@@ -44,6 +47,7 @@ def _parse_structure(tokens: Iterator[tuple[str, str]], depth: int, *, closed: b
             return out
         if (kind, token) == ("mark", ";"):
             continue
+        # Every statement is a name, "=" and a value.
         if kind != "word" or next(tokens) != ("mark", "="):
             raise ValueError(f"'{token[:20]}' where a name and '=' should be")
         out[token] = _parse_value(tokens, next(tokens), depth + 1)
@@ -86,6 +90,7 @@ def _parse_number(text: str) -> Any:
             return convert(text)
         except ValueError:
             continue
+    # Anything that is no number or truth value is a word, such as the name of a motor.
     return {"true": True, "false": False}.get(text.lower(), text)
 
 

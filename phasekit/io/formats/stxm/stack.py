@@ -19,6 +19,7 @@ from ....errors import ReadError
 #: Largest block of a lazy stack [bytes]; whole frames, at least one.
 BLOCK_BYTES = 32 * 2**20
 
+# Factors to nm, and below to eV, by the unit in lower case.
 _NM = {
     "m": 1e9,
     "meter": 1e9,
@@ -65,6 +66,7 @@ class FrameSource(ABC):
     def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, *rest = key
         indices = np.arange(self.shape[0])[first]
+        # dask asks for a slice of frames, or for one.
         frames = self.read([int(i) for i in np.atleast_1d(indices)])
         if frames.shape[1:] != self.shape[1:]:
             raise ReadError(
@@ -81,6 +83,7 @@ class FrameSource(ABC):
         per_block = (
             1 if self.frame_per_block else max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
         )
+        # The name holds time and size of the file: dask would take a rewritten file for the old one.
         stat = os.stat(self.path)
         return da.from_array(  # type: ignore[no-untyped-call]
             self,
@@ -127,6 +130,7 @@ def find_energy_factor(unit: str | None) -> float | None:
 
 
 def _find_factor(unit: str | None, table: Mapping[str, float]) -> float | None:
+    # Units come with the micro sign, the Greek letter, or in brackets.
     plain = (unit or "").strip().lower().replace("µ", "u").replace("μ", "u").strip("[]()")
     return table.get(plain, float("nan")) if plain else None
 
@@ -162,6 +166,7 @@ def convert_to_nm(
     factor = find_length_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
+    # Files without a unit, such as those of HERMES, are in micrometres.
     position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)
     return position, "" if factor is not None else f"unit of {name} not said, um assumed"
 
@@ -194,6 +199,7 @@ def _sort_axes(data: xr.Dataset) -> xr.Dataset:
     """Reverse every axis that falls strictly, so that x grows to the right, y downwards, and the energy upwards."""
     for dim in ("energy", "scan_y", "scan_x"):
         values = data[dim].values
+        # The energy may also rise and fall within a scan; then its order of measurement is kept.
         if values.size > 1 and (np.diff(values) < 0).all():
             data = data.isel({dim: slice(None, None, -1)})
     return data
@@ -203,12 +209,14 @@ def _make_axis(
     path: Path, name: str, values: NDArray[np.float64] | None, size: int, step_nm: float | None
 ) -> tuple[NDArray[np.float64], str]:
     """Axis of one scan direction, regular where the file does not give a usable one."""
+    # A step that the caller gives replaces whatever the file states.
     if step_nm is not None:
         return np.arange(size, dtype=np.float64) * step_nm, ""
     if values is None:
         return np.arange(size, dtype=np.float64), "step size unknown, 1 nm assumed"
     _check_length(path, name, values, size)
     step = np.diff(values)
+    # Steps may vary by an encoder's noise; the axis is kept as it is as long as it is monotonic.
     if np.isfinite(values).all() and (size == 1 or (step > 0).all() or (step < 0).all()):
         return values, ""
     if not np.isfinite(values).all() or values[-1] == values[0]:

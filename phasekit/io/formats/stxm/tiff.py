@@ -21,6 +21,7 @@ KEEPS = "energies of a text file beside it, step of ImageJ"
 OPTIONS = ("energies", "step_nm")
 CONTENT = "TIFF"
 
+# Names under which energies are looked for; {} is the stem of the image.
 _SIDECARS = ("{}.csv", "{}.txt", "{}.dat", "{}_energies.csv", "{}_energies.txt", "{}_energy.txt", "energies.txt")
 _RESOLUTION_UNITS = {2: 25.4e6, 3: 1e7}  # inch, centimetre [nm]
 
@@ -65,6 +66,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         full, dtype, axes = series.shape, np.dtype(series.dtype), str(series.axes)
         n_pages, step = len(series.pages), _read_step_nm(file)
         check_page_bytes(path, file)
+    # ImageJ writes hyperstacks with axes of length 1.
     long = tuple(n for n in full if n > 1)
     shape = full if len(full) in (2, 3) else long
     if len(shape) not in (2, 3) or "S" in axes or dtype.kind not in "iuf":
@@ -75,6 +77,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         )
     shape = shape if len(shape) == 3 else (1, *shape)
     energy, note = _find_energies(path, shape[0], options.energies)
+    # ImageJ stores large stacks as one page; its frames are then read as one array.
     frames = TiffFrames(
         path=path, shape=(shape[0], shape[1], shape[2]), dtype=dtype.newbyteorder("="), pages=n_pages == shape[0]
     )
@@ -90,6 +93,7 @@ def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> 
         return energies, ""
     tried = [path.with_name(name.format(path.stem)) for name in _SIDECARS]
     sidecar = next((p for p in tried if p.is_file()), None)
+    # TIFF has no place for energies.
     if sidecar is None:
         raise ReadError(
             path,
@@ -115,6 +119,7 @@ def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
     ratios = [tags[name].value for name in ("YResolution", "XResolution")]
     if any(len(r) != 2 or not r[0] or not r[1] for r in ratios):
         return None
+    # ImageJ states its own unit and escapes the micro sign.
     factor = find_length_factor(str(imagej.get("unit", "")).replace("\\u00B5", "u"))
     if factor is None or np.isnan(factor):
         unit = tags["ResolutionUnit"].value if "ResolutionUnit" in tags else 1
