@@ -1,8 +1,9 @@
 """Formats that results are written in, one module per format, and files that appear only when complete.
 
 A module holds ``NAME`` and ``EXTENSIONS``, ``KEEPS`` (what of a result the format holds), and ``FUNCTIONS`` (the
-functions of ``pk.io`` that write it). It also holds the code that makes the content of the file. ``orientation_table`` prepares orientation maps
-for the text formats and for orix. ``atomic`` renames a file when it is complete.
+functions of ``pk.io`` that write it). It also holds the code that makes the content of the file.
+``orientation_table`` prepares orientation maps for the text formats and for orix. ``atomic`` renames a file when it
+is complete.
 """
 
 from importlib import import_module
