@@ -37,13 +37,13 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
           has x along a and z along c* (docs/conventions.md).
         - ``structure``: all atoms of the cell, with element, label, occupancy and isotropic displacement
           (``Uisoequiv``, ``Bisoequiv`` [angstrom^2]). The displacement is read from ``_atom_site_U_iso_or_equiv``,
-          else from ``_atom_site_B_iso_or_equiv``; anisotropic ones are not read. It is 0 where the file gives none,
-          and for values that are not positive or have U >= 0.5, which are placeholders (VESTA writes U = 1). Spot
-          intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element.
+          else from ``_atom_site_B_iso_or_equiv``; anisotropic ones are not read. It is 0 where the file gives none.
+          Values that are not positive, or have U >= 0.5, are placeholders (VESTA writes U = 1) and count as 0 too.
+          Spot intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element.
         - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m`` and ``-62m`` differ from
           the one setting orix holds under that name. They come as a ``Symmetry`` called "2/m on the axes given".
-        - ``space_group``: with the file's own operations. It is None where orix would derive another point group from
-          its number (as for the groups just named), and where the group is not recognised.
+        - ``space_group``: with the file's own operations. It is None where the group is not recognised. It is also
+          None where orix would derive another point group from its number, as for the groups just named.
         - ``name``: the file's stem, or the mineral or block name of a text.
 
     Raises

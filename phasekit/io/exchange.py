@@ -33,9 +33,9 @@ def to_orix(orientations: xr.Dataset) -> "CrystalMap":
         drops phases that do not occur.
 
         ``prop`` holds ``correlation`` (position, match), ``reliability``, ``phase_reliability`` and ``status``. Where
-        ``orientations`` has them, it also holds ``uncertainty_deg``, the best other phase (``other_phase``,
-        ``other_correlation``, ``other_quaternion``), and the second grain of an overlap (``second_phase``,
-        ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
+        ``orientations`` has them, it also holds ``uncertainty_deg`` and two more groups. The best other phase is in
+        ``other_phase``, ``other_correlation`` and ``other_quaternion``. The second grain of an overlap is in
+        ``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion`` and ``unexplained``.
 
     Raises
     ------

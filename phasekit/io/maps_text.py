@@ -21,9 +21,9 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     - correlation index Q, and reliability R / 100 (0..1),
     - phase, and reliability R (0..100) again.
 
-    The Euler angles are the same rotation as the quaternion. It turns the sample frame (x to the right, y down, z into
-    the page) into the crystal frame (x along a, z along c*). orix reads them so; other readers must be told
-    (docs/conventions.md, Exchange files). Rows run along x first.
+    The Euler angles are the same rotation as the quaternion. It turns the sample frame into the crystal frame. The
+    sample frame has x to the right, y down and z into the page; the crystal frame has x along a and z along c*. orix
+    reads them so; other readers must be told (docs/conventions.md, Exchange files). Rows run along x first.
 
     Parameters
     ----------
@@ -67,8 +67,9 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
 def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write an orientation map as a Channel Text File (``.ctf``), read by orix, MTEX and the Oxford/HKL programs.
 
-    The eleven columns are phase, X, Y [micrometre, the unit of the format], Bands, Error, Bunge Euler angles phi1, Phi,
-    phi2 [degree] of the best match, MAD, BC and BS. The columns made for EBSD hold what a spot pattern has:
+    The eleven columns are phase, X, Y, Bands, Error, phi1, Phi, phi2, MAD, BC and BS. X and Y are in micrometres, the
+    unit of the format. phi1, Phi, phi2 [degree] are the Bunge Euler angles of the best match. The columns made for
+    EBSD hold what a spot pattern has:
 
     - Bands: number of peaks (``count``, where ``orientations`` was merged with its peaks), else 0.
     - Error: 0 where indexed, 3 (no solution) where not.
@@ -76,10 +77,10 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     - BC: 100 Q, the correlation index of the best match, rounded, 0..255.
     - BS: reliability R (0..100), rounded; 0 where it is NaN.
 
-    The Euler angles are the same rotation as the quaternion. It turns the sample frame (x to the right, y down, z into
-    the page) into the crystal frame (x along a, z along c*). orix reads them so. Oxford's crystal frame differs for
-    hexagonal, trigonal, monoclinic and triclinic cells, so other readers must be told (docs/conventions.md, Exchange
-    files). Rows run along x first.
+    The Euler angles are the same rotation as the quaternion. It turns the sample frame into the crystal frame. The
+    sample frame has x to the right, y down and z into the page; the crystal frame has x along a and z along c*. orix
+    reads them so. Oxford's crystal frame differs for hexagonal, trigonal, monoclinic and triclinic cells, so other
+    readers must be told (docs/conventions.md, Exchange files). Rows run along x first.
 
     Parameters
     ----------

@@ -21,10 +21,10 @@ _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write peaks as a table, one row per peak; a pattern without peaks keeps one row with empty peak columns.
 
-    The columns are ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm``, ``peak`` (place in the padded array), each
-    peak variable (``qy, qx, intensity, prominence`` ...), and each pattern variable (``min_prominence``, ``noise``,
-    ``status`` ...). ``peak`` is empty for a pattern without peaks. Comment lines (``#``) hold shape, units and
-    attributes as JSON, so that :func:`open_peaks_csv` returns the same dataset.
+    The columns begin with ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm`` and ``peak`` (place in the padded
+    array). Each peak variable follows (``qy, qx, intensity, prominence`` ...), then each pattern variable
+    (``min_prominence``, ``noise``, ``status`` ...). ``peak`` is empty for a pattern without peaks. Comment lines
+    (``#``) hold shape, units and attributes as JSON, so that :func:`open_peaks_csv` returns the same dataset.
 
     Parameters
     ----------

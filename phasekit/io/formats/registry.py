@@ -83,8 +83,8 @@ def list_formats() -> list[FormatRow]:
     Returns
     -------
     list of FormatRow
-        ``instrument``, ``name``, ``endings`` (separated by blanks), ``keeps`` (what a file gives beside the counts),
-        ``dialects``, and the ``function`` of ``pk.io`` that opens the format.
+        ``instrument``, ``name``, ``endings`` (separated by blanks) and ``dialects``. ``keeps`` is what a file gives
+        beside the counts. ``function`` is the function of ``pk.io`` that opens the format.
 
     See Also
     --------

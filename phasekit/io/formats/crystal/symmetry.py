@@ -72,7 +72,7 @@ def _round_shift(shift: NDArray[np.float64]) -> tuple[Fraction, Fraction, Fracti
 def check_operations(operations: list[Operation], base: NDArray[np.float64], path: str) -> None:
     r"""Refuse operations that form no group or do not fit the cell, as in a cut file or a wrong setting.
 
-    An operation with matrix :math:`W` leaves the cell unchanged if :math:`W^T G W = G`, with the metric tensor
+    An operation with matrix :math:`W` leaves the cell unchanged if :math:`W^T G W = G`. :math:`G` is the metric tensor
     :math:`G_{ij} = \mathbf{a}_i \cdot \mathbf{a}_j` (International Tables for Crystallography A, chapter 1.5).
     """
     known = set(operations)

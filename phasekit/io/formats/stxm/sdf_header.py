@@ -16,8 +16,8 @@ _DEEPEST = 24
 def read_header(path: Path) -> dict[str, Any]:
     """Header as nested dicts and lists.
 
-    SDF text is a sequence of ``name = value;``, where a value is a number, a word, ``"text"``, a structure
-    ``{...}`` or an array ``(n, item, ...)``.
+    SDF text is a sequence of ``name = value;``. A value is a number, a word, ``"text"``, a structure ``{...}`` or an
+    array ``(n, item, ...)``.
     """
     # Latin-1 decodes any byte; names of users hold such letters.
     text = path.read_text(encoding="latin-1")
