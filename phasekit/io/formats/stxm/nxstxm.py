@@ -232,8 +232,8 @@ def _read_monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str,
         # A monitor is recorded for every pixel or once for every frame.
         order = next((o for o in (frames.order, ("energy",)) if data.shape == tuple(by_role[a] for a in o)), None)
         if order is not None:
-            mean = delayed(_compute_frame_means, pure=True)(path, data.name, order) out[variable] =
-            da.from_delayed(mean, (frames.shape[0],), np.float64, _EMPTY)  # type: ignore[no-untyped-call]
+            mean = delayed(_compute_frame_means, pure=True)(path, data.name, order)
+            out[variable] = da.from_delayed(mean, (frames.shape[0],), np.float64, _EMPTY)  # type: ignore[no-untyped-call]
     return out
 
 
