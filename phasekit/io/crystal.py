@@ -8,6 +8,7 @@ import numpy as np
 
 from ..code_cache import import_alone
 from ..crystals import point_symmetry
+from ..errors import ReadError
 from .formats.crystal.cif import read_text
 from .formats.crystal.structure import Crystal, CrystalOptions
 from .formats.registry import read_file
@@ -82,8 +83,10 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
         return _make_phase(read_text(path_or_cif_text, "CIF text"))
-    # A file that is missing, empty or binary is refused there.
-    crystal: Crystal = read_file(Path(path_or_cif_text), "crystal", CrystalOptions())
+    path = Path(path_or_cif_text)
+    if not path.exists():
+        raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
+    crystal: Crystal = read_file(path, "crystal", CrystalOptions())
     return _make_phase(crystal)
 
 

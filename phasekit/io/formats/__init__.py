@@ -10,6 +10,7 @@
 - ``read(path, options)``: what the file holds. Any exception of a file library becomes a ReadError.
 - ``CONTENT`` (only if the first bytes tell the format): what these files are called in messages, e.g. "HDF5".
 - ``FOLDER`` (only if a folder can be of this format): what such a folder is called in messages.
+- ``BESIDE`` (optional): endings of the files that must lie beside the one that is opened.
 - ``DIALECTS`` (optional): variants by beamline or program that the module reads.
 """
 

@@ -33,6 +33,7 @@ class FileFormat(NamedTuple):
     content: str
     folder: str
     dialects: tuple[str, ...]
+    beside: tuple[str, ...]
     recognise: Callable[[bytes, Path], bool]
     read: Callable[[Path, Any], Any]
 
@@ -43,6 +44,7 @@ class FormatRow(NamedTuple):
     instrument: str
     name: str
     endings: str
+    beside: str
     keeps: str
     dialects: str
     function: str
@@ -60,6 +62,7 @@ def load_format(instrument: str, module: str) -> FileFormat:
         content=getattr(found, "CONTENT", ""),
         folder=getattr(found, "FOLDER", ""),
         dialects=tuple(getattr(found, "DIALECTS", ())),
+        beside=tuple(getattr(found, "BESIDE", ())),
         recognise=found.recognise,
         read=found.read,
     )
@@ -83,8 +86,9 @@ def list_formats() -> list[FormatRow]:
     Returns
     -------
     list of FormatRow
-        ``instrument``, ``name``, ``endings`` (separated by blanks) and ``dialects``. ``keeps`` is what a file gives
-        beside the counts. ``function`` is the function of ``pk.io`` that opens the format.
+        ``instrument``, ``name``, ``endings`` (separated by blanks) and ``dialects``. ``beside`` holds the endings of
+        files that must lie beside it. ``keeps`` is what a file gives beside the counts. ``function`` is the function
+        of ``pk.io`` that opens the format.
 
     See Also
     --------
@@ -98,13 +102,20 @@ def list_formats() -> list[FormatRow]:
     >>> sorted({row.function for row in rows})
     ['open_4dstem', 'open_phase', 'open_stxm']
     """
-    rows = []
-    for instrument in INSTRUMENTS:
-        package = import_module(f".{instrument}", __package__)
-        for form in iterate_formats(instrument):
-            endings, dialects = " ".join(form.extensions), ", ".join(form.dialects)
-            rows.append(FormatRow(package.INSTRUMENT, form.name, endings, form.keeps, dialects, package.FUNCTION))
-    return rows
+    return [_make_row(instrument, form) for instrument in INSTRUMENTS for form in iterate_formats(instrument)]
+
+
+def _make_row(instrument: str, form: FileFormat) -> FormatRow:
+    package = import_module(f".{instrument}", __package__)
+    return FormatRow(
+        instrument=package.INSTRUMENT,
+        name=form.name,
+        endings=" ".join(form.extensions),
+        beside=" ".join(form.beside),
+        keeps=form.keeps,
+        dialects=", ".join(form.dialects),
+        function=package.FUNCTION,
+    )
 
 
 def find_format(path: Path, instrument: str) -> FileFormat:
@@ -141,7 +152,8 @@ def find_format(path: Path, instrument: str) -> FileFormat:
 
 def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
     forms = list(iterate_formats(instrument))
-    known = ", ".join(f"{form.name} ({' '.join(form.extensions)})" for form in forms)
+    endings = [" ".join(form.extensions) + "".join(f" + {ending}" for ending in form.beside) for form in forms]
+    known = ", ".join(f"{form.name} ({text})" for form, text in zip(forms, endings, strict=True))
     if path.is_dir():
         folders = [form.folder for form in forms if form.folder]
         found = f"a folder that is no {' and no '.join(dict.fromkeys(folders))}" if folders else "a folder"

@@ -13,6 +13,7 @@ from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to
 
 NAME = "aXis2000"
 EXTENSIONS = (".ncb",)
+BESIDE = (".dat",)
 KEEPS = "energies, positions"
 OPTIONS = ("energies", "step_nm")
 

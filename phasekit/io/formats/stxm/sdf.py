@@ -14,6 +14,7 @@ from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to
 
 NAME = "SDF"
 EXTENSIONS = (".hdr",)
+BESIDE = (".xim",)
 KEEPS = "energies, positions, ring current, read-back energy, dwell time, start time"
 OPTIONS = ("region", "counter", "energies", "step_nm")
 
