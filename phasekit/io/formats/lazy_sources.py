@@ -1,9 +1,11 @@
-"""Arrays in files as lazy sources: each read opens the file anew, so a source pickles to any worker."""
+"""Arrays in files as sources that dask slices.
+
+Every read opens the file and closes it again, so a source can be pickled and sent to any worker.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ReadError
+from .file_errors import damaged_file
 
-#: Largest block of patterns [bytes] when the caller leaves the choice to us.
+#: Largest block of patterns [bytes] with ``chunks="auto"``.
 BLOCK_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """Array of a file with basic indexing; the subclasses say how a box of it is read."""
+    """Array of a file with basic indexing; a subclass reads one box of it."""
 
     path: str
     shape: tuple[int, ...]
@@ -30,10 +33,11 @@ class Source(ABC):
         return len(self.shape)
 
     @abstractmethod
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Values of a box, read from the file that is opened for it."""
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
+        # a box with positive steps is read, because h5py and tifffile know no others; the rest is done in memory
         keys = key if isinstance(key, tuple) else (key,)
         keys = keys + (slice(None),) * (self.ndim - len(keys))
         ranges = [range(n)[k] if isinstance(k, slice) else [range(n)[k]] for k, n in zip(keys, self.shape, strict=True)]
@@ -41,9 +45,9 @@ class Source(ABC):
         highs = [max(r[0], r[-1]) + 1 if len(r) else 0 for r in ranges]
         box = tuple(slice(low, high) for low, high in zip(lows, highs, strict=True))
         try:
-            values = np.asarray(self._box(box))
+            values = np.asarray(self._read_box(box))
         except Exception as error:  # h5py, zarr and tifffile raise nearly anything on a damaged block
-            raise damaged(self.path, error) from error
+            raise damaged_file(self.path, error) from error
         if values.shape != tuple(high - low for low, high in zip(lows, highs, strict=True)):
             raise ReadError(self.path, found=f"a block of shape {values.shape}", cure="copy the file again")
         for axis, (r, low) in enumerate(zip(ranges, lows, strict=True)):
@@ -58,7 +62,7 @@ class Hdf5Source(Source):
 
     dataset: str
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         import h5py
 
         with h5py.File(self.path, "r") as file:
@@ -71,7 +75,7 @@ class ZarrSource(Source):
 
     dataset: str
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         array = open_zarr(self.path)
         return np.asarray((array[self.dataset] if self.dataset else array)[box])
 
@@ -83,8 +87,9 @@ class MemorySource(Source):
     offset: int
     fortran: bool = False
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         order: Any = "F" if self.fortran else "C"
+        # The copy lets the mapping close with the block.
         mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
         return np.array(mapped[box])
 
@@ -93,9 +98,10 @@ class MemorySource(Source):
 class PagesSource(Source):
     """Pages of a TIFF, read one by one: shape (page, y, x)."""
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         import tifffile
 
+        # Pages of one block only are decoded.
         with tifffile.TiffFile(self.path) as file:
             chosen: list[Any] = [file.series[0].pages[n] for n in range(box[0].start, box[0].stop)]
             pages = [page.asarray() for page in chosen]
@@ -109,14 +115,15 @@ class PluginSource(Source):
     plugin: str
     index: int
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        data = _plugin_data(self.path, self.plugin, self.index)
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        data = _open_plugin_data(self.path, self.plugin, self.index)
+        # The scheduler of the caller already runs blocks in parallel.
         part = data[box]
         return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
 
 
 @lru_cache(maxsize=4)
-def _plugin_data(path: str, plugin: str, index: int) -> Any:
+def _open_plugin_data(path: str, plugin: str, index: int) -> Any:
     from importlib import import_module
 
     return import_module(plugin).file_reader(path, lazy=True)[index]["data"]
@@ -128,65 +135,61 @@ class ScanSource(Source):
 
     flat: Source
 
-    def _box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         rows, columns = box[:2]
+        # Whole rows of the scan are one run of patterns in the file.
         nx = self.shape[1]
         if columns == slice(0, nx):
             block = self.flat[(slice(rows.start * nx, rows.stop * nx), *box[2:])]
             return block.reshape(rows.stop - rows.start, nx, *block.shape[1:])
+        # A part of a row is one run per row.
         lines = [slice(y * nx + columns.start, y * nx + columns.stop) for y in range(rows.start, rows.stop)]
         return np.stack([self.flat[(line, *box[2:])] for line in lines])
 
 
+def is_zarr_store(path: Path) -> bool:
+    """Whether a folder holds zarr's metadata, or a file has the ending of a packed store."""
+    if path.is_dir():
+        return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
+    return path.suffix.lower() in (".zspy", ".zarr")
+
+
 def open_zarr(path: str) -> Any:
-    """Group or array of a zarr store."""
+    """Open the group or array of a zarr store, a folder or a zip file."""
     import zarr
 
+    # HyperSpy packs a store into one zip file.
     store = path if Path(path).is_dir() else zarr.storage.ZipStore(path, mode="r")
     return zarr.open(store, mode="r")
 
 
-def block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:
+def choose_block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:
     """Scan positions per block: whole patterns, at most 64 MiB, about 16 blocks where the data are smaller.
 
     ``stored`` is the size of the file's own blocks; ours are multiples of it, so that no block is decoded twice.
 
     Examples
     --------
-    >>> block_shape((200, 300, 256, 256), 2)
+    >>> choose_block_shape((200, 300, 256, 256), 2)
     (1, 300, 256, 256)
-    >>> block_shape((2, 3, 4096, 4096), 4)
+    >>> choose_block_shape((2, 3, 4096, 4096), 4)
     (1, 1, 4096, 4096)
     """
     ny, nx, *detector = shape
     frame = int(np.prod(detector)) * itemsize
+    # About 16 blocks let a small file use several processors; 1 MiB is worth a task.
     positions = max(1, min(BLOCK_BYTES, max(frame * ny * nx // 16, 2**20)) // frame)
     across = min(nx, positions)
     down = max(1, positions // across) if across == nx else 1
     if stored is not None and len(stored) == len(shape):
-        across, down = (_multiple(n, own, size) for n, own, size in ((across, stored[1], nx), (down, stored[0], ny)))
-        if across * down * frame > 4 * BLOCK_BYTES:  # a file stored in huge blocks: bounded memory goes first
+        across, down = (
+            _round_to_multiple(n, own, size) for n, own, size in ((across, stored[1], nx), (down, stored[0], ny))
+        )
+        # a file stored in huge blocks: bounded memory is worth more than decoding a block twice
+        if across * down * frame > 4 * BLOCK_BYTES:
             across, down = min(nx, positions), 1
     return (min(ny, down), across, *detector)
 
 
-def _multiple(n: int, own: int, size: int) -> int:
+def _round_to_multiple(n: int, own: int, size: int) -> int:
     return min(size, max(1, round(n / max(own, 1))) * max(own, 1))
-
-
-def located(path: str | PathLike[str]) -> Path:
-    """Path that stays right when the program changes its folder, or a worker starts in another one.
-
-    What is not there keeps the name it was given, for the message.
-    """
-    given = Path(fspath(path))
-    return given.absolute() if given.exists() else given
-
-
-def damaged(path: str | Path, error: Exception) -> ReadError:
-    """What any library's exception on a file becomes."""
-    return ReadError(
-        path,
-        found=f"a damaged or foreign file ({type(error).__name__}: {str(error)[:160]})",
-        cure="copy the file again, and check that its ending names its format",
-    )
