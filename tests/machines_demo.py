@@ -104,7 +104,7 @@ def differences(reference: Path, out: Path) -> dict[str, float]:
     """Every check between two demos."""
     found = {}
     for check in CHECKS:
-        one, other = (pk.io.load(folder / check.workflow / "result.nc").compute() for folder in (reference, out))
+        one, other = (pk.batch.load_run(folder / check.workflow / "result.nc").compute() for folder in (reference, out))
         found[f"{check.workflow}: {check.name}"] = check.measure(one, other)
     return found
 

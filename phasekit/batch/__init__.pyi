@@ -2,6 +2,7 @@ from .indexpage import write_index as write_index
 from .manifest import Job as Job
 from .manifest import read_manifest as read_manifest
 from .manifest import run_manifest as run_manifest
+from .numbers import load_run as load_run
 from .parameters import WORKFLOWS as WORKFLOWS
 from .parameters import Parameter as Parameter
 from .parameters import find_notebook as find_notebook

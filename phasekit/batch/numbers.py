@@ -5,9 +5,47 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from phasekit.errors import PhasekitError
-from phasekit.io import load
+from phasekit.errors import PhasekitError, ReadError
+from phasekit.io import load, load_results
 from phasekit.workflows import format_percent, list_workflows
+
+
+def load_run(path: Path) -> xr.Dataset:
+    """Read everything that a run saved, as one dataset.
+
+    Parameters
+    ----------
+    path
+        ``result.nc`` of a run: the datasets of :func:`phasekit.io.save_results`, or a single one.
+
+    Returns
+    -------
+    xarray.Dataset
+        All variables. Where two datasets share a name, the first one counts; attributes are those of the first.
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read.
+
+    See Also
+    --------
+    phasekit.io.load_results : The datasets apart.
+    run_notebook : Makes the file.
+
+    Examples
+    --------
+    >>> load_run(Path("runs/never/result.nc"))
+    Traceback (most recent call last):
+    ...
+    phasekit.errors.ReadError: runs/never/result.nc: found no such file. To mend it: ...
+    """
+    try:
+        results = load_results(path)
+    except ReadError:
+        return load(path)
+    datasets = [node.to_dataset() for node in results.children.values()]
+    return xr.merge(datasets, compat="override", combine_attrs="override", join="outer")
 
 
 def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
@@ -25,7 +63,7 @@ def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
     ReadError
         The result cannot be read.
     """
-    data = load(path)
+    data = load_run(path)
     found: dict[str, str] = {}
     truth = _load_truth(source)
     if truth is not None:

@@ -43,7 +43,7 @@ def reliable(result: xr.Dataset, threshold: float) -> float:
 def test_slider_shows_what_the_library_computes(page, lab, notebook, workflow, expected):
     address, suite = lab
     run_all(page, f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
-    result = pk.io.load(suite / f"notebooks/runs/{workflow}/result.nc")
+    result = pk.batch.load_run(suite / f"notebooks/runs/{workflow}/result.nc")
     handle = page.locator(".noUi-handle").first
     readout = page.locator(".pk-readout p").first  # inside the widget's shadow root
     figure = page.locator(".bk-Figure").first

@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
 
 def result_and_truth(runs, workflow: str) -> tuple[xr.Dataset, xr.Dataset]:
     _, folder = runs(workflow)
-    return pk.io.load(folder / "result.nc"), pk.io.load(pk.samples.path(SAMPLES[workflow]))
+    return pk.batch.load_run(folder / "result.nc"), pk.io.load(pk.samples.path(SAMPLES[workflow]))
 
 
 def test_the_start_notebook_shows_its_previews(runs):

@@ -47,7 +47,7 @@ def run(source, tmp_path_factory):
     }
     record = run_notebook("stxm", out / "run", parameters=parameters)
     assert record["status"] == "ok", record["error"]
-    return record, pk.io.load(out / "run/result.nc"), pk.io.load(out / "field.nc")
+    return record, pk.batch.load_run(out / "run/result.nc"), pk.io.load(out / "field.nc")
 
 
 def test_energies_field_and_references_are_read_right(run, source, frames):

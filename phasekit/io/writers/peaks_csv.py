@@ -32,7 +32,8 @@ def write(peaks: xr.Dataset, path: Path) -> None:
 
 
 def _describe_columns(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str]) -> dict[str, Any]:
-    tabled = {*per_peak, *per_pattern}
+    # A list, not a set: the order of a set differs from process to process, and with it the file.
+    tabled = [*per_peak, *per_pattern]
     # Coordinates and scalars do not fit the table and go into the comment line.
     others = {str(n): v for n, v in peaks.variables.items() if n not in tabled}
     return {
