@@ -17,7 +17,7 @@ NOTEBOOKS = tracked("notebooks", "*.ipynb")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 ROLE = re.compile(r"\{(?:func|class|mod|attr|meth|data)\}`~?([\w.]+)`")
 #: Written by docs/_extensions when the site is built.
-GENERATED = {f"docs/api/{name}.md" for name in ("index", "kinds", "status_words", "error_classes")}
+GENERATED = {f"docs/api/{name}.md" for name in ("index", "kinds", "status_words", "formats", "error_classes")}
 
 
 def identity(path: Path) -> str:

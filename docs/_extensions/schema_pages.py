@@ -10,14 +10,43 @@ from pathlib import Path
 from api_tables import summarise
 
 from phasekit import errors, schema
+from phasekit.io.formats import list_formats
+from phasekit.io.writers import list_writers
 from phasekit.workflows import list_workflows
 
 _ROLE = re.compile(r"pk\.([\w.]+)")
 
 
 def make_pages(meanings: dict[str, str]) -> dict[str, str]:
-    """Text of the pages ``kinds``, ``status_words`` and ``error_classes``; ``meanings`` explains the status words."""
-    return {"kinds": _kinds_page(), "status_words": _status_page(meanings), "error_classes": _errors_page()}
+    """Text of the pages ``kinds``, ``status_words``, ``formats``, ``error_classes``; ``meanings`` explains the words."""
+    return {
+        "kinds": _kinds_page(),
+        "status_words": _status_page(meanings),
+        "formats": _formats_page(),
+        "error_classes": _errors_page(),
+    }
+
+
+def _formats_page() -> str:
+    lines = [
+        "# File formats",
+        "",
+        "The page is written from the modules of the formats. The content of a file decides, then its ending.",
+        "",
+        "## Read",
+        "",
+        "| data | format | endings | what is kept beside the counts | dialects | function |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in list_formats():
+        endings = f"`{row.endings}`" + (f" with `{row.beside}`" if row.beside else "")
+        function = f"{{func}}`phasekit.io.{row.function}`"
+        lines.append(f"| {row.instrument} | {row.name} | {endings} | {row.keeps} | {row.dialects} | {function} |")
+    lines += ["", "## Written", "", "| format | endings | what is kept | functions |", "|---|---|---|---|"]
+    for writer in list_writers():
+        functions = ", ".join(f"{{func}}`phasekit.io.{name}`" for name in writer.functions.split(", "))
+        lines.append(f"| {writer.name} | `{writer.endings}` | {writer.keeps} | {functions} |")
+    return "\n".join(lines)
 
 
 def status_words() -> dict[str, list[str]]:
