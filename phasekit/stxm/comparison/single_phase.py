@@ -81,18 +81,18 @@ def match_single_phase(
     offset = find_energy_offset(od, library, energy_offset, limit=1.5, step="match_single_phase").value
     n, energies = len(library.names), od["energy"].values.astype(np.float64)
     templates = design_matrix(library, energies, offset, baseline=False, slope=slope)
-    sums = compute_sufficient_statistics(od, templates, n)
+    statistics = compute_sufficient_statistics(od, templates, n)
     chi_square, amount = xr.apply_ufunc(
-        lambda channels: _alone(unpack_channels(channels, len(templates), n), n),
-        sums,
+        lambda channels: _fit_single(unpack_channels(channels, len(templates), n), n),
+        statistics,
         input_core_dims=[["channel"]],
         output_core_dims=[["reference"]] * 2,
         dask="parallelized",
         output_dtypes=[np.float32] * 2,
         dask_gufunc_kwargs={"output_sizes": {"reference": n}},
     )
-    pearson = sums.isel(channel=slice(-n, None)).rename(channel="reference")
-    out = _ranked(chi_square).assign(chi_square=chi_square, amount_alone=amount, pearson=pearson)
+    pearson = statistics.isel(channel=slice(-n, None)).rename(channel="reference")
+    out = _rank_references(chi_square).assign(chi_square=chi_square, amount_alone=amount, pearson=pearson)
     best = pearson.fillna(-2.0).argmax("reference")
     out["pearson_phase"] = best.where(chi_square.notnull().all("reference"), -1).astype(np.int16)
     out = out.assign(energy_offset=((), offset)).assign_coords(reference=library.names)
@@ -100,7 +100,7 @@ def match_single_phase(
     return describe(out, BASELINE, step="match_single_phase", settings=settings, source=od)
 
 
-def _ranked(chi_square: xr.DataArray) -> xr.Dataset:
+def _rank_references(chi_square: xr.DataArray) -> xr.Dataset:
     """Best and second-best reference of every pixel, and how far they are apart."""
     n = chi_square.sizes["reference"]
     known = chi_square.notnull().all("reference")
@@ -112,18 +112,27 @@ def _ranked(chi_square: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"phase": phase, "runner_up": second, "margin": margin})
 
 
-def _alone(sums: SufficientStatistics, n: int) -> tuple[Array, Array]:
-    """Chi-square and amount (.., n) of each reference alone, amount not negative.
+def _fit_single(statistics: SufficientStatistics, n_references: int) -> tuple[Array, Array]:
+    """Chi-square and amount (.., reference) of each reference alone, amount not negative.
 
-    A template behind the first ``n`` is the slope, which is eliminated from all, as the constant already is.
+    A template behind the references is the slope. It is eliminated from all statistics, as the constant already is.
     """
-    gram, overlap, power = (part.astype(np.float64) for part in (sums.gram, sums.overlap, sums.power))
-    size = np.einsum("...ii->...i", gram)
-    if gram.shape[-1] > n:
-        own, along = np.maximum(size[..., n, None], 1e-12), overlap[..., n, None]
-        shared = gram[..., n]
-        power = power - along[..., 0] ** 2 / own[..., 0]
-        size, overlap = size - shared**2 / own, overlap - shared * along / own
-    size, overlap = np.maximum(size[..., :n], 1e-12), np.maximum(overlap[..., :n], 0.0)
-    chi_square = np.maximum(power[..., None] - overlap**2 / size, 0.0)
-    return chi_square.astype(np.float32), (overlap / size).astype(np.float32)
+    matrix, projection, norm = (
+        part.astype(np.float64)
+        for part in (statistics.normal_matrix, statistics.template_projection, statistics.weighted_norm)
+    )
+    diagonal = np.einsum("...ii->...i", matrix)
+    if matrix.shape[-1] > n_references:
+        # Schur complement: what remains of every product once the slope has explained its part
+        slope_norm = np.maximum(diagonal[..., n_references, None], 1e-12)
+        slope_projection = projection[..., n_references, None]
+        with_slope = matrix[..., n_references]
+        norm = norm - slope_projection[..., 0] ** 2 / slope_norm[..., 0]
+        diagonal, projection = (
+            diagonal - with_slope**2 / slope_norm,
+            projection - with_slope * slope_projection / slope_norm,
+        )
+    diagonal = np.maximum(diagonal[..., :n_references], 1e-12)
+    projection = np.maximum(projection[..., :n_references], 0.0)
+    chi_square = np.maximum(norm[..., None] - projection**2 / diagonal, 0.0)
+    return chi_square.astype(np.float32), (projection / diagonal).astype(np.float32)
