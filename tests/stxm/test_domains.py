@@ -10,11 +10,11 @@ from phasekit.stxm.phase_map import potts_kernels as kernels
 from phasekit.stxm.phase_map.potts_sampler import (
     compute_mixture,
     initialise_state,
-    probe_kernel,
+    make_probe_kernel,
     refresh_state,
     sample_phase_maps,
 )
-from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statistics, mixture_chi_square
+from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statistics, compute_mixture_chi_square
 
 TEMPLATES = np.array([[0.0, 1.0, 3.0, 2.0, 1.0, 0.5], [0.0, 2.0, 2.0, 3.0, 1.0, 0.2], [1.0, 0.0, 2.0, 2.5, 2.0, 0.1]])
 ADJACENT = np.array([[False, True, False], [True, False, True], [False, True, False]])
@@ -23,7 +23,7 @@ ADJACENT = np.array([[False, True, False], [True, False, True], [False, True, Fa
 def _pixels(label, noise, blur, seed, thickness=0.4):
     """Statistics of a map of labels (-1: empty) whose mixtures are blurred."""
     rng = np.random.default_rng(seed)
-    kernel = probe_kernel(blur) if blur else np.ones((1, 1))
+    kernel = make_probe_kernel(blur) if blur else np.ones((1, 1))
     shares = [ndimage.convolve((label == index).astype(float), kernel, mode="constant") for index in range(3)]
     mixture = np.stack(shares, axis=-1)
     mixture /= np.maximum(mixture.sum(axis=-1, keepdims=True), 1e-12)
@@ -58,7 +58,7 @@ def test_marginals_equal_those_of_all_maps():
     maps = [np.array(one).reshape(2, 3) for one in product(range(3), repeat=6)]
     for one in maps:
         state.label[:] = one
-        energy = 0.5 * mixture_chi_square(statistics, compute_mixture(state, kernel)).sum()
+        energy = 0.5 * compute_mixture_chi_square(statistics, compute_mixture(state, kernel)).sum()
         energy += cost * sum(weight for p, q, weight in near if one[p] != one[q])
         weight_of.append(-energy)
     weights = np.exp(np.array(weight_of) - max(weight_of))

@@ -5,10 +5,10 @@ import pytest
 from scipy.optimize import minimize, nnls
 
 from phasekit.stxm.phase_map.sufficient_statistics import (
-    chi_square_single,
     compute_block_statistics,
+    compute_mixture_chi_square,
+    compute_single_chi_square,
     find_best_pair,
-    mixture_chi_square,
 )
 
 
@@ -36,7 +36,7 @@ def _fit(x, noise, columns):
 def test_one_template_alone_equals_the_fit(pixels, statistics):
     x, noise, templates = pixels
     expected = [[_fit(row, sigma, [template]) for template in templates] for row, sigma in zip(x, noise, strict=True)]
-    np.testing.assert_allclose(chi_square_single(statistics), expected, rtol=2e-4)
+    np.testing.assert_allclose(compute_single_chi_square(statistics), expected, rtol=2e-4)
 
 
 def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, statistics):
@@ -56,7 +56,7 @@ def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, statistics)
 def test_mixture_chi_square_is_the_least_over_thickness_and_constant(pixels, statistics):
     x, noise, templates = pixels
     mixture = np.tile([0.2, 0.5, 0.3], (len(x), 1))
-    found = mixture_chi_square(statistics, mixture)
+    found = compute_mixture_chi_square(statistics, mixture)
     for index in range(5):
         shown = mixture[index] @ templates
 

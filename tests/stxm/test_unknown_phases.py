@@ -6,7 +6,11 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import StxmStatus
-from phasekit.stxm.phase_map.unknown_phases import estimate_usual_misfit, misfit_probability, weight_surrounded_pixels
+from phasekit.stxm.phase_map.unknown_phases import (
+    compute_misfit_probability,
+    estimate_usual_misfit,
+    weight_surrounded_pixels,
+)
 from tests.stxm.field import ENERGIES, field, references
 
 
@@ -126,5 +130,5 @@ def test_references_that_are_all_a_little_wrong_are_tolerated():
     tolerance = estimate_usual_misfit(wrong, error, np.full(4, 100.0), spectra)
     assert 0.03 < tolerance < 0.5
     assert estimate_usual_misfit(spectra, error, np.full(4, 100.0), spectra) == 0.02
-    strict, mild = (misfit_probability(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
+    strict, mild = (compute_misfit_probability(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
     assert strict.p_pair < 1e-4 < mild.p_pair

@@ -7,14 +7,14 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 #: Share of pixels with nothing but noise that are flagged nevertheless.
-_FALSE_ALARM = 1e-3
+_FALSE_ALARM_RATE = 1e-3
 
 
 def exceeds_noise(misfit: Array, sigma: Array, design: Array, n_at_bound: NDArray[np.intp], *, weighted: bool) -> Flags:
     """Whether the residuals ``misfit`` (pixel, energy) exceed what noise ``sigma`` (pixel, energy) leaves, at 0.1 %.
 
-    ``n_at_bound`` (pixel,) amounts were kept at 0; each leaves one more degree of freedom. Without any degree of
-    freedom nothing can be seen.
+    ``design`` (term, energy) are the rows of the linear model. ``n_at_bound`` (pixel,) amounts were kept at 0; each
+    leaves one more degree of freedom. Without any degree of freedom no pixel exceeds noise.
     """
     from scipy.special import chdtri
 
@@ -22,18 +22,21 @@ def exceeds_noise(misfit: Array, sigma: Array, design: Array, n_at_bound: NDArra
     if weighted:
         mean, variance, found = spare.astype(float), 2.0 * spare, ((misfit / sigma) ** 2).sum(axis=1)
     else:
-        mean, variance = _moments(sigma**2, design, n_at_bound)
+        mean, variance = _compute_moments(sigma**2, design, n_at_bound)
         found = (misfit**2).sum(axis=1)
     # as a multiple of chi-square with the same mean and variance (Satterthwaite); without weights noise is not uniform
     freedom = np.maximum(2 * mean**2 / np.maximum(variance, 1e-300), 1e-3)
-    limit = chdtri(freedom, _FALSE_ALARM) * mean / freedom
+    limit = chdtri(freedom, _FALSE_ALARM_RATE) * mean / freedom
     return np.asarray((spare > 0) & (found > limit))
 
 
-def _moments(variance: Array, design: Array, n_at_bound: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Mean and variance of the sum of squares of residuals, which are the noise with the ``design`` projected out.
+def _compute_moments(variance: Array, design: Array, n_at_bound: NDArray[np.intp]) -> tuple[Array, Array]:
+    r"""Mean and variance (pixel,) of the sum of squared residuals.
 
-    With the projection Q they are sum Q_ee s_e^2 and 2 sum Q_ef^2 s_e^2 s_f^2.
+    Residuals are the noise with the ``design`` (term, energy) projected out. With the projection :math:`Q` and the
+    noise variance :math:`\sigma_e^2` the moments are
+
+    .. math:: \sum_e Q_{ee} \sigma_e^2, \qquad 2 \sum_{ef} Q_{ef}^2 \sigma_e^2 \sigma_f^2
     """
     basis = np.linalg.qr(design.T)[0]
     projection = np.eye(design.shape[1]) - basis @ basis.T

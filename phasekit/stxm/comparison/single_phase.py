@@ -1,4 +1,4 @@
-"""One phase per pixel: each reference alone against the pixel's spectrum, the simplest fit there is."""
+"""One phase per pixel: each reference alone against the spectrum, the simplest fit there is."""
 
 import numpy as np
 import xarray as xr
@@ -17,9 +17,13 @@ MIN_ENERGIES_WITH_SLOPE = 4
 def match_single_phase(
     od: xr.Dataset, refs: xr.Dataset, *, slope: bool = False, energy_offset: float | str = "fit"
 ) -> xr.Dataset:
-    """Fit every pixel with one reference, a free thickness >= 0 and a free constant; the least chi-square names it.
+    r"""Fit every spectrum with one reference; the reference with the least chi-square names the pixel.
 
-    With equal weights this is the arg-max of Pearson's correlation, which is given too.
+    Thickness :math:`t` and constant :math:`c` are free:
+
+    .. math:: \chi^2_r = \min_{t \ge 0,\, c} \sum_e \frac{(x_e - t\, T_{re} - c)^2}{\sigma_e^2}
+
+    With equal weights the least chi-square is the highest Pearson correlation, which is given too.
 
     Parameters
     ----------
@@ -27,19 +31,23 @@ def match_single_phase(
         OD, and REFERENCES that cover its energies.
     slope
         Also fit a straight slope over the energies to each pixel. On simulated NVPF (10 energies, noise 0.05) with a
-        background of 0.01 OD per eV the share of right names is 0.88 in place of 0.64; without one it is 0.89 in
-        place of 0.91, because less of the spectrum is left to tell phases apart.
+        background of 0.01 OD per eV the share of right names is 0.88 in place of 0.64. Without a background it is 0.89
+        in place of 0.91, because less of the spectrum is left to tell phases apart.
     energy_offset
         As in :func:`phasekit.stxm.fit_references`.
 
     Returns
     -------
     xarray.Dataset
-        BASELINE, lazy where ``od`` is: ``phase`` (index into ``reference``, -1 without material), ``runner_up`` (the
-        next best, -1 where there is none), ``margin`` (chi-square of the runner-up less that of the phase: a difference
-        of 4 is a likelihood ratio of e^2), ``chi_square(.., reference)`` (sum over the energies, not per degree of
-        freedom), ``amount_alone(.., reference)`` (a thickness [um] where references are in 1/um),
-        ``pearson(.., reference)``, ``pearson_phase``, ``energy_offset`` [eV]. NaN without material.
+        BASELINE, lazy where ``od`` is, NaN without material:
+
+        - ``phase`` (index into ``reference``) and ``runner_up``, the next best; -1 where there is none.
+        - ``margin``, chi-square of the runner-up less that of the phase. A difference of 4 is a likelihood ratio of
+          :math:`e^2`.
+        - ``chi_square(.., reference)``, sum over the energies, not per degree of freedom.
+        - ``amount_alone(.., reference)``, a thickness [um] where references are in 1/um.
+        - ``pearson(.., reference)`` and ``pearson_phase``.
+        - ``energy_offset`` [eV].
 
     Raises
     ------
@@ -47,9 +55,15 @@ def match_single_phase(
         The references do not cover the energies, there are too many of them, or fewer than 4 energies are to carry a
         slope.
 
+    See Also
+    --------
+    fit_references : Amounts of all references together.
+    label_phases : The same likelihood with neighbours, blur and a status.
+    compare_methods : All methods side by side.
+
     Notes
     -----
-    The fit is done on the sums of :mod:`phasekit.stxm.phase_map.sufficient_statistics`; with ``slope`` the straight
+    The fit uses the statistics of :mod:`phasekit.stxm.phase_map.sufficient_statistics`. With ``slope`` the straight
     line is eliminated from them like the constant.
 
     Examples
@@ -101,7 +115,7 @@ def match_single_phase(
 
 
 def _rank_references(chi_square: xr.DataArray) -> xr.Dataset:
-    """Best and second-best reference of every pixel, and how far they are apart."""
+    """Best and second-best reference of every pixel, and the difference of their chi-square."""
     n = chi_square.sizes["reference"]
     known = chi_square.notnull().all("reference")
     ranked = chi_square.fillna(np.inf)

@@ -45,30 +45,39 @@ def rgb_composite(
     channels
         Names of one to three references.
     colours
-        "safe": magenta, gold and teal (two channels: magenta and green, which add to white), told apart with every
-        kind of colour vision, mixtures too. "rgb": red, green, blue, as many programs draw it; about one man in twelve
-        cannot tell the first two.
+        "safe" takes magenta, gold and teal, which every kind of colour vision tells apart, mixtures too. Two channels
+        are magenta and green, which add to white. "rgb" takes red, green, blue, as many programs draw it. About one man
+        in twelve cannot tell the first two apart.
     percentile
-        An amount at this percentile of its map (of pixels above 0) is drawn at full colour, above it clipped: 99 lets 1
-        % of the pixels saturate. A negative amount is drawn as none.
+        An amount at this percentile of its map (of pixels above 0) is drawn at full colour. Larger ones are clipped: 99
+        lets 1 % of the pixels saturate. A negative amount is drawn as none.
     scaling
-        "each": every channel by its own percentile, so that a weak one is seen; areas can be compared, brightnesses of
-        two channels cannot. "common": all by the largest of their percentiles.
+        "each" scales every channel by its own percentile, so that a weak one is visible. Areas can then be compared,
+        brightnesses of two channels cannot. "common" scales all by the largest of their percentiles.
     confidence
-        Map 0..1 ``(scan_y, scan_x)``, such as ``phases["confidence"]``: colours fade to a grey of the same brightness
+        Map 0..1 ``(scan_y, scan_x)``, such as ``phases["confidence"]``. Colours fade to a grey of the same brightness
         as it falls to 0. NaN counts 0.
 
     Returns
     -------
     xarray.Dataset
-        COMPOSITE: ``rgb(scan_y, scan_x, rgb_channel)`` in 0..1, NaN where no amount is known; ``full(channel)``, the
-        amount at full colour, in the unit of the data; ``colour(channel, rgb_channel)``.
+        COMPOSITE:
+
+        - ``rgb(scan_y, scan_x, rgb_channel)`` in 0..1, NaN where no amount is known.
+        - ``full(channel)``, the amount at full colour, in the unit of the data.
+        - ``colour(channel, rgb_channel)``.
 
     Raises
     ------
     SchemaError
         ``data`` is neither kind, a reference is not there, there are none or more than three, or a setting is out of
         range.
+
+    See Also
+    --------
+    fit_references : Amounts to draw.
+    label_phases : Phases to draw.
+    composition_histogram : How often each composition occurs.
 
     Examples
     --------
@@ -80,22 +89,22 @@ def rgb_composite(
     array([[1., 0., 1.],
            [0., 1., 0.]])
     """
-    amount = _amounts(data, channels)
+    amount = _load_amounts(data, channels)
     if colours not in ("safe", "rgb") or scaling not in ("each", "common") or not 0 < percentile <= 100:
         raise SchemaError(
             f"rgb_composite: colours={colours!r}, scaling={scaling!r}, percentile={percentile}; needs 'safe' or 'rgb', "
             "'each' or 'common', and a number in (0, 100]."
         )
-    full = _full(amount, percentile, common=scaling == "common")
+    full = _find_full_scale(amount, percentile, common=scaling == "common")
     palette = np.array((SAFE if colours == "safe" else RGB)[len(channels)])
     known = np.asarray(np.isfinite(amount).all(axis=-1))
     mixed = np.clip(np.clip(np.nan_to_num(amount) / full, 0.0, 1.0) @ palette, 0.0, 1.0)
     if confidence is not None:
-        mixed = _faded(mixed, _confidence(confidence, mixed.shape[:2]))
+        mixed = _fade_colours(mixed, _load_confidence(confidence, mixed.shape[:2]))
     out = xr.Dataset(
         {
             "rgb": ((*SCAN, "rgb_channel"), np.where(known[..., None], mixed, np.nan)),
-            "full": ("channel", full, {"units": _unit(data)}),
+            "full": ("channel", full, {"units": _read_unit(data)}),
             "colour": (("channel", "rgb_channel"), palette),
         },
         {"channel": list(channels), "rgb_channel": ["r", "g", "b"], **{d: data[d] for d in SCAN if d in data.coords}},
@@ -113,7 +122,7 @@ def composition_histogram(
     thickness: xr.Dataset | None = None,
     composition: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Count how often each composition occurs, apart for every status.
+    """Count how often each composition occurs, separately for every status.
 
     Parameters
     ----------
@@ -122,26 +131,37 @@ def composition_histogram(
     bins
         Number of bins.
     limits
-        Composition at the two ends. None: half a bin beyond the smallest and largest found, so that the pure phases lie
-        inside a bin, not on its edge. Values outside count in no bin.
+        Composition at the two ends; values outside count in no bin. None takes half a bin beyond the smallest and the
+        largest value, so that pure phases lie inside a bin and not on its edge.
     thickness
-        THICKNESS of the same scan, for ``weight`` by volume; negative and unknown counts 0. None: by area.
+        THICKNESS of the same scan, for ``weight`` by volume; negative and unknown thickness counts 0. None weighs by
+        area.
     composition
-        COMPOSITION of :func:`phasekit.stxm.fitted_composition`, counted instead of that of ``phases``: pixel noise
-        widens its peaks, but nothing pulls them to the references.
+        COMPOSITION of :func:`phasekit.stxm.fitted_composition`, counted instead of that of ``phases``. Noise of the
+        pixels widens its peaks, but no reference attracts them.
 
     Returns
     -------
     xarray.Dataset
-        HISTOGRAM by ``composition_bin`` (its middle) and ``status_word``: ``count`` [pixels], ``weight`` (volume [nm3]
-        with ``thickness``, else area [nm2]), ``bin_low``, ``bin_high``. The sure part is
-        ``found["count"].sel(status_word="ok")``; the sum over ``status_word`` is the whole. Pixels without a phase or
-        a composition are not counted. All 0 where there is none.
+        HISTOGRAM by ``composition_bin`` (its middle) and ``status_word``:
+
+        - ``count`` [pixels].
+        - ``weight``, volume [nm3] with ``thickness``, else area [nm2].
+        - ``bin_low`` and ``bin_high``.
+
+        Pixels without a phase or a composition are not counted. The sure part is ``["count"].sel(status_word="ok")``,
+        the sum over ``status_word`` is the whole.
 
     Raises
     ------
     SchemaError
         Other kinds of data, of different scans, or settings out of range.
+
+    See Also
+    --------
+    label_phases : Composition and status.
+    fitted_composition : Composition of each pixel by itself.
+    particle_statistics : Composition of each particle.
 
     Examples
     --------
@@ -163,7 +183,7 @@ def composition_histogram(
     x = (phases if composition is None else composition)["composition"].compute().values.astype(np.float64)
     status = phases["status"].compute().values.astype(np.intp)
     material = phases["phase"].compute().values >= 0
-    edges = _edges(x[material], bins, limits)
+    edges = _make_bin_edges(x[material], bins, limits)
     weight = np.full(x.shape, read_scan_grid(phases, step).area)
     if thickness is not None:
         require(thickness, THICKNESS, step=step)
@@ -186,7 +206,8 @@ def composition_histogram(
     return describe(out, HISTOGRAM, step=step, settings=settings, source=phases)
 
 
-def _edges(x: Array, bins: int, limits: tuple[float, float] | None) -> Array:
+def _make_bin_edges(x: Array, bins: int, limits: tuple[float, float] | None) -> Array:
+    """Edges (bins + 1,) of the histogram."""
     if limits is None:
         known = x[np.isfinite(x)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
@@ -195,7 +216,7 @@ def _edges(x: Array, bins: int, limits: tuple[float, float] | None) -> Array:
     return np.linspace(*limits, bins + 1)
 
 
-def _amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
+def _load_amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
     """Amounts (scan_y, scan_x, channel) in memory."""
     step = "rgb_composite"
     fitted = isinstance(data, xr.Dataset) and "amount" in data
@@ -213,8 +234,8 @@ def _amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
     return np.where((phase >= 0)[..., None], np.stack(parts, axis=-1), np.nan)
 
 
-def _full(amount: Array, percentile: float, *, common: bool) -> Array:
-    """Amount at full colour by channel; 1 where a channel has nothing above 0."""
+def _find_full_scale(amount: Array, percentile: float, *, common: bool) -> Array:
+    """Amount (channel,) at full colour; 1 where a channel has nothing above 0."""
     full = []
     for channel in np.moveaxis(amount, -1, 0):
         some = channel[np.isfinite(channel) & (channel > 0)]
@@ -225,7 +246,8 @@ def _full(amount: Array, percentile: float, *, common: bool) -> Array:
     return np.where(np.isfinite(values), values, 1.0)
 
 
-def _confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
+def _load_confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
+    """Confidence (scan_y, scan_x) in memory, 0 where unknown."""
     values = np.asarray(confidence.compute().values, dtype=np.float64)
     if tuple(map(str, confidence.dims)) != SCAN or values.shape != shape:
         raise SchemaError(
@@ -235,10 +257,12 @@ def _confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
     return np.clip(np.nan_to_num(values), 0.0, 1.0)
 
 
-def _faded(colour: Array, share: Array) -> Array:
+def _fade_colours(colour: Array, share: Array) -> Array:
+    """Mix colours (y, x, 3) with a grey of the same brightness: ``share`` (y, x) of the colour, the rest grey."""
     grey = (colour @ _LUMA)[..., None]
     return share[..., None] * colour + (1 - share[..., None]) * grey
 
 
-def _unit(data: xr.Dataset) -> str:
+def _read_unit(data: xr.Dataset) -> str:
+    """Unit of the amounts; "1" for phases."""
     return str(data["amount"].attrs.get("units", "1")) if "amount" in data else "1"

@@ -1,4 +1,4 @@
-"""The scan as a grid of pixels with sides in nm: what lengths and areas rest on."""
+"""The scan as a grid of pixels with sides in nm, from which lengths and areas follow."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ def read_scan_grid(data: xr.Dataset, step: str) -> ScanGrid:
             ".assign_coords(scan_y=('scan_y', np.arange(n) * step_nm, {'units': 'nm'}), ...)."
         )
     y, x = (np.asarray(data[dim].values, dtype=np.float64) for dim in SCAN)
-    sides = [_side(values, dim, step) for values, dim in zip((y, x), SCAN, strict=True)]
+    sides = [_find_step(values, dim, step) for values, dim in zip((y, x), SCAN, strict=True)]
     known = [side for side in sides if np.isfinite(side)] or [np.nan]
     steps = tuple(side if np.isfinite(side) else known[0] for side in sides)
     if not np.isfinite(known[0]):
@@ -47,7 +47,7 @@ def read_scan_grid(data: xr.Dataset, step: str) -> ScanGrid:
     return ScanGrid(y, x, (steps[0], steps[1]))
 
 
-def _side(values: Array, dim: str, step: str) -> float:
+def _find_step(values: Array, dim: str, step: str) -> float:
     """Distance between neighbours, NaN for one position alone."""
     gaps = np.diff(values)
     if not gaps.size:
@@ -61,7 +61,7 @@ def _side(values: Array, dim: str, step: str) -> float:
     return abs(side)
 
 
-def scan_coordinates(data: xr.Dataset) -> dict[str, xr.DataArray]:
+def select_scan_coordinates(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Coordinates of the scan that ``data`` has, by dimension."""
     return {dim: data[dim] for dim in SCAN if dim in data.coords}
 

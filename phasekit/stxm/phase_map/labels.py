@@ -34,7 +34,7 @@ def label_phases(  # noqa: PLR0913
 ) -> xr.Dataset:
     r"""Name the phase of every material pixel, and say how far the name can be trusted.
 
-    1. Fit what all spectra share: energy offset, stray light, background slope (:func:`fit_systematics`).
+    1. Fit what all spectra share: energy offset, stray light, background slope (:func:`phasekit.stxm.fit_systematics`).
     2. Name each cluster by the reference with the highest Pearson correlation. A cluster that no mixture of references
        explains is an unknown phase. One that only a mixture explains is a transition phase.
     3. Reduce every spectrum to its chi-square for any mixture of the phases.
@@ -63,7 +63,7 @@ def label_phases(  # noqa: PLR0913
         Full width of the probe at half maximum [px]. "fit" takes the width (0.6 to 3.2 px) that explains the spectra
         best. It comes out wider where compositions change gradually.
     energy_offset, stray_light, background_slope, broadening
-        As in :func:`fit_systematics`.
+        As in :func:`phasekit.stxm.fit_systematics`.
     seed
         Of the draws: the same seed gives the same map.
 

@@ -11,7 +11,7 @@ from .phase_model import PhaseModel
 from .potts_sampler import N_DRAWS, PosteriorMaps, sample_phase_maps
 from .sufficient_statistics import (
     SufficientStatistics,
-    chi_square_single,
+    compute_single_chi_square,
     find_best_pair,
     unpack_channels,
 )
@@ -88,7 +88,7 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
 
     def compute_least(part: SufficientStatistics) -> Array:
         pair = find_best_pair(part, model.pairs).chi_square
-        return np.minimum(pair, chi_square_single(part).min(axis=-1))
+        return np.minimum(pair, compute_single_chi_square(part).min(axis=-1))
 
     least = _apply_to_material(compute_least, statistics)
     noise_scale = np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0)

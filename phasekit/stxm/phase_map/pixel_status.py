@@ -15,9 +15,9 @@ from .phase_model import PhaseModel
 from .sufficient_statistics import (
     BestPairs,
     SufficientStatistics,
-    chi_square_single,
+    compute_mixture_chi_square,
+    compute_single_chi_square,
     find_best_pair,
-    mixture_chi_square,
     unpack_channels,
 )
 
@@ -64,7 +64,7 @@ _DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 6, np.
 class PixelEvidence(NamedTuple):
     """What speaks for and against the names of pixels (n, ..)."""
 
-    chi_square_single: Array  # (n, reference), each reference alone
+    compute_single_chi_square: Array  # (n, reference), each reference alone
     best_pair: BestPairs  # best mixture of two references
     chi_square_map: Array  # (n,), of the mixture that the maps show under the probe
     mixture: Array  # (n, template), that mixture
@@ -161,9 +161,9 @@ def _classify_batch(
     phase = best.argmax(axis=1)
     others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, best)
     evidence = PixelEvidence(
-        chi_square_single(statistics)[:, : model.n_references],
+        compute_single_chi_square(statistics)[:, : model.n_references],
         find_best_pair(statistics, model.pairs),
-        mixture_chi_square(statistics, posterior.mixture),
+        compute_mixture_chi_square(statistics, posterior.mixture),
         posterior.mixture,
         posterior.probability,
         unknown_probability,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .potts_kernels import GibbsState, gibbs_sweep
-from .sufficient_statistics import SufficientStatistics, chi_square_single
+from .sufficient_statistics import SufficientStatistics, compute_single_chi_square
 
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -131,7 +131,7 @@ def initialise_state(statistics: SufficientStatistics, noise_scale: Array) -> Gi
     normal_matrix = np.where(material[..., None, None], statistics.normal_matrix, 0.0).astype(np.float32)
     projection = np.where(material[..., None], statistics.template_projection, 0.0).astype(np.float32)
     scale = np.where(material, noise_scale, 1.0).astype(np.float32)
-    log_likelihood = -0.5 * np.nan_to_num(chi_square_single(statistics)) / scale[..., None]
+    log_likelihood = -0.5 * np.nan_to_num(compute_single_chi_square(statistics)) / scale[..., None]
     log_likelihood = np.where(material[..., None], log_likelihood, 0.0)
     # the floor keeps a phase possible that one noisy spectrum excludes
     relative = log_likelihood - log_likelihood.max(axis=-1, keepdims=True)
@@ -155,7 +155,7 @@ def _estimate_thickness(
     return thickness.astype(np.float32)
 
 
-def probe_kernel(width: float) -> NDArray[np.float32]:
+def make_probe_kernel(width: float) -> NDArray[np.float32]:
     """Gaussian probe (5, 5) of a full width at half maximum [px], of sum 1."""
     sigma = max(width, 0.3) / np.sqrt(8 * np.log(2))
     y, x = np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1]
@@ -177,7 +177,7 @@ def refresh_state(state: GibbsState, width: float) -> NDArray[np.float32]:
 
     The sums are kept in single precision and change with every label, so rounding accumulates until they are refreshed.
     """
-    kernel = probe_kernel(width)
+    kernel = make_probe_kernel(width)
     state.psf_thickness[:] = np.maximum(ndimage.convolve(state.thickness, kernel, mode="constant"), 1e-12)
     mixture = compute_mixture(state, kernel)
     state.gram_mix[:] = np.einsum("yxij,yxj->yxi", state.normal_matrix, mixture)

@@ -132,14 +132,14 @@ def _compute_sums(x: Array, weight: Array, templates: Array, n_references: int) 
     return SufficientStatistics(normal_matrix, centred @ templates.T, (centred * x).sum(axis=1), pearson)
 
 
-def chi_square_single(statistics: SufficientStatistics) -> Array:
+def compute_single_chi_square(statistics: SufficientStatistics) -> Array:
     r"""Chi-square (.., template) of each template alone, :math:`q - \max(p_r, 0)^2 / N_{rr}`."""
     norm = np.maximum(np.einsum("...ii->...i", statistics.normal_matrix), 1e-12)
     explained = np.maximum(statistics.template_projection, 0.0) ** 2 / norm
     return np.maximum(statistics.weighted_norm[..., None] - explained, 0.0)
 
 
-def mixture_chi_square(statistics: SufficientStatistics, mixture: Array) -> Array:
+def compute_mixture_chi_square(statistics: SufficientStatistics, mixture: Array) -> Array:
     r"""Chi-square (..) of a mixture with given shares (.., template), :math:`q - \max(p m, 0)^2 / m^\top N m`."""
     norm = np.einsum("...i,...ij,...j->...", mixture, statistics.normal_matrix, mixture, optimize=True)
     projection = np.maximum((statistics.template_projection * mixture).sum(axis=-1), 0.0)
@@ -151,7 +151,7 @@ def find_best_pair(statistics: SufficientStatistics, pairs: NDArray[np.intp]) ->
 
     The two amounts solve the normal equations. Where one is negative, the better reference alone is the optimum.
     """
-    single = chi_square_single(statistics)
+    single = compute_single_chi_square(statistics)
     chi_square = np.empty((len(statistics.weighted_norm), len(pairs)))
     share = np.empty_like(chi_square)
     matrix, projection = statistics.normal_matrix, statistics.template_projection

@@ -74,7 +74,7 @@ def find_candidate_clusters(
     if large.size == 0:
         return no_unknown_phases(spectra)
     tolerance = estimate_usual_misfit(mean[large], error[large], total[large], spectra)
-    tests = [misfit_probability(mean[index], error[index], spectra, tolerance) for index in large]
+    tests = [compute_misfit_probability(mean[index], error[index], spectra, tolerance) for index in large]
     probability = np.array([min(test.p_pair, test.p_single) for test in tests])
     order = np.argsort(probability)[:_MAX_CANDIDATES]
     order = order[probability[order] < _P_CANDIDATE]
@@ -94,7 +94,7 @@ def confirm_unknown_phases(
     )
     mean, error, total = compute_mean_spectra(od, weight, material)
     large = np.flatnonzero(total >= _MIN_PIXELS)
-    tests = [misfit_probability(mean[index], error[index], spectra, candidates.tolerance) for index in large]
+    tests = [compute_misfit_probability(mean[index], error[index], spectra, candidates.tolerance) for index in large]
     is_confirmed = [test.p_pair < _P_CONFIRMED or test.p_single < _P_CONFIRMED for test in tests]
     confirmed = [(mean[index], test) for index, test, yes in zip(large, tests, is_confirmed, strict=True) if yes]
     means, kept_tests = [one for one, _ in confirmed], [test for _, test in confirmed]
@@ -118,7 +118,7 @@ def weight_surrounded_pixels(membership: Array) -> Array:
     return out
 
 
-def misfit_probability(mean: Array, error: Array, spectra: Array, tolerance: float) -> MisfitTest:
+def compute_misfit_probability(mean: Array, error: Array, spectra: Array, tolerance: float) -> MisfitTest:
     """Test whether noise, and references inexact by ``tolerance`` of the contrast, explain a mean spectrum (energy,).
 
     Each reference alone and every pair is fitted with non-negative amounts and a free constant.
