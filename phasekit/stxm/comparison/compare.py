@@ -19,7 +19,7 @@ from .reference_fit import fit_references
 from .single_phase import MIN_ENERGIES_WITH_SLOPE, match_single_phase
 
 Array = NDArray[np.float64]
-#: the row of the map that is compared with
+#: row of the phase map that the methods are compared with
 _MAP_ROW = "GMVAE + Pearson"
 _WITH_SLOPE = "chi-square with slope"
 
@@ -27,11 +27,11 @@ _WITH_SLOPE = "chi-square with slope"
 class _MethodInput(NamedTuple):
     """What every method is given."""
 
-    od: xr.Dataset
+    od: xr.Dataset  # smoothed as asked for
     refs: xr.Dataset
-    offset: float
+    offset: float  # of the energies [eV]
     n_clusters: int
-    seed: int
+    seed: int  # of the clusterings
 
 
 def compare_methods(  # noqa: PLR0913
@@ -118,6 +118,7 @@ def compare_methods(  # noqa: PLR0913
     1.0
     """
     _check_inputs(od, refs, truth_phase, phases)
+    # the same offset and smoothing for all, so that only the methods differ
     rows = _select_methods(methods, od.sizes["energy"])
     offset = _select_energy_offset(od, refs, phases, energy_offset)
     request = _MethodInput(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
@@ -126,11 +127,12 @@ def compare_methods(  # noqa: PLR0913
         started = perf_counter()
         maps[name] = np.asarray(_METHODS[name](request).transpose("scan_y", "scan_x"))
         seconds.append(perf_counter() - started)
+    # the simple methods have no status, so nothing of theirs is flagged
     flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
     if phases is not None:
         maps[_MAP_ROW] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
         flagged[_MAP_ROW] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
-        seconds.append(np.nan)
+        seconds.append(np.nan)  # the map was made before
     truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
     scores = np.array([_score_method(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
     names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
@@ -162,8 +164,9 @@ def _select_methods(methods: Sequence[str] | None, n_energies: int) -> list[str]
     from importlib.util import find_spec
 
     if methods is None:
-        able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= MIN_ENERGIES_WITH_SLOPE}
-        return [name for name in _METHODS if able.get(name, True)]
+        # a method that cannot be made is left out, unless it is asked for by name
+        is_able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= MIN_ENERGIES_WITH_SLOPE}
+        return [name for name in _METHODS if is_able.get(name, True)]
     if unknown := sorted(set(methods) - set(_METHODS)):
         raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_METHODS)}.")
     return list(methods)
@@ -186,6 +189,7 @@ def _apply_nnls(request: _MethodInput) -> xr.DataArray:
     od, refs, offset, *_ = request
     amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
     spectra = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
+    # amounts of flat spectra hardly change what is seen, so they are weighed by the contrast
     contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
     material = find_material(od)
     known = material & contrast.notnull().all("reference")
@@ -237,12 +241,13 @@ def _score_method(
     phase: NDArray[np.integer], flagged: NDArray[np.bool_], truth: NDArray[np.integer] | None
 ) -> tuple[float, float, float, float]:
     """Accuracy, accuracy of the unflagged, their share, and number of pixels, of one map of phases (scan_y, scan_x)."""
+    # a pixel counts where both the method and the truth have a phase
     named = phase >= 0
     counted = named if truth is None else named & (truth >= 0)
     n = int(counted.sum())
-    clear = counted & ~flagged
-    share = float(clear.sum() / n) if n else np.nan
+    unflagged = counted & ~flagged
+    share = float(unflagged.sum() / n) if n else np.nan
     if truth is None or n == 0:
         return np.nan, np.nan, share, float(n)
     right = phase == truth
-    return float(right[counted].mean()), float(right[clear].mean()) if clear.any() else np.nan, share, float(n)
+    return float(right[counted].mean()), float(right[unflagged].mean()) if unflagged.any() else np.nan, share, float(n)

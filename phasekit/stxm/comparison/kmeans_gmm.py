@@ -18,20 +18,20 @@ from ..preprocessing.material import find_material
 from ..reference_spectra.library import build_library, find_energy_offset
 
 Array = NDArray[np.float64]
-_MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the rest is assigned
-_N_STARTS = 5
+_MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the others are assigned
+_N_STARTS = 5  # of which the best is kept
 
 
 class MaterialPixels(NamedTuple):
     """Material pixels in memory, and the references on their energy scale."""
 
-    use: NDArray[np.bool_]
+    use: NDArray[np.bool_]  # (scan_y, scan_x)
     density: Array  # (pixel, energy)
     spectra: Array  # (reference, energy)
-    names: list[str]
-    offset: float
+    names: list[str]  # of the references
+    offset: float  # of the energies [eV]
 
-    def on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
+    def place_on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
         """Values of the material pixels on the scan, -1 elsewhere."""
         out = np.full(self.use.shape, -1, dtype=np.int16)
         out[self.use] = values
@@ -98,14 +98,14 @@ def cluster_kmeans(
     [-1, 0, 1, 2, 3, 4]
     """
 
-    def kmeans(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+    def fit_kmeans(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
         from sklearn.cluster import KMeans
 
         model = KMeans(min(n_clusters, len(some)), n_init=_N_STARTS, random_state=seed).fit(scores[some])
         return np.asarray(model.predict(scores))
 
     settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
-    return _cluster_pixels(od, refs, kmeans, settings, "cluster_kmeans")
+    return _cluster_pixels(od, refs, fit_kmeans, settings, "cluster_kmeans")
 
 
 def cluster_gaussian_mixture(
@@ -148,7 +148,7 @@ def cluster_gaussian_mixture(
     5
     """
 
-    def mixture(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+    def fit_mixture(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
         from sklearn.mixture import GaussianMixture
 
         from ..clustering.initialisation import ignore_convergence_warnings
@@ -158,7 +158,7 @@ def cluster_gaussian_mixture(
             return np.asarray(model.fit(scores[some]).predict(scores))
 
     settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
-    return _cluster_pixels(od, refs, mixture, settings, "cluster_gaussian_mixture")
+    return _cluster_pixels(od, refs, fit_mixture, settings, "cluster_gaussian_mixture")
 
 
 def _check_inputs(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
@@ -197,24 +197,28 @@ def _cluster_pixels(
     from threadpoolctl import threadpool_limits
 
     if settings["n_clusters"] < 1 or settings["n_components"] < 1:
-        raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise them.")
+        raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise the one below 1.")
     task = read_material_pixels(od, refs, settings["energy_offset"], step)
+    # mean 0 and norm 1: thickness and background drop out, as in Pearson's correlation
     shape = task.density - task.density.mean(axis=1, keepdims=True)
     shape /= np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9)
     n = min(settings["n_components"], shape.shape[1] - 1)
+    # a few energies, many pixels: the eigenvectors of the covariance are the components
     variance, axes = np.linalg.eigh(np.cov(shape.T, bias=True))
     scores = (shape - shape.mean(axis=0)) @ axes[:, ::-1][:, :n]
+    # the components use all pixels, the clusters a random part of them
     rng = np.random.default_rng(settings["seed"])
     some = np.sort(rng.permutation(len(scores))[:_MAX_PIXELS])
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # sums then do not depend on the number of threads
         label = method(scores, some)
     means = np.stack([_compute_mean_spectrum(task.density[label == index]) for index in range(int(label.max()) + 1)])
+    # an empty cluster correlates with nothing; -2 is below every correlation
     pearson = np.nan_to_num(pearson_coefficient(means[:, None], task.spectra[None]), nan=-2.0)
-    named = pearson.argmax(axis=1)
-    out = make_maps(od, task, named[label]).assign(
-        label=(("scan_y", "scan_x"), task.on_map(label)),
+    cluster_phase = pearson.argmax(axis=1)
+    out = make_maps(od, task, cluster_phase[label]).assign(
+        label=(("scan_y", "scan_x"), task.place_on_map(label)),
         spectrum=(("cluster", "energy"), means),
-        cluster_phase=("cluster", named.astype(np.int16)),
+        cluster_phase=("cluster", cluster_phase.astype(np.int16)),
         cluster_pearson=(("cluster", "reference"), pearson),
         explained=("component", variance[::-1][:n] / max(float(variance.sum()), 1e-12)),
     )
@@ -229,5 +233,5 @@ def _compute_mean_spectrum(density: Array) -> Array:
 def make_maps(od: xr.Dataset, task: MaterialPixels, phase: NDArray[Any]) -> xr.Dataset:
     """``phase`` on the scan with its coordinates, and the energy offset that was used."""
     grid = {dim: od[dim] for dim in ("scan_y", "scan_x", "energy") if dim in od.coords}
-    out = xr.Dataset({"phase": (("scan_y", "scan_x"), task.on_map(phase)), "energy_offset": ((), task.offset)})
+    out = xr.Dataset({"phase": (("scan_y", "scan_x"), task.place_on_map(phase)), "energy_offset": ((), task.offset)})
     return out.assign_coords({**grid, "reference": task.names})

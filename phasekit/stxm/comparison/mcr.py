@@ -14,7 +14,7 @@ from ..reference_spectra.non_negative import solve_non_negative
 from .kmeans_gmm import MaterialPixels, make_maps, read_material_pixels
 
 Array = NDArray[np.float64]
-_MAX_PIXELS = 5000  # that are resolved; non-negative least squares goes pixel by pixel
+_MAX_PIXELS = 5000  # that are resolved, because pyMCR solves non-negative least squares pixel by pixel
 
 
 def fit_mcr_als(
@@ -83,15 +83,17 @@ def fit_mcr_als(
         raise SchemaError(f"fit_mcr_als: max_iter={max_iter}, needs at least 1.")
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(task.density))[:_MAX_PIXELS])
+    # the last component starts flat and takes what no reference explains, such as a background
     start = np.vstack([task.spectra, np.full((1, task.spectra.shape[1]), task.spectra.mean())])
-    found = _fit_als(np.maximum(task.density[some], 0.0), start, max_iter)
-    amount = _fit_amounts(task.density, found)
-    pearson = np.nan_to_num(pearson_coefficient(found[:-1, None], task.spectra[None]), nan=-2.0)
+    spectra = _fit_als(np.maximum(task.density[some], 0.0), start, max_iter)
+    amount = _fit_amounts(task.density, spectra)
+    # components drift, so each gets the name of the reference it resembles now
+    pearson = np.nan_to_num(pearson_coefficient(spectra[:-1, None], task.spectra[None]), nan=-2.0)
     names = np.append(pearson.argmax(axis=1), -1)
-    contrast = amount[:, :-1] * found[:-1].std(axis=1)
+    contrast = amount[:, :-1] * spectra[:-1].std(axis=1)
     out = make_maps(od, task, names[contrast.argmax(axis=1)]).assign(
         amount=(("scan_y", "scan_x", "component"), _place_on_map(task, amount)),
-        spectrum=(("component", "energy"), found),
+        spectrum=(("component", "energy"), spectra),
         component_phase=("component", names.astype(np.int16)),
     )
     settings = {"max_iter": max_iter, "energy_offset": energy_offset, "seed": seed}
@@ -105,18 +107,18 @@ def _fit_als(density: Array, start: Array, max_iter: int) -> Array:
         from pymcr.mcr import McrAR
     except ImportError as error:
         raise SchemaError("fit_mcr_als: needs the package pyMCR, which is not installed. pip install pymcr") from error
-    bound: Any = ConstraintNonneg
+    bound: Any = ConstraintNonneg  # untyped
     model = McrAR(
         max_iter=max_iter,
         c_regr="NNLS",
         st_regr="NNLS",
         c_constraints=[bound()],
         st_constraints=[bound()],
-        tol_increase=np.inf,
+        tol_increase=np.inf,  # an alternation may lead away for a while
         tol_err_change=1e-8,
     )
     log = logging.getLogger("pymcr.mcr")
-    log.addFilter(_reject_record)  # it reports every stop on standard output
+    log.addFilter(_reject_record)  # pyMCR reports every stop on standard output
     try:
         model.fit(density, ST=start)
     finally:

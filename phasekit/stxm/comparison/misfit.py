@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-#: Share of pixels with nothing but noise that are flagged nevertheless.
+#: share of pixels with nothing but noise that are flagged nevertheless
 _FALSE_ALARM_RATE = 1e-3
 
 
@@ -18,16 +18,18 @@ def exceeds_noise(misfit: Array, sigma: Array, design: Array, n_at_bound: NDArra
     """
     from scipy.special import chdtri
 
+    # degrees of freedom; an amount at its bound fits nothing
     spare = design.shape[1] - len(design) + n_at_bound
     if weighted:
-        mean, variance, found = spare.astype(float), 2.0 * spare, ((misfit / sigma) ** 2).sum(axis=1)
+        mean, variance, total = spare.astype(float), 2.0 * spare, ((misfit / sigma) ** 2).sum(axis=1)
     else:
         mean, variance = _compute_moments(sigma**2, design, n_at_bound)
-        found = (misfit**2).sum(axis=1)
-    # as a multiple of chi-square with the same mean and variance (Satterthwaite); without weights noise is not uniform
+        total = (misfit**2).sum(axis=1)
+    # Without weights the sum of squares is no chi-square, because the noise differs between energies. It is taken as a
+    # multiple of chi-square with the same mean and variance (Satterthwaite).
     freedom = np.maximum(2 * mean**2 / np.maximum(variance, 1e-300), 1e-3)
     limit = chdtri(freedom, _FALSE_ALARM_RATE) * mean / freedom
-    return np.asarray((spare > 0) & (found > limit))
+    return np.asarray((spare > 0) & (total > limit))
 
 
 def _compute_moments(variance: Array, design: Array, n_at_bound: NDArray[np.intp]) -> tuple[Array, Array]:

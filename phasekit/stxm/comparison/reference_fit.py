@@ -18,24 +18,24 @@ Array = NDArray[np.float64]
 class _FitMaps(NamedTuple):
     """The fit on the scan, as labelled arrays."""
 
-    amount: xr.DataArray
-    covariance: xr.DataArray
+    amount: xr.DataArray  # (.., reference)
+    covariance: xr.DataArray  # (.., reference, other_reference)
     baseline: xr.DataArray
     slope: xr.DataArray
-    residual: xr.DataArray
-    chi_square: xr.DataArray
+    residual: xr.DataArray  # root mean square [OD]
+    chi_square: xr.DataArray  # per degree of freedom
     unexplained: xr.DataArray
 
 
 class _PixelFit(NamedTuple):
     """The fit of a block of pixels (..), as plain arrays."""
 
-    amount: Array
-    covariance: Array
+    amount: Array  # (.., reference)
+    covariance: Array  # (.., reference, other_reference)
     baseline: Array
-    slope: Array
-    residual: Array
-    chi_square: Array
+    slope: Array  # over the whole energy range
+    residual: Array  # root mean square [OD]
+    chi_square: Array  # per degree of freedom
     unexplained: NDArray[np.bool_]
 
 
@@ -185,31 +185,34 @@ def _fit_block(
 ) -> _PixelFit:
     """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
     shape = density.shape[:-1]
+    # all pixels are fitted to all energies, so a pixel that lacks one is left out
     known = np.isfinite(density).all(axis=-1) & np.isfinite(noise).all(axis=-1)
     use = np.broadcast_to(valid, shape).ravel() & known.ravel()
     spectra = density.reshape(-1, density.shape[-1])[use].astype(np.float64)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, density.shape[-1])[use].astype(np.float64)
-    # without weights the mean variance of the pixel still scales its covariance and chi-square
+    # without weights the mean variance of the pixel still scales its covariance and its chi-square
     variance = sigma**2 if weighted else np.broadcast_to((sigma**2).mean(axis=1, keepdims=True), sigma.shape)
-    found = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
-    misfit = spectra - found.coefficient @ design
-    freedom = max(design.shape[1] - len(design), 1)
-    slope = found.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
-    at_bound = (found.coefficient[:, :n] <= 0).sum(axis=1)
-    exceeds = np.zeros(use.size, dtype=bool)
-    exceeds[use] = exceeds_noise(misfit, sigma, design, at_bound, weighted=weighted)
+    fit = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
+    misfit = spectra - fit.coefficient @ design
+    # without a degree of freedom chi-square is 0 anyway, and 1 avoids the division by 0
+    degrees_of_freedom = max(design.shape[1] - len(design), 1)
+    slope = fit.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
+    # amounts kept at 0 fit nothing, so they give their degree of freedom back
+    n_at_bound = (fit.coefficient[:, :n] <= 0).sum(axis=1)
+    is_unexplained = np.zeros(use.size, dtype=bool)
+    is_unexplained[use] = exceeds_noise(misfit, sigma, design, n_at_bound, weighted=weighted)
 
-    def spread(values: Array) -> Array:
+    def place_on_block(values: Array) -> Array:
         out = np.full((use.size, *values.shape[1:]), np.nan)
         out[use] = values
         return out.reshape(*shape, *values.shape[1:])
 
     return _PixelFit(
-        spread(found.coefficient[:, :n]),
-        spread(found.covariance[:, :n, :n]),
-        spread(found.coefficient[:, n]),
-        spread(slope),
-        spread(np.sqrt((misfit**2).mean(axis=1))),
-        spread(found.chi_square / freedom),
-        exceeds.reshape(shape),
+        place_on_block(fit.coefficient[:, :n]),
+        place_on_block(fit.covariance[:, :n, :n]),
+        place_on_block(fit.coefficient[:, n]),
+        place_on_block(slope),
+        place_on_block(np.sqrt((misfit**2).mean(axis=1))),
+        place_on_block(fit.chi_square / degrees_of_freedom),
+        is_unexplained.reshape(shape),
     )

@@ -94,6 +94,7 @@ def match_single_phase(
         )
     offset = find_energy_offset(od, library, energy_offset, limit=1.5, step="match_single_phase").value
     n, energies = len(library.names), od["energy"].values.astype(np.float64)
+    # the slope is one more template; the constant is eliminated by centring
     templates = design_matrix(library, energies, offset, baseline=False, slope=slope)
     statistics = compute_sufficient_statistics(od, templates, n)
     chi_square, amount = xr.apply_ufunc(
@@ -107,6 +108,7 @@ def match_single_phase(
     )
     pearson = statistics.isel(channel=slice(-n, None)).rename(channel="reference")
     out = _rank_references(chi_square).assign(chi_square=chi_square, amount_alone=amount, pearson=pearson)
+    # -2 is below every correlation, so a pixel without material has no best one
     best = pearson.fillna(-2.0).argmax("reference")
     out["pearson_phase"] = best.where(chi_square.notnull().all("reference"), -1).astype(np.int16)
     out = out.assign(energy_offset=((), offset)).assign_coords(reference=library.names)
@@ -118,8 +120,9 @@ def _rank_references(chi_square: xr.DataArray) -> xr.Dataset:
     """Best and second-best reference of every pixel, and the difference of their chi-square."""
     n = chi_square.sizes["reference"]
     known = chi_square.notnull().all("reference")
-    ranked = chi_square.fillna(np.inf)
+    ranked = chi_square.fillna(np.inf)  # argmin refuses rows that are all NaN
     phase = ranked.argmin("reference").where(known, -1).astype(np.int16)
+    # the runner-up is the best once the best is taken out
     rest = ranked.where(xr.DataArray(np.arange(n), dims="reference") != phase, np.inf)
     second = rest.argmin("reference").where(known & (n > 1), -1).astype(np.int16)
     margin = (rest.min("reference") - chi_square.min("reference")).where(known & (n > 1))

@@ -12,8 +12,8 @@ from ...schema import COMPOSITE, HISTOGRAM, PHASES, REFERENCE_FIT, THICKNESS, de
 from .scan_grid import SCAN, read_scan_grid, require_same_scan
 
 Array = NDArray[np.float64]
-#: Colours by number of channels. Three: magenta, gold and teal stay at least 22 CIELAB units apart from each other,
-#: their mixtures, black and white for normal, protan, deutan and tritan vision (Machado 2009); red, green, blue only 8.
+#: Colours by number of channels. Magenta, gold and teal are at least 22 CIELAB units from each other, their mixtures,
+#: black and white. That holds for normal, protan, deutan and tritan vision (Machado 2009). Red, green, blue reach 8.
 SAFE: dict[int, list[tuple[float, float, float]]] = {
     1: [(1.0, 1.0, 1.0)],
     2: [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0)],
@@ -22,7 +22,7 @@ SAFE: dict[int, list[tuple[float, float, float]]] = {
 RGB: dict[int, list[tuple[float, float, float]]] = {
     n: [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)][:n] for n in (1, 2, 3)
 }
-#: Brightness of sRGB colours (Rec. 709), for greys as bright as what they replace.
+#: brightness of sRGB colours (Rec. 709), for greys as bright as what they replace
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -95,16 +95,17 @@ def rgb_composite(
             f"rgb_composite: colours={colours!r}, scaling={scaling!r}, percentile={percentile}; needs 'safe' or 'rgb', "
             "'each' or 'common', and a number in (0, 100]."
         )
-    full = _find_full_scale(amount, percentile, common=scaling == "common")
+    full_scale = _find_full_scale(amount, percentile, common=scaling == "common")
     palette = np.array((SAFE if colours == "safe" else RGB)[len(channels)])
+    # light adds, so the channels are added as colours and clipped
     known = np.asarray(np.isfinite(amount).all(axis=-1))
-    mixed = np.clip(np.clip(np.nan_to_num(amount) / full, 0.0, 1.0) @ palette, 0.0, 1.0)
+    mixed = np.clip(np.clip(np.nan_to_num(amount) / full_scale, 0.0, 1.0) @ palette, 0.0, 1.0)
     if confidence is not None:
         mixed = _fade_colours(mixed, _load_confidence(confidence, mixed.shape[:2]))
     out = xr.Dataset(
         {
             "rgb": ((*SCAN, "rgb_channel"), np.where(known[..., None], mixed, np.nan)),
-            "full": ("channel", full, {"units": _read_unit(data)}),
+            "full": ("channel", full_scale, {"units": _read_unit(data)}),
             "colour": (("channel", "rgb_channel"), palette),
         },
         {"channel": list(channels), "rgb_channel": ["r", "g", "b"], **{d: data[d] for d in SCAN if d in data.coords}},
@@ -183,24 +184,26 @@ def composition_histogram(
     x = (phases if composition is None else composition)["composition"].compute().values.astype(np.float64)
     status = phases["status"].compute().values.astype(np.intp)
     material = phases["phase"].compute().values >= 0
+    # the edges come from all material, so that the histograms of all statuses share their bins
     edges = _make_bin_edges(x[material], bins, limits)
     weight = np.full(x.shape, read_scan_grid(phases, step).area)
     if thickness is not None:
         require(thickness, THICKNESS, step=step)
         weight *= np.maximum(np.nan_to_num(thickness["thickness"].compute().values.astype(np.float64)), 0.0)
     words = len(StxmStatus)
+    # bin and status together make one number per pixel, which is counted at once
     inside = material & np.isfinite(x) & (x >= edges[0]) & (x <= edges[-1])
     place = np.clip(np.searchsorted(edges, x[inside], side="right") - 1, 0, bins - 1) * words + status[inside]
     counted = {
         "count": np.bincount(place, minlength=bins * words),
         "weight": np.bincount(place, weight[inside], bins * words),
     }
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         name: (("composition_bin", "status_word"), values.reshape(bins, words)) for name, values in counted.items()
     }
-    found |= {"bin_low": ("composition_bin", edges[:-1]), "bin_high": ("composition_bin", edges[1:])}
+    variables |= {"bin_low": ("composition_bin", edges[:-1]), "bin_high": ("composition_bin", edges[1:])}
     names = [code.name.lower() for code in StxmStatus]
-    out = xr.Dataset(found, {"composition_bin": 0.5 * (edges[:-1] + edges[1:]), "status_word": names})
+    out = xr.Dataset(variables, {"composition_bin": 0.5 * (edges[:-1] + edges[1:]), "status_word": names})
     out["weight"].attrs["units"] = "nm^2" if thickness is None else "nm^3"
     settings = {"bins": bins, "limits": limits, "by_volume": thickness is not None, "fitted": composition is not None}
     return describe(out, HISTOGRAM, step=step, settings=settings, source=phases)
@@ -211,6 +214,7 @@ def _make_bin_edges(x: Array, bins: int, limits: tuple[float, float] | None) -> 
     if limits is None:
         known = x[np.isfinite(x)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        # n bins of which the outer ones are centred on the extremes
         half = 0.5 * (high - low) / (bins - 1) if bins > 1 and high > low else 0.5
         limits = low - half, high + half
     return np.linspace(*limits, bins + 1)
@@ -230,6 +234,7 @@ def _load_amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
         return np.asarray(data["amount"].isel(reference=which).compute().values, dtype=np.float64)
     phase, confidence = (data[name].compute().values for name in ("phase", "confidence"))
     second = data["runner_up"].compute().values if "runner_up" in data else np.full(phase.shape, -1)
+    # what the name does not have of the probability is given to the runner-up
     parts = [np.where(phase == i, confidence, np.where(second == i, 1 - confidence, 0.0)) for i in which]
     return np.where((phase >= 0)[..., None], np.stack(parts, axis=-1), np.nan)
 
@@ -238,8 +243,9 @@ def _find_full_scale(amount: Array, percentile: float, *, common: bool) -> Array
     """Amount (channel,) at full colour; 1 where a channel has nothing above 0."""
     full = []
     for channel in np.moveaxis(amount, -1, 0):
-        some = channel[np.isfinite(channel) & (channel > 0)]
-        full.append(float(np.percentile(some, percentile)) if some.size else np.nan)
+        # empty places would pull the percentile to 0
+        positive = channel[np.isfinite(channel) & (channel > 0)]
+        full.append(float(np.percentile(positive, percentile)) if positive.size else np.nan)
     values = np.array(full)
     if common and np.isfinite(values).any():
         values[:] = np.nanmax(values)

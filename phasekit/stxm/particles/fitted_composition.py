@@ -73,6 +73,7 @@ def fitted_composition(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
             f"fitted_composition: fitted were {names[0]}, given are {names[1]}. Give the same references."
         )
     x = refs["composition"].sel(reference=names[0]).drop_vars("reference").astype(np.float64)
+    # matched by name: the references may have been given in another order
     total = fit["amount"].sum("reference", skipna=False)
     total = total.where(total > 0)
     composition = (fit["amount"] * x).sum("reference", skipna=False) / total
@@ -86,7 +87,9 @@ def _compute_error(fit: xr.Dataset, x: xr.DataArray, composition: xr.DataArray, 
     if "amount_covariance" not in fit:
         return xr.full_like(composition, np.nan)
     plain = fit["amount_covariance"].drop_vars(["reference", "other_reference"], errors="ignore")
+    # derivative of the mean composition in each amount
     gradient = (x - composition) / total
     other = gradient.rename(reference="other_reference")
+    # rounding can make the quadratic form of a nearly singular covariance slightly negative
     variance: Any = (plain * gradient * other).sum(("reference", "other_reference"), skipna=False)
     return variance.clip(min=0.0) ** 0.5

@@ -14,53 +14,53 @@ Steps = tuple[float, float]
 WIDTH_PER_SIGMA = 2.0 * float(special.ndtri(0.9))
 #: full width at half maximum of a Gaussian over its standard deviation
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
-#: standard deviation [px] of the average over names that turns pixel steps into a curve
+#: standard deviation [px] of the average over phases that turns steps of pixels into a curve
 _SMOOTHING_PX = 1.0
 #: steps narrower than this [px] cannot be told from a jump on a grid of pixels
 _MIN_SIGMA_PX = 0.4
-#: how well the curve between two phases is known [px]
+#: standard error [px] of the curve between two phases
 _CURVE_ERROR_PX = 0.1
-#: length of boundary [px] whose pixels are taken as one observation: they share photons, blur and the curve's error
+#: length [px] of boundary whose pixels count as one observation; they share photons, blur and the error of the curve
 _STRETCH_PX = 4.0
 
 
 class BoundaryPixels(NamedTuple):
     """Pixels (n,) near boundaries."""
 
-    distance: Array
+    distance: Array  # signed [nm], grows towards the second phase of the pair
     row: NDArray[np.intp]
     column: NDArray[np.intp]
-    pair: NDArray[np.intp]
-    stretch: NDArray[np.intp]
+    pair: NDArray[np.intp]  # first * n_phases + second, with first < second
+    stretch: NDArray[np.intp]  # number of the stretch of boundary
     particle: NDArray[np.intp]
 
 
 class BoundarySamples(NamedTuple):
     """Values (n,) across boundaries."""
 
-    distance: Array
+    distance: Array  # signed [nm]
     value: Array
-    weight: Array
-    group: NDArray[np.intp]
-    stretch: NDArray[np.intp]
+    weight: Array  # inverse variance
+    group: NDArray[np.intp]  # values of one group share their two levels
+    stretch: NDArray[np.intp]  # values of one stretch count as one observation
 
 
 class FittedEdge(NamedTuple):
     """Error function fitted to steps."""
 
-    position: float
-    position_error: float
-    sigma: float
-    sigma_error: float
-    levels: Array
+    position: float  # [nm]
+    position_error: float  # standard error [nm]
+    sigma: float  # standard deviation [nm]
+    sigma_error: float  # standard error [nm]
+    levels: Array  # (group, 2), on both sides
 
 
 class BoundaryWidth(NamedTuple):
     """10-90 % width of a step without the probe [nm]."""
 
-    width: float
-    error: float
-    upper: float
+    width: float  # NaN: not resolved
+    error: float  # standard error
+    upper: float  # 95 % bound
 
 
 def find_boundary_pixels(
@@ -74,13 +74,15 @@ def find_boundary_pixels(
     for index, box in enumerate(ndimage.find_objects(particle + 1)):
         if box is None:
             continue
+        # a boundary belongs to one particle, so the others are hidden
         inside = particle[box] == index
-        found = _find_in_particle(np.where(inside, phase[box], -1), steps, reach=reach, n_phases=n_phases)
-        if found is not None:
+        boundary = _find_in_particle(np.where(inside, phase[box], -1), steps, reach=reach, n_phases=n_phases)
+        if boundary is not None:
             start = parts[-1].stretch.max(initial=-1) + 1 if parts else 0
-            rows, columns = found.row + box[0].start, found.column + box[1].start
-            whose = np.full(rows.size, index)
-            parts.append(found._replace(row=rows, column=columns, stretch=found.stretch + start, particle=whose))
+            rows, columns = boundary.row + box[0].start, boundary.column + box[1].start
+            particles = np.full(rows.size, index)
+            stretch = boundary.stretch + start
+            parts.append(boundary._replace(row=rows, column=columns, stretch=stretch, particle=particles))
     if not parts:
         none = np.empty(0, dtype=np.intp)
         return BoundaryPixels(np.empty(0), none, none, none, none, none)
@@ -95,8 +97,8 @@ def _find_in_particle(phase: Labels, steps: Steps, *, reach: float, n_phases: in
     sides: dict[int, Array] = {}
     for first, second in _find_phase_pairs(phase):
         code = first * n_phases + second
-        sides[code], found = _trace_curves(phase, first, second, steps)
-        curves += [(points, ends, code) for points, ends in found]
+        sides[code], traced = _trace_curves(phase, first, second, steps)
+        curves += [(points, ends, code) for points, ends in traced]
     if not curves:
         return None
     points = np.concatenate([points for points, _, _ in curves])
@@ -117,12 +119,12 @@ def _find_in_particle(phase: Labels, steps: Steps, *, reach: float, n_phases: in
 
 def _find_phase_pairs(phase: Labels) -> list[tuple[int, int]]:
     """Pairs of phases that share an edge of a pixel, sorted."""
-    found: set[tuple[int, int]] = set()
+    pairs: set[tuple[int, int]] = set()
     for one, other in ((phase[1:], phase[:-1]), (phase[:, 1:], phase[:, :-1])):
         across = (one != other) & (one >= 0) & (other >= 0)
         low, high = np.minimum(one, other)[across], np.maximum(one, other)[across]
-        found |= set(zip(low.tolist(), high.tolist(), strict=True))
-    return sorted(found)
+        pairs |= set(zip(low.tolist(), high.tolist(), strict=True))
+    return sorted(pairs)
 
 
 def _trace_curves(
@@ -135,14 +137,16 @@ def _trace_curves(
     """
     from skimage.measure import find_contours
 
+    # indicator of the second phase smoothed over the pixels of the two only, so that a third phase does not bend it
     either = np.pad((phase == first) | (phase == second), 1)
     weight = ndimage.gaussian_filter(either.astype(float), _SMOOTHING_PX)
     seen = ndimage.gaussian_filter(np.pad(phase == second, 1).astype(float), _SMOOTHING_PX)
     share = np.where(either, seen / np.maximum(weight, 1e-9), np.nan)
     out = []
-    found = find_contours(np.nan_to_num(share), 0.5, mask=either)  # type: ignore[no-untyped-call]
-    for curve in found:
+    contours = find_contours(np.nan_to_num(share), 0.5, mask=either)  # type: ignore[no-untyped-call]
+    for curve in contours:
         points = (refine_curve(curve) - 1.0) * np.array(steps)
+        # a closed curve has no ends
         ends = np.zeros(len(points), dtype=bool)
         if np.hypot(*(points[0] - points[-1])) > 1e-9:
             ends[[0, -1]] = True
@@ -158,6 +162,7 @@ def refine_curve(curve: Array, n: int = 4) -> Array:
 
 def _number_stretches(curves: list[Array], steps: Steps) -> NDArray[np.intp]:
     """Number of the stretch of boundary in which each point of the curves lies."""
+    # by arc length along each curve
     length = _STRETCH_PX * np.sqrt(steps[0] * steps[1])
     out, start = [], 0
     for points in curves:
@@ -188,16 +193,17 @@ def fit_edge(samples: BoundarySamples, pixel: float) -> FittedEdge:
     unknown = FittedEdge(np.nan, np.nan, np.nan, np.nan, np.full((n, 2), np.nan))
     if samples.distance.size < 2 * n + 4 or span < 1.5 * pixel:
         return unknown
+    # the logarithm keeps the width positive; at its upper bound no level is reached, so nothing is known
     narrow, wide = np.log(0.1 * pixel), np.log(2 * span)
-    found = optimize.least_squares(
+    fit = optimize.least_squares(
         lambda setting: _fit_levels(samples, setting)[1],
         [0.0, np.log(max(0.15 * span, pixel))],
         bounds=([-0.5 * span, narrow], [0.5 * span, wide]),
     )
-    if found.x[1] > wide - 0.01:
+    if fit.x[1] > wide - 0.01:
         return unknown
-    levels, misfit = _fit_levels(samples, found.x)
-    position, sigma = float(found.x[0]), float(np.exp(found.x[1]))
+    levels, misfit = _fit_levels(samples, fit.x)
+    position, sigma = float(fit.x[0]), float(np.exp(fit.x[1]))
     error = _compute_edge_errors(samples, misfit, levels, position, max(sigma, _MIN_SIGMA_PX * pixel))
     error = np.hypot(error, np.array([_CURVE_ERROR_PX, 0.5 * _CURVE_ERROR_PX]) * pixel)
     return FittedEdge(position, float(error[0]), sigma, float(error[1]), levels)
@@ -223,6 +229,7 @@ def _fit_levels(samples: BoundarySamples, setting: Array) -> tuple[Array, Array]
     """
     group, weight = samples.group, samples.weight
     n = int(group.max()) + 1
+    # weighted regression on the error function, by sums over each group
     rise = special.ndtr((samples.distance - setting[0]) / np.exp(setting[1]))
     one, up, square = (np.bincount(group, weight * part, n) for part in (np.ones_like(rise), rise, rise**2))
     flat, tilted = (np.bincount(group, weight * samples.value * part, n) for part in (np.ones_like(rise), rise))
@@ -235,22 +242,25 @@ def _compute_edge_errors(
     samples: BoundarySamples, misfit: Array, levels: Array, position: float, sigma: float
 ) -> Array:
     """Standard errors (2,) [nm] of place and standard deviation of the step."""
+    # derivatives of the model in place and in sigma
     u = (samples.distance - position) / sigma
     root = np.sqrt(samples.weight)
     slope = root * np.diff(levels, axis=1)[samples.group, 0] * np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi) / sigma
     gradient = np.stack([-slope, -slope * u], axis=1)
-    for index in range(len(levels)):  # what the levels of its group could do instead does not count
-        mine = samples.group == index
-        basis = root[mine, None] * np.stack([np.ones(int(mine.sum())), special.ndtr(u[mine])], axis=1)
-        gradient[mine] -= basis @ np.linalg.lstsq(basis, gradient[mine], rcond=None)[0]
+    # what the levels could do instead is projected out: they are free, so it tells nothing of place and width
+    for index in range(len(levels)):
+        members = samples.group == index
+        basis = root[members, None] * np.stack([np.ones(int(members.sum())), special.ndtr(u[members])], axis=1)
+        gradient[members] -= basis @ np.linalg.lstsq(basis, gradient[members], rcond=None)[0]
     freedom = max(len(misfit) - 2 - 2 * len(levels), 1)
+    # sandwich: inverse normal matrix around the covariance of the scores, one score per stretch
     bread = np.linalg.pinv(gradient.T @ gradient)
-    alone = np.diag(bread) * (misfit @ misfit) / freedom
+    independent = np.diag(bread) * (misfit @ misfit) / freedom
     _, stretch = np.unique(samples.stretch, return_inverse=True)
     n = int(stretch.max()) + 1
     score = np.stack([np.bincount(stretch, column * misfit, n) for column in gradient.T], axis=1)
-    together = np.diag(bread @ (score.T @ score) @ bread) * n / max(n - 1, 1)
-    return np.asarray(np.sqrt(np.maximum(alone, together)))
+    clustered = np.diag(bread @ (score.T @ score) @ bread) * n / max(n - 1, 1)
+    return np.asarray(np.sqrt(np.maximum(independent, clustered)))
 
 
 def subtract_probe_width(edge: FittedEdge, probe_fwhm: float | None, pixel: float) -> BoundaryWidth:
@@ -265,19 +275,21 @@ def subtract_probe_width(edge: FittedEdge, probe_fwhm: float | None, pixel: floa
     if not np.isfinite(edge.sigma):
         return BoundaryWidth(np.nan, np.nan, np.nan)
     probe = (probe_fwhm or 0.0) / FWHM_PER_SIGMA
+    # below the resolution of the grid the width is known no better than that resolution
     seen = max(edge.sigma, _MIN_SIGMA_PX * pixel)
-    left = edge.sigma**2 - probe**2
+    excess = edge.sigma**2 - probe**2  # variance of the step itself
     error = 2 * seen * edge.sigma_error
-    upper = WIDTH_PER_SIGMA * float(np.sqrt(max(left, 0.0) + 1.645 * error + (seen**2 - edge.sigma**2)))
-    if left <= 1.645 * error or edge.sigma < _MIN_SIGMA_PX * pixel:
+    upper = WIDTH_PER_SIGMA * float(np.sqrt(max(excess, 0.0) + 1.645 * error + (seen**2 - edge.sigma**2)))
+    if excess <= 1.645 * error or edge.sigma < _MIN_SIGMA_PX * pixel:
         return BoundaryWidth(np.nan, np.nan, upper)
-    own = float(np.sqrt(left))
+    own = float(np.sqrt(excess))
     return BoundaryWidth(WIDTH_PER_SIGMA * own, WIDTH_PER_SIGMA * error / (2 * own), upper)
 
 
 def iterate_labels(label: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """Yield each value of ``label`` (n,) and the places where it stands."""
+    # one sort in place of a comparison for every value
     order = np.argsort(label, kind="stable")
-    found, first = np.unique(label[order], return_index=True)
-    for value, places in zip(found, np.split(order, first[1:]), strict=False):
+    values, first = np.unique(label[order], return_index=True)
+    for value, places in zip(values, np.split(order, first[1:]), strict=False):
         yield int(value), places

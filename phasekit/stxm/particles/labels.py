@@ -1,6 +1,6 @@
 """From a phase map to particles and the connected regions of one phase inside them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,30 @@ from ...schema import PARTICLES, PHASES, describe, require
 from .scan_grid import SCAN, read_scan_grid, select_scan_coordinates
 from .segmentation import fill_holes, label_domains, segment_particles
 
+Array = NDArray[np.float64]
 Labels = NDArray[np.int32]
+
+
+class ParticlePixels(NamedTuple):
+    """Pixels (n,) that lie in particles."""
+
+    particle: NDArray[np.intp]
+    phase: NDArray[np.intp]  # -1: none
+    runner_up: NDArray[np.intp]  # -1: none
+    status: NDArray[np.intp]
+    confidence: Array
+    composition: Array  # NaN where it cannot be used
+    weight: Array  # thickness [nm], or 1
+
+
+class ParticleMaps(NamedTuple):
+    """Whole maps (y, x)."""
+
+    particle: Labels
+    domain_phase: Labels  # of the domain a pixel is in, -1: none
+    domain: Labels
+    composition: Array
+    usable: NDArray[np.bool_]  # the composition of the pixel can be used
 
 
 def label_particles(
@@ -99,11 +122,12 @@ def label_particles(
     grid = read_scan_grid(phases, "label_particles")
     maps = phases[["phase", "status"]].compute()
     phase, status = maps["phase"].values.astype(np.int32), maps["status"].values
+    # too thick pixels have no phase, but they are material
     material = fill_holes((phase >= 0) | (status == StxmStatus.TOO_THICK), max_hole_px)
     particle = segment_particles(material, grid.steps, min_area=min_area_px, neck=neck if split else 0.0)
-    domain, named = label_domains(phase, particle, min_domain_width_px)
+    domain, settled_phase = label_domains(phase, particle, min_domain_width_px)
     out = xr.Dataset({"particle": (SCAN, particle), "domain": (SCAN, domain)}, select_scan_coordinates(phases))
-    out = out.assign(_make_domain_table(domain, named, particle, grid.area)).assign_coords(
+    out = out.assign(_make_domain_table(domain, settled_phase, particle, grid.pixel_area)).assign_coords(
         reference=phases["reference"]
     )
     settings: dict[str, Any] = {"min_area_px": min_area_px, "split": split, "neck": neck, "max_hole_px": max_hole_px}
@@ -116,7 +140,7 @@ def _check_settings(min_area_px: int, neck: float, max_hole_px: int, min_domain_
     if min_area_px < 1 or max_hole_px < 0 or not min_domain_width_px >= 1:
         raise SchemaError(
             f"label_particles: min_area_px={min_area_px}, max_hole_px={max_hole_px}, min_domain_width_px="
-            f"{min_domain_width_px}; needs at least 1, 0 and 1. Correct the one that is below."
+            f"{min_domain_width_px}; needs at least 1, 0 and 1. Raise the one that is below."
         )
     if not 0 < neck < 1:
         raise SchemaError(f"label_particles: neck={neck}, needs a share between 0 and 1; 0.75 is usual.")
@@ -126,13 +150,14 @@ def _make_domain_table(
     domain: Labels, phase: NDArray[Any], particle: Labels, pixel_area: float
 ) -> dict[str, tuple[str, NDArray[Any]]]:
     """Phase, particle and area [nm2] of each domain."""
+    # all pixels of a domain agree, so any of them gives its phase and its particle
     inside = domain >= 0
     size = np.bincount(domain[inside])
-    kind, whose = np.full(size.size, -1, dtype=np.int16), np.full(size.size, -1, dtype=np.int32)
-    kind[domain[inside]], whose[domain[inside]] = phase[inside], particle[inside]
+    domain_phase, domain_particle = np.full(size.size, -1, dtype=np.int16), np.full(size.size, -1, dtype=np.int32)
+    domain_phase[domain[inside]], domain_particle[domain[inside]] = phase[inside], particle[inside]
     return {
-        "domain_phase": ("domain_number", kind),
-        "domain_particle": ("domain_number", whose),
+        "domain_phase": ("domain_number", domain_phase),
+        "domain_particle": ("domain_number", domain_particle),
         "domain_area": ("domain_number", size * pixel_area),
     }
 
@@ -149,5 +174,31 @@ def load_particle_maps(particles: xr.Dataset, step: str) -> tuple[Labels, Labels
         raise SchemaError(f"{step}: the particles carry no 'domain_phase'. Make them with pk.stxm.label_particles.")
     maps = particles[["particle", "domain", "domain_phase"]].compute()
     particle, domain = (maps[name].values.astype(np.int32) for name in ("particle", "domain"))
-    kind = np.append(maps["domain_phase"].values, -1).astype(np.int32)
-    return particle, domain, kind[domain]
+    # domain -1 takes the last entry, which is -1
+    domain_phase = np.append(maps["domain_phase"].values, -1).astype(np.int32)
+    return particle, domain, domain_phase[domain]
+
+
+def read_particle_maps(
+    phases: xr.Dataset, particles: xr.Dataset, thickness: xr.Dataset | None
+) -> tuple[ParticleMaps, ParticlePixels, list[str]]:
+    """Maps and pixels in memory, and the names of the references."""
+    wanted = [name for name in ("phase", "runner_up", "status", "confidence", "composition") if name in phases]
+    maps = phases[wanted].compute()
+    particle, domain, domain_phase = load_particle_maps(particles, "particle_statistics")
+    # without a reference, or without light, the composition means nothing
+    usable = ~np.isin(maps["status"].values, [StxmStatus.NO_REFERENCE, StxmStatus.TOO_THICK])
+    composition = np.where(usable, maps["composition"].values.astype(np.float64), np.nan)
+    inside = particle >= 0
+    weight = np.ones(int(inside.sum()))
+    if thickness is not None:
+        weight = np.maximum(np.nan_to_num(thickness["thickness"].compute().values[inside].astype(np.float64)), 0.0)
+    phase = maps["phase"].values[inside].astype(np.intp)
+    runner_up = maps["runner_up"].values[inside].astype(np.intp) if "runner_up" in maps else np.full(phase.shape, -1)
+    confidence = np.nan_to_num(maps["confidence"].values[inside].astype(np.float64))
+    status = maps["status"].values[inside].astype(np.intp)
+    pixels = ParticlePixels(
+        particle[inside].astype(np.intp), phase, runner_up, status, confidence, composition[inside], weight
+    )
+    names = [str(name) for name in phases["reference"].values]
+    return ParticleMaps(particle, domain_phase, domain, composition, usable), pixels, names

@@ -11,9 +11,9 @@ from ...errors import SchemaError
 Array = NDArray[np.float64]
 Table = Literal["chantler", "elam", "henke"]
 TABLES: tuple[Table, ...] = ("chantler", "elam", "henke")
-_HC = 12398.42  # eV angstrom
+_HC = 12398.42  # Planck constant times speed of light [eV angstrom]
 _RANGE = (100.0, 30000.0)  # where all three have values [eV]
-#: Near-edge structure and the error of the tables' edge energies reach this far below and above an edge [eV].
+#: reach of near-edge structure, and of errors of the tabulated edge energies, below and above an edge [eV]
 _NEAR_EDGE = {"K": (15.0, 40.0), "L1": (3.0, 8.0), "L2": (3.0, 8.0), "L3": (3.0, 8.0)}
 
 
@@ -61,7 +61,9 @@ def _compute_from_elements(table: str, atoms: dict[str, float], density: float, 
 
     coefficient = {"chantler": mu_chantler, "elam": mu_elam}[table]
     mass = {element: atomic_mass(element) * count for element, count in atoms.items()}
+    # atoms absorb independently, so mass absorption adds by mass
     parts = [mass[element] * np.atleast_1d(coefficient(element, energy)).astype(np.float64) for element in atoms]
+    # 1/cm to 1/um
     return np.asarray(np.sum(parts, axis=0) / sum(mass.values()) * density * 1e-4)
 
 

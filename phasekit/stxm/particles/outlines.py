@@ -17,7 +17,7 @@ from scipy import ndimage
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int32]
-#: Steps (y, x) of eight families of lines: along the axes, the diagonals, and the knight's moves.
+#: steps (y, x) of eight families of lines: along the axes, the diagonals, and two pixels by one
 LINE_FAMILIES = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (1, -2), (2, 1), (2, -1))
 
 
@@ -33,6 +33,7 @@ def compute_line_weights(steps: tuple[float, float]) -> Array:
     angle = np.arctan2(vectors[:, 0], vectors[:, 1]) % np.pi
     order = np.argsort(angle)
     gap = np.diff(angle[order], append=angle[order][0] + np.pi)
+    # angle [rad] that each family stands for, in the order of the families
     share = np.empty(len(angle))
     share[order] = 0.5 * (gap + np.roll(gap, 1))
     return np.asarray(steps[0] * steps[1] * share / (2 * np.hypot(*vectors.T)))
@@ -51,7 +52,7 @@ def measure_outlines(particle: Labels, steps: tuple[float, float], n: int) -> tu
     perimeter, contact = np.zeros(n), np.zeros(n)
     for weight, (one, other) in zip(compute_line_weights(steps), _iterate_line_elements(particle.shape), strict=True):
         first, second = particle[one], particle[other]
-        across = first != second
+        across = first != second  # the line element crosses an outline
         first, second = first[across], second[across]
         shared = (first >= 0) & (second >= 0)
         for side in (first, second):
@@ -71,12 +72,16 @@ def measure_boundaries(phase: Labels, particle: Labels, steps: tuple[float, floa
     inside = (phase >= 0) & (particle >= 0)
     if not inside.any():
         return length.reshape(n, k, k)
+    # beyond the surface the phase of the nearest pixel inside goes on
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    near, whose = phase[tuple(nearest)], particle[tuple(nearest)]
+    near_phase, near_particle = phase[tuple(nearest)], particle[tuple(nearest)]
     for weight, (one, other) in zip(compute_line_weights(steps), _iterate_line_elements(phase.shape), strict=True):
-        across = (near[one] != near[other]) & (whose[one] == whose[other])
+        across = (near_phase[one] != near_phase[other]) & (near_particle[one] == near_particle[other])
         ends = 0.5 * inside[one][across] + 0.5 * inside[other][across]
-        code = (whose[one][across].astype(np.int64) * k + near[one][across]) * k + near[other][across]
+        # particle and the two phases make one number, which is counted at once
+        code = (near_particle[one][across].astype(np.int64) * k + near_phase[one][across]) * k + near_phase[other][
+            across
+        ]
         length += weight * np.bincount(code, weights=ends, minlength=length.size)
-    matrix = length.reshape(n, k, k)
+    matrix = length.reshape(n, k, k)  # each crossing was counted in one direction
     return matrix + matrix.transpose(0, 2, 1)

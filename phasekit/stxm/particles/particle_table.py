@@ -1,6 +1,6 @@
 """One row per particle: size, phases with their uncertainty, composition, boundaries and their width."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from .interfaces import (
     iterate_labels,
     subtract_probe_width,
 )
-from .labels import load_particle_maps, require_particles
+from .labels import ParticleMaps, ParticlePixels, read_particle_maps, require_particles
 from .outlines import measure_boundaries, measure_outlines
 from .scan_grid import ScanGrid, read_scan_grid, require_same_scan
 
@@ -24,28 +24,6 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int32]
 _ROW = "particle_number"
 _REFERENCE = (_ROW, "reference")
-
-
-class _Pixels(NamedTuple):
-    """Pixels (n,) that lie in particles."""
-
-    particle: NDArray[np.intp]
-    phase: NDArray[np.intp]
-    runner_up: NDArray[np.intp]
-    status: NDArray[np.intp]
-    confidence: Array
-    composition: Array
-    weight: Array
-
-
-class _Maps(NamedTuple):
-    """Whole maps (y, x)."""
-
-    particle: Labels
-    settled: Labels
-    domain: Labels
-    composition: Array
-    usable: NDArray[np.bool_]
 
 
 def particle_statistics(
@@ -154,14 +132,14 @@ def particle_statistics(
     settings = {"probe_fwhm_nm": probe_fwhm_nm, "reach_nm": reach_nm, "correlated_px": correlated_px}
     _check_positive(settings, step)
     grid = read_scan_grid(phases, step)
-    maps, pixels, names = _read_maps(phases, particles, thickness)
+    maps, pixels, names = read_particle_maps(phases, particles, thickness)
     n = int(maps.particle.max(initial=-1)) + 1
     found = _measure_size(maps, grid, n) | _count_phases(pixels, n, len(names), correlated_px)
     found |= _average_composition(pixels, maps, n, correlated_px) | _measure_boundaries(maps, grid, n, len(names))
     if fitted is not None:
         found |= _fit_transitions(maps, fitted.compute(), grid, (n, len(names)), probe_fwhm_nm, reach_nm)
     if thickness is not None:
-        found["volume"] = (_ROW, grid.area * np.bincount(pixels.particle, pixels.weight, n))
+        found["volume"] = (_ROW, grid.pixel_area * np.bincount(pixels.particle, pixels.weight, n))
     coords = {"status_word": [code.name.lower() for code in StxmStatus], "reference": names, "other_reference": names}
     out = xr.Dataset(found, coords)
     return describe(out, PARTICLE_STATISTICS, step=step, settings=settings, source=particles)
@@ -174,45 +152,23 @@ def _check_positive(settings: dict[str, float | None], step: str) -> None:
             raise SchemaError(f"{step}: {name}={value}, needs a positive number, or None where that is allowed.")
 
 
-def _read_maps(
-    phases: xr.Dataset, particles: xr.Dataset, thickness: xr.Dataset | None
-) -> tuple[_Maps, _Pixels, list[str]]:
-    """Maps and pixels in memory, and the names of the references."""
-    wanted = [name for name in ("phase", "runner_up", "status", "confidence", "composition") if name in phases]
-    maps = phases[wanted].compute()
-    particle, domain, settled = load_particle_maps(particles, "particle_statistics")
-    usable = ~np.isin(maps["status"].values, [StxmStatus.NO_REFERENCE, StxmStatus.TOO_THICK])
-    composition = np.where(usable, maps["composition"].values.astype(np.float64), np.nan)
-    inside = particle >= 0
-    weight = np.ones(int(inside.sum()))
-    if thickness is not None:
-        weight = np.maximum(np.nan_to_num(thickness["thickness"].compute().values[inside].astype(np.float64)), 0.0)
-    phase = maps["phase"].values[inside].astype(np.intp)
-    runner_up = maps["runner_up"].values[inside].astype(np.intp) if "runner_up" in maps else np.full(phase.shape, -1)
-    confidence = np.nan_to_num(maps["confidence"].values[inside].astype(np.float64))
-    status = maps["status"].values[inside].astype(np.intp)
-    pixels = _Pixels(
-        particle[inside].astype(np.intp), phase, runner_up, status, confidence, composition[inside], weight
-    )
-    names = [str(name) for name in phases["reference"].values]
-    return _Maps(particle, settled, domain, composition, usable), pixels, names
-
-
-def _measure_size(maps: _Maps, grid: ScanGrid, n: int) -> dict[str, tuple[Any, ...]]:
+def _measure_size(maps: ParticleMaps, grid: ScanGrid, n: int) -> dict[str, tuple[Any, ...]]:
     """Size, place and outline of each particle."""
     particle = maps.particle
     row, column = np.nonzero(particle >= 0)
-    whose = particle[row, column]
-    count = np.bincount(whose, minlength=n)
+    particle_of = particle[row, column]
+    count = np.bincount(particle_of, minlength=n)
+    # a particle that the frame cuts is smaller here than it is
     rim = np.concatenate([particle[0], particle[-1], particle[:, 0], particle[:, -1]])
     perimeter, contact = measure_outlines(particle, grid.steps, n)
+    # each domain once, with its particle
     domains = np.unique(np.stack([maps.domain[maps.domain >= 0], particle[maps.domain >= 0]]), axis=1)[1]
     return {
         "n_pixels": (_ROW, count),
-        "area": (_ROW, count * grid.area),
-        "diameter": (_ROW, 2 * np.sqrt(count * grid.area / np.pi)),
-        "centroid_y": (_ROW, np.bincount(whose, grid.y[row], n) / count),
-        "centroid_x": (_ROW, np.bincount(whose, grid.x[column], n) / count),
+        "area": (_ROW, count * grid.pixel_area),
+        "diameter": (_ROW, 2 * np.sqrt(count * grid.pixel_area / np.pi)),
+        "centroid_y": (_ROW, np.bincount(particle_of, grid.y[row], n) / count),
+        "centroid_x": (_ROW, np.bincount(particle_of, grid.x[column], n) / count),
         "touches_border": (_ROW, np.isin(np.arange(n), rim)),
         "perimeter": (_ROW, perimeter),
         "contact_length": (_ROW, contact),
@@ -220,48 +176,56 @@ def _measure_size(maps: _Maps, grid: ScanGrid, n: int) -> dict[str, tuple[Any, .
     }
 
 
-def _count_phases(pixels: _Pixels, n: int, k: int, correlated_px: float) -> dict[str, tuple[Any, ...]]:
+def _count_phases(pixels: ParticlePixels, n: int, k: int, correlated_px: float) -> dict[str, tuple[Any, ...]]:
     """Shares of status and phase, with the error and the bounds that doubtful names leave."""
     words = len(StxmStatus)
     status = np.bincount(pixels.particle * words + pixels.status, minlength=n * words).reshape(n, words)
     named, sure = pixels.phase >= 0, pixels.status == StxmStatus.OK
 
-    def total(which: NDArray[np.bool_], phase: NDArray[np.intp], values: Array) -> Array:
+    def sum_by_phase(which: NDArray[np.bool_], phase: NDArray[np.intp], values: Array) -> Array:
         code = pixels.particle[which] * k + phase[which]
         return np.asarray(np.bincount(code, values[which], n * k).reshape(n, k), dtype=np.float64)
 
+    # a pixel has its phase with probability c and another one otherwise: variance c (1 - c) for both
     weight, doubt = pixels.weight, pixels.confidence * (1 - pixels.confidence)
-    counted = total(named, pixels.phase, weight)
-    variance = total(named, pixels.phase, weight**2 * doubt)
+    counted = sum_by_phase(named, pixels.phase, weight)
+    variance = sum_by_phase(named, pixels.phase, weight**2 * doubt)
     second = named & (pixels.runner_up >= 0)
-    variance += total(second, np.maximum(pixels.runner_up, 0), weight**2 * doubt)
-    other = total(second & ~sure & (pixels.runner_up != pixels.phase), np.maximum(pixels.runner_up, 0), weight)
+    variance += sum_by_phase(second, np.maximum(pixels.runner_up, 0), weight**2 * doubt)
+    # upper bound: doubtful pixels may be of their runner-up, pixels without a phase of any
+    other = sum_by_phase(second & ~sure & (pixels.runner_up != pixels.phase), np.maximum(pixels.runner_up, 0), weight)
     without = np.bincount(pixels.particle[~named], weight[~named], n)[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):  # particles without a phase become NaN
         everything = counted.sum(axis=1, keepdims=True)
         return {
             "status_share": ((_ROW, "status_word"), status / np.maximum(status.sum(axis=1, keepdims=True), 1)),
             "phase_fraction": (_REFERENCE, counted / everything),
             "phase_fraction_error": (_REFERENCE, np.sqrt(correlated_px * variance) / everything),
-            "phase_fraction_low": (_REFERENCE, total(named & sure, pixels.phase, weight) / (everything + without)),
+            "phase_fraction_low": (
+                _REFERENCE,
+                sum_by_phase(named & sure, pixels.phase, weight) / (everything + without),
+            ),
             "phase_fraction_high": (_REFERENCE, (counted + other + without) / (everything + without)),
         }
 
 
-def _average_composition(pixels: _Pixels, maps: _Maps, n: int, correlated_px: float) -> dict[str, tuple[Any, ...]]:
+def _average_composition(
+    pixels: ParticlePixels, maps: ParticleMaps, n: int, correlated_px: float
+) -> dict[str, tuple[Any, ...]]:
     """Mean composition of each particle, its standard error and the spread."""
     known = np.isfinite(pixels.composition)
-    whose, x, weight = pixels.particle[known], pixels.composition[known], pixels.weight[known]
+    particle, x, weight = pixels.particle[known], pixels.composition[known], pixels.weight[known]
     with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.bincount(whose, weight, n)
-        mean = np.bincount(whose, weight * x, n) / total
-        spread = np.sqrt(np.bincount(whose, weight * (x - mean[whose]) ** 2, n) / total)
-        effective = total**2 / np.bincount(whose, weight**2, n) / correlated_px
+        total = np.bincount(particle, weight, n)
+        mean = np.bincount(particle, weight * x, n) / total
+        spread = np.sqrt(np.bincount(particle, weight * (x - mean[particle]) ** 2, n) / total)
+        # number of independent pixels of equal weight
+        effective = total**2 / np.bincount(particle, weight**2, n) / correlated_px
         error = np.sqrt(_estimate_noise(maps, n) / np.maximum(effective, 1.0))
     return {"composition_mean": (_ROW, mean), "composition_error": (_ROW, error), "composition_std": (_ROW, spread)}
 
 
-def _estimate_noise(maps: _Maps, n: int) -> Array:
+def _estimate_noise(maps: ParticleMaps, n: int) -> Array:
     """Variance (particle,) of the composition of a pixel, from pixels two apart in one domain; NaN without such pairs.
 
     Neighbours are not used: blur and the prior of the map make their errors equal, which hides the noise.
@@ -273,15 +237,16 @@ def _estimate_noise(maps: _Maps, n: int) -> Array:
     ):
         difference = maps.composition[one] - maps.composition[other]
         good = (maps.domain[one] == maps.domain[other]) & (maps.domain[one] >= 0) & np.isfinite(difference)
-        whose = maps.particle[one][good]
-        square += np.bincount(whose, difference[good] ** 2, n)
-        pairs += np.bincount(whose, minlength=n)
+        particle = maps.particle[one][good]
+        square += np.bincount(particle, difference[good] ** 2, n)
+        pairs += np.bincount(particle, minlength=n)
+    # a difference of two pixels has twice the variance of one
     return np.where(pairs > 0, square / np.maximum(2 * pairs, 1), np.nan)
 
 
-def _measure_boundaries(maps: _Maps, grid: ScanGrid, n: int, k: int) -> dict[str, tuple[Any, ...]]:
+def _measure_boundaries(maps: ParticleMaps, grid: ScanGrid, n: int, k: int) -> dict[str, tuple[Any, ...]]:
     """Lengths of the phase boundaries of each particle."""
-    length = measure_boundaries(maps.settled, maps.particle, grid.steps, (n, k))
+    length = measure_boundaries(maps.domain_phase, maps.particle, grid.steps, (n, k))
     return {
         "boundary_length": ((_ROW, "reference", "other_reference"), length),
         "boundary_total": (_ROW, 0.5 * length.sum(axis=(1, 2))),
@@ -289,20 +254,28 @@ def _measure_boundaries(maps: _Maps, grid: ScanGrid, n: int, k: int) -> dict[str
 
 
 def _fit_transitions(
-    maps: _Maps, fitted: xr.Dataset, grid: ScanGrid, shape: tuple[int, int], probe: float | None, reach: float | None
+    maps: ParticleMaps,
+    fitted: xr.Dataset,
+    grid: ScanGrid,
+    shape: tuple[int, int],
+    probe: float | None,
+    reach: float | None,
 ) -> dict[str, tuple[Any, ...]]:
     """Width of the step across all boundaries of each particle."""
     n, k = shape
-    near = find_boundary_pixels(maps.settled, maps.particle, grid.steps, reach=reach or 8 * grid.pixel, n_phases=k)
+    near = find_boundary_pixels(
+        maps.domain_phase, maps.particle, grid.steps, reach=reach or 8 * grid.pixel_side, n_phases=k
+    )
     value, error = (fitted[name].values[near.row, near.column] for name in ("composition", "composition_error"))
     usable = np.isfinite(value) & maps.usable[near.row, near.column]
     weight = compute_weight(error)
     rows = np.full((3, n), np.nan)
+    # pairs of phases are the groups: they have levels of their own, but one place and one width
     for index, places in iterate_labels(near.particle):
         known = places[usable[places]]
         parts = (near.distance, value, weight, near.pair, near.stretch)
         rows[:, index] = subtract_probe_width(
-            fit_edge(BoundarySamples(*(part[known] for part in parts)), grid.pixel), probe, grid.pixel
+            fit_edge(BoundarySamples(*(part[known] for part in parts)), grid.pixel_side), probe, grid.pixel_side
         )
     names = ("transition_width", "transition_error", "transition_upper")
     return {name: (_ROW, row) for name, row in zip(names, rows, strict=True)}

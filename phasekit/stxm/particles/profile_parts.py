@@ -54,15 +54,17 @@ def sample_line(values: Array, grid: ScanGrid, line: Line, width: float, spacing
     """Distances (n,) along the line [nm], its places (2, n) [nm], and values (n, strip), NaN where unknown."""
     start, stop = np.array(line[0], dtype=float), np.array(line[1], dtype=float)
     length = float(np.hypot(*(stop - start)))
-    ahead = (stop - start) / length
+    ahead = (stop - start) / length  # unit vector along the line
     along: Array = np.arange(int(np.floor(length / spacing + 1e-9)) + 1, dtype=np.float64) * spacing
-    n = max(round(width / grid.pixel), 1)
+    # one value per pixel across the strip
+    n = max(round(width / grid.pixel_side), 1)
     across = (np.arange(n) - 0.5 * (n - 1)) * width / n
     places = start[:, None] + ahead[:, None] * along
     points = places[:, :, None] + np.array([-ahead[1], ahead[0]])[:, None, None] * across
     origin = np.array([grid.y[0], grid.x[0]])
     side = np.array([axis[1] - axis[0] if axis.size > 1 else 1.0 for axis in (grid.y, grid.x)])  # may be negative
     index = (points - origin[:, None, None]) / side[:, None, None]
+    # known values and their weight are interpolated apart, so that NaN does not spread
     known = np.isfinite(values)
     weight = ndimage.map_coordinates(known.astype(float), index, order=1, mode="constant")
     total = ndimage.map_coordinates(np.where(known, values, 0.0), index, order=1, mode="constant")
@@ -78,13 +80,15 @@ def compute_bin_statistics(bins: NDArray[np.intp], value: Array, group: NDArray[
     count = np.bincount(bins, minlength=n).astype(np.float64)
     some = np.where(count > 0, count, np.nan)
     mean = np.bincount(bins, value, n) / some
-    away = value - mean[bins]
-    spread = np.sqrt(np.bincount(bins, away**2, n) / np.where(count > 1, count - 1, np.nan))
+    residual = value - mean[bins]
+    spread = np.sqrt(np.bincount(bins, residual**2, n) / np.where(count > 1, count - 1, np.nan))
+    # sums over the members of one group in one bin are the independent observations
     members = bins.astype(np.int64) * (int(group.max(initial=0)) + 1) + group
     code, member = np.unique(members, return_inverse=True)
     where = code // (int(group.max(initial=0)) + 1)
     groups = np.bincount(where, minlength=n)
-    square = np.bincount(where, np.bincount(member, away, code.size) ** 2, n)
+    square = np.bincount(where, np.bincount(member, residual, code.size) ** 2, n)
+    # G / (G - 1) corrects for the mean that is taken from the same groups
     several = np.where(groups > 1, groups, 2)
     error = np.where(groups > 1, np.sqrt(square * several / (several - 1)) / some, np.nan)
     return {"profile": mean, "profile_std": spread, "profile_error": error, "n_pixels": count.astype(np.int64)}

@@ -84,15 +84,21 @@ def line_profile(
     grid = read_scan_grid(data, step)
     width, spacing, apart = (
         default if given is None else given
-        for given, default in ((width_nm, 5 * grid.pixel), (step_nm, grid.pixel), (independent_nm, 2 * grid.pixel))
+        for given, default in (
+            (width_nm, 5 * grid.pixel_side),
+            (step_nm, grid.pixel_side),
+            (independent_nm, 2 * grid.pixel_side),
+        )
     )
     check_line(grid, (start_nm, stop_nm), (width, spacing, apart), step)
     along, places, strip = sample_line(values, grid, (start_nm, stop_nm), width, spacing)
+    # at the rim of a particle part of the strip is unknown; the mean is over the rest
     known = np.isfinite(strip)
     n = known.sum(axis=1)
     mean = np.where(known, strip, 0.0).sum(axis=1) / np.where(n > 0, n, np.nan)
     square = (np.where(known, strip - mean[:, None], 0.0) ** 2).sum(axis=1)
     spread = np.sqrt(square / np.where(n > 1, n - 1, np.nan))
+    # number of independent values across the known part of the strip
     independent = n / strip.shape[1] * width / apart
     out = xr.Dataset(
         {
@@ -163,10 +169,11 @@ def fit_boundary_width(profile: xr.Dataset, *, probe_fwhm_nm: float | None = Non
     distance = profile["distance"].values.astype(np.float64)
     value = profile["profile"].compute().values.astype(np.float64)
     known = np.isfinite(value)
+    # distances from the middle, because the fit bounds the place by the span
     middle = float(distance[known].mean()) if known.any() else 0.0
     pixel = float(np.median(np.diff(distance))) if distance.size > 1 else np.nan
     one = np.zeros(int(known.sum()), dtype=np.intp)
-    # two neighbouring points share photons and blur
+    # two neighbouring points share photons and blur, so they count as one observation
     samples = BoundarySamples(distance[known] - middle, value[known], np.ones(one.size), one, np.arange(one.size) // 2)
     edge = fit_edge(samples, pixel)
     out = profile.assign(make_edge_variables(edge, distance, middle, probe_fwhm_nm, pixel))
@@ -258,28 +265,34 @@ def boundary_profile(
     require_same_scan(data, particles, step=step, what="map and particles", cure="Take both of one scan.")
     first, second, n = find_reference_pair(particles, between, step)
     grid = read_scan_grid(data, step)
-    reach, width = (8 * grid.pixel if reach_nm is None else reach_nm), (grid.pixel if bin_nm is None else bin_nm)
+    reach, width = (
+        (8 * grid.pixel_side if reach_nm is None else reach_nm),
+        (grid.pixel_side if bin_nm is None else bin_nm),
+    )
     if not (reach > 0 and width > 0):
         raise SchemaError(f"{step}: reach_nm={reach:g}, bin_nm={width:g}, needs positive lengths.")
-    label, _, settled = load_particle_maps(particles, step)
+    label, _, domain_phase = load_particle_maps(particles, step)
     if particle is not None:
         label = select_particle(label, particle, step)
-    near = find_boundary_pixels(settled, label, grid.steps, reach=reach, n_phases=n)
+    near = find_boundary_pixels(domain_phase, label, grid.steps, reach=reach, n_phases=n)
     value = values[near.row, near.column]
-    mine = (near.pair == min(first, second) * n + max(first, second)) & np.isfinite(value)
-    distance = near.distance[mine] * (1 if first < second else -1)
+    # distances grow towards the phase with the larger index; the caller may name them the other way round
+    is_pair = (near.pair == min(first, second) * n + max(first, second)) & np.isfinite(value)
+    distance = near.distance[is_pair] * (1 if first < second else -1)
     name = f"{variable}_error"
     error = load_map(data, name, step) if name in data else np.full(values.shape, np.nan)
     weight = compute_weight(error[near.row, near.column])
     edge = fit_edge(
-        BoundarySamples(distance, *(part[mine] for part in (value, weight, near.pair, near.stretch))), grid.pixel
+        BoundarySamples(distance, *(part[is_pair] for part in (value, weight, near.pair, near.stretch))),
+        grid.pixel_side,
     )
+    # bins are centred on 0, so that none lies across the boundary unevenly
     half = int(reach // width)
     centres = np.arange(-half, half + 1, dtype=np.float64) * width
     bins = np.clip(np.rint(distance / width).astype(np.intp) + half, 0, 2 * half)
-    parts = compute_bin_statistics(bins, value[mine], near.stretch[mine], len(centres))
+    parts = compute_bin_statistics(bins, value[is_pair], near.stretch[is_pair], len(centres))
     out = xr.Dataset({name: ("distance", part) for name, part in parts.items()}, {"distance": centres})
-    out = out.assign(make_edge_variables(edge, centres, 0.0, probe_fwhm_nm, grid.pixel))
+    out = out.assign(make_edge_variables(edge, centres, 0.0, probe_fwhm_nm, grid.pixel_side))
     settings = {"between": list(between), "variable": variable, "particle": particle, "reach_nm": reach}
     settings |= {"bin_nm": width, "probe_fwhm_nm": probe_fwhm_nm}
     return describe(assign_units(out, data[variable]), PROFILE, step=step, settings=settings, source=particles)

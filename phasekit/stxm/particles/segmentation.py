@@ -38,15 +38,15 @@ def _split_at_necks(piece: NDArray[Any], steps: Steps, *, min_area: int, neck: f
     inside = piece > 0
     depth = ndimage.distance_transform_edt(inside, sampling=steps)
     height = np.where(inside, np.log(depth / np.sqrt(steps[0] * steps[1]) + 1.0), 0.0)
-    # regional maxima of what is left when all summits are cut by h: equal summits over a high pass become one, which
-    # skimage's h_maxima keeps apart
+    # Regional maxima of what is left when all summits are lowered by h. Equal summits over a high pass become one;
+    # h_maxima of scikit-image keeps them apart.
     cut = reconstruction(height + np.log(neck), height)  # type: ignore[no-untyped-call]
     summit, n = ndimage.label(local_maxima(cut) & inside, structure=np.ones((3, 3)))  # type: ignore[no-untyped-call]
     summit = _complete_markers(summit, piece, n)
     part = watershed(-depth, summit, mask=inside)  # type: ignore[no-untyped-call]
     size = np.bincount(part.ravel())
     small = size < min_area
-    if small[1:].any():  # slivers go back to the particle they were cut from
+    if small[1:].any():  # small parts return to the particle they were cut from
         kept = np.where(small[summit], 0, summit)
         summit = _complete_markers(kept, piece, int(summit.max()))
         part = watershed(-depth, summit, mask=inside)  # type: ignore[no-untyped-call]
@@ -63,11 +63,11 @@ def _complete_markers(summit: NDArray[Any], piece: NDArray[Any], n: int) -> NDAr
 
 def _number_in_reading_order(label: NDArray[Any]) -> Labels:
     """Labels > 0 renumbered from 0 by their first pixel, the rest -1."""
-    found, first = np.unique(label, return_index=True)
-    first = first[found > 0]
-    found = found[found > 0]
+    values, first = np.unique(label, return_index=True)
+    first = first[values > 0]
+    values = values[values > 0]
     rank = np.full(int(label.max(initial=0)) + 1, -1, dtype=np.int32)
-    rank[found[np.argsort(first)]] = np.arange(found.size, dtype=np.int32)
+    rank[values[np.argsort(first)]] = np.arange(values.size, dtype=np.int32)
     return np.asarray(rank[label])
 
 
@@ -75,7 +75,7 @@ def fill_holes(material: NDArray[np.bool_], max_hole: int) -> NDArray[np.bool_]:
     """Mask without enclosed holes of up to ``max_hole`` pixels; what touches the frame is no hole."""
     hole, _ = ndimage.label(~material)
     size = np.bincount(hole.ravel())
-    size[0] = max_hole + 1
+    size[0] = max_hole + 1  # the material is no hole
     for edge in (hole[0], hole[-1], hole[:, 0], hole[:, -1]):
         size[edge] = max_hole + 1
     return material | (size[hole] <= max_hole)
@@ -86,8 +86,8 @@ def _assign_nearest(phase: NDArray[Any], sure: NDArray[np.bool_], particle: Labe
     if not sure.any() or sure.all():
         return phase
     nearest = ndimage.distance_transform_edt(~sure, return_distances=False, return_indices=True)
-    near, whose = phase[tuple(nearest)], particle[tuple(nearest)]
-    return np.where(~sure & (phase >= 0) & (whose == particle), near, phase)
+    near_phase, near_particle = phase[tuple(nearest)], particle[tuple(nearest)]
+    return np.where(~sure & (phase >= 0) & (near_particle == particle), near_phase, phase)
 
 
 def label_domains(phase: NDArray[Any], particle: Labels, width: float) -> tuple[Labels, NDArray[Any]]:
@@ -100,6 +100,7 @@ def label_domains(phase: NDArray[Any], particle: Labels, width: float) -> tuple[
     if width > 1:
         named = _assign_nearest(named, _find_core(named, width), particle)
     label = _label_regions(named, particle)
+    # pieces that are wide enough can still be small
     size = np.bincount(label[label >= 0], minlength=int(label.max(initial=-1)) + 1)
     if size.size and (size < width**2).any():
         named = _assign_nearest(named, (label >= 0) & (size[label] >= width**2), particle)
@@ -120,6 +121,7 @@ def _find_core(phase: NDArray[Any], width: float) -> NDArray[np.bool_]:
     reach = int(np.ceil(width / 2))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disk = np.hypot(y, x) <= width / 2
+    # an opening keeps exactly the pixels that a disk inside the phase reaches
     padded = np.pad(phase[tuple(nearest)], 2 * reach, mode="edge")
     core = np.zeros(padded.shape, dtype=bool)
     for index in np.unique(phase[inside]):
@@ -133,5 +135,6 @@ def _label_regions(phase: NDArray[Any], particle: Labels) -> Labels:
 
     inside = (phase >= 0) & (particle >= 0)
     n = int(phase.max(initial=0)) + 1
+    # one number per particle and phase, so that one labelling serves all
     code = np.where(inside, particle.astype(np.int64) * n + phase + 1, 0)
     return _number_in_reading_order(connected(code, background=0, connectivity=1))  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ from .scan_grid import read_scan_grid, require_same_scan
 Array = NDArray[np.float64]
 #: standard deviation [px] of the average over a mask that turns its steps into a curve
 _SMOOTHING_PX = 1.0
-#: surroundings [px] the average needs
+#: surroundings [px] that this average needs
 _PADDING_PX = 4
 
 
@@ -85,7 +85,7 @@ def radial_profile(
     require_particles(particles, step)
     require_same_scan(data, particles, step=step, what="map and particles", cure="Take both of one scan.")
     grid = read_scan_grid(data, step)
-    width = grid.pixel if bin_nm is None else bin_nm
+    width = grid.pixel_side if bin_nm is None else bin_nm
     if not width > 0:
         raise SchemaError(f"{step}: bin_nm={width:g}, needs a positive length.")
     label, domain = (particles[name].compute().values.astype(np.intp) for name in ("particle", "domain"))
@@ -94,14 +94,15 @@ def radial_profile(
     use = (label >= 0) & np.isfinite(values) & np.isfinite(depth)
     bins = (depth[use] // width).astype(np.intp)
     n_bins = int(bins.max(initial=0)) + 1
-    whose = label[use]
-    each = compute_bin_statistics(whose * n_bins + bins, values[use], domain[use], n * n_bins)
-    pooled = compute_bin_statistics(bins, values[use], whose, n_bins)
-    found: dict[str, Any] = {
+    particle = label[use]
+    # errors: domains are independent within a particle, particles among each other
+    each = compute_bin_statistics(particle * n_bins + bins, values[use], domain[use], n * n_bins)
+    pooled = compute_bin_statistics(bins, values[use], particle, n_bins)
+    profiles: dict[str, Any] = {
         name: (("particle_number", "depth"), part.reshape(n, n_bins)) for name, part in each.items()
     }
-    found |= {name.replace("profile", "pooled"): ("depth", pooled[name]) for name in pooled if name != "n_pixels"}
-    out = xr.Dataset(found, {"depth": ("depth", (np.arange(n_bins) + 0.5) * width, {"units": "nm"})})
+    profiles |= {name.replace("profile", "pooled"): ("depth", pooled[name]) for name in pooled if name != "n_pixels"}
+    out = xr.Dataset(profiles, {"depth": ("depth", (np.arange(n_bins) + 0.5) * width, {"units": "nm"})})
     settings = {"variable": variable, "bin_nm": width}
     out = assign_units(out, data[variable])
     return describe(out, RADIAL_PROFILES, step=step, settings=settings, source=particles)
@@ -120,11 +121,12 @@ def compute_depth(particle: NDArray[np.intp], steps: tuple[float, float]) -> Arr
         rows, columns = box
         # surroundings on every side that the frame does not cut; there the particle goes on
         cut = ((rows.start == 0, rows.stop == height), (columns.start == 0, columns.stop == width))
-        room = [tuple(0 if side else _PADDING_PX for side in sides) for sides in cut]
-        inside = np.pad(particle[box] == index, room)
+        padding = [tuple(0 if side else _PADDING_PX for side in sides) for sides in cut]
+        inside = np.pad(particle[box] == index, padding)
         depth = _compute_outline_distance(inside, steps)
-        crop = tuple(slice(low, size - high) for (low, high), size in zip(room, inside.shape, strict=True))
+        crop = tuple(slice(low, size - high) for (low, high), size in zip(padding, inside.shape, strict=True))
         out[box] = np.where(inside[crop], depth[crop], out[box])
+    # distance to the frame; deeper pixels may be near a surface that is not in it
     y = (np.minimum(np.arange(height), np.arange(height)[::-1]) + 0.5) * steps[0]
     x = (np.minimum(np.arange(width), np.arange(width)[::-1]) + 0.5) * steps[1]
     return np.where(out <= np.minimum(y[:, None], x), out, np.nan)

@@ -104,6 +104,7 @@ def thickness_map(
     used = _select_energies(formula, energy, windows)
     _check_step(energy, used, mu, constant)
     out = _fit_thickness(od, mu, used, constant)
+    # tables disagree most near edges, where the thickness would inherit it
     spread = mu.max("table") / mu.min("table")
     out = out.assign(absorption=mu, absorption_spread=spread, used=("energy", used))
     out["thickness"] = out["thickness_by_table"].sel(table=table, drop=True)
@@ -160,9 +161,11 @@ def thickness_from_references(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
     """
     require(fit, REFERENCE_FIT, step="thickness_from_references")
     require(refs, REFERENCES, step="thickness_from_references", units={"reference_spectrum": "1/um"})
+    # um to nm
     thickness = 1e3 * fit["amount"].sum("reference", skipna=False)
     error: Any = xr.full_like(thickness, np.nan)
     if "amount_covariance" in fit:
+        # variance of a sum: all elements of the covariance
         variance = fit["amount_covariance"].sum(("reference", "other_reference"), skipna=False)
         error = 1e3 * (variance.clip(min=0.0) * fit["chi_square"].clip(min=1.0)) ** 0.5
     out = xr.Dataset({"thickness": thickness, "thickness_error": error}).transpose("scan_y", "scan_x")
@@ -200,7 +203,7 @@ def _check_step(energy: Array, used: NDArray[np.bool_], mu: xr.DataArray, consta
         return
     inside = mu.values[:, used]
     step = (inside.max(axis=1) - inside.min(axis=1)) / inside.mean(axis=1)
-    if step.min() < 0.2:
+    if step.min() < 0.2:  # the table with the smallest step decides
         raise SchemaError(
             f"thickness_map: at the energies used ({', '.join(f'{e:g}' for e in energy[used])} eV) the absorption "
             f"changes by {100 * step.min():.0f} % only, so a constant cannot be told from thickness. Add a window "
@@ -214,10 +217,11 @@ def _fit_thickness(od: xr.Dataset, mu: xr.DataArray, used: NDArray[np.bool_], co
     density = od["optical_density"].isel(energy=pick).astype(np.float64)
     noise = od["noise"].isel(energy=pick).astype(np.float64)
     known = (od["valid"] & density.notnull().all("energy") & noise.notnull().all("energy")).astype(bool)
-    slope = 1e-3 * mu.isel(energy=pick)  # 1/nm
+    absorption = 1e-3 * mu.isel(energy=pick)  # 1/nm
     weight = 1.0 / noise.clip(min=1e-6) ** 2
-    one, up, square = weight.sum("energy"), (weight * slope).sum("energy"), (weight * slope**2).sum("energy")
-    flat, tilted = (weight * density).sum("energy"), (weight * density * slope).sum("energy")
+    # sums of the normal equations of D = c + mu t
+    one, up, square = weight.sum("energy"), (weight * absorption).sum("energy"), (weight * absorption**2).sum("energy")
+    flat, tilted = (weight * density).sum("energy"), (weight * density * absorption).sum("energy")
     if constant == "zero":
         thickness, variance, level = tilted / square, 1.0 / square, 0.0 * tilted
     else:

@@ -64,7 +64,7 @@ _DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 6, np.
 class PixelEvidence(NamedTuple):
     """What speaks for and against the names of pixels (n, ..)."""
 
-    compute_single_chi_square: Array  # (n, reference), each reference alone
+    chi_square_single: Array  # (n, reference), each reference alone
     best_pair: BestPairs  # best mixture of two references
     chi_square_map: Array  # (n,), of the mixture that the maps show under the probe
     mixture: Array  # (n, template), that mixture
