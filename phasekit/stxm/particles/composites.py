@@ -186,7 +186,7 @@ def composition_histogram(
     material = phases["phase"].compute().values >= 0
     # the edges come from all material, so that the histograms of all statuses share their bins
     edges = _make_bin_edges(x[material], bins, limits)
-    weight = np.full(x.shape, read_scan_grid(phases, step).area)
+    weight = np.full(x.shape, read_scan_grid(phases, step).pixel_area)
     if thickness is not None:
         require(thickness, THICKNESS, step=step)
         weight *= np.maximum(np.nan_to_num(thickness["thickness"].compute().values.astype(np.float64)), 0.0)
