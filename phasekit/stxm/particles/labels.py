@@ -51,8 +51,8 @@ def label_particles(
     Material is what has a phase or is too thick to have one. Pixels that share an edge make one particle, unless a neck
     lies between them. A watershed of the distance to the outline cuts it there.
 
-    A phase domain is a connected region of one phase in one particle. It is not a crystallographic grain: absorption
-    hardly depends on orientation here, so two grains of one phase that touch are one domain.
+    A phase domain is a connected region of one phase in one particle. It is not a crystallographic grain. References do
+    not depend on orientation, so two grains of one phase that touch are one domain.
 
     Parameters
     ----------

@@ -45,16 +45,16 @@ class PixelInput(NamedTuple):
 class PixelResult(NamedTuple):
     """Results (..) of the classification; NaN, or -1 for names, where there is no material."""
 
-    phase: NDArray[np.int16]
-    runner_up: NDArray[np.int16]
-    confidence: NDArray[np.float32]
-    unknown_probability: NDArray[np.float32]
-    margin: NDArray[np.float32]
-    chi_square: NDArray[np.float32]
-    composition: NDArray[np.float32]
-    mixture: NDArray[np.float32]
-    status: NDArray[np.int8]
-    cluster_contradicted: NDArray[np.bool_]
+    phase: NDArray[Any]  # int16
+    runner_up: NDArray[Any]  # int16
+    confidence: Array
+    unknown_probability: Array
+    margin: Array
+    chi_square: Array
+    composition: Array
+    mixture: Array
+    status: NDArray[Any]  # int8
+    cluster_contradicted: NDArray[Any]  # bool
 
 
 #: of the fields of PixelResult
