@@ -34,34 +34,35 @@ def label_phases(  # noqa: PLR0913
 ) -> xr.Dataset:
     r"""Name the phase of every material pixel, and say how far the name can be trusted.
 
-    1. Fit what all spectra share: energy offset, stray light, background slope (:func:`phasekit.stxm.fit_systematics`).
+    1. Fit what all spectra share: energy offset, stray light, background slope.
     2. Name each cluster by the reference with the highest Pearson correlation. A cluster that no mixture of references
        explains is an unknown phase. One that only a mixture explains is a transition phase.
-    3. Reduce every spectrum to its chi-square for any mixture of the phases.
-    4. Draw maps of phases :math:`z` from their posterior. The likelihood sees the phases through the blur of the probe.
+    3. Reduce every spectrum :math:`x_j` to its chi-square for any mixture of phases.
+    4. Draw maps of phases :math:`z` from their posterior. The likelihood sees :math:`z` through the blur of the probe.
        The prior is a Potts model, in which unlike neighbours cost :math:`\beta`:
 
        .. math:: P(z \mid x) \propto \exp\Bigl(-\tfrac12 \sum_j \chi^2_j(z) - \sum_{(i,j)} \beta\,[z_i \ne z_j]\Bigr)
 
-    5. Compare each spectrum with the maps. The most frequent phase is the name, its share of the draws the confidence.
+    5. Take the most frequent phase as the name, its share of the draws as the confidence. Compare each spectrum with
+       the maps, which gives its status.
 
     Parameters
     ----------
     od, clusters, refs
-        OD, CLUSTERS made from it, and REFERENCES that cover its energies. ``clusters=None`` looks for no unknown
-        phases; only single pixels that fit nothing are flagged.
+        OD, CLUSTERS made from it, and REFERENCES that cover its energies. With ``clusters=None`` no unknown phases are
+        looked for.
     margin
-        A pixel is ``ambiguous`` if its two best Pearson correlations differ by less. 0 leaves it to the confidence.
-        Neighbouring NVPF references differ by 0.007 to 0.04, so 0.002 is a mild and 0.01 a severe demand.
+        A pixel is ``ambiguous`` if its two best Pearson correlations differ by less. 0 leaves it to the confidence. For
+        NVPF 0.002 is mild and 0.01 severe, because neighbouring references differ by 0.007 to 0.04.
     min_confidence
         A pixel below this confidence is ``ambiguous``.
     neighbours
-        Cost of an unlike neighbour [nat], 0.7 times as much for a diagonal one. "fit" learns one cost for phases that
-        are adjacent in composition and one for others; 0.7 and 1.4 are usual. 0 treats every pixel alone. Large costs
-        smooth away grains thinner than about 2 pixels.
+        Cost of an unlike neighbour [nat]; a diagonal one costs 0.7 of it. "fit" learns one cost for phases adjacent in
+        composition and one for others; 0.7 and 1.4 are usual. 0 treats every pixel alone. Large costs smooth away
+        grains thinner than about 2 pixels.
     blur_px
         Full width of the probe at half maximum [px]. "fit" takes the width (0.6 to 3.2 px) that explains the spectra
-        best. It comes out wider where compositions change gradually.
+        best.
     energy_offset, stray_light, background_slope, broadening
         As in :func:`phasekit.stxm.fit_systematics`.
     seed
@@ -72,23 +73,22 @@ def label_phases(  # noqa: PLR0913
     xarray.Dataset
         PHASES on ``scan_y, scan_x``, NaN where there is no material:
 
-        - ``phase``, index into ``reference``, and ``runner_up``, the best other one; -1 where there is none.
-        - ``confidence`` that the phase is right, and ``unknown_probability`` that it is no reference, both 0..1.
+        - ``phase``, index into ``reference``, and ``runner_up``; -1 where there is none.
+        - ``confidence`` that the phase is right, ``unknown_probability`` that it is no reference, both 0..1.
         - ``pearson`` of the spectrum with each reference; ``margin``, best minus second best.
         - ``chi_square`` of the named phase, per degree of freedom.
-        - ``composition``, mean over the draws. A ``transition`` lies on the path between two neighbouring references.
-          NaN where the phase is unknown or references carry no composition.
-        - ``mixture``, share of the lesser phases under the probe, 0..1. For a ``transition`` it is the pixel's own fit.
-        - ``cluster_phase`` and ``cluster_pearson`` of each cluster. ``cluster_contradicted`` marks pixels whose own
-          spectrum contradicts the name of their cluster.
-        - The systematics with ``.._error``; the fitted ``cost_adjacent``, ``cost_other`` [nat], ``fitted_blur_px``.
-        - ``status``, one word per pixel. The first condition that holds counts:
+        - ``composition``, mean over the draws; NaN also where the phase is unknown or references carry none.
+        - ``mixture``, share of the lesser phases under the probe, 0..1.
+        - ``cluster_phase``, ``cluster_pearson``; ``cluster_contradicted``, where the spectrum contradicts its cluster.
+        - the systematics with ``.._error``, and the learned ``cost_adjacent``, ``cost_other`` [nat],
+          ``fitted_blur_px``.
+        - ``status``, the first that holds:
 
           - ``too_thick`` for light to pass; ``background``, empty or not measured.
-          - ``no_reference``: an unknown phase, or no mixture fits. Its chi-square is then over twice the limit that
-            noise exceeds in one pixel of 10 000.
-          - ``transition``: a transition phase, or a mixture with over 15 % of the lesser phase. The mixture must lower
-            chi-square by 12 against one phase and against the blur of the map.
+          - ``no_reference``: an unknown phase, or chi-square over twice the limit that noise exceeds in one pixel of 10
+            000.
+          - ``transition``: a transition phase, or a mixture with over 15 % of the lesser phase. It lowers chi-square by
+            12 against one phase and against the blur. ``composition`` and ``mixture`` are those of its two references.
           - ``false_assignment``: another phase lowers chi-square by 12.
           - ``boundary_transition``: a visible mixture, as the blur of the domains around predicts.
           - ``ambiguous``: below ``margin`` or ``min_confidence``. Else ``ok``.
@@ -96,7 +96,7 @@ def label_phases(  # noqa: PLR0913
     Raises
     ------
     SchemaError
-        The references do not cover the energies, there are too many of them, ``clusters`` belongs to other data, or a
+        The references do not cover the energies, or there are too many of them. ``clusters`` belongs to other data. A
         setting is neither a number nor "fit".
 
     See Also
@@ -108,11 +108,11 @@ def label_phases(  # noqa: PLR0913
 
     Notes
     -----
-    "fit" reads block means into memory (1/36 of the stack). ``clusters`` adds their mean spectra, and an unknown phase
-    two more passes. The rest is lazy where ``od`` is. Maps over 512 pixels a side are drawn in overlapping tiles.
+    "fit" reads block means into memory (1/36 of the stack). The rest is lazy where ``od`` is. Maps over 512 pixels a
+    side are drawn in overlapping tiles.
 
-    The confidence assumes that the references are right. A misfit above the common one widens the noise of a pixel. A
-    wrong reference that fits well cannot be noticed.
+    The confidence assumes that the references are right. A large misfit lowers it, but a wrong reference that fits well
+    cannot be noticed.
 
     References
     ----------
