@@ -85,8 +85,8 @@ def label_phases(  # noqa: PLR0913
         - ``status``, the first that holds:
 
           - ``too_thick`` for light to pass; ``background``, empty or not measured.
-          - ``no_reference``: an unknown phase, or chi-square over twice the limit that noise exceeds in one pixel of 10
-            000.
+          - ``no_reference``: an unknown phase, or a large misfit. Its chi-square is over twice the limit that noise
+            exceeds with probability 1e-4.
           - ``transition``: a transition phase, or a mixture with over 15 % of the lesser phase. It lowers chi-square by
             12 against one phase and against the blur. ``composition`` and ``mixture`` are those of its two references.
           - ``false_assignment``: another phase lowers chi-square by 12.
