@@ -32,7 +32,7 @@ QUICK = (
     *(f"tests/acom/test_{name}.py" for name in ("matching", "refinement", "peaks", "peak_kernels", "registration")),
     *(
         f"tests/stxm/test_{name}.py"
-        for name in ("labels", "sums", "linear", "domains", "density", "alignment", "gmvae")
+        for name in ("labels", "sufficient_statistics", "linear", "domains", "density", "alignment", "gmvae")
     ),
     *("tests/synthetic", "tests/io/test_maps_text.py", "tests/io/test_references.py", "tests/batch/test_cli.py"),
 )

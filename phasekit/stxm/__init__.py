@@ -1,18 +1,14 @@
-"""STXM: an image stack becomes a phase map that says where it is not to be trusted.
+"""STXM: an image stack becomes a phase map in which every pixel says how far it can be trusted.
 
-Read the files as the experiment goes.
+The folders are the stages, in the order of the experiment.
 
-- ``planning``: which energies to measure, for how long.
-- ``alignment`` (with ``registration``): frame drift. ``density`` (with ``incident``, ``counting``, ``frames``,
-  ``material``): counts to optical density and its noise; ``stray_light``, ``background``,
-  ``smoothing``.
-- ``gmvae`` (with ``network``, ``starts``, ``training``) and ``clusters``: spectra without labels.
-- ``labels``: the map. ``nuisances`` (what bends all spectra alike), ``strangers`` (clusters no reference explains),
-  ``sums`` (what a pixel's spectrum says), ``domains`` and ``domain_kernels`` (maps drawn from their posterior, in
-  ``tiles``), ``verdict`` (names and status), ``flags`` (thresholds moved).
-- ``linear`` (with ``library``, ``nonnegative``, ``unexplained``), ``baselines``, ``resolution``, ``comparison``: the
-  methods in use, side by side.
-- ``after_map``: particles, profiles, thickness, pictures.
+- ``planning``, before the beam time: which energies to measure, and for how long.
+- ``preprocessing``: frames are aligned, counts become optical density with its noise.
+- ``reference_spectra``: references at the energies of the data, and the systematics that all spectra share.
+- ``clustering``: spectra are grouped without labels.
+- ``phase_map``: every pixel gets the name of a phase, a confidence and a status.
+- ``comparison``: the simpler methods in use, on the same pixels.
+- ``particles``, after the map: particles and domains, profiles across boundaries, thickness, pictures.
 """
 
 from ..deprecation import attach_stub as _attach_stub

@@ -206,8 +206,8 @@ def test_round_trip(od, tmp_path):
 @pytest.mark.parametrize("method", [*CLUSTERINGS, pk.stxm.fit_mcr_als])
 def test_some_pixels_stand_for_all_in_a_large_stack(method, od, stack, monkeypatch):
     whole = method(od, references(), energy_offset=0.0)
-    for module in ("baselines", "resolution"):
-        monkeypatch.setattr(f"phasekit.stxm.{module}._MAX_PIXELS", 600)
+    for module in ("kmeans_gmm", "mcr"):
+        monkeypatch.setattr(f"phasekit.stxm.comparison.{module}._MAX_PIXELS", 600)
     found = method(od, references(), energy_offset=0.0)
     np.testing.assert_array_equal(found["phase"] >= 0, whole["phase"] >= 0)
     assert int((found["phase"] >= 0).sum()) > 1000

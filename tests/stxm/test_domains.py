@@ -7,21 +7,27 @@ import pytest
 from scipy import ndimage
 
 from phasekit.stxm.phase_map import potts_kernels as kernels
-from phasekit.stxm.phase_map.potts_sampler import compute_mixture, probe_kernel, refresh_state, sample_phase_maps
-from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statistics, mixture_chi_square
+from phasekit.stxm.phase_map.potts_sampler import (
+    compute_mixture,
+    initialise_state,
+    make_probe_kernel,
+    refresh_state,
+    sample_phase_maps,
+)
+from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statistics, compute_mixture_chi_square
 
 TEMPLATES = np.array([[0.0, 1.0, 3.0, 2.0, 1.0, 0.5], [0.0, 2.0, 2.0, 3.0, 1.0, 0.2], [1.0, 0.0, 2.0, 2.5, 2.0, 0.1]])
 ADJACENT = np.array([[False, True, False], [True, False, True], [False, True, False]])
 
 
 def _pixels(label, noise, blur, seed, thickness=0.4):
-    """Sums of a map of labels (-1: empty) whose contents are blurred."""
+    """Statistics of a map of labels (-1: empty) whose mixtures are blurred."""
     rng = np.random.default_rng(seed)
-    kernel = probe_kernel(blur) if blur else np.ones((1, 1))
+    kernel = make_probe_kernel(blur) if blur else np.ones((1, 1))
     shares = [ndimage.convolve((label == index).astype(float), kernel, mode="constant") for index in range(3)]
-    content = np.stack(shares, axis=-1)
-    content /= np.maximum(content.sum(axis=-1, keepdims=True), 1e-12)
-    x = thickness * content @ TEMPLATES + rng.normal(0, noise, (*label.shape, 6))
+    mixture = np.stack(shares, axis=-1)
+    mixture /= np.maximum(mixture.sum(axis=-1, keepdims=True), 1e-12)
+    x = thickness * mixture @ TEMPLATES + rng.normal(0, noise, (*label.shape, 6))
     return compute_block_statistics(x, np.full_like(x, noise), label >= 0, templates=TEMPLATES, n_references=3)
 
 
@@ -34,13 +40,13 @@ def _grains(shape, n, seed):
 
 def test_marginals_equal_those_of_all_maps():
     """2 x 3 pixels of 3 phases: 729 maps, each with its blurred chi-square and the cost of its neighbours."""
-    from phasekit.stxm.phase_map import potts_sampler as domains
-
     label = np.array([[0, 0, 1], [0, 2, 1]])
-    sums = _pixels(label, 0.35, 1.6, seed=3)
+    statistics = _pixels(label, 0.35, 1.6, seed=3)
     cost, blur = 0.6, 1.6
-    drawn = sample_phase_maps(sums, np.ones(label.shape), ADJACENT, neighbours=cost, blur_px=blur, seed=0, n_draws=4000)
-    state = domains._begin(sums, np.ones(label.shape))
+    drawn = sample_phase_maps(
+        statistics, np.ones(label.shape), ADJACENT, neighbours=cost, blur_px=blur, seed=0, n_draws=4000
+    )
+    state = initialise_state(statistics, np.ones(label.shape))
     kernel = refresh_state(state, blur)
     total, weight_of = np.zeros((2, 3, 3)), []
     pairs = [((a, b), (c, d)) for a, b, c, d in product(range(2), range(3), range(2), range(3)) if (a, b) < (c, d)]
@@ -52,7 +58,7 @@ def test_marginals_equal_those_of_all_maps():
     maps = [np.array(one).reshape(2, 3) for one in product(range(3), repeat=6)]
     for one in maps:
         state.label[:] = one
-        energy = 0.5 * mixture_chi_square(sums, compute_mixture(state, kernel)).sum()
+        energy = 0.5 * compute_mixture_chi_square(statistics, compute_mixture(state, kernel)).sum()
         energy += cost * sum(weight for p, q, weight in near if one[p] != one[q])
         weight_of.append(-energy)
     weights = np.exp(np.array(weight_of) - max(weight_of))
@@ -63,10 +69,8 @@ def test_marginals_equal_those_of_all_maps():
 
 def test_running_sums_stay_those_of_the_labels():
     """After sweeps that change labels, what was kept up step by step equals what is made anew."""
-    from phasekit.stxm.phase_map import potts_sampler as domains
-
-    sums = _pixels(_grains((12, 14), 6, 1), 0.3, 1.8, seed=1)
-    state = domains._begin(sums, np.ones((12, 14)))
+    statistics = _pixels(_grains((12, 14), 6, 1), 0.3, 1.8, seed=1)
+    state = initialise_state(statistics, np.ones((12, 14)))
     kernel = refresh_state(state, 1.8)
     rng, probability = np.random.default_rng(0), np.zeros((12, 14, 3), np.float32)
     before = state.label.copy()
@@ -74,20 +78,18 @@ def test_running_sums_stay_those_of_the_labels():
         uniform = rng.random((12, 14), dtype=np.float32)
         kernels.gibbs_sweep(state, kernel, ADJACENT, 0.3, 0.3, uniform, probability, np.zeros(5))
     assert (before != state.label).any()
-    kept = [part.copy() for part in (state.pull, state.size, state.along)]
+    kept = [part.copy() for part in (state.gram_mix, state.model_norm, state.projection)]
     refresh_state(state, 1.8)
-    for was, anew in zip(kept, (state.pull, state.size, state.along), strict=True):
+    for was, anew in zip(kept, (state.gram_mix, state.model_norm, state.projection), strict=True):
         np.testing.assert_allclose(was, anew, rtol=1e-3, atol=1e-3 * np.abs(anew).max())
     np.testing.assert_allclose(probability.sum(axis=-1), 3.0, rtol=1e-5)
 
 
 def test_the_compiled_kernel_is_the_python_one():
-    from phasekit.stxm.phase_map import potts_sampler as domains
-
-    sums = _pixels(_grains((6, 7), 4, 2), 0.3, 1.8, seed=2)
+    statistics = _pixels(_grains((6, 7), 4, 2), 0.3, 1.8, seed=2)
     results = []
     for compiled in (True, False):
-        state = domains._begin(sums, np.ones((6, 7)))
+        state = initialise_state(statistics, np.ones((6, 7)))
         kernel = refresh_state(state, 1.8)
         probability, slopes = np.zeros((6, 7, 3), np.float32), np.zeros(5)
         uniform = np.random.default_rng(0).random((6, 7), dtype=np.float32)
@@ -104,11 +106,13 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
     right, stated, alone = [], [], []
     for seed in range(3):
         label = _grains((60, 60), 25, seed + 10)
-        sums = _pixels(label, 0.25, 1.8, seed)
-        drawn = sample_phase_maps(sums, np.ones(label.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
+        statistics = _pixels(label, 0.25, 1.8, seed)
+        drawn = sample_phase_maps(statistics, np.ones(label.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
         right.append(drawn.probability.argmax(axis=-1) == label)
         stated.append(drawn.probability.max(axis=-1))
-        single = sums.power[..., None] - np.maximum(sums.overlap, 0) ** 2 / np.einsum("yxii->yxi", sums.gram)
+        single = statistics.weighted_norm[..., None] - np.maximum(statistics.template_projection, 0) ** 2 / np.einsum(
+            "yxii->yxi", statistics.normal_matrix
+        )
         alone.append(single.argmin(axis=-1) == label)
         assert 1.2 <= drawn.prior.blur_px <= 2.4
     right, stated = np.concatenate(right).ravel(), np.concatenate(stated).ravel()
@@ -121,12 +125,12 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
 
 def test_noise_alone_finds_no_domains_without_cost_and_one_phase_stays_one():
     lone = np.zeros((10, 12), dtype=int)
-    sums = _pixels(lone, 0.05, 1.8, seed=4)
-    drawn = sample_phase_maps(sums, np.ones(lone.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
+    statistics = _pixels(lone, 0.05, 1.8, seed=4)
+    drawn = sample_phase_maps(statistics, np.ones(lone.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
     assert (drawn.probability.argmax(axis=-1) == 0).all()
     noisy = _pixels(lone, 2.0, 0.0, seed=5)
     free = sample_phase_maps(noisy, np.ones(lone.shape), ADJACENT, neighbours=0.0, blur_px=0.0, seed=0)
-    own = np.exp(0.5 * np.maximum(noisy.overlap, 0) ** 2 / np.einsum("yxii->yxi", noisy.gram))
+    own = np.exp(0.5 * np.maximum(noisy.template_projection, 0) ** 2 / np.einsum("yxii->yxi", noisy.normal_matrix))
     np.testing.assert_allclose(free.probability, own / own.sum(axis=-1, keepdims=True), atol=0.02)
 
 
@@ -145,9 +149,9 @@ def test_no_material_is_nan_and_does_not_pull():
 
 
 def test_same_seed_same_draws():
-    sums = _pixels(_grains((20, 20), 6, 8), 0.4, 1.8, seed=8)
+    statistics = _pixels(_grains((20, 20), 6, 8), 0.4, 1.8, seed=8)
     first, again, other = (
-        sample_phase_maps(sums, np.ones((20, 20)), ADJACENT, neighbours=None, blur_px=None, seed=seed)
+        sample_phase_maps(statistics, np.ones((20, 20)), ADJACENT, neighbours=None, blur_px=None, seed=seed)
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first.probability, again.probability)

@@ -7,7 +7,7 @@ from scipy import ndimage
 import phasekit as pk
 from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import PARTICLE_STATISTICS, PARTICLES, require
-from phasekit.stxm.particles.outlines import LINE_FAMILIES, boundary_lengths, line_weights, outline_lengths
+from phasekit.stxm.particles.outlines import LINE_FAMILIES, compute_line_weights, measure_boundaries, measure_outlines
 from tests.stxm.shapes import NAMES, SCAN, composition_map, disc, grid, phases_of, sides, tilted_edge
 
 
@@ -166,7 +166,7 @@ def test_straight_lines_at_any_angle_have_their_length(steps, worst):
     normal = np.stack([np.cos(angle), -np.sin(angle)])
     vectors = np.array(LINE_FAMILIES) * steps
     crossings = np.abs(vectors @ normal) / np.prod(steps)  # per length
-    length = line_weights(steps) @ crossings
+    length = compute_line_weights(steps) @ crossings
     assert np.abs(length - 1).max() < worst
     assert abs(length.mean() - 1) < 1e-4
 
@@ -177,7 +177,7 @@ def test_circles_have_their_length(radius, bias):
     found = []
     for centre in 50 + rng.uniform(-0.5, 0.5, (40, 2)):
         label = np.where(disc((100, 100), radius, centre), 0, -1).astype(np.int32)
-        found.append(outline_lengths(label, (20.0, 20.0), 1)[0][0] / (2 * np.pi * radius * 20))
+        found.append(measure_outlines(label, (20.0, 20.0), 1)[0][0] / (2 * np.pi * radius * 20))
     assert abs(np.mean(found) - 1) < bias
     # a count of pixel edges would give 4 / pi
     assert np.max(found) < 1.1
@@ -198,14 +198,14 @@ def test_lengths_turn_with_the_map_and_touching_particles_share_theirs():
     blobs = ndimage.gaussian_filter(rng.standard_normal((60, 60)), 4)
     phase = np.where(disc((60, 60), 26), (blobs > 0).astype(np.int32), -1).astype(np.int32)
     label = np.where(phase >= 0, 0, -1).astype(np.int32)
-    plain = boundary_lengths(phase, label, (20.0, 20.0), (1, 2))
-    turned = boundary_lengths(np.rot90(phase).copy(), np.rot90(label).copy(), (20.0, 20.0), (1, 2))
+    plain = measure_boundaries(phase, label, (20.0, 20.0), (1, 2))
+    turned = measure_boundaries(np.rot90(phase).copy(), np.rot90(label).copy(), (20.0, 20.0), (1, 2))
     np.testing.assert_allclose(plain, turned, rtol=2e-3)
     halves = np.where(disc((60, 60), 26), (np.arange(60) > 29).astype(np.int32), -1).astype(np.int32)
-    perimeter, contact = outline_lengths(halves, (20.0, 20.0), 2)
+    perimeter, contact = measure_outlines(halves, (20.0, 20.0), 2)
     np.testing.assert_allclose(contact, 52 * 20, rtol=0.04)
     np.testing.assert_allclose(perimeter, (np.pi * 26 + 52) * 20, rtol=0.02)
-    apart = boundary_lengths((halves >= 0) * halves, halves, (20.0, 20.0), (2, 2))
+    apart = measure_boundaries((halves >= 0) * halves, halves, (20.0, 20.0), (2, 2))
     assert apart.sum() == 0  # phases of two particles have no boundary
 
 

@@ -32,10 +32,10 @@ def test_a_filter_over_tiles_is_the_filter_over_the_map(small_tiles, chunks):
 
 
 def test_tiles_are_as_equal_as_can_be_and_cover_the_map():
-    assert tiles._sides(512) == (512,)
-    assert tiles._sides(513) in ((256, 257), (257, 256))
-    assert sum(tiles._sides(2048 + 7)) == 2055
-    assert max(tiles._sides(2055)) <= 512
+    assert tiles._split_axis(512) == (512,)
+    assert tiles._split_axis(513) in ((256, 257), (257, 256))
+    assert sum(tiles._split_axis(2048 + 7)) == 2055
+    assert max(tiles._split_axis(2055)) <= 512
 
 
 def test_a_map_in_tiles_agrees_with_the_map_in_one(small_tiles, monkeypatch):

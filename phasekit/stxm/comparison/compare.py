@@ -1,4 +1,4 @@
-"""The GMVAE beside the simple baselines, on the same pixels with the same energy offset."""
+"""The phase map beside the simpler methods, on the same pixels with the same energy offset."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -19,19 +19,19 @@ from .reference_fit import fit_references
 from .single_phase import MIN_ENERGIES_WITH_SLOPE, match_single_phase
 
 Array = NDArray[np.float64]
-#: the row of the map that is compared with
-_OWN = "GMVAE + Pearson"
+#: row of the phase map that the methods are compared with
+_MAP_ROW = "GMVAE + Pearson"
 _WITH_SLOPE = "chi-square with slope"
 
 
-class _Request(NamedTuple):
-    """What every baseline is given."""
+class _MethodInput(NamedTuple):
+    """What every method is given."""
 
-    od: xr.Dataset
+    od: xr.Dataset  # smoothed as asked for
     refs: xr.Dataset
-    offset: float
+    offset: float  # of the energies [eV]
     n_clusters: int
-    seed: int
+    seed: int  # of the clusterings
 
 
 def compare_methods(  # noqa: PLR0913
@@ -46,46 +46,56 @@ def compare_methods(  # noqa: PLR0913
     energy_offset: float | str = "fit",
     seed: int = 0,
 ) -> xr.Dataset:
-    """Name every material pixel by the simple methods too, and count who is right.
+    """Name every material pixel by the simpler methods too, and count who is right.
 
-    The baselines are told the energy offset (the one of ``phases`` when given), which the tools in use do not fit:
-    they are shown at their best.
+    All methods are given the energy offset (the one of ``phases`` where there is one). The tools in use do not fit it,
+    so the methods are shown at their best.
 
     Parameters
     ----------
     od, refs
         OD and REFERENCES.
     truth_phase
-        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none; None leaves accuracies
+        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none. None leaves the accuracies
         NaN.
     phases
-        PHASES from :func:`phasekit.stxm.label_phases`; adds the row "GMVAE + Pearson" with its status.
+        PHASES from :func:`phasekit.stxm.label_phases`. It adds the row "GMVAE + Pearson" with its status.
     methods
-        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel",
-        "chi-square per pixel" and "chi-square with slope"; None: all of them that can be made (MCR-ALS where pyMCR is
-        installed, a slope from 4 energies on).
+        Rows to make, of "k-means + Pearson", "PCA + GMM", "NNLS arg-max", "MCR-ALS", "Pearson per pixel", "chi-square
+        per pixel" and "chi-square with slope". None makes all that can be made: MCR-ALS needs pyMCR, a slope needs 4
+        energies.
     smoothing_px
-        Standard deviation of a Gaussian over the optical density before every baseline [px]
-        (:func:`phasekit.stxm.smooth_od`): the neighbours' help that the GMVAE's map has too.
+        Standard deviation [px] of a Gaussian over the optical density before every method
+        (:func:`phasekit.stxm.smooth_od`). It gives them the help of the neighbours that the phase map has.
     n_clusters
         Clusters of k-means and of the mixture.
     energy_offset
-        Used when ``phases`` is None: a number [eV] or "fit".
+        Used if ``phases`` is None: a number [eV] or "fit".
     seed
         Of the clusterings.
 
     Returns
     -------
     xarray.Dataset
-        COMPARISON by ``approach``: ``accuracy`` over all pixels that are material both in truth and to the method,
-        ``accuracy_unflagged`` over those it does not flag, ``share_unflagged``, ``n_pixels``, ``seconds`` (NaN for the
-        given map); and the maps ``phase(approach, scan_y, scan_x)`` (-1: none). Baselines flag nothing. The table is
-        ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``.
+        COMPARISON by ``approach``:
+
+        - ``accuracy`` over all pixels with a phase both in the truth and by the method.
+        - ``accuracy_unflagged`` over those that the method does not flag, and their share ``share_unflagged``. The
+          simple methods flag nothing.
+        - ``n_pixels``, and ``seconds`` (NaN for the given map).
+        - the maps ``phase(approach, scan_y, scan_x)``, -1 for none.
+
+        The table is ``.drop_dims(["scan_y", "scan_x"]).to_dataframe()``.
 
     Raises
     ------
     SchemaError
         ``truth_phase`` or ``phases`` is on another grid, a method is unknown, or no pixel holds material.
+
+    See Also
+    --------
+    label_phases : The map that the methods are compared with.
+    fit_references, match_single_phase, cluster_kmeans, cluster_gaussian_mixture, fit_mcr_als : The methods.
 
     Notes
     -----
@@ -107,22 +117,24 @@ def compare_methods(  # noqa: PLR0913
     >>> table["accuracy"].sel(approach="NNLS arg-max").item()
     1.0
     """
-    _check(od, refs, truth_phase, phases)
-    rows = _rows(methods, od.sizes["energy"])
-    offset = _given_offset(od, refs, phases, energy_offset)
-    request = _Request(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
+    _check_inputs(od, refs, truth_phase, phases)
+    # the same offset and smoothing for all, so that only the methods differ
+    rows = _select_methods(methods, od.sizes["energy"])
+    offset = _select_energy_offset(od, refs, phases, energy_offset)
+    request = _MethodInput(smooth_od(od, smoothing_px), refs, offset, n_clusters, seed)
     maps, seconds = {}, []
     for name in rows:
         started = perf_counter()
-        maps[name] = np.asarray(_BASELINES[name](request).transpose("scan_y", "scan_x"))
+        maps[name] = np.asarray(_METHODS[name](request).transpose("scan_y", "scan_x"))
         seconds.append(perf_counter() - started)
+    # the simple methods have no status, so nothing of theirs is flagged
     flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
     if phases is not None:
-        maps[_OWN] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
-        flagged[_OWN] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
-        seconds.append(np.nan)
+        maps[_MAP_ROW] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
+        flagged[_MAP_ROW] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
+        seconds.append(np.nan)  # the map was made before
     truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
-    scores = np.array([_score(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
+    scores = np.array([_score_method(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
     names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
     out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
     out["seconds"] = ("approach", np.array(seconds))
@@ -134,7 +146,8 @@ def compare_methods(  # noqa: PLR0913
     return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
 
 
-def _check(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:
+def _check_inputs(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:
+    """Refuse datasets of other kinds, and maps on another grid."""
     require(od, OD, step="compare_methods")
     require(refs, REFERENCES, step="compare_methods")
     if phases is not None:
@@ -146,81 +159,95 @@ def _check(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases:
             )
 
 
-def _rows(methods: Sequence[str] | None, n_energies: int) -> list[str]:
+def _select_methods(methods: Sequence[str] | None, n_energies: int) -> list[str]:
+    """Methods as asked for, or all that can be made with the packages and energies there are."""
     from importlib.util import find_spec
 
     if methods is None:
-        able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= MIN_ENERGIES_WITH_SLOPE}
-        return [name for name in _BASELINES if able.get(name, True)]
-    if unknown := sorted(set(methods) - set(_BASELINES)):
-        raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_BASELINES)}.")
+        # a method that cannot be made is left out, unless it is asked for by name
+        is_able = {"MCR-ALS": find_spec("pymcr") is not None, _WITH_SLOPE: n_energies >= MIN_ENERGIES_WITH_SLOPE}
+        return [name for name in _METHODS if is_able.get(name, True)]
+    if unknown := sorted(set(methods) - set(_METHODS)):
+        raise SchemaError(f"compare_methods: unknown methods {unknown}, needs some of {list(_METHODS)}.")
     return list(methods)
 
 
-def _kmeans(request: _Request) -> xr.DataArray:
+def _apply_kmeans(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by k-means clusters."""
     od, refs, offset, n, seed = request
     return cluster_kmeans(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
 
 
-def _mixture(request: _Request) -> xr.DataArray:
+def _apply_gaussian_mixture(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by a mixture of Gaussians."""
     od, refs, offset, n, seed = request
     return cluster_gaussian_mixture(od, refs, n_clusters=n, energy_offset=offset, seed=seed)["phase"]
 
 
-def _nnls(request: _Request) -> xr.DataArray:
-    """Reference whose amount gives the most contrast."""
+def _apply_nnls(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) of the reference whose amount gives the most contrast, amount times standard deviation."""
     od, refs, offset, *_ = request
     amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
     spectra = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
+    # amounts of flat spectra hardly change what is seen, so they are weighed by the contrast
     contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
     material = find_material(od)
     known = material & contrast.notnull().all("reference")
     return contrast.fillna(-1.0).argmax("reference").where(known, -1)
 
 
-def _mcr(request: _Request) -> xr.DataArray:
+def _apply_mcr(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by multivariate curve resolution."""
     return fit_mcr_als(request.od, request.refs, energy_offset=request.offset, seed=request.seed)["phase"]
 
 
-def _pearson_alone(request: _Request) -> xr.DataArray:
+def _apply_pearson(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by the highest Pearson correlation."""
     return match_single_phase(request.od, request.refs, energy_offset=request.offset)["pearson_phase"]
 
 
-def _chi_square_alone(request: _Request) -> xr.DataArray:
+def _apply_chi_square(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by the least chi-square of one reference."""
     return match_single_phase(request.od, request.refs, energy_offset=request.offset)["phase"]
 
 
-def _chi_square_with_slope(request: _Request) -> xr.DataArray:
+def _apply_chi_square_with_slope(request: _MethodInput) -> xr.DataArray:
+    """Phase (scan_y, scan_x) by the least chi-square of one reference with a slope."""
     return match_single_phase(request.od, request.refs, slope=True, energy_offset=request.offset)["phase"]
 
 
-_BASELINES: dict[str, Callable[[_Request], xr.DataArray]] = {
-    "k-means + Pearson": _kmeans,
-    "PCA + GMM": _mixture,
-    "NNLS arg-max": _nnls,
-    "MCR-ALS": _mcr,
-    "Pearson per pixel": _pearson_alone,
-    "chi-square per pixel": _chi_square_alone,
-    _WITH_SLOPE: _chi_square_with_slope,
+_METHODS: dict[str, Callable[[_MethodInput], xr.DataArray]] = {
+    "k-means + Pearson": _apply_kmeans,
+    "PCA + GMM": _apply_gaussian_mixture,
+    "NNLS arg-max": _apply_nnls,
+    "MCR-ALS": _apply_mcr,
+    "Pearson per pixel": _apply_pearson,
+    "chi-square per pixel": _apply_chi_square,
+    _WITH_SLOPE: _apply_chi_square_with_slope,
 }
 
 
-def _given_offset(od: xr.Dataset, refs: xr.Dataset, phases: xr.Dataset | None, energy_offset: float | str) -> float:
+def _select_energy_offset(
+    od: xr.Dataset, refs: xr.Dataset, phases: xr.Dataset | None, energy_offset: float | str
+) -> float:
+    """Energy offset [eV] of the phase map where there is one, else as asked for."""
     if phases is not None and "energy_offset" in phases:
         return float(phases["energy_offset"])
     library = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1)
     return find_energy_offset(od, library, energy_offset, limit=1.5, step="compare_methods").value
 
 
-def _score(
+def _score_method(
     phase: NDArray[np.integer], flagged: NDArray[np.bool_], truth: NDArray[np.integer] | None
 ) -> tuple[float, float, float, float]:
+    """Accuracy, accuracy of the unflagged, their share, and number of pixels, of one map of phases (scan_y, scan_x)."""
+    # a pixel counts where both the method and the truth have a phase
     named = phase >= 0
     counted = named if truth is None else named & (truth >= 0)
     n = int(counted.sum())
-    clear = counted & ~flagged
-    share = float(clear.sum() / n) if n else np.nan
+    unflagged = counted & ~flagged
+    share = float(unflagged.sum() / n) if n else np.nan
     if truth is None or n == 0:
         return np.nan, np.nan, share, float(n)
     right = phase == truth
-    return float(right[counted].mean()), float(right[clear].mean()) if clear.any() else np.nan, share, float(n)
+    return float(right[counted].mean()), float(right[unflagged].mean()) if unflagged.any() else np.nan, share, float(n)

@@ -1,7 +1,6 @@
-"""The clusterings in use, each as one call: principal components, then k-means or a mixture of Gaussians.
+"""Clusters of spectra by principal components, then k-means or a mixture of Gaussians.
 
-The other simple methods are :func:`phasekit.stxm.match_single_phase`, the linear fit with references
-:func:`phasekit.stxm.fit_references` (non-negative, with offset and covariance) and multivariate curve resolution
+The other simple methods are :func:`phasekit.stxm.match_single_phase`, :func:`phasekit.stxm.fit_references` and
 :func:`phasekit.stxm.fit_mcr_als`.
 """
 
@@ -19,20 +18,20 @@ from ..preprocessing.material import find_material
 from ..reference_spectra.library import build_library, find_energy_offset
 
 Array = NDArray[np.float64]
-_MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the rest is assigned
-_STARTS = 5
+_MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the others are assigned
+_N_STARTS = 5  # of which the best is kept
 
 
 class MaterialPixels(NamedTuple):
     """Material pixels in memory, and the references on their energy scale."""
 
-    use: NDArray[np.bool_]
+    use: NDArray[np.bool_]  # (scan_y, scan_x)
     density: Array  # (pixel, energy)
     spectra: Array  # (reference, energy)
-    names: list[str]
-    offset: float
+    names: list[str]  # of the references
+    offset: float  # of the energies [eV]
 
-    def on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
+    def place_on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
         """Values of the material pixels on the scan, -1 elsewhere."""
         out = np.full(self.use.shape, -1, dtype=np.int16)
         out[self.use] = values
@@ -48,16 +47,16 @@ def cluster_kmeans(
     energy_offset: float | str = "fit",
     seed: int = 0,
 ) -> xr.Dataset:
-    """Principal components of the pixel spectra and k-means on their scores; clusters named by Pearson.
+    """Cluster the spectra by k-means on their principal components; name each cluster by Pearson correlation.
 
-    Spectra are brought to mean 0 and norm 1 first, so that clusters are shapes and not thicknesses.
+    Spectra are first brought to mean 0 and norm 1, so that clusters are shapes and not thicknesses.
 
     Parameters
     ----------
     od, refs
         OD and REFERENCES.
     n_clusters
-        Clusters.
+        Number of clusters.
     n_components
         Principal components kept, at most energies - 1.
     energy_offset
@@ -68,18 +67,27 @@ def cluster_kmeans(
     Returns
     -------
     xarray.Dataset
-        BASELINE: ``phase``, ``label`` (cluster, -1 without material), ``spectrum(cluster, energy)`` (mean OD),
-        ``cluster_phase(cluster)``, ``cluster_pearson(cluster, reference)``, ``explained(component)`` (share of the
-        variance), ``energy_offset`` [eV].
+        BASELINE:
+
+        - ``phase`` and ``label`` (cluster), -1 without material.
+        - ``spectrum(cluster, energy)``, mean OD; ``cluster_phase(cluster)``, ``cluster_pearson(cluster, reference)``.
+        - ``explained(component)``, share of the variance.
+        - ``energy_offset`` [eV].
 
     Raises
     ------
     SchemaError
         No pixel holds material, or the references do not fit the energies.
 
+    See Also
+    --------
+    cluster_gaussian_mixture : The same with Gaussians in place of k-means.
+    fit_gmvae : The clustering that :func:`phasekit.stxm.label_phases` uses.
+    compare_methods : All methods side by side.
+
     Notes
     -----
-    Reads the material pixels into memory; fits at most 30 000 of them.
+    Reads the material pixels into memory and fits at most 30 000 of them.
 
     Examples
     --------
@@ -90,14 +98,14 @@ def cluster_kmeans(
     [-1, 0, 1, 2, 3, 4]
     """
 
-    def kmeans(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+    def fit_kmeans(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
         from sklearn.cluster import KMeans
 
-        model = KMeans(min(n_clusters, len(some)), n_init=_STARTS, random_state=seed).fit(scores[some])
+        model = KMeans(min(n_clusters, len(some)), n_init=_N_STARTS, random_state=seed).fit(scores[some])
         return np.asarray(model.predict(scores))
 
     settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
-    return _clustered(od, refs, kmeans, settings, "cluster_kmeans")
+    return _cluster_pixels(od, refs, fit_kmeans, settings, "cluster_kmeans")
 
 
 def cluster_gaussian_mixture(
@@ -109,7 +117,7 @@ def cluster_gaussian_mixture(
     energy_offset: float | str = "fit",
     seed: int = 0,
 ) -> xr.Dataset:
-    """As :func:`cluster_kmeans`, with a mixture of Gaussians (full covariances) in place of k-means.
+    """Cluster the spectra as :func:`cluster_kmeans`, by a mixture of Gaussians with full covariances.
 
     Parameters
     ----------
@@ -126,6 +134,11 @@ def cluster_gaussian_mixture(
     SchemaError
         As :func:`cluster_kmeans`.
 
+    See Also
+    --------
+    cluster_kmeans : The same with k-means.
+    compare_methods : All methods side by side.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -135,27 +148,28 @@ def cluster_gaussian_mixture(
     5
     """
 
-    def mixture(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
+    def fit_mixture(scores: Array, some: NDArray[np.intp]) -> NDArray[np.intp]:
         from sklearn.mixture import GaussianMixture
 
         from ..clustering.initialisation import ignore_convergence_warnings
 
-        model = GaussianMixture(min(n_clusters, len(some)), n_init=_STARTS, random_state=seed, reg_covar=1e-6)
+        model = GaussianMixture(min(n_clusters, len(some)), n_init=_N_STARTS, random_state=seed, reg_covar=1e-6)
         with ignore_convergence_warnings():
             return np.asarray(model.fit(scores[some]).predict(scores))
 
     settings = {"n_clusters": n_clusters, "n_components": n_components, "energy_offset": energy_offset, "seed": seed}
-    return _clustered(od, refs, mixture, settings, "cluster_gaussian_mixture")
+    return _cluster_pixels(od, refs, fit_mixture, settings, "cluster_gaussian_mixture")
 
 
-def _check(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
+def _check_inputs(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
+    """Refuse datasets of other kinds."""
     require(od, OD, step=step)
     require(refs, REFERENCES, step=step)
 
 
 def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float | str, step: str) -> MaterialPixels:
     """Material pixels and references, read into memory."""
-    _check(od, refs, step)
+    _check_inputs(od, refs, step)
     library = build_library(refs, od["energy"], step=step, n_nuisance=1)
     offset = find_energy_offset(od, library, energy_offset, limit=1.5, step=step).value
     spectra = library.at(od["energy"].values.astype(np.float64) + offset)
@@ -168,47 +182,56 @@ def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float 
     return MaterialPixels(use, density[use], spectra, library.names, offset)
 
 
-def _clustered(
+def _cluster_pixels(
     od: xr.Dataset,
     refs: xr.Dataset,
     method: Callable[[Array, NDArray[np.intp]], NDArray[np.intp]],
     settings: dict[str, Any],
     step: str,
 ) -> xr.Dataset:
-    """Scores on principal components, clusters by ``method``, names by Pearson."""
+    """Project the spectra on principal components, cluster them by ``method``, and name the clusters.
+
+    ``method`` takes the scores (pixel, component) and the pixels to fit; it returns the cluster of every pixel. A name
+    is the reference with the highest Pearson correlation.
+    """
     from threadpoolctl import threadpool_limits
 
     if settings["n_clusters"] < 1 or settings["n_components"] < 1:
-        raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise them.")
+        raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise the one below 1.")
     task = read_material_pixels(od, refs, settings["energy_offset"], step)
+    # mean 0 and norm 1: thickness and background drop out, as in Pearson's correlation
     shape = task.density - task.density.mean(axis=1, keepdims=True)
     shape /= np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9)
     n = min(settings["n_components"], shape.shape[1] - 1)
+    # a few energies, many pixels: the eigenvectors of the covariance are the components
     variance, axes = np.linalg.eigh(np.cov(shape.T, bias=True))
     scores = (shape - shape.mean(axis=0)) @ axes[:, ::-1][:, :n]
+    # the components use all pixels, the clusters a random part of them
     rng = np.random.default_rng(settings["seed"])
     some = np.sort(rng.permutation(len(scores))[:_MAX_PIXELS])
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # sums then do not depend on the number of threads
         label = method(scores, some)
-    means = np.stack([_mean(task.density[label == index]) for index in range(int(label.max()) + 1)])
+    means = np.stack([_compute_mean_spectrum(task.density[label == index]) for index in range(int(label.max()) + 1)])
+    # an empty cluster correlates with nothing; -2 is below every correlation
     pearson = np.nan_to_num(pearson_coefficient(means[:, None], task.spectra[None]), nan=-2.0)
-    named = pearson.argmax(axis=1)
-    out = make_maps(od, task, named[label]).assign(
-        label=(("scan_y", "scan_x"), task.on_map(label)),
+    cluster_phase = pearson.argmax(axis=1)
+    out = make_maps(od, task, cluster_phase[label]).assign(
+        label=(("scan_y", "scan_x"), task.place_on_map(label)),
         spectrum=(("cluster", "energy"), means),
-        cluster_phase=("cluster", named.astype(np.int16)),
+        cluster_phase=("cluster", cluster_phase.astype(np.int16)),
         cluster_pearson=(("cluster", "reference"), pearson),
         explained=("component", variance[::-1][:n] / max(float(variance.sum()), 1e-12)),
     )
     return describe(out, BASELINE, step=step, settings=settings, source=od)
 
 
-def _mean(density: Array) -> Array:
+def _compute_mean_spectrum(density: Array) -> Array:
+    """Mean spectrum (energy,) of pixels (pixel, energy); NaN for none."""
     return density.mean(axis=0) if len(density) else np.full(density.shape[1], np.nan)
 
 
 def make_maps(od: xr.Dataset, task: MaterialPixels, phase: NDArray[Any]) -> xr.Dataset:
     """``phase`` on the scan with its coordinates, and the energy offset that was used."""
     grid = {dim: od[dim] for dim in ("scan_y", "scan_x", "energy") if dim in od.coords}
-    out = xr.Dataset({"phase": (("scan_y", "scan_x"), task.on_map(phase)), "energy_offset": ((), task.offset)})
+    out = xr.Dataset({"phase": (("scan_y", "scan_x"), task.place_on_map(phase)), "energy_offset": ((), task.offset)})
     return out.assign_coords({**grid, "reference": task.names})

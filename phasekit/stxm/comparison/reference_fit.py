@@ -1,4 +1,4 @@
-"""Fits of every pixel with reference spectra: non-negative amounts, a free baseline, covariance."""
+"""Fits of every pixel with reference spectra: non-negative amounts, a free constant, their covariance."""
 
 from functools import partial
 from typing import NamedTuple
@@ -8,32 +8,34 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...schema import OD, REFERENCE_FIT, REFERENCES, describe, require
-from ..phase_map.misfit import exceeds_noise
 from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
 from ..reference_spectra.non_negative import solve_non_negative
+from .misfit import exceeds_noise
 
 Array = NDArray[np.float64]
 
 
-class _Fields(NamedTuple):
-    """One fitted pixel block as labelled arrays."""
+class _FitMaps(NamedTuple):
+    """The fit on the scan, as labelled arrays."""
 
-    amount: xr.DataArray
-    covariance: xr.DataArray
+    amount: xr.DataArray  # (.., reference)
+    covariance: xr.DataArray  # (.., reference, other_reference)
     baseline: xr.DataArray
     slope: xr.DataArray
-    residual: xr.DataArray
-    chi_square: xr.DataArray
+    residual: xr.DataArray  # root mean square [OD]
+    chi_square: xr.DataArray  # per degree of freedom
     unexplained: xr.DataArray
 
 
 class _PixelFit(NamedTuple):
-    amount: Array
-    covariance: Array
+    """The fit of a block of pixels (..), as plain arrays."""
+
+    amount: Array  # (.., reference)
+    covariance: Array  # (.., reference, other_reference)
     baseline: Array
-    slope: Array
-    residual: Array
-    chi_square: Array
+    slope: Array  # over the whole energy range
+    residual: Array  # root mean square [OD]
+    chi_square: Array  # per degree of freedom
     unexplained: NDArray[np.bool_]
 
 
@@ -46,50 +48,68 @@ def fit_references(
     slope: bool = False,
     weighted: bool = False,
 ) -> xr.Dataset:
-    """Fit every pixel's spectrum with non-negative amounts of the references and a free constant.
+    r"""Fit every spectrum with non-negative amounts of the references and a free constant.
 
-    The linear baseline of the trade (singular value decomposition with references, linear-combination fit), solved
-    exactly for all pixels together.
+    This is the linear-combination fit in use, solved exactly for all pixels together. With the reference spectra
+    :math:`T_r`, amounts :math:`a_r` and a constant :math:`c` it minimises
+
+    .. math:: \chi^2 = \sum_e w_e \Bigl(x_e - c - \sum_r a_r T_{re}\Bigr)^2, \quad a_r \ge 0
+
+    The optimum is the plain least-squares solution on the amounts that are not 0. So every set of active references is
+    solved, and the best non-negative solution kept. With more than 6 references each pixel is solved by the algorithm
+    of Lawson and Hanson (1974).
 
     Parameters
     ----------
     od
         OD: ``optical_density``, ``noise`` [1], ``valid``.
     refs
-        REFERENCES; interpolated to the data's energies, which they must cover. With references in 1/um the amounts are
-        thicknesses in um; up to 6 are solved in one batch.
+        REFERENCES, interpolated to the energies of the data, which they must cover. With references in 1/um the amounts
+        are thicknesses in um.
     energy_offset
-        Energy [eV] to add to the data's scale to reach the references', or "fit": one number for the whole stack, from
-        the valley of chi-square over the means of blocks of 6 x 6 pixels of material.
+        Energy [eV] to add to the scale of the data to reach that of the references. "fit" finds one number for the
+        stack from the minimum of chi-square over the means of blocks of 6 x 6 material pixels.
     max_offset_ev
         Largest offset that "fit" looks for, in both directions.
     slope
-        Also fit a straight slope over the energy range (a pre-edge background that is not flat).
+        Also fit a straight slope over the energy range, for a pre-edge background that is not flat.
     weighted
-        False gives every energy the same weight, as the tools in use do: the steadier choice when references are not
-        exact. True weighs by the measured noise: best when only noise is left, but it trusts the pre-edge most (on the
-        public Fe 2p stack, whose residual is 3 to 4 times the noise, the two maps of the fraction correlate by 0.97).
+        False gives every energy the same weight, as the tools in use do. It is the steadier choice where references are
+        not exact. True weighs by the measured noise, :math:`w_e = 1/\sigma_e^2`. It is best where only noise is left,
+        but it relies on the pre-edge most. On the public Fe 2p stack (residual 3 to 4 times the noise) the two maps of
+        the fraction correlate by 0.97.
 
     Returns
     -------
     xarray.Dataset
-        REFERENCE_FIT on ``scan_y, scan_x`` (lazy where ``od`` is): ``amount(.., reference)`` and its standard error
-        ``amount_error`` (of the fit without the bounds, so it is no smaller where a bound is met), ``amount_covariance
-        (.., reference, other_reference)``, ``fraction`` = amount / sum of amounts, ``baseline`` and with ``slope``
-        ``baseline_slope`` (over the whole range), ``residual`` (root mean square, OD), ``chi_square`` (per degree of
-        freedom), ``unexplained`` (the residual exceeds noise, as 0.1 % of pixels do with noise alone; False where the
-        fit has no degree of freedom left), and the scalars ``energy_offset``, ``energy_offset_error`` [eV]. NaN (False
-        in ``unexplained``) where the pixel is not ``valid``; ``fraction`` also where no reference is present.
+        REFERENCE_FIT on ``scan_y, scan_x``, lazy where ``od`` is:
+
+        - ``amount(.., reference)``, ``amount_error`` and ``amount_covariance(.., reference, other_reference)``. Errors
+          are those of the fit without bounds, so they are no smaller where an amount is 0.
+        - ``fraction``, amount over the sum of amounts; NaN also where no reference is present.
+        - ``baseline``, and with ``slope`` also ``baseline_slope`` (over the whole range).
+        - ``residual``, root mean square [OD]; ``chi_square``, per degree of freedom.
+        - ``unexplained``: the residual exceeds noise, as it does in 0.1 % of pixels by noise alone. False where the fit
+          has no degree of freedom left.
+        - the scalars ``energy_offset`` and ``energy_offset_error`` [eV].
+
+        NaN (False in ``unexplained``) where the pixel is not ``valid``.
 
     Raises
     ------
     SchemaError
         The references do not cover the energies, or there are fewer energies than references + background terms.
 
+    See Also
+    --------
+    match_single_phase : One reference per pixel.
+    fitted_composition : Composition from the amounts.
+    thickness_from_references : Thickness from the amounts.
+    compare_methods : All methods side by side.
+
     Notes
     -----
-    "fit" reads the block means into memory (1/36 of the stack); the rest is done chunk by chunk.
-    ``phase`` by arg-max of ``fraction`` is the NNLS row of :func:`phasekit.stxm.compare_methods`.
+    "fit" reads the block means into memory (1/36 of the stack). The rest is done chunk by chunk.
 
     Examples
     --------
@@ -123,19 +143,20 @@ def fit_references(
             "output_sizes": {"reference": len(library.names), "other_reference": len(library.names)},
         },
     )
-    out = _assemble(_Fields(*fitted), library.names, slope)
+    out = _assemble_fit(_FitMaps(*fitted), library.names, slope)
     out["energy_offset"], out["energy_offset_error"] = xr.Variable((), offset.value), xr.Variable((), offset.error)
     settings = {"energy_offset": energy_offset, "max_offset_ev": max_offset_ev, "slope": slope, "weighted": weighted}
     return describe(out, REFERENCE_FIT, step="fit_references", settings=settings, source=od)
 
 
-def _assemble(fit: _Fields, names: list[str], slope: bool) -> xr.Dataset:
+def _assemble_fit(fit: _FitMaps, names: list[str], slope: bool) -> xr.Dataset:
+    """The fit as a dataset with errors and fractions."""
     total = fit.amount.sum("reference", skipna=False)
     out = xr.Dataset(
         {
             "amount": fit.amount,
             "amount_covariance": fit.covariance,
-            "amount_error": _diagonal_error(fit.covariance),
+            "amount_error": _compute_amount_error(fit.covariance),
             "fraction": fit.amount / total.where(total > 0),
             "baseline": fit.baseline,
             "residual": fit.residual,
@@ -147,7 +168,8 @@ def _assemble(fit: _Fields, names: list[str], slope: bool) -> xr.Dataset:
     return out.assign(baseline_slope=fit.slope) if slope else out
 
 
-def _diagonal_error(covariance: xr.DataArray) -> xr.DataArray:
+def _compute_amount_error(covariance: xr.DataArray) -> xr.DataArray:
+    """Standard errors (.., reference), the roots of the diagonal of the covariance."""
     return xr.apply_ufunc(
         lambda block: np.sqrt(np.einsum("...ii->...i", block)),
         covariance,
@@ -163,31 +185,34 @@ def _fit_block(
 ) -> _PixelFit:
     """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
     shape = density.shape[:-1]
+    # all pixels are fitted to all energies, so a pixel that lacks one is left out
     known = np.isfinite(density).all(axis=-1) & np.isfinite(noise).all(axis=-1)
     use = np.broadcast_to(valid, shape).ravel() & known.ravel()
     spectra = density.reshape(-1, density.shape[-1])[use].astype(np.float64)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, density.shape[-1])[use].astype(np.float64)
-    # without weights the mean variance of the pixel still scales its covariance and chi-square
+    # without weights the mean variance of the pixel still scales its covariance and its chi-square
     variance = sigma**2 if weighted else np.broadcast_to((sigma**2).mean(axis=1, keepdims=True), sigma.shape)
-    found = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
-    misfit = spectra - found.coefficient @ design
-    freedom = max(design.shape[1] - len(design), 1)
-    slope = found.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
-    at_bound = (found.coefficient[:, :n] <= 0).sum(axis=1)
-    exceeds = np.zeros(use.size, dtype=bool)
-    exceeds[use] = exceeds_noise(misfit, sigma, design, at_bound, weighted=weighted)
+    fit = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
+    misfit = spectra - fit.coefficient @ design
+    # without a degree of freedom chi-square is 0 anyway, and 1 avoids the division by 0
+    degrees_of_freedom = max(design.shape[1] - len(design), 1)
+    slope = fit.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
+    # amounts kept at 0 fit nothing, so they give their degree of freedom back
+    n_at_bound = (fit.coefficient[:, :n] <= 0).sum(axis=1)
+    is_unexplained = np.zeros(use.size, dtype=bool)
+    is_unexplained[use] = exceeds_noise(misfit, sigma, design, n_at_bound, weighted=weighted)
 
-    def spread(values: Array) -> Array:
+    def place_on_block(values: Array) -> Array:
         out = np.full((use.size, *values.shape[1:]), np.nan)
         out[use] = values
         return out.reshape(*shape, *values.shape[1:])
 
     return _PixelFit(
-        spread(found.coefficient[:, :n]),
-        spread(found.covariance[:, :n, :n]),
-        spread(found.coefficient[:, n]),
-        spread(slope),
-        spread(np.sqrt((misfit**2).mean(axis=1))),
-        spread(found.chi_square / freedom),
-        exceeds.reshape(shape),
+        place_on_block(fit.coefficient[:, :n]),
+        place_on_block(fit.covariance[:, :n, :n]),
+        place_on_block(fit.coefficient[:, n]),
+        place_on_block(slope),
+        place_on_block(np.sqrt((misfit**2).mean(axis=1))),
+        place_on_block(fit.chi_square / degrees_of_freedom),
+        is_unexplained.reshape(shape),
     )

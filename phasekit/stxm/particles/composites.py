@@ -12,8 +12,8 @@ from ...schema import COMPOSITE, HISTOGRAM, PHASES, REFERENCE_FIT, THICKNESS, de
 from .scan_grid import SCAN, read_scan_grid, require_same_scan
 
 Array = NDArray[np.float64]
-#: Colours by number of channels. Three: magenta, gold and teal stay at least 22 CIELAB units apart from each other,
-#: their mixtures, black and white for normal, protan, deutan and tritan vision (Machado 2009); red, green, blue only 8.
+#: Colours by number of channels. Magenta, gold and teal are at least 22 CIELAB units from each other, their mixtures,
+#: black and white. That holds for normal, protan, deutan and tritan vision (Machado 2009). Red, green, blue reach 8.
 SAFE: dict[int, list[tuple[float, float, float]]] = {
     1: [(1.0, 1.0, 1.0)],
     2: [(1.0, 0.0, 1.0), (0.0, 1.0, 0.0)],
@@ -22,7 +22,7 @@ SAFE: dict[int, list[tuple[float, float, float]]] = {
 RGB: dict[int, list[tuple[float, float, float]]] = {
     n: [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)][:n] for n in (1, 2, 3)
 }
-#: Brightness of sRGB colours (Rec. 709), for greys as bright as what they replace.
+#: brightness of sRGB colours (Rec. 709), for greys as bright as what they replace
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -45,30 +45,39 @@ def rgb_composite(
     channels
         Names of one to three references.
     colours
-        "safe": magenta, gold and teal (two channels: magenta and green, which add to white), told apart with every
-        kind of colour vision, mixtures too. "rgb": red, green, blue, as many programs draw it; about one man in twelve
-        cannot tell the first two.
+        "safe" takes magenta, gold and teal, which every kind of colour vision tells apart, mixtures too. Two channels
+        are magenta and green, which add to white. "rgb" takes red, green, blue, as many programs draw it. About one man
+        in twelve cannot tell the first two apart.
     percentile
-        An amount at this percentile of its map (of pixels above 0) is drawn at full colour, above it clipped: 99 lets 1
-        % of the pixels saturate. A negative amount is drawn as none.
+        An amount at this percentile of its map (of pixels above 0) is drawn at full colour. Larger ones are clipped: 99
+        lets 1 % of the pixels saturate. A negative amount is drawn as none.
     scaling
-        "each": every channel by its own percentile, so that a weak one is seen; areas can be compared, brightnesses of
-        two channels cannot. "common": all by the largest of their percentiles.
+        "each" scales every channel by its own percentile, so that a weak one is visible. Areas can then be compared,
+        brightnesses of two channels cannot. "common" scales all by the largest of their percentiles.
     confidence
-        Map 0..1 ``(scan_y, scan_x)``, such as ``phases["confidence"]``: colours fade to a grey of the same brightness
+        Map 0..1 ``(scan_y, scan_x)``, such as ``phases["confidence"]``. Colours fade to a grey of the same brightness
         as it falls to 0. NaN counts 0.
 
     Returns
     -------
     xarray.Dataset
-        COMPOSITE: ``rgb(scan_y, scan_x, rgb_channel)`` in 0..1, NaN where no amount is known; ``full(channel)``, the
-        amount at full colour, in the unit of the data; ``colour(channel, rgb_channel)``.
+        COMPOSITE:
+
+        - ``rgb(scan_y, scan_x, rgb_channel)`` in 0..1, NaN where no amount is known.
+        - ``full(channel)``, the amount at full colour, in the unit of the data.
+        - ``colour(channel, rgb_channel)``.
 
     Raises
     ------
     SchemaError
         ``data`` is neither kind, a reference is not there, there are none or more than three, or a setting is out of
         range.
+
+    See Also
+    --------
+    fit_references : Amounts to draw.
+    label_phases : Phases to draw.
+    composition_histogram : How often each composition occurs.
 
     Examples
     --------
@@ -80,22 +89,23 @@ def rgb_composite(
     array([[1., 0., 1.],
            [0., 1., 0.]])
     """
-    amount = _amounts(data, channels)
+    amount = _load_amounts(data, channels)
     if colours not in ("safe", "rgb") or scaling not in ("each", "common") or not 0 < percentile <= 100:
         raise SchemaError(
             f"rgb_composite: colours={colours!r}, scaling={scaling!r}, percentile={percentile}; needs 'safe' or 'rgb', "
             "'each' or 'common', and a number in (0, 100]."
         )
-    full = _full(amount, percentile, common=scaling == "common")
+    full_scale = _find_full_scale(amount, percentile, common=scaling == "common")
     palette = np.array((SAFE if colours == "safe" else RGB)[len(channels)])
+    # light adds, so the channels are added as colours and clipped
     known = np.asarray(np.isfinite(amount).all(axis=-1))
-    mixed = np.clip(np.clip(np.nan_to_num(amount) / full, 0.0, 1.0) @ palette, 0.0, 1.0)
+    mixed = np.clip(np.clip(np.nan_to_num(amount) / full_scale, 0.0, 1.0) @ palette, 0.0, 1.0)
     if confidence is not None:
-        mixed = _faded(mixed, _confidence(confidence, mixed.shape[:2]))
+        mixed = _fade_colours(mixed, _load_confidence(confidence, mixed.shape[:2]))
     out = xr.Dataset(
         {
             "rgb": ((*SCAN, "rgb_channel"), np.where(known[..., None], mixed, np.nan)),
-            "full": ("channel", full, {"units": _unit(data)}),
+            "full": ("channel", full_scale, {"units": _read_unit(data)}),
             "colour": (("channel", "rgb_channel"), palette),
         },
         {"channel": list(channels), "rgb_channel": ["r", "g", "b"], **{d: data[d] for d in SCAN if d in data.coords}},
@@ -113,7 +123,7 @@ def composition_histogram(
     thickness: xr.Dataset | None = None,
     composition: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Count how often each composition occurs, apart for every status.
+    """Count how often each composition occurs, separately for every status.
 
     Parameters
     ----------
@@ -122,26 +132,37 @@ def composition_histogram(
     bins
         Number of bins.
     limits
-        Composition at the two ends. None: half a bin beyond the smallest and largest found, so that the pure phases lie
-        inside a bin, not on its edge. Values outside count in no bin.
+        Composition at the two ends; values outside count in no bin. None takes half a bin beyond the smallest and the
+        largest value, so that pure phases lie inside a bin and not on its edge.
     thickness
-        THICKNESS of the same scan, for ``weight`` by volume; negative and unknown counts 0. None: by area.
+        THICKNESS of the same scan, for ``weight`` by volume; negative and unknown thickness counts 0. None weighs by
+        area.
     composition
-        COMPOSITION of :func:`phasekit.stxm.fitted_composition`, counted instead of that of ``phases``: pixel noise
-        widens its peaks, but nothing pulls them to the references.
+        COMPOSITION of :func:`phasekit.stxm.fitted_composition`, counted instead of that of ``phases``. Noise of the
+        pixels widens its peaks, but no reference attracts them.
 
     Returns
     -------
     xarray.Dataset
-        HISTOGRAM by ``composition_bin`` (its middle) and ``status_word``: ``count`` [pixels], ``weight`` (volume [nm3]
-        with ``thickness``, else area [nm2]), ``bin_low``, ``bin_high``. The sure part is
-        ``found["count"].sel(status_word="ok")``; the sum over ``status_word`` is the whole. Pixels without a phase or
-        a composition are not counted. All 0 where there is none.
+        HISTOGRAM by ``composition_bin`` (its middle) and ``status_word``:
+
+        - ``count`` [pixels].
+        - ``weight``, volume [nm3] with ``thickness``, else area [nm2].
+        - ``bin_low`` and ``bin_high``.
+
+        Pixels without a phase or a composition are not counted. The sure part is ``["count"].sel(status_word="ok")``,
+        the sum over ``status_word`` is the whole.
 
     Raises
     ------
     SchemaError
         Other kinds of data, of different scans, or settings out of range.
+
+    See Also
+    --------
+    label_phases : Composition and status.
+    fitted_composition : Composition of each pixel by itself.
+    particle_statistics : Composition of each particle.
 
     Examples
     --------
@@ -163,39 +184,43 @@ def composition_histogram(
     x = (phases if composition is None else composition)["composition"].compute().values.astype(np.float64)
     status = phases["status"].compute().values.astype(np.intp)
     material = phases["phase"].compute().values >= 0
-    edges = _edges(x[material], bins, limits)
-    weight = np.full(x.shape, read_scan_grid(phases, step).area)
+    # the edges come from all material, so that the histograms of all statuses share their bins
+    edges = _make_bin_edges(x[material], bins, limits)
+    weight = np.full(x.shape, read_scan_grid(phases, step).pixel_area)
     if thickness is not None:
         require(thickness, THICKNESS, step=step)
         weight *= np.maximum(np.nan_to_num(thickness["thickness"].compute().values.astype(np.float64)), 0.0)
     words = len(StxmStatus)
+    # bin and status together make one number per pixel, which is counted at once
     inside = material & np.isfinite(x) & (x >= edges[0]) & (x <= edges[-1])
     place = np.clip(np.searchsorted(edges, x[inside], side="right") - 1, 0, bins - 1) * words + status[inside]
     counted = {
         "count": np.bincount(place, minlength=bins * words),
         "weight": np.bincount(place, weight[inside], bins * words),
     }
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         name: (("composition_bin", "status_word"), values.reshape(bins, words)) for name, values in counted.items()
     }
-    found |= {"bin_low": ("composition_bin", edges[:-1]), "bin_high": ("composition_bin", edges[1:])}
+    variables |= {"bin_low": ("composition_bin", edges[:-1]), "bin_high": ("composition_bin", edges[1:])}
     names = [code.name.lower() for code in StxmStatus]
-    out = xr.Dataset(found, {"composition_bin": 0.5 * (edges[:-1] + edges[1:]), "status_word": names})
+    out = xr.Dataset(variables, {"composition_bin": 0.5 * (edges[:-1] + edges[1:]), "status_word": names})
     out["weight"].attrs["units"] = "nm^2" if thickness is None else "nm^3"
     settings = {"bins": bins, "limits": limits, "by_volume": thickness is not None, "fitted": composition is not None}
     return describe(out, HISTOGRAM, step=step, settings=settings, source=phases)
 
 
-def _edges(x: Array, bins: int, limits: tuple[float, float] | None) -> Array:
+def _make_bin_edges(x: Array, bins: int, limits: tuple[float, float] | None) -> Array:
+    """Edges (bins + 1,) of the histogram."""
     if limits is None:
         known = x[np.isfinite(x)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        # n bins of which the outer ones are centred on the extremes
         half = 0.5 * (high - low) / (bins - 1) if bins > 1 and high > low else 0.5
         limits = low - half, high + half
     return np.linspace(*limits, bins + 1)
 
 
-def _amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
+def _load_amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
     """Amounts (scan_y, scan_x, channel) in memory."""
     step = "rgb_composite"
     fitted = isinstance(data, xr.Dataset) and "amount" in data
@@ -209,23 +234,26 @@ def _amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
         return np.asarray(data["amount"].isel(reference=which).compute().values, dtype=np.float64)
     phase, confidence = (data[name].compute().values for name in ("phase", "confidence"))
     second = data["runner_up"].compute().values if "runner_up" in data else np.full(phase.shape, -1)
+    # what the name does not have of the probability is given to the runner-up
     parts = [np.where(phase == i, confidence, np.where(second == i, 1 - confidence, 0.0)) for i in which]
     return np.where((phase >= 0)[..., None], np.stack(parts, axis=-1), np.nan)
 
 
-def _full(amount: Array, percentile: float, *, common: bool) -> Array:
-    """Amount at full colour by channel; 1 where a channel has nothing above 0."""
+def _find_full_scale(amount: Array, percentile: float, *, common: bool) -> Array:
+    """Amount (channel,) at full colour; 1 where a channel has nothing above 0."""
     full = []
     for channel in np.moveaxis(amount, -1, 0):
-        some = channel[np.isfinite(channel) & (channel > 0)]
-        full.append(float(np.percentile(some, percentile)) if some.size else np.nan)
+        # empty places would pull the percentile to 0
+        positive = channel[np.isfinite(channel) & (channel > 0)]
+        full.append(float(np.percentile(positive, percentile)) if positive.size else np.nan)
     values = np.array(full)
     if common and np.isfinite(values).any():
         values[:] = np.nanmax(values)
     return np.where(np.isfinite(values), values, 1.0)
 
 
-def _confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
+def _load_confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
+    """Confidence (scan_y, scan_x) in memory, 0 where unknown."""
     values = np.asarray(confidence.compute().values, dtype=np.float64)
     if tuple(map(str, confidence.dims)) != SCAN or values.shape != shape:
         raise SchemaError(
@@ -235,10 +263,12 @@ def _confidence(confidence: xr.DataArray, shape: tuple[int, ...]) -> Array:
     return np.clip(np.nan_to_num(values), 0.0, 1.0)
 
 
-def _faded(colour: Array, share: Array) -> Array:
+def _fade_colours(colour: Array, share: Array) -> Array:
+    """Mix colours (y, x, 3) with a grey of the same brightness: ``share`` (y, x) of the colour, the rest grey."""
     grey = (colour @ _LUMA)[..., None]
     return share[..., None] * colour + (1 - share[..., None]) * grey
 
 
-def _unit(data: xr.Dataset) -> str:
+def _read_unit(data: xr.Dataset) -> str:
+    """Unit of the amounts; "1" for phases."""
     return str(data["amount"].attrs.get("units", "1")) if "amount" in data else "1"

@@ -1,4 +1,7 @@
-"""Composition of every pixel from a fit with references: noisier than the named map, but straight through the blur."""
+"""Composition of every pixel from a fit with references.
+
+It is noisier than that of the phase map, but linear in what the blur mixes.
+"""
 
 from typing import Any
 
@@ -10,30 +13,42 @@ from ...schema import COMPOSITION, REFERENCE_FIT, REFERENCES, describe, require
 
 
 def fitted_composition(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
-    """Mean composition of the references in a pixel, weighted by their amounts.
+    r"""Compute the mean composition of the references in each pixel, weighted by their amounts.
 
-    ``composition`` of :func:`phasekit.stxm.label_phases` is what the map makes of a pixel: domains hold together and
-    the blur is taken out, so a step looks sharper there than any pixel has seen it. This one asks each pixel alone, and
-    blur mixes it in proportion: the one to measure widths on.
+    With the amounts :math:`a_r` and the compositions :math:`x_r` of the references, and the covariance :math:`C` of the
+    amounts,
+
+    .. math:: x = \frac{\sum_r a_r x_r}{\sum_r a_r}, \qquad
+              \sigma_x^2 = g^\top C\, g, \quad g_r = \frac{x_r - x}{\sum_s a_s}
+
+    ``composition`` of :func:`phasekit.stxm.label_phases` uses the neighbours and takes the blur out. So a step looks
+    sharper there than any pixel shows it. Here each pixel counts by itself, and blur mixes it in proportion. Measure
+    widths on this one.
 
     Parameters
     ----------
     fit
         REFERENCE_FIT of :func:`phasekit.stxm.fit_references`.
     refs
-        REFERENCES it was made with, with ``composition``; found by their names.
+        The REFERENCES of the fit, with ``composition``; matched by name.
 
     Returns
     -------
     xarray.Dataset
-        COMPOSITION on ``scan_y, scan_x`` (lazy where ``fit`` is): ``composition`` = sum(a x) / sum(a), and its standard
-        error ``composition_error`` from the covariance of the amounts (without the bounds of the fit, so rather too
-        large); NaN without any reference, and the error also where ``fit`` carries no covariance.
+        COMPOSITION on ``scan_y, scan_x``, lazy where ``fit`` is: ``composition`` and its standard error
+        ``composition_error``. The error ignores the bounds of the fit, so it is rather too large. NaN without any
+        reference; the error also where ``fit`` carries no covariance.
 
     Raises
     ------
     SchemaError
         Other kinds of data, references without composition, or other ones than were fitted.
+
+    See Also
+    --------
+    fit_references : The amounts.
+    boundary_profile, fit_boundary_width : Widths of steps in the composition.
+    particle_statistics : Widths of all boundaries of a particle.
 
     Examples
     --------
@@ -58,20 +73,23 @@ def fitted_composition(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
             f"fitted_composition: fitted were {names[0]}, given are {names[1]}. Give the same references."
         )
     x = refs["composition"].sel(reference=names[0]).drop_vars("reference").astype(np.float64)
+    # matched by name: the references may have been given in another order
     total = fit["amount"].sum("reference", skipna=False)
     total = total.where(total > 0)
     composition = (fit["amount"] * x).sum("reference", skipna=False) / total
-    out = xr.Dataset({"composition": composition, "composition_error": _error(fit, x, composition, total)})
+    out = xr.Dataset({"composition": composition, "composition_error": _compute_error(fit, x, composition, total)})
     out = out.drop_vars("reference", errors="ignore").transpose("scan_y", "scan_x")
     return describe(out, COMPOSITION, step="fitted_composition", settings={}, source=fit)
 
 
-def _error(fit: xr.Dataset, x: xr.DataArray, composition: xr.DataArray, total: xr.DataArray) -> xr.DataArray:
-    """Square root of g C g with g = (x - mean) / total."""
+def _compute_error(fit: xr.Dataset, x: xr.DataArray, composition: xr.DataArray, total: xr.DataArray) -> xr.DataArray:
+    """Standard error (scan_y, scan_x) from the covariance of the amounts."""
     if "amount_covariance" not in fit:
         return xr.full_like(composition, np.nan)
     plain = fit["amount_covariance"].drop_vars(["reference", "other_reference"], errors="ignore")
+    # derivative of the mean composition in each amount
     gradient = (x - composition) / total
     other = gradient.rename(reference="other_reference")
+    # rounding can make the quadratic form of a nearly singular covariance slightly negative
     variance: Any = (plain * gradient * other).sum(("reference", "other_reference"), skipna=False)
     return variance.clip(min=0.0) ** 0.5

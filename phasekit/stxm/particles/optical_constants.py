@@ -11,22 +11,27 @@ from ...errors import SchemaError
 Array = NDArray[np.float64]
 Table = Literal["chantler", "elam", "henke"]
 TABLES: tuple[Table, ...] = ("chantler", "elam", "henke")
-_HC = 12398.42  # eV angstrom
+_HC = 12398.42  # Planck constant times speed of light [eV angstrom]
 _RANGE = (100.0, 30000.0)  # where all three have values [eV]
-#: Near-edge structure and the error of the tables' edge energies reach this far below and above an edge [eV].
+#: reach of near-edge structure, and of errors of the tabulated edge energies, below and above an edge [eV]
 _NEAR_EDGE = {"K": (15.0, 40.0), "L1": (3.0, 8.0), "L2": (3.0, 8.0), "L3": (3.0, 8.0)}
 
 
-def absorption_coefficient(formula: str, density: float, energy: ArrayLike, *, step: str) -> xr.DataArray:
-    """Linear absorption coefficient (table, energy) [1/um] without near-edge structure."""
+def compute_absorption(formula: str, density: float, energy: ArrayLike, *, step: str) -> xr.DataArray:
+    r"""Linear absorption coefficient (table, energy) [1/um] without near-edge structure, by Beer and Lambert.
+
+    With the density :math:`\rho` and the mass fractions :math:`f_z` and mass absorption coefficients of the elements
+
+    .. math:: \mu(E) = \rho \sum_z f_z \Bigl(\frac{\mu}{\rho}\Bigr)_z(E)
+    """
     grid = np.atleast_1d(np.asarray(energy, dtype=np.float64))
     if not density > 0:
         raise SchemaError(f"{step}: density_g_cm3={density}, needs a positive density [g/cm3].")
     if not (np.isfinite(grid).all() and grid.min() >= _RANGE[0] and grid.max() <= _RANGE[1]):
         raise SchemaError(f"{step}: energies {grid.min():g}..{grid.max():g}, tables hold {_RANGE} eV. Is it keV?")
-    atoms = _atoms(formula, step)
-    values = [_chantler_or_elam(table, atoms, density, grid) for table in ("chantler", "elam")]
-    values.append(_henke(formula, density, grid))
+    atoms = _parse_formula(formula, step)
+    values = [_compute_from_elements(table, atoms, density, grid) for table in ("chantler", "elam")]
+    values.append(_compute_from_henke(formula, density, grid))
     return xr.DataArray(
         np.stack(values),
         dims=("table", "energy"),
@@ -35,7 +40,8 @@ def absorption_coefficient(formula: str, density: float, energy: ArrayLike, *, s
     )
 
 
-def _atoms(formula: str, step: str) -> dict[str, float]:
+def _parse_formula(formula: str, step: str) -> dict[str, float]:
+    """Number of atoms of each element."""
     from xraydb import chemparse
 
     try:
@@ -49,18 +55,23 @@ def _atoms(formula: str, step: str) -> dict[str, float]:
     return atoms
 
 
-def _chantler_or_elam(table: str, atoms: dict[str, float], density: float, energy: Array) -> Array:
-    """Mass absorption [cm2/g] of the elements by their share of the mass, times density."""
+def _compute_from_elements(table: str, atoms: dict[str, float], density: float, energy: Array) -> Array:
+    """Absorption (energy,) [1/um] from the mass absorption [cm2/g] of the elements, weighted by mass."""
     from xraydb import atomic_mass, mu_chantler, mu_elam
 
     coefficient = {"chantler": mu_chantler, "elam": mu_elam}[table]
     mass = {element: atomic_mass(element) * count for element, count in atoms.items()}
+    # atoms absorb independently, so mass absorption adds by mass
     parts = [mass[element] * np.atleast_1d(coefficient(element, energy)).astype(np.float64) for element in atoms]
+    # 1/cm to 1/um
     return np.asarray(np.sum(parts, axis=0) / sum(mass.values()) * density * 1e-4)
 
 
-def _henke(formula: str, density: float, energy: Array) -> Array:
-    """From the imaginary part of the scattering-length density [1e-6/angstrom^2]: mu = 2 lambda rho."""
+def _compute_from_henke(formula: str, density: float, energy: Array) -> Array:
+    r"""Absorption (energy,) [1/um] from the imaginary scattering-length density :math:`\rho''` [1e-6/angstrom2].
+
+    It is :math:`\mu = 2 \lambda \rho''` with the wavelength :math:`\lambda = hc / E`.
+    """
     from periodictable.xsf import xray_sld
 
     _, imaginary = xray_sld(formula, density=density, energy=energy / 1000)  # type: ignore[no-untyped-call]
@@ -68,11 +79,11 @@ def _henke(formula: str, density: float, energy: Array) -> Array:
 
 
 def find_near_edges(formula: str, low: float, high: float, *, step: str) -> list[tuple[str, float, float]]:
-    """Edges of the compound whose near-edge structure reaches into low..high: name, first and last energy [eV]."""
+    """Edges of the compound whose near-edge structure reaches into low..high [eV]: name, first and last energy [eV]."""
     from xraydb import xray_edges
 
     zones = []
-    for element in _atoms(formula, step):
+    for element in _parse_formula(formula, step):
         for name, edge in xray_edges(element).items():
             below, above = _NEAR_EDGE.get(name, (0.0, 0.0))
             first, last = float(edge.energy) - below, float(edge.energy) + above

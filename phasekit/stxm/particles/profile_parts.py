@@ -1,4 +1,4 @@
-"""What the profiles share: maps read and checked, strips sampled, bins averaged, fits as variables."""
+"""What the profiles have in common: maps read and checked, strips sampled, bins averaged, fits as variables."""
 
 from typing import Any
 
@@ -16,7 +16,10 @@ Line = tuple[tuple[float, float], tuple[float, float]]
 
 
 def load_map(data: xr.Dataset, variable: str, step: str) -> Array:
-    """A map of measured values, in memory; names (whole numbers) are refused, because their mean means nothing."""
+    """Map (scan_y, scan_x) of measured values, in memory.
+
+    Whole numbers are refused: they name things, so they have no mean.
+    """
     if not isinstance(data, xr.Dataset) or variable not in data:
         raise SchemaError(f"{step}: there is no variable '{variable}' in the data. Name one of its maps.")
     array = data[variable]
@@ -48,18 +51,20 @@ def check_line(grid: ScanGrid, line: Line, lengths: tuple[float, ...], step: str
 
 
 def sample_line(values: Array, grid: ScanGrid, line: Line, width: float, spacing: float) -> tuple[Array, Array, Array]:
-    """Distances along the line, its places (2, n) [nm], and values (n, strip), NaN where unknown."""
+    """Distances (n,) along the line [nm], its places (2, n) [nm], and values (n, strip), NaN where unknown."""
     start, stop = np.array(line[0], dtype=float), np.array(line[1], dtype=float)
     length = float(np.hypot(*(stop - start)))
-    ahead = (stop - start) / length
+    ahead = (stop - start) / length  # unit vector along the line
     along: Array = np.arange(int(np.floor(length / spacing + 1e-9)) + 1, dtype=np.float64) * spacing
-    n = max(round(width / grid.pixel), 1)
+    # one value per pixel across the strip
+    n = max(round(width / grid.pixel_side), 1)
     across = (np.arange(n) - 0.5 * (n - 1)) * width / n
     places = start[:, None] + ahead[:, None] * along
     points = places[:, :, None] + np.array([-ahead[1], ahead[0]])[:, None, None] * across
     origin = np.array([grid.y[0], grid.x[0]])
     side = np.array([axis[1] - axis[0] if axis.size > 1 else 1.0 for axis in (grid.y, grid.x)])  # may be negative
     index = (points - origin[:, None, None]) / side[:, None, None]
+    # known values and their weight are interpolated apart, so that NaN does not spread
     known = np.isfinite(values)
     weight = ndimage.map_coordinates(known.astype(float), index, order=1, mode="constant")
     total = ndimage.map_coordinates(np.where(known, values, 0.0), index, order=1, mode="constant")
@@ -69,28 +74,30 @@ def sample_line(values: Array, grid: ScanGrid, line: Line, width: float, spacing
 def compute_bin_statistics(bins: NDArray[np.intp], value: Array, group: NDArray[np.intp], n: int) -> dict[str, Array]:
     """Mean, standard deviation and number of the values in each of ``n`` bins, and the standard error of the mean.
 
-    Values of one group are not independent: the error follows from the scatter of the groups' sums about the mean
+    Values of one group are not independent. The error follows from the scatter of the sums of groups about the mean
     (cluster-robust), and is NaN where a bin holds one group only.
     """
     count = np.bincount(bins, minlength=n).astype(np.float64)
     some = np.where(count > 0, count, np.nan)
     mean = np.bincount(bins, value, n) / some
-    away = value - mean[bins]
-    spread = np.sqrt(np.bincount(bins, away**2, n) / np.where(count > 1, count - 1, np.nan))
+    residual = value - mean[bins]
+    spread = np.sqrt(np.bincount(bins, residual**2, n) / np.where(count > 1, count - 1, np.nan))
+    # sums over the members of one group in one bin are the independent observations
     members = bins.astype(np.int64) * (int(group.max(initial=0)) + 1) + group
     code, member = np.unique(members, return_inverse=True)
     where = code // (int(group.max(initial=0)) + 1)
     groups = np.bincount(where, minlength=n)
-    square = np.bincount(where, np.bincount(member, away, code.size) ** 2, n)
+    square = np.bincount(where, np.bincount(member, residual, code.size) ** 2, n)
+    # G / (G - 1) corrects for the mean that is taken from the same groups
     several = np.where(groups > 1, groups, 2)
     error = np.where(groups > 1, np.sqrt(square * several / (several - 1)) / some, np.nan)
     return {"profile": mean, "profile_std": spread, "profile_error": error, "n_pixels": count.astype(np.int64)}
 
 
-def edge_variables(
+def make_edge_variables(
     edge: FittedEdge, distance: Array, middle: float, probe: float | None, pixel: float
 ) -> dict[str, Any]:
-    """The fit as variables of a PROFILE; ``middle`` [nm] is where the fit's distances start."""
+    """The fit as variables of a PROFILE; ``middle`` [nm] is the zero of the distances in the fit."""
     if probe is not None and not probe > 0:
         raise SchemaError(
             f"fit_boundary_width: probe_fwhm_nm={probe}, needs a positive width [nm], or None to take nothing off."
@@ -131,8 +138,8 @@ def select_particle(label: NDArray[np.int32], particle: int, step: str) -> NDArr
     return np.where(label == particle, 0, -1).astype(np.int32)
 
 
-def with_units(out: xr.Dataset, source: xr.DataArray) -> xr.Dataset:
-    """Unit of the map on everything that is measured in it, nm on distances."""
+def assign_units(out: xr.Dataset, source: xr.DataArray) -> xr.Dataset:
+    """Give the unit of the map to everything measured in it, and nm to distances."""
     unit = str(source.attrs.get("units", "1"))
     same = ("profile", "profile_std", "profile_error", "pooled", "pooled_std", "pooled_error")
     for name in (*same, "edge", "edge_from", "edge_to"):

@@ -1,4 +1,4 @@
-"""The scan as a grid of pixels with sides in nm: what lengths and areas rest on."""
+"""The scan as a grid of pixels with sides in nm, from which lengths and areas follow."""
 
 from typing import NamedTuple
 
@@ -15,19 +15,19 @@ SCAN = ("scan_y", "scan_x")
 class ScanGrid(NamedTuple):
     """Coordinates [nm] of rows and columns, and the sides of a pixel [nm]."""
 
-    y: Array
-    x: Array
-    steps: tuple[float, float]
+    y: Array  # of the rows [nm]
+    x: Array  # of the columns [nm]
+    steps: tuple[float, float]  # sides (y, x) of a pixel [nm], positive
 
     @property
-    def area(self) -> float:
+    def pixel_area(self) -> float:
         """Area of a pixel [nm2]."""
         return self.steps[0] * self.steps[1]
 
     @property
-    def pixel(self) -> float:
+    def pixel_side(self) -> float:
         """Side of the square of equal area [nm]."""
-        return float(np.sqrt(self.area))
+        return float(np.sqrt(self.pixel_area))
 
 
 def read_scan_grid(data: xr.Dataset, step: str) -> ScanGrid:
@@ -39,7 +39,8 @@ def read_scan_grid(data: xr.Dataset, step: str) -> ScanGrid:
             ".assign_coords(scan_y=('scan_y', np.arange(n) * step_nm, {'units': 'nm'}), ...)."
         )
     y, x = (np.asarray(data[dim].values, dtype=np.float64) for dim in SCAN)
-    sides = [_side(values, dim, step) for values, dim in zip((y, x), SCAN, strict=True)]
+    sides = [_find_step(values, dim, step) for values, dim in zip((y, x), SCAN, strict=True)]
+    # a scan of one row or column takes the step of the other direction
     known = [side for side in sides if np.isfinite(side)] or [np.nan]
     steps = tuple(side if np.isfinite(side) else known[0] for side in sides)
     if not np.isfinite(known[0]):
@@ -47,12 +48,12 @@ def read_scan_grid(data: xr.Dataset, step: str) -> ScanGrid:
     return ScanGrid(y, x, (steps[0], steps[1]))
 
 
-def _side(values: Array, dim: str, step: str) -> float:
+def _find_step(values: Array, dim: str, step: str) -> float:
     """Distance between neighbours, NaN for one position alone."""
     gaps = np.diff(values)
     if not gaps.size:
         return float("nan")
-    side = float(np.median(gaps))
+    side = float(np.median(gaps))  # the median ignores single positions that are wrong
     if not np.isfinite(values).all() or side == 0 or np.abs(gaps - side).max() > 0.1 * abs(side):
         raise SchemaError(
             f"{step}: '{dim}' is not evenly spaced ({gaps.min():g}..{gaps.max():g} nm). "
@@ -61,7 +62,7 @@ def _side(values: Array, dim: str, step: str) -> float:
     return abs(side)
 
 
-def scan_coordinates(data: xr.Dataset) -> dict[str, xr.DataArray]:
+def select_scan_coordinates(data: xr.Dataset) -> dict[str, xr.DataArray]:
     """Coordinates of the scan that ``data`` has, by dimension."""
     return {dim: data[dim] for dim in SCAN if dim in data.coords}
 

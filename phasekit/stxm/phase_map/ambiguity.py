@@ -1,4 +1,6 @@
-"""The ambiguity drawn again with another threshold, without judging anew."""
+"""The status ``ambiguous``: how it is set, and set again with other thresholds."""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -7,16 +9,28 @@ from ...errors import SchemaError, StxmStatus
 from ...schema import PHASES, describe, require
 
 
+class AmbiguityLimits(NamedTuple):
+    """Below one of these a pixel is ambiguous."""
+
+    margin: float  # of the Pearson correlations
+    min_confidence: float
+
+
+def is_ambiguous(margin: Any, confidence: Any, limits: AmbiguityLimits) -> Any:
+    """Whether pixels (..) are below a limit, for arrays of any kind; NaN is below none."""
+    return (margin < limits.margin) | (confidence < limits.min_confidence)
+
+
 def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float = 0.75) -> xr.Dataset:
-    """Draw the ambiguity again with another margin; every other status stays.
+    """Set the status ``ambiguous`` again with another margin; every other status stays.
 
     Parameters
     ----------
     phases
         PHASES from :func:`label_phases`.
     margin, min_confidence
-        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` when its margin or its confidence is below, else
-        ``ok``.
+        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` if its margin or its confidence is below. Else it
+        becomes ``ok``.
 
     Returns
     -------
@@ -27,6 +41,11 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     ------
     SchemaError
         ``phases`` is no PHASES, or ``margin`` is NaN or negative.
+
+    See Also
+    --------
+    label_phases : Makes the map with its first thresholds.
+    ambiguous_fraction : What a margin costs, as one number.
 
     Examples
     --------
@@ -41,7 +60,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     if not margin >= 0:
         raise SchemaError(f"flag_ambiguous: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
     out = phases.copy()
-    out["status"] = mark_ambiguous(phases, margin, min_confidence)
+    out["status"] = _set_ambiguous(phases, AmbiguityLimits(margin, min_confidence))
     settings = {"margin": margin, "min_confidence": min_confidence}
     return describe(out, PHASES, step="flag_ambiguous", settings=settings, source=phases)
 
@@ -59,13 +78,18 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
     Returns
     -------
     float
-        Ambiguous pixels over pixels with a phase; NaN when no pixel has one. Grows with ``margin``, never above the
-        share of pixels that carry no stronger flag.
+        Ambiguous pixels over pixels with a phase; NaN when no pixel has one. It grows with ``margin``, up to the share
+        of pixels that are ``ok`` or ``ambiguous``.
 
     Raises
     ------
     SchemaError
         As :func:`flag_ambiguous`.
+
+    See Also
+    --------
+    flag_ambiguous : The map with this margin.
+    label_phases : Makes the map.
 
     Examples
     --------
@@ -82,10 +106,9 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
     return float(((status == StxmStatus.AMBIGUOUS) & named).sum()) / total if total else float("nan")
 
 
-def mark_ambiguous(phases: xr.Dataset, margin: float, min_confidence: float) -> xr.DataArray:
-    """Status (scan_y, scan_x) with ``ambiguous`` drawn anew from the margin and the confidence."""
-    doubtful = (phases["margin"] < margin) | (phases["confidence"] < min_confidence)
-    free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS])
-    fresh = doubtful * StxmStatus.AMBIGUOUS.value
-    status = phases["status"].where(~free, fresh).astype(np.int8)
-    return status.assign_attrs(phases["status"].attrs)
+def _set_ambiguous(phases: xr.Dataset, limits: AmbiguityLimits) -> xr.DataArray:
+    """Status (scan_y, scan_x) in which only ``ok`` and ``ambiguous`` are set anew."""
+    is_free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS])
+    status = is_ambiguous(phases["margin"], phases["confidence"], limits) * StxmStatus.AMBIGUOUS.value
+    out = phases["status"].where(~is_free, status).astype(np.int8)
+    return out.assign_attrs(phases["status"].attrs)

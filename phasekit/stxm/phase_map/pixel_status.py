@@ -1,4 +1,4 @@
-"""From the sums of every pixel to a verdict: domains drawn, names, confidence, a status for what is doubtful."""
+"""Step 5: every spectrum is compared with the drawn maps; that gives its name, its confidence and its status."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,279 +8,261 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from ...errors import StxmStatus
-from ..reference_spectra.library import Library
-from .potts_sampler import N_DRAWS, PosteriorMaps, sample_phase_maps
+from ...errors import StxmStatus, status_attributes
+from .ambiguity import AmbiguityLimits, is_ambiguous
+from .phase_maps import COMMON_MISFIT, PixelPosterior, unpack_posterior, unpack_prior
+from .phase_model import PhaseModel
 from .sufficient_statistics import (
     BestPairs,
     SufficientStatistics,
-    chi_square_single,
+    compute_mixture_chi_square,
+    compute_single_chi_square,
     find_best_pair,
-    mixture_chi_square,
-    select_pairs,
     unpack_channels,
 )
-from .tiles import apply_over_tiles
-from .unknown_phases import UnknownPhases
 
 Array = NDArray[np.floating]
-_LEARNED = ("cost_adjacent", "cost_other", "blur_px")
-#: chi-square by which a pixel must speak against its name, or for a mixture, to be heard (p = 5e-4 for one more term)
-_CLEAR = 12.0
-#: share of the lesser phase from which a mixture counts as one
-_MIXED = 0.15
-#: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
-_COMMON = 1.5
-#: chance with which noise alone gives a pixel a chi-square half as large as the one that makes it ``no_reference``
-_STRANGE = 1e-4
-_BATCH = 65536
-_FEW_DRAWS = 20  # to see which strangers are worth a second look
+Flags = NDArray[np.bool_]
+#: Decrease of chi-square that decides between two explanations of a pixel. For one more free parameter noise alone
+#: reaches it with probability 5e-4.
+_DECISIVE = 12.0
+#: Share of the lesser phase from which a pixel counts as a mixture.
+_MIXED_PIXEL = 0.15
+#: Probability of the chi-square, by noise alone, of which twice the value makes a pixel ``no_reference``.
+_UNEXPLAINED = 1e-4
+_BATCH = 65536  # pixels
 
 
-class SamplerOptions(NamedTuple):
-    """How the domains are drawn; None: learned from the map."""
+class PixelInput(NamedTuple):
+    """Maps on (scan_y, scan_x) that the classification reads."""
 
-    neighbours: float | None
-    blur_px: float | None
-    seed: int
-
-
-class PhaseModel(NamedTuple):
-    """What all pixels share."""
-
-    templates: Array  # (template, energy): the references, then the strangers
-    composition: Array  # of the references
-    strangers: UnknownPhases
-    pairs: NDArray[np.intp]
-    freedom: int
-    options: SamplerOptions
-
-    @property
-    def n_references(self) -> int:
-        """Number of references; the templates behind them are unknown phases and mixtures."""
-        return len(self.composition)
-
-    @property
-    def adjacent(self) -> NDArray[np.bool_]:
-        """Which templates are next to each other on the composition path; without compositions none are."""
-        n, n_all = self.n_references, len(self.templates)
-        out = np.zeros((n_all, n_all), dtype=bool)
-        if np.isfinite(self.composition).all():
-            rank = np.argsort(np.argsort(self.composition))
-            out[:n, :n] = np.abs(rank[:, None] - rank) == 1
-        return out
-
-    @property
-    def naming(self) -> Array:
-        """Reference (template, reference) that names a template: itself, or a mixture's nearest in composition."""
-        content = np.nan_to_num(self.strangers.content)
-        if np.isfinite(self.composition).all():
-            nearest = np.abs((content @ self.composition)[:, None] - self.composition).argmin(axis=1)
-        else:
-            nearest = content.argmax(axis=1)
-        named = np.eye(self.n_references)[nearest.astype(np.intp)] * ~self.strangers.unknown[:, None]
-        return np.concatenate([np.eye(self.n_references), named])
+    statistics: xr.DataArray  # (.., channel), step 3
+    maps: xr.DataArray  # (.., part), step 4
+    too_thick: xr.DataArray
+    cluster_vote: xr.DataArray | None  # (.., reference), step 2
 
 
-class _Verdict(NamedTuple):
-    """Maps (y, x); NaN, or -1 for names, where there is no material."""
+class PixelResult(NamedTuple):
+    """Results (..) of the classification; NaN, or -1 for names, where there is no material."""
 
-    phase: NDArray[Any]
-    runner_up: NDArray[Any]
+    phase: NDArray[Any]  # int16
+    runner_up: NDArray[Any]  # int16
     confidence: Array
     unknown_probability: Array
     margin: Array
     chi_square: Array
     composition: Array
     mixture: Array
-    status: NDArray[Any]
-    cluster_contradicted: NDArray[Any]
+    status: NDArray[Any]  # int8
+    cluster_contradicted: NDArray[Any]  # bool
 
 
-def build_phase_model(
-    library: Library, spectra: Array, strangers: UnknownPhases, options: SamplerOptions
-) -> PhaseModel:
-    """Templates (references, then unknown phases) and what all pixels share."""
-    templates = np.concatenate([spectra, strangers.spectra])
-    freedom = max(spectra.shape[1] - 3, 1)
-    return PhaseModel(templates, library.composition, strangers, select_pairs(library), freedom, options)
+#: of the fields of PixelResult
+_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 6, np.int8, np.bool_)
 
 
-def compute_membership(sums: xr.DataArray, model: PhaseModel) -> xr.DataArray:
-    """Probability (scan_y, scan_x, group) of belonging to each stranger."""
-    n, n_references = len(model.templates), model.n_references
+class PixelEvidence(NamedTuple):
+    """What speaks for and against the names of pixels (n, ..)."""
 
-    def tile(channels: Array) -> Array:
-        return _draw(unpack_channels(channels, n, n_references), model, _FEW_DRAWS).probability[..., n_references:]
+    chi_square_single: Array  # (n, reference), each reference alone
+    best_pair: BestPairs  # best mixture of two references
+    chi_square_map: Array  # (n,), of the mixture that the maps show under the probe
+    mixture: Array  # (n, template), that mixture
+    probability: Array  # (n, template), share of the draws
+    unknown_probability: Array  # (n,)
+    phase: NDArray[np.intp]  # (n,), the name
 
-    return apply_over_tiles(sums, tile, n - n_references, "group").compute()
-
-
-def classify_pixels(sums: xr.DataArray, model: PhaseModel, cluster_opinion: xr.DataArray | None) -> xr.Dataset:
-    """Verdict of every pixel; the costs of neighbours and the blur that were learned come with it, as means."""
-    n_sums = sums.sizes["channel"]
-    if cluster_opinion is not None:
-        more = cluster_opinion.rename(reference="channel").transpose("scan_y", "scan_x", "channel")
-        sums = xr.concat([sums, more], dim="channel", coords="minimal", compat="override")
-    names = _Verdict._fields
-    tile = partial(_judge_tile, model=model, clustered=cluster_opinion is not None)
-    found = apply_over_tiles(sums, tile, len(names) + len(_LEARNED))
-    pearson = sums.isel(channel=slice(n_sums - model.n_references, n_sums)).rename(channel="reference")
-    out = xr.Dataset({"pearson": pearson, **{name: found.isel(part=index) for index, name in enumerate(names)}})
-    for name in ("phase", "runner_up"):
-        out[name] = out[name].astype(np.int16)
-    out["status"] = out["status"].astype(np.int8)
-    out["cluster_contradicted"] = out["cluster_contradicted"].astype(bool)
-    for index, name in enumerate(_LEARNED):
-        out[name] = found.isel(part=len(names) + index).mean()
-    return out
+    def noise_scale(self, degrees_of_freedom: int) -> Array:
+        """Factor (n,) >= 1 by which differences of chi-square are divided where no explanation fits well."""
+        least = np.minimum(self.best_pair.chi_square, self.chi_square_map)
+        return np.asarray(np.maximum(least / degrees_of_freedom / COMMON_MISFIT, 1.0))
 
 
-def _draw(sums: SufficientStatistics, model: PhaseModel, n_draws: int = N_DRAWS) -> PosteriorMaps:
-    """Domains of a whole map; a misfit that no template explains widens a pixel's noise."""
-    best = _batched(lambda part: np.minimum(_pairs(part, model).chi_square, chi_square_single(part).min(axis=-1)), sums)
-    widening = np.maximum(best / (_COMMON * model.freedom), 1.0)
-    return sample_phase_maps(sums, widening, model.adjacent, n_draws=n_draws, **model.options._asdict())
+class StatusFlags(NamedTuple):
+    """Findings (n,) in the order in which they set the status."""
+
+    no_reference: Flags
+    transition: Flags
+    false_assignment: Flags
+    boundary_transition: Flags
 
 
-def _pairs(sums: SufficientStatistics, model: PhaseModel) -> BestPairs:
-    return find_best_pair(sums, model.pairs)
+def classify_pixels(pixels: PixelInput, model: PhaseModel, limits: AmbiguityLimits) -> xr.Dataset:
+    """Name, confidence, composition and status of every pixel, Pearson correlations, and the learned prior."""
+    statistics, maps = pixels.statistics, pixels.maps
+    inputs = [statistics, maps, pixels.too_thick]
+    core_dims = [["channel"], ["part"], []]
+    if pixels.cluster_vote is not None:
+        inputs.append(pixels.cluster_vote)
+        core_dims.append(["reference"])
+    if maps.chunks is not None:  # the results then have the chunks of the tiles
+        tiles = {dim: maps.chunksizes[dim] for dim in ("scan_y", "scan_x")}
+        inputs = [part.chunk(tiles) for part in inputs]
+    results = xr.apply_ufunc(
+        partial(_classify_block, model=model, limits=limits),
+        *inputs,
+        input_core_dims=core_dims,
+        output_core_dims=[[]] * len(_DTYPES),
+        dask="parallelized",
+        output_dtypes=list(_DTYPES),
+        dask_gufunc_kwargs={"allow_rechunk": True},
+        keep_attrs=False,
+    )
+    pearson = statistics.isel(channel=slice(-model.n_references, None)).rename(channel="reference")
+    out = xr.Dataset({"pearson": pearson, **dict(zip(PixelResult._fields, results, strict=True))})
+    out["status"].attrs = status_attributes(StxmStatus)
+    return out.assign(unpack_prior(maps))
 
 
-def _batched(kernel: Any, sums: SufficientStatistics) -> Array:
-    """Kernel over the material pixels of a map, some at a time; NaN elsewhere."""
-    flat = SufficientStatistics(*(part.reshape(-1, *part.shape[2:]) for part in sums))
-    out = np.full(flat.power.shape, np.nan)
-    places = np.flatnonzero(np.isfinite(flat.power))
-    for first in range(0, places.size, _BATCH):
-        part = places[first : first + _BATCH]
-        out[part] = kernel(SufficientStatistics(*(values[part] for values in flat)))
-    return out.reshape(sums.power.shape)
-
-
-def _judge_tile(channels: Array, *, model: PhaseModel, clustered: bool) -> Array:
-    """Verdict of a tile (y, x, channel) as (y, x, part)."""
-    n, n_references = len(model.templates), model.n_references
-    sums = unpack_channels(channels, n, n_references)
-    opinion = channels[..., channels.shape[-1] - n_references :] if clustered else None
-    drawn = _draw(sums, model)
-    known = _known_names(sums, model, drawn)
-    out = np.full((*sums.power.shape, len(_Verdict._fields) + len(_LEARNED)), np.nan, dtype=np.float32)
-    columns = _Verdict(*np.moveaxis(out[..., : len(_Verdict._fields)], -1, 0))
-    columns.phase[:], columns.runner_up[:] = -1, -1
-    columns.status[:], columns.cluster_contradicted[:] = StxmStatus.BACKGROUND, 0
-    out[..., len(_Verdict._fields) :] = drawn.prior
-    y, x = np.nonzero(np.isfinite(sums.power))
+def _classify_block(
+    channels: Array,
+    parts: Array,
+    too_thick: Flags,
+    cluster_vote: Array | None = None,
+    *,
+    model: PhaseModel,
+    limits: AmbiguityLimits,
+) -> PixelResult:
+    """Results (y, x) of a block of channels (y, x, channel) and parts (y, x, part), some pixels at a time."""
+    statistics = unpack_channels(channels, len(model.templates), model.n_references)
+    posterior = unpack_posterior(parts, model)
+    shape = too_thick.shape
+    out = PixelResult(*(np.full(shape, np.nan if dtype is np.float32 else 0, dtype=dtype) for dtype in _DTYPES))
+    out.phase[:], out.runner_up[:] = -1, -1
+    out.status[:] = np.where(too_thick, StxmStatus.TOO_THICK, StxmStatus.BACKGROUND)
+    y, x = np.nonzero(np.isfinite(statistics.weighted_norm))
     for first in range(0, y.size, _BATCH):
         at = (y[first : first + _BATCH], x[first : first + _BATCH])
-        part = SufficientStatistics(*(values[at] for values in sums))
-        here = _Here(drawn.probability[at], drawn.content[at], known[at])
-        found = _decide(part, here, None if opinion is None else opinion[at], model)
-        for target, values in zip(columns, found, strict=True):
+        batch = _classify_batch(
+            SufficientStatistics(*(values[at] for values in statistics)),
+            PixelPosterior(*(values[at] for values in posterior)),
+            None if cluster_vote is None else cluster_vote[at],
+            model,
+        )
+        for target, values in zip(out, batch, strict=True):
             target[at] = values
+        # compared in the single precision that is stored, so that flag_ambiguous with the same limits changes nothing
+        doubtful = is_ambiguous(out.margin[at], out.confidence[at], limits)
+        out.status[at] = np.select(
+            [too_thick[at], (batch.status == StxmStatus.OK) & doubtful],
+            [StxmStatus.TOO_THICK, StxmStatus.AMBIGUOUS],
+            batch.status,
+        )
     return out
 
 
-class _Here(NamedTuple):
-    """What was drawn for pixels (n, template), and the names (n, reference) if one of the references it has to be."""
-
-    probability: Array
-    content: Array
-    known: Array
-
-
-def _known_names(sums: SufficientStatistics, model: PhaseModel, drawn: PosteriorMaps) -> Array:
-    """Probability (y, x, reference) of each name, drawn without the unknown phases where there are some."""
-    if not model.strangers.unknown.any():
-        return np.asarray(drawn.probability @ model.naming)
-    keep = np.concatenate([np.ones(model.n_references, dtype=bool), ~model.strangers.unknown])
-    strangers = model.strangers.without_unknown()
-    fewer = model._replace(templates=model.templates[keep], strangers=strangers)
-    part = sums._replace(gram=sums.gram[..., keep, :][..., keep], overlap=sums.overlap[..., keep])
-    return np.asarray(_draw(part, fewer).probability @ fewer.naming)
-
-
-def _decide(sums: SufficientStatistics, here: _Here, opinion: Array | None, model: PhaseModel) -> _Verdict:
-    """Verdict of pixels (n,)."""
-    rows, several = np.arange(len(sums.power)), model.n_references > 1
-    probability, content = here.probability, here.content
-    single, pair = chi_square_single(sums)[:, : model.n_references], _pairs(sums, model)
-    named = probability @ model.naming
-    strange = probability[:, model.n_references :] @ model.strangers.unknown
-    best = np.where((strange > 0.5)[:, None], here.known, named)
+def _classify_batch(
+    statistics: SufficientStatistics, posterior: PixelPosterior, cluster_vote: Array | None, model: PhaseModel
+) -> PixelResult:
+    """Results of material pixels (n,); the status does not yet know of thickness and ambiguity."""
+    n, has_several = len(statistics.weighted_norm), model.n_references > 1
+    rows = np.arange(n)
+    name_probability, best, unknown_probability = _compute_name_probability(posterior, model)
     phase = best.argmax(axis=1)
     others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, best)
-    runner_up = others.argmax(axis=1) if several else np.full(rows.size, -1)
-    ranked = np.sort(sums.pearson, axis=1)
-    margin = ranked[:, -1] - ranked[:, -2] if several else np.full(rows.size, np.nan)
-    blurred = mixture_chi_square(sums, content)
-    doubt = _Doubt(single, pair, blurred, content, phase, probability)
-    status = _status(doubt, strange, model)
-    composition, mixture = _place(doubt, status, model)
-    confidence = np.clip(named[rows, phase], 0.0, 1.0)
-    chi_square = single[rows, phase] / (model.freedom + 1)
-    against = np.zeros(rows.size, dtype=bool) if opinion is None else _against_cluster(opinion, doubt, model)
-    return _Verdict(phase, runner_up, confidence, strange, margin, chi_square, composition, mixture, status, against)
-
-
-class _Doubt(NamedTuple):
-    """What is weighed for the status of pixels (n, ..)."""
-
-    single: Array
-    pair: BestPairs
-    blurred: Array  # chi-square of the content that the map shows under the probe
-    content: Array
-    phase: NDArray[np.intp]
-    probability: Array
-
-    def widening(self, freedom: int) -> Array:
-        return np.asarray(np.maximum(np.minimum(self.pair.chi_square, self.blurred) / freedom / _COMMON, 1.0))
-
-
-def _status(doubt: _Doubt, strange: Array, model: PhaseModel) -> NDArray[Any]:
-    """Status by the pixel's own spectrum against what the map makes of it."""
-    rows, n = np.arange(len(doubt.phase)), model.n_references
-    wide = doubt.widening(model.freedom)
-    misfit = np.minimum(doubt.pair.chi_square, doubt.blurred) / model.freedom
-    limit = 2 * stats.chi2.isf(_STRANGE, model.freedom) / model.freedom
-    named = doubt.single[rows, doubt.phase]
-    share = np.minimum(doubt.pair.second_share, 1 - doubt.pair.second_share)
-    alone = doubt.single.min(axis=1)
-    own_mixture = ((np.minimum(doubt.blurred, alone) - doubt.pair.chi_square) / wide > _CLEAR) & (share > _MIXED)
-    population = doubt.probability[:, n:] @ ~model.strangers.unknown > 0.5
-    other_name = (np.minimum(doubt.blurred, named) - alone) / wide > _CLEAR
-    shown = (named - doubt.blurred) / wide > _CLEAR
-    blur = shown & (1 - doubt.content[:, :n].max(axis=1) > _MIXED)
-    return np.select(
-        [(misfit > limit) | (strange > 0.5), population | own_mixture, other_name, blur],
-        [
-            StxmStatus.NO_REFERENCE,
-            StxmStatus.TRANSITION,
-            StxmStatus.FALSE_ASSIGNMENT,
-            StxmStatus.BOUNDARY_TRANSITION,
-        ],
-        StxmStatus.OK,
+    evidence = PixelEvidence(
+        compute_single_chi_square(statistics)[:, : model.n_references],
+        find_best_pair(statistics, model.pairs),
+        compute_mixture_chi_square(statistics, posterior.mixture),
+        posterior.mixture,
+        posterior.probability,
+        unknown_probability,
+        phase,
+    )
+    flags = _test_explanations(evidence, model)
+    ranked = np.sort(statistics.pearson, axis=1)
+    composition, mixture = _compute_composition(evidence, flags, model)
+    contradicted = np.zeros(n, dtype=bool)
+    if cluster_vote is not None:
+        contradicted = _contradicts_cluster(cluster_vote, evidence, model)
+    return PixelResult(
+        phase=phase.astype(np.int16),
+        runner_up=others.argmax(axis=1).astype(np.int16) if has_several else np.full(n, -1, dtype=np.int16),
+        confidence=np.clip(name_probability[rows, phase], 0.0, 1.0),
+        unknown_probability=unknown_probability,
+        margin=ranked[:, -1] - ranked[:, -2] if has_several else np.full(n, np.nan),
+        chi_square=evidence.chi_square_single[rows, phase] / (model.degrees_of_freedom + 1),
+        composition=composition,
+        mixture=mixture,
+        status=_select_status(flags),
+        cluster_contradicted=contradicted,
     )
 
 
-def _place(doubt: _Doubt, status: NDArray[Any], model: PhaseModel) -> tuple[Array, Array]:
-    """Composition and share of the lesser phases: of the drawn map, or of the pixel's own fit where it is mixed."""
-    n = model.n_references
-    content = np.concatenate([np.eye(n), np.nan_to_num(model.strangers.content)])
-    mean = doubt.probability @ content
-    mean /= np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
-    first, second = model.pairs[doubt.pair.pair].T
-    own = doubt.pair.second_share
-    fitted = model.composition[first] * (1 - own) + model.composition[second] * own
-    mixed = status == StxmStatus.TRANSITION
-    composition = np.where(mixed, fitted, mean @ model.composition)
-    composition = np.where(status == StxmStatus.NO_REFERENCE, np.nan, composition)
-    shown = 1 - doubt.content[:, :n].max(axis=1) / np.maximum(doubt.content[:, :n].sum(axis=1), 1e-9)
-    return composition, np.where(mixed, np.minimum(own, 1 - own), np.clip(shown, 0.0, 1.0))
+def _compute_name_probability(posterior: PixelPosterior, model: PhaseModel) -> tuple[Array, Array, Array]:
+    """Probabilities (n, reference) of the names, those by which the name is chosen, and (n,) of no reference.
+
+    A pixel that is probably of an unknown phase is named as if none were unknown, so that it has a nearest reference.
+    """
+    probability = posterior.probability @ model.reference_of_template
+    unknown = posterior.probability[:, model.n_references :] @ model.unknown_phases.is_unknown
+    if not model.unknown_phases.is_unknown.any():
+        return probability, probability, unknown
+    known = posterior.probability_known @ model.without_unknown().reference_of_template
+    return probability, np.where((unknown > 0.5)[:, None], known, probability), unknown
 
 
-def _against_cluster(opinion: Array, doubt: _Doubt, model: PhaseModel) -> NDArray[np.bool_]:
-    """Whether the pixel's own spectrum speaks against the name of its cluster."""
-    rows = np.arange(len(doubt.phase))
-    named = doubt.single[rows, np.nan_to_num(opinion).argmax(axis=1)]
-    return np.asarray((named - doubt.single.min(axis=1)) / doubt.widening(model.freedom) > _CLEAR)
+def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlags:
+    r"""Test what explains each spectrum.
+
+    Two explanations are compared by the difference of their chi-square, divided by the noise scale :math:`v`:
+    :math:`(\chi^2_a - \chi^2_b) / v > 12` prefers :math:`b`.
+    """
+    rows, n_references = np.arange(len(evidence.phase)), model.n_references
+    scale = evidence.noise_scale(model.degrees_of_freedom)
+    pair, blur = evidence.best_pair.chi_square, evidence.chi_square_map
+    named = evidence.chi_square_single[rows, evidence.phase]
+    alone = evidence.chi_square_single.min(axis=1)
+    # no reference: neither two references nor the blurred map come near the limit for noise
+    reduced = np.minimum(pair, blur) / model.degrees_of_freedom
+    limit = 2 * stats.chi2.isf(_UNEXPLAINED, model.degrees_of_freedom) / model.degrees_of_freedom
+    no_reference = (reduced > limit) | (evidence.unknown_probability > 0.5)
+    # transition: a mixture beats one phase and the blur, or the pixel belongs to a transition phase
+    lesser_share = np.minimum(evidence.best_pair.second_share, 1 - evidence.best_pair.second_share)
+    is_mixture = ((np.minimum(blur, alone) - pair) / scale > _DECISIVE) & (lesser_share > _MIXED_PIXEL)
+    in_transition_phase = evidence.probability[:, n_references:] @ ~model.unknown_phases.is_unknown > 0.5
+    # false assignment: another phase alone beats the name, and the blur does not explain it either
+    false_assignment = (np.minimum(blur, named) - alone) / scale > _DECISIVE
+    # boundary: the mixture under the probe beats the named phase alone
+    is_visible = (named - blur) / scale > _DECISIVE
+    boundary = is_visible & (1 - evidence.mixture[:, :n_references].max(axis=1) > _MIXED_PIXEL)
+    return StatusFlags(no_reference, in_transition_phase | is_mixture, false_assignment, boundary)
+
+
+def _select_status(flags: StatusFlags) -> NDArray[Any]:
+    """Status (n,) of the first finding that holds, else ``ok``."""
+    codes = (
+        StxmStatus.NO_REFERENCE,
+        StxmStatus.TRANSITION,
+        StxmStatus.FALSE_ASSIGNMENT,
+        StxmStatus.BOUNDARY_TRANSITION,
+    )
+    return np.select(list(flags), list(codes), StxmStatus.OK)
+
+
+def _compute_composition(evidence: PixelEvidence, flags: StatusFlags, model: PhaseModel) -> tuple[Array, Array]:
+    """Composition (n,) and share (n,) of the lesser phases.
+
+    Both come from the drawn maps. Where the pixel is a transition they come from its own best pair of references.
+    """
+    n_references = model.n_references
+    shares = evidence.probability @ model.mixture_of_template
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    first, second = model.pairs[evidence.best_pair.pair].T
+    second_share = evidence.best_pair.second_share
+    pair_composition = model.composition[first] * (1 - second_share) + model.composition[second] * second_share
+    is_transition = flags.transition & ~flags.no_reference
+    composition = np.where(is_transition, pair_composition, shares @ model.composition)
+    composition = np.where(flags.no_reference, np.nan, composition)
+    largest = evidence.mixture[:, :n_references].max(axis=1)
+    total = np.maximum(evidence.mixture[:, :n_references].sum(axis=1), 1e-9)
+    lesser = np.clip(1 - largest / total, 0.0, 1.0)
+    return composition, np.where(is_transition, np.minimum(second_share, 1 - second_share), lesser)
+
+
+def _contradicts_cluster(cluster_vote: Array, evidence: PixelEvidence, model: PhaseModel) -> Flags:
+    """Whether (n,) another phase explains the spectrum decisively better than the name by the clusters."""
+    rows = np.arange(len(evidence.phase))
+    named = evidence.chi_square_single[rows, np.nan_to_num(cluster_vote).argmax(axis=1)]
+    scale = evidence.noise_scale(model.degrees_of_freedom)
+    return np.asarray((named - evidence.chi_square_single.min(axis=1)) / scale > _DECISIVE)

@@ -1,61 +1,108 @@
-"""Compiled kernels of the sampler of phase domains: one sweep of Gibbs sampling under a blur.
+r"""Compiled kernels of the sampler of phase maps: one sweep of Gibbs sampling under a blur.
 
-A pixel's change of phase is felt by all pixels that see it through the probe. Their chi-square is a ratio of two forms
-in the content, so its change follows from three running sums per pixel in a few operations per phase.
+A pixel :math:`i` of phase :math:`a` that takes phase :math:`b` changes the mixture of every pixel :math:`j` that sees
+it through the probe: :math:`m_j \to m_j + \kappa (e_b - e_a)` with :math:`\kappa = k_{ij} t_i / s_j`. Chi-square is a
+ratio of two forms in :math:`m_j` (:mod:`.sufficient_statistics`). Their new values follow from three running sums:
+
+.. math::
+
+    p_j m_j &\to p_j m_j + \kappa (p_{jb} - p_{ja}) \\
+    m_j^\top N_j m_j &\to m_j^\top N_j m_j + 2 \kappa (g_{jb} - g_{ja}) + \kappa^2 (N_{bb} + N_{aa} - 2 N_{ab}),
+    \quad g_j = N_j m_j
+
+So a change is judged in a few operations per phase, without the spectra.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_DIAGONAL = 0.7  # a diagonal neighbour's weight
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+_DIAGONAL = 0.7  # weight of a diagonal neighbour
 
 
 class GibbsState(NamedTuple):
-    """What the kernels work on; all maps (y, x, ..), zero where there is no material."""
+    """Maps (y, x, ..) that the kernels read and change; 0 where there is no material. Chi-square has no unit."""
 
-    label: NDArray[np.int8]
-    material: NDArray[np.bool_]
-    gram: NDArray[np.float32]
-    overlap: NDArray[np.float32]
-    widening: NDArray[np.float32]  # what chi-square is divided by
-    thickness: NDArray[np.float32]
-    seen: NDArray[np.float32]  # sum of the thickness under the probe
-    pull: NDArray[np.float32]  # gram @ content
-    size: NDArray[np.float32]  # content @ gram @ content
-    along: NDArray[np.float32]  # content @ overlap
+    label: NDArray[np.int8]  # (y, x), template of each pixel
+    material: NDArray[np.bool_]  # (y, x)
+    normal_matrix: Float32  # (y, x, template, template), N
+    template_projection: Float32  # (y, x, template), p
+    noise_scale: Float32  # (y, x), what chi-square is divided by
+    thickness: Float32  # (y, x), t, in amounts of the references
+    psf_thickness: Float32  # (y, x), s, thickness averaged over the probe
+    gram_mix: Float32  # (y, x, template), N m
+    model_norm: Float32  # (y, x), m N m
+    projection: Float32  # (y, x), p m
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def gibbs_sweep(
-    state: Any, kernel: Any, adjacent: Any, near: float, far: float, uniform: Any, probability: Any, slopes: Any
+    state: GibbsState,
+    kernel: Float32,
+    is_adjacent: NDArray[np.bool_],
+    near: float,
+    far: float,
+    uniform: Float32,
+    probability: Float32,
+    slopes: Float64,
 ) -> None:  # pragma: no cover  (compiled)
-    """Draw every pixel's phase anew, given all others; add its conditional probabilities to ``probability``."""
-    n_y, n_x, n = state.overlap.shape
+    r"""Draw the phase of every pixel anew, given all others.
+
+    The phase :math:`r` of pixel :math:`i` is drawn from its Gibbs conditional
+
+    .. math::
+
+        P(z_i = r \mid z_{-i}, x) \propto
+        \exp\Bigl(-\beta_1 n_1(r) - \beta_2 n_2(r) - \tfrac12 \sum_j \chi^2_j(z_i = r) / v_j\Bigr)
+
+    with the weights :math:`n_1, n_2` of unlike neighbours that are adjacent in composition or not, and the noise scale
+    :math:`v_j` of the pixels that see it.
+
+    Parameters
+    ----------
+    state
+        Changed in place.
+    kernel
+        Probe (2 reach + 1, 2 reach + 1), sum 1.
+    is_adjacent
+        Templates (template, template) that are next to each other in composition.
+    near, far
+        Costs :math:`\beta_1, \beta_2` of unlike neighbours [nat].
+    uniform
+        Random numbers (y, x) in [0, 1).
+    probability
+        (y, x, template); the conditional probabilities are added.
+    slopes
+        (5,), gradient (near, far) and curvature (near-near, far-far, near-far) of the log pseudo-likelihood [1/nat,
+        1/nat2]; those of this sweep are added.
+    """
+    n_y, n_x, n = state.template_projection.shape
     n_near, n_far, energy = np.empty(n), np.empty(n), np.empty(n)
     for y in range(n_y):
         for x in range(n_x):
             if not state.material[y, x]:
                 continue
             old = state.label[y, x]
-            _count_unlike(state, adjacent, y, x, n_near, n_far)
+            _count_unlike(state, is_adjacent, y, x, n_near, n_far)
             _add_slopes(n_near, n_far, near, far, old, energy, slopes)
             for r in range(n):
                 energy[r] = -near * n_near[r] - far * n_far[r]
             _add_likelihood(state, kernel, y, x, energy)
-            new = _choose(energy, uniform[y, x])
+            new = _draw_phase(energy, uniform[y, x])
             for r in range(n):
                 probability[y, x, r] += energy[r]
             if new != old:
                 state.label[y, x] = new
-                _move(state, kernel, y, x, old, new)
+                _update_sums(state, kernel, y, x, old, new)
 
 
 @njit(cache=True, error_model="numpy")
-def _choose(energy: Any, uniform: float) -> int:  # pragma: no cover
-    """Turn log weights into probabilities, in place, and draw one."""
+def _draw_phase(energy: Float64, uniform: float) -> int:  # pragma: no cover
+    """Turn log weights (template,) [nat] into probabilities, in place, and draw one template."""
     highest = energy.max()
     total = 0.0
     for r in range(energy.size):
@@ -71,8 +118,10 @@ def _choose(energy: Any, uniform: float) -> int:  # pragma: no cover
 
 
 @njit(cache=True, error_model="numpy")
-def _count_unlike(state: Any, adjacent: Any, y: int, x: int, n_near: Any, n_far: Any) -> None:  # pragma: no cover
-    """Weight of the eight neighbours that would be unlike, next on the path or farther, for every phase."""
+def _count_unlike(
+    state: GibbsState, is_adjacent: NDArray[np.bool_], y: int, x: int, n_near: Float64, n_far: Float64
+) -> None:  # pragma: no cover
+    """Set the weight (template,) of the eight neighbours that would be unlike: adjacent in composition, and others."""
     n_y, n_x = state.label.shape
     n_near[:] = 0.0
     n_far[:] = 0.0
@@ -84,7 +133,7 @@ def _count_unlike(state: Any, adjacent: Any, y: int, x: int, n_near: Any, n_far:
             other = state.label[yy, xx]
             for r in range(n_near.size):
                 if r != other:
-                    if adjacent[r, other]:
+                    if is_adjacent[r, other]:
                         n_near[r] += weight
                     else:
                         n_far[r] += weight
@@ -92,66 +141,73 @@ def _count_unlike(state: Any, adjacent: Any, y: int, x: int, n_near: Any, n_far:
 
 @njit(cache=True, error_model="numpy")
 def _add_slopes(
-    n_near: Any, n_far: Any, near: float, far: float, old: int, work: Any, slopes: Any
+    n_near: Float64, n_far: Float64, near: float, far: float, old: int, work: Float64, slopes: Float64
 ) -> None:  # pragma: no cover
-    """Gradient and curvature of the log pseudo-likelihood of this pixel's label in the two costs."""
+    r"""Add gradient and curvature of the log pseudo-likelihood of this pixel's template in the two costs.
+
+    With :math:`\langle\cdot\rangle` over the prior conditional, the gradient is :math:`\langle n \rangle - n(z_i)` and
+    the curvature the covariance of :math:`n_1, n_2`. ``work`` (template,) is scratch space.
+    """
     lowest = np.inf
     for r in range(n_near.size):
         work[r] = near * n_near[r] + far * n_far[r]
         lowest = min(lowest, work[r])
-    total, one, two, oneone, twotwo, onetwo = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    total, mean_near, mean_far, near_near, far_far, near_far = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for r in range(n_near.size):
         weight = np.exp(lowest - work[r])
         total += weight
-        one += weight * n_near[r]
-        two += weight * n_far[r]
-        oneone += weight * n_near[r] ** 2
-        twotwo += weight * n_far[r] ** 2
-        onetwo += weight * n_near[r] * n_far[r]
-    one, two = one / total, two / total
-    slopes[0] += one - n_near[old]
-    slopes[1] += two - n_far[old]
-    slopes[2] += oneone / total - one * one
-    slopes[3] += twotwo / total - two * two
-    slopes[4] += onetwo / total - one * two
+        mean_near += weight * n_near[r]
+        mean_far += weight * n_far[r]
+        near_near += weight * n_near[r] ** 2
+        far_far += weight * n_far[r] ** 2
+        near_far += weight * n_near[r] * n_far[r]
+    mean_near, mean_far = mean_near / total, mean_far / total
+    slopes[0] += mean_near - n_near[old]
+    slopes[1] += mean_far - n_far[old]
+    slopes[2] += near_near / total - mean_near * mean_near
+    slopes[3] += far_far / total - mean_far * mean_far
+    slopes[4] += near_far / total - mean_near * mean_far
 
 
 @njit(cache=True, error_model="numpy")
-def _add_likelihood(state: Any, kernel: Any, y: int, x: int, energy: Any) -> None:  # pragma: no cover
-    """Add what each phase of this pixel would gain in the log likelihood of all pixels that see it."""
-    n_y, n_x = state.size.shape
+def _add_likelihood(state: GibbsState, kernel: Float32, y: int, x: int, energy: Float64) -> None:  # pragma: no cover
+    """Add the change of the log likelihood [nat] of all pixels that see this one, for each of its templates."""
+    n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
     old = state.label[y, x]
-    gram, overlap, pull = state.gram, state.overlap, state.pull
+    matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
             if not state.material[yy, xx]:
                 continue
-            k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.seen[yy, xx]
-            size, along = state.size[yy, xx], state.along[yy, xx]
-            before = max(along, 0.0) ** 2 / max(size, 1e-12)
-            half = 0.5 / state.widening[yy, xx]
+            k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.psf_thickness[yy, xx]
+            norm, projection = state.model_norm[yy, xx], state.projection[yy, xx]
+            before = max(projection, 0.0) ** 2 / max(norm, 1e-12)
+            half = 0.5 / state.noise_scale[yy, xx]
             for r in range(energy.size):
                 if r != old:
-                    new_size = size + 2 * k * (pull[yy, xx, r] - pull[yy, xx, old])
-                    new_size += k * k * (gram[yy, xx, r, r] + gram[yy, xx, old, old] - 2 * gram[yy, xx, r, old])
-                    new_along = max(along + k * (overlap[yy, xx, r] - overlap[yy, xx, old]), 0.0)
-                    energy[r] += half * (new_along**2 / max(new_size, 1e-12) - before)
+                    new_norm = norm + 2 * k * (gram_mix[yy, xx, r] - gram_mix[yy, xx, old])
+                    new_norm += k * k * (matrix[yy, xx, r, r] + matrix[yy, xx, old, old] - 2 * matrix[yy, xx, r, old])
+                    change = template_projection[yy, xx, r] - template_projection[yy, xx, old]
+                    new_projection = max(projection + k * change, 0.0)
+                    energy[r] += half * (new_projection**2 / max(new_norm, 1e-12) - before)
 
 
 @njit(cache=True, error_model="numpy")
-def _move(state: Any, kernel: Any, y: int, x: int, old: int, new: int) -> None:  # pragma: no cover
-    """Running sums of all pixels that see this one, after its phase has changed."""
-    n_y, n_x = state.size.shape
+def _update_sums(state: GibbsState, kernel: Float32, y: int, x: int, old: int, new: int) -> None:  # pragma: no cover
+    """Update the running sums of all pixels that see this one, after its template has changed."""
+    n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
-    gram, overlap, pull = state.gram, state.overlap, state.pull
+    matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
             if not state.material[yy, xx]:
                 continue
-            k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.seen[yy, xx]
-            state.size[yy, xx] += 2 * k * (pull[yy, xx, new] - pull[yy, xx, old])
-            state.size[yy, xx] += k * k * (gram[yy, xx, new, new] + gram[yy, xx, old, old] - 2 * gram[yy, xx, new, old])
-            state.along[yy, xx] += k * (overlap[yy, xx, new] - overlap[yy, xx, old])
-            for r in range(pull.shape[2]):
-                pull[yy, xx, r] += k * (gram[yy, xx, r, new] - gram[yy, xx, r, old])
+            k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.psf_thickness[yy, xx]
+            state.model_norm[yy, xx] += 2 * k * (gram_mix[yy, xx, new] - gram_mix[yy, xx, old])
+            state.model_norm[yy, xx] += (
+                k * k * (matrix[yy, xx, new, new] + matrix[yy, xx, old, old] - 2 * matrix[yy, xx, new, old])
+            )
+            state.projection[yy, xx] += k * (template_projection[yy, xx, new] - template_projection[yy, xx, old])
+            for r in range(gram_mix.shape[2]):
+                gram_mix[yy, xx, r] += k * (matrix[yy, xx, r, new] - matrix[yy, xx, r, old])

@@ -1,10 +1,19 @@
-"""Phase maps drawn from their posterior: domains that hold together, seen through the blur of the probe.
+r"""Phase maps drawn from their posterior by Gibbs sampling of a Potts model under the blur of the probe.
 
-Every pixel has one phase. What it shows is the mixture of the phases around it under the probe, weighted by thickness;
-its spectrum's chi-square for that mixture is the likelihood, so a boundary pixel is explained by the domains it lies
-between and needs no phase of its own. The prior is a Potts model: unlike neighbours cost ``near`` nat when the phases
-are next to each other on the composition path (a rim may lead over them), ``far`` otherwise. Both, and the width of the
-blur, are learned from the map while Gibbs sampling goes on; the confidence is how often a phase was drawn.
+Every pixel :math:`i` has one phase :math:`z_i`. What it shows is a mixture of the phases around it, weighted by the
+probe :math:`k` and the thickness :math:`t`:
+
+.. math:: m_{jr} = \sum_i k_{ij} t_i [z_i = r] \Big/ \sum_i k_{ij} t_i
+
+The likelihood is chi-square of the spectrum for this mixture (:mod:`.sufficient_statistics`). So a boundary pixel is
+explained by the domains on both sides and needs no phase of its own. The prior is a Potts model:
+
+.. math:: P(z) \propto \exp\Bigl(-\sum_{(i,j)} w_{ij} \beta(z_i, z_j) [z_i \ne z_j]\Bigr)
+
+The cost :math:`\beta` is ``near`` for phases that are adjacent in composition and ``far`` for others, in nat. A rim
+often leads over the phases between, so adjacent ones may cost less. The weight :math:`w` is 1, or 0.7 for diagonal
+neighbours. Both costs and the width of the blur are learned from the map during sampling. The confidence is the share
+of the draws. Sources: Geman and Geman (1984), Besag (1986).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,23 +24,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .potts_kernels import GibbsState, gibbs_sweep
-from .sufficient_statistics import SufficientStatistics, chi_square_single
+from .sufficient_statistics import SufficientStatistics, compute_single_chi_square
 
 Array = NDArray[np.floating]
-_REACH = 2  # px on each side that the blur is followed
-_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60
-_SETTLING = 3  # sweeps before learning begins
-_REFRESHED_EVERY = 10  # sweeps, against the drift of single precision
-#: where learning starts, and how far it may go [nat]
-_NEAR, _FAR, _LEAST, _MOST = 0.8, 1.2, 0.1, 2.5
-#: full widths of the blur that are tried [px], and what is expected before looking
+Flags = NDArray[np.bool_]
+_REACH = 2  # pixels on each side that the blur is followed
+_N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
+_SETTLING = 3  # sweeps before the costs are learned
+_REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
+#: costs where learning starts, and their bounds [nat]
+_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.1, 2.5
+#: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
-_WIDTH, _WIDTH_SPREAD = 1.8, 0.6
-_FITTED_AFTER = (5, 10, 15)
+_PRIOR_WIDTH, _PRIOR_WIDTH_STD = 1.8, 0.6
+_WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted
 
 
 class _Prior(NamedTuple):
-    """Cost of unlike neighbours [nat], and the full width of the blur at half maximum [px]."""
+    """Costs of unlike neighbours [nat] and the full width of the blur at half maximum [px]."""
 
     near: float
     far: float
@@ -39,99 +49,114 @@ class _Prior(NamedTuple):
 
 
 class PosteriorMaps(NamedTuple):
-    """Share of draws (y, x, template), mean content under the probe (y, x, template), the prior that was learned."""
+    """What the draws of a map have in common."""
 
-    probability: Array
-    content: Array
-    prior: _Prior
+    probability: Array  # (y, x, template), share of the draws
+    mixture: Array  # (y, x, template), mean shares under the probe
+    prior: _Prior  # as learned
+
+
+class _ChainSettings(NamedTuple):
+    """What all chains share; None: learned."""
+
+    is_adjacent: Flags  # (template, template)
+    neighbours: float | None
+    blur_px: float | None
+    n_draws: int
 
 
 def sample_phase_maps(
-    sums: SufficientStatistics,
-    widening: Array,
-    adjacent: NDArray[np.bool_],
+    statistics: SufficientStatistics,
+    noise_scale: Array,
+    is_adjacent: Flags,
     *,
     neighbours: float | None,
     blur_px: float | None,
     seed: int,
     n_draws: int = N_DRAWS,
 ) -> PosteriorMaps:
-    """Sample phase maps given the sums of every pixel (y, x, ..; NaN: no material).
+    """Sample phase maps given the statistics of every pixel (y, x, ..); NaN: no material.
 
-    ``widening`` divides chi-square; ``adjacent`` (template, template) says which phases are next to each other.
-    ``neighbours`` fixes both costs, ``blur_px`` the width; None learns them. Chains of different seeds run side by side
-    and are averaged: where they disagree, one alone would be too sure.
+    ``noise_scale`` (y, x) divides chi-square. ``is_adjacent`` (template, template) says which phases are next to each
+    other in composition. ``neighbours`` fixes both costs [nat], ``blur_px`` the width [px]; None learns them. Chains of
+    different seeds run side by side and are averaged, because a single chain underestimates its own uncertainty.
     """
-    begin = _begin(sums, widening)
-    seeds = np.random.SeedSequence(seed).spawn(_CHAINS)
-    with ThreadPoolExecutor(_CHAINS) as pool:
-        rest = (adjacent, neighbours, blur_px)
-        tasks = [pool.submit(_chain, begin, *rest, np.random.default_rng(one), n_draws) for one in seeds]
+    start = initialise_state(statistics, noise_scale)
+    settings = _ChainSettings(is_adjacent, neighbours, blur_px, n_draws)
+    seeds = np.random.SeedSequence(seed).spawn(_N_CHAINS)
+    # the kernel releases the interpreter lock, so threads suffice
+    with ThreadPoolExecutor(_N_CHAINS) as pool:
+        tasks = [pool.submit(_run_chain, start, settings, np.random.default_rng(one)) for one in seeds]
         chains = [task.result() for task in tasks]
     prior = _Prior(*np.mean([chain.prior for chain in chains], axis=0).tolist())
     probability = np.mean([chain.probability for chain in chains], axis=0)
-    content = np.mean([chain.content for chain in chains], axis=0)
-    for values in (probability, content):
-        values[~begin.material] = np.nan
-    return PosteriorMaps(probability, content, prior)
+    mixture = np.mean([chain.mixture for chain in chains], axis=0)
+    for values in (probability, mixture):
+        values[~start.material] = np.nan
+    return PosteriorMaps(probability, mixture, prior)
 
 
-def _chain(
-    begin: GibbsState,
-    adjacent: NDArray[np.bool_],
-    neighbours: float | None,
-    blur_px: float | None,
-    rng: np.random.Generator,
-    n_draws: int,
-) -> PosteriorMaps:
-    """One chain: sweeps that learn, then sweeps that count."""
-    moving = ("label", "seen", "pull", "size", "along")
-    state = begin._replace(**{name: getattr(begin, name).copy() for name in moving})
-    near, far = (_NEAR, _FAR) if neighbours is None else (neighbours, neighbours)
-    prior = _Prior(near, far, _WIDTH if blur_px is None else blur_px)
+def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Generator) -> PosteriorMaps:
+    """Run one chain: sweeps that learn the prior, then sweeps that count."""
+    changed = ("label", "psf_thickness", "gram_mix", "model_norm", "projection")
+    state = start._replace(**{name: getattr(start, name).copy() for name in changed})
+    learns_costs, learns_width = settings.neighbours is None, settings.blur_px is None
+    near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
+    prior = _Prior(near, far, _PRIOR_WIDTH if settings.blur_px is None else settings.blur_px)
     kernel = refresh_state(state, prior.blur_px)
-    probability = np.zeros(state.overlap.shape, dtype=np.float32)
-    content = np.zeros_like(probability)
-    n = int(state.material.sum())
-    for sweep in range(_BURN_IN + n_draws):
-        if sweep == _BURN_IN:
+    probability = np.zeros(state.template_projection.shape, dtype=np.float32)
+    mixture = np.zeros_like(probability)
+    n_pixels = int(state.material.sum())
+    for sweep in range(_BURN_IN + settings.n_draws):
+        if sweep == _BURN_IN:  # what was drawn with a prior still being learned does not count
             probability[:] = 0.0
         slopes = np.zeros(5)
         uniform = rng.random(state.label.shape, dtype=np.float32)
-        gibbs_sweep(state, kernel, adjacent, prior.near, prior.far, uniform, probability, slopes)
+        gibbs_sweep(state, kernel, settings.is_adjacent, prior.near, prior.far, uniform, probability, slopes)
         if sweep >= _BURN_IN:
-            content += compute_mixture(state, kernel)
-        if neighbours is None and sweep >= _SETTLING:
-            prior = _learned(prior, slopes, n, max(sweep - _BURN_IN, 0))
-        if blur_px is None and sweep in _FITTED_AFTER:
-            prior = prior._replace(blur_px=_best_width(state))
+            mixture += compute_mixture(state, kernel)
+        if learns_costs and sweep >= _SETTLING:
+            prior = _update_costs(prior, slopes, n_pixels, max(sweep - _BURN_IN, 0))
+        if learns_width and sweep in _WIDTH_SWEEPS:
+            prior = prior._replace(blur_px=_fit_width(state))
             kernel = refresh_state(state, prior.blur_px)
-        elif sweep % _REFRESHED_EVERY == 0:
+        elif sweep % _REFRESH_PERIOD == 0:
             kernel = refresh_state(state, prior.blur_px)
-    return PosteriorMaps(probability / n_draws, content / n_draws, prior)
+    return PosteriorMaps(probability / settings.n_draws, mixture / settings.n_draws, prior)
 
 
-def _begin(sums: SufficientStatistics, widening: Array) -> GibbsState:
-    """State at the most probable phase of each pixel alone, smoothed once."""
-    material: NDArray[np.bool_] = np.isfinite(sums.power)
-    gram = np.where(material[..., None, None], sums.gram, 0.0).astype(np.float32)
-    overlap = np.where(material[..., None], sums.overlap, 0.0).astype(np.float32)
-    wide = np.where(material, widening, 1.0).astype(np.float32)
-    opinion = np.where(material[..., None], -0.5 * np.nan_to_num(chi_square_single(sums)) / wide[..., None], 0.0)
-    relative = np.exp(np.maximum(opinion - opinion.max(axis=-1, keepdims=True), -30.0)) * material[..., None]
-    smooth = np.stack([ndimage.uniform_filter(image, 3) for image in np.moveaxis(relative, -1, 0)], axis=-1)
-    label = (np.log(np.maximum(smooth, 1e-12)) + 0.5 * opinion).argmax(axis=-1).astype(np.int8)
-    total = np.maximum(gram.mean(axis=(-1, -2)), 1e-12)
-    amount = np.maximum(overlap.mean(axis=-1) / total, 0.0) * material
+def initialise_state(statistics: SufficientStatistics, noise_scale: Array) -> GibbsState:
+    """State at the most probable phase of each pixel by its own spectrum, smoothed once over 3 x 3 pixels."""
+    material: Flags = np.isfinite(statistics.weighted_norm)
+    normal_matrix = np.where(material[..., None, None], statistics.normal_matrix, 0.0).astype(np.float32)
+    projection = np.where(material[..., None], statistics.template_projection, 0.0).astype(np.float32)
+    scale = np.where(material, noise_scale, 1.0).astype(np.float32)
+    log_likelihood = -0.5 * np.nan_to_num(compute_single_chi_square(statistics)) / scale[..., None]
+    log_likelihood = np.where(material[..., None], log_likelihood, 0.0)
+    # the floor keeps a phase possible that one noisy spectrum excludes
+    relative = log_likelihood - log_likelihood.max(axis=-1, keepdims=True)
+    likelihood = np.exp(np.maximum(relative, -30.0)) * material[..., None]
+    smooth = np.stack([ndimage.uniform_filter(image, 3) for image in np.moveaxis(likelihood, -1, 0)], axis=-1)
+    label = (np.log(np.maximum(smooth, 1e-12)) + 0.5 * log_likelihood).argmax(axis=-1).astype(np.int8)
+    thickness = _estimate_thickness(normal_matrix, projection, material)
+    running_sums = [np.zeros_like(part) for part in (scale, projection, scale, scale)]
+    return GibbsState(label, material, normal_matrix, projection, scale, thickness, *running_sums)
+
+
+def _estimate_thickness(
+    normal_matrix: NDArray[np.float32], projection: NDArray[np.float32], material: Flags
+) -> NDArray[np.float32]:
+    """Thickness (y, x) from the fit with the mean of all templates, smoothed; positive wherever there is material."""
+    total = np.maximum(normal_matrix.mean(axis=(-1, -2)), 1e-12)
+    amount = np.maximum(projection.mean(axis=-1) / total, 0.0) * material
     around = ndimage.gaussian_filter(material.astype(np.float32), 1.0)
     thickness = np.where(material, ndimage.gaussian_filter(amount, 1.0) / np.maximum(around, 1e-6), 0.0)
     thickness = np.where(material, np.maximum(thickness, 1e-3 * max(float(thickness.max()), 1e-6)), 0.0)
-    empty = [np.zeros_like(part) for part in (wide, overlap, wide, wide)]
-    return GibbsState(label, material, gram, overlap, wide, thickness.astype(np.float32), *empty)
+    return thickness.astype(np.float32)
 
 
-def probe_kernel(width: float) -> NDArray[np.float32]:
-    """Gaussian probe of a full width at half maximum [px], of sum 1."""
+def make_probe_kernel(width: float) -> NDArray[np.float32]:
+    """Gaussian probe (5, 5) of a full width at half maximum [px], of sum 1."""
     sigma = max(width, 0.3) / np.sqrt(8 * np.log(2))
     y, x = np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1]
     kernel = np.exp(-(y**2 + x**2) / (2 * sigma**2))
@@ -139,42 +164,46 @@ def probe_kernel(width: float) -> NDArray[np.float32]:
 
 
 def compute_mixture(state: GibbsState, kernel: NDArray[np.float32]) -> Array:
-    """Shares (y, x, template) of the phases under the probe."""
-    out = np.empty_like(state.overlap)
+    """Shares (y, x, template) of the phases under the probe, weighted by thickness."""
+    out = np.empty_like(state.template_projection)
     for index in range(out.shape[-1]):
-        mine = np.where(state.label == index, state.thickness, 0.0).astype(np.float32)
-        out[..., index] = ndimage.convolve(mine, kernel, mode="constant")
-    return out / np.maximum(state.seen, 1e-12)[..., None]
+        thickness = np.where(state.label == index, state.thickness, 0.0).astype(np.float32)
+        out[..., index] = ndimage.convolve(thickness, kernel, mode="constant")
+    return out / np.maximum(state.psf_thickness, 1e-12)[..., None]
 
 
 def refresh_state(state: GibbsState, width: float) -> NDArray[np.float32]:
-    """Make the running sums anew from the labels, for this blur and against the drift of single precision."""
-    kernel = probe_kernel(width)
-    state.seen[:] = np.maximum(ndimage.convolve(state.thickness, kernel, mode="constant"), 1e-12)
-    content = compute_mixture(state, kernel)
-    state.pull[:] = np.einsum("yxij,yxj->yxi", state.gram, content)
-    state.size[:] = (state.pull * content).sum(axis=-1)
-    state.along[:] = (state.overlap * content).sum(axis=-1)
+    """Compute the running sums from the labels for a width [px]; return the probe.
+
+    The sums are kept in single precision and change with every label, so rounding accumulates until they are refreshed.
+    """
+    kernel = make_probe_kernel(width)
+    state.psf_thickness[:] = np.maximum(ndimage.convolve(state.thickness, kernel, mode="constant"), 1e-12)
+    mixture = compute_mixture(state, kernel)
+    state.gram_mix[:] = np.einsum("yxij,yxj->yxi", state.normal_matrix, mixture)
+    state.model_norm[:] = (state.gram_mix * mixture).sum(axis=-1)
+    state.projection[:] = (state.template_projection * mixture).sum(axis=-1)
     return kernel
 
 
-def _best_width(state: GibbsState) -> float:
-    """Width of the blur under which the present labels explain the spectra best."""
+def _fit_width(state: GibbsState) -> float:
+    """Width of the blur [px] with the highest posterior, given the present labels."""
     scores = []
     for width in _WIDTHS:
         refresh_state(state, float(width))
-        gain = np.maximum(state.along, 0.0) ** 2 / np.maximum(state.size, 1e-12) / state.widening
-        expected = ((width - _WIDTH) / _WIDTH_SPREAD) ** 2
-        scores.append(0.5 * (float(gain[state.material].sum(dtype=np.float64)) - expected))
+        explained = np.maximum(state.projection, 0.0) ** 2 / np.maximum(state.model_norm, 1e-12) / state.noise_scale
+        penalty = ((width - _PRIOR_WIDTH) / _PRIOR_WIDTH_STD) ** 2
+        scores.append(0.5 * (float(explained[state.material].sum(dtype=np.float64)) - penalty))
     return float(_WIDTHS[int(np.argmax(scores))])
 
 
-def _learned(prior: _Prior, slopes: Array, n: int, settled: int) -> _Prior:
-    """Costs after a damped Newton step towards the maximum of the labels' pseudo-likelihood.
+def _update_costs(prior: _Prior, slopes: Array, n_pixels: int, sweeps_counted: int) -> _Prior:
+    """Costs after a damped Newton step towards the maximum of the pseudo-likelihood of the labels (Besag 1986).
 
-    ``slopes``: gradient (near, far) and curvature (near-near, far-far, near-far), summed over ``n`` pixels.
+    ``slopes`` (5,) are gradient (near, far) and curvature (near-near, far-far, near-far), summed over the pixels. Steps
+    shrink while draws are counted, so that the prior comes to rest.
     """
-    curvature = np.array([[slopes[2], slopes[4]], [slopes[4], slopes[3]]]) + 0.02 * max(n, 1) * np.eye(2)
-    step = 0.3 / (1 + 0.2 * settled) * np.linalg.solve(curvature, slopes[:2])
-    near, far = np.clip([prior.near + step[0], prior.far + step[1]], _LEAST, _MOST)
+    curvature = np.array([[slopes[2], slopes[4]], [slopes[4], slopes[3]]]) + 0.02 * max(n_pixels, 1) * np.eye(2)
+    step = 0.3 / (1 + 0.2 * sweeps_counted) * np.linalg.solve(curvature, slopes[:2])
+    near, far = np.clip([prior.near + step[0], prior.far + step[1]], _MIN_COST, _MAX_COST)
     return prior._replace(near=float(near), far=float(far))

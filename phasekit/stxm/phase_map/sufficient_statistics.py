@@ -1,8 +1,21 @@
-"""What each pixel's own spectrum says: the few sums that every fit with a free thickness and constant is made of.
+r"""Step 3: every spectrum reduced to the few numbers from which all its fits follow.
 
-With weights w = 1 / noise^2 and everything centred by its weighted mean (which eliminates the constant), chi-square of
-``thickness * (content @ templates)`` is ``power - (content @ overlap)^2 / (content @ gram @ content)``. So a pixel is
-read once, and pure phases, pairs and blurred mixtures of any phases are compared without its spectrum.
+The model of a spectrum :math:`x_e` with weights :math:`w_e = 1 / \sigma_e^2` is a thickness :math:`t \ge 0` times a
+mixture :math:`m` of the templates :math:`T`, plus a constant :math:`c`. The thickness and the constant are free. With
+everything centred by its weighted mean, which eliminates the constant, chi-square of the best fit is
+
+.. math::
+
+    \chi^2(m) = \min_{t \ge 0,\, c} \sum_e w_e \bigl(x_e - t \sum_r m_r T_{re} - c\bigr)^2
+              = q - \frac{\max(p \cdot m, 0)^2}{m^\top N m}
+
+.. math::
+
+    N_{rs} = \sum_e w_e (T_{re} - \bar T_r)(T_{se} - \bar T_s), \quad
+    p_r = \sum_e w_e (x_e - \bar x) T_{re}, \quad q = \sum_e w_e (x_e - \bar x)^2
+
+So :math:`N, p, q` are sufficient statistics. Single phases, pairs and blurred mixtures are compared without the
+spectrum, which is read once.
 """
 
 from typing import NamedTuple
@@ -16,28 +29,28 @@ from ..preprocessing.material import find_material
 from ..reference_spectra.library import Library
 
 Array = NDArray[np.floating]
-_BATCH = 16384
+_BATCH = 16384  # pixels
 
 
 class SufficientStatistics(NamedTuple):
-    """Per pixel: centred weighted products of templates with each other, of spectrum and templates, of the spectrum."""
+    """Statistics of pixels (..), NaN where there is no material."""
 
-    gram: Array  # (.., template, template)
-    overlap: Array  # (.., template)
-    power: Array  # (..)
-    pearson: Array  # (.., reference), unweighted, as the method's name says
+    normal_matrix: Array  # N (.., template, template)
+    template_projection: Array  # p (.., template)
+    weighted_norm: Array  # q (..)
+    pearson: Array  # (.., reference), correlation without weights
 
 
 class BestPairs(NamedTuple):
-    """Best non-negative mixture of two neighbouring references per pixel."""
+    """Best non-negative mixture of two references that may mix, for pixels (n,)."""
 
-    pair: NDArray[np.intp]
+    pair: NDArray[np.intp]  # index into the pairs
     chi_square: Array
-    second_share: Array
+    second_share: Array  # of the second reference in the mixture, 0..1
 
 
 def select_pairs(library: Library) -> NDArray[np.intp]:
-    """Pairs (n, 2) of references that may mix: neighbours along the composition path, all pairs without composition."""
+    """Pairs (pair, 2) of references that may mix: neighbours in composition, or all pairs without compositions."""
     n = len(library.names)
     if n == 1:
         return np.zeros((1, 2), dtype=np.intp)
@@ -47,25 +60,31 @@ def select_pairs(library: Library) -> NDArray[np.intp]:
     return np.array([(i, j) for i in range(n) for j in range(i + 1, n)], dtype=np.intp)
 
 
-def _packed(sums: SufficientStatistics) -> NDArray[np.float32]:
-    """All sums of each pixel in a row (.., channel)."""
-    flat = sums.gram.reshape(*sums.gram.shape[:-2], -1)
-    return np.concatenate([flat, sums.overlap, sums.power[..., None], sums.pearson], axis=-1).astype(np.float32)
+def _pack_channels(statistics: SufficientStatistics) -> NDArray[np.float32]:
+    """All statistics of each pixel in a row (.., channel)."""
+    matrix = statistics.normal_matrix
+    flat = matrix.reshape(*matrix.shape[:-2], -1)
+    parts = [flat, statistics.template_projection, statistics.weighted_norm[..., None], statistics.pearson]
+    return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
-def unpack_channels(channels: Array, n: int, n_references: int) -> SufficientStatistics:
-    """Sums of rows that may go on behind them."""
-    ends = np.cumsum([n * n, n, 1, n_references])
-    gram, overlap, power, pearson = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
-    return SufficientStatistics(gram.reshape(*gram.shape[:-1], n, n), overlap, power[..., 0], pearson)
+def unpack_channels(channels: Array, n_templates: int, n_references: int) -> SufficientStatistics:
+    """Statistics from rows (.., channel)."""
+    ends = np.cumsum([n_templates**2, n_templates, 1, n_references])
+    matrix, projection, norm, pearson = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
+    matrix = matrix.reshape(*matrix.shape[:-1], n_templates, n_templates)
+    return SufficientStatistics(matrix, projection, norm[..., 0], pearson)
 
 
 def compute_sufficient_statistics(od: xr.Dataset, templates: Array, n_references: int) -> xr.DataArray:
-    """Sums of every material pixel (scan_y, scan_x, channel), block by block; lazy where ``od`` is."""
+    """Statistics of every material pixel (scan_y, scan_x, channel), block by block; lazy where ``od`` is.
+
+    ``templates`` (template, energy) begin with the references.
+    """
     material = find_material(od)
     n = len(templates)
-    found: xr.DataArray = xr.apply_ufunc(
-        lambda *parts: _packed(compute_block_statistics(*parts, templates=templates, n_references=n_references)),
+    statistics: xr.DataArray = xr.apply_ufunc(
+        lambda *parts: _pack_channels(compute_block_statistics(*parts, templates=templates, n_references=n_references)),
         od["optical_density"],
         od["noise"],
         material,
@@ -75,13 +94,13 @@ def compute_sufficient_statistics(od: xr.Dataset, templates: Array, n_references
         output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 1 + n_references}},
     )
-    return found.transpose("scan_y", "scan_x", "channel")
+    return statistics.transpose("scan_y", "scan_x", "channel")
 
 
 def compute_block_statistics(
     density: Array, noise: Array, material: NDArray[np.bool_], *, templates: Array, n_references: int
 ) -> SufficientStatistics:
-    """Sums of a block (.., energy), NaN where there is no material."""
+    """Statistics of a block of optical density (.., energy) with its noise; NaN where there is no material."""
     shape, n_energies = density.shape[:-1], density.shape[-1]
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
     spectra = density.reshape(-1, n_energies)
@@ -89,58 +108,65 @@ def compute_block_statistics(
     n = len(templates)
     sizes = ((n, n), (n,), (), (n_references,))
     out = [np.full((use.size, *size), np.nan, dtype=np.float32) for size in sizes]
-    places = np.flatnonzero(use)
-    for first in range(0, places.size, _BATCH):
-        part = places[first : first + _BATCH]
-        x, weight = spectra[part].astype(np.float64), np.maximum(sigma[part].astype(np.float64), 1e-6) ** -2.0
-        for target, values in zip(out, _sums(x, weight, templates, n_references), strict=True):
-            target[part] = values
+    pixels = np.flatnonzero(use)
+    # in batches, because sums are made in double precision and kept in single
+    for first in range(0, pixels.size, _BATCH):
+        batch = pixels[first : first + _BATCH]
+        x, weight = spectra[batch].astype(np.float64), np.maximum(sigma[batch].astype(np.float64), 1e-6) ** -2.0
+        for target, values in zip(out, _compute_sums(x, weight, templates, n_references), strict=True):
+            target[batch] = values
     return SufficientStatistics(*(values.reshape(*shape, *size) for values, size in zip(out, sizes, strict=True)))
 
 
-def _sums(x: Array, weight: Array, templates: Array, n: int) -> SufficientStatistics:
-    """Sums of spectra (pixel, energy), by matrix products over the energies."""
+def _compute_sums(x: Array, weight: Array, templates: Array, n_references: int) -> SufficientStatistics:
+    """Statistics of spectra (pixel, energy), by matrix products over the energies."""
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
     template_mean = weight @ templates.T / total[:, None]
+    # products of templates are the same for all pixels, so N is one matrix product with the weights
     products = (templates[:, None] * templates[None]).reshape(len(templates) ** 2, -1)
-    gram = (weight @ products.T).reshape(len(x), len(templates), len(templates))
-    gram -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
+    normal_matrix = (weight @ products.T).reshape(len(x), len(templates), len(templates))
+    normal_matrix -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
     centred = weight * (x - mean[:, None])
-    return SufficientStatistics(
-        gram, centred @ templates.T, (centred * x).sum(axis=1), pearson_coefficient(x[:, None], templates[None, :n])
-    )
+    pearson = pearson_coefficient(x[:, None], templates[None, :n_references])
+    return SufficientStatistics(normal_matrix, centred @ templates.T, (centred * x).sum(axis=1), pearson)
 
 
-def chi_square_single(sums: SufficientStatistics) -> Array:
-    """Chi-square (.., template) of each template alone, thickness not negative."""
-    size = np.maximum(np.einsum("...ii->...i", sums.gram), 1e-12)
-    return np.maximum(sums.power[..., None] - np.maximum(sums.overlap, 0.0) ** 2 / size, 0.0)
+def compute_single_chi_square(statistics: SufficientStatistics) -> Array:
+    r"""Chi-square (.., template) of each template alone, :math:`q - \max(p_r, 0)^2 / N_{rr}`."""
+    norm = np.maximum(np.einsum("...ii->...i", statistics.normal_matrix), 1e-12)
+    explained = np.maximum(statistics.template_projection, 0.0) ** 2 / norm
+    return np.maximum(statistics.weighted_norm[..., None] - explained, 0.0)
 
 
-def mixture_chi_square(sums: SufficientStatistics, content: Array) -> Array:
-    """Chi-square (..) of a mixture whose shares (.., template) are given."""
-    size = np.einsum("...i,...ij,...j->...", content, sums.gram, content, optimize=True)
-    along = np.maximum((sums.overlap * content).sum(axis=-1), 0.0)
-    return np.maximum(sums.power - along**2 / np.maximum(size, 1e-12), 0.0)
+def compute_mixture_chi_square(statistics: SufficientStatistics, mixture: Array) -> Array:
+    r"""Chi-square (..) of a mixture with given shares (.., template), :math:`q - \max(p m, 0)^2 / m^\top N m`."""
+    norm = np.einsum("...i,...ij,...j->...", mixture, statistics.normal_matrix, mixture, optimize=True)
+    projection = np.maximum((statistics.template_projection * mixture).sum(axis=-1), 0.0)
+    return np.maximum(statistics.weighted_norm - projection**2 / np.maximum(norm, 1e-12), 0.0)
 
 
-def find_best_pair(sums: SufficientStatistics, pairs: NDArray[np.intp]) -> BestPairs:
-    """Best pair of references of each pixel (n,), amounts not negative; a lone reference pairs with itself."""
-    alone = chi_square_single(sums)
-    chi_square = np.empty((len(sums.power), len(pairs)))
+def find_best_pair(statistics: SufficientStatistics, pairs: NDArray[np.intp]) -> BestPairs:
+    """Best pair (pair, 2) of references of each pixel (n,), amounts not negative; a lone reference pairs with itself.
+
+    The two amounts solve the normal equations. Where one is negative, the better reference alone is the optimum.
+    """
+    single = compute_single_chi_square(statistics)
+    chi_square = np.empty((len(statistics.weighted_norm), len(pairs)))
     share = np.empty_like(chi_square)
+    matrix, projection = statistics.normal_matrix, statistics.template_projection
     for index, (i, j) in enumerate(pairs):
-        a, b, c = sums.gram[:, i, i], sums.gram[:, i, j], sums.gram[:, j, j]
-        determinant = np.maximum(a * c - b * b, 1e-9 * a * c + 1e-30)
-        first = (c * sums.overlap[:, i] - b * sums.overlap[:, j]) / determinant
-        second = (a * sums.overlap[:, j] - b * sums.overlap[:, i]) / determinant
-        both = (first > 0) & (second > 0) & (i != j)
-        mixed = sums.power - first * sums.overlap[:, i] - second * sums.overlap[:, j]
-        lone = alone[:, [i, j]]
-        chi_square[:, index] = np.where(both, np.maximum(mixed, 0.0), lone.min(axis=1))
-        alone_share = (lone[:, 1] < lone[:, 0]).astype(float)
-        share[:, index] = np.where(both, second / np.where(both, first + second, 1.0), alone_share)
+        n_ii, n_ij, n_jj = matrix[:, i, i], matrix[:, i, j], matrix[:, j, j]
+        # parallel references have no determinant; the floor keeps their amounts finite
+        determinant = np.maximum(n_ii * n_jj - n_ij * n_ij, 1e-9 * n_ii * n_jj + 1e-30)
+        first = (n_jj * projection[:, i] - n_ij * projection[:, j]) / determinant
+        second = (n_ii * projection[:, j] - n_ij * projection[:, i]) / determinant
+        is_mixture = (first > 0) & (second > 0) & (i != j)
+        mixed = statistics.weighted_norm - first * projection[:, i] - second * projection[:, j]
+        alone = single[:, [i, j]]
+        chi_square[:, index] = np.where(is_mixture, np.maximum(mixed, 0.0), alone.min(axis=1))
+        share_alone = (alone[:, 1] < alone[:, 0]).astype(float)
+        share[:, index] = np.where(is_mixture, second / np.where(is_mixture, first + second, 1.0), share_alone)
     best = chi_square.argmin(axis=1)
     rows = np.arange(len(best))
     return BestPairs(best, chi_square[rows, best], share[rows, best])

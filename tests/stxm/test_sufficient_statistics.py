@@ -1,14 +1,14 @@
-"""Sums against fits that were written out: every chi-square from a few numbers per pixel."""
+"""Sufficient statistics against fits that were written out: every chi-square from a few numbers per pixel."""
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize, nnls
 
 from phasekit.stxm.phase_map.sufficient_statistics import (
-    chi_square_single,
     compute_block_statistics,
+    compute_mixture_chi_square,
+    compute_single_chi_square,
     find_best_pair,
-    mixture_chi_square,
 )
 
 
@@ -22,7 +22,7 @@ def pixels():
 
 
 @pytest.fixture(scope="module")
-def sums(pixels):
+def statistics(pixels):
     x, noise, templates = pixels
     return compute_block_statistics(x, noise, np.ones(len(x), dtype=bool), templates=templates, n_references=3)
 
@@ -33,15 +33,15 @@ def _fit(x, noise, columns):
     return nnls(design, x / noise)[1] ** 2
 
 
-def test_one_template_alone_equals_the_fit(pixels, sums):
+def test_one_template_alone_equals_the_fit(pixels, statistics):
     x, noise, templates = pixels
     expected = [[_fit(row, sigma, [template]) for template in templates] for row, sigma in zip(x, noise, strict=True)]
-    np.testing.assert_allclose(chi_square_single(sums), expected, rtol=2e-4)
+    np.testing.assert_allclose(compute_single_chi_square(statistics), expected, rtol=2e-4)
 
 
-def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, sums):
+def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, statistics):
     x, noise, templates = pixels
-    found = find_best_pair(sums, np.array([[0, 1], [1, 2]]))
+    found = find_best_pair(statistics, np.array([[0, 1], [1, 2]]))
     for index, (row, sigma) in enumerate(zip(x, noise, strict=True)):
         both = [_fit(row, sigma, templates[[i, j]]) for i, j in ((0, 1), (1, 2))]
         assert found.chi_square[index] == pytest.approx(min(both), rel=2e-4)
@@ -53,12 +53,12 @@ def test_the_best_pair_equals_the_fit_and_its_share_is_right(pixels, sums):
     assert find_best_pair(clean, np.array([[0, 1]])).second_share[0] == pytest.approx(0.75, abs=1e-3)
 
 
-def test_content_chi_square_is_the_least_over_thickness_and_constant(pixels, sums):
+def test_mixture_chi_square_is_the_least_over_thickness_and_constant(pixels, statistics):
     x, noise, templates = pixels
-    content = np.tile([0.2, 0.5, 0.3], (len(x), 1))
-    found = mixture_chi_square(sums, content)
+    mixture = np.tile([0.2, 0.5, 0.3], (len(x), 1))
+    found = compute_mixture_chi_square(statistics, mixture)
     for index in range(5):
-        shown = content[index] @ templates
+        shown = mixture[index] @ templates
 
         def misfit(free, index=index, shown=shown):
             return (((x[index] - free[0] ** 2 * shown - free[1]) / noise[index]) ** 2).sum()
@@ -66,13 +66,15 @@ def test_content_chi_square_is_the_least_over_thickness_and_constant(pixels, sum
         assert found[index] == pytest.approx(minimize(misfit, [1.0, 0.0]).fun, rel=1e-3)
 
 
-def test_a_constant_changes_nothing_and_no_material_is_nan(pixels, sums):
+def test_a_constant_changes_nothing_and_no_material_is_nan(pixels, statistics):
     x, noise, templates = pixels
     material = np.arange(len(x)) % 2 == 0
     other = compute_block_statistics(x + 5.0, noise, material, templates=templates, n_references=3)
-    np.testing.assert_allclose(other.power[material], sums.power[material], rtol=1e-4)
-    np.testing.assert_allclose(other.pearson[material], sums.pearson[material], atol=1e-6)
+    np.testing.assert_allclose(other.weighted_norm[material], statistics.weighted_norm[material], rtol=1e-4)
+    np.testing.assert_allclose(other.pearson[material], statistics.pearson[material], atol=1e-6)
     assert all(np.isnan(part[~material]).all() for part in other)
     lost = x.copy()
     lost[0, 3] = np.nan
-    assert np.isnan(compute_block_statistics(lost, noise, material, templates=templates, n_references=3).power[0])
+    assert np.isnan(
+        compute_block_statistics(lost, noise, material, templates=templates, n_references=3).weighted_norm[0]
+    )

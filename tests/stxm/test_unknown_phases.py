@@ -6,7 +6,11 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import StxmStatus
-from phasekit.stxm.phase_map.unknown_phases import estimate_usual_misfit, misfit_probability, weight_surrounded_pixels
+from phasekit.stxm.phase_map.unknown_phases import (
+    compute_misfit_probability,
+    estimate_usual_misfit,
+    weight_surrounded_pixels,
+)
 from tests.stxm.field import ENERGIES, field, references
 
 
@@ -105,15 +109,15 @@ def test_a_wide_transition_phase_is_one_even_where_single_pixels_cannot_tell():
 
 
 def test_only_pixels_inside_a_particle_and_among_their_like_count():
-    belonging = np.full((9, 9, 1), np.nan)
-    belonging[1:8, 1:8] = 0.0
-    belonging[3:6, 3:6] = 1.0
-    belonging[1, 1] = 1.0
-    weight = weight_surrounded_pixels(belonging)[..., 0]
+    membership = np.full((9, 9, 1), np.nan)
+    membership[1:8, 1:8] = 0.0
+    membership[3:6, 3:6] = 1.0
+    membership[1, 1] = 1.0
+    weight = weight_surrounded_pixels(membership)[..., 0]
     assert weight[4, 4] == 1.0
     assert weight[3, 3] == 0.0  # only three of its eight neighbours belong
-    belonging[1:8, 1:8] = 1.0
-    weight = weight_surrounded_pixels(belonging)[..., 0]
+    membership[1:8, 1:8] = 1.0
+    weight = weight_surrounded_pixels(membership)[..., 0]
     assert (weight[2:7, 2:7] == 1.0).all()
     assert weight.sum() == 25  # the rim does not count
 
@@ -126,5 +130,5 @@ def test_references_that_are_all_a_little_wrong_are_tolerated():
     tolerance = estimate_usual_misfit(wrong, error, np.full(4, 100.0), spectra)
     assert 0.03 < tolerance < 0.5
     assert estimate_usual_misfit(spectra, error, np.full(4, 100.0), spectra) == 0.02
-    strict, mild = (misfit_probability(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
-    assert strict.chance_pair < 1e-4 < mild.chance_pair
+    strict, mild = (compute_misfit_probability(wrong[0], error[0], spectra, value) for value in (0.02, tolerance))
+    assert strict.p_pair < 1e-4 < mild.p_pair
