@@ -45,10 +45,10 @@ def crystal(
         orbits = zip(sites, unit.expandedpos, strict=True)
         sites = [(site[0], *place, *site[4:]) for site, places in orbits for place in places]
     symmetry = point_symmetry([operation.R for operation in table.symop_list], direct_basis(lattice))
-    return _phase(name, space_group, symmetry, _structure(lattice, sites))
+    return _make_phase(name, space_group, symmetry, _make_structure(lattice, sites))
 
 
-def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
+def _make_phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
     """Orix phase that keeps its space group only where orix derives the right point group from the number."""
     import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
@@ -59,7 +59,7 @@ def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
     return Phase(name=name, point_group=symmetry, structure=structure)
 
 
-def _structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
+def _make_structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
     from diffpy.structure import Atom, Lattice, Structure
 
     atoms = [
@@ -120,11 +120,11 @@ def phase_record(phase: Any) -> dict[str, Any]:
         "lattice": [round(value, 8) for value in lattice_of(phase)],
         "symmetry": np.round(group.data.reshape(-1, 4), 10).tolist(),
         "improper": np.asarray(group.improper).ravel().astype(int).tolist(),
-        "cif": _cif_text(phase),
+        "cif": _write_cif(phase),
     }
 
 
-def _cif_text(phase: Any) -> str:
+def _write_cif(phase: Any) -> str:
     names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
     cell = [f"_cell_{name} {value:.8f}" for name, value in zip(names, lattice_of(phase), strict=True)]
     columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "B_iso_or_equiv")
@@ -151,21 +151,21 @@ def phase_from_record(record: dict[str, Any]) -> Any:
     """
     try:
         name, lattice, number = str(record["name"]), record["lattice"], record["space_group"]
-        sites = [_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
+        sites = [_read_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
     except (KeyError, TypeError, ValueError) as error:
         raise SchemaError(
             f"phase_from_record: the record of a phase is incomplete ({error}), needs name, space_group, lattice, cif. "
             "Build the bank again with pk.acom.build_templates."
         ) from error
-    return _phase(name, number, _point_group(record), _structure(lattice, sites))
+    return _make_phase(name, number, _read_point_group(record), _make_structure(lattice, sites))
 
 
-def _site(line: str) -> tuple[Any, ...]:
+def _read_site(line: str) -> tuple[Any, ...]:
     _, element, *numbers = line.split()
     return (element, *(float(value) for value in numbers))
 
 
-def _point_group(record: dict[str, Any]) -> Any:
+def _read_point_group(record: dict[str, Any]) -> Any:
     import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Symmetry
 
@@ -205,30 +205,30 @@ def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
     matrices = np.unique(np.rint(np.asarray(operations, dtype=float)), axis=0)
     to_crystal = basis.T @ matrices @ np.linalg.inv(basis.T)
     improper = np.linalg.det(to_crystal) < 0
-    turns = _nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
-    wanted = _signature(turns, improper)
+    turns = _find_nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
+    wanted = _make_signature(turns, improper)
     for group in _groups:
-        if group.size == len(turns) and _signature(group.to_matrix(), group.improper) == wanted:
+        if group.size == len(turns) and _make_signature(group.to_matrix(), group.improper) == wanted:
             return group
     quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
     symmetry = Symmetry(quaternions)
     symmetry.improper = improper
-    symmetry.name = _axis_name(matrices, improper)
+    symmetry.name = _make_group_name(matrices, improper)
     return symmetry
 
 
-def _nearest_rotation(matrices: Array) -> Array:
+def _find_nearest_rotation(matrices: Array) -> Array:
     left, _, right = np.linalg.svd(matrices)
     return left @ right
 
 
-def _signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
+def _make_signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
     """Rotations (proper parts as matrices) as a set that knows no order."""
     rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
     return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
 
 
-def _axis_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
+def _make_group_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
     """Name of a group orix does not know on these axes: its order and which axes turn, as '2/m (axes as given)'."""
     proper = matrices * np.where(improper, -1, 1)[:, None, None]
     orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)

@@ -78,7 +78,7 @@ def scattering_factor(element: str, s: ArrayLike) -> Array:
     >>> scattering_factor("Ni", [0.0, 0.25]).round(2)
     array([6.4 , 2.91])
     """
-    a, b = _xray_fit(element)
+    a, b = _load_xray_coefficients(element)
     square = np.asarray(s, dtype=float)[..., None] ** 2
     x = b * square
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -87,7 +87,7 @@ def scattering_factor(element: str, s: ArrayLike) -> Array:
 
 
 @lru_cache(maxsize=128)
-def _xray_fit(element: str) -> tuple[Array, Array]:
+def _load_xray_coefficients(element: str) -> tuple[Array, Array]:
     from periodictable.cromermann import getCMformula
 
     found = re.match(r"[A-Za-z]{1,2}", element.strip())
@@ -150,7 +150,7 @@ def reflections(phase: Any, g_max: float) -> Reflections:
     inside = np.flatnonzero((length > 1e-9) & (length <= g_max))
     inside = inside[np.argsort(length[inside], kind="stable")]
     hkl, g = hkl[inside], g[inside]
-    strength = _strength(phase, hkl, length[inside])
+    strength = _compute_intensities(phase, hkl, length[inside])
     seen = strength > _ABSENT * strength.max(initial=0.0)
     if not seen.any():
         raise SchemaError(
@@ -160,7 +160,7 @@ def reflections(phase: Any, g_max: float) -> Reflections:
     return Reflections(hkl[seen], g[seen], strength[seen])
 
 
-def _strength(phase: Any, hkl: NDArray[np.int64], length: Array) -> Array:
+def _compute_intensities(phase: Any, hkl: NDArray[np.int64], length: Array) -> Array:
     """|F|^2 of each hkl; atoms of one element and displacement share their factor."""
     atoms = list(phase.structure)
     if not atoms:
@@ -238,7 +238,7 @@ def diffraction_symmetry(phase: Any, *, g_max: float = 1.0) -> Array:
     (24, 4)
     """
     basis = direct_basis(lattice_of(phase))
-    matrices = _lattice_rotations(basis @ basis.T)
+    matrices = _find_lattice_rotations(basis @ basis.T)
     found = reflections(phase, max(g_max, 3.01 / np.linalg.norm(basis, axis=1).min()))
     strength = dict(zip(map(tuple, found.hkl.tolist()), found.strength.tolist(), strict=True))
     tolerance = 0.01 * found.strength.max()
@@ -253,7 +253,7 @@ def diffraction_symmetry(phase: Any, *, g_max: float = 1.0) -> Array:
     return from_matrix(np.array([(inverse_basis @ np.linalg.inv(matrix).T @ basis).T for matrix in kept]))
 
 
-def _lattice_rotations(metric: Array) -> list[NDArray[np.int64]]:
+def _find_lattice_rotations(metric: Array) -> list[NDArray[np.int64]]:
     """Integer matrices with entries -1, 0, 1 that turn indices hkl and keep the lattice (any reduced or usual cell)."""
     entries = np.stack(np.meshgrid(*[[-1, 0, 1]] * 9, indexing="ij"), axis=-1).reshape(-1, 3, 3)
     proper = entries[np.round(np.linalg.det(entries)).astype(int) == 1]

@@ -34,10 +34,10 @@ class ReadError(PhasekitError, OSError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """So that the error comes back whole from another process (a dask worker)."""
-        return _read_error, (self.path, self.found, self.cure)
+        return _make_read_error, (self.path, self.found, self.cure)
 
 
-def _read_error(path: str, found: str, cure: str) -> ReadError:
+def _make_read_error(path: str, found: str, cure: str) -> ReadError:
     return ReadError(path, found=found, cure=cure)
 
 

@@ -41,10 +41,10 @@ def about_axis(axis: ArrayLike, angle_deg: ArrayLike) -> Array:
     n = np.asarray(axis, dtype=float)
     n = n / np.linalg.norm(n, axis=-1, keepdims=True)
     half = np.radians(np.asarray(angle_deg, dtype=float))[..., None] / 2
-    return positive(_join(np.cos(half), np.sin(half) * n))
+    return positive(_join_components(np.cos(half), np.sin(half) * n))
 
 
-def _join(w: Array, v: Array) -> Array:
+def _join_components(w: Array, v: Array) -> Array:
     shape = np.broadcast_shapes(w.shape[:-1], v.shape[:-1])
     return np.concatenate([np.broadcast_to(w, (*shape, 1)), np.broadcast_to(v, (*shape, 3))], axis=-1)
 
@@ -53,7 +53,7 @@ def from_vector(rotation_vector: ArrayLike) -> Array:
     """Rotation whose axis is the vector's direction and whose angle is its length [radians]."""
     v = np.asarray(rotation_vector, dtype=float)
     angle = np.linalg.norm(v, axis=-1, keepdims=True)
-    return positive(_join(np.cos(angle / 2), 0.5 * np.sinc(angle / (2 * np.pi)) * v))
+    return positive(_join_components(np.cos(angle / 2), 0.5 * np.sinc(angle / (2 * np.pi)) * v))
 
 
 def to_matrix(quaternion: ArrayLike) -> Array:

@@ -12,7 +12,7 @@ from ..errors import SchemaError
 Array = NDArray[np.float64]
 
 
-def phases_of(data: xr.Dataset) -> list[Any]:
+def read_phases(data: xr.Dataset) -> list[Any]:
     """Phases (orix) of a bank or a result, in index order.
 
     Raises

@@ -79,7 +79,7 @@ def build_templates(
     (True, ('template', 'spot'))
     """
     phases = [phases] if hasattr(phases, "structure") else list(phases)
-    _check(phases, resolution_deg, g_max, precession_deg, thickness_nm)
+    _check_settings(phases, resolution_deg, g_max, precession_deg, thickness_nm)
     settings = {
         "voltage_kv": float(voltage_kv),
         "resolution_deg": float(resolution_deg),
@@ -88,7 +88,7 @@ def build_templates(
         "thickness_nm": float(thickness_nm),
         "min_intensity": float(min_intensity),
     }
-    parts = [_simulate(phase, settings) for phase in phases]
+    parts = [_simulate_phase(phase, settings) for phase in phases]
     width = max(spots.shape[1] for _, spots in parts)
     spots = np.concatenate(
         [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=np.nan) for _, s in parts]
@@ -108,7 +108,7 @@ def build_templates(
     return describe(out, TEMPLATES, step="build_templates", settings=settings)
 
 
-def _check(phases: list[Any], resolution: float, g_max: float, precession: float, thickness: float) -> None:
+def _check_settings(phases: list[Any], resolution: float, g_max: float, precession: float, thickness: float) -> None:
     if not phases:
         raise SchemaError("build_templates: got no phases, needs at least one. Open one with pk.io.open_phase(...).")
     wrong = [phase for phase in phases if not hasattr(phase, "structure")]
@@ -126,12 +126,12 @@ def _check(phases: list[Any], resolution: float, g_max: float, precession: float
             raise SchemaError(f"build_templates: {name} = {value}, needs {low} .. {high}. Check the unit.")
 
 
-def _simulate(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
+def _simulate_phase(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
     """Orientations (n, 4) and spots (n, spot, 3: qy, qx, intensity) of one phase."""
     found = reflections(phase, settings["g_max"])
-    directions = sector_directions(diffraction_symmetry(phase), settings["resolution_deg"])
-    quaternions = beam_along(directions)
-    patterns = [spot_pattern(found, quaternion, settings) for quaternion in quaternions]
+    directions = sample_beam_directions(diffraction_symmetry(phase), settings["resolution_deg"])
+    quaternions = align_beam(directions)
+    patterns = [simulate_spots(found, quaternion, settings) for quaternion in quaternions]
     width = max(len(pattern) for pattern in patterns)
     padded = np.full((len(patterns), max(width, 1), 3), np.nan)
     for row, pattern in zip(padded, patterns, strict=True):
@@ -139,7 +139,7 @@ def _simulate(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
     return quaternions, padded
 
 
-def spot_pattern(found: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
+def simulate_spots(found: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
     """Spots (n, 3: qy, qx, intensity) of a crystal in one orientation, strongest first.
 
     The rocking half-way to the neighbouring template is averaged in with the precession, so that no reflection falls
@@ -158,7 +158,7 @@ def spot_pattern(found: Reflections, quaternion: Array, settings: dict[str, floa
     return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1)
 
 
-def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
+def sample_beam_directions(symmetry: Array, resolution_deg: float) -> Array:
     """Unit vectors (n, 3) spread over one asymmetric part of the sphere under ``symmetry`` and the inversion.
 
     The part is the set of directions nearer to one general direction than to any of its images, which needs no table
@@ -175,7 +175,7 @@ def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
     own, best = points @ centre, (points @ images.T).max(axis=1)
     inside = points[own >= best - 1e-9]
     rim = points[(own < best - 1e-9) & (own > best - 1.5 * np.radians(resolution_deg))]
-    moved = _into_sector(rim, operations, centre)
+    moved = _move_into_sector(rim, operations, centre)
     gap = np.cos(0.6 * np.radians(resolution_deg))
     chosen = list(inside)
     for point in moved:
@@ -184,12 +184,12 @@ def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
     return np.array(chosen)
 
 
-def _into_sector(points: Array, operations: Array, centre: Array) -> Array:
+def _move_into_sector(points: Array, operations: Array, centre: Array) -> Array:
     images = np.einsum("oij,pj->poi", operations, points)
     return images[np.arange(len(points)), np.argmax(images @ centre, axis=1)] if len(points) else points
 
 
-def beam_along(directions: Array) -> Array:
+def align_beam(directions: Array) -> Array:
     """Orientations (n, 4) whose sample z axis (the beam) lies along unit vectors of the crystal frame (n, 3)."""
     x, y, z = directions.T
     # The shortest turn from z to the direction; for -z any half turn about an in-plane axis.

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from phasekit.acom import pole_figure
-from phasekit.acom.maps.poles import equivalent_normals
+from phasekit.acom.maps.poles import find_equivalent_normals
 from phasekit.diffraction import crystal
 from phasekit.errors import SchemaError
 from phasekit.io import load, save
@@ -71,17 +71,19 @@ def test_symmetry_equivalents_give_the_same_figure():
 
 @pytest.mark.parametrize(("hkl", "number"), [((0, 0, 1), 3), ((1, 1, 1), 4), ((1, 1, 0), 6), ((1, 2, 3), 24)])
 def test_multiplicity_of_cubic_forms(hkl, number):
-    assert len(equivalent_normals(NICKEL, hkl)) == number
+    assert len(find_equivalent_normals(NICKEL, hkl)) == number
 
 
 def test_normals_are_reciprocal_vectors():
-    normal = equivalent_normals(OLIVINE, (1, 1, 0))
+    normal = find_equivalent_normals(OLIVINE, (1, 1, 0))
     angle = np.degrees(np.arccos(abs(normal[0] @ normal[1])))
     assert len(normal) == 2
     assert angle == pytest.approx(2 * np.degrees(np.arctan(6.01 / 10.33)), abs=1e-6)
     hexagonal = crystal("Mg", 194, (3.2, 3.2, 5.2, 90, 90, 120), [("Mg", 1 / 3, 2 / 3, 0.25)])
-    assert len(equivalent_normals(hexagonal, (1, 0, 0))) == 3
-    assert abs(equivalent_normals(hexagonal, (1, 0, 0))[0] @ equivalent_normals(hexagonal, (0, 0, 1))[0]) < 1e-12
+    assert len(find_equivalent_normals(hexagonal, (1, 0, 0))) == 3
+    assert (
+        abs(find_equivalent_normals(hexagonal, (1, 0, 0))[0] @ find_equivalent_normals(hexagonal, (0, 0, 1))[0]) < 1e-12
+    )
 
 
 def test_only_the_chosen_pixels_count():

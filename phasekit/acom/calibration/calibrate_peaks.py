@@ -8,12 +8,20 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import PATTERNS, PEAKS, describe, require
-from .ellipse_and_scale import CalibrationWarning, Pair, Plan, calibration, phases_of, plan_of, positive
+from .ellipse_and_scale import (
+    CalibrationSettings,
+    CalibrationWarning,
+    Pair,
+    check_pixel_size,
+    check_settings,
+    fit_calibration,
+    list_phases,
+)
 
 Floats = NDArray[np.float64]
 
-_WEAK = ("weak_qy", "weak_qx")
-_FIGURES = {
+_WEAK_POSITIONS = ("weak_qy", "weak_qx")
+_SCALARS = {
     "scale": ("1/angstrom per input unit", "scale applied to the positions"),
     "scale_error": ("1/angstrom per input unit", "standard error of the scale, NaN where it was given"),
     "scale_offset": ("1", "relative scale the phase's rings ask for beyond the one applied"),
@@ -101,42 +109,46 @@ def calibrate_peaks(
     """
     settings = {key: value for key, value in locals().items() if key != "peaks"}
     require(peaks, PEAKS, step="calibrate_peaks")
-    plan = plan_of(peaks, settings)
+    plan = check_settings(peaks, settings)
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
     whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
     core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
     none = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
     arrays = xr.apply_ufunc(
-        _register,
+        _calibrate_table,
         whole.qy,
         whole.qx,
         whole.intensity,
-        *(whole.get(name, none) for name in _WEAK),
+        *(whole.get(name, none) for name in _WEAK_POSITIONS),
         radius,
         kwargs={"scan": (scan[0].astype(float), scan[1].astype(float)), "plan": plan},
         input_core_dims=[core, core, core, weak, weak, []],
         output_core_dims=[core, core, core, weak, weak, *[core[:2]] * 3, ["figure"]],
         dask="parallelized",
         output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 4],
-        dask_gufunc_kwargs={"output_sizes": {"figure": len(_FIGURES)}},
+        dask_gufunc_kwargs={"output_sizes": {"figure": len(_SCALARS)}},
     )
-    out = _labelled(peaks, arrays, plan)
-    settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
+    out = _assemble_peaks(peaks, arrays, plan)
+    settings["phase"] = None if phase is None else [str(p.name) for p in list_phases(phase)]
     return describe(out, PEAKS, step="calibrate_peaks", settings=settings, source=peaks)
 
 
-def _labelled(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], plan: Plan) -> xr.Dataset:
-    """The peaks with what ``_register`` returned in their place, and units and detector attributes that fit it."""
+def _assemble_peaks(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], plan: CalibrationSettings) -> xr.Dataset:
+    """The peaks with what ``_calibrate_table`` returned in their place, and units and detector attributes that fit it."""
     qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, origin_error, figures = arrays
     unit = str(peaks.qx.attrs["units"])
-    moved = {"qy": qy, "qx": qx, **(dict(zip(_WEAK, (weak_qy, weak_qx), strict=True)) if "weak_qy" in peaks else {})}
+    moved = {
+        "qy": qy,
+        "qx": qx,
+        **(dict(zip(_WEAK_POSITIONS, (weak_qy, weak_qx), strict=True)) if "weak_qy" in peaks else {}),
+    }
     out = peaks.assign({name: array.assign_attrs(units="1/angstrom") for name, array in moved.items()})
     out["direct"] = direct
     out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
     out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
     out["origin_error"] = origin_error.assign_attrs(units="1/angstrom", long_name="standard error of the direct beam")
-    for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):
+    for i, (name, (units, meaning)) in enumerate(_SCALARS.items()):
         out[name] = figures.isel(figure=i).assign_attrs(units=units, long_name=meaning)
     if "disk_radius" in out:
         out["disk_radius"] = (out.disk_radius * out.scale).assign_attrs(peaks.disk_radius.attrs, units="1/angstrom")
@@ -176,7 +188,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     >>> calibrate(patterns, pixel_size=0.02).qx.values
     array([-0.04, -0.02,  0.  ,  0.02,  0.04])
     """
-    positive("calibrate", pixel_size)
+    check_pixel_size("calibrate", pixel_size)
     if "prominence" in data:
         if data.qx.attrs.get("units") == "1/angstrom":
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
@@ -187,7 +199,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     return describe(out, PATTERNS, step="calibrate", settings={"pixel_size": pixel_size}, source=data)
 
 
-def _register(
+def _calibrate_table(
     qy: Floats,
     qx: Floats,
     intensity: Floats,
@@ -196,10 +208,10 @@ def _register(
     radius: NDArray[np.float64],
     *,
     scan: tuple[Floats, Floats],
-    plan: Plan,
+    plan: CalibrationSettings,
 ) -> tuple[NDArray[Any], ...]:
-    """Origin, ellipse, scale and rotation of the whole table; ends with the figures in the order of ``_FIGURES``."""
-    from .origins import Origins, fit_origins, nearest
+    """Origin, ellipse, scale and rotation of the whole table; ends with the figures in the order of ``_SCALARS``."""
+    from .origins import Origins, find_nearest_peak, fit_origins
 
     position = np.stack([qy, qx], axis=-1).astype(np.float64)
     reach = float(radius) if np.isfinite(radius) else 0.02 * float(np.nan_to_num(np.nanmax(np.abs(position)), nan=1))
@@ -207,11 +219,11 @@ def _register(
         beam = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
     else:
         fixed = np.array(plan.origin or (0.0, 0.0), dtype=float)
-        beam = Origins.fixed(fixed, nearest(position, fixed, 2.5 * reach))
+        beam = Origins.fixed(fixed, find_nearest_peak(position, fixed, 2.5 * reach))
     mask = np.arange(qy.shape[-1]) == beam.direct[..., None]
     vectors = position - beam.origin[:, :, None]
-    matrix, figures = calibration(vectors, np.asarray(intensity, float), mask, plan)
-    degrees, error = _rotation(beam.deflection @ matrix.T, scan, plan)
+    matrix, figures = fit_calibration(vectors, np.asarray(intensity, float), mask, plan)
+    degrees, error = _find_rotation(beam.deflection @ matrix.T, scan, plan)
     turn = np.deg2rad(degrees)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
     total = (rotation @ matrix).T
@@ -221,9 +233,9 @@ def _register(
     return (*placed[0], mask, *placed[1], *np.moveaxis(beam.origin, -1, 0), beam.error * figures[0], numbers)
 
 
-def _rotation(deflection: Floats, scan: tuple[Floats, Floats], plan: Plan) -> tuple[float, float]:
-    from .scan_rotation import scan_rotation
+def _find_rotation(deflection: Floats, scan: tuple[Floats, Floats], plan: CalibrationSettings) -> tuple[float, float]:
+    from .scan_rotation import find_scan_rotation
 
     if plan.rotation_deg == "fit":
-        return scan_rotation(deflection, scan, CalibrationWarning)
+        return find_scan_rotation(deflection, scan, CalibrationWarning)
     return plan.rotation_deg, np.nan

@@ -15,7 +15,7 @@ from .rings import Floats, RingFit, find_scale, fit_rings, merge_rings
 Pair = tuple[float, float]
 #: Share of peaks that lie near some ring at any scale, from which on the rings cannot check the scale: LiFePO4's do
 #: 0.72 .. 0.81 and asked for offsets of -7 .. +4 % on rightly calibrated scans, nickel's 0.16 .. 0.27.
-_DENSE = 0.5
+_DENSE_RINGS = 0.5
 
 
 class CalibrationWarning(UserWarning):
@@ -23,7 +23,7 @@ class CalibrationWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Plan:
+class CalibrationSettings:
     """Settings of registration, after the checks."""
 
     origin: Literal["fit"] | Pair | None
@@ -36,7 +36,7 @@ class Plan:
     strength: Floats = field(default_factory=lambda: np.empty(0))
 
 
-def positive(step: str, pixel_size: float) -> None:
+def check_pixel_size(step: str, pixel_size: float) -> None:
     """Refuse a pixel size that is not a positive number."""
     if not np.isfinite(pixel_size) or pixel_size <= 0:
         raise SchemaError(f"{step}: pixel_size = {pixel_size}, needs a positive number of 1/angstrom per pixel.")
@@ -64,7 +64,7 @@ def _check_geometry(origin: Any, rotation_deg: Any) -> None:
         )
 
 
-def plan_of(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
+def check_settings(peaks: xr.Dataset, settings: dict[str, Any]) -> CalibrationSettings:
     """Checked settings; every contradiction is refused here, before anything is read."""
     units = {str(peaks[name].attrs.get("units")) for name in ("qy", "qx")}
     pixel_size, phase, ellipse = settings["pixel_size"], settings["phase"], settings["ellipse"]
@@ -78,7 +78,7 @@ def plan_of(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
             "phase=pk.io.open_phase(<CIF>) to fit it (and the ellipse) from the phase's rings."
         )
     if isinstance(pixel_size, int | float):
-        positive("calibrate_peaks", pixel_size)
+        check_pixel_size("calibrate_peaks", pixel_size)
         if calibrated:
             raise SchemaError(
                 "calibrate_peaks: 'qx' is in '1/angstrom' already, a pixel_size has no meaning. Leave it out, or use "
@@ -88,16 +88,22 @@ def plan_of(peaks: xr.Dataset, settings: dict[str, Any]) -> Plan:
         raise SchemaError(
             f"calibrate_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
         )
-    rings = rings_of(phase) if phase is not None else (np.empty(0), np.empty(0))
+    rings = compute_rings(phase) if phase is not None else (np.empty(0), np.empty(0))
     size: float | Literal["fit"] = (
         "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
     )
-    return Plan(
-        settings["origin"], size, ellipse, settings["detector_rotation_deg"], calibrated, _middle(peaks), *rings
+    return CalibrationSettings(
+        settings["origin"],
+        size,
+        ellipse,
+        settings["detector_rotation_deg"],
+        calibrated,
+        _find_detector_centre(peaks),
+        *rings,
     )
 
 
-def _middle(peaks: xr.Dataset) -> Floats | None:
+def _find_detector_centre(peaks: xr.Dataset) -> Floats | None:
     """Middle of the detector, where find_peaks wrote it down."""
     keys = ("detector_start", "detector_step", "detector_shape")
     if any(key not in peaks.attrs for key in keys):
@@ -106,10 +112,12 @@ def _middle(peaks: xr.Dataset) -> Floats | None:
     return start + step * (shape - 1) / 2
 
 
-def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], plan: Plan) -> tuple[Floats, list[float]]:
+def fit_calibration(
+    vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], plan: CalibrationSettings
+) -> tuple[Floats, list[float]]:
     """Symmetric matrix on (y, x) that undoes ellipse and scale, and the figures up to ``radial_match``."""
     given = plan.ellipse if isinstance(plan.ellipse, tuple | list) else (1.0, 0.0)
-    matrix = round_matrix(*given)
+    matrix = compute_ellipse_correction(*given)
     base = plan.pixel_size if isinstance(plan.pixel_size, float) else np.nan
     known = np.isfinite(intensity) & np.isfinite(vectors).all(axis=-1) & ~mask & (np.nan_to_num(intensity) > 0)
     if plan.rings.size == 0 or known.sum() < 5:
@@ -117,18 +125,20 @@ def calibration(vectors: Floats, intensity: Floats, mask: NDArray[np.bool_], pla
             warnings.warn("calibrate_peaks: too few peaks to fit a scale.", CalibrationWarning, stacklevel=2)
         return matrix * base, [base, np.nan, np.nan, given[0], np.nan, given[1], *[np.nan] * 3]
     spots, weight = vectors[known] @ matrix.T, np.sqrt(intensity[known])
-    fit, expected = _ring_fits(spots, weight, plan, base)
+    fit, expected = _fit_scale_and_ellipse(spots, weight, plan, base)
     scale = fit.scale if plan.pixel_size == "fit" else base
     ratio, angle = fit.ellipse if plan.ellipse == "fit" else given
     ratio_error, angle_error = fit.ellipse_error
-    _warn(expected, fit, scale, fitted=plan.pixel_size == "fit")
+    _warn_of_contradiction(expected, fit, scale, fitted=plan.pixel_size == "fit")
     error = fit.scale_error if plan.pixel_size == "fit" else np.nan
-    offset = expected.scale / scale - 1 if expected.by_chance < _DENSE else np.nan
+    offset = expected.scale / scale - 1 if expected.by_chance < _DENSE_RINGS else np.nan
     figures = [scale, error, offset, ratio, ratio_error, angle, angle_error, fit.misfit, fit.matched]
-    return scale * (round_matrix(ratio, angle) if plan.ellipse == "fit" else matrix), figures
+    return scale * (compute_ellipse_correction(ratio, angle) if plan.ellipse == "fit" else matrix), figures
 
 
-def _ring_fits(spots: Floats, weight: Floats, plan: Plan, base: float) -> tuple[RingFit, RingFit]:
+def _fit_scale_and_ellipse(
+    spots: Floats, weight: Floats, plan: CalibrationSettings, base: float
+) -> tuple[RingFit, RingFit]:
     """Fit as asked for, and the fit with a free scale that tells whether the given one is right."""
     length = np.hypot(*spots.T)
     if np.isfinite(base) or plan.calibrated:
@@ -148,17 +158,17 @@ def _ring_fits(spots: Floats, weight: Floats, plan: Plan, base: float) -> tuple[
     ), free
 
 
-def round_matrix(ratio: float, angle_deg: float) -> Floats:
+def compute_ellipse_correction(ratio: float, angle_deg: float) -> Floats:
     """Symmetric matrix on (y, x) of determinant 1 that makes an ellipse a circle."""
     c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     axes = np.array([[s, c], [c, -s]])  # columns: major and minor axis as (y, x)
     return np.asarray(axes @ np.diag([ratio**-0.5, ratio**0.5]) @ axes.T)
 
 
-def _warn(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> None:
+def _warn_of_contradiction(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> None:
     """Say so where the rings contradict the scale, the peaks the rings, or dense rings were asked for a scale."""
     offset, error = expected.scale / scale - 1, expected.scale_error / scale
-    if expected.by_chance >= _DENSE:
+    if expected.by_chance >= _DENSE_RINGS:
         if fitted:
             text = (
                 "calibrate_peaks: the phase's rings are so dense that any scale fits about as well "
@@ -180,17 +190,17 @@ def _warn(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> Non
         warnings.warn(text, CalibrationWarning, stacklevel=3)
 
 
-def phases_of(phase: Any) -> list[Any]:
+def list_phases(phase: Any) -> list[Any]:
     """One phase or several, as a list."""
     return list(phase) if isinstance(phase, Sequence) else [phase]
 
 
-def rings_of(phase: Any, g_max: float = 2.0) -> tuple[Floats, Floats]:
+def compute_rings(phase: Any, g_max: float = 2.0) -> tuple[Floats, Floats]:
     """Ring radii [1/angstrom] of one or several phases and their strength (each phase's strongest is 1)."""
     from ...diffraction import reflections
 
     length, strength = [], []
-    for one in phases_of(phase):
+    for one in list_phases(phase):
         table = reflections(one, g_max)
         length.append(np.linalg.norm(table.g, axis=1))
         strength.append(table.strength)

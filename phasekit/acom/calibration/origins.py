@@ -69,41 +69,41 @@ def fit_origins(
         return Origins.fixed(np.zeros(2) if centre is None else centre, chosen)
     reach, scatter = np.inf, np.nan
     for _ in range(4):
-        model, scatter, _ = _drift(_pick(position, chosen), scan)
+        model, scatter, _ = _fit_drift(_select_positions(position, chosen), scan)
         reach = min(reach, max(2.5 * radius, 5 * scatter))
         off = np.hypot(*np.moveaxis(position - model[:, :, None], -1, 0))
         near = np.where(off < reach, np.nan_to_num(intensity, nan=-1.0), -1.0)
         chosen = np.where(near.max(axis=-1) > 0, near.argmax(axis=-1), -1)
-    measured = _pick(position, chosen)
-    model, scatter, own = _drift(measured, scan)
+    measured = _select_positions(position, chosen)
+    model, scatter, own = _fit_drift(measured, scan)
     found = np.asarray(np.isfinite(measured).all(axis=-1))
     # The scatter is a distance in two dimensions, the error that of one axis.
     error = scatter / np.sqrt(2) * own.spread * np.where(found, 1.0, np.sqrt(1 + own.leverage))
     return Origins(np.where(found[..., None], measured, model), chosen, error, measured - model, scatter)
 
 
-def nearest(position: Floats, origin: Floats, reach: float) -> NDArray[np.intp]:
+def find_nearest_peak(position: Floats, origin: Floats, reach: float) -> NDArray[np.intp]:
     """Index of the peak nearest a given origin, -1 where none is within reach."""
     off = np.nan_to_num(np.hypot(*np.moveaxis(position - origin, -1, 0)), nan=np.inf)
     return np.where(off.min(axis=-1) < reach, off.argmin(axis=-1), -1)
 
 
-def _pick(position: Floats, chosen: NDArray[np.intp]) -> Floats:
+def _select_positions(position: Floats, chosen: NDArray[np.intp]) -> Floats:
     picked = np.take_along_axis(position, np.maximum(chosen, 0)[..., None, None], axis=2)[:, :, 0]
     return np.where((chosen >= 0)[..., None], picked, np.nan)
 
 
 @dataclass(frozen=True)
-class _Certainty:
+class _DriftUncertainty:
     """Of the drift model: its variance over that of one beam, and how much the scatter is too small by the fit."""
 
     leverage: Floats
     spread: float
 
 
-def _drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float, _Certainty]:
+def _fit_drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float, _DriftUncertainty]:
     """Robust smooth surface (Tukey's weights) through the measured origins, quadratic where there are enough."""
-    y, x = np.meshgrid(*(_unit(axis) for axis in scan), indexing="ij")
+    y, x = np.meshgrid(*(_normalise_axis(axis) for axis in scan), indexing="ij")
     known = np.isfinite(measured).all(axis=-1)
     terms = [np.ones_like(y)]
     if known.sum() >= 8:
@@ -126,8 +126,8 @@ def _drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, float
     leverage = np.einsum("...i,ij,...j->...", columns, inverse, columns)
     spare = int(known.sum()) - len(terms)
     spread = float(np.sqrt(known.sum() / spare)) if spare > 0 else np.nan
-    return columns @ fit, scatter, _Certainty(leverage, spread)
+    return columns @ fit, scatter, _DriftUncertainty(leverage, spread)
 
 
-def _unit(axis: Floats) -> Floats:
+def _normalise_axis(axis: Floats) -> Floats:
     return (axis - axis.mean()) / max(float(np.ptp(axis)), 1e-12) * 2

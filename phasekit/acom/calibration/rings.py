@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_WIDTH = 0.008  # relative width of a ring in the search
-_NEAR = 0.015  # a peak further than this from every ring is no member of it
+_RING_WIDTH = 0.008  # relative width of a ring in the search
+_RING_TOLERANCE = 0.015  # a peak further than this from every ring is no member of it
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,23 @@ def find_scale(length: Floats, weight: Floats, rings: Floats, strength: Floats, 
     In the logarithm a scale is a shift. The correlation is normalised over the range both cover, so that a scale
     that predicts rings where nothing was measured loses.
     """
-    step = _WIDTH / 3
+    step = _RING_WIDTH / 3
     low, high = np.log(np.percentile(length, 1)) - 0.05, np.log(np.percentile(length, 99)) + 0.05
     edges = np.arange(low, high, step)
-    seen = _smooth(np.histogram(np.log(length), edges, weights=weight)[0])
+    seen = _smooth_histogram(np.histogram(np.log(length), edges, weights=weight)[0])
     centres = (edges[1:] + edges[:-1]) / 2
     shifts = np.arange(np.log(span[0]), np.log(span[1]) + step / 2, step)
     score = np.empty(shifts.size)
     for i, shift in enumerate(shifts):
         inside = centres + shift < np.log(rings.max())
-        model = _smooth(np.histogram(np.log(rings) - shift, edges, weights=strength)[0])
+        model = _smooth_histogram(np.histogram(np.log(rings) - shift, edges, weights=strength)[0])
         enough = inside.sum() > 20 and model[inside].std() > 0
         # A shift that keeps only part of the measured range explains only that part.
         score[i] = np.corrcoef(seen[inside], model[inside])[0, 1] * np.sqrt(inside.mean()) if enough else -1.0
     return float(np.exp(shifts[np.argmax(score)]))
 
 
-def _smooth(histogram: Floats) -> Floats:
+def _smooth_histogram(histogram: Floats) -> Floats:
     kernel = np.exp(-0.5 * (np.arange(-9, 10) / 3) ** 2)
     return np.convolve(histogram, kernel, mode="same")
 
@@ -89,10 +89,10 @@ def fit_rings(
     columns = np.stack([np.ones_like(angle), np.cos(2 * angle), np.sin(2 * angle)], axis=1)
     free = np.array([with_scale, with_ellipse, with_ellipse])
     values, covariance, final = np.array([scale, 0.0, 0.0]), np.zeros((3, 3)), None
-    near = 2 * _NEAR if with_ellipse else _NEAR
+    near = 2 * _RING_TOLERANCE if with_ellipse else _RING_TOLERANCE
     for _ in range(15):
-        target, used = _members(length * (columns @ values), rings, near)
-        near = max(near * 0.85, _NEAR)
+        target, used = _assign_to_rings(length * (columns @ values), rings, near)
+        near = max(near * 0.85, _RING_TOLERANCE)
         if used.sum() < 5 or not free.any():
             break
         matrix = (length / target)[used, None] * columns[used]
@@ -103,16 +103,19 @@ def fit_rings(
         label = np.searchsorted(rings, target[used]) * 60 + (np.degrees(angle[used]) % 180 // 3).astype(np.intp)
         final = matrix[:, free], weight[used], left, label, near
     if final is not None:
-        covariance[np.ix_(free, free)] = _covariance(*final)
+        covariance[np.ix_(free, free)] = _estimate_covariance(*final)
     lengths = length * (columns @ values)
-    off, used = _distance(lengths, rings), _distance(lengths, rings) < _NEAR
+    off, used = _compute_ring_distance(lengths, rings), _compute_ring_distance(lengths, rings) < _RING_TOLERANCE
     misfit = float(np.sqrt(np.average(off[used] ** 2, weights=weight[used]))) if used.any() else np.nan
     matched = float(np.average(used, weights=weight))
-    elsewhere = [np.average(_distance(lengths * s, rings) < _NEAR, weights=weight) for s in (0.94, 0.96, 1.04, 1.06)]
+    elsewhere = [
+        np.average(_compute_ring_distance(lengths * s, rings) < _RING_TOLERANCE, weights=weight)
+        for s in (0.94, 0.96, 1.04, 1.06)
+    ]
     return RingFit(values[0], values[1], values[2], misfit, matched, float(np.mean(elsewhere)), covariance)
 
 
-def _covariance(matrix: Floats, weight: Floats, left: Floats, label: NDArray[np.intp], near: float) -> Floats:
+def _estimate_covariance(matrix: Floats, weight: Floats, left: Floats, label: NDArray[np.intp], near: float) -> Floats:
     """Covariance of the fitted values; ``left``: weight times residual, ``label``: peaks that err alike.
 
     The pixels of a grain show the same spots, and a spot and its Friedel partner share what is off with the lattice
@@ -128,14 +131,14 @@ def _covariance(matrix: Floats, weight: Floats, left: Floats, label: NDArray[np.
     return np.asarray(inverse @ (sums.T @ sums) @ inverse * count / max(count - matrix.shape[1], 1))
 
 
-def _distance(length: Floats, rings: Floats) -> Floats:
+def _compute_ring_distance(length: Floats, rings: Floats) -> Floats:
     """Relative distance to the nearest ring."""
     above = np.clip(np.searchsorted(rings, length), 1, rings.size - 1) if rings.size > 1 else 0
     below = above - 1 if rings.size > 1 else 0
     return np.minimum(np.abs(length - rings[above]), np.abs(length - rings[below])) / length
 
 
-def _members(length: Floats, rings: Floats, near: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _assign_to_rings(length: Floats, rings: Floats, near: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Nearest ring of each length, and whether it is the only one within reach."""
     padded = np.concatenate([[-np.inf], rings, [np.inf]])
     above = np.clip(np.searchsorted(rings, length) + 1, 1, rings.size)

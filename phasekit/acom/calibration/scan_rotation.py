@@ -16,7 +16,7 @@ _RATIO, _ERROR_DEG, _CHANCE = 0.5, 10.0, 1e-3
 
 
 @dataclass(frozen=True)
-class Turn:
+class RotationFit:
     """A rotation found, and how good the evidence is.
 
     Attributes
@@ -40,12 +40,12 @@ class Turn:
         return not (self.ratio <= _RATIO and self.error_deg <= _ERROR_DEG and self.chance <= _CHANCE)
 
 
-_NOTHING = Turn(0.0, np.nan, np.nan, 1.0)
+_NO_EVIDENCE = RotationFit(0.0, np.nan, np.nan, 1.0)
 
 
-def scan_rotation(deflection: Floats, scan: tuple[Floats, Floats], warning: type[Warning]) -> tuple[float, float]:
+def find_scan_rotation(deflection: Floats, scan: tuple[Floats, Floats], warning: type[Warning]) -> tuple[float, float]:
     """Angle [deg] that turns detector vectors into the scan frame, and its error; (0, NaN) and a warning if unknown."""
-    turn = find_turn(deflection, scan)
+    turn = fit_rotation(deflection, scan)
     if not turn.weak:
         return turn.angle_deg, turn.error_deg
     text = (
@@ -58,7 +58,7 @@ def scan_rotation(deflection: Floats, scan: tuple[Floats, Floats], warning: type
     return 0.0, np.nan
 
 
-def find_turn(deflection: Floats, scan: tuple[Floats, Floats]) -> Turn:
+def fit_rotation(deflection: Floats, scan: tuple[Floats, Floats]) -> RotationFit:
     """Rotation that makes the deflections ``(scan_y, scan_x, 2)`` free of curl, NaN: no direct beam.
 
     An electrostatic potential deflects by its gradient, which has no curl. Turned by a, the curl is c cos(a) + d
@@ -68,22 +68,22 @@ def find_turn(deflection: Floats, scan: tuple[Floats, Floats]) -> Turn:
     smoothing widths the one of the smallest error is taken, of those whose evidence is not weak.
     """
     if min(deflection.shape[:2]) < _SMALLEST:
-        return _NOTHING
+        return _NO_EVIDENCE
     steps = [float(np.median(np.diff(axis))) or 1.0 for axis in scan]
-    field = _without_lines(deflection)
+    field = _subtract_line_medians(deflection)
     widths = [width for width in _SMOOTHING if width <= min(field.shape[:2]) / 16]
-    turns = [_turn(_smooth(field, width), steps, 1 + np.pi * width**2) for width in widths]
+    turns = [_minimise_curl(_smooth_field(field, width), steps, 1 + np.pi * width**2) for width in widths]
     return min(turns, key=lambda turn: (turn.weak, np.nan_to_num(turn.error_deg, nan=np.inf)))
 
 
-def _without_lines(field: Floats) -> Floats:
+def _subtract_line_medians(field: Floats) -> Floats:
     for axis in (1, 0):
         empty = ~np.isfinite(field).any(axis=axis, keepdims=True)
         field = field - np.nanmedian(np.where(empty, 0.0, field), axis=axis, keepdims=True)
     return field
 
 
-def _smooth(field: Floats, width: float) -> Floats:
+def _smooth_field(field: Floats, width: float) -> Floats:
     """Gaussian mean of the known neighbours; NaN where they are fewer than half."""
     if width == 0:
         return field
@@ -95,14 +95,14 @@ def _smooth(field: Floats, width: float) -> Floats:
     return np.where((share >= 0.5)[..., None], filled / np.maximum(share, 0.5)[..., None], np.nan)
 
 
-def _turn(field: Floats, steps: list[float], cell: float) -> Turn:
+def _minimise_curl(field: Floats, steps: list[float], cell: float) -> RotationFit:
     """Of a field in which noise is correlated over ``cell`` pixels."""
     (y_by_y, y_by_x), (x_by_y, x_by_x) = (np.gradient(field[..., i], *steps) for i in (0, 1))
     curl, divergence = y_by_x - x_by_y, x_by_x + y_by_y
     power: Floats = np.asarray(curl**2 + divergence**2)
     known = np.isfinite(power)
     if known.sum() < 25 or not (typical := float(np.median(power[known]))) > 0:
-        return _NOTHING
+        return _NO_EVIDENCE
     weight = np.where(known, 1 / (1 + power / (9 * typical)), 0.0)
     curl, divergence = np.nan_to_num(curl), np.nan_to_num(divergence)
     both = np.stack([curl.ravel(), divergence.ravel()])
@@ -114,15 +114,15 @@ def _turn(field: Floats, steps: list[float], cell: float) -> Turn:
     ratio = min(least / largest, 1 - 1e-9)
     # Few blocks can agree by chance: the error is at least that of independent cells.
     floor = ratio / (known.sum() / cell * (1 - ratio) ** 2)
-    variance = max(_block_variance(slope) / (largest * (1 - ratio)) ** 2, floor)
+    variance = max(_estimate_block_variance(slope) / (largest * (1 - ratio)) ** 2, floor)
     # As many independent points as would give this error, then the test of sphericity of two variables (Mauchy 1940).
     points = ratio / (variance * (1 - ratio) ** 2)
     chance = (2 * np.sqrt(ratio) / (1 + ratio)) ** max(points - 1, 0.0)
     turned = 90 - (90 - np.degrees(angle)) % 180
-    return Turn(float(turned), float(np.degrees(np.sqrt(variance))), float(ratio), float(chance))
+    return RotationFit(float(turned), float(np.degrees(np.sqrt(variance))), float(ratio), float(chance))
 
 
-def _block_variance(slope: Floats) -> float:
+def _estimate_block_variance(slope: Floats) -> float:
     """Variance of the sum of a correlated field of mean 0, from blocks: the largest over their sizes."""
     found = [np.nan]
     for side in _BLOCKS:

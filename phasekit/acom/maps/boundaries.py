@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError, status_attributes
 from ...schema import BOUNDARIES, GRAINS, ORIENTATIONS, describe, require
-from ..symmetry import phases_of, proper_rotations
-from .neighbours import disorientation, half_turn_pairs, pairs
+from ..symmetry import proper_rotations, read_phases
+from .neighbours import compute_disorientation, find_neighbour_pairs, is_half_turn_pair
 
 Array = NDArray[np.float64]
 _SCAN = ("scan_y", "scan_x")
@@ -95,18 +95,18 @@ def misorientation_maps(
     require(orientations, ORIENTATIONS, step="misorientation_maps")
     limits = {"low_angle_deg": low_angle_deg, "high_angle_deg": high_angle_deg, "half_turn_deg": half_turn_deg}
     settings: dict[str, Any] = {"max_kernel_deg": max_kernel_deg, **limits, "fold_180": fold_180}
-    _check(orientations, grains, settings)
+    _check_settings(orientations, grains, settings)
     best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     known = np.isfinite(quaternion).all(axis=-1)
     phase = np.where(known, best["phase"].values, -1).astype(np.int64)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
-    angle, kind, folded = _edges(quaternion, phase, symmetries, limits, fold_180)
-    maps = {"kernel_misorientation": _kernel(folded, phase.shape, max_kernel_deg)}
-    maps["boundary_x"], maps["boundary_y"] = _as_maps(angle, phase.shape, np.nan)
-    maps["boundary_kind_x"], maps["boundary_kind_y"] = _as_maps(kind, phase.shape, BoundaryKind.NONE.value)
+    symmetries = [proper_rotations(crystal) for crystal in read_phases(orientations)]
+    angle, kind, folded = _classify_edges(quaternion, phase, symmetries, limits, fold_180)
+    maps = {"kernel_misorientation": _compute_kernel_misorientation(folded, phase.shape, max_kernel_deg)}
+    maps["boundary_x"], maps["boundary_y"] = _split_into_maps(angle, phase.shape, np.nan)
+    maps["boundary_kind_x"], maps["boundary_kind_y"] = _split_into_maps(kind, phase.shape, BoundaryKind.NONE.value)
     if grains is not None:
-        maps["grain_misorientation"] = _from_mean(quaternion, phase, grains, symmetries, fold_180)
+        maps["grain_misorientation"] = _compute_grain_misorientation(quaternion, phase, grains, symmetries, fold_180)
     coords = {dim: orientations[dim] for dim in _SCAN if dim in orientations.coords}
     out = xr.Dataset({name: (_SCAN, values) for name, values in maps.items()}, coords)
     for name in ("boundary_kind_x", "boundary_kind_y"):
@@ -114,7 +114,7 @@ def misorientation_maps(
     return describe(out, BOUNDARIES, step="misorientation_maps", settings=settings, source=orientations)
 
 
-def _check(orientations: xr.Dataset, grains: xr.Dataset | None, settings: dict[str, Any]) -> None:
+def _check_settings(orientations: xr.Dataset, grains: xr.Dataset | None, settings: dict[str, Any]) -> None:
     low, high = settings["low_angle_deg"], settings["high_angle_deg"]
     if not 0 <= low <= high or settings["max_kernel_deg"] < 0 or settings["half_turn_deg"] < 0:
         raise SchemaError(
@@ -133,11 +133,11 @@ def _check(orientations: xr.Dataset, grains: xr.Dataset | None, settings: dict[s
         )
 
 
-def _edges(
+def _classify_edges(
     quaternion: Array, phase: NDArray[np.int64], symmetries: list[Array], limits: dict[str, float], fold: bool
 ) -> tuple[Array, NDArray[np.int8], Array]:
     """Disorientation and kind of every pair of neighbours, and the disorientation folded on request."""
-    first, second = pairs(phase.shape)
+    first, second = find_neighbour_pairs(phase.shape)
     q, p = quaternion.reshape(-1, 4), phase.ravel()
     angle = np.full(first.size, np.nan)
     folded = angle.copy()
@@ -146,18 +146,18 @@ def _edges(
     for index, symmetry in enumerate(symmetries):
         pair = np.flatnonzero((p[first] == index) & (p[second] == index))
         one, other = q[first[pair]], q[second[pair]]
-        angle[pair] = disorientation(one, other, symmetry, False)
-        folded[pair] = disorientation(one, other, symmetry, True) if fold else angle[pair]
+        angle[pair] = compute_disorientation(one, other, symmetry, False)
+        folded[pair] = compute_disorientation(one, other, symmetry, True) if fold else angle[pair]
         low, high = angle[pair] >= limits["low_angle_deg"], angle[pair] >= limits["high_angle_deg"]
         # Near a two-fold axis along the beam, nearly equal orientations are half turns of each other, too.
         apart = low & (angle[pair] > limits["half_turn_deg"])
-        turned = half_turn_pairs(one, other, symmetry, limits["half_turn_deg"]) & apart
+        turned = is_half_turn_pair(one, other, symmetry, limits["half_turn_deg"]) & apart
         choices = [BoundaryKind.HALF_TURN, BoundaryKind.HIGH_ANGLE, BoundaryKind.LOW_ANGLE]
         kind[pair] = np.select([turned, high, low], choices, BoundaryKind.NONE)
     return angle, kind, folded
 
 
-def _as_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float) -> tuple[NDArray[Any], NDArray[Any]]:
+def _split_into_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """Values of the pairs as maps: at the pixel on the left, and at the upper one."""
     height, width = shape
     x, y = np.full(shape, outside, dtype=edges.dtype), np.full(shape, outside, dtype=edges.dtype)
@@ -166,8 +166,8 @@ def _as_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float) -> tup
     return x, y
 
 
-def _kernel(angle: Array, shape: tuple[int, ...], limit: float) -> Array:
-    first, second = pairs(shape)
+def _compute_kernel_misorientation(angle: Array, shape: tuple[int, ...], limit: float) -> Array:
+    first, second = find_neighbour_pairs(shape)
     counts = angle <= limit
     ends = np.concatenate([first[counts], second[counts]])
     size = int(np.prod(shape))
@@ -176,12 +176,12 @@ def _kernel(angle: Array, shape: tuple[int, ...], limit: float) -> Array:
     return np.where(number > 0, total / np.maximum(number, 1), np.nan).reshape(shape)
 
 
-def _from_mean(
+def _compute_grain_misorientation(
     quaternion: Array, phase: NDArray[np.int64], grains: xr.Dataset, symmetries: list[Array], fold: bool
 ) -> Array:
     label, mean = grains["grain"].values, grains["mean_quaternion"].values
     out = np.full(phase.shape, np.nan)
     for index, symmetry in enumerate(symmetries):
         here = (label >= 0) & (phase == index)
-        out[here] = disorientation(quaternion[here], mean[label[here]], symmetry, fold)
+        out[here] = compute_disorientation(quaternion[here], mean[label[here]], symmetry, fold)
     return out

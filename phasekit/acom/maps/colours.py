@@ -11,7 +11,7 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, require
-from ..symmetry import phases_of
+from ..symmetry import read_phases
 
 Array = NDArray[np.float64]
 Direction = Literal["x", "y", "z"]
@@ -71,10 +71,10 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
         )
     best = orientations["quaternion"].isel(match=0, drop=True)
     out = xr.apply_ufunc(
-        _colours,
+        _colour_pixels,
         best,
         orientations["phase"],
-        kwargs={"axis": np.array(_AXES[direction]), "phases": phases_of(orientations), "key": ipf_key},
+        kwargs={"axis": np.array(_AXES[direction]), "phases": read_phases(orientations), "key": ipf_key},
         input_core_dims=[["wxyz"], []],
         output_core_dims=[["rgb"]],
         dask="parallelized",
@@ -85,7 +85,7 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
     return out.rename("ipf_colour")
 
 
-def _colours(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: list[Any], key: Key) -> Array:
+def _colour_pixels(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: list[Any], key: Key) -> Array:
     out = np.full((*phase.shape, 3), np.nan)
     for index, crystal in enumerate(phases):
         here = (phase == index) & np.isfinite(quaternion).all(axis=-1)

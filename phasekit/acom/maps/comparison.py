@@ -8,7 +8,7 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import about_axis, multiply, symmetric_angle_deg
 from ...schema import ORIENTATION_ACCURACY, ORIENTATIONS, describe, require
-from ..symmetry import phases_of, proper_rotations
+from ..symmetry import proper_rotations, read_phases
 
 Array = NDArray[np.float64]
 _HALF_TURN = about_axis([0, 0, 1], 180.0)
@@ -61,7 +61,7 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     0.5
     """
     require(orientations, ORIENTATIONS, step="compare_with_truth")
-    _require_truth(orientations, truth)
+    _check_truth(orientations, truth)
     best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)
     true_phase = truth["truth_phase"].values
@@ -70,10 +70,10 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     indexed = (phase >= 0) & np.isfinite(quaternion).all(axis=-1)
     right = counted & indexed & (phase == true_phase)
     angle = np.full((2, *phase.shape), np.nan)
-    for index, crystal in enumerate(phases_of(orientations)):
+    for index, crystal in enumerate(read_phases(orientations)):
         here = right & (phase == index)
         truths = np.asarray(truth["truth_quaternion"].values[here], dtype=float)
-        angle[:, here] = _angles(quaternion[here], truths, proper_rotations(crystal))
+        angle[:, here] = _compute_disorientations(quaternion[here], truths, proper_rotations(crystal))
     n = int(counted.sum())
     flat = angle[:, counted]
     share = {limit: np.sum(flat <= limit, axis=1) / max(n, 1) for limit in (2, 5)}
@@ -81,7 +81,7 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     out = xr.Dataset(
         {
             "disorientation": (("counting", *_SCAN), angle),
-            "median": ("counting", [_median(row) for row in flat]),
+            "median": ("counting", [_compute_median(row) for row in flat]),
             "within_2": ("counting", share[2]),
             "within_5": ("counting", share[5]),
             "phase_accuracy": ((), right.sum() / n if n else np.nan),
@@ -138,7 +138,7 @@ def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
 
 
-def _require_truth(orientations: xr.Dataset, truth: xr.Dataset) -> None:
+def _check_truth(orientations: xr.Dataset, truth: xr.Dataset) -> None:
     for name in ("truth_phase", "truth_quaternion"):
         if name not in truth:
             raise SchemaError(
@@ -152,13 +152,13 @@ def _require_truth(orientations: xr.Dataset, truth: xr.Dataset) -> None:
         )
 
 
-def _angles(found: Array, truth: Array, symmetry: Array) -> Array:
+def _compute_disorientations(found: Array, truth: Array, symmetry: Array) -> Array:
     """Disorientation [degrees], folded and unfolded (2, n)."""
     plain = symmetric_angle_deg(found, truth, symmetry)
     turned = symmetric_angle_deg(multiply(found, _HALF_TURN), truth, symmetry)
     return np.stack([np.minimum(plain, turned), plain])
 
 
-def _median(values: Array) -> float:
+def _compute_median(values: Array) -> float:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else float("nan")

@@ -10,8 +10,8 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import inverse, multiply, positive
 from ...schema import GRAINS, ORIENTATIONS, describe, require
-from ..symmetry import phases_of, proper_rotations
-from .neighbours import HALF_TURN, components, disorientation, pairs
+from ..symmetry import proper_rotations, read_phases
+from .neighbours import HALF_TURN, compute_disorientation, find_neighbour_pairs, label_connected
 
 Array = NDArray[np.float64]
 
@@ -80,22 +80,24 @@ def label_grains(
     best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     usable = np.isfinite(best["quaternion"].values).all(axis=-1) & (best["reliability"].values >= min_reliability)
     phase = np.where(usable, best["phase"].values, -1).astype(np.int32)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
+    symmetries = [proper_rotations(crystal) for crystal in read_phases(orientations)]
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
-    label = _label(quaternion, phase, symmetries, max_disorientation_deg, fold_180, min_pixels)
-    out = xr.Dataset({"grain": (("scan_y", "scan_x"), label)}, coords=_scan_coordinates(orientations))
-    out = out.assign(_statistics(label, quaternion, phase, symmetries, _pixel_area(orientations), fold_180))
+    label = _label_components(quaternion, phase, symmetries, max_disorientation_deg, fold_180, min_pixels)
+    out = xr.Dataset({"grain": (("scan_y", "scan_x"), label)}, coords=_select_scan_coordinates(orientations))
+    out = out.assign(
+        _compute_statistics(label, quaternion, phase, symmetries, _compute_pixel_area(orientations), fold_180)
+    )
     settings: dict[str, Any] = {"max_disorientation_deg": max_disorientation_deg, "min_reliability": min_reliability}
     settings |= {"min_pixels": min_pixels, "fold_180": fold_180}
     out.attrs["phases"] = orientations.attrs["phases"]
     return describe(out, GRAINS, step="label_grains", settings=settings, source=orientations)
 
 
-def _scan_coordinates(orientations: xr.Dataset) -> dict[str, xr.DataArray]:
+def _select_scan_coordinates(orientations: xr.Dataset) -> dict[str, xr.DataArray]:
     return {dim: orientations[dim] for dim in ("scan_y", "scan_x") if dim in orientations.coords}
 
 
-def _pixel_area(orientations: xr.Dataset) -> float:
+def _compute_pixel_area(orientations: xr.Dataset) -> float:
     """Area of a scan position [nm^2]; NaN where the steps are unknown."""
     sampled = [d in orientations.coords and orientations.sizes[d] > 1 for d in _SCAN]
     steps = [
@@ -108,17 +110,17 @@ def _pixel_area(orientations: xr.Dataset) -> float:
 _SCAN = ("scan_y", "scan_x")
 
 
-def _label(
+def _label_components(
     quaternion: Array, phase: NDArray[np.int32], symmetries: list[Array], limit: float, fold: bool, min_pixels: int
 ) -> NDArray[np.int32]:
     """Connected components of the graph whose edges join alike neighbours, numbered in reading order."""
-    first, second = pairs(phase.shape)
+    first, second = find_neighbour_pairs(phase.shape)
     q, p = quaternion.reshape(-1, 4), phase.ravel()
     joined = np.zeros(first.size, dtype=bool)
     for index, symmetry in enumerate(symmetries):
         pair = np.flatnonzero((p[first] == index) & (p[second] == index))
-        joined[pair] = disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
-    component = components(first[joined], second[joined], p.size)
+        joined[pair] = compute_disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
+    component = label_connected(first[joined], second[joined], p.size)
     size = np.bincount(component)
     component = np.where((p >= 0) & (size[component] >= min_pixels), component, -1)
     kept, place = np.unique(component[component >= 0], return_index=True)
@@ -127,7 +129,7 @@ def _label(
     return rank[component].reshape(phase.shape)
 
 
-def _statistics(
+def _compute_statistics(
     label: NDArray[np.int32],
     quaternion: Array,
     phase: NDArray[np.int32],
@@ -143,7 +145,9 @@ def _statistics(
     order = np.argsort(label, axis=None, kind="stable")
     members = np.split(order[int((label < 0).sum()) :], np.cumsum(size)[:-1]) if count else []
     for grain, pixels in enumerate(members):
-        mean[grain], spread[grain] = _mean(quaternion.reshape(-1, 4)[pixels], symmetries[kind[grain]], fold)
+        mean[grain], spread[grain] = _average_orientation(
+            quaternion.reshape(-1, 4)[pixels], symmetries[kind[grain]], fold
+        )
     return {
         "size": ("grain_number", size),
         "grain_phase": ("grain_number", kind),
@@ -153,7 +157,7 @@ def _statistics(
     }
 
 
-def _mean(quaternion: Array, symmetry: Array, fold: bool) -> tuple[Array, float]:
+def _average_orientation(quaternion: Array, symmetry: Array, fold: bool) -> tuple[Array, float]:
     """Mean orientation, each member first brought to its equivalent nearest the mean so far; mean angle to it."""
     mean = quaternion[0]
     for _ in range(3):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError
 from ...schema import ORIENTATIONS, describe, require
-from ..symmetry import phases_of, proper_rotations
-from .neighbours import Index, components, disorientation, pairs
+from ..symmetry import proper_rotations, read_phases
+from .neighbours import Index, compute_disorientation, find_neighbour_pairs, label_connected
 
 Array = NDArray[np.float64]
 _READ = ["quaternion", "correlation", "phase", "reliability", "status"]
@@ -84,24 +84,24 @@ def resolve_180_ambiguity(
     require(orientations, ORIENTATIONS, step="resolve_180_ambiguity")
     settings = {"max_disorientation_deg": max_disorientation_deg, "max_reliability": max_reliability}
     settings |= {"min_gain": min_gain, "max_safe_share": max_safe_share}
-    _check(orientations, settings)
+    _check_settings(orientations, settings)
     read = orientations[_READ].compute()
     shape = read["phase"].shape
     ambiguous = read["status"].isin([AcomStatus.AMBIGUOUS_180.value, AcomStatus.PSEUDO_SYMMETRIC.value])
     free = (ambiguous & (read["reliability"] < max_reliability)).values.ravel()
     score = np.asarray(read["correlation"].values, dtype=float).reshape(free.size, -1)
-    symmetries = [proper_rotations(crystal) for crystal in phases_of(orientations)]
+    symmetries = [proper_rotations(crystal) for crystal in read_phases(orientations)]
     quaternion = np.asarray(read["quaternion"].values, dtype=float).reshape(*score.shape, 4)
     phase = np.where(np.isfinite(quaternion[:, 0]).all(axis=1), read["phase"].values.ravel(), -1)
-    family, patch = _families(quaternion, phase, shape, symmetries, max_disorientation_deg)
+    family, patch = _build_families(quaternion, phase, shape, symmetries, max_disorientation_deg)
     held = np.bincount(patch, weights=~free) > max_safe_share * np.bincount(patch)
     family[~(np.isfinite(score) & (phase >= 0)[:, None])] = -1
-    chosen = _vote(family, np.nan_to_num(score), free & ~held[patch], min_gain)
-    out = _reordered(orientations, read, chosen.reshape(shape))
+    chosen = _select_matches(family, np.nan_to_num(score), free & ~held[patch], min_gain)
+    out = _reorder_matches(orientations, read, chosen.reshape(shape))
     return describe(out, ORIENTATIONS, step="resolve_180_ambiguity", settings=settings, source=orientations)
 
 
-def _check(orientations: xr.Dataset, settings: dict[str, float]) -> None:
+def _check_settings(orientations: xr.Dataset, settings: dict[str, float]) -> None:
     if orientations.sizes["match"] < 2:
         raise SchemaError(
             "resolve_180_ambiguity: there is 1 match per pixel, needs 2 or more to choose from. Run "
@@ -112,38 +112,40 @@ def _check(orientations: xr.Dataset, settings: dict[str, float]) -> None:
         raise SchemaError(f"resolve_180_ambiguity: found {negative}, needs 0 or more. Correct it.")
 
 
-def _families(
+def _build_families(
     quaternion: Array, phase: NDArray[Any], shape: tuple[int, ...], symmetries: list[Array], limit: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Family of every solution (pixel, match), and patch of every pixel: joined by its first solution alone."""
     n_matches = quaternion.shape[1]
-    first, second = pairs(shape)
+    first, second = find_neighbour_pairs(shape)
     joined: list[tuple[Index, Index]] = []
     patch = np.zeros(0, dtype=np.int32)
     for one, other in np.ndindex(n_matches, n_matches):
         alike = np.zeros(first.size, dtype=bool)
         for index, symmetry in enumerate(symmetries):
             here = np.flatnonzero((phase[first] == index) & (phase[second] == index))
-            angle = disorientation(quaternion[first[here], one], quaternion[second[here], other], symmetry, False)
+            angle = compute_disorientation(
+                quaternion[first[here], one], quaternion[second[here], other], symmetry, False
+            )
             alike[here] = angle <= limit
         joined.append((first[alike] * n_matches + one, second[alike] * n_matches + other))
         if one == other == 0:
-            patch = components(first[alike], second[alike], phase.size)
+            patch = label_connected(first[alike], second[alike], phase.size)
     one_end, other_end = (np.concatenate(side) for side in zip(*joined, strict=True))
-    return components(one_end, other_end, quaternion.shape[0] * n_matches).reshape(-1, n_matches), patch
+    return label_connected(one_end, other_end, quaternion.shape[0] * n_matches).reshape(-1, n_matches), patch
 
 
-def _vote(family: NDArray[np.int32], score: Array, free: NDArray[np.bool_], min_gain: float) -> Index:
+def _select_matches(family: NDArray[np.int32], score: Array, free: NDArray[np.bool_], min_gain: float) -> Index:
     """Match that each pixel takes: 0, or that of the family which leads over the family of its first by most."""
     chosen = np.zeros(len(family), dtype=np.int64)
     best = np.full(len(family), -np.inf)
     worst = np.where(family >= 0, score, np.inf).min(axis=1)  # a solution that was not kept scores no more
-    members = _members(family)
+    members = _list_members(family)
     for match in range(1, family.shape[1]):
         alternative = family[:, match]
         asked = free & (alternative >= 0) & (alternative != family[:, 0])
         contests, which = np.unique(np.stack([alternative[asked], family[asked, 0]]), axis=1, return_inverse=True)
-        gain = np.array([_lead(members[a], members[b], family, score, worst) for a, b in contests.T])
+        gain = np.array([_compute_lead(members[a], members[b], family, score, worst) for a, b in contests.T])
         gains = np.full(len(family), -np.inf)
         gains[asked] = gain[which.ravel()] if gain.size else -np.inf
         better = (gains > max(min_gain, 0)) & (gains > best)
@@ -151,7 +153,7 @@ def _vote(family: NDArray[np.int32], score: Array, free: NDArray[np.bool_], min_
     return chosen
 
 
-def _members(family: NDArray[np.int32]) -> list[Index]:
+def _list_members(family: NDArray[np.int32]) -> list[Index]:
     """Flat numbers of the solutions in every family."""
     flat = family.ravel()
     order = np.argsort(flat, kind="stable")
@@ -159,7 +161,7 @@ def _members(family: NDArray[np.int32]) -> list[Index]:
     return list(np.split(order, np.cumsum(np.bincount(flat[flat >= 0]))[:-1]))
 
 
-def _lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, worst: Array) -> float:
+def _compute_lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, worst: Array) -> float:
     """Lead of a family's summed score over another's, in standard errors, over the pixels that hold either."""
     if len(one) < 2:  # alone, and not even first there
         return -np.inf
@@ -174,7 +176,7 @@ def _lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, wor
     return float(difference.sum() / spread) if spread > 0 else 0.0
 
 
-def _reordered(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
+def _reorder_matches(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
     """Result in which the chosen match of every pixel comes first and the others keep their order."""
     out = orientations[[v.name for v in ORIENTATIONS.variables if v.name in orientations]].copy()
     n_matches = orientations.sizes["match"]

@@ -13,7 +13,7 @@ Index = NDArray[np.int64]
 HALF_TURN = about_axis([0, 0, 1], 180.0)
 
 
-def pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
+def find_neighbour_pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
     """Flat numbers of the two positions of every pair in a map (y, x): first those side by side, then those below."""
     number = np.arange(int(np.prod(shape))).reshape(shape)
     first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
@@ -21,7 +21,7 @@ def pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
     return first, second
 
 
-def disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
+def compute_disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
     """Disorientation [degrees] of rows (n, 4); with ``fold``, or after half a turn about the beam if that is less."""
     angle = symmetric_angle_deg(first, second, symmetry)
     if fold:
@@ -29,7 +29,7 @@ def disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> 
     return angle
 
 
-def half_turn_pairs(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
+def is_half_turn_pair(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
     """Whether rows (n, 4) are each other turned by 180 degrees about the beam or an axis within 15 degrees of it.
 
     The rule is that of ``_solutions.is_half_turn``, for whole arrays.
@@ -41,7 +41,7 @@ def half_turn_pairs(first: Array, second: Array, symmetry: Array, tolerance_deg:
     return out
 
 
-def components(first: Any, second: Any, count: int) -> NDArray[Any]:
+def label_connected(first: Any, second: Any, count: int) -> NDArray[Any]:
     """Number of the connected component of each of ``count`` nodes, from the pairs of nodes that are joined."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

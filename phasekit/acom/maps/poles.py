@@ -12,7 +12,7 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, POLE_FIGURE, describe, require
-from ..symmetry import phases_of, proper_rotations
+from ..symmetry import proper_rotations, read_phases
 
 Array = NDArray[np.float64]
 Projection = Literal["equal_area", "stereographic"]
@@ -87,21 +87,21 @@ def pole_figure(
     ([0.0, -1.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
     """
     require(orientations, ORIENTATIONS, step="pole_figure")
-    phases = phases_of(orientations)
+    phases = read_phases(orientations)
     settings = {"hkl": [int(index) for index in hkl], "phase": phase, "projection": projection}
     settings |= {"half_width_deg": half_width_deg, "grid": grid, "min_reliability": min_reliability}
-    _check(hkl, settings, [str(one.name) for one in phases])
+    _check_settings(hkl, settings, [str(one.name) for one in phases])
     best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     here = (best["phase"].values == phase) & np.isfinite(quaternion).all(axis=-1)
     if min_reliability > 0:
         here &= best["reliability"].values >= min_reliability
-    normals = equivalent_normals(phases[phase], hkl)
+    normals = find_equivalent_normals(phases[phase], hkl)
     # v_sample = R^T v_crystal
-    poles, weight = _gather((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
+    poles, weight = _bin_poles((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
     axis = np.linspace(-1, 1, grid)
-    density = _density(poles, weight, axis, projection, half_width_deg)
-    x, y = _project(poles, projection)
+    density = _estimate_density(poles, weight, axis, projection, half_width_deg)
+    x, y = _project_directions(poles, projection)
     data: dict[str, Any] = {"density": (("pole_y", "pole_x"), density), "n_pixels": ((), int(here.sum()))}
     data |= {"direction_y": ("pole", y), "direction_x": ("pole", x), "weight": ("pole", weight)}
     coords = {name: (name, axis, {"units": "1"}) for name in ("pole_y", "pole_x")}
@@ -110,7 +110,7 @@ def pole_figure(
     return describe(out, POLE_FIGURE, step="pole_figure", settings=settings, source=orientations)
 
 
-def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
+def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
     if len(hkl) != 3 or not any(hkl) or [float(index) for index in hkl] != settings["hkl"]:
         raise SchemaError(
             f"pole_figure: hkl = {tuple(hkl)}, needs three whole numbers that are not all 0. Leave the third of four "
@@ -129,7 +129,7 @@ def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> No
         )
 
 
-def equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
+def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     """Unit normals (n, 3) of the planes equivalent to hkl in the Laue group, crystal frame, one of each +- pair."""
     normal = np.linalg.inv(direct_basis(lattice_of(phase))) @ np.asarray(hkl, dtype=float)
     equivalent = to_matrix(proper_rotations(phase)) @ (normal / np.linalg.norm(normal))
@@ -140,14 +140,14 @@ def equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     return np.array(kept)
 
 
-def _gather(normals: Array) -> tuple[Array, Array]:
+def _bin_poles(normals: Array) -> tuple[Array, Array]:
     """Mean direction and number of the poles in each occupied bin of the hemisphere z >= 0; a half at each rim end."""
     both = np.concatenate([normals, -normals])
     both = both[both[:, 2] >= -1e-9]
     if not len(both):
         return np.full((1, 3), np.nan), np.zeros(1)
     share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
-    x, y = _project(both, "equal_area")
+    x, y = _project_directions(both, "equal_area")
     cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
     _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
     mean = np.stack([np.bincount(place, weights=both[:, k]) for k in range(3)], axis=1)
@@ -155,14 +155,14 @@ def _gather(normals: Array) -> tuple[Array, Array]:
     return mean / np.linalg.norm(mean, axis=1, keepdims=True), weight
 
 
-def _project(directions: Array, projection: str) -> tuple[Array, Array]:
+def _project_directions(directions: Array, projection: str) -> tuple[Array, Array]:
     """Places (x, y) in the circle of radius 1 of directions (n, 3) with z >= 0."""
     z = np.clip(directions[:, 2], 0, 1)
     scale = 1 / np.sqrt(1 + z) if projection == "equal_area" else 1 / (1 + z)
     return directions[:, 0] * scale, directions[:, 1] * scale
 
 
-def _density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
+def _estimate_density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
     """Kernel density at the points of the grid, in multiples of random; NaN outside the circle."""
     x, y = np.meshgrid(axis, axis)
     square = x**2 + y**2

@@ -69,6 +69,6 @@ def _chunks(patterns: xr.Dataset) -> dict[str, Any]:
 
 def _draw(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
     """Patterns of a block of peaks; compiled code is imported when it is needed."""
-    from ...discs import draw_peaks
+    from ...disks import draw_peaks
 
     return draw_peaks(*peaks, **detector)
