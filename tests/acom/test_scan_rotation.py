@@ -47,17 +47,17 @@ def beams(field, *, drift=2.0):
 
 @pytest.mark.parametrize("angle", [-75.0, -30.0, 0.0, 12.0, 60.0, 90.0])
 def test_the_rotation_of_a_gradient_field_is_recovered(angle):
-    turn = fit_rotation(deflections(angle), axes())
-    assert not turn.weak
-    assert abs(off(turn.angle_deg, angle)) < min(2.0, 3 * turn.error_deg)
-    assert -90 < turn.angle_deg <= 90
+    fit = fit_rotation(deflections(angle), axes())
+    assert not fit.is_weak
+    assert abs(off(fit.angle_deg, angle)) < min(2.0, 3 * fit.error_deg)
+    assert -90 < fit.angle_deg <= 90
 
 
 def test_the_stated_error_is_the_error():
     ratios = []
     for seed in range(12):
-        turn = fit_rotation(deflections(20.0, seed=seed, noise=1.0), axes())
-        ratios.append(off(turn.angle_deg, 20.0) / turn.error_deg)
+        fit = fit_rotation(deflections(20.0, seed=seed, noise=1.0), axes())
+        ratios.append(off(fit.angle_deg, 20.0) / fit.error_deg)
     assert 0.3 < np.sqrt(np.mean(np.square(ratios))) < 1.5
 
 
@@ -67,9 +67,9 @@ def test_gaps_outliers_and_jumping_lines_do_not_matter():
     field[..., 1] += rng.normal(0, 2, (SHAPE[0], 1))
     field[10:20, 5:25] = np.nan
     field[:, 40] = np.nan
-    turn = fit_rotation(field, axes())
-    assert not turn.weak
-    assert abs(off(turn.angle_deg, 25.0)) < 3 * turn.error_deg
+    fit = fit_rotation(field, axes())
+    assert not fit.is_weak
+    assert abs(off(fit.angle_deg, 25.0)) < 3 * fit.error_deg
 
 
 def test_steps_of_the_scan_count():
@@ -82,12 +82,12 @@ def test_steps_of_the_scan_count():
 @pytest.mark.parametrize("seed", range(8))
 def test_noise_is_no_evidence(seed):
     noise = np.random.default_rng(seed).normal(size=(*SHAPE, 2))
-    assert fit_rotation(noise, axes()).weak
+    assert fit_rotation(noise, axes()).is_weak
 
 
 @pytest.mark.parametrize("field", [np.zeros((*SHAPE, 2)), np.full((*SHAPE, 2), np.nan), deflections(0, shape=(6, 60))])
 def test_nothing_to_see_is_no_evidence(field):
-    assert fit_rotation(field, axes(field.shape[:2])).weak
+    assert fit_rotation(field, axes(field.shape[:2])).is_weak
 
 
 def test_calibration_applies_the_rotation_it_finds():
