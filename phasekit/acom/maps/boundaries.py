@@ -1,4 +1,4 @@
-"""Where the orientation changes: inside grains (kernel and grain misorientation), and across the edges between them."""
+"""Misorientation inside grains (kernel average, from the grain's mean), and boundaries between scan positions."""
 
 from enum import IntEnum
 from typing import Any
@@ -18,7 +18,7 @@ _SCAN = ("scan_y", "scan_x")
 
 
 class BoundaryKind(IntEnum):
-    """What lies between two scan positions that share an edge."""
+    """Kind of the boundary between two scan positions that share an edge."""
 
     NONE = 0
     LOW_ANGLE = 1
@@ -38,7 +38,17 @@ def misorientation_maps(
     half_turn_deg: float = 5.0,
     fold_180: bool = False,
 ) -> xr.Dataset:
-    """Misorientation inside grains, and angle and kind of the boundary at every edge between scan positions.
+    r"""Misorientation inside grains, and angle and kind of the boundary at every edge between scan positions.
+
+    The disorientation of two pixels is the smallest rotation angle between equivalent orientations:
+
+    .. math:: \omega_{ij} = \min_{S} \, 2 \arccos \left| \langle q_i q_j^{-1}, S \rangle \right|
+
+    over the proper rotations S of the Laue group. The kernel average misorientation (KAM) is its mean over the
+    neighbours of the same grain:
+
+    .. math:: \kappa_i = \frac{1}{|N_i|} \sum_{j \in N_i} \omega_{ij}, \qquad
+              N_i = \{ j : \omega_{ij} \le \omega_{max} \} .
 
     Parameters
     ----------
@@ -50,30 +60,40 @@ def misorientation_maps(
         Neighbours that differ by more belong to another grain and do not count in the kernel. 5 is usual.
     low_angle_deg, high_angle_deg
         An edge is a low-angle boundary from the first and a high-angle boundary from the second on. Below about twice
-        the scatter of the orientations the first draws noise.
+        the scatter of the orientations the first marks noise.
     half_turn_deg
-        Neighbours which, up to this angle, are each other turned by 180 degrees about the beam or an axis within 15
-        degrees of it give nearly the same spots (docs/conventions.md): the boundary may be an artefact. Smaller
-        disorientations than this are not asked. 0 asks for none.
+        Tolerance for a half turn about the beam, or about an axis within 15 degrees of it. Two neighbours related by
+        one give nearly the same spots (docs/conventions.md), so the boundary may be an artefact. Only disorientations
+        above the tolerance are tested. 0 tests none.
     fold_180
         Whether half a turn about the beam counts as no misorientation in ``kernel_misorientation`` and
-        ``grain_misorientation``; use the value given to ``label_grains``. Boundaries are never folded.
+        ``grain_misorientation``. Use the value given to ``label_grains``. Boundaries are never folded.
 
     Returns
     -------
     xarray.Dataset
-        BOUNDARIES, all (scan_y, scan_x): ``kernel_misorientation`` [degree], the mean disorientation from those of the
-        4 neighbours that have the same phase and differ by ``max_kernel_deg`` at most, NaN where there is none;
-        ``boundary_x`` and ``boundary_y`` [degree], the disorientation from the right and the lower neighbour, NaN
-        where one of the two has no orientation, the phases differ or the map ends; ``boundary_kind_x`` and
-        ``boundary_kind_y``: 0 none (also beside pixels without an orientation), 1 low angle, 2 high angle, 3 phase
-        boundary, 4 pair related by half a turn. With ``grains``, ``grain_misorientation`` [degree] from the mean
-        orientation of the grain, NaN outside grains.
+        BOUNDARIES, all (scan_y, scan_x). ``kernel_misorientation`` [degree] is the mean disorientation from those of
+        the 4 neighbours that have the same phase and differ by ``max_kernel_deg`` at most; NaN where there is none.
+
+        ``boundary_x`` and ``boundary_y`` [degree] are the disorientation from the right and the lower neighbour. They
+        are NaN where one of the two has no orientation, the phases differ or the map ends.
+
+        ``boundary_kind_x`` and ``boundary_kind_y``: 0 none (also beside pixels without an orientation), 1 low angle,
+        2 high angle, 3 phase boundary, 4 pair related by half a turn.
+
+        With ``grains``, ``grain_misorientation`` [degree] is the disorientation from the mean orientation of the
+        grain (GROD); NaN outside grains.
 
     Raises
     ------
     SchemaError
         Other kinds of data, grains of another scan, or limits out of order.
+
+    See Also
+    --------
+    label_grains : Finds the grains and their mean orientations.
+    refine_orientations : Lowers the scatter that limits the smallest boundary angle.
+    resolve_180_ambiguity : Removes boundaries that come from the 180-degree ambiguity.
 
     Examples
     --------
@@ -129,14 +149,14 @@ def _check_settings(orientations: xr.Dataset, grains: xr.Dataset | None, setting
     if sizes[0] != sizes[1]:
         raise SchemaError(
             f"misorientation_maps: the map has {sizes[0]} scan positions, the grains {sizes[1]}. "
-            "Label the grains of this map with label_grains(found)."
+            "Label the grains of this map with label_grains(orientations)."
         )
 
 
 def _classify_edges(
     quaternion: Array, phase: NDArray[np.int64], symmetries: list[Array], limits: dict[str, float], fold: bool
 ) -> tuple[Array, NDArray[np.int8], Array]:
-    """Disorientation and kind of every pair of neighbours, and the disorientation folded on request."""
+    """Disorientation [degrees], kind and disorientation folded on request of every pair of neighbours (pair,)."""
     first, second = find_neighbour_pairs(phase.shape)
     q, p = quaternion.reshape(-1, 4), phase.ravel()
     angle = np.full(first.size, np.nan)
@@ -158,7 +178,7 @@ def _classify_edges(
 
 
 def _split_into_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Values of the pairs as maps: at the pixel on the left, and at the upper one."""
+    """Values of the pairs (pair,) as two maps (y, x): at the pixel on the left, and at the upper one."""
     height, width = shape
     x, y = np.full(shape, outside, dtype=edges.dtype), np.full(shape, outside, dtype=edges.dtype)
     n_x = height * (width - 1)
@@ -167,8 +187,10 @@ def _split_into_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float
 
 
 def _compute_kernel_misorientation(angle: Array, shape: tuple[int, ...], limit: float) -> Array:
+    """Mean angle [degrees] (y, x) of the pairs (pair,) up to ``limit`` that end at each pixel; NaN without one."""
     first, second = find_neighbour_pairs(shape)
     counts = angle <= limit
+    # Every pair counts at both of its ends.
     ends = np.concatenate([first[counts], second[counts]])
     size = int(np.prod(shape))
     total = np.bincount(ends, weights=np.tile(angle[counts], 2), minlength=size)
@@ -179,6 +201,7 @@ def _compute_kernel_misorientation(angle: Array, shape: tuple[int, ...], limit: 
 def _compute_grain_misorientation(
     quaternion: Array, phase: NDArray[np.int64], grains: xr.Dataset, symmetries: list[Array], fold: bool
 ) -> Array:
+    """Disorientation [degrees] of every pixel from the mean orientation of its grain, NaN outside grains."""
     label, mean = grains["grain"].values, grains["mean_quaternion"].values
     out = np.full(phase.shape, np.nan)
     for index, symmetry in enumerate(symmetries):

@@ -1,4 +1,4 @@
-"""Which of two orientations that score alike a grain has: the pixels of the grain vote."""
+"""The 180-degree ambiguity: of two nearly equal orientations the one with the higher score over the whole grain."""
 
 from typing import Any
 
@@ -25,44 +25,57 @@ def resolve_180_ambiguity(
     min_gain: float = 2.0,
     max_safe_share: float = 0.1,
 ) -> xr.Dataset:
-    """Choose between solutions that score alike by the vote of the whole grain, after ``refine_orientations``.
+    r"""Choose between solutions of nearly equal score by their sums over the grain, after ``refine_orientations``.
 
-    Solutions of neighbouring pixels that agree form a family; a grain with the 180-degree ambiguity carries two, and
-    in every pixel noise decides which comes first. What one pixel cannot tell, many can: the scores of each family are
-    summed over all its pixels, safe ones included, and ambiguous pixels take their solution of the leading family.
+    Solutions of neighbouring pixels that agree form a family. A grain with the 180-degree ambiguity has two families.
+    In each pixel noise decides which of them comes first. Over all pixels of the grain the noise averages out.
+
+    The scores of each family are summed over its pixels, unambiguous ones included. With the differences d of the
+    scores in each pixel, the lead of one family over the other in standard errors is
+
+    .. math:: \ell = \frac{\sum_i d_i}{\sqrt{\sum_i d_i^2}} .
+
+    Ambiguous pixels take their solution of the leading family.
 
     Parameters
     ----------
     orientations
         ORIENTATIONS with two matches or more. Read into memory (5 numbers a pixel and match).
     max_disorientation_deg
-        Solutions of neighbours that differ by less, in the Laue group of the phase, agree. Use the value given to
+        Solutions of neighbours that differ by no more, in the Laue group of the phase, agree. Use the value given to
         ``label_grains``.
     max_reliability
         Only pixels with ``status`` ambiguous_180 or pseudo_symmetric and an orientation reliability (0..100) below
         this may change.
     min_gain
-        By how many standard errors the summed score must lead, sum(d) / sqrt(sum(d^2)) of the pixels' differences d.
-        2 leaves grains of fewer than about 6 pixels as they are; 0 lets the slightest lead decide.
+        Smallest lead, in standard errors, that changes a pixel. 2 leaves grains of fewer than about 6 pixels as they
+        are. 0 lets the slightest lead decide.
     max_safe_share
-        A patch of one orientation in which a larger share of pixels is not open to change is a grain of its own - half
-        a turn is also a common twin - and stays. 1 leaves no patch out.
+        A patch of one orientation stays if a larger fraction of its pixels is not ambiguous. Such a patch is a grain
+        of its own, as half a turn is also a common twin. 1 lets every patch change.
 
     Returns
     -------
     xarray.Dataset
-        ORIENTATIONS: in changed pixels another kept match comes first, with its ``correlation``; ``reliability`` is 0
-        (the former best scores higher), ``phase_reliability`` that of the new best, ``uncertainty_deg`` NaN (it
-        belonged to the former best); ``status`` stays. ``changed(scan_y, scan_x)`` is true there.
+        ORIENTATIONS. In changed pixels another kept match comes first, with its ``correlation``. There
+        ``reliability`` is 0, because the former best scores higher. ``phase_reliability`` is that of the new best.
+        ``uncertainty_deg`` is NaN, because it belonged to the former best. ``status`` stays.
+        ``changed(scan_y, scan_x)`` is true there.
 
     Raises
     ------
     SchemaError
         Another kind of data, fewer than two matches, or a setting outside its range.
 
+    See Also
+    --------
+    refine_orientations : Step before.
+    label_grains : Step after.
+    misorientation_maps : Marks the boundaries that half a turn explains.
+
     Notes
     -----
-    A twin whose pixels are all ambiguous cannot be told from a wrong patch and is changed as one.
+    A twin whose pixels are all ambiguous cannot be told from a wrong patch. It is changed like one.
 
     Examples
     --------
@@ -77,8 +90,8 @@ def resolve_180_ambiguity(
     >>> order = [[true, flipped]] * 4 + [[flipped, true]] + [[true, flipped]] * 4
     >>> data["quaternion"] = ((*scan, "match", "wxyz"), [order])
     >>> data["correlation"] = ((*scan, "match"), [[[0.90, 0.89]] * 9])
-    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> resolve_180_ambiguity(found)["changed"].values.astype(int)
+    >>> orientations = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> resolve_180_ambiguity(orientations)["changed"].values.astype(int)
     array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])
     """
     require(orientations, ORIENTATIONS, step="resolve_180_ambiguity")
@@ -94,6 +107,7 @@ def resolve_180_ambiguity(
     quaternion = np.asarray(read["quaternion"].values, dtype=float).reshape(*score.shape, 4)
     phase = np.where(np.isfinite(quaternion[:, 0]).all(axis=1), read["phase"].values.ravel(), -1)
     family, patch = _build_families(quaternion, phase, shape, symmetries, max_disorientation_deg)
+    # A patch that is mostly unambiguous is a grain of its own, however the scores of its rival add up.
     held = np.bincount(patch, weights=~free) > max_safe_share * np.bincount(patch)
     family[~(np.isfinite(score) & (phase >= 0)[:, None])] = -1
     chosen = _select_matches(family, np.nan_to_num(score), free & ~held[patch], min_gain)
@@ -109,52 +123,62 @@ def _check_settings(orientations: xr.Dataset, settings: dict[str, float]) -> Non
         )
     negative = {name: value for name, value in settings.items() if not value >= 0}
     if negative:
-        raise SchemaError(f"resolve_180_ambiguity: found {negative}, needs 0 or more. Correct it.")
+        raise SchemaError(
+            f"resolve_180_ambiguity: found {negative}, needs 0 or more. Give degrees, percent, standard errors and a "
+            "fraction as numbers of at least 0, or leave them out."
+        )
 
 
 def _build_families(
     quaternion: Array, phase: NDArray[Any], shape: tuple[int, ...], symmetries: list[Array], limit: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Family of every solution (pixel, match), and patch of every pixel: joined by its first solution alone."""
+    """Family of every solution (pixel, match), and patch of every pixel, joined by its first solution alone.
+
+    Families and patches are connected components: of all solutions, and of the best ones.
+    """
     n_matches = quaternion.shape[1]
     first, second = find_neighbour_pairs(shape)
     joined: list[tuple[Index, Index]] = []
     patch = np.zeros(0, dtype=np.int32)
     for one, other in np.ndindex(n_matches, n_matches):
-        alike = np.zeros(first.size, dtype=bool)
+        agree = np.zeros(first.size, dtype=bool)
         for index, symmetry in enumerate(symmetries):
             here = np.flatnonzero((phase[first] == index) & (phase[second] == index))
             angle = compute_disorientation(
                 quaternion[first[here], one], quaternion[second[here], other], symmetry, False
             )
-            alike[here] = angle <= limit
-        joined.append((first[alike] * n_matches + one, second[alike] * n_matches + other))
+            agree[here] = angle <= limit
+        joined.append((first[agree] * n_matches + one, second[agree] * n_matches + other))
         if one == other == 0:
-            patch = label_connected(first[alike], second[alike], phase.size)
+            patch = label_connected(first[agree], second[agree], phase.size)
     one_end, other_end = (np.concatenate(side) for side in zip(*joined, strict=True))
     return label_connected(one_end, other_end, quaternion.shape[0] * n_matches).reshape(-1, n_matches), patch
 
 
 def _select_matches(family: NDArray[np.int32], score: Array, free: NDArray[np.bool_], min_gain: float) -> Index:
-    """Match that each pixel takes: 0, or that of the family which leads over the family of its first by most."""
+    """Match (pixel,) that each pixel takes: 0, or that of the family with the largest lead over the first's family.
+
+    ``family`` and ``score`` are (pixel, match); only ``free`` pixels (pixel,) may change.
+    """
     chosen = np.zeros(len(family), dtype=np.int64)
-    best = np.full(len(family), -np.inf)
+    largest = np.full(len(family), -np.inf)
     worst = np.where(family >= 0, score, np.inf).min(axis=1)  # a solution that was not kept scores no more
     members = _list_members(family)
     for match in range(1, family.shape[1]):
         alternative = family[:, match]
         asked = free & (alternative >= 0) & (alternative != family[:, 0])
-        contests, which = np.unique(np.stack([alternative[asked], family[asked, 0]]), axis=1, return_inverse=True)
-        gain = np.array([_compute_lead(members[a], members[b], family, score, worst) for a, b in contests.T])
-        gains = np.full(len(family), -np.inf)
-        gains[asked] = gain[which.ravel()] if gain.size else -np.inf
-        better = (gains > max(min_gain, 0)) & (gains > best)
-        chosen[better], best[better] = match, gains[better]
+        # Two families meet in many pixels, but their lead is computed once.
+        rivals, which = np.unique(np.stack([alternative[asked], family[asked, 0]]), axis=1, return_inverse=True)
+        leads = np.array([_compute_lead(members[a], members[b], family, score, worst) for a, b in rivals.T])
+        lead = np.full(len(family), -np.inf)
+        lead[asked] = leads[which.ravel()] if leads.size else -np.inf
+        better = (lead > max(min_gain, 0)) & (lead > largest)
+        chosen[better], largest[better] = match, lead[better]
     return chosen
 
 
 def _list_members(family: NDArray[np.int32]) -> list[Index]:
-    """Flat numbers of the solutions in every family."""
+    """Flat numbers (pixel * n_matches + match) of the solutions in every family."""
     flat = family.ravel()
     order = np.argsort(flat, kind="stable")
     order = order[int((flat < 0).sum()) :]
@@ -162,8 +186,11 @@ def _list_members(family: NDArray[np.int32]) -> list[Index]:
 
 
 def _compute_lead(one: Index, other: Index, family: NDArray[np.int32], score: Array, worst: Array) -> float:
-    """Lead of a family's summed score over another's, in standard errors, over the pixels that hold either."""
-    if len(one) < 2:  # alone, and not even first there
+    """Lead of one family's summed score over another's, in standard errors, over the pixels that hold either.
+
+    A pixel that kept no solution of a family counts with its ``worst`` score: the missing one cannot be better.
+    """
+    if len(one) < 2:  # one pixel, in which the family is not first
         return -np.inf
     n_matches = family.shape[1]
     pixels = np.unique(np.concatenate([one, other]) // n_matches)
@@ -177,7 +204,7 @@ def _compute_lead(one: Index, other: Index, family: NDArray[np.int32], score: Ar
 
 
 def _reorder_matches(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) -> xr.Dataset:
-    """Result in which the chosen match of every pixel comes first and the others keep their order."""
+    """Result in which the chosen match (scan_y, scan_x) of every pixel comes first; the others keep their order."""
     out = orientations[[v.name for v in ORIENTATIONS.variables if v.name in orientations]].copy()
     n_matches = orientations.sizes["match"]
     rank = np.where(np.arange(n_matches) == chosen[..., None], -1, np.arange(n_matches))
@@ -186,7 +213,7 @@ def _reorder_matches(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) 
     new = {name: read[name].isel(match=order) for name in ("quaternion", "correlation")}
     quaternion = new["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
     ratio = (read["correlation"].isel(match=0) / new["correlation"].isel(match=0)).drop_vars("match", errors="ignore")
-    # 100 (1 - Q_other / Q1) with the new Q1.
+    # 100 (1 - Q_other / Q1) with the new Q1, from the old value alone: Q_other need not have been kept.
     phase_reliability = (100 - (100 - orientations["phase_reliability"]) * ratio).clip(0, 100)
     out["quaternion"], out["correlation"] = quaternion, new["correlation"]
     out["reliability"] = read["reliability"].where(~changed, 0).astype(orientations["reliability"].dtype)

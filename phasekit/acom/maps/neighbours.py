@@ -1,4 +1,4 @@
-"""Pairs of scan positions that share an edge: which they are, how their orientations differ, what hangs together."""
+"""Pairs of scan positions that share an edge: their numbers, their disorientation, and connected components."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def find_neighbour_pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
 
 
 def compute_disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
-    """Disorientation [degrees] of rows (n, 4); with ``fold``, or after half a turn about the beam if that is less."""
+    """Disorientation [degrees] of orientations (n, 4); with ``fold``, also after half a turn about the beam if less."""
     angle = symmetric_angle_deg(first, second, symmetry)
     if fold:
         angle = np.minimum(angle, symmetric_angle_deg(multiply(first, HALF_TURN), second, symmetry))
@@ -30,9 +30,9 @@ def compute_disorientation(first: Array, second: Array, symmetry: Array, fold: b
 
 
 def is_half_turn_pair(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
-    """Whether rows (n, 4) are each other turned by 180 degrees about the beam or an axis within 15 degrees of it.
+    """Whether orientations (n, 4) differ by 180 degrees about the beam or an axis within 15 degrees of it.
 
-    The rule is that of ``_solutions.is_half_turn``, for whole arrays.
+    It applies the rule of ``is_half_turn`` in ``acom/matching/solutions.py`` to whole arrays.
     """
     out = np.zeros(len(first), dtype=bool)
     for equivalent in symmetry:

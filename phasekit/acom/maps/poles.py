@@ -1,4 +1,4 @@
-"""Pole figures: where the plane normals of one form point in the sample."""
+"""Pole figures: directions of the plane normals of one form {hkl} in the sample frame, and their density."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from ..symmetry import proper_rotations, read_phases
 
 Array = NDArray[np.float64]
 Projection = Literal["equal_area", "stereographic"]
-_BINS = 180  # across the circle: poles less than about 1 degree apart are gathered, whatever the size of the map
+_BINS = 180  # across the circle: poles less than about 1 degree apart are merged, whatever the size of the map
 
 
 @renamed_arguments(found="orientations")
@@ -30,10 +30,22 @@ def pole_figure(
     grid: int = 91,
     min_reliability: float = 0.0,
 ) -> xr.Dataset:
-    """Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
+    r"""Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
 
-    Both normals of a plane count (Friedel), so one hemisphere shows everything: the one around +z, the direction of
-    the electrons, seen with x to the right and y downwards as the maps are (docs/conventions.md).
+    Both normals of a plane count (Friedel), so one hemisphere shows everything. It is the one around +z, the direction
+    of the electrons. x points to the right and y downwards, as in the maps (docs/conventions.md). The normal (x, y, z)
+    is projected to
+
+    .. math:: (X, Y) = \frac{(x, y)}{\sqrt{1 + z}} \;\text{ (equal area)}, \qquad
+              (X, Y) = \frac{(x, y)}{1 + z} \;\text{ (stereographic)}.
+
+    The density at the direction n is a mean over the poles p of weight W:
+
+    .. math:: f(n) = \frac{\sum_j W_j \, K(n \cdot p_j)}{\sum_j W_j}, \qquad
+              K(u) = \frac{\kappa}{1 - e^{-2 \kappa}} \left(e^{\kappa (u - 1)} + e^{-\kappa (u + 1)}\right), \qquad
+              \kappa = \frac{\ln 2}{1 - \cos h}
+
+    with the half width h. K is the kernel of von Mises and Fisher, summed over both normals, with the mean 1.
 
     Parameters
     ----------
@@ -44,7 +56,7 @@ def pole_figure(
     phase
         Index of the phase whose pixels are used.
     projection
-        ``"equal_area"`` (Lambert): equal areas hold equal solid angles. ``"stereographic"`` (Wulff): circles stay
+        ``"equal_area"`` (Lambert): equal areas hold equal solid angles. ``"stereographic"`` (Wulff): circles remain
         circles.
     half_width_deg
         Angle at which the kernel that smooths the density falls to one half. Smaller is sharper and noisier: n
@@ -57,20 +69,29 @@ def pole_figure(
     Returns
     -------
     xarray.Dataset
-        POLE_FIGURE: ``density(pole_y, pole_x)`` in multiples of a random distribution, whose mean over the hemisphere
-        is 1, NaN outside the circle of radius 1; ``direction_y`` and ``direction_x`` (pole), the projected poles,
-        those less than about 1 degree apart gathered at their mean, and ``weight(pole)``, how many these are (a pole
-        on the rim counts half at each end); ``n_pixels``. Without any pixel of the phase density and directions are
-        NaN (one pole of weight 0).
+        POLE_FIGURE. ``density(pole_y, pole_x)`` is in multiples of a random distribution (MRD). Its mean over the
+        hemisphere is 1. It is NaN outside the circle of radius 1.
+
+        ``direction_y`` and ``direction_x`` (pole) are the projected poles. Poles less than about 1 degree apart are
+        merged at their mean, and ``weight(pole)`` is their number. A pole on the rim counts half at each end.
+
+        ``n_pixels`` is the number of pixels. Without any pixel of the phase, density and directions are NaN (one pole
+        of weight 0).
 
     Raises
     ------
     SchemaError
         Another kind of data, no such phase, indices that are no plane, or a setting outside its range.
 
+    See Also
+    --------
+    ipf_colours : Sample directions in the crystal frame instead.
+    label_grains : Grains of the same map.
+    refine_orientations : Step before.
+
     References
     ----------
-    The kernel is von Mises' and Fisher's on the sphere, exp(k cos a), summed over both normals.
+    Kernel: R. A. Fisher, Proc. R. Soc. A 217, 295 (1953).
 
     Examples
     --------
@@ -111,6 +132,7 @@ def pole_figure(
 
 
 def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
+    """Refuse indices that are no plane, an unknown phase or projection, and numbers outside their range."""
     if len(hkl) != 3 or not any(hkl) or [float(index) for index in hkl] != settings["hkl"]:
         raise SchemaError(
             f"pole_figure: hkl = {tuple(hkl)}, needs three whole numbers that are not all 0. Leave the third of four "
@@ -125,7 +147,7 @@ def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[st
     if not 0.5 <= settings["half_width_deg"] <= 60 or settings["grid"] < 3:
         raise SchemaError(
             f"pole_figure: half_width_deg = {settings['half_width_deg']}, grid = {settings['grid']}; needs 0.5 to 60 "
-            "degrees and 3 points or more. Correct it."
+            "degrees and 3 points or more. Leave both out for 7.5 degrees on 91 points."
         )
 
 
@@ -141,12 +163,16 @@ def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
 
 
 def _bin_poles(normals: Array) -> tuple[Array, Array]:
-    """Mean direction and number of the poles in each occupied bin of the hemisphere z >= 0; a half at each rim end."""
+    """Mean direction (pole, 3) and number (pole,) of the poles in each occupied bin of the hemisphere z >= 0.
+
+    A pole on the rim appears at both ends of its line, so each end counts one half.
+    """
     both = np.concatenate([normals, -normals])
     both = both[both[:, 2] >= -1e-9]
     if not len(both):
         return np.full((1, 3), np.nan), np.zeros(1)
     share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
+    # In the equal-area projection all bins hold the same solid angle.
     x, y = _project_directions(both, "equal_area")
     cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
     _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
@@ -156,18 +182,22 @@ def _bin_poles(normals: Array) -> tuple[Array, Array]:
 
 
 def _project_directions(directions: Array, projection: str) -> tuple[Array, Array]:
-    """Places (x, y) in the circle of radius 1 of directions (n, 3) with z >= 0."""
+    """Coordinates (x, y) in the circle of radius 1 of unit vectors (n, 3) with z >= 0.
+
+    The equal-area projection is scaled by 1 / sqrt(2), so that the rim has the radius 1 in both projections.
+    """
     z = np.clip(directions[:, 2], 0, 1)
     scale = 1 / np.sqrt(1 + z) if projection == "equal_area" else 1 / (1 + z)
     return directions[:, 0] * scale, directions[:, 1] * scale
 
 
 def _estimate_density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
-    """Kernel density at the points of the grid, in multiples of random; NaN outside the circle."""
+    """Kernel density (y, x) at the points of the grid, in multiples of random; NaN outside the circle."""
     x, y = np.meshgrid(axis, axis)
     square = x**2 + y**2
     inside = square <= 1 + 1e-9
     s = square[inside]
+    # Inverse projections: from the plane back to the sphere.
     if projection == "equal_area":
         z, scale = 1 - s, np.sqrt(np.clip(2 - s, 0, None))
     else:
