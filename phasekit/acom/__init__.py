@@ -6,7 +6,7 @@ In the order of the experiment:
    ``reconstruct_patterns`` show what they contain.
 2. ``calibration``: ``calibrate_peaks`` makes scattering vectors of their positions; ``calibrate`` sets a known scale.
 3. ``templates``: ``build_templates`` simulates the spots of the candidate phases.
-4. ``matching``: ``match_orientations`` finds phase and orientation of every pixel; ``simulate_peaks`` gives their spots.
+4. ``matching``: ``match_orientations`` finds phase and orientation of every pixel. ``simulate_peaks`` gives its spots.
 5. ``refinement``: ``refine_orientations`` refines the orientation. ``match_second_grain`` looks for overlapping grains.
 6. ``maps``: ``resolve_180_ambiguity``, ``label_grains``, ``misorientation_maps``, ``ipf_colours``, ``pole_figure``,
    ``compare_maps`` and ``compare_with_truth``.

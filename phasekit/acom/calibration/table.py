@@ -75,12 +75,15 @@ def calibrate_table(
     weak = (np.stack([weak_qy, weak_qx], axis=-1) - beam.origin[:, :, None]) @ total
     scalars = radial._asdict() | {"origin_scatter": beam.scatter * radial.scale}
     scalars |= {"detector_rotation_deg": degrees, "detector_rotation_error_deg": error}
-    main_y_x, weak_y_x = (np.moveaxis(a, -1, 0).astype(np.float32) for a in (vectors @ total, weak))
+    main_yx, weak_yx, origin_yx = (np.moveaxis(a, -1, 0) for a in (vectors @ total, weak, beam.origin))
     return CalibratedTable(
-        *main_y_x,
-        direct,
-        *weak_y_x,
-        *np.moveaxis(beam.origin, -1, 0),
+        qy=main_yx[0].astype(np.float32),
+        qx=main_yx[1].astype(np.float32),
+        direct=direct,
+        weak_qy=weak_yx[0].astype(np.float32),
+        weak_qx=weak_yx[1].astype(np.float32),
+        origin_y=origin_yx[0],
+        origin_x=origin_yx[1],
         origin_error=beam.error * radial.scale,
         scalars=np.array([scalars[name] for name in SCALARS]),
     )
