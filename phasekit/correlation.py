@@ -42,6 +42,7 @@ def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray
                 f"pearson: needs dimension '{dim}' with at least 2 points, got {dict(array.sizes)}. Choose another dim."
             )
     try:
+        # xarray would otherwise intersect the coordinates and correlate what is left without a word.
         xr.align(first, second, join="exact", exclude=[d for d in (*first.dims, *second.dims) if d != dim])
     except ValueError as error:
         raise SchemaError(

@@ -22,8 +22,8 @@ def crystal(
     name
         Name of the phase.
     space_group
-        Number 1..230. Its standard setting (unique axis b, hexagonal axes) gives the operations that expand ``atoms``
-        when ``expand`` is true, and the point group on these axes. The phase keeps the number where orix derives
+        Number 1..230. Its standard setting (unique axis b, hexagonal axes) gives the point group on these axes. Its
+        operations expand ``atoms`` when ``expand`` is true. The phase keeps the number where orix derives
         that same point group from it.
     lattice
         a, b, c [angstrom], alpha, beta, gamma [degrees].
@@ -46,6 +46,7 @@ def crystal(
     from diffpy.structure.spacegroups import GetSpaceGroup
     from diffpy.structure.symmetryutilities import ExpandAsymmetricUnit
 
+    # The operations come from the number alone: symbols have several settings.
     table = GetSpaceGroup(space_group)
     sites = [(*atom, 1.0, 0.0)[:6] if len(atom) == 4 else (*atom, 0.0)[:6] for atom in atoms]
     if expand:
@@ -93,6 +94,7 @@ def direct_basis(lattice: ArrayLike) -> Array:
     c_y = (cos_a - cos_b * cos_g) / sin_g
     height = c * np.sqrt(1 - cos_b**2 - c_y**2)
     rows = np.array([[a, 0, 0], [b * cos_g, b * sin_g, 0], [c * cos_b, c * c_y, height]])
+    # Cosines of right angles leave rounding errors, which would spoil exact comparisons.
     return np.where(np.abs(rows) < 1e-12 * max(a, b, c), 0.0, rows)
 
 
@@ -114,10 +116,6 @@ def phase_record(phase: Any) -> dict[str, Any]:
         angles in degrees). ``symmetry`` holds the rotations of the point group as quaternions. ``improper`` says
         which of them are followed by the inversion. ``cif`` is the structure as a small CIF that lists every atom.
 
-    See Also
-    --------
-    phase_from_record : The way back.
-
     Examples
     --------
     >>> nickel = crystal("Ni", 225, (3.52, 3.52, 3.52, 90, 90, 90), [("Ni", 0, 0, 0)])
@@ -137,6 +135,7 @@ def phase_record(phase: Any) -> dict[str, Any]:
         "space_group": None if phase.space_group is None else int(phase.space_group.number),
         "point_group": str(group.name),
         "lattice": [round(value, 8) for value in lattice_of(phase)],
+        # Ten digits: records written on different machines are equal.
         "symmetry": np.round(group.data.reshape(-1, 4), 10).tolist(),
         "improper": np.asarray(group.improper).ravel().astype(int).tolist(),
         "cif": _write_cif(phase),
@@ -168,10 +167,6 @@ def phase_from_record(record: dict[str, Any]) -> Any:
     ------
     SchemaError
         The record lacks its structure or its point group is unknown.
-
-    See Also
-    --------
-    phase_record : Makes the record.
     """
     try:
         name, lattice, number = str(record["name"]), record["lattice"], record["space_group"]
@@ -195,6 +190,7 @@ def _read_point_group(record: dict[str, Any]) -> Any:
     import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Symmetry
 
+    # The name alone suffices for groups on orix's own axes.
     if "symmetry" not in record:
         return record["point_group"]
     group = Symmetry(np.asarray(record["symmetry"], dtype=float))
@@ -235,9 +231,11 @@ def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
     # Screw axes and glide planes differ by translations only, so that their rotation parts repeat.
     matrices = np.unique(np.rint(np.asarray(operations, dtype=float)), axis=0)
     to_crystal = basis.T @ matrices @ np.linalg.inv(basis.T)
+    # The group is compared by proper parts and a flag, as orix stores it.
     improper = np.linalg.det(to_crystal) < 0
     turns = _find_nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
     wanted = _make_signature(turns, improper)
+    # The object of orix itself keeps its colour keys and sectors.
     for group in _groups:
         if group.size == len(turns) and _make_signature(group.to_matrix(), group.improper) == wanted:
             return group
@@ -263,6 +261,7 @@ def _make_signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int,
 def _make_group_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
     """Name of a group that orix does not hold on these axes, as '2/m on the axes given', from traces."""
     proper = matrices * np.where(improper, -1, 1)[:, None, None]
+    # The trace of a rotation gives its order: 1 + 2 cos(angle).
     orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
     mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
     centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))

@@ -1,7 +1,7 @@
 """Kinematic electron diffraction of a crystal: wavelength, reflections, excitation error and spot intensity.
 
-Frames, signs and units are those of docs/conventions.md: the Cartesian crystal frame has x along a and z along c*,
-``|g| = 1/d`` in 1/angstrom, and the beam travels along +z of the sample frame.
+Frames, signs and units are those of docs/conventions.md. The Cartesian crystal frame has x along a and z along c*.
+``|g| = 1/d`` is in 1/angstrom. The beam travels along +z of the sample frame.
 """
 
 from dataclasses import dataclass
@@ -118,12 +118,14 @@ def reflections(phase: Any, g_max: float) -> Reflections:
            [ 2,  0,  0]])
     """
     basis = direct_basis(lattice_of(phase))
+    # The index along a is at most g_max times the length of a.
     limits = np.floor(g_max * np.linalg.norm(basis, axis=1) + 1e-9).astype(int)
     grid = np.meshgrid(*(np.arange(-n, n + 1) for n in limits), indexing="ij")
     hkl = np.stack([axis.ravel() for axis in grid], axis=1)
     g = hkl @ np.linalg.inv(basis).T
     length = np.linalg.norm(g, axis=1)
     inside = np.flatnonzero((length > 1e-9) & (length <= g_max))
+    # A stable sort: equal lengths keep the order of their indices on every machine.
     inside = inside[np.argsort(length[inside], kind="stable")]
     hkl, g = hkl[inside], g[inside]
     strength = _compute_intensities(phase, hkl, length[inside])
@@ -216,8 +218,8 @@ def diffraction_symmetry(phase: Any, *, g_max: float = 1.0) -> Array:
     """Proper rotations of the crystal frame that leave its diffraction unchanged, as quaternions (n, 4).
 
     They are every rotation of the lattice that keeps all |F|^2, found from the crystal itself. They therefore hold for
-    the axes given, whatever a table calls the setting. They are the proper part of the Laue group, which is all that
-    kinematic diffraction can show (Friedel's law): 24 for fcc and for diamond, 12 for zinc blende, 1 for triclinic.
+    the axes given, whatever a table calls the setting. They are the proper part of the Laue group. Because of
+    Friedel's law kinematic diffraction shows no more: 24 for fcc and for diamond, 12 for zinc blende, 1 for triclinic.
 
     Parameters
     ----------
@@ -239,7 +241,9 @@ def diffraction_symmetry(phase: Any, *, g_max: float = 1.0) -> Array:
     """
     basis = direct_basis(lattice_of(phase))
     matrices = _find_lattice_rotations(basis @ basis.T)
+    # The third order along the shortest axis lies inside, so that every axis is probed.
     table = reflections(phase, max(g_max, 3.01 / np.linalg.norm(basis, axis=1).min()))
+    # Indices are exact integers, so that a dictionary finds the image of each reflection.
     strength = dict(zip(map(tuple, table.hkl.tolist()), table.strength.tolist(), strict=True))
     tolerance = 0.01 * table.strength.max()
     kept = []
@@ -262,5 +266,6 @@ def _find_lattice_rotations(metric: Array) -> list[NDArray[np.int64]]:
     proper = entries[np.round(np.linalg.det(entries)).astype(int) == 1]
     reciprocal = np.linalg.inv(metric)
     turned = proper @ reciprocal @ proper.transpose(0, 2, 1)
+    # Relative to the lengths: cells of very different axes are judged alike.
     scale = np.sqrt(np.outer(np.diag(reciprocal), np.diag(reciprocal)))
     return list(proper[np.all(np.abs(turned - reciprocal) < 1e-3 * scale, axis=(1, 2))])

@@ -32,7 +32,9 @@ def draw_peaks(
     """
     flat = [np.ascontiguousarray(array, np.float32).reshape(-1, array.shape[-1]) for array in (qy, qx, intensity)]
     out = np.zeros((flat[0].shape[0], axes[0].size, axes[1].size), np.float32)
+    # A detector of one row has no step along y.
     scale = axes[0][1] - axes[0][0] if axes[0].size > 1 else step
+    # float32, as the peaks are stored.
     y, x = (flat[0] - np.float32(axes[0][0])) / np.float32(scale), (flat[1] - np.float32(axes[1][0])) / np.float32(step)
     _paint_patterns(y, x, flat[2], float(np.max(radius)) / step, out)
     return out.reshape(*intensity.shape[:-1], *out.shape[1:])

@@ -24,6 +24,7 @@ def multiply(first: ArrayLike, second: ArrayLike) -> Array:
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     w = a[..., 0] * b[..., 0] - np.sum(a[..., 1:] * b[..., 1:], axis=-1)
     v = a[..., :1] * b[..., 1:] + b[..., :1] * a[..., 1:] + np.cross(a[..., 1:], b[..., 1:])
+    # One sign for each rotation, so that equal rotations have equal numbers.
     return positive(np.concatenate([w[..., None], v], axis=-1))
 
 
@@ -56,6 +57,7 @@ def from_vector(rotation_vector: ArrayLike) -> Array:
     """Rotation whose axis is the direction and whose angle [radians] is the length of the vector (..., 3)."""
     v = np.asarray(rotation_vector, dtype=float)
     angle = np.linalg.norm(v, axis=-1, keepdims=True)
+    # sinc has the limit 1: the identity needs no case of its own.
     return positive(_join_components(np.cos(angle / 2), 0.5 * np.sinc(angle / (2 * np.pi)) * v))
 
 
@@ -117,5 +119,6 @@ def symmetric_angle_deg(first: ArrayLike, second: ArrayLike, symmetry: ArrayLike
     10.0
     """
     relative = multiply(first, inverse(second))  # S * second is nearest first where |<relative, S>| is largest
+    # q and -q are one rotation, hence the absolute value.
     cosine = np.abs(relative @ np.asarray(symmetry, dtype=float).T).max(axis=-1)
     return np.degrees(2 * np.arccos(np.clip(cosine, -1, 1)))

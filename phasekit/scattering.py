@@ -52,6 +52,7 @@ def scattering_factor(element: str, s: ArrayLike) -> Array:
     a, b = _load_xray_coefficients(element)
     square = np.asarray(s, dtype=float)[..., None] ** 2
     x = b * square
+    # expm1 keeps the precision where s is small and Z - f_x is a small difference.
     with np.errstate(invalid="ignore", divide="ignore"):
         decay = np.where(x > 1e-12, -np.expm1(-x) / np.where(x > 1e-12, x, 1.0), 1.0)
     return MOTT_BETHE * np.sum(a * b * decay, axis=-1)

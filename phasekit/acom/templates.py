@@ -36,8 +36,8 @@ def build_templates(
 ) -> xr.Dataset:
     r"""Simulate a bank of spot patterns of one or several phases, of any crystal system.
 
-    The beam directions are spread evenly over the asymmetric part of the sphere under the crystal's diffraction
-    symmetry: 1/48 of it for fcc, half of it for a triclinic crystal. ``match_orientations`` adds the rotation in the
+    The beam directions are spread evenly over the asymmetric part of the sphere under the diffraction symmetry. This
+    is 1/48 of the sphere for fcc, and half of it for a triclinic crystal. ``match_orientations`` adds the rotation in the
     plane. Because of Friedel's law it also adds the opposite direction, whose pattern is the mirror image.
 
     The kinematic intensity of a reflection g is
@@ -45,8 +45,8 @@ def build_templates(
     .. math:: I_g = |F_g|^2 \; w \, \mathrm{Re} \, \frac{1}{\sqrt{(w + i s_g)^2 + A_g^2}}, \qquad
               s_g = -\left(g_z + \frac{\lambda |g|^2}{2}\right), \qquad w = \frac{1}{\pi t}
 
-    with the structure factor F, the excitation error s, the thickness t and the amplitude
-    :math:`A_g = |g_\perp| \sin \alpha` of the precession.
+    with the structure factor F, the excitation error s and the thickness t. :math:`A_g = |g_\perp| \sin \alpha` is the
+    amplitude of the precession.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ def build_templates(
     >>> bank.sizes["template"] > 50, bank.spot_qx.dims
     (True, ('template', 'spot'))
     """
+    # One phase alone is a common argument.
     phases = [phases] if hasattr(phases, "structure") else list(phases)
     _check_settings(phases, resolution_deg, g_max, precession_deg, thickness_nm)
     settings = {
@@ -104,6 +105,7 @@ def build_templates(
         "min_intensity": float(min_intensity),
     }
     parts = [_simulate_phase(phase, settings) for phase in phases]
+    # Phases with few spots are padded to the longest pattern of all.
     width = max(spots.shape[1] for _, spots in parts)
     spots = np.concatenate(
         [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=np.nan) for _, s in parts]
@@ -168,6 +170,7 @@ def simulate_spots(table: Reflections, quaternion: Array, settings: dict[str, fl
     g = table.g @ rotations.to_matrix(quaternion)
     swing_deg = float(np.hypot(settings["precession_deg"], settings["resolution_deg"] / 2))
     s = excitation_error(g, wavelength(settings["voltage_kv"]))
+    # Precession moves a reflection through the sphere by its in-plane length times the sine of the angle.
     radius = np.hypot(g[:, 0], g[:, 1])
     # 20 half-widths beyond the swing of the beam the shape factor is below 0.3 %.
     near = np.abs(s) < radius * np.sin(np.radians(swing_deg)) + 2 / (np.pi * settings["thickness_nm"])
@@ -175,6 +178,7 @@ def simulate_spots(table: Reflections, quaternion: Array, settings: dict[str, fl
     shape = precessed_shape(s[near], radius, thickness_nm=settings["thickness_nm"], precession_deg=swing_deg)
     intensity = table.strength[near] * shape
     order = np.argsort(-intensity, kind="stable")
+    # Weak spots would only cost time: their peaks are rarely found.
     order = order[intensity[order] > settings["min_intensity"] * intensity.max(initial=0.0)]
     return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1)
 
@@ -190,17 +194,21 @@ def sample_beam_directions(symmetry: Array, resolution_deg: float) -> Array:
     Points just outside the part are replaced by their images inside, where these close gaps along the rim.
     """
     matrices = rotations.to_matrix(symmetry)
+    # Friedel's law: a direction and its opposite share a pattern up to a mirror.
     operations = np.concatenate([matrices, -matrices])
     count = int(np.ceil(4 * np.pi / np.radians(resolution_deg) ** 2))
     z = 1 - (2 * np.arange(count) + 1) / count
     turn = np.pi * (1 + np.sqrt(5)) * np.arange(count)
     points = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
+    # A general direction: no symmetry of any crystal system maps it onto itself.
     centre = np.array([0.13, 0.29, 0.947]) / np.linalg.norm([0.13, 0.29, 0.947])
     images = operations @ centre
     own, best = points @ centre, (points @ images.T).max(axis=1)
     inside = points[own >= best - 1e-9]
+    # A rim of 1.5 steps holds the points whose images can close a gap.
     rim = points[(own < best - 1e-9) & (own > best - 1.5 * np.radians(resolution_deg))]
     moved = _move_into_sector(rim, operations, centre)
+    # 0.6 of a step: nearer images would make pairs of nearly equal templates.
     gap = np.cos(0.6 * np.radians(resolution_deg))
     chosen = list(inside)
     for point in moved:

@@ -115,6 +115,7 @@ def calibrate_peaks(
     require(peaks, PEAKS, step="calibrate_peaks")
     settings = check_settings(peaks, given)
     out = _assemble_peaks(peaks, _apply_to_table(peaks, settings), settings)
+    # An orix Phase cannot be stored in the provenance, but its name can.
     given["phase"] = None if phase is None else [str(p.name) for p in list_phases(phase)]
     return describe(out, PEAKS, step="calibrate_peaks", settings=given, source=peaks)
 
@@ -125,7 +126,9 @@ def _apply_to_table(peaks: xr.Dataset, settings: CalibrationSettings) -> tuple[x
     # Drift surface, rings and rotation are fitted to the whole scan, so that any chunking gives the same answer.
     whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
+    # Weak peaks have a length of their own, so that their table is a separate input.
     core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
+    # A table without weak peaks passes one column of NaN: the kernel then has one form only.
     no_weak_peaks = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
     arrays: tuple[xr.DataArray, ...] = xr.apply_ufunc(
         calibrate_table,
@@ -148,6 +151,7 @@ def _assemble_peaks(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], setting
     """Put the kernel's outputs in place of the positions; units and detector attributes follow the new unit."""
     named = dict(zip(CalibratedTable._fields, arrays, strict=True))
     unit = str(peaks.qx.attrs["units"])
+    # Weak peaks enter the result only if the input had them; the column of NaN does not.
     moved = ["qy", "qx", *(_WEAK_POSITIONS if "weak_qy" in peaks else ())]
     out = peaks.assign({name: named[name].assign_attrs(units="1/angstrom") for name in moved})
     out["direct"] = named["direct"]
@@ -207,6 +211,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
         return calibrate_peaks(data, pixel_size=pixel_size)
     require(data, PATTERNS, step="calibrate")
+    # The middle of the detector stands in for the direct beam, which is found later in the peaks.
     axes = {d: (np.arange(data.sizes[d]) - (data.sizes[d] - 1) / 2) * pixel_size for d in ("qy", "qx")}
     out = data.assign_coords({d: (d, values, {"units": "1/angstrom"}) for d, values in axes.items()})
     return describe(out, PATTERNS, step="calibrate", settings={"pixel_size": pixel_size}, source=data)

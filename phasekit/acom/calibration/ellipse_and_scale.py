@@ -98,6 +98,7 @@ def check_settings(peaks: xr.Dataset, given: dict[str, Any]) -> CalibrationSetti
     if units not in ({"px"}, {"1/angstrom"}):
         raise SchemaError(f"calibrate_peaks: 'qy', 'qx' are in {sorted(units)}, need 'px' or '1/angstrom', both alike.")
     calibrated = units == {"1/angstrom"}
+    # Without a phase there are no rings, and px without a scale cannot become 1/angstrom.
     if phase is None and ("fit" in (pixel_size, ellipse) or (pixel_size is None and not calibrated)):
         raise SchemaError(
             "calibrate_peaks: no scale can be found without a phase. Give pixel_size=<1/angstrom per px>, or "
@@ -115,6 +116,7 @@ def check_settings(peaks: xr.Dataset, given: dict[str, Any]) -> CalibrationSetti
             f"calibrate_peaks: ellipse = {ellipse}, needs (ratio near 1, angle in degrees), None or 'fit'."
         )
     rings = compute_rings(phase) if phase is not None else (np.empty(0), np.empty(0))
+    # Calibrated peaks keep the factor 1; uncalibrated ones without a number are fitted.
     size: float | Literal["fit"] = (
         "fit" if pixel_size == "fit" or (pixel_size is None and not calibrated) else float(pixel_size or 1.0)
     )
@@ -152,6 +154,7 @@ def fit_calibration(
     settings
         Settings after the checks.
     """
+    # A given ellipse is undone before the rings are searched, and a fitted one afterwards.
     given = settings.ellipse if isinstance(settings.ellipse, tuple | list) else (1.0, 0.0)
     matrix = compute_ellipse_correction(*given)
     base = settings.pixel_size if isinstance(settings.pixel_size, float) else np.nan
@@ -190,6 +193,7 @@ def _fit_scale_and_ellipse(
     length = np.hypot(*spots.T)
     has_scale = np.isfinite(base) or settings.calibrated
     if has_scale:
+        # The first two rings of fcc differ by 15 %: within 6 % neither is taken for the other.
         start = base if np.isfinite(base) else 1.0
         span = (0.94 * start, 1.06 * start)
     else:
@@ -221,6 +225,7 @@ def compute_ellipse_correction(ratio: float, angle_deg: float) -> Floats:
 def _warn_of_contradiction(expected: RingFit, fit: RingFit, scale: float, *, fitted: bool) -> None:
     """Warn where the rings contradict the scale or the peaks the rings, or where the rings are too dense to tell."""
     offset, error = expected.scale / scale - 1, expected.scale_error / scale
+    # Dense rings cannot contradict a given scale, but a fitted one must be doubted.
     if expected.by_chance >= _DENSE_RINGS:
         if fitted:
             text = (
@@ -229,12 +234,14 @@ def _warn_of_contradiction(expected: RingFit, fit: RingFit, scale: float, *, fit
                 "Fit the scale with a standard of few rings (gold, nickel), and give it as pixel_size."
             )
             warnings.warn(text, CalibrationWarning, stacklevel=3)
+    # Both limits: 1 % matters to matching, and 4 standard errors are no chance.
     elif abs(offset) > max(0.01, 4 * np.nan_to_num(error)):
         text = (
             f"calibrate_peaks: the phase's rings ask for a scale {100 * offset:+.1f} % ({100 * error:.1f} %) from the "
             "one given. Check the calibration or the phase; pixel_size='fit' applies the correction."
         )
         warnings.warn(text, CalibrationWarning, stacklevel=3)
+    # A quarter of what chance leaves open is the least that a right phase explains.
     elif fit.by_chance < 0.7 and fit.matched < fit.by_chance + 0.25 * (1 - fit.by_chance):
         text = (
             f"calibrate_peaks: {100 * fit.matched:.0f} % of the peaks lie on rings of the phase, "
@@ -255,6 +262,7 @@ def compute_rings(phase: Any, g_max: float = 2.0) -> tuple[Floats, Floats]:
     """
     from ...diffraction import reflections
 
+    # Each phase's strongest reflection is 1: a phase of heavy atoms must not outweigh the others.
     length, strength = [], []
     for one in list_phases(phase):
         table = reflections(one, g_max)

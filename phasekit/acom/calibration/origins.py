@@ -61,6 +61,7 @@ def fit_origins(
     centre
         Middle of the detector, if known: among bright peaks the central one is the direct beam.
     """
+    # Padding counts as darker than any peak, so that argmax never chooses it.
     bright = np.nan_to_num(intensity, nan=-1.0)
     spread = (
         np.nanmax(np.abs(position - np.nanmedian(position, axis=(0, 1, 2)))) if np.isfinite(position).any() else 1.0
@@ -78,6 +79,7 @@ def fit_origins(
         surface, scatter, _ = _fit_drift(_select_positions(position, chosen), scan)
         reach = min(reach, max(2.5 * radius, 5 * scatter))
         off = np.hypot(*np.moveaxis(position - surface[:, :, None], -1, 0))
+        # Within reach the brightest peak is taken, not the nearest: noise peaks may lie closer to the surface.
         near = np.where(off < reach, np.nan_to_num(intensity, nan=-1.0), -1.0)
         chosen = np.where(near.max(axis=-1) > 0, near.argmax(axis=-1), -1)
     measured = _select_positions(position, chosen)
@@ -135,17 +137,21 @@ def _fit_drift(measured: Floats, scan: tuple[Floats, Floats]) -> tuple[Floats, f
         terms += [a * b for a, b in ((y, y), (y, x), (x, x)) if np.ptp((a * b)[known]) > 0]
     columns = np.stack(terms, axis=-1)
     matrix, target = columns[known], measured[known]
+    # The median is a start that a minority of wrong beams cannot move.
     fit = np.median(target, axis=0) * np.eye(len(terms))[0][:, None]
     scatter = 0.0
     for _ in range(30):
         distance = np.hypot(*(target - matrix @ fit).T)
+        # 1.2 times the median is the rms distance in two dimensions; the floor keeps exact data from dividing by 0.
         scatter = max(1.2 * float(np.median(distance)), 1e-9)
         root_weight = np.clip(1 - (distance / (5 * scatter)) ** 2, 0, None)[:, None]
         new, *_ = np.linalg.lstsq(matrix * root_weight, target * root_weight, rcond=None)
+        # A change of a thousandth of the scatter moves no weight any more.
         if np.allclose(new, fit, rtol=0, atol=1e-3 * scatter):
             break
         fit = new
     inverse = np.linalg.pinv((matrix * root_weight).T @ (matrix * root_weight))
+    # Variance of the surface at every scan position, in units of the variance of one beam.
     leverage = np.einsum("...i,ij,...j->...", columns, inverse, columns)
     degrees_of_freedom = int(known.sum()) - len(terms)
     spread = float(np.sqrt(known.sum() / degrees_of_freedom)) if degrees_of_freedom > 0 else np.nan

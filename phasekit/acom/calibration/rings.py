@@ -62,6 +62,7 @@ class RingFit:
         if not self.covariance[1, 1] > 0:
             return np.nan, np.nan
         strength = max(float(np.hypot(self.cosine, self.sine)), 1e-12)
+        # Derivatives of ratio and angle with respect to (scale, cosine, sine).
         along = np.array([0.0, self.cosine, self.sine]) / strength
         by_ratio = 2 * (self.scale * along - np.array([strength, 0.0, 0.0])) / (self.scale - strength) ** 2
         by_angle = np.array([0.0, -self.sine, self.cosine]) / (2 * strength**2)
@@ -85,6 +86,7 @@ def find_scale(length: Floats, weight: Floats, rings: Floats, strength: Floats, 
         Smallest and largest scale [1/angstrom per input unit].
     """
     step = _RING_WIDTH / 3
+    # Percentiles: one stray peak must not stretch the histogram.
     low, high = np.log(np.percentile(length, 1)) - 0.05, np.log(np.percentile(length, 99)) + 0.05
     edges = np.arange(low, high, step)
     measured = _smooth_histogram(np.histogram(np.log(length), edges, weights=weight)[0])
@@ -94,6 +96,7 @@ def find_scale(length: Floats, weight: Floats, rings: Floats, strength: Floats, 
     for i, shift in enumerate(shifts):
         inside = centres + shift < np.log(rings.max())
         model = _smooth_histogram(np.histogram(np.log(rings) - shift, edges, weights=strength)[0])
+        # A few bins, or a flat model, correlate by chance.
         enough = inside.sum() > 20 and model[inside].std() > 0
         # A shift that keeps only part of the measured range explains only that part.
         score[i] = np.corrcoef(measured[inside], model[inside])[0, 1] * np.sqrt(inside.mean()) if enough else -1.0
@@ -138,10 +141,12 @@ def fit_rings(
         if used.sum() < 5 or not free.any():
             break
         matrix = (length / target)[used, None] * columns[used]
+        # What is not fitted moves to the right-hand side.
         rest = 1 - matrix[:, ~free] @ values[~free]
         root = np.sqrt(weight[used])
         values[free], *_ = np.linalg.lstsq(matrix[:, free] * root[:, None], rest * root, rcond=None)
         left = weight[used] * (1 - matrix @ values)
+        # Number of the ring times 60 sectors of 3 degrees, modulo 180.
         cluster = np.searchsorted(rings, target[used]) * 60 + (np.degrees(angle[used]) % 180 // 3).astype(np.intp)
         final = matrix[:, free], weight[used], left, cluster, near
     if final is not None:
@@ -151,6 +156,7 @@ def fit_rings(
     used = off < _RING_TOLERANCE
     misfit = float(np.sqrt(np.average(off[used] ** 2, weights=weight[used]))) if used.any() else np.nan
     matched = float(np.average(used, weights=weight))
+    # At wrong scales only chance brings peaks near rings: this is what the match must exceed.
     elsewhere = [_match_fraction(lengths * wrong, rings, weight) for wrong in (0.94, 0.96, 1.04, 1.06)]
     return RingFit(values[0], values[1], values[2], misfit, matched, float(np.mean(elsewhere)), covariance)
 
@@ -200,6 +206,7 @@ def _compute_ring_distance(length: Floats, rings: Floats) -> Floats:
 def _assign_to_rings(length: Floats, rings: Floats, near: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Nearest ring of each length (peak,), and whether it is the only one within reach."""
     padded = np.concatenate([[-np.inf], rings, [np.inf]])
+    # Padding with infinity gives the first and the last ring a neighbour on both sides.
     above = np.clip(np.searchsorted(rings, length) + 1, 1, rings.size)
     below = above - 1
     gap_above, gap_below = padded[above] - length, length - padded[below]
@@ -220,5 +227,6 @@ def merge_rings(length: Floats, strength: Floats) -> tuple[Floats, Floats]:
     group = np.concatenate([[0], np.cumsum(np.diff(length) > 0.003 * length[1:])])
     total = np.bincount(group, strength)
     mean = np.bincount(group, strength * length) / np.where(total > 0, total, 1)
+    # Faint rings hold few peaks, but they make every scale look possible.
     keep = total > 0.002 * total.max()
     return mean[keep], total[keep]

@@ -78,8 +78,10 @@ def fit_rotation(deflection: Floats, scan: tuple[Floats, Floats]) -> RotationFit
     """
     if min(deflection.shape[:2]) < _MIN_SIDE:
         return _NO_EVIDENCE
+    # A scan of one column has no step; 1 keeps its gradient finite.
     steps = [float(np.median(np.diff(axis))) or 1.0 for axis in scan]
     field = _subtract_line_medians(deflection)
+    # A wide kernel on a small scan would leave no independent points.
     widths = [width for width in _SMOOTHING if width <= min(field.shape[:2]) / 16]
     fits = [_minimise_curl(_smooth_field(field, width), steps, 1 + np.pi * width**2) for width in widths]
     return min(fits, key=lambda fit: (fit.is_weak, np.nan_to_num(fit.error_deg, nan=np.inf)))
@@ -88,6 +90,7 @@ def fit_rotation(deflection: Floats, scan: tuple[Floats, Floats]) -> RotationFit
 def _subtract_line_medians(field: Floats) -> Floats:
     """Field (scan_y, scan_x, 2) less the median of every row, then of every column."""
     for axis in (1, 0):
+        # Rows without any beam would make nanmedian warn; they stay NaN.
         empty = ~np.isfinite(field).any(axis=axis, keepdims=True)
         field = field - np.nanmedian(np.where(empty, 0.0, field), axis=axis, keepdims=True)
     return field
@@ -100,6 +103,7 @@ def _smooth_field(field: Floats, width: float) -> Floats:
     from scipy.ndimage import gaussian_filter
 
     known = np.asarray(np.isfinite(field).all(axis=-1))
+    # Normalised convolution: known pixels alone make the mean.
     share = gaussian_filter(known.astype(float), width, mode="constant")
     filled = gaussian_filter(np.where(known[..., None], field, 0.0), (width, width, 0), mode="constant")
     return np.where((share >= 0.5)[..., None], filled / np.maximum(share, 0.5)[..., None], np.nan)
@@ -111,8 +115,10 @@ def _minimise_curl(field: Floats, steps: list[float], cell: float) -> RotationFi
     curl, divergence = y_by_x - x_by_y, x_by_x + y_by_y
     power: Floats = np.asarray(curl**2 + divergence**2)
     known = np.isfinite(power)
+    # A constant field has no gradient to compare.
     if known.sum() < 25 or not (typical := float(np.median(power[known]))) > 0:
         return _NO_EVIDENCE
+    # Cauchy's weight with a scale of 3 typical gradients.
     weight = np.where(known, 1 / (1 + power / (9 * typical)), 0.0)
     curl, divergence = np.nan_to_num(curl), np.nan_to_num(divergence)
     both = np.stack([curl.ravel(), divergence.ravel()])
@@ -121,6 +127,7 @@ def _minimise_curl(field: Floats, steps: list[float], cell: float) -> RotationFi
     least = max(least, 1e-12 * largest)
     angle = np.arctan2(axes[1, 0], axes[0, 0])
     cosine, sine = np.cos(angle), np.sin(angle)
+    # The derivative of the power of the curl by the angle; its spread over blocks gives the error.
     slope = weight * (cosine * curl + sine * divergence) * (cosine * divergence - sine * curl)
     ratio = min(least / largest, 1 - 1e-9)
     # Few blocks can agree by chance: the error is at least that of independent cells.
@@ -129,6 +136,7 @@ def _minimise_curl(field: Floats, steps: list[float], cell: float) -> RotationFi
     # As many independent points as would give this error, then the test of sphericity of two variables (Mauchy 1940).
     points = ratio / (variance * (1 - ratio) ** 2)
     chance = (2 * np.sqrt(ratio) / (1 + ratio)) ** max(points - 1, 0.0)
+    # Modulo 180 into (-90, 90].
     folded = 90 - (90 - np.degrees(angle)) % 180
     return RotationFit(float(folded), float(np.degrees(np.sqrt(variance))), float(ratio), float(chance))
 

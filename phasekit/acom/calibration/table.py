@@ -57,6 +57,7 @@ def calibrate_table(
 
     The order matters: ellipse and scale are about the origin and in the detector frame, and the rotation comes last.
     """
+    # Sums over many float32 positions would lose the precision of the fitted centres.
     position = np.stack([qy, qx], axis=-1).astype(np.float64)
     # Without a disk radius 2 % of the largest coordinate stands in for it.
     reach = float(radius) if np.isfinite(radius) else 0.02 * float(np.nan_to_num(np.nanmax(np.abs(position)), nan=1))
@@ -65,14 +66,18 @@ def calibrate_table(
     else:
         fixed = np.array(settings.origin or (0.0, 0.0), dtype=float)
         beam = Origins.make_fixed(fixed, find_nearest_peak(position, fixed, 2.5 * reach))
+    # Index -1 matches no peak, so that patterns without a direct beam get an empty mask.
     direct = np.arange(qy.shape[-1]) == beam.direct[..., None]
     vectors = position - beam.origin[:, :, None]
     matrix, radial = fit_calibration(vectors, np.asarray(intensity, float), direct, settings)
+    # The deflections are made round first: an ellipse alone would give a gradient a curl.
     degrees, error = _find_rotation(beam.deflection @ matrix.T, scan, settings)
     turn = np.deg2rad(degrees)
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
     total = (rotation @ matrix).T
+    # Weak peaks take part in no fit, but they share the frame of the others.
     weak = (np.stack([weak_qy, weak_qx], axis=-1) - beam.origin[:, :, None]) @ total
+    # The scatter was measured in the unit of the input and is reported in 1/angstrom.
     scalars = radial._asdict() | {"origin_scatter": beam.scatter * radial.scale}
     scalars |= {"detector_rotation_deg": degrees, "detector_rotation_error_deg": error}
     main_yx, weak_yx, origin_yx = (np.moveaxis(a, -1, 0) for a in (vectors @ total, weak, beam.origin))

@@ -119,6 +119,7 @@ def misorientation_maps(
     best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
     known = np.isfinite(quaternion).all(axis=-1)
+    # Phase -1 marks pixels without an orientation: they pair with none.
     phase = np.where(known, best["phase"].values, -1).astype(np.int64)
     symmetries = [proper_rotations(crystal) for crystal in read_phases(orientations)]
     angle, kind, folded = _classify_edges(quaternion, phase, symmetries, limits, fold_180)
@@ -143,6 +144,7 @@ def _check_settings(orientations: xr.Dataset, grains: xr.Dataset | None, setting
         )
     if grains is None:
         return
+    # A grain dimension of length 0 would fail the check of the schema.
     if grains.sizes.get("grain_number") != 0:  # a map without any grain is a result, too
         require(grains, GRAINS, step="misorientation_maps")
     sizes = [tuple(data.sizes[dim] for dim in _SCAN) for data in (orientations, grains)]
@@ -166,8 +168,10 @@ def _classify_edges(
     for index, symmetry in enumerate(symmetries):
         pair = np.flatnonzero((p[first] == index) & (p[second] == index))
         one, other = q[first[pair]], q[second[pair]]
+        # Boundaries are drawn from the unfolded angle, kernels from the folded one.
         angle[pair] = compute_disorientation(one, other, symmetry, False)
         folded[pair] = compute_disorientation(one, other, symmetry, True) if fold else angle[pair]
+        # The limits belong to the class above them.
         low, high = angle[pair] >= limits["low_angle_deg"], angle[pair] >= limits["high_angle_deg"]
         # Near a two-fold axis along the beam, nearly equal orientations are half turns of each other, too.
         apart = low & (angle[pair] > limits["half_turn_deg"])
@@ -181,6 +185,7 @@ def _split_into_maps(edges: NDArray[Any], shape: tuple[int, ...], outside: float
     """Values of the pairs (pair,) as two maps (y, x): at the pixel on the left, and at the upper one."""
     height, width = shape
     x, y = np.full(shape, outside, dtype=edges.dtype), np.full(shape, outside, dtype=edges.dtype)
+    # Pairs side by side come first in the list of pairs, those below each other second.
     n_x = height * (width - 1)
     x[:, :-1], y[:-1] = edges[:n_x].reshape(height, width - 1), edges[n_x:].reshape(height - 1, width)
     return x, y

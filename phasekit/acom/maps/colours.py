@@ -82,6 +82,7 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
             f"ipf_colours: direction '{direction}', ipf_key '{ipf_key}'. Choose direction 'x', 'y' or 'z' and "
             "ipf_key 'tsl' or 'cvd'."
         )
+    # Pixels are independent, so that lazy maps stay lazy.
     best = orientations["quaternion"].isel(match=0, drop=True)
     out = xr.apply_ufunc(
         _colour_pixels,
@@ -114,6 +115,7 @@ def direction_colours(vectors: Array, point_group: Any, key: Key = "tsl") -> Arr
     from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 
+    # The Laue group makes both senses of a direction equal: diffraction shows no more.
     tsl = np.asarray(DirectionColorKeyTSL(point_group.laue).direction2color(Vector3d(vectors)), dtype=float)
     tsl = tsl.reshape(-1, 3)
     if key == "tsl":

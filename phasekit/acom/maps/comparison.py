@@ -37,8 +37,8 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     Returns
     -------
     xarray.Dataset
-        ORIENTATION_ACCURACY along ``counting`` = ("folded", "unfolded"). Folded also tries the orientation after half
-        a turn about the beam, which gives nearly the same spots, and takes the nearer one.
+        ORIENTATION_ACCURACY along ``counting`` = ("folded", "unfolded"). Folded takes the nearer of the orientation
+        and the one after half a turn about the beam. Both give nearly the same spots.
 
         ``disorientation(counting, scan_y, scan_x)`` [degrees] is NaN outside interiors and where the phase is wrong.
         ``median`` is its median. ``within_2`` and ``within_5`` are fractions of all interior pixels. Without
@@ -78,8 +78,10 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)
     true_phase = truth["truth_phase"].values
     material = true_phase >= 0
+    # Every pixel with material counts, indexed or not: a map must not gain by leaving out hard pixels.
     counted = truth["truth_interior"].values.astype(bool) & material if "truth_interior" in truth else material
     indexed = (phase >= 0) & np.isfinite(quaternion).all(axis=-1)
+    # An angle to an orientation of another phase has no meaning.
     right = counted & indexed & (phase == true_phase)
     angle = np.full((2, *phase.shape), np.nan)
     for index, crystal in enumerate(read_phases(orientations)):
@@ -88,6 +90,7 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
         angle[:, here] = _compute_disorientations(quaternion[here], truths, proper_rotations(crystal))
     n = int(counted.sum())
     flat = angle[:, counted]
+    # Pixels of the wrong phase hold NaN, which no limit exceeds: they count as wrong.
     share = {limit: np.sum(flat <= limit, axis=1) / max(n, 1) for limit in (2, 5)}
     vacuum = indexed[~material]
     out = xr.Dataset(
@@ -152,6 +155,7 @@ def compare_maps(first: xr.Dataset, second: xr.Dataset) -> xr.Dataset:
     sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (first, second)]
     if sizes[0] != sizes[1]:
         raise SchemaError(f"compare_maps: the maps differ in shape {sizes}. Cut both to the same scan positions.")
+    # The points where the second map has no phase count as its vacuum.
     best = second["quaternion"].isel(match=0, drop=True)
     return compare_with_truth(first, xr.Dataset({"truth_phase": second["phase"], "truth_quaternion": best}))
 

@@ -53,8 +53,8 @@ def label_grains(
     -------
     xarray.Dataset
         GRAINS. ``grain(scan_y, scan_x)`` counts from 0 in reading order, -1 where there is none. Along
-        ``grain_number``: ``size`` [pixels], ``grain_phase``, ``diameter`` [nm] of the circle of equal area,
-        ``mean_quaternion``, and ``spread`` [degrees], the mean disorientation from that mean (GOS).
+        ``grain_number``: ``size`` [pixels], ``grain_phase``, ``diameter`` [nm] of the circle of equal area, and
+        ``mean_quaternion``. ``spread`` [degrees] is the mean disorientation from that mean (GOS).
 
     Raises
     ------
@@ -92,6 +92,7 @@ def label_grains(
             f"label_grains: max_disorientation_deg = {max_disorientation_deg}, needs 0 or more. Give degrees, as in 5."
         )
     best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
+    # Unusable pixels get the phase -1 and join no pair.
     usable = np.isfinite(best["quaternion"].values).all(axis=-1) & (best["reliability"].values >= min_reliability)
     phase = np.where(usable, best["phase"].values, -1).astype(np.int32)
     symmetries = [proper_rotations(crystal) for crystal in read_phases(orientations)]
@@ -115,6 +116,7 @@ def _select_scan_coordinates(orientations: xr.Dataset) -> dict[str, xr.DataArray
 def _compute_pixel_area(orientations: xr.Dataset) -> float:
     """Area of a scan position [nm^2]; NaN where the steps are unknown."""
     sampled = [d in orientations.coords and orientations.sizes[d] > 1 for d in _SCAN]
+    # A single row or column says nothing about its own step; the pixel is then taken as square.
     steps = [
         float(abs(orientations[d].diff(d).mean())) if known else np.nan for d, known in zip(_SCAN, sampled, strict=True)
     ]
@@ -134,8 +136,10 @@ def _label_components(
         joined[pair] = compute_disorientation(q[first[pair]], q[second[pair]], symmetry, fold) <= limit
     component = label_connected(first[joined], second[joined], p.size)
     size = np.bincount(component)
+    # Sizes are known only after labelling, so that small grains are removed here.
     component = np.where((p >= 0) & (size[component] >= min_pixels), component, -1)
     kept, place = np.unique(component[component >= 0], return_index=True)
+    # Slot -1 is the last entry and holds -1: pixels of no grain keep it when the array is indexed.
     rank = np.full(component.max(initial=-1) + 2, -1, dtype=np.int32)
     rank[kept[np.argsort(place)]] = np.arange(kept.size, dtype=np.int32)
     return rank[component].reshape(phase.shape)
@@ -180,8 +184,10 @@ def _average_orientation(quaternion: Array, symmetry: Array, fold: bool) -> tupl
 
     Each member is first replaced by its equivalent nearest to the mean so far.
     """
+    # Three rounds suffice for members within a few degrees of each other.
     mean = quaternion[0]
     for _ in range(3):
+        # Rotations of the crystal act from the left, half a turn of the sample from the right.
         candidates = multiply(symmetry[None], quaternion[:, None])
         if fold:
             candidates = np.concatenate([candidates, multiply(candidates, HALF_TURN)], axis=1)

@@ -100,6 +100,7 @@ def resolve_180_ambiguity(
     _check_settings(orientations, settings)
     read = orientations[_READ].compute()
     shape = read["phase"].shape
+    # A pixel with a safe orientation gives its scores, but does not change.
     ambiguous = read["status"].isin([AcomStatus.AMBIGUOUS_180.value, AcomStatus.PSEUDO_SYMMETRIC.value])
     free = (ambiguous & (read["reliability"] < max_reliability)).values.ravel()
     score = np.asarray(read["correlation"].values, dtype=float).reshape(free.size, -1)
@@ -109,6 +110,7 @@ def resolve_180_ambiguity(
     family, patch = _build_families(quaternion, phase, shape, symmetries, max_disorientation_deg)
     # A patch that is mostly unambiguous is a grain of its own, however the scores of its rival add up.
     held = np.bincount(patch, weights=~free) > max_safe_share * np.bincount(patch)
+    # Pixels without an orientation would otherwise be families of their own.
     family[~(np.isfinite(score) & (phase >= 0)[:, None])] = -1
     chosen = _select_matches(family, np.nan_to_num(score), free & ~held[patch], min_gain)
     out = _reorder_matches(orientations, read, chosen.reshape(shape))
@@ -140,6 +142,7 @@ def _build_families(
     first, second = find_neighbour_pairs(shape)
     joined: list[tuple[Index, Index]] = []
     patch = np.zeros(0, dtype=np.int32)
+    # Every match of a pixel is compared with every match of its neighbour: the order in a pixel is noise.
     for one, other in np.ndindex(n_matches, n_matches):
         agree = np.zeros(first.size, dtype=bool)
         for index, symmetry in enumerate(symmetries):
@@ -166,6 +169,7 @@ def _select_matches(family: NDArray[np.int32], score: Array, free: NDArray[np.bo
     members = _list_members(family)
     for match in range(1, family.shape[1]):
         alternative = family[:, match]
+        # Only pixels that hold a rival family of their first one can change.
         asked = free & (alternative >= 0) & (alternative != family[:, 0])
         # Two families meet in many pixels, but their lead is computed once.
         rivals, which = np.unique(np.stack([alternative[asked], family[asked, 0]]), axis=1, return_inverse=True)
@@ -180,6 +184,7 @@ def _select_matches(family: NDArray[np.int32], score: Array, free: NDArray[np.bo
 def _list_members(family: NDArray[np.int32]) -> list[Index]:
     """Flat numbers (pixel * n_matches + match) of the solutions in every family."""
     flat = family.ravel()
+    # One sort gives all families; the entries -1 come first and are cut off.
     order = np.argsort(flat, kind="stable")
     order = order[int((flat < 0).sum()) :]
     return list(np.split(order, np.cumsum(np.bincount(flat[flat >= 0]))[:-1]))
@@ -195,6 +200,7 @@ def _compute_lead(one: Index, other: Index, family: NDArray[np.int32], score: Ar
     n_matches = family.shape[1]
     pixels = np.unique(np.concatenate([one, other]) // n_matches)
     place = [np.searchsorted(pixels, side // n_matches) for side in (one, other)]
+    # Both families start from the worst kept score, and each pixel then takes its own.
     values = np.stack([worst[pixels], worst[pixels]])
     for row, side, where in zip(values, (one, other), place, strict=True):
         np.maximum.at(row, where, score.ravel()[side])
@@ -207,6 +213,7 @@ def _reorder_matches(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) 
     """Result in which the chosen match (scan_y, scan_x) of every pixel comes first; the others keep their order."""
     out = orientations[[v.name for v in ORIENTATIONS.variables if v.name in orientations]].copy()
     n_matches = orientations.sizes["match"]
+    # Rank -1 moves the chosen match to the front, and the sort keeps the order of the rest.
     rank = np.where(np.arange(n_matches) == chosen[..., None], -1, np.arange(n_matches))
     order = xr.DataArray(np.argsort(rank, axis=-1), dims=("scan_y", "scan_x", "match"))
     changed = xr.DataArray(chosen > 0, dims=("scan_y", "scan_x"))
@@ -216,6 +223,7 @@ def _reorder_matches(orientations: xr.Dataset, read: xr.Dataset, chosen: Index) 
     # 100 (1 - Q_other / Q1) with the new Q1, from the old value alone: Q_other need not have been kept.
     phase_reliability = (100 - (100 - orientations["phase_reliability"]) * ratio).clip(0, 100)
     out["quaternion"], out["correlation"] = quaternion, new["correlation"]
+    # The former best has the higher score in this pixel, so that the reliability is 0 by definition.
     out["reliability"] = read["reliability"].where(~changed, 0).astype(orientations["reliability"].dtype)
     kind = orientations["phase_reliability"].dtype
     out["phase_reliability"] = orientations["phase_reliability"].where(~changed, phase_reliability).astype(kind)

@@ -36,7 +36,9 @@ def is_half_turn_pair(first: Array, second: Array, symmetry: Array, tolerance_de
     """
     out = np.zeros(len(first), dtype=bool)
     for equivalent in symmetry:
+        # The rotation between the two in the sample frame, where the beam is z.
         turn = multiply(inverse(first), multiply(equivalent, second))
+        # A rotation by 180 degrees has the scalar part 0, and its vector part is the axis.
         out |= (turn[:, 0] < np.sin(np.radians(tolerance_deg) / 2)) & (np.abs(turn[:, 3]) > TWIN_AXIS)
     return out
 

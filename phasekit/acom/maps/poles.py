@@ -33,7 +33,7 @@ def pole_figure(
     r"""Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
 
     Both normals of a plane count (Friedel), so one hemisphere shows everything. It is the one around +z, the direction
-    of the electrons. x points to the right and y downwards, as in the maps (docs/conventions.md). The normal (x, y, z)
+    of the electrons. The x axis points to the right and y downwards, as in the maps (docs/conventions.md). The normal (x, y, z)
     is projected to
 
     .. math:: (X, Y) = \frac{(x, y)}{\sqrt{1 + z}} \;\text{ (equal area)}, \qquad
@@ -114,6 +114,7 @@ def pole_figure(
     _check_settings(hkl, settings, [str(one.name) for one in phases])
     best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
+    # Reliability is NaN where only one match was kept: without a limit such pixels count.
     here = (best["phase"].values == phase) & np.isfinite(quaternion).all(axis=-1)
     if min_reliability > 0:
         here &= best["reliability"].values >= min_reliability
@@ -154,8 +155,10 @@ def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[st
 def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     """Unit normals (n, 3) of the planes equivalent to hkl in the Laue group, crystal frame, one of each +- pair."""
     normal = np.linalg.inv(direct_basis(lattice_of(phase))) @ np.asarray(hkl, dtype=float)
+    # The Laue group, not the point group: diffraction adds the inversion.
     equivalent = to_matrix(proper_rotations(phase)) @ (normal / np.linalg.norm(normal))
     kept: list[Array] = []
+    # Normals n and -n are one plane; keeping one avoids double poles.
     for one in equivalent:
         if all(abs(one @ other) < 1 - 1e-9 for other in kept):
             kept.append(one)
@@ -168,13 +171,16 @@ def _bin_poles(normals: Array) -> tuple[Array, Array]:
     A pole on the rim appears at both ends of its line, so each end counts one half.
     """
     both = np.concatenate([normals, -normals])
+    # Both normals are made, and the upper one is kept; on the rim both remain.
     both = both[both[:, 2] >= -1e-9]
     if not len(both):
         return np.full((1, 3), np.nan), np.zeros(1)
+    # The two ends of a line in the rim are one plane.
     share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
     # In the equal-area projection all bins hold the same solid angle.
     x, y = _project_directions(both, "equal_area")
     cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
+    # A row has _BINS + 1 cells, so that this numbering gives no two cells one number.
     _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
     mean = np.stack([np.bincount(place, weights=both[:, k]) for k in range(3)], axis=1)
     weight = np.asarray(np.bincount(place, weights=share), dtype=float)
@@ -203,6 +209,7 @@ def _estimate_density(poles: Array, weight: Array, axis: Array, projection: str,
     else:
         z, scale = (1 - s) / (1 + s), 2 / (1 + s)
     points = np.stack([x[inside] * scale, y[inside] * scale, z], axis=1)
+    # At the half width the kernel falls to one half.
     sharpness = np.log(2) / (1 - np.cos(np.radians(half_width_deg)))
     total = np.zeros(len(points))
     for start in range(0, len(poles), 1000):  # 1000 poles at once: some 50 MB
