@@ -37,8 +37,8 @@ def build_templates(
     r"""Simulate a bank of spot patterns of one or several phases, of any crystal system.
 
     The beam directions are spread evenly over the asymmetric part of the sphere under the diffraction symmetry. This
-    is 1/48 of the sphere for fcc, and half of it for a triclinic crystal. ``match_orientations`` adds the rotation in the
-    plane. Because of Friedel's law it also adds the opposite direction, whose pattern is the mirror image.
+    is 1/48 of the sphere for fcc, and half of it for a triclinic crystal. ``match_orientations`` adds the rotation in
+    the plane. Because of Friedel's law it also adds the opposite direction, whose pattern is the mirror image.
 
     The kinematic intensity of a reflection g is
 

@@ -58,8 +58,9 @@ def calibrate_peaks(
     phase
         One orix Phase or a list (``pk.io.open_phase``) that the specimen consists of. Its rings give scale and ellipse.
     ellipse
-        ``None`` applies no correction. (ratio, angle_deg) of the measured rings is undone at constant area: major over
-        minor axis, and angle of the major axis from +x towards +y. ``"fit"`` takes both from the phase's rings.
+        ``None`` applies no correction. (ratio, angle_deg) of the measured rings is undone at constant area. The ratio
+        is major over minor axis, and the angle that of the major axis from +x towards +y. ``"fit"`` takes both from
+        the phase's rings.
     detector_rotation_deg
         Angle from +x towards +y by which vectors on the detector are turned into the scan frame, -360 .. 360.
         ``"fit"`` minimises the curl of the direct beam's deflections from the drift surface. Deflections by a

@@ -174,7 +174,7 @@ def _estimate_covariance(
     .. math:: C = \frac{n}{n - p} \, H^{-1} \Big(\sum_j u_j u_j^T\Big) H^{-1}, \qquad u_j = \sum_{i \in j} w_i r_i x_i
 
     Peaks on one ring in one sector of 3 degrees, modulo 180, are one observation. The pixels of a grain show the same
-    spots, and a spot and its Friedel partner share the error of the lattice vector.
+    spots. A spot and its Friedel partner share the error of the lattice vector.
 
     When the fit moves, some peaks leave the tolerance and others enter. That weakens H, the derivative of a trimmed
     mean: fully for evenly spread residuals, not at all for those well inside. The density at the edge is taken from

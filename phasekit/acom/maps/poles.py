@@ -33,8 +33,8 @@ def pole_figure(
     r"""Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
 
     Both normals of a plane count (Friedel), so one hemisphere shows everything. It is the one around +z, the direction
-    of the electrons. The x axis points to the right and y downwards, as in the maps (docs/conventions.md). The normal (x, y, z)
-    is projected to
+    of the electrons. The x axis points to the right and y downwards, as in the maps
+    (docs/conventions.md). The normal (x, y, z) is projected to
 
     .. math:: (X, Y) = \frac{(x, y)}{\sqrt{1 + z}} \;\text{ (equal area)}, \qquad
               (X, Y) = \frac{(x, y)}{1 + z} \;\text{ (stereographic)}.
