@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.docs-installed
 # Where pip finds torch. Empty: pip's own settings. Set it to PyTorch's index of CPU wheels (see pytorch.org, "Get started")
 # to save gigabytes on a machine without a GPU:  make demo TORCH_INDEX=<that index>
 TORCH_INDEX ?=
@@ -21,12 +22,12 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo docs demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP)  ## the three notebooks on the bundled samples -> runs/index.html
+demo: $(STAMP)  ## the notebooks on the bundled samples -> runs/index.html
 	$(RUN) demo --out runs
 
 # A file of tests stays on one worker, so that a notebook it looks at is executed once.
@@ -82,6 +83,9 @@ bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minut
 bench-nmf: $(STAMP)  ## factorisation and choice of k beside other packages and rules (hours) -> benchmarks/nmf/report/
 	$(BIN)/python -m benchmarks.nmf.bench
 
+docs: $(DOCS_STAMP)  ## the documentation site, warnings as errors -> docs/_build/html/index.html (NOTEBOOKS=0: none executed)
+	$(BIN)/python docs/build.py $(if $(filter 0,$(NOTEBOOKS)),--no-notebooks)
+
 environment: $(STAMP)  ## make environment.yml anew from pyproject.toml
 	PYPROJECT2CONDA=$(BIN)/pyproject2conda binder/make_environment.sh
 
@@ -90,7 +94,7 @@ constraints: $(STAMP)  ## resolve the pinned versions for every Python minor ane
 
 clean:  ## remove the environment, caches and runs/
 	rm -rf $(VENV) .venvs .lint runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf benchmarks/.envs benchmarks/.runs
+	rm -rf benchmarks/.envs benchmarks/.runs docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in $(PINS)
@@ -101,4 +105,8 @@ $(STAMP): pyproject.toml $(wildcard constraints/py*.txt) constraints/pins.in $(P
 	$(PIP) install -c $(CONSTRAINTS) --editable ".[notebooks,test]"
 	@# orix compiles on its first import; two processes doing so at once have left a cache that crashes every later import.
 	$(BIN)/python -c "import orix.quaternion.symmetry"
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(PIP) install -c $(CONSTRAINTS) --editable ".[docs]"
 	@touch $@

@@ -14,6 +14,6 @@ resolve() {  # minor, file, further options
 }
 
 for minor in 3.11 3.12 3.13; do
-  resolve "$minor" "constraints/py${minor/./}.txt"
+  resolve "$minor" "constraints/py${minor/./}.txt" --extra docs
 done
 resolve 3.11 constraints/oldest.txt --resolution lowest-direct

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a degree sign is no reason to fail where the locale is ASCII
-    chosen = _parser().parse_args(arguments)
+    chosen = _build_parser().parse_args(arguments)
     try:
         return int(chosen.function(chosen))
     except PhasekitError as error:
@@ -42,57 +42,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     from . import __version__
 
     parser = argparse.ArgumentParser(prog="phasekit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
-    run.add_argument("workflow", help=f"{_names()}, or the path of a notebook")
+    run.add_argument("workflow", help=f"{_list_names()}, or the path of a notebook")
     run.add_argument("--input", help="file to open (default: the sample)")
     run.add_argument("--out", required=True, help="folder for the results")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
-    run.set_defaults(function=_run)
+    run.set_defaults(function=_run_one)
     show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
     show.add_argument("workflow")
-    show.set_defaults(function=_parameters)
+    show.set_defaults(function=_print_parameters)
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
     demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
-    demo.set_defaults(function=_demo)
+    demo.set_defaults(function=_run_demo)
     batch = commands.add_parser("batch", help="run every job of a manifest (.yaml, .json, .csv) and write one page")
     batch.add_argument("manifest")
     batch.add_argument("--out", required=True, help="folder for the results")
     batch.add_argument("--workers", type=int, default=1, help="jobs at the same time (default: 1)")
     batch.add_argument("--again", action="store_true", help="also run jobs that already ended well")
-    batch.set_defaults(function=_batch)
+    batch.set_defaults(function=_run_batch)
     samples = commands.add_parser("samples", help="list, fetch or make sample data")
     samples.add_argument("action", nargs="?", choices=("list", "fetch", "make"), default="list")
     samples.add_argument("name", nargs="?", help="name of the sample (make: all when left out)")
     samples.add_argument("--out", help="make: folder to write to (default: data-samples)")
-    samples.set_defaults(function=_samples)
+    samples.set_defaults(function=_run_samples)
     return parser
 
 
-def _names() -> str:
+def _list_names() -> str:
     return ", ".join(workflow.name for workflow in list_workflows())
 
 
-def _run(chosen: argparse.Namespace) -> int:
+def _run_one(chosen: argparse.Namespace) -> int:
     from .batch import find_notebook, notebook_parameters, parse_settings, run_notebook
 
     known = notebook_parameters(find_notebook(chosen.workflow))
     values = parse_settings(known, chosen.parameter)
     if chosen.input is not None:
         values["input_path"] = chosen.input
-    _refuse_paths({name: value for name, value in values.items() if name in known}, Path(chosen.out))
+    _check_paths({name: value for name, value in values.items() if name in known}, Path(chosen.out))
     record = run_notebook(chosen.workflow, chosen.out, parameters=values, progress=not chosen.quiet)
-    _tell(record, Path(chosen.out))
+    _print_outcome(record, Path(chosen.out))
     return 0 if record["status"] == "ok" else 1
 
 
-def _refuse_paths(values: dict[str, Any], out: Path) -> None:
+def _check_paths(values: dict[str, Any], out: Path) -> None:
     """What would only be noticed after the kernel has started, or be overruled in silence."""
     from .errors import ReadError, SchemaError
 
@@ -100,12 +100,12 @@ def _refuse_paths(values: dict[str, Any], out: Path) -> None:
         raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
     path = values.get("input_path")
     if path is not None and not Path(path).exists():
-        raise ReadError(path, found="nothing of that name", cure=f"check the path; it counts from {Path.cwd()}")
+        raise ReadError(path, found="no such file", cure=f"check the path; it counts from {Path.cwd()}")
     if out.exists() and not out.is_dir():
         raise ReadError(out, found="a file", cure="give --out a folder, new or old")
 
 
-def _parameters(chosen: argparse.Namespace) -> int:
+def _print_parameters(chosen: argparse.Namespace) -> int:
     from .batch import find_notebook, notebook_parameters
 
     for found in notebook_parameters(find_notebook(chosen.workflow)).values():
@@ -113,7 +113,7 @@ def _parameters(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(chosen: argparse.Namespace) -> int:
+def _run_demo(chosen: argparse.Namespace) -> int:
     from .batch import run_notebook, write_index
 
     failed = 0
@@ -121,14 +121,14 @@ def _demo(chosen: argparse.Namespace) -> int:
     for workflow in names:
         print(f"{workflow}: running its notebook on the sample ...", flush=True)
         record = run_notebook(workflow, Path(chosen.out) / workflow)
-        _tell(record, Path(chosen.out) / workflow)
+        _print_outcome(record, Path(chosen.out) / workflow)
         failed += record["status"] != "ok"
     page = write_index(chosen.out, title="phasekit: maps from the samples", names=names)
     print(f"open {page.resolve().as_uri()}")
     return 1 if failed else 0
 
 
-def _batch(chosen: argparse.Namespace) -> int:
+def _run_batch(chosen: argparse.Namespace) -> int:
     from .batch import run_manifest
 
     def report(job: Any, record: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def _batch(chosen: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _samples(chosen: argparse.Namespace) -> int:
+def _run_samples(chosen: argparse.Namespace) -> int:
     from . import samples
 
     if chosen.action == "fetch":
@@ -156,7 +156,7 @@ def _samples(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(record: dict[str, Any], folder: Path) -> None:
+def _print_outcome(record: dict[str, Any], folder: Path) -> None:
     """One line on how a run ended and where it lies."""
     if record["status"] == "ok":
         numbers = "; ".join(f"{key} {value}" for key, value in record["numbers"].items())

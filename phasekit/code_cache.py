@@ -49,12 +49,12 @@ def import_alone(name: str) -> None:
     """
     if name in sys.modules:
         return
-    with _lock():
+    with _lock_cache():
         importlib.import_module(name)
 
 
 @contextmanager
-def _lock() -> Iterator[None]:
+def _lock_cache() -> Iterator[None]:
     """One process of this user at a time; without a lock where the system has none."""
     try:
         import fcntl

@@ -83,6 +83,11 @@ def path(name: str) -> Path:
     ReadError
         Its file is missing.
 
+    See Also
+    --------
+    names : The names it knows.
+    fetch : Measured data.
+
     Examples
     --------
     >>> path("nmf_grains").name
@@ -119,6 +124,10 @@ def fetch(name: str, *, progress: bool = False) -> Path:
         There is no such data.
     ReadError
         The network or a hash failed. What was complete stays in the cache; the next call goes on from there.
+
+    See Also
+    --------
+    path : The samples that come with phasekit.
 
     Examples
     --------
@@ -166,6 +175,10 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     SchemaError
         There is no recipe of that name.
 
+    See Also
+    --------
+    path : The file of a sample.
+
     Examples
     --------
     >>> make("gold")
@@ -182,10 +195,10 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     made = getattr(importlib.import_module(module), function)()
     datasets: dict[str, xr.Dataset | str] = {name: made} if isinstance(made, xr.Dataset) else made
-    return [_write(data, target / key) for key, data in datasets.items()]
+    return [_write_sample(data, target / key) for key, data in datasets.items()]
 
 
-def _write(data: xr.Dataset | str, target: Path) -> Path:
+def _write_sample(data: xr.Dataset | str, target: Path) -> Path:
     if isinstance(data, str):  # a crystal structure
         target.write_text(data, encoding="utf-8")
         return target

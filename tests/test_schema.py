@@ -8,7 +8,18 @@ import pytest
 import xarray as xr
 
 from phasekit.errors import SchemaError
-from phasekit.schema import DIMENSION_UNITS, OD, PATTERNS, PEAKS, STACK, Schema, describe, provenance, require
+from phasekit.schema import (
+    DIMENSION_UNITS,
+    OD,
+    PATTERNS,
+    PEAKS,
+    STACK,
+    TEMPLATES,
+    Schema,
+    describe,
+    provenance,
+    require,
+)
 
 
 @pytest.fixture
@@ -45,7 +56,7 @@ def test_require_never_reads_lazy_data(stack):
         (lambda d: d.isel(energy=[]), ["is empty"]),
         (lambda d: d.assign_coords(energy=("energy", [0.7, 0.71], {"units": "keV"})), ["is in 'keV'", "needs 'eV'"]),
         (lambda d: d.assign_coords(energy=("energy", [0.7, 0.71])), ["has no unit", "needs 'eV'"]),
-        (lambda d: d["intensity"], ["got a DataArray", "xarray.Dataset"]),
+        (lambda d: d["intensity"], ["is a DataArray", "xarray.Dataset"]),
     ],
 )
 def test_require_says_where_what_and_the_cure(stack, damage, words):
@@ -107,3 +118,8 @@ def test_values_that_are_no_real_numbers_are_refused(kind):
     data = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), np.ones((1, 2, 3, 4)).astype(kind))})
     with pytest.raises(SchemaError, match=r"demo: 'intensity' holds values of type .*, needs real numbers"):
         require(data, PATTERNS, step="demo")
+
+
+def test_require_names_the_argument_that_is_wrong(stack):
+    with pytest.raises(SchemaError, match=r"^match: 'bank' has no variable 'quaternion'"):
+        require(stack, TEMPLATES, step="match", argument="bank")

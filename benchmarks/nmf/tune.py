@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from phasekit.nmf.rank_selection.evidence import WEIGHTS, evidence
+from phasekit.nmf.rank_selection.evidence import WEIGHTS, compute_evidence
 
 from .families import TUNING
 
@@ -46,7 +46,7 @@ def _read(path: Path) -> tuple[str, Array, int] | None:
     true = np.flatnonzero(ranks["rank"].to_numpy() == ranks.attrs["truth"])
     if case is None or len(true) == 0:
         return None
-    return case.generator, np.stack(list(evidence(ranks).values()), axis=1), int(true[0])
+    return case.generator, np.stack(list(compute_evidence(ranks).values()), axis=1), int(true[0])
 
 
 def fit(scans: list[tuple[Array, int]]) -> Array:

@@ -56,6 +56,10 @@ def write_index(
     ReadError
         There is no run below ``folder``.
 
+    See Also
+    --------
+    run_manifest : Runs the jobs and writes this page.
+
     Examples
     --------
     >>> import tempfile
@@ -73,7 +77,7 @@ def write_index(
     records = [(run, read_record(run)) for run in runs]
     if names is None:
         records.sort(key=lambda pair: str(pair[1].get("title", "")))
-    articles = "\n".join(_article(base, run, record) for run, record in records)
+    articles = "\n".join(_write_article(base, run, record) for run, record in records)
     done = sum(record.get("status") == "ok" for _, record in records)
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -86,7 +90,7 @@ def write_index(
     return target
 
 
-def _article(base: Path, run: Path, record: dict[str, Any]) -> str:
+def _write_article(base: Path, run: Path, record: dict[str, Any]) -> str:
     """One run: its map, its numbers, its files, and the small print folded away."""
     name = run.relative_to(base).as_posix()
     status = html.escape(str(record.get("status", "running")))
@@ -98,24 +102,24 @@ def _article(base: Path, run: Path, record: dict[str, Any]) -> str:
         parts.append(f"<pre>{html.escape(str(record['error']))}</pre>")
     figures = record.get("figures", [])
     if figures and (run / figures[0]["file"]).is_file():
-        parts.append(_embedded(run / figures[0]["file"], figures[0]["alt"]))
+        parts.append(_embed_figure(run / figures[0]["file"], figures[0]["alt"]))
     numbers = record.get("numbers", {})
     if numbers:
         rows = "".join(
             f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>" for key, value in numbers.items()
         )
         parts.append(f"<dl>{rows}</dl>")
-    parts.append(_links(run, name, figures))
-    parts.append(_small_print(record))
+    parts.append(_make_links(run, name, figures))
+    parts.append(_make_small_print(record))
     return f"<article>{''.join(parts)}</article>"
 
 
-def _embedded(path: Path, alt: str) -> str:
+def _embed_figure(path: Path, alt: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return f'<p><img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}"></p>'
 
 
-def _links(run: Path, name: str, figures: Sequence[dict[str, str]]) -> str:
+def _make_links(run: Path, name: str, figures: Sequence[dict[str, str]]) -> str:
     files = [("notebook with all figures", "notebook.html"), ("notebook (.ipynb)", "notebook.ipynb")]
     files += [("result (netCDF)", "result.nc"), ("record (JSON)", RECORD)]
     files += [(figure["file"].removesuffix(".png").replace("_", " "), figure["file"]) for figure in figures[1:]]
@@ -124,7 +128,7 @@ def _links(run: Path, name: str, figures: Sequence[dict[str, str]]) -> str:
     return "<nav>" + "".join(f'<a href="{html.escape(prefix + file)}">{text}</a>' for text, file in found) + "</nav>"
 
 
-def _small_print(record: dict[str, Any]) -> str:
+def _make_small_print(record: dict[str, Any]) -> str:
     versions = ", ".join(f"{package} {number}" for package, number in record.get("versions", {}).items())
     cells = "".join(
         f"<tr><td><code>{html.escape(cell['first_line'])}</code></td><td>{cell['seconds'] or 0:.1f} s</td></tr>"

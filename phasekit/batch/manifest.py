@@ -14,7 +14,7 @@ from phasekit.errors import ReadError, SchemaError
 
 from .indexpage import write_index
 from .parameters import find_notebook, notebook_parameters, parse_settings, require_known
-from .record import read_record, versions, write_record
+from .record import read_record, read_versions, write_record
 from .runner import run_notebook
 
 
@@ -29,7 +29,7 @@ class Job:
         """Name that changes with the parameters, the notebook's source and the version of phasekit, and only then."""
         source = find_notebook(self.workflow).read_bytes()
         what = json.dumps(
-            [self.workflow, dict(self.parameters), versions().get("phasekit")], sort_keys=True, default=str
+            [self.workflow, dict(self.parameters), read_versions().get("phasekit")], sort_keys=True, default=str
         )
         digest = hashlib.sha256(what.encode() + source).hexdigest()[:10]
         stem = Path(str(self.parameters.get("input_path", ""))).stem
@@ -58,6 +58,10 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
     SchemaError
         A job names an unknown workflow or parameter.
 
+    See Also
+    --------
+    run_manifest : Runs what is listed.
+
     Examples
     --------
     >>> import tempfile
@@ -69,12 +73,12 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
     """
     file = Path(path)
     jobs = []
-    for number, row in enumerate(_rows(file), start=1):
+    for number, row in enumerate(_read_rows(file), start=1):
         if not isinstance(row, dict) or "workflow" not in row:
             raise ReadError(file, found=f"an entry {number} without 'workflow'", cure="write workflow and parameters")
         workflow = str(row.pop("workflow"))
         try:
-            jobs.append(Job(workflow, _checked(workflow, row, file.parent)))
+            jobs.append(Job(workflow, _check_job(workflow, row, file.parent)))
         except SchemaError as error:
             raise SchemaError(f"{file}, entry {number}: {error}") from error
     return jobs
@@ -113,6 +117,11 @@ def run_manifest(
     ReadError, SchemaError
         The manifest is wrong; nothing was run.
 
+    See Also
+    --------
+    read_manifest : What a manifest may hold.
+    run_notebook : One run.
+
     Examples
     --------
     >>> run_manifest("no_such_manifest.yaml", "runs/never")
@@ -129,9 +138,9 @@ def run_manifest(
 
     def one(job: Job) -> dict[str, Any]:
         folder = base / job.folder_name()
-        record = _finished(folder) if resume else None
+        record = _is_finished(folder) if resume else None
         if record is None:
-            record = _isolated(job, folder)
+            record = _run_isolated(job, folder)
         if report is not None:
             report(job, record)
         return record
@@ -143,7 +152,7 @@ def run_manifest(
     return records
 
 
-def _isolated(job: Job, folder: Path) -> dict[str, Any]:
+def _run_isolated(job: Job, folder: Path) -> dict[str, Any]:
     """Record of one run; whatever goes wrong in it is written there, not raised."""
     try:
         return run_notebook(job.workflow, folder, parameters=job.parameters)
@@ -154,7 +163,7 @@ def _isolated(job: Job, folder: Path) -> dict[str, Any]:
         return record
 
 
-def _finished(folder: Path) -> dict[str, Any] | None:
+def _is_finished(folder: Path) -> dict[str, Any] | None:
     try:
         record = read_record(folder)
     except ReadError:
@@ -162,7 +171,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return record if record.get("status") == "ok" else None
 
 
-def _rows(file: Path) -> Sequence[Any]:
+def _read_rows(file: Path) -> Sequence[Any]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -180,7 +189,7 @@ def _rows(file: Path) -> Sequence[Any]:
     return rows
 
 
-def _checked(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def _check_job(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Parameters of a job: known to the notebook, typed, paths relative to the manifest."""
     known = notebook_parameters(find_notebook(workflow))
     require_known(known, list(row))

@@ -27,7 +27,7 @@ def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
     """
     data = load(path)
     found: dict[str, str] = {}
-    truth = _truth(source)
+    truth = _load_truth(source)
     if truth is not None:
         found |= _compare_with_truth(data, truth)
     for dim, name in (("energy", "energies"), ("reference", "references"), ("component", "components")):
@@ -38,13 +38,13 @@ def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
     if "energy_offset" in data and data["energy_offset"].ndim == 0:
         found["energy offset"] = f"{float(data['energy_offset']):.3f} eV"
     if "status" in data:
-        found |= _status_shares(data["status"])
+        found |= _count_status(data["status"])
     if "overlap" in data:
         found["overlap"] = f"{format_percent(float((data['overlap'] > 0).mean()))} of pixels"
     return found
 
 
-def _truth(source: Path | None) -> xr.Dataset | None:
+def _load_truth(source: Path | None) -> xr.Dataset | None:
     """Input of the run when it is one of our own files and holds the truth."""
     if source is None or source.suffix not in (".nc", ".zarr") or not source.exists():
         return None
@@ -67,7 +67,7 @@ def _compare_with_truth(data: xr.Dataset, truth: xr.Dataset) -> dict[str, str]:
         return {}
 
 
-def _status_shares(status: xr.DataArray) -> dict[str, str]:
+def _count_status(status: xr.DataArray) -> dict[str, str]:
     """Share of pixels with each status word that occurs."""
     words = str(status.attrs.get("flag_meanings", "")).split()
     codes = np.atleast_1d(status.attrs.get("flag_values", np.arange(len(words))))

@@ -51,6 +51,10 @@ def find_notebook(workflow: str) -> Path:
     ReadError
         The notebook is not there.
 
+    See Also
+    --------
+    notebook_parameters : Its parameters.
+
     Examples
     --------
     >>> find_notebook("nmf").name
@@ -88,6 +92,10 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     ReadError
         The file is not a notebook, has no such cell, or a value there is not a literal.
 
+    See Also
+    --------
+    parse_settings : Values for them from texts.
+
     Examples
     --------
     >>> notebook_parameters(find_notebook("start"))["interactive"].default
@@ -102,7 +110,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
         raise ReadError(notebook, found="no cell tagged 'parameters'", cure="tag the cell that holds the parameters")
     source = "".join(tagged[0]["source"])
     try:
-        return {found.name: found for found in _assignments(source)}
+        return {found.name: found for found in _read_assignments(source)}
     except (ValueError, SyntaxError) as error:
         cure = "assign one literal per line in that cell"
         raise ReadError(notebook, found=f"a parameters cell that cannot be read ({error})", cure=cure) from error
@@ -128,6 +136,10 @@ def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> d
     SchemaError
         A text is not of that form, a name is unknown (the message lists the known ones), a value has another type.
 
+    See Also
+    --------
+    notebook_parameters : The parameters.
+
     Examples
     --------
     >>> known = {"threshold": Parameter("threshold", "float", 0.75, "")}
@@ -144,7 +156,7 @@ def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> d
         if not separator:
             raise SchemaError(f"parameters: got '{text}', needs name=value. Write for example threshold=0.8.")
         require_known(known, [name])
-        values[name] = _typed(known[name], value)
+        values[name] = _convert_setting(known[name], value)
     return values
 
 
@@ -156,7 +168,7 @@ def require_known(known: Mapping[str, Parameter], names: Sequence[str]) -> None:
             raise SchemaError(f"parameters: '{name}' is unknown, needs one of {listed}. Mend the name.")
 
 
-def _assignments(source: str) -> list[Parameter]:
+def _read_assignments(source: str) -> list[Parameter]:
     lines, found = source.splitlines(), []
     for node in ast.parse(source).body:
         if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
@@ -170,13 +182,13 @@ def _assignments(source: str) -> list[Parameter]:
     return found
 
 
-def _typed(parameter: Parameter, text: str) -> Any:
+def _convert_setting(parameter: Parameter, text: str) -> Any:
     choices = [choice.strip() for choice in parameter.kind.split("|")]
     if "None" in choices and text.lower() in ("none", "null"):
         return None
     kind = next(choice for choice in choices if choice != "None")
     try:
-        return _convert(kind, text)
+        return _convert_text(kind, text)
     except ValueError:
         raise SchemaError(
             f"parameters: got {parameter.name}={text}, needs a value of type {parameter.kind} "
@@ -184,7 +196,7 @@ def _typed(parameter: Parameter, text: str) -> Any:
         ) from None
 
 
-def _convert(kind: str, text: str) -> Any:
+def _convert_text(kind: str, text: str) -> Any:
     if kind == "str":
         return text
     if kind == "bool":
@@ -198,4 +210,4 @@ def _convert(kind: str, text: str) -> Any:
         return ast.literal_eval(text)
     items = json.loads(text) if text.lstrip().startswith("[") else [part for part in text.split(",") if part]
     inner = inner.rstrip("]").split(",")[0]
-    return [_convert(inner, item) if inner and isinstance(item, str) else item for item in items]
+    return [_convert_text(inner, item) if inner and isinstance(item, str) else item for item in items]

@@ -25,13 +25,17 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``versions``,
+        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``read_versions``,
         ``started`` (UTC), ``seconds``, ``cells``, ``figures``, ``numbers``.
 
     Raises
     ------
     ReadError
         There is no record, or it is damaged.
+
+    See Also
+    --------
+    run_notebook : Writes the record.
 
     Examples
     --------
@@ -59,7 +63,7 @@ def write_record(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> N
     os.replace(partial, path)
 
 
-def versions() -> dict[str, str]:
+def read_versions() -> dict[str, str]:
     """Versions of phasekit and of the packages its numbers depend on; those that are not installed are left out.
 
     Examples
@@ -84,6 +88,10 @@ def environment() -> dict[str, str]:
     dict of str to str
         Ready to be shown as a table.
 
+    See Also
+    --------
+    read_record : The versions of an earlier run.
+
     Examples
     --------
     >>> list(environment())[:3]
@@ -97,9 +105,9 @@ def environment() -> dict[str, str]:
     np.dot(np.eye(2), np.eye(2))  # BLAS is loaded now, so its threads can be asked for
     threads = sorted({str(pool["num_threads"]) for pool in threadpool_info()})
     machine = {"python": platform.python_version(), "cores": str(os.cpu_count()), "BLAS threads": ", ".join(threads)}
-    return machine | versions()
+    return machine | read_versions()
 
 
-def now() -> str:
+def format_now() -> str:
     """Time now, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

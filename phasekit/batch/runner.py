@@ -12,7 +12,7 @@ from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
 from .parameters import find_notebook, notebook_parameters, require_known
-from .record import now, versions, write_record
+from .record import format_now, read_versions, write_record
 
 RESULT = "result.nc"
 EXECUTED = "notebook.ipynb"
@@ -60,6 +60,11 @@ def run_notebook(
     ReadError
         There is no such notebook.
 
+    See Also
+    --------
+    run_manifest : Many runs.
+    read_record : The record of an earlier run.
+
     Examples
     --------
     >>> run_notebook("stxm", "runs/never", parameters={"treshold": 1})
@@ -69,7 +74,7 @@ def run_notebook(
     """
     notebook = find_notebook(workflow).resolve()
     known = notebook_parameters(notebook)
-    chosen = _absolute_paths(dict(parameters or {}))
+    chosen = _make_paths_absolute(dict(parameters or {}))
     require_known(known, list(chosen))
     folder = Path(output_dir).resolve()
     check_text({**chosen, "output_dir": str(folder), "notebook": str(notebook)})
@@ -80,16 +85,16 @@ def run_notebook(
         old.unlink(missing_ok=True)
     values = {name: found.default for name, found in known.items()} | chosen
     record: dict[str, Any] = {"workflow": workflow, "notebook": notebook.name, "status": "running", "error": None}
-    record |= {"parameters": values, "versions": versions(), "started": now()}
+    record |= {"parameters": values, "versions": read_versions(), "started": format_now()}
     write_record(folder, record)
     start = time.perf_counter()
-    error = _execute(notebook, folder, chosen, progress=progress, cell_timeout_s=cell_timeout_s)
+    error = _execute_notebook(notebook, folder, chosen, progress=progress, cell_timeout_s=cell_timeout_s)
     record |= {
         "seconds": round(time.perf_counter() - start, 2),
-        **_outcome(folder, error, needs_result="output_dir" in known),
+        **_read_outcome(folder, error, needs_result="output_dir" in known),
     }
     if record["status"] == "ok" and (folder / RESULT).is_file():
-        record |= _numbers(folder, notebook.parent / str(values.get("input_path", "")))
+        record |= _read_numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
     return record
 
@@ -108,7 +113,7 @@ def check_text(values: Mapping[str, Any]) -> None:
             ) from None
 
 
-def _absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
+def _make_paths_absolute(values: dict[str, Any]) -> dict[str, Any]:
     """Paths as the caller sees them: the kernel runs in another folder."""
     for name, value in values.items():
         if name.endswith(("_path", "_dir")) and value:
@@ -120,7 +125,7 @@ def _absolute_paths(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _execute(
+def _execute_notebook(
     notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
 ) -> str | None:
     """Run the notebook; what went wrong in one line, or ``None``."""
@@ -161,7 +166,7 @@ def _ensure_ipython_folder() -> None:
         os.environ["IPYTHONDIR"] = str(temporary_folder("phasekit-ipython-"))
 
 
-def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
+def _read_outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
     """What the run left behind, and whether that makes it a success."""
     page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
@@ -171,11 +176,11 @@ def _outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str
             error = error or f"{EXECUTED} cannot be read: {type(problem).__name__}: {problem}".splitlines()[0]
     if error is None and needs_result and not (folder / RESULT).is_file():
         error = f"the notebook ended without writing {RESULT}"
-    figures = [{"file": path.name, "alt": _alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
+    figures = [{"file": path.name, "alt": _read_alt_text(path)} for path in sorted(folder.glob("figure_*.png"))]
     return {"status": "ok" if error is None else "failed", "error": error, **page, "figures": figures, "numbers": {}}
 
 
-def _numbers(folder: Path, source: Path) -> dict[str, Any]:
+def _read_numbers(folder: Path, source: Path) -> dict[str, Any]:
     """Key numbers of the result; a result that cannot be read makes the run a failure."""
     try:
         return {"numbers": key_numbers(folder / RESULT, source)}
@@ -209,7 +214,7 @@ def notebook_title(notebook: Any) -> str:
     return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "phasekit")
 
 
-def _alt_text(path: Path) -> str:
+def _read_alt_text(path: Path) -> str:
     from PIL import Image
 
     with Image.open(path) as picture:

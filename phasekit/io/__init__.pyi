@@ -11,6 +11,8 @@ from .references import open_i0 as open_i0
 from .references import open_references as open_references
 from .results import load as load
 from .results import save as save
+from .run_results import load_results as load_results
+from .run_results import save_results as save_results
 from .scan_list import open_scan_list as open_scan_list
 from .scan_list import save_scan_list as save_scan_list
 from .stxm import open_stxm as open_stxm

@@ -1,59 +1,63 @@
-"""Crystal structures: a CIF file, or its text, -> a phase whose axes, atoms and symmetry are those of the file."""
+"""Open a crystal structure: a CIF file, or its text, as a phase with the axes, atoms and symmetry of the file."""
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..code_cache import import_alone
 from ..crystals import point_symmetry
 from ..errors import ReadError
-from .formats.crystal import cif as _cif
-from .formats.crystal import symmetry as _symmetry
-from .formats.crystal.formula import check_formula
+from .formats.crystal.cif import read_text
+from .formats.crystal.structure import Crystal, CrystalOptions
+from .formats.registry import read_file
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
 
-_LARGEST_CIF = 20_000_000
-
 
 def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
-    """Crystal phase of a CIF file or text, of any crystal system and any axis setting.
+    """Open the crystal phase of a CIF file or text, of any crystal system and any axis setting.
 
-    The symmetry lines of the file (``_space_group_symop_operation_xyz`` or ``_symmetry_equiv_pos_as_xyz``) fill the
-    unit cell, whatever the setting is called. Only when there are none is the space group looked up, by its symbol
-    first; a group with two origins is then refused, because its name alone does not place the atoms.
+    The symmetry lines of the file fill the unit cell (``_space_group_symop_operation_xyz`` or
+    ``_symmetry_equiv_pos_as_xyz``), whatever the setting is called. A file without such lines is filled by its space
+    group, looked up by symbol first. A group with two origins is then refused, because its name does not place the
+    atoms.
 
     Parameters
     ----------
     path_or_cif_text
-        File name, or the text itself (anything with a line break). Positions are fractions of the cell; lengths are
-        in angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe), uncertainties in brackets are dropped.
+        File name, or the text itself (anything with a line break). Positions are fractions of the cell, lengths are in
+        angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe); uncertainties in brackets are dropped.
 
     Returns
     -------
     orix.crystal_map.Phase
-        - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never re-sorted; Cartesian frame with
-          x along a and z along c* (docs/conventions.md).
+        - ``structure.lattice``: a, b, c, alpha, beta, gamma in the file's order, never sorted. The Cartesian frame
+          has x along a and z along c* (docs/conventions.md).
         - ``structure``: all atoms of the cell, with element, label, occupancy and isotropic displacement
-          (``Uisoequiv``, ``Bisoequiv`` [angstrom^2], from ``_atom_site_U_iso_or_equiv``, else ``_atom_site_B_...``).
-          It is 0, for which spot intensities take B = 0.5, where the file gives none, one that is not positive, or
-          U >= 0.5: such values are placeholders (VESTA writes U = 1). Anisotropic ones are not read. Copies nearer
-          than 0.05 angstrom are one atom on its symmetry element.
-        - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m``, ``-62m`` ... differ from
-          the one setting orix holds under that name; they come as a ``Symmetry`` called "2/m on the axes given".
-        - ``space_group``: with the file's own operations; None where orix would derive a wrongly turned point group
-          from its number (as for the groups just named) or where the group is not recognised.
+          (``Uisoequiv``, ``Bisoequiv`` [angstrom^2]). The displacement is read from ``_atom_site_U_iso_or_equiv``,
+          else from ``_atom_site_B_iso_or_equiv``; anisotropic ones are not read. It is 0 where the file gives none.
+          Values that are not positive, or have U >= 0.5, are placeholders (VESTA writes U = 1) and count as 0 too.
+          Spot intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element.
+        - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m`` and ``-62m`` differ from
+          the one setting orix holds under that name. They come as a ``Symmetry`` called "2/m on the axes given".
+        - ``space_group``: with the file's own operations. It is None where the group is not recognised. It is also
+          None where orix would derive another point group from its number, as for the groups just named.
         - ``name``: the file's stem, or the mineral or block name of a text.
 
     Raises
     ------
     ReadError
-        No such file, no cell, no symmetry, no atoms, an unknown element, symmetry lines that form no group or do not
-        fit the cell, a place that is occupied more than once, fewer atoms of an element than the file's own formula
-        asks for (a file that was cut short between two atom rows).
+        The file is missing, or has no cell, symmetry or atoms. An element is unknown. The symmetry lines form no
+        group or do not fit the cell. A place is occupied more than once. An element has fewer atoms than the file's
+        own formula asks for, as in a file that was cut between two atom rows.
+
+    See Also
+    --------
+    phasekit.acom.build_templates : Make the bank of templates of one or more phases.
+    phasekit.acom.calibrate_peaks : Find the scale of the detector with a known phase.
 
     Examples
     --------
@@ -76,42 +80,18 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     >>> nickel.name, nickel.point_group.name, len(nickel.structure)
     ('Ni', 'm-3m', 4)
     """
-    text, path, stem = _source(path_or_cif_text)
-    block = _cif.choose_block(_cif.parse_blocks(text, path), path)
-    cell = _cif.read_cell(block, path)
-    try:
-        base = _symmetry.lattice_base(cell)
-    except ValueError as error:
-        raise ReadError(path, found=f"an impossible cell: {error}", cure="correct the cell's angles") from error
-    name, number = _cif.read_symmetry_name(block, path)
-    operations = _cif.read_operations(block, path) or _symmetry.table_operations(name, number, cell, path)
-    _symmetry.check_operations(operations, base, path)
-    number = _symmetry.space_group_number(operations, name, number, path)
-    atoms = _symmetry.expand_sites(_cif.read_sites(block, path), operations, base, path)
-    check_formula(block.first("_chemical_formula_sum"), atoms, path)
-    title = stem or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
-    return _phase(title, base, atoms, operations, (number, name))
-
-
-def _source(path_or_cif_text: str | PathLike[str]) -> tuple[str, str, str | None]:
-    """Text, name for messages, and stem of the file (None for a text)."""
+    # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
-        return path_or_cif_text, "CIF text", None
+        return _make_phase(read_text(path_or_cif_text, "CIF text"))
     path = Path(path_or_cif_text)
-    if not path.is_file():
+    if not path.exists():
         raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
-    size = path.stat().st_size
-    if size == 0:
-        raise ReadError(path, found="an empty file (0 bytes)", cure="copy the file again")
-    if size > _LARGEST_CIF:
-        raise ReadError(path, found=f"{size} bytes", cure="give a CIF file, which is smaller than 20 MB")
-    content = path.read_bytes()
-    if b"\0" in content:
-        raise ReadError(path, found="a binary file", cure="give a CIF file, which is text")
-    return content.decode("utf-8-sig", errors="replace"), str(path), path.stem
+    crystal: Crystal = read_file(path, "crystal", CrystalOptions())
+    return _make_phase(crystal)
 
 
-def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int | None, str | None]) -> "Phase":
+def _make_phase(crystal: Crystal) -> "Phase":
+    """Phase of orix, with the space group only where orix derives the same point group from its number."""
     from diffpy.structure import Atom, Lattice, Structure
     from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
 
@@ -123,27 +103,30 @@ def _phase(title: str, base: Any, atoms: Any, operations: Any, named: tuple[int 
     structure = Structure(
         [
             Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy, Uisoequiv=site.u_iso)
-            for site, orbit in atoms
+            for site, orbit in crystal.atoms
             for place in orbit
         ],
-        lattice=Lattice(base=base),
-        title=title,
+        lattice=Lattice(base=crystal.base),
+        title=crystal.title,
     )
-    symmetry = point_symmetry([matrix for matrix, _ in operations], base)
-    group, (number, name) = None, named
+    # The point group is made from the operations themselves: orix holds one setting per name only.
+    symmetry = point_symmetry([matrix for matrix, _ in crystal.operations], crystal.base)
+    group, number = None, crystal.space_group_number
+    # A space group is passed on only where orix derives the same point group from its number; otherwise orix would
+    # turn the symmetry against the atoms.
     if number is not None and get_point_group(number).name == symmetry.name:
         table = GetSpaceGroup(number)
-        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in operations]
+        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in crystal.operations]
         group = SpaceGroup(
             number=number,
             num_sym_equiv=len(lines),
-            num_primitive_sym_equiv=len({operation[0] for operation in operations}),
-            short_name=(name or table.short_name).replace(" ", ""),
+            num_primitive_sym_equiv=len({operation[0] for operation in crystal.operations}),
+            short_name=(crystal.space_group_name or table.short_name).replace(" ", ""),
             point_group_name=table.point_group_name,
             crystal_system=table.crystal_system,
             pdb_name=table.pdb_name,
             symop_list=lines,
         )
     return Phase(
-        name=title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
+        name=crystal.title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
     )

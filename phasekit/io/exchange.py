@@ -1,56 +1,51 @@
-"""Results in the formats of other programs: orix, ``.blo`` (maps as text: ``maps_text.py``; ``peaks_csv.py``)."""
+"""Save orientation maps for orix, and patterns as NanoMEGAS ``.blo`` files."""
 
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
 
-from ..code_cache import import_alone
 from ..deprecation import renamed_arguments
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
-from .maps_text import save_ang, save_ctf
-from .writers.atomic import renamed_when_complete
-from .writers.orientation_table import oriented, phases_of
+from .writers.atomic import rename_when_complete
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
 
-__all__ = ["save_ang", "save_blo", "save_ctf", "save_orix", "to_orix"]
-
-
-#: What only some maps have: after refinement, with several phases, merged with ``pk.acom.match_second_grain``.
-_MORE = (
-    *("uncertainty_deg", "other_phase", "other_correlation", "other_quaternion"),
-    *("second_phase", "second_correlation", "second_reliability", "second_quaternion", "unexplained"),
-)
-
 
 @renamed_arguments(found="orientations")
 def to_orix(orientations: xr.Dataset) -> "CrystalMap":
-    """Orientation map as an orix ``CrystalMap``, with every match, the scores as properties and the phases.
+    """Convert an orientation map to an orix ``CrystalMap``, with every match, the scores and the phases.
 
     Parameters
     ----------
     orientations
-        ORIENTATIONS (scan_y, scan_x); lazy data are computed. ``phase`` -1 and NaN orientations become not indexed.
+        ORIENTATIONS (scan_y, scan_x); lazy data are computed. Positions with ``phase`` -1 or NaN orientations become
+        not indexed.
 
     Returns
     -------
     orix.crystal_map.CrystalMap
-        ``rotations`` (position, match), sample into crystal frame as here; ``x``, ``y`` in nm, so a map that is not
-        square keeps its axes; ``prop``: ``correlation`` (position, match), ``reliability``, ``phase_reliability``,
-        ``status``, and where ``orientations`` has them ``uncertainty_deg``, the best other phase (``other_phase``,
-        ``other_correlation``, ``other_quaternion`` (position, wxyz)) and the second grain of an overlap
-        (``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion``, ``unexplained``).
-        Phase numbers are the indices into ``attrs["phases"]``; orix drops phases that do not occur.
+        ``rotations`` (position, match) turn the sample frame into the crystal frame, as here. ``x`` and ``y`` are in
+        nm, so a map that is not square keeps its axes. Phase numbers are the indices into ``attrs["phases"]``; orix
+        drops phases that do not occur.
+
+        ``prop`` holds ``correlation`` (position, match), ``reliability``, ``phase_reliability`` and ``status``. Where
+        ``orientations`` has them, it also holds ``uncertainty_deg`` and two more groups. The best other phase is in
+        ``other_phase``, ``other_correlation`` and ``other_quaternion``. The second grain of an overlap is in
+        ``second_phase``, ``second_correlation``, ``second_reliability``, ``second_quaternion`` and ``unexplained``.
 
     Raises
     ------
     SchemaError
-        ``orientations`` is no ORIENTATIONS dataset, or a phase index has no entry in ``attrs["phases"]``.
+        ``orientations`` is not ORIENTATIONS, or a phase index has no entry in ``attrs["phases"]``.
+
+    See Also
+    --------
+    save_orix : Write the map as a file that orix reads.
+    phasekit.acom.match_orientations : Make the orientation map.
 
     Examples
     --------
@@ -59,61 +54,9 @@ def to_orix(orientations: xr.Dataset) -> "CrystalMap":
     ...
     phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
     """
-    data, indexed = oriented(orientations, "to_orix", *_MORE)
-    import_alone("orix.quaternion.symmetry")
-    from orix.crystal_map import CrystalMap, PhaseList
-    from orix.quaternion import Rotation
+    from .writers.orix_hdf5 import build_crystal_map
 
-    phase_id = np.where(indexed, data["phase"].values.ravel(), -1)
-    quaternion = data["quaternion"].values.reshape(len(phase_id), -1, 4)
-    known = np.isfinite(quaternion).all(axis=-1, keepdims=True) & (np.abs(quaternion).sum(-1, keepdims=True) > 0)
-    scan_y, scan_x = np.meshgrid(data["scan_y"].values, data["scan_x"].values, indexing="ij")
-    records = phases_of(data)
-    used = [int(number) for number in np.unique(phase_id[phase_id >= 0])]
-    scores = [name for name in ("correlation", "reliability", "phase_reliability", "status", *_MORE) if name in data]
-    return CrystalMap(
-        rotations=Rotation(np.where(known, quaternion, [1.0, 0, 0, 0])),
-        phase_id=phase_id,
-        x=scan_x.ravel(),
-        y=scan_y.ravel(),
-        phase_list=PhaseList({number: _phase(records[number]) for number in used}) if used else None,
-        prop={name: data[name].values.reshape(len(phase_id), *data[name].shape[2:]) for name in scores},
-        scan_unit="nm",
-    )
-
-
-def _phase(record: dict[str, Any]) -> Any:
-    """Orix phase of one entry of ``attrs["phases"]``: as the bank recorded it, or from what another program gave."""
-    from ..crystals import phase_from_record
-
-    if "symmetry" in record:  # written by phase_record: its CIF lists every atom and no symmetry
-        return phase_from_record(record)
-    if "\n" in str(record.get("cif") or ""):
-        from .crystal import open_phase
-
-        phase = open_phase(record["cif"])
-        phase.name = str(record.get("name", phase.name))
-        return phase
-    return _phase_without_atoms(record)
-
-
-def _phase_without_atoms(record: dict[str, Any]) -> Any:
-    from diffpy.structure import Lattice, Structure
-
-    import_alone("orix.quaternion.symmetry")
-    from orix.crystal_map import Phase
-    from orix.quaternion.symmetry import _groups
-
-    from ..crystals import direct_basis
-
-    name = str(record.get("name", "phase"))
-    structure = Structure(lattice=Lattice(base=direct_basis(record["lattice"])), title=name)
-    group, number = record.get("point_group"), record.get("space_group")
-    named = next((known for known in _groups if known.name == group), None)
-    phase = Phase(name=name, space_group=int(number) if number else None, structure=structure)
-    if phase.point_group is None or (group is not None and phase.point_group.name != group):
-        phase = Phase(name=name, point_group=named, structure=structure)
-    return phase
+    return build_crystal_map(orientations, "to_orix")
 
 
 @renamed_arguments(found="orientations")
@@ -125,9 +68,9 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     orientations
         As for :func:`to_orix`.
     path
-        File ending in ``.h5`` or ``.hdf5``; an existing one is replaced when the new one is complete. A point group
-        that is not one of orix's named ones (``2/m`` about b, ``31m`` ...) is stored without name: orix knows groups
-        by name only, and its own of that name would be turned.
+        File ending in ``.h5`` or ``.hdf5``. An existing one is replaced when the new one is complete. A point group
+        that orix does not know by name (``2/m`` about b, ``31m`` ...) is stored without name. orix would otherwise
+        read its own group of that name, which is turned.
 
     Returns
     -------
@@ -139,6 +82,11 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     SchemaError
         As :func:`to_orix`, or another ending.
 
+    See Also
+    --------
+    to_orix : The same map in memory.
+    save_ang, save_ctf : The same map as text.
+
     Examples
     --------
     >>> save_orix(xr.Dataset(), "map.ang")
@@ -149,17 +97,10 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     target = Path(fspath(path))
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
-    crystal_map = to_orix(orientations)
-    import_alone("orix.quaternion.symmetry")
-    from orix.io.plugins import orix_hdf5
-    from orix.quaternion.symmetry import _groups
+    from .writers.orix_hdf5 import write
 
-    known = {group.name for group in _groups}
-    for _, phase in crystal_map.phases:
-        if phase.point_group is not None and phase.point_group.name not in known:
-            phase.point_group = None
-    with renamed_when_complete(target) as temporary:
-        orix_hdf5.file_writer(str(temporary), crystal_map)
+    with rename_when_complete(target) as temporary:
+        write(orientations, temporary)
     return target
 
 
@@ -172,16 +113,16 @@ def save_blo(
     ----------
     patterns
         PATTERNS (scan_y, scan_x, qy, qx) with a square detector; the scan may have any shape. Lazy data are written
-        block by block. NaN becomes 0, what is above 255 (infinite too) 255.
+        block by block. NaN becomes 0, and what is above 255 (infinite too) becomes 255.
     path
         File to write; an existing one is replaced when the new one is complete.
     scale
-        Grey level = round(intensity * scale), cut to 0..255: one factor for the whole scan, never per pattern, so
-        intensities stay comparable. None: 1 where counts are whole and reach at most 255, else 255 / maximum.
+        Grey level = round(intensity * scale), cut to 0..255. One factor holds for the whole scan, so intensities of
+        patterns stay comparable. None takes 1 where counts are whole and at most 255, else 255 / maximum.
     voltage_kv
-        Voltage [kV] for the header; ``attrs["voltage_kv"]`` when not given. The format holds the scattering vector of
-        a pixel only as voltage and camera length: without a voltage, or in px, the scale is not written. The origin
-        is never written; a reader puts it in the middle.
+        Voltage [kV] for the header; the default is ``attrs["voltage_kv"]``. The format states the scale of the detector
+        only as voltage and camera length. Without a voltage, or in px, the scale is not written. The origin is never
+        written; a reader puts it in the middle.
 
     Returns
     -------
@@ -191,20 +132,27 @@ def save_blo(
     Raises
     ------
     SchemaError
-        ``patterns`` is no PATTERNS dataset, its detector is not square or more than 65535 wide, ``scale`` is not
+        ``patterns`` is not PATTERNS, its detector is not square or is more than 65535 wide, or ``scale`` is not
         positive.
+
+    See Also
+    --------
+    open_4dstem : Read the file again.
+    save : Write patterns without loss.
 
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
     >>> axes = {"scan_y": 2, "scan_x": 3, "qy": 4, "qx": 4}
     >>> patterns = xr.Dataset({"intensity": (tuple(axes), np.ones(tuple(axes.values()), "u1"))})
     >>> save_blo(patterns, Path(tempfile.mkdtemp()) / "scan.blo").stat().st_size
     4240
     """
-    from .writers.blo import write_blo
+    from .writers.blo import write
 
     require(patterns, PATTERNS, step="save_blo")
+    # A block file stores one number for both sides of a frame, and counts positions with 16 bits.
     qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]
     if qy != qx:
         small = min(qy, qx)
@@ -217,6 +165,6 @@ def save_blo(
     if scale is not None and not scale > 0:
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
-        write_blo(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
+    with rename_when_complete(target) as temporary:
+        write(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
     return target

@@ -1,21 +1,14 @@
-"""4D-STEM scans: any file of diffraction patterns -> PATTERNS, lazily."""
+"""Open a 4D-STEM scan, a map of diffraction patterns, lazily and from any file."""
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 import xarray as xr
 
-from ..errors import ReadError, SchemaError
-from ..schema import PATTERNS, describe, require
-from .formats.fourdstem.hdf5 import read_tree
-from .formats.fourdstem.rosettasciio import read_npy, read_plugin, read_tiff
-from .formats.fourdstem.scan import Chunks, RawScan, assemble, select_blocks
-from .formats.frames import damaged, located, open_zarr
-from .formats.hdf5_heaps import check_heaps
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from ..schema import PATTERNS, describe
+from .formats.file_errors import resolve_path
+from .formats.fourdstem.scan import Chunks, RawScan, ScanOptions, build_patterns
+from .formats.registry import read_file, report_damage
 
 
 def open_4dstem(
@@ -25,41 +18,52 @@ def open_4dstem(
     scan_shape: Sequence[int] | None = None,
     dataset: str | None = None,
 ) -> xr.Dataset:
-    """Open a scan of diffraction patterns; nothing but headers is read until a block is computed.
+    """Open a 4D-STEM scan lazily as PATTERNS; only headers are read until a block is computed.
 
-    The content decides, then the ending: HyperSpy ``.hspy``/``.zspy``, py4DSTEM and EMD HDF5, plain HDF5 and zarr,
-    ``.npy``, TIFF, our own ``.nc``/``.zarr``, and what rosettasciio reads (``.blo .mib .dm3 .dm4 .tvips .app5 .emd
-    .mrc`` ...).
+    The formats are HyperSpy ``.hspy``/``.zspy``, py4DSTEM and EMD, plain HDF5 and zarr, ``.npy``, TIFF and phasekit's
+    own files. RosettaSciIO reads the formats of makers (``.blo .mib .dm3 .dm4 .tvips .app5 .emd .mrc`` ...).
+    :func:`phasekit.io.formats.list_formats` lists formats and endings. The content of a file decides about its
+    format; the ending decides only where the content cannot.
 
     Parameters
     ----------
     path
         File, or folder of a zarr store.
     chunks
-        Blocks of the lazy array. "auto": whole patterns, at most 64 MiB (about 16 blocks where the file is smaller);
-        an int or two sizes: scan positions per block; a dict by dimension; four sizes also cut the detector.
+        Blocks of the lazy array. "auto" takes whole patterns and at most 64 MiB, or about 16 blocks of a smaller
+        file. An int or two sizes are scan positions per block; a dict names dimensions. Four sizes also cut the
+        detector.
     scan_shape
-        ``(scan_y, scan_x)`` of patterns that lie in one line; without it a line becomes one row, ``scan_y`` = 1, and
-        ``attrs["comment"]`` says so. For a file with a map it must have as many positions.
+        ``(scan_y, scan_x)`` of patterns that are stored in one line. Without it a line becomes one row, ``scan_y`` = 1,
+        and ``attrs["comment"]`` says so. A file with a map must have as many positions.
     dataset
-        Which array (HDF5, zarr: its path) or signal (by number or title) when the file has several.
+        Which array (HDF5, zarr: its path) or signal (by number or title) to read when the file has several.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` in the file's own dtype; ``scan_y, scan_x`` in nm (step 1 with
-        a ``comment`` where the file has none); ``qy, qx`` in 1/angstrom where the file is calibrated, with its origin
-        (the middle of the detector, and a ``comment``, where it has none), else in px from 0. Lengths, reciprocal
-        lengths and, when the voltage is known, angles are converted. Our own files keep all their variables
-        (``truth_*``). ``attrs["voltage_kv"]`` when known. The blocks can be pickled and sent to another process.
+        ``intensity(scan_y, scan_x, qy, qx)`` in the file's own dtype. Its blocks can be sent to another process.
+
+        ``scan_y`` and ``scan_x`` are in nm. Where the file has no step it is 1 nm, and a ``comment`` says so. ``qy``
+        and ``qx`` are in 1/angstrom where the file is calibrated, else in px from 0. The origin is that of the file,
+        else the middle of the detector with a ``comment``. Lengths and reciprocal lengths are converted, and angles
+        where the voltage is known.
+
+        ``attrs["voltage_kv"]`` is there when known. Files of phasekit keep all their variables (``truth_*``).
 
     Raises
     ------
     ReadError
-        The file is missing, empty, cut, damaged or of another kind; several arrays to choose from; a scan_shape that
-        does not fit. Damage inside a compressed block shows when that block is computed, as a ReadError too.
+        The file is missing, empty, cut, damaged or of another format. It has several arrays and none was chosen, or
+        ``scan_shape`` does not fit. Damage inside a compressed block raises the error when that block is computed.
     SchemaError
-        ``chunks`` is not understood.
+        ``chunks`` or ``scan_shape`` is not understood.
+
+    See Also
+    --------
+    save_blo : Write patterns as a NanoMEGAS block file.
+    phasekit.acom.find_peaks : Find the diffraction disks of every pattern.
+    phasekit.nmf.to_features : Make the matrix that is factorised.
 
     Examples
     --------
@@ -70,86 +74,13 @@ def open_4dstem(
     >>> dict(patterns.sizes), patterns.intensity.dtype, patterns.qx.attrs["units"]
     ({'scan_y': 2, 'scan_x': 3, 'qy': 8, 'qx': 8}, dtype('uint16'), 'px')
     """
-    source = located(path)
-    settings = {"path": source.name, "chunks": chunks, "scan_shape": scan_shape, "dataset": dataset}
-    try:
-        found = _read(source, dataset)
-        if isinstance(found, xr.Dataset):
-            return _rechunked(found, source, chunks)
-        made = assemble(found, source, chunks, scan_shape)
-    except (ReadError, SchemaError):
-        raise
-    except Exception as error:
-        # file libraries raise nearly anything on a damaged file
-        raise damaged(source, error) from error
-    return describe(made, PATTERNS, step="open_4dstem", settings=settings)
-
-
-def _read(path: Path, dataset: str | None) -> RawScan | xr.Dataset:
-    """Choose the reader by the first bytes, or by the ending where these say nothing."""
-    if not path.exists():
-        raise ReadError(path, found="nothing of that name", cure="check the path")
-    if path.is_dir() or path.suffix.lower() in (".zspy", ".zarr"):
-        return _read_zarr(path, dataset)
-    with path.open("rb") as file:
-        head = file.read(8)
-    if not head:
-        raise ReadError(path, found="an empty file (0 bytes)", cure="copy the file again")
-    if head.startswith(_HDF5):
-        return _read_hdf5(path, dataset)
-    if head.startswith(b"\x93NUMPY"):
-        return read_npy(path)
-    if head.startswith(_TIFF):
-        return read_tiff(path)
-    if head.startswith(b"CDF") or path.suffix.lower() in (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5"):
-        found = f"a file that begins with {head!r}, not what '{path.suffix}' promises (HDF5, NumPy or TIFF)"
-        raise ReadError(path, found=found, cure="copy the file again, or give it the ending of its format")
-    return read_plugin(path, dataset)
-
-
-def _read_hdf5(path: Path, dataset: str | None) -> RawScan | xr.Dataset:
-    import h5py
-
-    check_heaps(path)
-    with h5py.File(path, "r") as file:
-        if _is_ours(file.attrs.get("schema"), path):
-            return _load(path)
-        if path.suffix.lower() == ".app5" or (path.suffix.lower() == ".emd" and "Data/Image" in file):
-            return read_plugin(path, dataset)
-        return read_tree(path, file, zarr=False, dataset=dataset)
-
-
-def _read_zarr(path: Path, dataset: str | None) -> RawScan | xr.Dataset:
-    if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
-        raise ReadError(path, found="a folder that is no zarr store", cure="give a file, or a .zarr or .zspy folder")
-    root = open_zarr(str(path))
-    if _is_ours(root.attrs.get("schema"), path):
-        return _load(path)
-    return read_tree(path, root, zarr=True, dataset=dataset)
-
-
-def _is_ours(schema: object, path: Path) -> bool:
-    """Whether a file is one of our PATTERNS; another kind of ours is refused with the right door."""
-    if schema is None:
-        return False
-    if str(schema) != PATTERNS.name:
-        raise ReadError(path, found=f"a phasekit dataset of kind {schema}", cure="open it with pk.io.load")
-    return True
-
-
-def _load(path: Path) -> xr.Dataset:
-    from .results import load
-
-    return load(path, lazy=True)
-
-
-def _rechunked(data: xr.Dataset, path: Path, chunks: Chunks) -> xr.Dataset:
-    """Our own dataset with the blocks asked for; truth and maps beside the patterns are kept."""
-    try:
-        require(data, PATTERNS, step="open_4dstem")
-    except SchemaError as error:
-        raise ReadError(path, found=str(error), cure="save a PATTERNS dataset with pk.io.save") from error
-    patterns = data["intensity"]
-    stored = None if patterns.chunks is None else tuple(sizes[0] for sizes in patterns.chunks)
-    blocks = select_blocks(chunks, patterns.shape, patterns.dtype.itemsize, stored)
-    return data.assign(intensity=patterns.chunk(dict(zip(map(str, patterns.dims), blocks, strict=True))))
+    source = resolve_path(path)
+    options = ScanOptions(chunks, scan_shape, dataset)
+    found: RawScan | xr.Dataset = read_file(source, "fourdstem", options)
+    if isinstance(found, xr.Dataset):
+        return found  # what phasekit saved keeps its kind, its attributes and its history
+    # Shapes and axes of a damaged file may contradict each other only here.
+    with report_damage(source):
+        patterns = build_patterns(found, source, chunks, scan_shape)
+    settings = {"path": source.name, **options._asdict()}
+    return describe(patterns, PATTERNS, step="open_4dstem", settings=settings)

@@ -10,11 +10,10 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PEAKS, require
-from .writers.atomic import renamed_when_complete
+from .writers.atomic import rename_when_complete
+from .writers.peaks_csv import SCAN, TITLE, write
 
-_SCAN = ("scan_y", "scan_x")
-_TITLE = "# phasekit peaks, one row per peak"
-_ROWS = 500_000
+# Integers are read as 64 bits, and get their own dtype when they are placed.
 _READ_AS = {"i": "int64", "u": "uint64", "b": "bool"}
 _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 
@@ -22,15 +21,15 @@ _CURE = "write it again with pk.io.save_peaks_csv, or copy it again"
 def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """Write peaks as a table, one row per peak; a pattern without peaks keeps one row with empty peak columns.
 
-    Columns: ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm``, ``peak`` (slot in the padded array, empty for a
-    pattern without peaks), each peak variable (``qy, qx, intensity, prominence`` ...), each pattern variable
-    (``min_prominence`` = P_min, ``noise``, ``status`` ...). Comment lines (``#``) hold shape, units and attributes as
-    JSON, so that :func:`open_peaks_csv` gives back the same dataset.
+    The columns begin with ``scan_y, scan_x`` (indices), ``scan_y_nm, scan_x_nm`` and ``peak`` (place in the padded
+    array). Each peak variable follows (``qy, qx, intensity, prominence`` ...), then each pattern variable
+    (``min_prominence``, ``noise``, ``status`` ...). ``peak`` is empty for a pattern without peaks. Comment lines
+    (``#``) hold shape, units and attributes as JSON, so that :func:`open_peaks_csv` returns the same dataset.
 
     Parameters
     ----------
     peaks
-        PEAKS; positions in 1/angstrom or px as they are. Lazy data are computed some scan lines at a time.
+        PEAKS, with positions in 1/angstrom or px as they are. Lazy data are computed some scan lines at a time.
     path
         File to write; an existing one is replaced when the new one is complete.
 
@@ -42,7 +41,12 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     Raises
     ------
     SchemaError
-        ``peaks`` is no PEAKS dataset.
+        ``peaks`` is not PEAKS.
+
+    See Also
+    --------
+    open_peaks_csv : Read the table again.
+    phasekit.acom.find_peaks : Find the peaks of a scan.
 
     Examples
     --------
@@ -53,8 +57,8 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     """
     require(peaks, PEAKS, step="save_peaks_csv")
     target = Path(fspath(path))
-    with renamed_when_complete(target) as temporary:
-        _write_peaks(peaks, temporary)
+    with rename_when_complete(target) as temporary:
+        write(peaks, temporary)
     return target
 
 
@@ -64,7 +68,7 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     Parameters
     ----------
     path
-        File; read into memory.
+        File; it is read into memory.
 
     Returns
     -------
@@ -74,7 +78,12 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     Raises
     ------
     ReadError
-        The file is missing, empty, cut (a pattern has no row), or no table of peaks.
+        The file is missing, empty, cut (a pattern has no row), or not a table of peaks.
+
+    See Also
+    --------
+    save_peaks_csv : Write the table.
+    phasekit.acom.calibrate_peaks : Bring positions in px to 1/angstrom.
 
     Examples
     --------
@@ -94,94 +103,15 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     return data
 
 
-def _write_peaks(peaks: xr.Dataset, path: Path) -> None:
-    """Write a PEAKS dataset that was checked."""
-    per_peak = [str(name) for name, v in peaks.data_vars.items() if v.dims == (*_SCAN, "peak")]
-    per_pattern = [str(name) for name, v in peaks.data_vars.items() if v.dims == _SCAN]
-    lines = max(1, _ROWS // max(peaks.sizes["scan_x"] * peaks.sizes["peak"], 1))
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f"{_TITLE}\n# {json.dumps(_description(peaks, per_peak, per_pattern))}\n")
-        for first in range(0, peaks.sizes["scan_y"], lines):
-            table = _table(peaks.isel(scan_y=slice(first, first + lines)).compute(), per_peak, per_pattern, first)
-            table.to_csv(file, index=False, header=first == 0, lineterminator="\n")
-
-
-def _description(peaks: xr.Dataset, per_peak: list[str], per_pattern: list[str]) -> dict[str, Any]:
-    tabled = {*per_peak, *per_pattern}
-    others = {str(n): v for n, v in peaks.variables.items() if n not in tabled}
-    return {
-        "sizes": {dim: peaks.sizes[dim] for dim in (*_SCAN, "peak")},
-        "per_peak": per_peak,
-        "per_pattern": per_pattern,
-        "dtypes": {name: peaks[name].dtype.str for name in tabled},
-        "variable_attrs": {name: _plain(peaks[name].attrs) for name in tabled},
-        "others": {
-            name: {
-                "dims": list(map(str, variable.dims)),
-                "dtype": variable.dtype.str,
-                "values": np.asarray(variable.values).tolist(),
-                "attrs": _plain(variable.attrs),
-                "coordinate": name in peaks.coords,
-            }
-            for name, variable in others.items()
-        },
-        "attrs": _plain(peaks.attrs),
-        "order": list(map(str, peaks.data_vars)),
-    }
-
-
-def _plain(attrs: dict[Any, Any]) -> dict[str, Any]:
-    """Attributes as JSON can hold them; arrays are marked to come back as arrays."""
-    out: dict[str, Any] = {}
-    for key, value in attrs.items():
-        array = isinstance(value, np.ndarray | np.generic)
-        out[str(key)] = {"dtype": value.dtype.str, "values": value.tolist()} if array else value
-    return out
-
-
-def _attrs(plain: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: np.array(value["values"], dtype=value["dtype"])
-        if isinstance(value, dict) and set(value) == {"dtype", "values"}
-        else value
-        for key, value in plain.items()
-    }
-
-
-def _table(block: xr.Dataset, per_peak: list[str], per_pattern: list[str], first: int) -> Any:
-    import pandas as pd
-
-    columns_of = [block[name] for name in per_peak]
-    # slots are padded with NaN, those of flags and integers with 0
-    there = np.logical_or.reduce([(c.notnull() if c.dtype.kind == "f" else c != 0).values for c in columns_of])
-    empty = ~there.any(axis=2)
-    there[empty, 0] = True  # the row that keeps the place of a pattern without peaks
-    y, x, peak = np.nonzero(there)
-    positions = {dim: block[dim].values if dim in block.coords else np.arange(block.sizes[dim]) for dim in _SCAN}
-    columns: dict[str, Any] = {
-        "scan_y": y + (first if "scan_y" in block.dims else 0),
-        "scan_x": x,
-        "scan_y_nm": positions["scan_y"][y],
-        "scan_x_nm": positions["scan_x"][x],
-        "peak": pd.array(np.where(empty[y, x], -1, peak), dtype="Int64"),
-    }
-    columns["peak"] = columns["peak"].astype(object)
-    columns["peak"][empty[y, x]] = None
-    for name in per_peak:
-        columns[name] = block[name].values[y, x, peak]
-    for name in per_pattern:
-        columns[name] = block[name].values[y, x]
-    return pd.DataFrame(columns)
-
-
 def _read_peaks(path: Path) -> xr.Dataset:
     """PEAKS dataset of a table that :func:`save_peaks_csv` wrote."""
+    # The first two lines are enough to recognise the table.
     with path.open(encoding="utf-8", errors="replace") as file:
         title, description = file.readline(), file.readline()
-    if not title.startswith(_TITLE) or not description.startswith("# {"):
+    if not title.startswith(TITLE) or not description.startswith("# {"):
         raise ReadError(path, found="no table of peaks", cure="give a file that pk.io.save_peaks_csv wrote")
     try:
-        return _rebuild(path, json.loads(description[2:]))
+        return _build_peaks(path, json.loads(description[2:]))
     except ReadError:
         raise
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError) as error:
@@ -189,48 +119,60 @@ def _read_peaks(path: Path) -> xr.Dataset:
         raise ReadError(path, found=found, cure=_CURE) from error
 
 
-def _rebuild(path: Path, about: dict[str, Any]) -> xr.Dataset:
+def _build_peaks(path: Path, about: dict[str, Any]) -> xr.Dataset:
     import pandas as pd
 
     per_peak, per_pattern, sizes = about["per_peak"], about["per_pattern"], about["sizes"]
-    shape = tuple(int(sizes[dim]) for dim in (*_SCAN, "peak"))
+    shape = tuple(int(sizes[dim]) for dim in (*SCAN, "peak"))
     kinds = {name: np.dtype(about["dtypes"][name]).kind for name in (*per_peak, *per_pattern)}
     # Python's float() is exact to the last bit, which pandas' own parser is not by default
-    exact = {name: _number for name, kind in kinds.items() if kind == "f"}
+    exact = {name: _parse_float for name, kind in kinds.items() if kind == "f"}
     whole = {name: _READ_AS[kind] for name, kind in kinds.items() if kind != "f"}
     table = pd.read_csv(path, comment="#", converters=exact, dtype={**whole, "peak": "float64"})
+    # A cut table has fewer rows than patterns; a damaged shape would ask for huge arrays.
     if min(shape) < 1 or shape[0] * shape[1] > len(table) or max(len(table), 1) > np.prod(shape):
         found = f"{len(table)} rows for a scan of {shape[0]} x {shape[1]}"
         raise ReadError(path, found=f"{found} (each pattern has at least one)", cure=_CURE)
     y, x = table["scan_y"].to_numpy(), table["scan_x"].to_numpy()
+    # Each pattern has at least one row, so a missing one shows lost lines.
     seen = np.zeros(shape[:2], dtype=bool)
     seen[y, x] = True
     if not seen.all() or y.min() < 0 or x.min() < 0:
         raise ReadError(path, found=f"no row for {int((~seen).sum())} patterns", cure=_CURE)
+    # Rows without a peak number only keep the place of an empty pattern.
     filled = table["peak"].notna().to_numpy()
     slot = table["peak"].to_numpy()[filled].astype(int)
     out: dict[str, Any] = {}
     for name in about["order"]:
-        attrs = _attrs(about["variable_attrs"].get(name, {}))
+        attrs = _decode_attributes(about["variable_attrs"].get(name, {}))
         if name in per_peak:
             dtype = np.dtype(about["dtypes"][name])
             values = np.full(shape, np.nan if dtype.kind == "f" else 0, dtype=dtype)
             values[y[filled], x[filled], slot] = table[name].to_numpy()[filled]
-            out[name] = ((*_SCAN, "peak"), values, attrs)
+            out[name] = ((*SCAN, "peak"), values, attrs)
         elif name in per_pattern:
             values = np.empty(shape[:2], dtype=about["dtypes"][name])
             values[y, x] = table[name].to_numpy()
-            out[name] = (_SCAN, values, attrs)
-    return _with_others(xr.Dataset(out, attrs=_attrs(about["attrs"])), about)
+            out[name] = (SCAN, values, attrs)
+    return _add_others(xr.Dataset(out, attrs=_decode_attributes(about["attrs"])), about)
 
 
-def _with_others(data: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
+def _add_others(data: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
     for name, other in about["others"].items():
         values = np.array(other["values"], dtype=other["dtype"])
-        variable = xr.Variable(tuple(other["dims"]), values, _attrs(other["attrs"]))
+        variable = xr.Variable(tuple(other["dims"]), values, _decode_attributes(other["attrs"]))
         data = data.assign_coords({name: variable}) if other["coordinate"] else data.assign({name: variable})
     return data[[name for name in about["order"] if name in data]]
 
 
-def _number(text: str) -> float:
+def _parse_float(text: str) -> float:
     return float(text) if text else float("nan")
+
+
+def _decode_attributes(plain: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: np.array(value["values"], dtype=value["dtype"])
+        if isinstance(value, dict) and set(value) == {"dtype", "values"}
+        else value
+        for key, value in plain.items()
+    }

@@ -1,32 +1,14 @@
 """Planned energies and dwell times as lists that a beamline's scan program can load, and back."""
 
-import json
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ..errors import ReadError, SchemaError
-from ..schema.checks import package_version
-from .writers.atomic import renamed_when_complete
-
-Array = NDArray[np.float64]
-Layout = Literal["energies", "regions"]
-
-_SAME_STEP_EV = 1.5e-4  # energies are written to 0.1 meV
-_SUFFIXES = (".csv", ".txt")
-
-
-class _Region(NamedTuple):
-    """Energies at equal steps with one dwell time, both ends included."""
-
-    start: float
-    stop: float
-    n: int
-    dwell: float
+from .writers.atomic import rename_when_complete
+from .writers.scan_list import EXTENSIONS, SAME_STEP_EV, Array, Layout, make_lines
 
 
 def save_scan_list(
@@ -41,18 +23,20 @@ def save_scan_list(
     Parameters
     ----------
     energies
-        Energies [eV], as from :func:`phasekit.stxm.select_energies`; ascending in the file, whatever their order here.
+        Energies [eV], as from :func:`phasekit.stxm.select_energies`. They ascend in the file, whatever their order
+        here.
     path
-        ``.txt``: bare numbers, no comments, since scan programs differ in what they take for one. ``.csv``: a table
-        with header, and before it lines with ``#`` that hold the units, the total dwell time of a pixel and how the
-        energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
+        ``.txt`` holds bare numbers without comments, because scan programs differ in what they take for one. ``.csv``
+        is a table with header. Lines with ``#`` before it hold the units, the total dwell time of a pixel, and how
+        the energies were chosen. An existing file is replaced when the new one is complete; the folder is made.
     dwell_ms
         Dwell time per pixel [ms]: one number, or one per energy on the same coordinate
         (:func:`phasekit.stxm.allocate_dwell`).
     layout
-        "energies": one energy per line in ``.txt`` (the dwell time is set in the program), ``energy_eV,dwell_ms`` in
-        ``.csv``. "regions": one region per line, ``start stop n dwell``, as the region tables of STXM programs ask for
-        (STXM_Control, Pixelator): neighbours at equal steps with equal dwell times are one region, both ends included.
+        "energies" writes one energy per line in ``.txt`` (the dwell time is set in the program), and
+        ``energy_eV,dwell_ms`` in ``.csv``. "regions" writes one region per line, ``start stop n dwell``, for the
+        region tables of STXM programs (STXM_Control, Pixelator). Neighbours at equal steps with equal dwell times are
+        one region, both ends included.
 
     Returns
     -------
@@ -62,8 +46,14 @@ def save_scan_list(
     Raises
     ------
     SchemaError
-        There is no energy, one is not a number above 0 or in another unit than eV, two are equal; dwell times are not
-        positive or lie on other energies; the suffix or layout is unknown.
+        There is no energy, or one is not above 0, is in another unit than eV, or is given twice. Dwell times are not
+        positive or belong to other energies. The ending or the layout is unknown.
+
+    See Also
+    --------
+    open_scan_list : Read the list again.
+    phasekit.stxm.select_energies : Choose the energies.
+    phasekit.stxm.allocate_dwell : Divide the dwell time among them.
 
     Notes
     -----
@@ -79,47 +69,43 @@ def save_scan_list(
     709.5000 710.5000 3 2.0000
     """
     target = Path(fspath(path))
-    if target.suffix.lower() not in _SUFFIXES or layout not in ("energies", "regions"):
+    if target.suffix.lower() not in EXTENSIONS or layout not in ("energies", "regions"):
         raise SchemaError(
             f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
-            "layout 'energies' or 'regions'. Correct them."
+            "layout 'energies' or 'regions'."
         )
-    values, dwell = _checked(energies, dwell_ms)
-    comma = target.suffix.lower() == ".csv"
-    lines = [*_header(values, dwell, energies, layout)] if comma else []
-    separator = "," if comma else " "
-    if layout == "regions":
-        regions = _regions(values, dwell)
-        lines += [separator.join((f"{r.start:.4f}", f"{r.stop:.4f}", f"{r.n}", f"{r.dwell:.4f}")) for r in regions]
-    elif comma:
-        lines += [f"{energy:.4f},{time:.4f}" for energy, time in zip(values, dwell, strict=True)]
-    else:
-        lines += [f"{energy:.4f}" for energy in values]
+    values, dwell = _check_plan(energies, dwell_ms)
+    lines = make_lines(values, dwell, energies, layout, comma=target.suffix.lower() == ".csv")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with renamed_when_complete(target) as temporary:
+    with rename_when_complete(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     return target
 
 
 def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
-    r"""Read a list of energies that :func:`save_scan_list` wrote, or one typed by hand in one of its forms.
+    r"""Read a list of energies that :func:`save_scan_list` wrote, or one that was typed by hand in one of its forms.
 
     Parameters
     ----------
     path
         Text of one energy [eV] a line, of ``energy dwell``, or of regions ``start stop n dwell``, divided by commas or
-        blanks. Lines with ``#`` and a header of words are passed over.
+        blanks. Lines with ``#`` and a header of words are skipped.
 
     Returns
     -------
     xarray.DataArray
-        Energies [eV] on ``energy``, ascending, with the coordinate ``dwell_ms(energy)`` (NaN where the file has none)
-        and ``attrs["provenance"]`` where the file has one.
+        Energies [eV] on ``energy``, ascending. The coordinate ``dwell_ms(energy)`` is NaN where the file has no dwell
+        time. ``attrs["provenance"]`` is there where the file has it.
 
     Raises
     ------
     ReadError
-        The file is missing, holds no energies, a line that is none of these, or a number that is not positive.
+        The file is missing or holds no energies, a line is none of these, or a number is not positive.
+
+    See Also
+    --------
+    save_scan_list : Write the list.
+    phasekit.stxm.predict_errors : Predict the errors of a measurement at these energies.
 
     Examples
     --------
@@ -134,13 +120,19 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     if not source.is_file():
         raise ReadError(source, found="no such file", cure="check the path")
     lines = source.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = _rows(source, [line for line in lines if not line.startswith("#")])
+    rows = _read_rows(source, [line for line in lines if not line.startswith("#")])
     energies = np.concatenate([row[0] for row in rows])
     dwell = np.concatenate([row[1] for row in rows])
     if not (energies > 0).all() or (dwell <= 0).any():
-        raise ReadError(source, found="energies or dwell times that are not positive", cure="mend the numbers")
+        raise ReadError(
+            source,
+            found="energies or dwell times that are not positive",
+            cure="give energies in eV and dwell times in ms, both above 0",
+        )
+    # Lists typed by hand need not ascend, and two regions may share an energy.
     order = np.argsort(energies, kind="stable")
     attrs = {"units": "eV", "long_name": "energies to measure"}
+    # The history of the plan stays with the list.
     records = [line.split(": ", 1)[1] for line in lines if line.startswith("# provenance: ")]
     attrs |= {"provenance": records[0]} if records else {}
     coords = {
@@ -150,7 +142,7 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     return xr.DataArray(energies[order], dims="energy", coords=coords, name="energy", attrs=attrs)
 
 
-def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Array, Array]:
+def _check_plan(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Array, Array]:
     """Energies and their dwell times, ascending."""
     unit = energies.attrs.get("units", "eV")
     values = np.asarray(energies, dtype=np.float64).ravel()
@@ -159,12 +151,13 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
         raise SchemaError(
             f"save_scan_list: {values.size} energies in '{unit}', needs at least one, positive, in 'eV'. Convert them."
         )
-    if np.any(np.diff(values[order]) < _SAME_STEP_EV):
+    if np.any(np.diff(values[order]) < SAME_STEP_EV):
         raise SchemaError("save_scan_list: two energies are equal to 0.1 meV. Take one of them out.")
     dwell = np.asarray(dwell_ms, dtype=np.float64)
     if isinstance(dwell_ms, xr.DataArray) and "energy" in dwell_ms.coords:
+        # Dwell times belong to energies, not to places in a list.
         own = dwell_ms["energy"].values
-        if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=_SAME_STEP_EV):
+        if own.shape != values.shape or not np.allclose(np.sort(own), values[order], atol=SAME_STEP_EV):
             raise SchemaError(
                 "save_scan_list: 'dwell_ms' lies on other energies. Make it for these with allocate_dwell."
             )
@@ -172,50 +165,18 @@ def _checked(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple[Ar
     elif dwell.ndim:
         raise SchemaError("save_scan_list: 'dwell_ms' has no energies. Give one number, or a DataArray on 'energy'.")
     if not (dwell > 0).all() or not np.isfinite(dwell).all():
-        raise SchemaError("save_scan_list: a dwell time is not above 0 ms. Correct it.")
+        raise SchemaError(
+            "save_scan_list: a dwell time is not above 0 ms. Give dwell times in ms, for example with allocate_dwell."
+        )
     return values[order], np.broadcast_to(dwell, values.shape)
 
 
-def _header(values: Array, dwell: Array, energies: xr.DataArray, layout: Layout) -> list[str]:
-    columns = "energy_eV,dwell_ms" if layout == "energies" else "start_eV,stop_eV,n_energies,dwell_ms"
-    lines = [
-        f"# phasekit {package_version('phasekit')} scan list, {values.size} energies",
-        "# units: energy [eV], dwell time per pixel [ms]",
-        f"# dwell time of a pixel over all energies: {dwell.sum():.4f} ms",
-    ]
-    errors = {str(key): value for key, value in energies.attrs.items() if str(key).endswith("_error")}
-    lines += [f"# {name}: {value:.6g}" for name, value in errors.items()]
-    if "provenance" in energies.attrs:
-        lines.append(f"# provenance: {json.dumps(json.loads(energies.attrs['provenance']))}")
-    return [*lines, columns]
-
-
-def _regions(values: Array, dwell: Array) -> list[_Region]:
-    """Runs of energies at equal steps with equal dwell times, each as long as it goes."""
-    regions, first = [], 0
-    while first < values.size:
-        last = first
-        while last + 1 < values.size and _continues(values, dwell, first, last):
-            last += 1
-        regions.append(_Region(values[first], values[last], last - first + 1, dwell[first]))
-        first = last + 1
-    return regions
-
-
-def _continues(values: Array, dwell: Array, first: int, last: int) -> bool:
-    """Whether the energy after ``last`` goes on with the region that begins at ``first``."""
-    if abs(dwell[last + 1] - dwell[first]) > 5e-5:
-        return False
-    steps = np.diff(values[first : last + 2])
-    return bool(np.ptp(steps) < _SAME_STEP_EV)
-
-
-def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
+def _read_rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
     """Energies and dwell times of every line; words in the first line are a header."""
     rows = []
     for number, line in enumerate(line for line in lines if line.strip()):
         try:
-            rows.append(_row([float(word) for word in line.replace(",", " ").split()]))
+            rows.append(_parse_row([float(word) for word in line.replace(",", " ").split()]))
         except ValueError:
             if number == 0:
                 continue
@@ -226,10 +187,12 @@ def _rows(source: Path, lines: list[str]) -> list[tuple[Array, Array]]:
     return rows
 
 
-def _row(numbers: list[float]) -> tuple[Array, Array]:
+def _parse_row(numbers: list[float]) -> tuple[Array, Array]:
+    # One energy, or an energy with its dwell time.
     if len(numbers) in (1, 2):
         return np.array(numbers[:1]), np.array(numbers[1:] or [np.nan])
     if len(numbers) != 4 or numbers[2] < 1 or numbers[2] != int(numbers[2]) or not np.isfinite(numbers).all():
         raise ValueError
+    # A region: both ends are measured.
     n = int(numbers[2])
     return np.linspace(numbers[0], numbers[1], n), np.full(n, numbers[3])

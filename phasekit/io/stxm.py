@@ -1,23 +1,16 @@
-"""Open a scanning transmission X-ray microscopy stack, whatever beamline wrote it."""
+"""Open a scanning transmission X-ray microscopy stack of any beamline."""
 
-from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ReadError, SchemaError
-from ..schema import STACK, describe, require
-from .formats.frames import located
-from .formats.hdf5_heaps import check_heaps
-from .formats.stxm.stack import RawStack, assemble
-from .results import load
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_KNOWN = "NXstxm (.hdf5 .h5 .nxs .hdf .stxm), SDF (.hdr + .xim), aXis2000 (.ncb + .dat), TIFF, and our .nc and .zarr"
+from ..errors import SchemaError
+from ..schema import STACK, describe
+from .formats.file_errors import resolve_path
+from .formats.registry import read_file
+from .formats.stxm.stack import RawStack, StxmOptions, build_stack
 
 
 def open_stxm(
@@ -31,49 +24,60 @@ def open_stxm(
 ) -> xr.Dataset:
     r"""Open an STXM stack or single image lazily as STACK.
 
-    Understood are NXstxm and its dialects (PolLux and SoftiMAX ``counter0``, MAXYMUS ``APD``, HERMES ``Counter0``
-    without attributes, older files with ``axis`` numbers), SDF ``.hdr`` with its ``.xim`` frames, aXis2000 ``.ncb``
-    with its ``.dat``, multipage TIFF, and what :func:`phasekit.io.save` wrote. The file is told by its content where
-    it can be, not by its name.
+    The formats are NXstxm and its dialects, SDF, aXis2000, TIFF and phasekit's own files. NXstxm has several dialects:
+    PolLux and SoftiMAX name the detector ``counter0``, MAXYMUS names it ``APD``. HERMES writes ``Counter0`` without
+    attributes, and older files number their axes. :func:`phasekit.io.formats.list_formats` lists formats and endings.
+    The content of a file decides about its format; the ending decides only where the content cannot.
 
     Parameters
     ----------
     path
-        The file (for SDF the ``.hdr``, for aXis2000 the ``.ncb``).
+        The file. For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
     entry
-        Name of the NeXus entry. Needed only where a file holds several: the error lists them.
+        Name of the NeXus entry. It is needed only where a file holds several; the error lists them.
     region
-        Number of the region (SDF) or entry (NeXus), from 0. Needed only where there are several.
+        Number of the region (SDF) or entry (NeXus), from 0. It is needed only where there are several.
     counter
-        Name of the detector; without it the entry's default, else ``counter0``, ``APD``, ``PMT``, else the first.
-        ``attrs["counters"]`` lists those there are.
+        Name of the detector, one of ``attrs["counters"]``. The default is the entry's own default, else ``counter0``,
+        ``APD`` or ``PMT``, else the first.
     energies
-        Photon energies [eV], one per frame: for files that have none (TIFF) or wrong ones. Given fewer than an SDF
-        header announces, only so many frames are read, which opens an interrupted scan.
+        Photon energies [eV], one per frame, for files that have none (TIFF) or wrong ones. An interrupted SDF scan is
+        opened by giving the energies of its complete frames only.
     step_nm
-        Step of the scan [nm] for files that do not say; replaces the positions of the file (first pixel 0).
+        Step of the scan [nm], for files that do not state it. It replaces the positions of the file; the first pixel is
+        at 0.
 
     Returns
     -------
     xarray.Dataset
-        ``intensity(energy, scan_y, scan_x)`` [counts] as stored (a unit other than counts is named in its
-        ``comment``), in dask blocks of whole frames that reopen the file when they are computed. ``scan_y, scan_x``
-        [nm] are the stage positions of the file and rise with the index, so x grows to the right and y downwards in
-        the array; ``energy`` [eV] is in the order of measurement, turned round if it falls. Where the file has them:
-        ``ring_current(energy)`` [mA] and ``energy_readback(energy)`` [eV], means over each frame, NaN where nothing
-        was recorded.
+        ``intensity(energy, scan_y, scan_x)`` [counts] as stored, in dask blocks of whole frames. Its ``comment``
+        names a unit other than counts. A block opens the file when it is computed and closes it again.
+
+        ``scan_y`` and ``scan_x`` [nm] are the stage positions of the file. They rise with the index, so x grows to the
+        right and y downwards. ``energy`` [eV] is in the order of measurement, and reversed if it falls.
+
+        ``ring_current(energy)`` [mA] and ``energy_readback(energy)`` [eV] are there where the file has them. They are
+        means over each frame, and NaN where nothing was recorded.
 
     Raises
     ------
     ReadError
-        The file is missing, empty, truncated, foreign, holds several entries and none was chosen, or its sizes
-        contradict each other. A frame damaged in its middle shows only when it is computed, as the same error.
+        The file is missing, empty, truncated or of another format. It holds several entries and none was chosen, or its
+        sizes contradict each other. A frame that is damaged in its middle raises the error when it is computed.
+    SchemaError
+        ``energies`` or ``step_nm`` are not positive numbers.
+
+    See Also
+    --------
+    open_references : Reference spectra for the stack.
+    open_i0 : Spectrum of the incident intensity.
+    phasekit.stxm.align : The next step: remove the drift between frames.
 
     Notes
     -----
-    The order of the axes is taken from the file and believed only if the lengths of the axes agree; a non-square map
-    of a file that states nothing is told by its lengths, a square one is read as (energy, y, x), the order of the
-    NXstxm definition (https://manual.nexusformat.org/classes/applications/NXstxm.html).
+    The order of the axes is read from the file and used only if it agrees with their lengths. Where the file states no
+    order, the lengths decide. A square map without a stated order is read as (energy, y, x), the order of the NXstxm
+    definition (https://manual.nexusformat.org/classes/applications/NXstxm.html).
 
     Examples
     --------
@@ -89,41 +93,26 @@ def open_stxm(
     >>> dict(stack.sizes), stack.scan_x.values.tolist(), float(stack.intensity[0, 1, 0])
     ({'energy': 1, 'scan_y': 2, 'scan_x': 3}, [0.0, 100.0, 200.0], 4.0)
     """
-    file = _existing(path)
-    given = _given_energies(energies)
-    if step_nm is not None and not 0 < float(step_nm) < np.inf:
-        raise SchemaError(f"open_stxm: step_nm={step_nm!r}, needs a positive number of nm. Leave it out if unknown.")
-    kind = _kind(file)
+    file = resolve_path(path)
+    # Wrong arguments are refused before the file is looked for.
+    options = StxmOptions(entry, region, counter, _check_energies(energies), _check_step(step_nm))
+    found: RawStack | xr.Dataset = read_file(file, "stxm", options)
     settings = {"path": file.name, "entry": entry, "region": region, "counter": counter, "step_nm": step_nm}
-    if kind == "ours":
-        data, source = _open_ours(file, given, step_nm)
+    source = None
+    if isinstance(found, xr.Dataset):
+        # what phasekit saved brings its own history
+        data, source = found, found if "schema" in found.attrs else None
     else:
-        data, source = assemble(_read(file, kind, entry, region, counter, given), file, step_nm), None
+        data = build_stack(found, file, step_nm)
     data.attrs["source"] = file.name
     data = describe(data, STACK, step="open_stxm", settings=settings, source=source)
+    # An empty comment would look as if something were missing.
     if not data["intensity"].attrs.get("comment"):
         data["intensity"].attrs.pop("comment", None)
     return data
 
 
-def _existing(path: str | PathLike[str]) -> Path:
-    file = located(path)
-    if file.suffix.lower() == ".xim":
-        raise ReadError(file, found="one frame of an SDF scan", cure="give the .hdr file beside it")
-    if file.is_dir() and not _is_zarr(file):
-        raise ReadError(file, found="a folder", cure=f"give a file: {_KNOWN}")
-    if not file.exists():
-        raise ReadError(file, found="nothing of that name", cure="check the path")
-    if file.is_file() and file.stat().st_size == 0:
-        raise ReadError(file, found="an empty file (0 bytes)", cure="copy it again")
-    return file
-
-
-def _is_zarr(path: Path) -> bool:
-    return path.suffix.lower() == ".zarr" or (path / "zarr.json").is_file()
-
-
-def _given_energies(energies: ArrayLike | None) -> NDArray[np.float64] | None:
+def _check_energies(energies: ArrayLike | None) -> NDArray[np.float64] | None:
     if energies is None:
         return None
     values = np.atleast_1d(np.asarray(energies, dtype=np.float64))
@@ -132,97 +121,7 @@ def _given_energies(energies: ArrayLike | None) -> NDArray[np.float64] | None:
     return values
 
 
-def _kind(path: Path) -> str:
-    """Format of a file by its first bytes, by its suffix where these say nothing."""
-    if path.is_dir():
-        return "ours"
-    suffix = path.suffix.lower()
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head == _HDF5 or _has_user_block(path):
-        check_heaps(path)
-        return "ours" if suffix == ".nc" or _has_our_stack(path) else "nxstxm"
-    if head[:4] in _TIFF:
-        return "tiff"
-    if suffix in (".hdr", ".ncb"):
-        return suffix[1:]
-    wrong = {".nc": "netCDF-4", ".tif": "TIFF", ".tiff": "TIFF"}.get(
-        suffix, "HDF5" if suffix in (".hdf5", ".h5", ".nxs", ".hdf", ".stxm") else ""
-    )
-    if wrong:
-        raise ReadError(path, found=f"a file that is not {wrong} (it begins with {head!r})", cure="copy the file again")
-    raise ReadError(path, found=f"a format nobody here knows (it begins with {head!r})", cure=f"give one of: {_KNOWN}")
-
-
-def _has_user_block(path: Path) -> bool:
-    """HDF5 may begin at byte 512, 1024, 2048 ... after foreign bytes: PolLux files carry 32 KiB of XMP text."""
-    with path.open("rb") as file:
-        starts = (512 << n for n in range(path.stat().st_size.bit_length()) if 512 << n < path.stat().st_size)
-        return any(file.seek(start) == start and file.read(8) == _HDF5 for start in starts)
-
-
-def _has_our_stack(path: Path) -> bool:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return "schema" in file.attrs or isinstance(file.get("intensity"), h5py.Dataset)
-    except Exception:  # a damaged file: the reader it goes to says what is wrong
-        return False
-
-
-def _read(
-    path: Path,
-    kind: str,
-    entry: str | None,
-    region: int | None,
-    counter: str | None,
-    energies: NDArray[np.float64] | None,
-) -> RawStack:
-    """What the reader of this format finds; readers load only when used."""
-    if kind == "nxstxm":
-        from .formats.stxm.nxstxm import read_nxstxm
-
-        return read_nxstxm(path, entry=entry, region=region, counter=counter, energies=energies)
-    _refuse_choices(path, kind, {"entry": entry, **({} if kind == "hdr" else {"region": region, "counter": counter})})
-    if kind == "hdr":
-        from .formats.stxm.sdf import read_sdf
-
-        return read_sdf(path, region=region, counter=counter, energies=energies)
-    if kind == "ncb":
-        from .formats.stxm.axis2000 import read_ncb
-
-        return read_ncb(path, energies=energies)
-    from .formats.stxm.tiff import read_tiff
-
-    return read_tiff(path, energies=energies)
-
-
-def _refuse_choices(path: Path, kind: str, choices: dict[str, str | int | None]) -> None:
-    asked = [f"{name}={value!r}" for name, value in choices.items() if value not in (None, 0)]
-    if asked:
-        raise ReadError(
-            path, found=f"one stack, this format ({kind}) has no {', '.join(asked)}", cure="leave that argument out"
-        )
-
-
-def _open_ours(
-    path: Path, energies: NDArray[np.float64] | None, step_nm: float | None
-) -> tuple[xr.Dataset, xr.Dataset | None]:
-    """A STACK that phasekit saved, further variables (truth) included, and the history it brings."""
-    data = load(path, lazy=True)
-    try:
-        require(data, STACK, step="open_stxm")
-    except SchemaError as error:
-        raise ReadError(path, found=f"no STACK ({error})", cure="open other results with pk.io.load") from error
-    data["intensity"] = data["intensity"].chunk(energy="auto", scan_y=-1, scan_x=-1)
-    if energies is not None:
-        if energies.size != data.sizes["energy"]:
-            raise ReadError(
-                path, found=f"{data.sizes['energy']} frames for {energies.size} energies", cure="give one per frame"
-            )
-        data = data.assign_coords(energy=("energy", energies, data["energy"].attrs))
-    if step_nm is not None:
-        axes: Sequence[str] = ("scan_y", "scan_x")
-        data = data.assign_coords({a: (a, np.arange(data.sizes[a]) * step_nm, data[a].attrs) for a in axes})
-    return data, data if "schema" in data.attrs else None
+def _check_step(step_nm: float | None) -> float | None:
+    if step_nm is not None and not 0 < float(step_nm) < np.inf:
+        raise SchemaError(f"open_stxm: step_nm={step_nm!r}, needs a positive number of nm. Leave it out if unknown.")
+    return step_nm

@@ -1,12 +1,17 @@
-"""NMF: a scan of diffraction patterns becomes a few components, as many as the data say.
+"""NMF: a scan of diffraction patterns becomes a few components, as many as the data support.
 
-Read the files as the experiment goes.
+The folders are the stages, in the order of the experiment.
 
-- ``features`` with ``used_pixels``, ``masks`` (``outliers``, ``scan_images``), ``gain``, ``centring``, ``redrawing``,
-  ``polar`` and ``weighting``: patterns to a matrix that least squares may look at, and the way back.
-- ``fitting``: the factorisation, for one k or all of them.
-- ``choosing``: the evidence for k, every rule's vote, and how sure the choice is; ``quality``: image-quality metrics.
-- ``after_fit``: background, overlap, mixtures, crystals.
+- ``features``: patterns become a matrix of features. Bad pixels and the direct beam are masked, patterns are centred,
+  pixels grouped, and counts scaled (``find_detector_mask``, ``estimate_gain``, ``to_features``, ``to_detector``).
+- ``fitting``: the factorisation into non-negative components, for one k or several (``factorise``,
+  ``factorise_ranks``).
+- ``rank_selection``: the evidence for each number of components k, the votes of all rules, and a probability over k
+  (``scan_ranks``, ``rank_votes``, ``choose_rank``, ``published_knee``, ``published_window``).
+- ``components``: background, overlap and its uncertainty, phases and orientations of components, comparison with a
+  truth (``separate_background``, ``find_overlap``, ``fit_loadings``, ``overlap_probability``, ``component_patterns``,
+  ``component_orientations``, ``match_components``, ...).
+- ``image_metrics``: image-quality metrics of patterns and of components (``image_quality``, ``component_quality``).
 """
 
 from ..deprecation import attach_stub as _attach_stub

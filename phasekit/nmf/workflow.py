@@ -35,7 +35,7 @@ WORKFLOW = Workflow(
             "phasekit.synthetic.recipes_nmf:nmf_grains",
         ),
     ),
-    stages=("features", "fitting", "rank_selection", "components", "image_metrics"),
+    stages=("features", "fitting", "image_metrics", "rank_selection", "components"),
     result="loading",
     score=_score_components,
 )

@@ -1,6 +1,6 @@
 """Every dataset that crosses a step, written once: names, dimensions and units.
 
-A step calls :func:`require` at its door and :func:`describe` at its exit. Between the two it may do what it likes;
+A step calls :func:`require` first and :func:`describe` last. Between the two a dataset may have any form;
 outside, a dataset can be recognised by its variables alone, also after a trip through a file.
 """
 

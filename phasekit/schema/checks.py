@@ -1,4 +1,4 @@
-"""What a step calls at its door and at its exit."""
+"""The first and the last call of every step: :func:`require` checks its input, :func:`describe` its output."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from phasekit.errors import SchemaError
 from .core import ANY, DIMENSION_UNITS, Schema, Variable
 
 
-def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, str] | None = None) -> None:
+def require(
+    data: xr.Dataset, schema: Schema, *, step: str, argument: str = "", units: Mapping[str, str] | None = None
+) -> None:
     """Check that ``data`` is what ``step`` needs, before any block of it is read.
 
     Parameters
@@ -21,8 +23,8 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
         Dataset to check. Only names, dimensions, shapes and units are looked at; lazy data stay lazy.
     schema
         The kind of dataset needed. Variables that are not optional must be there with exactly these dimensions.
-    step
-        Name of the caller, for the message.
+    step, argument
+        Name of the caller and of its argument, for the message.
     units
         Further demands, ``{"qx": "1/angstrom"}``, on variables or coordinates.
 
@@ -32,17 +34,22 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
         A variable or dimension is missing, has other dimensions, is empty, is not made of real numbers, or carries
         another unit.
 
+    See Also
+    --------
+    describe : The last line of a step.
+
     Examples
     --------
     >>> from phasekit.schema import STACK
-    >>> require(xr.Dataset(), STACK, step="align")
+    >>> require(xr.Dataset(), STACK, step="align", argument="stack")
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: align: there is no variable 'intensity', needs STACK (...). pk.io.open_stxm makes one.
+    phasekit.errors.SchemaError: align: 'stack' has no variable 'intensity', needs STACK (...). pk.io.open_stxm ...
     """
+    given = f"'{argument}'" if argument else "the dataset"
     if not isinstance(data, xr.Dataset):
         raise SchemaError(
-            f"{step}: got a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
+            f"{step}: {given} is a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
             f"{schema.made_by} makes one."
         )
     needed = ", ".join(f"{v.name}({', '.join(v.dims)})" for v in schema.variables if not v.optional)
@@ -51,15 +58,15 @@ def require(data: xr.Dataset, schema: Schema, *, step: str, units: Mapping[str, 
             if variable.optional:
                 continue
             raise SchemaError(
-                f"{step}: there is no variable '{variable.name}', needs {schema.name} ({needed}). "
+                f"{step}: {given} has no variable '{variable.name}', needs {schema.name} ({needed}). "
                 f"{schema.made_by} makes one."
             )
-        _require_shape(data[variable.name], variable, step)
-    for name, unit in {**_coordinate_units(data, schema), **(units or {})}.items():
-        _require_unit(data, name, unit, step)
+        _check_shape(data[variable.name], variable, step)
+    for name, unit in {**_required_units(data, schema), **(units or {})}.items():
+        _check_unit(data, name, unit, step)
 
 
-def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
+def _check_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
     if tuple(map(str, array.dims)) != variable.dims:
         raise SchemaError(
             f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
@@ -76,14 +83,14 @@ def _require_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
         )
 
 
-def _coordinate_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
+def _required_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
     """Demands on coordinates whose unit has no choice."""
     dims = {dim for variable in schema.variables if variable.name in data for dim in variable.dims}
     fixed = {dim: DIMENSION_UNITS.get(dim) for dim in dims if dim in data.coords}
     return {dim: units[0] for dim, units in fixed.items() if units is not None and len(units) == 1}
 
 
-def _require_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
+def _check_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
     found = data[name].attrs.get("units") if name in data.variables else None
     if found == unit:
         return
@@ -126,6 +133,11 @@ def describe(
     xarray.Dataset
         The same data with fresh attributes.
 
+    See Also
+    --------
+    require : The first line of a step.
+    provenance : Reads what it wrote.
+
     Examples
     --------
     >>> import json
@@ -148,7 +160,11 @@ def describe(
         if dim in out.coords and choices is not None and len(choices) == 1:
             out[dim].attrs = {**out[dim].attrs, "units": choices[0]}
     history = json.loads(source.attrs.get("provenance", "[]")) if source is not None else []
-    record = {"step": step, "settings": _plain(dict(settings)), "versions": {"phasekit": package_version("phasekit")}}
+    record = {
+        "step": step,
+        "settings": _to_json_value(dict(settings)),
+        "versions": {"phasekit": package_version("phasekit")},
+    }
     out.attrs["schema"] = schema.name
     out.attrs["provenance"] = json.dumps([*history, record])
     return out
@@ -159,14 +175,14 @@ def provenance(data: xr.Dataset) -> list[dict[str, Any]]:
     return list(json.loads(data.attrs.get("provenance", "[]")))
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Value as JSON can hold it; arrays and datasets are named by their shape, not stored."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_json_value(item) for key, item in value.items()}
     if isinstance(value, str | bool | int | float | None):
         return value
     if isinstance(value, range | list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_json_value(item) for item in value]
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     if hasattr(value, "sizes"):

@@ -14,7 +14,7 @@ _METRICS = {
 }
 
 
-def _each(prefix: str, dims: tuple[str, ...], suffix: str) -> tuple[Variable, ...]:
+def _image_variables(prefix: str, dims: tuple[str, ...], suffix: str) -> tuple[Variable, ...]:
     return tuple(
         Variable(prefix + name, dims, units, long_name + suffix, optional=True)
         for name, (units, long_name) in _METRICS.items()
@@ -23,14 +23,14 @@ def _each(prefix: str, dims: tuple[str, ...], suffix: str) -> tuple[Variable, ..
 
 IMAGE_QUALITY = Schema(
     "IMAGE_QUALITY",
-    _each("", ("scan_y", "scan_x"), ""),  # the usual case; other images have their own leading dimensions
+    _image_variables("", ("scan_y", "scan_x"), ""),  # the usual case; other images have their own leading dimensions
     "pk.nmf.image_quality",
 )
 COMPONENT_QUALITY = Schema(
     "COMPONENT_QUALITY",
     (
-        *_each("pairwise_", ("component", "other"), " of two components"),
-        *_each("fidelity_", ("component",), " of a component and its mean pattern"),
+        *_image_variables("pairwise_", ("component", "other"), " of two components"),
+        *_image_variables("fidelity_", ("component",), " of a component and its mean pattern"),
         Variable("n_assigned", ("component",), "1", "patterns in which the component is the strongest"),
     ),
     "pk.nmf.component_quality",

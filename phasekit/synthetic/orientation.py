@@ -15,8 +15,8 @@ from ..disks import paint_disks
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe
 from .digits import round_truth
-from .specimen import VACUUM, Layout, Specimen, orientations, voronoi
-from .spot_painting import spots
+from .specimen import VACUUM, Layout, Specimen, draw_orientations, make_voronoi_map
+from .spot_painting import simulate_spots
 
 Array = NDArray[np.float64]
 _SUBPIXELS = 5  # grid points per pixel and axis of a simulated disk
@@ -105,6 +105,11 @@ def orientation_scan(
     SchemaError
         A size or dose that is not positive, no phases, or an unknown unit.
 
+    See Also
+    --------
+    true_spots : The exact spots of the scan it makes.
+    phasekit.acom.compare_with_truth : Compares a map with its truth.
+
     Examples
     --------
     >>> scan = orientation_scan(shape=(3, 4), detector=(64, 64), seed=1)
@@ -113,17 +118,17 @@ def orientation_scan(
     """
     specimen, microscope = specimen or Specimen(), microscope or Microscope()
     phases = _default_phases() if phases is None else list(phases)
-    _check(phases, shape, detector, electrons, specimen, microscope)
+    _check_settings(phases, shape, detector, electrons, specimen, microscope)
     rng = np.random.default_rng(seed)
-    layout = voronoi(shape, specimen, rng)
-    grains, pixels = orientations(layout, specimen, rng)
+    layout = make_voronoi_map(shape, specimen, rng)
+    grains, pixels = draw_orientations(layout, specimen, rng)
     thickness = rng.uniform(*specimen.thickness_nm, size=specimen.n_grains)
-    origin = _drift(shape, microscope, rng)
+    origin = _draw_beam_drift(shape, microscope, rng)
     reach = np.hypot(*detector) / 2 * microscope.pixel_size
     crystals = [reflections(phase, reach) for phase in phases]
     scan = _Scan(layout, crystals, grains, pixels, thickness, origin, precession_deg, microscope)
-    counts = _expose(scan, detector, electrons, rng)
-    out = round_truth(_labelled(counts, scan, phases))
+    counts = _draw_counts(scan, detector, electrons, rng)
+    out = round_truth(_label_scan(counts, scan, phases))
     settings = {"shape": shape, "detector": detector, "electrons": electrons, "precession_deg": precession_deg}
     settings |= {"specimen": asdict(specimen), "microscope": asdict(microscope), "seed": seed}
     return describe(out, PATTERNS, step="orientation_scan", settings=settings)
@@ -145,7 +150,7 @@ class _Scan:
         return np.where(np.asarray(grain) < 0, VACUUM, np.asarray(grain) % len(self.crystals))
 
     def diffract(self, grain: int, quaternion: Array) -> tuple[Array, Array]:
-        return spots(
+        return simulate_spots(
             self.crystals[grain % len(self.crystals)],
             quaternion,
             wave=wavelength(self.microscope.voltage_kv),
@@ -160,7 +165,7 @@ def _default_phases() -> list[Any]:
     return sample_phases()
 
 
-def _check(
+def _check_settings(
     phases: list[Any],
     shape: tuple[int, int],
     detector: tuple[int, int],
@@ -179,7 +184,7 @@ def _check(
         raise SchemaError(f"orientation_scan: units = '{microscope.units}', needs '1/angstrom' or 'px'.")
 
 
-def _drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Generator) -> Array:
+def _draw_beam_drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Generator) -> Array:
     """Beam position relative to the detector's middle: a quadratic of at most ``drift_px`` plus jitter [px]."""
     v, u = np.meshgrid(*(np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape), indexing="ij")
     terms = np.stack([u, v, u * v, u * u, v * v], axis=-1)
@@ -188,16 +193,18 @@ def _drift(shape: tuple[int, int], microscope: Microscope, rng: np.random.Genera
     return smooth + rng.normal(scale=microscope.jitter_px, size=smooth.shape)
 
 
-def _expose(scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator) -> NDArray[np.uint16]:
+def _draw_counts(
+    scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator
+) -> NDArray[np.uint16]:
     shape = scan.layout.grain.shape
     counts = np.empty((*shape, *detector), dtype=np.uint16)
     for index in np.ndindex(*shape):
-        expected = _expected(scan, index, detector)
+        expected = _compute_expected_pattern(scan, index, detector)
         counts[index] = np.minimum(rng.poisson(expected * electrons), np.iinfo(np.uint16).max)
     return counts
 
 
-def _expected(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) -> Array:
+def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tuple[int, int]) -> Array:
     """Pattern of one pixel as the fraction of the electrons that each detector pixel receives."""
     optics, grain = scan.microscope, int(scan.layout.grain[index])
     beam = (np.array(detector) - 1) / 2 + scan.origin[index]
@@ -231,7 +238,7 @@ def distort_positions(place: Array, optics: Microscope) -> Array:
     )
 
 
-def _labelled(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
+def _label_scan(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
     optics, layout, dims = scan.microscope, scan.layout, ("scan_y", "scan_x")
     calibrated = optics.units == "1/angstrom"
     unit = optics.pixel_size if calibrated else 1.0

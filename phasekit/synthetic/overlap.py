@@ -67,6 +67,11 @@ def overlapping_grains(
     SchemaError
         A setting is unknown or out of its range.
 
+    See Also
+    --------
+    phasekit.nmf.truth_as_factors : Its truth as components.
+    phasekit.nmf.match_components : Compares components with the truth.
+
     Examples
     --------
     >>> scan = overlapping_grains(n_components=3, shape=(6, 8), detector=(24, 24), dose=500)
@@ -74,33 +79,33 @@ def overlapping_grains(
     ({'scan_y': 6, 'scan_x': 8, 'qy': 24, 'qx': 24}, 4)
     """
     extra = {**_NUISANCES, **nuisances}
-    _check(n_components, shape, detector, dose, background, boundary_width, extra)
+    _check_settings(n_components, shape, detector, dose, background, boundary_width, extra)
     rng = np.random.default_rng(seed)
-    thickness = (1 + 0.15 * _smooth_field(shape, 0.4, rng)).clip(0.3)
-    inside = _specimen(shape, extra["vacuum"], boundary_width, rng)
-    abundance = _abundances(n_components, shape, boundary_width, inside, rng)
-    factors, tilted = _grain_patterns(n_components, detector, extra["bend"], rng)
+    thickness = (1 + 0.15 * _draw_smooth_field(shape, 0.4, rng)).clip(0.3)
+    inside = _make_specimen(shape, extra["vacuum"], boundary_width, rng)
+    abundance = _compute_abundances(n_components, shape, boundary_width, inside, rng)
+    factors, tilted = _make_grain_patterns(n_components, detector, extra["bend"], rng)
     transmitted = background + extra["direct_beam"]
     loading = abundance * thickness * ((1 - transmitted) * dose)
     position = np.linspace(-1, 1, shape[1])[None, None, :]  # the bend runs along x
     expected = np.tensordot(loading * (1 - position) / 2, tilted[0], axes=(0, 0))
     expected += np.tensordot(loading * (1 + position) / 2, tilted[1], axes=(0, 0))
     if transmitted > 0:
-        haze = _transmitted(detector, background, extra["direct_beam"])
-        level = (1 + 0.1 * _smooth_field(shape, 0.6, rng)).clip(0.3)
+        haze = _make_direct_beam(detector, background, extra["direct_beam"])
+        level = (1 + 0.1 * _draw_smooth_field(shape, 0.6, rng)).clip(0.3)
         loading = np.concatenate([loading, (transmitted * dose * level)[None]])
         factors = np.concatenate([factors, haze[None]])
         expected += np.multiply.outer(loading[-1], haze)
     counts = rng.poisson(expected).clip(0, 65535).astype(np.uint16)
     hot = _add_hot_pixels(counts, int(extra["hot_pixels"]), rng)
     settings = {"n_components": n_components, "dose": dose, "background": background, "boundary_width": boundary_width}
-    return _label(counts, loading, factors, hot, n_components, settings | {"seed": seed} | extra)
+    return _label_scan(counts, loading, factors, hot, n_components, settings | {"seed": seed} | extra)
 
 
 _NUISANCES = {"direct_beam": 0.3, "vacuum": 0.15, "bend": 0.0, "hot_pixels": 0}
 
 
-def _check(
+def _check_settings(
     n_components: int,
     shape: tuple[int, int],
     detector: tuple[int, int],
@@ -128,7 +133,7 @@ def _check(
             raise SchemaError(f"overlapping_grains: {message}.")
 
 
-def _label(
+def _label_scan(
     counts: NDArray[np.uint16],
     loading: NDArray[np.floating],
     factors: NDArray[np.floating],
@@ -161,7 +166,7 @@ def _label(
     return describe(scan, PATTERNS, step="overlapping_grains", settings=settings)
 
 
-def _smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Random field of unit standard deviation (0 on one point), smooth over ``scale`` of the scan's shorter side."""
     from scipy.ndimage import gaussian_filter
 
@@ -169,17 +174,19 @@ def _smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator
     return (field - field.mean()) / max(field.std(), 1e-12)
 
 
-def _specimen(shape: tuple[int, int], vacuum: float, width: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _make_specimen(
+    shape: tuple[int, int], vacuum: float, width: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Presence of the specimen, 0..1: it ends along a wavy line, ``vacuum`` of the scan stays empty."""
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.indices(shape)
-    along = np.sin(turn) * y + np.cos(turn) * x + 0.08 * min(shape) * _smooth_field(shape, 0.12, rng)
+    along = np.sin(turn) * y + np.cos(turn) * x + 0.08 * min(shape) * _draw_smooth_field(shape, 0.12, rng)
     if vacuum == 0:
         return np.ones(shape)
     return 1 / (1 + np.exp(np.clip(-2 * (along - np.quantile(along, vacuum)) / width, -50, 50)))
 
 
-def _abundances(
+def _compute_abundances(
     n: int, shape: tuple[int, int], width: float, inside: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Soft Voronoi cells, ``(grain, y, x)``, that sum to ``inside``; warped, so that boundaries are not straight."""
@@ -191,13 +198,13 @@ def _abundances(
         nearest = np.linalg.norm(candidates[:, None] - centres, axis=2).min(axis=1)
         centres = np.concatenate([centres, candidates[[nearest.argmax()]]])
     spacing = np.sqrt(len(points) / n)
-    warp = np.stack([_smooth_field(shape, 0.15, rng).ravel() for _ in range(2)], axis=1) * 0.12 * spacing
+    warp = np.stack([_draw_smooth_field(shape, 0.15, rng).ravel() for _ in range(2)], axis=1) * 0.12 * spacing
     distance = np.linalg.norm((points + warp)[:, None] - centres, axis=2)
     weight = np.exp(-(distance - distance.min(axis=1, keepdims=True)) * 2 / width)
     return (weight / weight.sum(axis=1, keepdims=True)).T.reshape(n, *shape) * inside
 
 
-def _grain_patterns(
+def _make_grain_patterns(
     n: int, detector: tuple[int, int], bend: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Mean spot pattern of each grain, ``(grain, qy, qx)`` of sum 1, and the patterns at both ends of its bend."""
@@ -206,7 +213,7 @@ def _grain_patterns(
     rng.shuffle(rotations)
     ends: list[list[NDArray[np.float64]]] = [[], []]
     for grain in range(n):
-        spots, strength = _spots(size, _NETS[rng.integers(len(_NETS))], rotations[grain], rng)
+        spots, strength = _draw_lattice_spots(size, _NETS[rng.integers(len(_NETS))], rotations[grain], rng)
         tilt, turn = rng.normal(0, 0.12 * size, 2), rng.uniform(0, 2 * np.pi)
         for end, sign in zip(ends, (-1, 1), strict=True):
             laue = tilt + sign * bend * 0.25 * size * np.array([np.sin(turn), np.cos(turn)])
@@ -217,7 +224,7 @@ def _grain_patterns(
     return (low + high) / 2, (low, high)
 
 
-def _spots(
+def _draw_lattice_spots(
     size: int, net: tuple[float, float, float], rotation_deg: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Positions from the direct beam [px] and Friedel-symmetric strengths of a net's spots, without the direct beam."""
@@ -242,7 +249,7 @@ def _draw_disks(
     return image
 
 
-def _transmitted(detector: tuple[int, int], background: float, direct_beam: float) -> NDArray[np.float64]:
+def _make_direct_beam(detector: tuple[int, int], background: float, direct_beam: float) -> NDArray[np.float64]:
     """Diffuse scattering falling off from the direct beam, and the beam's own disk; sum 1."""
     size = min(detector)
     y, x = (np.arange(n) - (n - 1) / 2 for n in detector)

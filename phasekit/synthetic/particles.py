@@ -46,11 +46,11 @@ def draw_particles(
     particle = np.full(shape, -1, dtype=np.int64)
     grains: list[float] = []
     deck: list[float] = []
-    for centre, radius in _places(shape, n_particles, rng):
-        depth = _outline(shape, centre, radius, rng)
+    for centre, radius in _draw_places(shape, n_particles, rng):
+        depth = _make_outline(shape, centre, radius, rng)
         inside = (depth > 0) & (particle < 0)
-        seeds = _grain_seeds(centre, radius, rng)
-        nearest = _nearest(shape, seeds)
+        seeds = _draw_grain_seeds(centre, radius, rng)
+        nearest = _find_nearest_seed(shape, seeds)
         grain[inside] = len(grains) + nearest[inside]
         particle[inside] = particle.max() + 1
         while len(deck) < len(seeds):
@@ -60,10 +60,10 @@ def draw_particles(
     rough = gaussian_filter(rng.standard_normal(shape), 4.0)
     thickness *= 1 + 0.12 * rough / max(float(rough.std()), 1e-12)
     own = np.where(grain >= 0, np.array([*grains, np.nan])[grain], np.nan)
-    return Particles(thickness, _rims(own, particle, rim_px), grain, own)
+    return Particles(thickness, _mark_rims(own, particle, rim_px), grain, own)
 
 
-def _places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) -> list[tuple[Array, float]]:
+def _draw_places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) -> list[tuple[Array, float]]:
     """Centres and mean radii [px] of particles that do not touch, the largest first."""
     typical = 0.47 * np.sqrt(shape[0] * shape[1] / max(n_particles, 1))
     radii = np.sort(typical * rng.uniform(0.65, 1.1, n_particles))[::-1]
@@ -78,7 +78,7 @@ def _places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) 
     return placed
 
 
-def _outline(shape: tuple[int, int], centre: Array, radius: float, rng: np.random.Generator) -> Array:
+def _make_outline(shape: tuple[int, int], centre: Array, radius: float, rng: np.random.Generator) -> Array:
     """1 in the middle of an irregular blob, 0 on its outline, negative outside."""
     y, x = np.indices(shape, dtype=float)
     angle = np.arctan2(y - centre[0], x - centre[1])
@@ -86,7 +86,7 @@ def _outline(shape: tuple[int, int], centre: Array, radius: float, rng: np.rando
     return np.asarray(1 - np.hypot(y - centre[0], x - centre[1]) / (radius * (1 + wave)))
 
 
-def _grain_seeds(centre: Array, radius: float, rng: np.random.Generator) -> Array:
+def _draw_grain_seeds(centre: Array, radius: float, rng: np.random.Generator) -> Array:
     """Voronoi seeds [px], about one per 120 px2."""
     n = max(2, round(np.pi * radius**2 / 120))
     distance = radius * np.sqrt(rng.uniform(0, 1, n))
@@ -94,14 +94,14 @@ def _grain_seeds(centre: Array, radius: float, rng: np.random.Generator) -> Arra
     return np.asarray(centre + np.stack([distance * np.sin(angle), distance * np.cos(angle)], axis=1))
 
 
-def _nearest(shape: tuple[int, int], seeds: Array) -> NDArray[np.int64]:
+def _find_nearest_seed(shape: tuple[int, int], seeds: Array) -> NDArray[np.int64]:
     from scipy.spatial import cKDTree
 
     pixels = np.indices(shape).reshape(2, -1).T
     return np.asarray(cKDTree(seeds).query(pixels)[1].reshape(shape))
 
 
-def _rims(composition: Array, particle: NDArray[np.int64], sigma: float) -> Array:
+def _mark_rims(composition: Array, particle: NDArray[np.int64], sigma: float) -> Array:
     """Composition blurred inside each particle, so that grains meet in a rim of intermediate composition."""
     if sigma <= 0:
         return composition.copy()

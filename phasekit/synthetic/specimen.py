@@ -47,7 +47,7 @@ class Layout:
     weight: Array
 
 
-def voronoi(shape: tuple[int, int], specimen: Specimen, rng: np.random.Generator) -> Layout:
+def make_voronoi_map(shape: tuple[int, int], specimen: Specimen, rng: np.random.Generator) -> Layout:
     """Voronoi grains with a wavy edge of the foil at the lower right."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     seeds = _spread_seeds(shape, specimen.n_grains, rng)
@@ -76,7 +76,7 @@ def _spread_seeds(shape: tuple[int, int], count: int, rng: np.random.Generator) 
     return np.array(seeds)
 
 
-def orientations(layout: Layout, specimen: Specimen, rng: np.random.Generator) -> tuple[Array, Array]:
+def draw_orientations(layout: Layout, specimen: Specimen, rng: np.random.Generator) -> tuple[Array, Array]:
     """Orientation of each grain, uniformly random, and of each pixel, (scan_y, scan_x, 4); NaN in the hole."""
     grains = rotations.random(specimen.n_grains, rng)
     wobble = rng.normal(scale=np.radians(specimen.mosaic_deg), size=(*layout.grain.shape, 3))

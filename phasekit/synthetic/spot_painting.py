@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 _AZIMUTHS = 120
 
 
-def spots(
+def simulate_spots(
     found: Reflections, quaternion: Array, *, wave: float, thickness_nm: float, precession_deg: float
 ) -> tuple[Array, Array]:
     """In-plane positions (n, 2) as (y, x) [1/angstrom] and intensities (n,) of the reflections that diffract.

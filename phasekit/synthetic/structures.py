@@ -62,7 +62,7 @@ def cif_text(entry: dict[str, Any]) -> str:
         f"_space_group_IT_number {entry['space_group']}",
         "loop_",
         "_space_group_symop_operation_xyz",
-        *(f"'{_triplet(op.R, op.t)}'" for op in GetSpaceGroup(entry["space_group"]).iter_symops()),
+        *(f"'{_format_triplet(op.R, op.t)}'" for op in GetSpaceGroup(entry["space_group"]).iter_symops()),
         "loop_",
         *(f"_atom_site_{name}" for name in columns),
     ]
@@ -73,7 +73,7 @@ def cif_text(entry: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _triplet(matrix: Any, shift: Any) -> str:
+def _format_triplet(matrix: Any, shift: Any) -> str:
     """Operation as the letters x, y, z and fractions, ``1/2+x,-y,z``."""
     from fractions import Fraction
 

@@ -113,6 +113,11 @@ def stxm_stack(
     SchemaError
         A setting is unknown or out of range, or the references have no composition or do not cover the energies.
 
+    See Also
+    --------
+    vanadium_references : The spectra it is made of.
+    phasekit.stxm.label_phases : The map to compare with its truth.
+
     Examples
     --------
     >>> stack = stxm_stack(seed=0)
@@ -121,26 +126,26 @@ def stxm_stack(
     >>> sorted(set(stack["truth_phase"].values.ravel().tolist()))
     [-1, 0, 1, 2, 3, 4]
     """
-    effects = _effects(nuisances, shape, n_particles, pixel_nm)
+    effects = _make_effects(nuisances, shape, n_particles, pixel_nm)
     energy = np.asarray(PLANNED_ENERGIES if energies is None else energies, dtype=float).ravel()
     refs = vanadium_references() if references is None else references
-    spectra, compositions = _spectra(refs, energy + effects.energy_offset)
+    spectra, compositions = _make_spectra(refs, energy + effects.energy_offset)
     rng_specimen, rng_drift, rng_counts = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
-    drift = _frame_drift(energy.size, effects, rng_drift)
+    drift = _draw_frame_drift(energy.size, effects, rng_drift)
     specimen = draw_particles(shape, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
-    i0 = _incident(energy.size, effects, rng_drift)
-    transmission = _transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
-    expected = _images(transmission, i0, drift, effects, pixel_nm)
-    counts = _detect(expected, effects, rng_counts)
-    stack = _label(counts, energy, pixel_nm)
-    stack = round_truth(stack.assign(_truth(specimen, refs) | _frame_truth(drift, i0)))
+    i0 = _make_incident_spectrum(energy.size, effects, rng_drift)
+    transmission = _compute_transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
+    expected = _make_images(transmission, i0, drift, effects, pixel_nm)
+    counts = _draw_counts(expected, effects, rng_counts)
+    stack = _label_stack(counts, energy, pixel_nm)
+    stack = round_truth(stack.assign(_truth_variables(specimen, refs) | _frame_truth(drift, i0)))
     stack = stack.assign_coords(reference=refs["reference"])
     stack.attrs |= {"truth_energy_offset": effects.energy_offset, "truth_stray_light": effects.stray_light}
     settings = {"seed": seed, "n_particles": n_particles, "pixel_nm": pixel_nm, "rim_nm": rim_nm, **asdict(effects)}
     return describe(stack, STACK, step="stxm_stack", settings={**settings, "photons": str(effects.photons)})
 
 
-def _effects(nuisances: dict[str, float], shape: tuple[int, int], n_particles: int, pixel_nm: float) -> Nuisances:
+def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particles: int, pixel_nm: float) -> Nuisances:
     known = [field.name for field in fields(Nuisances)]
     if unknown := sorted(set(nuisances) - set(known)):
         raise SchemaError(f"stxm_stack: got unknown settings {unknown}, needs some of {known}. Check the spelling.")
@@ -153,11 +158,14 @@ def _effects(nuisances: dict[str, float], shape: tuple[int, int], n_particles: i
     free = ("energy_offset", "pre_edge_slope")
     negative = [name for name, value in asdict(effects).items() if name not in free and not value >= 0]
     if negative or effects.photons == 0 or effects.hot_pixels > 1 or effects.stray_light >= 1:
-        raise SchemaError(f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1, widths >= 0. Correct it.")
+        raise SchemaError(
+            f"stxm_stack: got {effects}, needs photons > 0, shares within 0..1 and widths >= 0. "
+            "Leave out what should not be simulated."
+        )
     return effects
 
 
-def _spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
+def _make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     """Absorption (reference, energy) [1/um] at the true energies, and the compositions."""
     require(refs, REFERENCES, step="stxm_stack", units={"reference_spectrum": "1/um"})
     if "composition" not in refs:
@@ -175,7 +183,7 @@ def _spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     return spectra, np.asarray(refs["composition"].values, dtype=float)
 
 
-def _frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+def _draw_frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     """Shift (energy, 2) [px] of each frame against the first: a random walk, and jitter of its own."""
     walk = np.cumsum(rng.standard_normal((n, 2)) * effects.frame_drift_px, axis=0)
     if effects.frame_jitter_px:  # drawn only where asked for: without it the same seed gives the same stack as before
@@ -183,7 +191,7 @@ def _frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     return np.asarray(walk - walk[0])
 
 
-def _incident(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+def _make_incident_spectrum(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     """Incident intensity per energy [counts]."""
     walk = np.cumsum(rng.standard_normal(n))
     walk = (walk - walk.mean()) / max(float(walk.std()), 1e-12)
@@ -191,7 +199,7 @@ def _incident(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     return np.asarray(level * (1 + effects.i0_drift * walk))
 
 
-def _transmission(specimen: Particles, spectra: Array, compositions: Array, slope: Array) -> Array:
+def _compute_transmission(specimen: Particles, spectra: Array, compositions: Array, slope: Array) -> Array:
     """Transmission (energy, y, x); between two phases the absorption is interpolated along the composition."""
     order = np.argsort(compositions)
     known = compositions[order]
@@ -204,7 +212,7 @@ def _transmission(specimen: Particles, spectra: Array, compositions: Array, slop
     return transmission
 
 
-def _images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
+def _make_images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
     """Expected counts: blurred by the probe, lifted by stray light, scaled by I0, moved by the drift."""
     sigma = effects.probe_fwhm_nm / pixel_nm / np.sqrt(8 * np.log(2))
     margin = 4 + int(np.ceil(np.abs(drift).max() + 3 * sigma))  # what moves in from outside is empty support
@@ -219,7 +227,7 @@ def _images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pi
     return np.maximum(images, 0)
 
 
-def _detect(expected: Array, effects: Nuisances, rng: np.random.Generator) -> NDArray[np.generic]:
+def _draw_counts(expected: Array, effects: Nuisances, rng: np.random.Generator) -> NDArray[np.generic]:
     """Poisson counts with hot pixels."""
     if np.isinf(effects.photons):
         return expected
@@ -228,7 +236,7 @@ def _detect(expected: Array, effects: Nuisances, rng: np.random.Generator) -> ND
     return np.where(hot, counts * rng.uniform(3, 10, counts.shape), counts).astype(np.uint32)
 
 
-def _label(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Dataset:
+def _label_stack(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Dataset:
     coords = {
         "energy": ("energy", energy, {"units": "eV", "long_name": "photon energy"}),
         "scan_y": ("scan_y", np.arange(counts.shape[1]) * pixel_nm, {"units": "nm"}),
@@ -237,13 +245,13 @@ def _label(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Da
     return xr.Dataset({"intensity": (("energy", "scan_y", "scan_x"), counts)}, coords=coords)
 
 
-def _truth(specimen: Particles, refs: xr.Dataset) -> dict[str, xr.Variable]:
+def _truth_variables(specimen: Particles, refs: xr.Dataset) -> dict[str, xr.Variable]:
     compositions = np.asarray(refs["composition"].values, dtype=float)
     material = specimen.thickness > 0
     composition = np.where(material, specimen.composition, np.nan)
     distance = np.abs(np.nan_to_num(composition)[..., None] - compositions)
     phase = np.where(material, distance.argmin(axis=-1), -1).astype(np.int16)
-    transition = material & (distance.min(axis=-1) > 0.25 * _smallest_gap(compositions))
+    transition = material & (distance.min(axis=-1) > 0.25 * _find_smallest_step(compositions))
     dims = ("scan_y", "scan_x")
     return {
         "truth_phase": xr.Variable(dims, phase, {"long_name": "true phase (index into reference)", "units": "1"}),
@@ -253,7 +261,7 @@ def _truth(specimen: Particles, refs: xr.Dataset) -> dict[str, xr.Variable]:
     }
 
 
-def _smallest_gap(compositions: Array) -> float:
+def _find_smallest_step(compositions: Array) -> float:
     return float(np.diff(np.sort(compositions)).min()) if compositions.size > 1 else np.inf
 
 

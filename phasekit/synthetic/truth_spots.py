@@ -11,7 +11,7 @@ from ..crystals import phase_from_record
 from ..diffraction import reflections, wavelength
 from ..errors import SchemaError
 from .orientation import Microscope, distort_positions
-from .spot_painting import spots
+from .spot_painting import simulate_spots
 
 Array = NDArray[np.float64]
 
@@ -38,6 +38,11 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     SchemaError
         The data do not come from ``orientation_scan``.
 
+    See Also
+    --------
+    orientation_scan : Makes the scan.
+    phasekit.acom.find_peaks : Finds the spots in the patterns.
+
     Examples
     --------
     >>> from phasekit.synthetic import orientation_scan
@@ -45,7 +50,7 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     >>> found.spot_y.dims
     ('scan_y', 'scan_x', 'spot')
     """
-    settings = _settings(scan)
+    settings = _read_settings(scan)
     optics = Microscope(**settings["microscope"])
     size = np.array([scan.sizes["qy"], scan.sizes["qx"]])
     beam = np.stack([scan["truth_origin_y"].values, scan["truth_origin_x"].values], axis=-1).astype(float)
@@ -56,7 +61,7 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     share = max(0.0, 1 - optics.direct_fraction - optics.diffuse_fraction) * float(settings["electrons"])
     rows: dict[tuple[int, ...], Array] = {}
     for index in zip(*np.nonzero(scan["truth_interior"].values), strict=True):
-        place, intensity = spots(
+        place, intensity = simulate_spots(
             crystals[int(scan["truth_phase"].values[index])],
             scan["truth_quaternion"].values[index],
             wave=wavelength(optics.voltage_kv),
@@ -68,10 +73,10 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
         on_detector = np.all((where > -0.5) & (where < size - 0.5), axis=1)
         table = table[on_detector & (table[:, 2] >= min_electrons)]
         rows[tuple(int(i) for i in index)] = table[np.argsort(-table[:, 2], kind="stable")]
-    return _labelled(rows, beam, scan)
+    return _label_spots(rows, beam, scan)
 
 
-def _settings(scan: xr.Dataset) -> dict[str, Any]:
+def _read_settings(scan: xr.Dataset) -> dict[str, Any]:
     steps = json.loads(scan.attrs.get("provenance", "[]"))
     made = [step["settings"] for step in steps if step["step"] == "orientation_scan"]
     if not made or "truth_thickness" not in scan:
@@ -82,7 +87,7 @@ def _settings(scan: xr.Dataset) -> dict[str, Any]:
     return dict(made[-1])
 
 
-def _labelled(rows: dict[tuple[int, ...], Array], beam: Array, scan: xr.Dataset) -> xr.Dataset:
+def _label_spots(rows: dict[tuple[int, ...], Array], beam: Array, scan: xr.Dataset) -> xr.Dataset:
     width = max([len(table) for table in rows.values()], default=1)
     packed = np.full((*beam.shape[:2], max(width, 1), 3), np.nan)
     for index, table in rows.items():

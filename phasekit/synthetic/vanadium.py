@@ -65,6 +65,11 @@ def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = 
     SchemaError
         ``energies`` is empty, not increasing, or leaves 500..540 eV.
 
+    See Also
+    --------
+    stxm_stack : Makes a stack of these phases.
+    phasekit.stxm.select_energies : Which energies tell them apart.
+
     Notes
     -----
     Baseline: Chantler, J. Phys. Chem. Ref. Data 29, 597 (2000), through xraydb. White lines: crystal-field multiplets
@@ -84,7 +89,7 @@ def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = 
     )
     _check_energies(grid)
     names = [name for name, state in STATES.items() if below_one or state.composition >= 1]
-    spectra = np.stack([_absorption(STATES[name], grid) for name in names])
+    spectra = np.stack([_compute_absorption(STATES[name], grid) for name in names])
     refs = xr.Dataset(
         {
             "reference_spectrum": (("reference", "energy"), spectra, {"units": "1/um"}),
@@ -105,13 +110,20 @@ def vanadium_baseline(energies: ArrayLike, composition: float = 3.0) -> Array:
     composition
         Sodium content x.
 
+    See Also
+    --------
+    vanadium_references : Spectra on this baseline.
+
     Examples
     --------
     >>> vanadium_baseline([505.0]).round(1)
     array([1.1])
     """
     grid = np.atleast_1d(np.asarray(energies, float))
-    parts = [density * _mass_absorption(element, grid) for element, density in _partial_densities(composition).items()]
+    parts = [
+        density * _read_mass_absorption(element, grid)
+        for element, density in _compute_partial_densities(composition).items()
+    ]
     return np.asarray(np.sum(parts, axis=0) * 1e-4, dtype=np.float64)
 
 
@@ -125,44 +137,46 @@ def _check_energies(grid: Array) -> None:
         )
 
 
-def _absorption(state: State, energy: Array) -> Array:
+def _compute_absorption(state: State, energy: Array) -> Array:
     """Baseline with edges of the solid, plus white lines [1/um]."""
-    density = _partial_densities(state.composition)
+    density = _compute_partial_densities(state.composition)
     l3 = sum(weight * _L3_MAXIMUM[ion] for ion, weight in state.ions.items())
-    edges = 2 / 3 * _step(energy, l3 + 0.8, 0.6) + 1 / 3 * _step(energy, l3 + 7.8, 0.8)
-    baseline = density["V"] * _with_edge("V", energy, edges, below=(470, 508), above=(532, 610))
-    baseline += density["O"] * _with_edge("O", energy, _step(energy, 532.5, 0.9), below=(470, 525), above=(548, 620))
+    edges = 2 / 3 * _edge_step(energy, l3 + 0.8, 0.6) + 1 / 3 * _edge_step(energy, l3 + 7.8, 0.8)
+    baseline = density["V"] * _add_edge("V", energy, edges, below=(470, 508), above=(532, 610))
+    baseline += density["O"] * _add_edge(
+        "O", energy, _edge_step(energy, 532.5, 0.9), below=(470, 525), above=(548, 620)
+    )
     for element in ("Na", "P", "F"):
-        baseline += density[element] * _mass_absorption(element, energy)
-    table = _multiplets()
+        baseline += density[element] * _read_mass_absorption(element, energy)
+    table = _read_multiplets()
     lines = sum(weight * np.interp(energy, table["energy"], table[ion]) for ion, weight in state.ions.items())
     return np.asarray(baseline * 1e-4 + WHITE_LINE * lines, dtype=np.float64)
 
 
-def _with_edge(element: str, energy: Array, edge: Array, *, below: tuple[int, int], above: tuple[int, int]) -> Array:
+def _add_edge(element: str, energy: Array, edge: Array, *, below: tuple[int, int], above: tuple[int, int]) -> Array:
     """Mass absorption [cm2/g]: the table's power laws below and above its edge, joined by ``edge`` (0 to 1)."""
-    low, high = _power_law(element, energy, below), _power_law(element, energy, above)
+    low, high = _fit_power_law(element, energy, below), _fit_power_law(element, energy, above)
     return low + (high - low) * edge
 
 
-def _power_law(element: str, energy: Array, window: tuple[int, int]) -> Array:
+def _fit_power_law(element: str, energy: Array, window: tuple[int, int]) -> Array:
     grid = np.linspace(*window, 40)
-    fit = np.polyfit(np.log(grid), np.log(_mass_absorption(element, grid)), 1)
+    fit = np.polyfit(np.log(grid), np.log(_read_mass_absorption(element, grid)), 1)
     return np.asarray(np.exp(np.polyval(fit, np.log(energy))))
 
 
-def _mass_absorption(element: str, energy: Array) -> Array:
+def _read_mass_absorption(element: str, energy: Array) -> Array:
     """Chantler's mass absorption coefficient [cm2/g]."""
     from xraydb import mu_chantler
 
     return np.atleast_1d(np.asarray(mu_chantler(element, energy), dtype=np.float64))
 
 
-def _step(energy: Array, centre: float, hwhm: float) -> Array:
+def _edge_step(energy: Array, centre: float, hwhm: float) -> Array:
     return np.asarray(0.5 + np.arctan((energy - centre) / hwhm) / np.pi)
 
 
-def _partial_densities(composition: float) -> dict[str, float]:
+def _compute_partial_densities(composition: float) -> dict[str, float]:
     """Mass of each element per volume [g/cm3], for a volume that does not depend on the sodium content."""
     count = {"Na": composition, "V": 2.0, "P": 2.0, "O": 8.0, "F": 3.0}
     full = sum(_MASS[element] * n for element, n in {**count, "Na": 3.0}.items())
@@ -170,7 +184,7 @@ def _partial_densities(composition: float) -> dict[str, float]:
 
 
 @cache
-def _multiplets() -> dict[str, Array]:
+def _read_multiplets() -> dict[str, Array]:
     """Stored spectra by ion [1/eV], and their ``energy`` [eV]."""
     lines = files("phasekit.synthetic").joinpath("data/vanadium_l23.txt").read_text(encoding="utf-8").splitlines()
     names = [line for line in lines if line.startswith("#")][-1].split()[2:]

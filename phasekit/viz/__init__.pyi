@@ -2,6 +2,8 @@ from . import acom as acom
 from . import nmf as nmf
 from . import stxm as stxm
 from . import style as style
+from .explorer import Explorer as Explorer
+from .explorer import Slider as Slider
 from .setup import is_interactive as is_interactive
 from .setup import setup as setup
 from .style import BACKGROUND_GREY as BACKGROUND_GREY

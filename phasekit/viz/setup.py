@@ -18,6 +18,10 @@ def setup(*, interactive: bool = True) -> None:
     interactive
         ``True`` in JupyterLab, ``False`` in papermill runs (the parameter ``interactive`` of every notebook).
 
+    See Also
+    --------
+    is_interactive : What was set up.
+
     Examples
     --------
     >>> setup(interactive=False)
@@ -41,6 +45,10 @@ def setup(*, interactive: bool = True) -> None:
 def is_interactive() -> bool:
     """Whether :func:`setup` was called for live widgets; ``False`` before any call.
 
+    See Also
+    --------
+    setup : Sets it up.
+
     Examples
     --------
     >>> setup(interactive=False)
@@ -62,10 +70,10 @@ def _register_alt_text() -> None:
         return
     from matplotlib.figure import Figure
 
-    formatter.formatters["image/png"].for_type(Figure, _png)
+    formatter.formatters["image/png"].for_type(Figure, _render_png)
 
 
-def _png(figure: Any) -> tuple[bytes, dict[str, str]]:
+def _render_png(figure: Any) -> tuple[bytes, dict[str, str]]:
     """PNG bytes of a figure, and the alt text that ``save_figure`` put in its label."""
     from io import BytesIO
 

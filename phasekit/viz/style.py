@@ -39,6 +39,11 @@ def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float
     figure, axes
         A matplotlib figure and the (rows, columns) object array of its axes.
 
+    See Also
+    --------
+    image : Draws a map on one of the axes.
+    save_figure : Writes the figure.
+
     Examples
     --------
     >>> figure, axes = panels(1, 2)
@@ -84,6 +89,12 @@ def image(
     SchemaError
         ``array`` is not a map.
 
+    See Also
+    --------
+    categorical : Maps of names.
+    panels : Makes the axes.
+    scale_bar : Adds the length scale.
+
     Examples
     --------
     >>> figure, axes = panels()
@@ -101,10 +112,10 @@ def image(
     settings = {} if colours else {"cmap": map_, **limits}
     values = np.asarray(array.astype(float)) if not colours else np.asarray(array)
     drawn = ax.imshow(
-        values, extent=_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
+        values, extent=_image_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
     )
-    _decorate(ax, array)
-    text = _label(array) if label is None else label
+    _label_axes(ax, array)
+    text = _colour_bar_label(array) if label is None else label
     if text and not colours:
         bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.85)
         bar.set_label(text)
@@ -142,6 +153,11 @@ def categorical(
     SchemaError
         An index has no name.
 
+    See Also
+    --------
+    image : Maps of numbers.
+    panels : Makes the axes.
+
     Examples
     --------
     >>> figure, axes = panels()
@@ -158,10 +174,10 @@ def categorical(
     palette = [(colours or PHASE_COLOURS)[i % len(colours or PHASE_COLOURS)] for i in range(len(names))]
     table = np.array([to_rgb(colour) for colour in (*palette, BACKGROUND_GREY)])
     index = np.where(index < 0, len(names), index)
-    drawn = ax.imshow(table[index], extent=_extent(array), origin="upper", interpolation="nearest")
-    _decorate(ax, array)
+    drawn = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
+    _label_axes(ax, array)
     if legend:
-        _legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
+        _add_legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
     return drawn
 
 
@@ -174,6 +190,10 @@ def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
         Axes that hold a map drawn with :func:`image` or :func:`categorical`.
     scan_x
         Coordinate along x [nm]; bars of 1000 nm and more are labelled in um. Another unit is written as it is.
+
+    See Also
+    --------
+    image : Draws the map.
 
     Examples
     --------
@@ -221,6 +241,10 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     SchemaError
         ``alt`` is empty.
 
+    See Also
+    --------
+    panels : Makes a figure.
+
     Examples
     --------
     >>> import tempfile
@@ -245,19 +269,19 @@ def round_length(length: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)))
 
 
-def _extent(array: xr.DataArray) -> tuple[float, float, float, float]:
+def _image_extent(array: xr.DataArray) -> tuple[float, float, float, float]:
     """(left, right, bottom, top) with half a pixel around the first and last centre."""
-    (y0, y1), (x0, x1) = (_edges(array, str(dim)) for dim in array.dims[:2])
+    (y0, y1), (x0, x1) = (_axis_edges(array, str(dim)) for dim in array.dims[:2])
     return x0, x1, y1, y0
 
 
-def _edges(array: xr.DataArray, dim: str) -> tuple[float, float]:
+def _axis_edges(array: xr.DataArray, dim: str) -> tuple[float, float]:
     values = np.asarray(array[dim], dtype=float)  # xarray counts pixels where there is no coordinate
     half = (values[-1] - values[0]) / (values.size - 1) / 2 if values.size > 1 else 0.5
     return float(values[0] - half), float(values[-1] + half)
 
 
-def _decorate(ax: "Axes", array: xr.DataArray) -> None:
+def _label_axes(ax: "Axes", array: xr.DataArray) -> None:
     """Scale bar on scan maps; labelled axes on detector patterns."""
     y, x = (str(dim) for dim in array.dims[:2])
     ax.set_aspect("equal")
@@ -272,22 +296,22 @@ def _decorate(ax: "Axes", array: xr.DataArray) -> None:
     ax.set_ylabel(f"{y} [{unit[y]}]")
 
 
-def _label(array: xr.DataArray) -> str:
+def _colour_bar_label(array: xr.DataArray) -> str:
     name = str(array.attrs.get("long_name", array.name or ""))
     unit = str(array.attrs.get("units", ""))
     return f"{name} [{unit}]" if unit not in ("", "1") else name
 
 
-def _legend(ax: "Axes", found: Any, names: Sequence[str], colours: Sequence[str]) -> None:
+def _add_legend(ax: "Axes", found: Any, names: Sequence[str], colours: Sequence[str]) -> None:
     from matplotlib.patches import Patch
 
     patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in found]
     below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
-    columns = _legend_columns([names[i] for i in found])
+    columns = _count_legend_columns([names[i] for i in found])
     ax.legend(handles=patches, ncols=columns, fontsize="small", handlelength=1.0, columnspacing=1.0, **below)
 
 
-def _legend_columns(names: Sequence[str], letters: int = 36) -> int:
+def _count_legend_columns(names: Sequence[str], letters: int = 36) -> int:
     """Most columns, up to four, that fit a panel: the layout would shrink the map under a legend that is wider."""
     for columns in range(min(len(names), 4), 1, -1):
         rows = -(-len(names) // columns)

@@ -20,7 +20,7 @@ def test_help_and_version_answer_at_once():
 
 
 def test_an_answer_is_printed_where_the_terminal_knows_ascii_only():
-    code = "import phasekit.cli as cli; cli._samples = lambda chosen: print('0.26\\N{DEGREE SIGN}') or 0"
+    code = "import phasekit.cli as cli; cli._run_samples = lambda chosen: print('0.26\\N{DEGREE SIGN}') or 0"
     code += "; raise SystemExit(cli.main(['samples', 'list']))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -43,7 +43,7 @@ def test_the_module_of_the_samples_is_the_same_command():
         (["run", "start", "--out", "x", "-p", "treshold=1"], "'treshold' is unknown"),
         (["run", "start", "--out", "x", "-p", "interactive=maybe"], "needs a value of type bool"),
         (["run", "start", "--out", "x", "--input", "a.nc"], "'input_path' is unknown"),
-        (["run", "stxm", "--out", "x", "--input", "nowhere.hdf5"], "nowhere.hdf5: found nothing of that name"),
+        (["run", "stxm", "--out", "x", "--input", "nowhere.hdf5"], "nowhere.hdf5: found no such file"),
         (["run", "stxm", "--out", "x", "-p", "output_dir=y"], "set by --out"),
         (["run", "stxm", "--out", __file__], "found a file"),
         (["batch", "nowhere.yaml", "--out", "x"], "nowhere.yaml"),

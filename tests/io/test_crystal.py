@@ -10,7 +10,7 @@ from orix.quaternion.symmetry import D2h, D3d, Oh
 from phasekit.diffraction import reflections
 from phasekit.errors import ReadError
 from phasekit.io.crystal import open_phase
-from phasekit.io.formats.crystal.symmetry import lattice_base
+from phasekit.io.formats.crystal.symmetry import compute_lattice_base
 from tests.io.files_4d import CUBIC, LFP, LFP_CELL, P21C, PNMA, cif
 
 AVOGADRO = 0.602214076  # u per (angstrom^3 g/cm^3)
@@ -170,7 +170,7 @@ def test_frame_is_a_along_x_and_c_star_along_z():
     cell = (5.1, 6.2, 7.3, 81, 97, 112)
     phase = open_phase(cif(cell, ["x,y,z"], [("Fe", 0.1, 0.2, 0.3)]))
     base = phase.structure.lattice.base
-    np.testing.assert_allclose(base, lattice_base(cell))
+    np.testing.assert_allclose(base, compute_lattice_base(cell))
     np.testing.assert_allclose(base[0], [5.1, 0, 0], atol=1e-12)
     c_star = np.cross(base[0], base[1])
     np.testing.assert_allclose(c_star[:2], 0, atol=1e-12)

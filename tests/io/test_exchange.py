@@ -11,8 +11,9 @@ from orix.quaternion import Rotation
 
 from phasekit.crystals import crystal, phase_record
 from phasekit.errors import AcomStatus, ReadError, SchemaError, status_attributes
-from phasekit.io.exchange import save_ang, save_blo, save_orix, to_orix
+from phasekit.io.exchange import save_blo, save_orix, to_orix
 from phasekit.io.fourdstem import open_4dstem
+from phasekit.io.maps_text import save_ang
 from phasekit.io.peaks_csv import open_peaks_csv, save_peaks_csv
 from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, describe
 
@@ -282,7 +283,7 @@ def test_peak_table_has_one_row_per_peak(tmp_path, peaks):
 
 def test_peak_table_by_blocks_is_the_same_text(tmp_path, peaks, monkeypatch):
     whole = save_peaks_csv(peaks, tmp_path / "whole.csv").read_text(encoding="utf-8")
-    monkeypatch.setattr("phasekit.io.peaks_csv._ROWS", 1)
+    monkeypatch.setattr("phasekit.io.writers.peaks_csv._ROWS", 1)
     assert save_peaks_csv(peaks, tmp_path / "lines.csv").read_text(encoding="utf-8") == whole
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import phasekit as pk
 from phasekit.errors import ReadError
-from phasekit.io.formats.hdf5_heaps import check_heaps
+from phasekit.io.formats.hdf5_file import check_text_heaps
 
 
 def nxstxm(path):
@@ -66,4 +66,4 @@ def test_heap_cut_by_the_end_of_the_file(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"GCOL\x01") + 100])
     with pytest.raises(ReadError, match="damaged text heap"):
-        check_heaps(path)
+        check_text_heaps(path)

@@ -12,7 +12,7 @@ import phasekit as pk
 from phasekit.crystals import crystal, direct_basis, phase_record
 from phasekit.errors import SchemaError
 from phasekit.io.exchange import save_orix, to_orix
-from phasekit.io.writers.ctf import laue_number
+from phasekit.io.writers.ctf import find_laue_number
 from phasekit.rotations import to_matrix
 from phasekit.schema import ORIENTATIONS, describe
 
@@ -168,7 +168,7 @@ def test_laue_numbers_are_those_of_the_space_groups():
     orders = [2, 4, 8, 8, 16, 6, 12, 12, 24, 24, 48]
     for number in range(1, 231):
         group = get_point_group(number)
-        by_group, by_number = laue_number({"point_group": group.name}), laue_number({"space_group": number})
+        by_group, by_number = find_laue_number({"point_group": group.name}), find_laue_number({"space_group": number})
         assert by_group == by_number, (number, group.name)
         assert orders[by_group - 1] == group.laue.size
 

@@ -164,7 +164,7 @@ def test_wrong_files(tmp_path, name, content, match):
 
 
 def test_missing_and_doubled(tmp_path):
-    with pytest.raises(ReadError, match="nothing of that name"):
+    with pytest.raises(ReadError, match="no such file"):
         pk.io.open_references(tmp_path / "no*.csv")
     with pytest.raises(ReadError, match="a folder"):
         pk.io.open_references(tmp_path)

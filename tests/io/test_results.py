@@ -71,7 +71,7 @@ def test_identical(tmp_path, suffix, lazy):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_lazy_is_written_in_its_blocks(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr("phasekit.io.formats.stored_variables.WORTH_A_TASK", 4096)
+    monkeypatch.setattr("phasekit.io.formats.safe_dask_arrays.WORTH_A_TASK", 4096)
     values = np.arange(7 * 8 * 90).reshape(7, 8, 90)
     seen = []
 

@@ -7,8 +7,9 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.features.centring import seen_after, shift_frames
-from phasekit.nmf.features.pixel_selection import choose_pixels
+from phasekit.nmf.features.centring import find_valid_pixels, shift_frames
+from phasekit.nmf.features.pixel_selection import select_pixels
+from phasekit.nmf.features.settings import FeatureSettings
 
 SCAN = (7, 9)
 DIMS = ("scan_y", "scan_x", "qy", "qx")
@@ -36,12 +37,12 @@ def centre_of_mass(image):
 
 @pytest.mark.parametrize(("dose", "rms"), [(500, 0.16), (4000, 0.06), (40000, 0.02)])
 def test_measured_origins(dose, rms):
-    from phasekit.nmf.features.centring import Beam, centring_of
+    from phasekit.nmf.features.centring import Beam, compute_centring
 
     scan, origin = wandering(dose=dose)
-    settings = {"mask": "auto", "missing": "refuse", "gain": 1.0, "peaks": None, "centre": "measured"}
-    chosen = choose_pixels(scan, scan.intensity, settings)
-    found = centring_of("measured", scan, scan.intensity, chosen.beam)
+    settings = FeatureSettings(centre="measured")
+    chosen = select_pixels(scan, scan.intensity, settings)
+    found = compute_centring("measured", scan, scan.intensity, chosen.beam)
     error = np.array(found.target) - found.shifts - origin
     assert np.sqrt((error**2).mean()) < rms
     assert np.abs(error).max() < 4 * rms
@@ -83,10 +84,12 @@ def test_shift_over_the_edge():
     assert not far.any()
     good = np.ones((5, 5), dtype=bool)
     good[2, 2] = False
-    np.testing.assert_array_equal(~seen_after(good, np.array([[1.0, 0.0]]), always=True)[3], [False, False, True, 0, 0])
+    np.testing.assert_array_equal(
+        ~find_valid_pixels(good, np.array([[1.0, 0.0]]), always=True)[3], [False, False, True, 0, 0]
+    )
     both = np.array([[0.0, 0.0], [1.5, 0.0]])
-    assert seen_after(good, both, always=True).sum() == 25 - 10 - 1 - 2
-    assert seen_after(good, both, always=False).sum() == 25 - 0 - 0
+    assert find_valid_pixels(good, both, always=True).sum() == 25 - 10 - 1 - 2
+    assert find_valid_pixels(good, both, always=False).sum() == 25 - 0 - 0
 
 
 def test_bad_pixels_travel_with_the_detector():
@@ -182,3 +185,10 @@ def test_no_beam_is_refused():
     flat = xr.Dataset({"intensity": (DIMS, np.random.default_rng(0).poisson(5, (*SCAN, 32, 32)))})
     with pytest.raises(SchemaError, match="no direct beam stands out"):
         pk.nmf.to_features(flat, centre="measured")
+
+
+def test_old_name_of_centre_still_works():
+    scan, _ = wandering(dose=2000)
+    with pytest.warns(FutureWarning, match="now called 'centre'"):
+        old = pk.nmf.to_features(scan, center=(12.0, 12.0))
+    xr.testing.assert_identical(old, pk.nmf.to_features(scan, centre=(12.0, 12.0)))

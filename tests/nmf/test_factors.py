@@ -191,7 +191,7 @@ def test_likelihood_fit_lowers_the_divergence(scan, features, factors):
     assert float(pk.nmf.match_components(likely, scan).pattern_cosine.min()) >= 0.95
 
 
-def test_wishes_do_what_they_say(features, factors):
+def test_penalties_do_what_they_say(features, factors):
     def roughness(found):
         maps = found.loading / found.loading.mean(("scan_y", "scan_x"))
         return float((maps.diff("scan_x") ** 2).mean() + (maps.diff("scan_y") ** 2).mean())
@@ -231,3 +231,8 @@ def test_all_ranks_at_once_are_as_good_as_single_fits(features):
 def test_round_trip(factors, tmp_path):
     pk.io.save(factors, tmp_path / "factors.nc")
     xr.testing.assert_identical(pk.io.load(tmp_path / "factors.nc").compute(), factors)
+
+
+def test_unknown_settings_are_refused(features):
+    with pytest.raises(TypeError, match="sparse"):
+        pk.nmf.factorise(features, 5, sparse=0.1)

@@ -7,7 +7,7 @@ import xarray as xr
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.nmf.features.outliers import find_outliers
-from phasekit.nmf.features.scan_images import scan_images
+from phasekit.nmf.features.scan_images import compute_scan_images
 
 SCAN = (20, 26)
 
@@ -17,7 +17,7 @@ def patterns(counts):
 
 
 def outliers(counts):
-    return find_outliers(scan_images(patterns(counts).intensity, "test"))
+    return find_outliers(compute_scan_images(patterns(counts).intensity, "test"))
 
 
 def disc(size, y, x, radius, sub=10):
@@ -151,13 +151,13 @@ def test_images_leave_out_what_is_missing(scan):
     holed = scan.intensity.astype(np.float32)
     holed[2, 3, 4:9] = np.nan
     holed[:, :, 0, 0] = np.nan
-    images = scan_images(holed, "test", missing=True)
+    images = compute_scan_images(holed, "test", missing=True)
     np.testing.assert_allclose(images.mean[1:], holed.mean(("scan_y", "scan_x"))[1:], rtol=1e-5)
     np.testing.assert_allclose(images.variance[1:], holed.var(("scan_y", "scan_x"))[1:], rtol=1e-3, atol=1e-4)
     assert images.measured[5, 0] == 12 * 14 - 1
     assert int(pk.nmf.find_detector_mask(scan.assign(intensity=holed))[0, 0]) == 2
     with pytest.raises(SchemaError, match="NaN"):
-        scan_images(holed, "test")
+        compute_scan_images(holed, "test")
 
 
 def test_turned_patterns_give_the_turned_mask(scan):

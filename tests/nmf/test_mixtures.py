@@ -121,8 +121,8 @@ def test_sandwich_in_python_equals_compiled():
     noise = np.array([rows @ np.diag(rng.random(9)) @ rows.T for _ in range(4)])
     free = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0]], dtype=bool)
     first, second = np.empty((2, 3, 3, 4))
-    mixtures._sandwich(gram, noise, free, first)
-    mixtures._sandwich.py_func(gram, noise, free, second)
+    mixtures._fill_sandwich_covariance(gram, noise, free, first)
+    mixtures._fill_sandwich_covariance.py_func(gram, noise, free, second)
     np.testing.assert_allclose(first, second)
     assert (np.einsum("iij->ij", first) > 0).all()
 

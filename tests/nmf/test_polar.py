@@ -7,7 +7,7 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import SchemaError
-from phasekit.nmf.features.polar import Layout, feature_index, feature_places
+from phasekit.nmf.features.polar import Layout, assign_features, compute_feature_positions
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,10 @@ def test_every_used_pixel_belongs_to_one_feature(layout, width):
     rng = np.random.default_rng(1)
     used = rng.random((30, 34)) < 0.9
     plan = Layout(layout, width, 8, (14.3, 16.8))
-    index, pixels = feature_index(used, plan)
+    index, pixels = assign_features(used, plan)
     assert (index >= 0).sum() == used.sum() == pixels.sum()
     np.testing.assert_array_equal(np.bincount(index[used]), pixels)
-    radius, angle = feature_places(index, pixels, plan)
+    radius, angle = compute_feature_positions(index, pixels, plan)
     y, x = np.indices(used.shape)
     away, turn = np.hypot(y - 14.3, x - 16.8), np.degrees(np.arctan2(y - 14.3, x - 16.8))
     assert (np.abs(away - radius[index])[used] < width).all()

@@ -122,14 +122,14 @@ def test_hot_pixels_are_removed_before_they_are_smeared():
 
 def test_noise_factor_is_the_variance_that_interpolation_leaves():
     rng = np.random.default_rng(0)
-    from phasekit.stxm.preprocessing.alignment import shift_frames
-    from phasekit.stxm.preprocessing.count_statistics import noise_response
+    from phasekit.stxm.preprocessing.count_statistics import compute_noise_response
+    from phasekit.stxm.preprocessing.frame_interpolation import apply_shifts
 
     noise = rng.normal(size=(1, 300, 300))
     for order in (1, 3):
         for shift in ((0.5, 0.5), (0.3, -1.2), (2.0, 0.0)):
-            out = shift_frames(noise, np.array([shift[0]]), np.array([shift[1]]), order)[0, 20:-20, 20:-20]
-            expected = noise_response(*shift, order)
+            out = apply_shifts(noise, np.array([shift[0]]), np.array([shift[1]]), order)[0, 20:-20, 20:-20]
+            expected = compute_noise_response(*shift, order)
             assert out.var() == pytest.approx(expected[0], rel=0.03)
             assert (out[:, 1:] * out[:, :-1]).mean() + (out[1:] * out[:-1]).mean() == pytest.approx(
                 2 * expected[1], abs=0.02

@@ -13,7 +13,7 @@ TRAINING = pk.stxm.Training(n_steps=40, batch=256)
 
 @pytest.fixture
 def small():
-    """Untrained network of 3 clusters with a bent decoder, and five pixels, in double precision."""
+    """Untrained network of 3 clusters with a nonlinear decoder, and five pixels, in double precision."""
     torch.manual_seed(0)
     model = net.Network(6, 1, 3, 8).double()
     with torch.no_grad():
@@ -26,7 +26,7 @@ def small():
         model.log_precision.fill_(-2.0)
         for part in model.decode_more.parameters():
             part.copy_(0.2 * torch.randn_like(part))
-    x = 0.8 * model.shape(torch.tensor([[-1.0], [0.0], [0.3], [1.2], [1.6]]).double()).detach()
+    x = 0.8 * model.decode_shape(torch.tensor([[-1.0], [0.0], [0.3], [1.2], [1.6]]).double()).detach()
     return model, x + 0.05 * torch.randn_like(x), torch.full_like(x, 0.1)
 
 
@@ -34,10 +34,12 @@ def _log_evidence(model, x, noise):
     """log p(x) by brute force: a sum over clusters and a fine grid over z."""
     z = torch.linspace(-8, 8, 8001, dtype=torch.float64)[:, None]
     step = float(z[1] - z[0])
-    likelihood = net.log_likelihood(x[:, None], noise[:, None], model.shape(z)[None], net.THICKNESS_SPREAD)
+    likelihood = net.compute_log_likelihood(
+        x[:, None], noise[:, None], model.decode_shape(z)[None], net.THICKNESS_SPREAD
+    )
     deviation = torch.exp(0.5 * model.prior_log_variance)
     prior = torch.distributions.Normal(model.prior_mean, deviation).log_prob(z.T)  # (k, grid)
-    joint = likelihood[:, None] + prior[None] + model.log_prior()[None, :, None]
+    joint = likelihood[:, None] + prior[None] + model.compute_log_prior()[None, :, None]
     return torch.logsumexp(joint, dim=(1, 2)) + np.log(step)
 
 
@@ -45,7 +47,7 @@ def test_bound_is_below_the_exact_evidence_and_close_to_it(small):
     model, x, noise = small
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        draws = torch.stack([net.elbo(model, x, noise, generator).total for _ in range(400)])
+        draws = torch.stack([net.compute_elbo(model, x, noise, generator).total for _ in range(400)])
         exact = _log_evidence(model, x, noise)
     error = draws.std(0) / 20
     assert (draws.mean(0) <= exact + 4 * error).all()
@@ -56,7 +58,9 @@ def test_bound_is_below_the_exact_evidence_and_close_to_it(small):
 def test_marginal_over_thickness_and_constant_equals_the_dense_gaussian():
     rng = np.random.default_rng(0)
     shape, noise, x = rng.normal(size=(4, 7)), rng.uniform(0.05, 0.3, (4, 7)), rng.normal(size=(4, 7))
-    found = net.log_likelihood(*(torch.tensor(part)[:, None] for part in (x, noise)), torch.tensor(shape)[:, None], 3.0)
+    found = net.compute_log_likelihood(
+        *(torch.tensor(part)[:, None] for part in (x, noise)), torch.tensor(shape)[:, None], 3.0
+    )
     from scipy.stats import multivariate_normal
 
     for index in range(4):
@@ -71,9 +75,9 @@ def test_likelihood_does_not_see_a_constant_and_hardly_the_thickness():
     rng = np.random.default_rng(1)
     shapes = torch.tensor(rng.normal(size=(1, 3, 8)))
     x, noise = 0.5 * shapes[:, :1], torch.full((1, 1, 8), 0.05).double()
-    plain = net.log_likelihood(x, noise, shapes, net.THICKNESS_SPREAD)
+    plain = net.compute_log_likelihood(x, noise, shapes, net.THICKNESS_SPREAD)
     for other in (x + 0.9, 1.7 * x):
-        changed = net.log_likelihood(other, noise, shapes, net.THICKNESS_SPREAD)
+        changed = net.compute_log_likelihood(other, noise, shapes, net.THICKNESS_SPREAD)
         assert int(changed.argmax()) == int(plain.argmax()) == 0
 
 
@@ -81,11 +85,11 @@ def test_divergences_are_not_negative_and_zero_for_equal_distributions():
     generator = torch.Generator().manual_seed(0)
     mean, prior = torch.randn(2, 50, 3, generator=generator)
     log_variance, variance = torch.randn(50, 3, generator=generator), torch.rand(50, 3, generator=generator) + 0.1
-    assert (net.kl_gaussian(mean, variance, prior, log_variance) > 0).all()
-    assert net.kl_gaussian(mean, torch.exp(log_variance), mean, log_variance).abs().max() < 1e-5
+    assert (net.compute_gaussian_kl(mean, variance, prior, log_variance) > 0).all()
+    assert net.compute_gaussian_kl(mean, torch.exp(log_variance), mean, log_variance).abs().max() < 1e-5
     log_q, log_p = torch.log_softmax(torch.randn(2, 50, 4, generator=generator), -1)
-    assert (net.kl_categorical(log_q, log_p) > 0).all()
-    assert net.kl_categorical(log_q, log_q).abs().max() < 1e-6
+    assert (net.compute_categorical_kl(log_q, log_p) > 0).all()
+    assert net.compute_categorical_kl(log_q, log_q).abs().max() < 1e-6
 
 
 def test_gaussian_divergence_equals_torch(small):
@@ -94,17 +98,17 @@ def test_gaussian_divergence_equals_torch(small):
         torch.distributions.Normal(mean, variance.exp().sqrt()),
         torch.distributions.Normal(prior, (0.5 * log_variance).exp()),
     ).sum(-1)
-    torch.testing.assert_close(net.kl_gaussian(mean, variance.exp(), prior, log_variance), expected)
+    torch.testing.assert_close(net.compute_gaussian_kl(mean, variance.exp(), prior, log_variance), expected)
 
 
 def test_posterior_is_exact_bayes_for_a_gaussian_message(small):
     model, x, noise = small
     with torch.no_grad():
-        message, posterior = model.message(x, noise), model.posterior(x, noise)
+        message, posterior = model.encode_message(x, noise), model.compute_posterior(x, noise)
     z = torch.linspace(-10, 10, 20001, dtype=torch.float64)
     prior = torch.distributions.Normal(model.prior_mean, torch.exp(0.5 * model.prior_log_variance)).log_prob(z)
-    heard = torch.distributions.Normal(message.mean, message.precision**-0.5).log_prob(z)
-    joint = prior[None] + heard[:, None] + model.log_prior()[None, :, None]
+    overlap_log = torch.distributions.Normal(message.mean, message.precision**-0.5).log_prob(z)
+    joint = prior[None] + overlap_log[:, None] + model.compute_log_prior()[None, :, None]
     log_cluster = torch.log_softmax(torch.logsumexp(joint, -1), -1)
     torch.testing.assert_close(posterior.log_cluster, log_cluster.detach(), atol=1e-6, rtol=1e-6)
     density = torch.softmax(joint, -1)

@@ -12,7 +12,7 @@ from phasekit.disks import paint_disks
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, to_matrix
 from phasekit.synthetic import Microscope, Specimen, orientation_scan, structures
-from phasekit.synthetic.spot_painting import spots
+from phasekit.synthetic.spot_painting import simulate_spots
 
 NICKEL, OLIVINE = structures.sample_phases()
 
@@ -72,7 +72,7 @@ def brute_force(phase, quaternion, thickness, tilt_deg):
 @pytest.mark.parametrize("tilt", [0.0, 1.0])
 def test_spots_agree_with_the_exact_ewald_construction(phase, tilt):
     quaternion = about_axis([0.3, -0.5, 0.8], 37.0)
-    place, intensity = spots(
+    place, intensity = simulate_spots(
         reflections(phase, 1.4), quaternion, wave=wavelength(200), thickness_nm=12.0, precession_deg=tilt
     )
     g, exact = brute_force(phase, quaternion, 12.0, tilt)
@@ -87,8 +87,8 @@ def test_spots_agree_with_the_exact_ewald_construction(phase, tilt):
 def test_turning_the_crystal_about_the_beam_turns_the_spots():
     found, quaternion, phi = reflections(NICKEL, 1.4), about_axis([1, 2, 3], 50.0), 25.0
     beam = {"wave": wavelength(200), "thickness_nm": 12.0, "precession_deg": 0.0}
-    place, intensity = spots(found, quaternion, **beam)
-    turned, same = spots(found, multiply(quaternion, about_axis([0, 0, 1], -phi)), **beam)
+    place, intensity = simulate_spots(found, quaternion, **beam)
+    turned, same = simulate_spots(found, multiply(quaternion, about_axis([0, 0, 1], -phi)), **beam)
     c, s = np.cos(np.radians(phi)), np.sin(np.radians(phi))
     np.testing.assert_allclose(turned[:, 1], c * place[:, 1] - s * place[:, 0], atol=1e-9)
     np.testing.assert_allclose(turned[:, 0], s * place[:, 1] + c * place[:, 0], atol=1e-9)

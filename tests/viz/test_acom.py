@@ -11,8 +11,8 @@ from phasekit.acom import calibrate_peaks, find_peaks, reliable_fraction, virtua
 from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
 from phasekit.viz import acom as draw
-from phasekit.viz.acom.colour_key import draw_key
-from phasekit.viz.acom.sliders import masked
+from phasekit.viz.acom.colour_key import draw_colour_key
+from phasekit.viz.acom.threshold_explorer import mask_unreliable
 from phasekit.viz.style import panels
 from tests.acom.spots import scan_of_disks
 
@@ -97,7 +97,7 @@ def test_orientation_figure_has_maps_keys_and_truth(found, truth):
 
 def test_reliability_greys_out_and_nothing_else(found):
     colours = pk.acom.ipf_colours(found)
-    shown = masked(found, colours, 30.0)
+    shown = mask_unreliable(found, colours, 30.0)
     kept = (found.reliability >= 30).values
     np.testing.assert_allclose(shown.values[kept], colours.values[kept])
     assert len(np.unique(shown.values[~kept], axis=0)) == 1
@@ -106,21 +106,25 @@ def test_reliability_greys_out_and_nothing_else(found):
 
 def test_headless_explorer_is_the_same_view_as_a_figure(found):
     pk.viz.setup(interactive=False)
-    figure = draw.explorer(found, reliability=25.0)
+    figure = draw.explorer(found, reliability=25.0).view
     percent = 100 * reliable_fraction(found, 25.0)
     assert f"{percent:.1f} %" in figure.axes[0].get_title()
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), masked(found, pk.acom.ipf_colours(found), 25.0))
+    np.testing.assert_allclose(
+        figure.axes[0].images[0].get_array(), mask_unreliable(found, pk.acom.ipf_colours(found), 25.0)
+    )
 
 
 def test_live_explorer_shows_what_the_library_computes(found):
     pytest.importorskip("panel")
     pk.viz.setup(interactive=True)
     try:
-        app = draw.explorer(found, reliability=10.0)
+        explorer = draw.explorer(found, reliability=10.0)
+        app = explorer.view
         slider, readout, _ = app
         for value in (10.0, 40.0):
             slider.value = value
             assert f"{100 * reliable_fraction(found, value):.1f} %" in readout.object
+        assert explorer.values == {"threshold": 40.0}
         assert slider.label == "reliability threshold"
         assert "pk-readout" in readout.css_classes
         app.get_root().destroy()
@@ -146,7 +150,7 @@ def test_grains_figure_counts_grains():
 )
 def test_key_names_its_corners_in_crystal_directions(group, cell, corners):
     _, axes = panels()
-    draw_key(axes[0, 0], phase_record(crystal("phase", group, cell, [("Ni", 0, 0, 0)])))
+    draw_colour_key(axes[0, 0], phase_record(crystal("phase", group, cell, [("Ni", 0, 0, 0)])))
     assert {text.get_text() for text in axes[0, 0].texts} == corners
     assert axes[0, 0].images[0].get_array()[..., 3].any()
 
@@ -156,5 +160,5 @@ def test_every_laue_group_has_a_key(group):
     _, axes = panels()
     angles = {2: (80, 95, 100), 14: (90, 110, 90)}.get(group, (90, 90, 120))
     cell = (5.0, 6.0, 7.0, *angles) if group < 100 else (5.0, 5.0, 7.0, *angles)
-    draw_key(axes[0, 0], phase_record(crystal("phase", group, cell, [("Ni", 0, 0, 0)])))
+    draw_colour_key(axes[0, 0], phase_record(crystal("phase", group, cell, [("Ni", 0, 0, 0)])))
     assert axes[0, 0].images[0].get_array()[..., 3].mean() > 0.1

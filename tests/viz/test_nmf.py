@@ -35,7 +35,7 @@ def test_figures_without_truth(scan, factors):
 
 def test_explorer_number_is_the_library_number(factors):
     pk.viz.setup(interactive=False)
-    figure = pk.viz.nmf.explorer(factors, 0.6)
+    figure = pk.viz.nmf.explorer(factors, 0.6).view
     expected = 100 * pk.nmf.overlap_fraction(factors, 0.6)
     assert figure.axes[0].get_title() == f"overlap: {expected:.1f} % of pixels"
 
@@ -44,11 +44,13 @@ def test_live_slider_moves_number_and_choice(factors, monkeypatch):
     import holoviews as hv
 
     hv.extension("bokeh", inline=True)
-    monkeypatch.setattr("phasekit.viz.nmf.sliders.is_interactive", lambda: True)
-    view = pk.viz.nmf.explorer(factors, 0.75)
-    slider, readout = view[0], view[1]
+    monkeypatch.setattr("phasekit.viz.explorer.is_interactive", lambda: True)
+    explorer = pk.viz.nmf.explorer(factors, 0.75)
+    slider, readout = explorer.view[0], explorer.view[1]
     slider.value = 0.5
     expected = 100 * pk.nmf.overlap_fraction(factors, 0.5)
     assert readout.object == f"overlap: {expected:.1f} % of pixels"
     assert "pk-readout" in readout.css_classes
-    assert pk.viz.nmf.chosen_threshold(view, 0.75) == 0.5
+    assert explorer.values == {"threshold": 0.5}
+    with pytest.warns(FutureWarning, match="values"):
+        assert pk.viz.nmf.chosen_threshold(explorer, 0.75) == 0.5

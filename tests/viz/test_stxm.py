@@ -132,8 +132,10 @@ def test_static_explorer_shows_the_librarys_number(phases, margin):
     before = phases.copy(deep=True)
     view = pk.viz.stxm.explorer(phases, margin=margin)
     share = 100 * pk.stxm.ambiguous_fraction(phases, margin)
-    assert view.axes[0].get_title() == f"ambiguous: {share:.1f} % of pixels"
-    assert pk.viz.stxm.chosen_margin(view, margin) == margin
+    assert view.view.axes[0].get_title() == f"ambiguous: {share:.1f} % of pixels"
+    assert view.values == {"margin": margin, "min_confidence": 0.75}
+    with pytest.warns(FutureWarning, match="values"):
+        assert pk.viz.stxm.chosen_margin(view, 0.5) == margin
     xr.testing.assert_identical(phases, before)
 
 
@@ -141,8 +143,9 @@ def test_live_explorer_follows_its_slider(phases, monkeypatch):
     pn = pytest.importorskip("panel")
     hv = pytest.importorskip("holoviews")
     hv.Store.set_current_backend("bokeh") if "bokeh" in hv.Store.renderers else hv.extension("bokeh")
-    monkeypatch.setattr("phasekit.viz.stxm.sliders.is_interactive", lambda: True)
-    view = pk.viz.stxm.explorer(phases, margin=0.002)
+    monkeypatch.setattr("phasekit.viz.explorer.is_interactive", lambda: True)
+    explorer = pk.viz.stxm.explorer(phases, margin=0.002)
+    view = explorer.view
     slider = next(w for w in view.select(pn.widgets.FloatSlider))
     readout = view[1]
     shares = []
@@ -153,7 +156,7 @@ def test_live_explorer_follows_its_slider(phases, monkeypatch):
         map_ = view[2].object[()]
         greyed = int((map_.dimension_values("phase") == len(NAMES)).sum())
         assert greyed == round(shares[-1] * int((phases["phase"] >= 0).sum()))
-        assert pk.viz.stxm.chosen_margin(view, 0.0) == margin
+        assert explorer.values["margin"] == margin
     assert shares[0] < shares[1]
     assert "pk-readout" in readout.css_classes
     view.get_root()

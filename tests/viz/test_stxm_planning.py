@@ -60,7 +60,7 @@ def test_wrong_input_is_refused(refs, forecast):
     chosen = xr.DataArray([700.0, 710.0], dims="energy")
     with pytest.raises(SchemaError, match="no energy lies within"):
         pk.viz.stxm.planning_figure(refs, chosen)
-    with pytest.raises(SchemaError, match="there is no variable 'error_rate', needs FORECAST"):
+    with pytest.raises(SchemaError, match="no variable 'error_rate', needs FORECAST"):
         pk.viz.stxm.planning_figure(refs, chosen - 190, forecast=refs)
     with pytest.raises(SchemaError, match="needs REFERENCES"):
         pk.viz.stxm.planning_figure(forecast, chosen)

@@ -9,17 +9,18 @@ from pathlib import Path
 
 
 @contextmanager
-def renamed_when_complete(target: Path) -> Iterator[Path]:
+def rename_when_complete(target: Path) -> Iterator[Path]:
     """Temporary name beside ``target`` that becomes ``target`` if the block succeeds and vanishes if it does not."""
+    # The same folder, because a rename across file systems copies; a unique name, because runs may write at once.
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
-        _replace(temporary, target)
+        _replace_target(temporary, target)
     finally:
-        _remove(temporary)
+        _remove_path(temporary)
 
 
-def _replace(temporary: Path, target: Path) -> None:
+def _replace_target(temporary: Path, target: Path) -> None:
     if not temporary.is_dir():
         with temporary.open("rb") as file:
             os.fsync(file.fileno())  # a power cut must not leave a renamed file without its content
@@ -35,10 +36,10 @@ def _replace(temporary: Path, target: Path) -> None:
         if aside.exists():
             os.replace(aside, target)
         raise
-    _remove(aside)
+    _remove_path(aside)
 
 
-def _remove(path: Path) -> None:
+def _remove_path(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,4 +1,4 @@
-"""From components to crystals: component patterns go the way of measured ones, and their answers come back as a map."""
+"""From components to crystals: component patterns are matched as measured ones, and the answers come back as a map."""
 
 import numpy as np
 import xarray as xr
@@ -6,33 +6,39 @@ import xarray as xr
 from ...deprecation import renamed_arguments
 from ...errors import AcomStatus, SchemaError, status_attributes
 from ...schema import COMPONENT_CRYSTALS, FACTORS, ORIENTATIONS, PATTERNS, describe, require
-from .overlap import background_of, find_overlap
+from .overlap import choose_background, find_overlap
 
 _PER_POINT = ("quaternion", "correlation", "phase", "reliability", "phase_reliability", "status")
 
 
 def component_patterns(factors: xr.Dataset) -> xr.Dataset:
-    """The pattern of every component as a scan of one line, ready for peak finding and matching.
+    """Give the pattern of every component as a scan of one line, ready for peak finding and matching.
 
     Parameters
     ----------
     factors
         FACTORS. Where the grains' patterns hold background, :func:`separate_background` first gives cleaner spots. A
-        beam that drifts by more than a pixel over the scan smears spots and splits grains; factorise the patterns of
+        beam that drifts by more than a pixel over the scan broadens spots and splits grains. Factorise the patterns of
         ``pk.acom.reconstruct_patterns(peaks)`` then, which are centred.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component, the
-        brightest image of the component (pattern times its largest loading) [counts]; 0 where the detector was masked.
-        The direct beam is masked as a rule. Where :func:`find_detector_mask` has found it, ``qy`` and ``qx`` are 0
-        there, so that peaks are registered with ``pk.acom.calibrate_peaks(peaks, origin=None)``.
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` with one ``scan_y`` and a ``scan_x`` for each component. It is
+        the brightest image of the component, pattern times its largest loading [counts]; 0 where the detector was
+        masked. The direct beam is masked as a rule. Where :func:`find_detector_mask` has found it, ``qy`` and ``qx``
+        are 0 there, so that peaks are calibrated with ``pk.acom.calibrate_peaks(peaks, origin=None)``.
 
     Raises
     ------
     SchemaError
         Not FACTORS.
+
+    See Also
+    --------
+    separate_background : Clean the patterns first.
+    phasekit.acom.find_peaks : The next step.
+    component_orientations : What the matching says of every component.
 
     Examples
     --------
@@ -50,6 +56,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     out = out.assign_coords(
         scan_y=("scan_y", [0.0], {"units": "px"}), scan_x=("scan_x", np.arange(float(n)), {"units": "px"})
     )
+    # Positions are relative to the direct beam where its place is known: peaks then need no search for an origin.
     for axis in ("qy", "qx"):
         beam = float(factors.attrs.get(f"beam_{axis}_px", np.nan))
         if axis in out.coords and np.isfinite(beam):
@@ -60,7 +67,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
 
 @renamed_arguments(found="orientations")
 def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
-    """Phase, orientation and reliability of every component.
+    """Give phase, orientation and reliability of every component.
 
     Parameters
     ----------
@@ -72,14 +79,20 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     Returns
     -------
     xarray.Dataset
-        COMPONENT_CRYSTALS by ``component``: ``phase`` (index into attrs["phases"], -1 where nothing was indexed),
-        ``quaternion`` of the best match, ``correlation``, ``reliability``, ``phase_reliability`` (NaN without a
-        match), ``status`` (as in ORIENTATIONS), ``explained`` where the factors say it.
+        COMPONENT_CRYSTALS by ``component``. ``phase``: index into attrs["phases"], -1 where nothing was indexed.
+        ``quaternion`` of the best match. ``correlation``, ``reliability``, ``phase_reliability``: NaN without a match.
+        ``status`` as in ORIENTATIONS. ``explained`` where the factors hold it.
 
     Raises
     ------
     SchemaError
         Not FACTORS or ORIENTATIONS, or not one solution for each component.
+
+    See Also
+    --------
+    component_patterns : The patterns that are matched.
+    phasekit.acom.match_orientations : The matching.
+    map_component_orientations : The same on the scan.
 
     Examples
     --------
@@ -95,7 +108,8 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
     >>> component_orientations(factors, xr.Dataset(data, attrs={"phases": "[]"})).phase.values
     array([ 0, -1])
     """
-    line = _solutions(factors, orientations, "component_orientations")
+    line = _get_solutions(factors, orientations, "component_orientations")
+    # Only the best match of each component: the others belong to the matching, not to the component.
     best = {
         name: line[name].isel(match=0, drop=True) if "match" in line[name].dims else line[name] for name in _PER_POINT
     }
@@ -110,7 +124,7 @@ def component_orientations(factors: xr.Dataset, orientations: xr.Dataset) -> xr.
 def map_component_orientations(
     factors: xr.Dataset, orientations: xr.Dataset, *, background: int | None = None, min_weight: float = 0.1
 ) -> xr.Dataset:
-    """Orientation map from components: every scan point takes the crystal of its dominant component.
+    """Make an orientation map from components: every scan point takes the crystal of its dominant component.
 
     Components that are the same crystal (two parts of one bent grain) come out as one grain of
     ``pk.acom.label_grains``.
@@ -122,22 +136,27 @@ def map_component_orientations(
     orientations
         ORIENTATIONS of their :func:`component_patterns`.
     background
-        As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background:
-        look at the patterns, and say -1 where every component is a grain.
+        As in :func:`find_overlap`; its points are vacuum. A grain without strong spots can be proposed as background.
+        Look at the patterns, and give -1 where every component is a grain.
     min_weight
-        A point whose dominant component has less than this share of its own largest weight is vacuum: beyond the
+        A point whose dominant component has less than this share of its own largest weight is vacuum. Beyond the
         specimen some component is always the strongest. 0 keeps every point.
 
     Returns
     -------
     xarray.Dataset
-        ORIENTATIONS on the scan of the factors, with ``component(scan_y, scan_x)`` (dominant component; -1: none)
-        besides.
+        ORIENTATIONS on the scan of the factors, and ``component(scan_y, scan_x)``, the dominant component (-1: none).
 
     Raises
     ------
     SchemaError
         As :func:`component_orientations`.
+
+    See Also
+    --------
+    component_orientations : The same by component.
+    find_overlap : The dominant component, and a second one.
+    phasekit.acom.label_grains : Grains of the map.
 
     Examples
     --------
@@ -154,16 +173,18 @@ def map_component_orientations(
     >>> found.component.values, found.correlation.values.ravel()
     (array([[0, 1]]), array([0.9, 0.8]))
     """
-    line = _solutions(factors, orientations, "map_component_orientations")
-    chosen = background_of(factors, background, "map_component_orientations")
+    line = _get_solutions(factors, orientations, "map_component_orientations")
+    chosen = choose_background(factors, background, "map_component_orientations")
     label = find_overlap(factors, background=chosen)["label"].compute()
-    nothing = (label < 0) | (label == chosen) | _faint(factors["loading"], label, min_weight)
+    is_vacuum = (label < 0) | (label == chosen) | _is_faint(factors["loading"], label, min_weight)
+    # Where nothing is the label, component 0 stands in until its values are replaced below.
     spread = line[list(_PER_POINT)].isel(component=label.clip(min=0)).drop_vars("component", errors="ignore")
-    out = spread.where(~nothing)
-    out["phase"] = spread["phase"].where(~nothing, -1).astype(orientations["phase"].dtype)
-    out["status"] = spread["status"].where(~nothing, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
+    out = spread.where(~is_vacuum)
+    out["phase"] = spread["phase"].where(~is_vacuum, -1).astype(orientations["phase"].dtype)
+    out["status"] = spread["status"].where(~is_vacuum, AcomStatus.VACUUM.value).astype(orientations["status"].dtype)
     out["status"].attrs = status_attributes(AcomStatus)
-    out["component"] = label.where(~nothing, -1).assign_attrs(long_name="dominant component", units="1")
+    out["component"] = label.where(~is_vacuum, -1).assign_attrs(long_name="dominant component", units="1")
+    # Indexing by component has put its dimensions in front: back to the order of ORIENTATIONS.
     dims = {name: tuple(d for d in ("scan_y", "scan_x", "match", "wxyz") if d in out[name].dims) for name in out}
     out = xr.Dataset({name: out[name].transpose(*dims[name]) for name in out})
     out = out.assign_coords({d: factors[d] for d in ("scan_y", "scan_x") if d in factors.coords})
@@ -172,14 +193,15 @@ def map_component_orientations(
     return describe(out, ORIENTATIONS, step="map_component_orientations", settings=settings, source=orientations)
 
 
-def _faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
-    """Points where the dominant component is weak beside its own largest weight."""
+def _is_faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> xr.DataArray:
+    """Points where the dominant component is weak beside its own largest weight, (scan_y, scan_x)."""
+    # Relative to each component's own largest weight: the scale between map and pattern is arbitrary.
     share = (loading / loading.max(("scan_y", "scan_x"))).compute()
     return share.isel(component=label.clip(min=0)).drop_vars("component", errors="ignore") < min_weight
 
 
-def _solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
-    """The solutions along ``component``."""
+def _get_solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
+    """The solutions along ``component``, checked to be one for each."""
     require(factors, FACTORS, step=step)
     require(orientations, ORIENTATIONS, step=step)
     sizes = orientations.sizes["scan_y"], orientations.sizes["scan_x"]

@@ -1,4 +1,4 @@
-"""Which component is which: pairing two sets of components, one of them usually the truth."""
+"""Pairing of two sets of components, one of them usually the truth."""
 
 import numpy as np
 import xarray as xr
@@ -9,7 +9,14 @@ from ...schema import FACTORS, describe, require
 
 
 def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Pair the components of two factorisations so that the summed cosine of their patterns is largest.
+    r"""Pair the components of two factorisations so that the summed cosine of their patterns is largest.
+
+    .. math::
+
+        \max_{\pi} \sum_t c_{t, \pi(t)},\qquad
+        c_{tk} = \frac{h_t \cdot h_k}{\lVert h_t\rVert\, \lVert h_k\rVert}
+
+    over all one-to-one pairings :math:`\pi`, solved by the Hungarian method.
 
     Parameters
     ----------
@@ -22,14 +29,20 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        By ``truth`` (index of the true component): ``component(truth)``, its partner (-1: none, when there are fewer
-        components), ``pattern_cosine(truth)`` and ``loading_correlation(truth)`` (Pearson correlation of the maps);
-        NaN without a partner or for an empty component.
+        By ``truth``, the index of the true component. ``component(truth)``: its partner; -1 when there are fewer
+        components. ``pattern_cosine(truth)``: cosine of the patterns. ``loading_correlation(truth)``: Pearson
+        correlation of the maps. The last two are NaN without a partner or for an empty component.
 
     Raises
     ------
     SchemaError
         One side is not FACTORS, or the detectors or scans differ.
+
+    See Also
+    --------
+    truth_as_factors : The truth of a simulated scan.
+    relabel : Give true components the numbers of their partners.
+    compare_variants : Match after several ways of preparation.
 
     References
     ----------
@@ -53,17 +66,22 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         raise SchemaError(
             f"match_components: scan and detector are {sizes[0]} and {sizes[1]}, need the same. Crop or bin both alike."
         )
-    mine, theirs = _rows(factors["factor"]), _rows(truth["factor"])
-    seen = np.isfinite(mine).all(axis=0) & np.isfinite(theirs).all(axis=0)
-    cosine = cosines(theirs[:, seen], mine[:, seen])
+    # Masked pixels differ between fits: only those that both have seen may enter the cosine.
+    patterns, true_patterns = _flatten_components(factors["factor"]), _flatten_components(truth["factor"])
+    seen = np.isfinite(patterns).all(axis=0) & np.isfinite(true_patterns).all(axis=0)
+    cosine = compute_cosines(true_patterns[:, seen], patterns[:, seen])
+    # All pairs at once: matching the best pair first can leave a poor one for the last component.
     rows, columns = linear_sum_assignment(-cosine)
-    component = np.full(len(theirs), -1)
+    component = np.full(len(true_patterns), -1)
     component[rows] = columns
-    scores = np.full((2, len(theirs)), np.nan)
-    maps = [array - array.mean(axis=1, keepdims=True) for array in (_rows(truth["loading"]), _rows(factors["loading"]))]
+    scores = np.full((2, len(true_patterns)), np.nan)
+    maps = [
+        array - array.mean(axis=1, keepdims=True)
+        for array in (_flatten_components(truth["loading"]), _flatten_components(factors["loading"]))
+    ]
     for row, column in zip(rows, columns, strict=True):
         scores[0, row] = cosine[row, column]
-        scores[1, row] = cosines(maps[0][[row]], maps[1][[column]])[0, 0]
+        scores[1, row] = compute_cosines(maps[0][[row]], maps[1][[column]])[0, 0]
     meanings = ("cosine of the patterns", "Pearson correlation of the maps")
     return xr.Dataset(
         {
@@ -75,15 +93,15 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
 
 
 def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
-    """FACTORS made of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
+    """Make FACTORS of the truth that a simulated scan carries, to be drawn or thresholded like a fit.
 
     Parameters
     ----------
     patterns
         PATTERNS of :func:`phasekit.synthetic.overlapping_grains`.
     like
-        FACTORS whose masked pixels are to be masked here too, so that weights can be compared: a direct beam that the
-        fit did not see then counts on neither side.
+        FACTORS whose masked pixels are masked here too, so that weights can be compared. A direct beam that the fit did
+        not see then counts on neither side.
 
     Returns
     -------
@@ -94,6 +112,11 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
     ------
     SchemaError
         There is no truth in the dataset.
+
+    See Also
+    --------
+    match_components : Pair a fit's components with these.
+    phasekit.synthetic.overlapping_grains : Simulate such a scan.
 
     Examples
     --------
@@ -111,7 +134,7 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
     if like is not None:
         require(like, FACTORS, step="truth_as_factors")
         out["factor"] = out["factor"].where(like["factor"].isel(component=0, drop=True).notnull())
-        kept = out["factor"].sum(("qy", "qx"))
+        kept = out["factor"].sum(("qy", "qx"))  # what the mask leaves of a pattern of sum 1 goes over to the map
         out["factor"], out["loading"] = out["factor"] / kept.where(kept > 0, 1), out["loading"] * kept
         out.attrs |= {key: value for key, value in like.attrs.items() if key.startswith("beam_")}
     out["loading"].attrs["units"] = "counts"
@@ -133,23 +156,30 @@ def relabel(label: xr.DataArray, matches: xr.Dataset) -> xr.DataArray:
     xarray.DataArray
         The same map; a true component without partner gets the next free number.
 
+    See Also
+    --------
+    match_components : Gives ``matches``.
+    find_overlap : Gives label maps.
+
     Examples
     --------
     >>> matches = xr.Dataset({"component": ("truth", [2, -1, 0])})
     >>> relabel(xr.DataArray([[0, 1, 2, -1]]), matches).values
     array([[ 2,  3,  0, -1]])
     """
+    # The appended -1 is what negative labels pick, so that they stay as they are.
     new = matches["component"].to_numpy().copy()
     alone = new < 0
     new[alone] = new.max(initial=-1) + 1 + np.arange(alone.sum())
     return label.copy(data=np.append(new, -1)[label.to_numpy()])
 
 
-def _rows(array: xr.DataArray) -> NDArray[np.float64]:
+def _flatten_components(array: xr.DataArray) -> NDArray[np.float64]:
+    """Maps or patterns as rows (component, point), double precision."""
     return array.transpose("component", ...).to_numpy().reshape(array.sizes["component"], -1).astype(np.float64)
 
 
-def cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
+def compute_cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
     """Cosine between every row of one and every row of the other; 0 for a row of zeros."""
     norms = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300) for rows in (first, second)]
     return (first / norms[0]) @ (second / norms[1]).T

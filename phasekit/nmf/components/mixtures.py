@@ -1,4 +1,6 @@
-"""How much of every component is in a single pattern, how sure that is, and how probable an overlap."""
+"""Weights of given components in every pattern, their uncertainty, and the probability of an overlap."""
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -7,43 +9,74 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
-from ..fitting.arrays import gram
-from ..fitting.factors import scan_weight, to_rows
-from ..fitting.hals import Array, nonnegative_loading
-from ..fitting.multistart import rows_of
-from .overlap import background_of, component_weights, find_overlap
+from ..fitting.arrays import compute_gram
+from ..fitting.factors import read_scan_weight, sum_to_features
+from ..fitting.hals import Array, fit_nonnegative_loading
+from ..fitting.multistart import make_feature_rows
+from .overlap import choose_background, compute_component_weights, find_overlap
 
 Cube = NDArray[np.float64]
 _SWEEPS = 200
 _ROWS = 512  # patterns at a time in double precision
-_LEAST = 0.02  # of the pattern's mean variance: a model that says zero is not infinitely sure
+_VARIANCE_FLOOR = 0.02  # of the pattern's mean variance: a model of zero does not mean that there is no noise
+
+
+class _CountLoadings(NamedTuple):
+    """Loadings (k, row), covariance (k, k, row) and chi-square (row,) of some patterns, in counts."""
+
+    loading: Cube
+    covariance: Cube
+    chi_square: Cube
 
 
 def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
-    """Fit every pattern with given components, non-negative, and say how well each weight is known.
+    r"""Fit every pattern with given components, non-negative, and compute the uncertainty of each weight.
 
-    Reads the features once, block by block. Weights are those of least squares on the scaled features; errors follow
-    from the counting noise the fit itself predicts (the sandwich estimate), for the components that are not at zero.
+    The weights of a pattern :math:`v` are those of least squares on the scaled features, with factors :math:`F`:
+
+    .. math::
+
+        \hat w = \arg\min_{w \ge 0} \lVert v - F^T w\rVert^2.
+
+    Their covariance follows from the counting noise that the fit itself predicts, for the components that are not at
+    zero:
+
+    .. math::
+
+        \mathrm{Cov}(\hat w) = (F F^T)^{-1}\, F\, \mathrm{diag}(\sigma^2)\, F^T\, (F F^T)^{-1},\qquad
+        \sigma_j^2 = \frac{(F^T \hat w)_j}{g\, h_j}
+
+    with the weights g of the scan point and h of the feature that were divided out. Where :math:`\sigma` is the same
+    for all features, this is the inverse Fisher information :math:`\sigma^2 (F F^T)^{-1}`. The features are read once,
+    block by block.
 
     Parameters
     ----------
     features
-        FEATURES of the scan; scaled for Poisson counts, else errors mean nothing. Not the binned mean of neighbours.
+        FEATURES of the scan, scaled for Poisson counts; otherwise the errors mean nothing. Not averaged over
+        neighbours.
     factors
         FACTORS on the same detector; of this scan or of another one.
 
     Returns
     -------
     xarray.Dataset
-        LOADINGS: ``loading(component, scan_y, scan_x)`` [counts], ``loading_error`` (one standard deviation; where the
-        loading is 0 the one it would have if it could go below: an upper limit is twice that),
-        ``loading_covariance(component, other, scan_y, scan_x)`` [counts squared], ``share`` (of the pattern's modelled
-        counts; NaN in an empty pattern) and ``chi_square(scan_y, scan_x)`` per degree of freedom (1 is noise alone).
+        LOADINGS. ``loading(component, scan_y, scan_x)`` [counts]. ``loading_error``: one standard deviation [counts].
+        Where the loading is 0, it is the one it would have if it could be negative; an upper limit is twice that.
+        ``loading_covariance(component, other, scan_y, scan_x)`` [counts squared]. ``share``: part of the pattern's
+        modelled counts; NaN in an empty pattern. ``chi_square(scan_y, scan_x)``: per degree of freedom, 1 is noise
+        alone.
 
     Raises
     ------
     SchemaError
         Not FEATURES or FACTORS, another detector, or features with missing values.
+
+    See Also
+    --------
+    factorise : Gives the components.
+    overlap_probability : Overlap with the uncertainty of these weights.
+    to_features : Prepare the features.
 
     References
     ----------
@@ -68,23 +101,34 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
             f"fit_loadings: factors have a detector of {detector}, the features of {features['feature_index'].shape}. "
             "Crop or bin both alike."
         )
-    rows = rows_of(features, "fit_loadings")
+    rows = make_feature_rows(features, "fit_loadings")
     if rows.missing:
         raise SchemaError("fit_loadings: the features hold missing values. Mask those detector pixels first.")
+    # Patterns in counts are brought to the scale of the features, where noise is even.
     weight = features["feature_weight"].to_numpy().astype(np.float32)
-    patterns = np.ascontiguousarray(to_rows(features, factors["factor"]) / weight, dtype=np.float32)
+    patterns = np.ascontiguousarray(sum_to_features(features, factors["factor"]) / weight, dtype=np.float32)
     with threadpool_limits(limits=1):
         parts = [
-            _fit_block(block, patterns, scan_weight(features)[where], weight) for where, block in rows.source.blocks()
+            _fit_block(block, patterns, read_scan_weight(features)[where], weight)
+            for where, block in rows.source.read_blocks()
         ]
-    out = _label(features, factors, [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)])
+    found = _CountLoadings(*(np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)))
+    out = _label_loadings(features, found)
     return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)
 
 
 def overlap_probability(
     loadings: xr.Dataset, factors: xr.Dataset, *, threshold: float = 0.75, background: int | None = None
 ) -> xr.Dataset:
-    """Probability that two components overlap at each scan point: the published ratio, with its uncertainty.
+    r"""Compute the probability that two components overlap at each scan point, from the published ratio rule.
+
+    With the two strongest weights :math:`w_1 \ge w_2`, their covariance C, threshold t and the normal distribution
+    function :math:`\Phi`,
+
+    .. math::
+
+        P(w_2 \ge t\, w_1) = \Phi\!\left(\frac{w_2 - t\, w_1}{\sigma}\right),\qquad
+        \sigma^2 = C_{22} + t^2 C_{11} - 2 t\, C_{12}.
 
     Parameters
     ----------
@@ -100,14 +144,19 @@ def overlap_probability(
     Returns
     -------
     xarray.Dataset
-        OVERLAP as of :func:`find_overlap`, for these loadings, and ``probability(scan_y, scan_x)``: that the second
-        weight reaches ``threshold`` times the first (normal errors with their covariance); 0 where the background is
-        the label or no second component is left. ``overlap`` is a probability of at least one half.
+        OVERLAP as of :func:`find_overlap`, for these loadings, and ``probability(scan_y, scan_x)``. It is 0 where the
+        background is the label or no second component is left. ``overlap`` is a probability of at least one half.
 
     Raises
     ------
     SchemaError
         As :func:`find_overlap`, or loadings of other components.
+
+    See Also
+    --------
+    fit_loadings : Gives the weights and their covariance.
+    find_overlap : The rule without uncertainty.
+    overlap_pattern : One overlapped pattern beside the sum of its parts.
 
     Examples
     --------
@@ -126,23 +175,27 @@ def overlap_probability(
             f"overlap_probability: {loadings.sizes['component']} loadings for {factors.sizes['component']} factors. "
             "Fit the loadings of these factors."
         )
-    chosen = background_of(factors, background, "overlap_probability")
+    chosen = choose_background(factors, background, "overlap_probability")
     fitted = factors.assign(loading=loadings["loading"])
     out = find_overlap(fitted, threshold=threshold, background=chosen)
-    weights = component_weights(fitted).transpose("component", "scan_y", "scan_x").to_numpy()
+    weights = compute_component_weights(fitted).transpose("component", "scan_y", "scan_x").to_numpy()
+    # Weights are on another scale than loadings; the covariance is brought to theirs.
     scale = weights.max(axis=(1, 2)) / np.maximum(loadings["loading"].max(("scan_y", "scan_x")).to_numpy(), 1e-300)
     covariance = loadings["loading_covariance"].transpose("component", "other", "scan_y", "scan_x").to_numpy()
-    chance = _chance(weights, covariance * np.multiply.outer(scale, scale)[..., None, None], chosen, threshold)
+    chance = _compute_overlap_probability(
+        weights, covariance * np.multiply.outer(scale, scale)[..., None, None], chosen, threshold
+    )
     out["probability"] = (("scan_y", "scan_x"), np.where(out["label"] == chosen, 0.0, chance))
     out["overlap"] = out["probability"] >= 0.5
     settings = {"threshold": threshold, "background": background}
     return describe(out, OVERLAP, step="overlap_probability", settings=settings, source=loadings)
 
 
-def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) -> Cube:
+def _compute_overlap_probability(weights: Cube, covariance: Cube, background: int, threshold: float) -> Cube:
     """P(w2 >= threshold w1) of the two strongest components beside the background, (scan_y, scan_x)."""
     from scipy.special import ndtr
 
+    # The two strongest of the grains at each point, found without the background.
     free = np.array([i for i in range(len(weights)) if i != background])
     if len(free) < 2:
         return np.zeros(weights.shape[1:])
@@ -154,14 +207,19 @@ def _chance(weights: Cube, covariance: Cube, background: int, threshold: float) 
     return np.where(second > 0, ndtr((second - threshold * first) / spread), 0.0)
 
 
-def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tuple[Cube, ...]:
-    """Loadings (k, rows), covariance (k, k, rows) and chi-square (rows,) of some rows, in counts."""
+def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> _CountLoadings:
+    """Loadings (k, rows) and covariance (k, k, rows) in counts, and chi-square (rows,) of some rows.
+
+    ``block`` is (row, feature) and ``patterns`` (k, feature), both scaled. ``scan`` (row,) and ``feature`` (feature,)
+    are the weights that were divided out.
+    """
     k, n = len(patterns), len(block)
-    squares = gram(patterns)
-    loading = nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
+    squares = compute_gram(patterns)
+    loading = fit_nonnegative_loading(patterns @ block.T, squares.astype(np.float32), _SWEEPS)
     model = loading.T @ patterns
     variance = model / (scan[:, None] * feature)  # Poisson: the counts' own variance is their expectation
-    np.maximum(variance, np.float32(_LEAST) * variance.mean(axis=1, keepdims=True), out=variance)
+    np.maximum(variance, np.float32(_VARIANCE_FLOOR) * variance.mean(axis=1, keepdims=True), out=variance)
+    # F diag(variance) F^T of every row is one matrix product with the products of pairs of patterns.
     first, second = np.triu_indices(k)
     pairs = patterns[first].astype(np.float64) * patterns[second]
     noise = np.empty((n, k, k))
@@ -169,22 +227,24 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> tu
         rows = slice(start, start + _ROWS)
         noise[rows, first, second] = noise[rows, second, first] = variance[rows].astype(np.float64) @ pairs.T
     covariance = np.empty((k, k, n))
-    _sandwich(squares, noise, loading > 0, covariance)
+    _fill_sandwich_covariance(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)
     chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
-    return (loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square)
+    return _CountLoadings((loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square))
 
 
 @numba.njit(cache=True, nogil=True)
-def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
-    """Inverse Gram x noise x inverse Gram over the free components of every row, and each bound one added to them.
+def _fill_sandwich_covariance(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> None:
+    """Inverse Gram x noise x inverse Gram of every row, over its free components and each bound one added to them.
 
-    An inverse is symmetric up to its rounding only, times the condition of the Gram matrix: each element of the result
-    is the mean of the two that stand for it.
+    ``gram`` (k, k), ``noise`` (row, k, k) and ``free`` (k, row) go in, ``out`` (k, k, row) is filled; float64. An
+    inverse is symmetric only up to its rounding, times the condition of the Gram matrix. Each element of the result is
+    therefore the mean of the two that stand for it.
     """
     k, n = free.shape
     for row in range(n):
         out[:, :, row] = 0.0
+        # -1: the free components alone; k of them: what a component at zero would have if it were free.
         for extra in range(-1, k):
             if extra >= 0 and free[extra, row]:
                 continue
@@ -196,7 +256,7 @@ def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> No
             for i in range(m):
                 for j in range(m):
                     part[i, j], spread[i, j] = gram[chosen[i], chosen[j]], noise[row, chosen[i], chosen[j]]
-                part[i, i] *= 1 + 1e-9
+                part[i, i] *= 1 + 1e-9  # two equal patterns would make the matrix singular
             inverse = np.linalg.inv(part)
             product = inverse @ spread @ inverse
             found = (product + product.T) / 2
@@ -206,10 +266,10 @@ def _sandwich(gram: Cube, noise: Cube, free: NDArray[np.bool_], out: Cube) -> No
                         out[chosen[i], chosen[j], row] = found[i, j]
 
 
-def _label(features: xr.Dataset, factors: xr.Dataset, parts: list[Cube]) -> xr.Dataset:
+def _label_loadings(features: xr.Dataset, found: _CountLoadings) -> xr.Dataset:
     """LOADINGS from loadings, covariance and chi-square."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
-    loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in parts)
+    loading, covariance, chi_square = (part.reshape(*part.shape[:-1], *shape) for part in found)
     maps = ("component", "scan_y", "scan_x")
     total = loading.sum(axis=0)
     error = np.sqrt(np.einsum("iiyx->iyx", covariance))

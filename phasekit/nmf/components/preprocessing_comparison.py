@@ -48,6 +48,12 @@ def compare_variants(
     SchemaError
         Not PATTERNS, no variant at all, or settings that :func:`to_features` refuses.
 
+    See Also
+    --------
+    to_features : The preparation.
+    match_components : The comparison.
+    scan_ranks : Choose ``k`` first.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -59,10 +65,12 @@ def compare_variants(
     require(patterns, PATTERNS, step="compare_variants")
     if not variants:
         raise SchemaError("compare_variants: no variant was given, needs e.g. {'as it is': {}, 'mean': {...}}.")
-    fits = {name: _fit(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}
+    fits = {name: _fit_variant(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}
+    # Without a truth the first variant stands in, and agrees with itself by construction.
     known = patterns if reference is None and "truth_factor" in patterns else reference
     first = next(iter(fits.values())) if known is None else known
     matches = []
+    # The truth is masked as each variant is, so that a masked beam counts on neither side.
     for factors in fits.values():
         against = truth_as_factors(first, like=factors) if "truth_factor" in first else first
         matches.append(match_components(factors, against))
@@ -74,8 +82,8 @@ def compare_variants(
     return describe(out, VARIANTS, step="compare_variants", settings=settings, source=patterns)
 
 
-def _fit(features: xr.Dataset, k: int, seed: int) -> xr.Dataset:
-    """Factors, converged or nearly."""
+def _fit_variant(features: xr.Dataset, k: int, seed: int) -> xr.Dataset:
+    """Factors of one preparation, converged or as far as the iterations went."""
     try:
         factors = factorise(features, k, seed=seed)
     except ConvergenceError as stopped:

@@ -1,4 +1,4 @@
-"""What one pass over a scan tells of every detector pixel: mean, variance, what it shares with its neighbours."""
+"""One pass over a scan: mean, variance and covariance with the neighbours of every detector pixel."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,7 +11,8 @@ from ...errors import SchemaError
 
 Image = NDArray[np.float64]
 _BLOCK_BYTES = 1 << 20  # patterns at a time in double precision: few enough for the cache
-_SUMS, _LOWS = 7, 2
+_SUMS, _LOWS = 7, 2  # images that are added up over blocks, and images of which the smallest value is kept
+_MEASURED, _TOTAL, _SQUARE, _RIGHT, _DOWN, _PAIRS_RIGHT, _PAIRS_DOWN, _LOWEST, _ROUNDING = range(_SUMS + _LOWS)
 
 
 class ScanImages(NamedTuple):
@@ -26,13 +27,18 @@ class ScanImages(NamedTuple):
     whole: bool  # every value is a whole number of electrons, within 0.001
 
 
-def scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
-    """Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN."""
-    found = _fold(intensity, _block_sums, (_SUMS, _LOWS), gain=gain)
+def compute_scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
+    r"""Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN.
+
+    Variance and covariance are :math:`\langle v^2\rangle - \langle v\rangle^2` and :math:`\langle v v'\rangle - \langle
+    v\rangle\langle v'\rangle` over the patterns in which the pixels were measured.
+    """
+    found = _reduce_blocks(intensity, _sum_block, (_SUMS, _LOWS), gain=gain)
     seen, total, square, right, down, pairs_right, pairs_down, lowest, whole = found
     n = intensity.sizes["scan_y"] * intensity.sizes["scan_x"]
     holes = not missing and bool((seen < n).any())
     check_values(np.nan if holes else float(lowest.min()), float(total.sum()), step)
+    # Moments are taken from sums, so that one pass is enough; counts are small enough for double precision.
     count = np.maximum(seen, 1)
     mean = total / count
     beside, below = np.roll(mean, -1, axis=1), np.roll(mean, -1, axis=0)
@@ -43,16 +49,19 @@ def scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, ga
     return ScanImages(mean, variance, right, down, seen, n, bool(whole.min() > -1e-3))
 
 
-def holds_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
+def has_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
     """True when every value is a whole number of electrons within 0.001; floating numbers are read for it."""
-    if _surely_whole(intensity.dtype, gain):
+    if _is_integer_type(intensity.dtype, gain):
         return True
     first = intensity.isel(scan_y=slice(1), scan_x=slice(1))  # most data that are not whole show it at once
-    return all(bool(_fold(part, _block_whole, (0, 1), gain=gain).min() > -1e-3) for part in (first, intensity))
+    return all(
+        bool(_reduce_blocks(part, _compute_rounding_distance, (0, 1), gain=gain).min() > -1e-3)
+        for part in (first, intensity)
+    )
 
 
 def check_values(lowest: float, total: float, step: str) -> None:
-    """Refuse intensities that a non-negative factorisation cannot mean anything for."""
+    """Refuse intensities that a non-negative factorisation has no meaning for."""
     if not np.isfinite(lowest) or not np.isfinite(total):
         raise SchemaError(
             f"{step}: 'intensity' holds NaN or infinite values, needs finite ones. Fill them (patterns.fillna(0)), cut "
@@ -67,29 +76,30 @@ def check_values(lowest: float, total: float, step: str) -> None:
         raise SchemaError(f"{step}: every pattern is zero. Check that the right dataset of the file was opened.")
 
 
-def scan_lines(intensity: xr.DataArray) -> list[slice]:
+def split_scan_lines(intensity: xr.DataArray) -> list[slice]:
     """Ranges of scan lines that take about 4 MB, so that a pass over data in memory needs little more."""
     line = max(1, intensity.dtype.itemsize * intensity.size // intensity.sizes["scan_y"])
     step = max(1, (4 << 20) // line)
     return [slice(i, i + step) for i in range(0, intensity.sizes["scan_y"], step)]
 
 
-def _fold(
+def _reduce_blocks(
     intensity: xr.DataArray, kernel: Callable[..., Image], n_images: tuple[int, int], *, gain: float
 ) -> NDArray[np.float64]:
     """Images ``(image, qy, qx)`` of all blocks: the first ones added up, the others' smallest values."""
     n_sums, whole = n_images[0], sum(n_images)
     if intensity.chunks is None:
         out: Image | None = None
-        for lines in scan_lines(intensity):
+        for lines in split_scan_lines(intensity):
             found = kernel(intensity.isel(scan_y=lines).to_numpy(), gain)
-            out = found if out is None else _join(out, found, n_sums)
+            out = found if out is None else _merge_images(out, found, n_sums)
         assert out is not None
         return out
     import dask.array
 
     da: Any = dask.array
 
+    # Each block becomes one small stack of images, so that no block has to meet another before the last sum.
     data = intensity.data.rechunk({2: -1, 3: -1})
     grid = [(1,) * len(sizes) for sizes in data.chunks[:2]]
     blocks = data.map_blocks(
@@ -103,49 +113,52 @@ def _fold(
     return np.asarray(da.concatenate([added, lowest]).compute())
 
 
-def _join(first: Image, second: Image, n_sums: int) -> Image:
+def _merge_images(first: Image, second: Image, n_sums: int) -> Image:
+    """Join the images of a second block into those of the first."""
     first[:n_sums] += second[:n_sums]
     np.minimum(first[n_sums:], second[n_sums:], out=first[n_sums:])
     return first
 
 
-def _block_sums(frames: NDArray[Any], gain: float) -> Image:
+def _sum_block(frames: NDArray[Any], gain: float) -> Image:
     """Sums over patterns: measured, value, square, products with the right and lower neighbour, and their pairs.
 
-    Then each pixel's lowest value and how far it gets from a whole number of electrons (as a negative number).
+    Two more images are each pixel's lowest value and its largest distance from a whole number of electrons (negative).
     """
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
     out = np.zeros((_SUMS + _LOWS, *shape))
-    out[_SUMS] = np.inf
+    out[_LOWEST] = np.inf
     step = max(1, _BLOCK_BYTES // (8 * shape[0] * shape[1]))
     with np.errstate(invalid="ignore"):  # infinite values are refused when all is read
         for start in range(0, len(flat), step):
             _add_patterns(flat[start : start + step], out)
-    out[-1] = 0 if _surely_whole(frames.dtype, gain) else _block_whole(frames, gain)
+    out[_ROUNDING] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
     return out
 
 
 def _add_patterns(part: NDArray[Any], out: Image) -> None:
+    """Add some patterns ``(pattern, qy, qx)`` to the sums."""
     values = part.astype(np.float64)
-    np.fmin(out[_SUMS], np.fmin.reduce(part, axis=0), out=out[_SUMS])
+    # fmin passes over NaN; the two pair sums count what was measured on both sides of a product.
+    np.fmin(out[_LOWEST], np.fmin.reduce(part, axis=0), out=out[_LOWEST])
     total = values.sum(axis=0)
-    out[[0, 5, 6]] += len(values)
-    if np.isnan(total).any():
+    out[[_MEASURED, _PAIRS_RIGHT, _PAIRS_DOWN]] += len(values)
+    if np.isnan(total).any():  # the sum is NaN if any value is missing; only then are masks made
         seen = ~np.isnan(values)
         values[~seen] = 0
         total = values.sum(axis=0)
-        out[0] += seen.sum(axis=0) - len(values)
-        out[5, :, :-1] += (seen[:, :, :-1] & seen[:, :, 1:]).sum(axis=0) - len(values)
-        out[6, :-1] += (seen[:, :-1] & seen[:, 1:]).sum(axis=0) - len(values)
-    out[1] += total
-    out[2] += np.einsum("nyx,nyx->yx", values, values)
-    out[3, :, :-1] += np.einsum("nyx,nyx->yx", values[:, :, :-1], values[:, :, 1:])
-    out[4, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
+        out[_MEASURED] += seen.sum(axis=0) - len(values)
+        out[_PAIRS_RIGHT, :, :-1] += (seen[:, :, :-1] & seen[:, :, 1:]).sum(axis=0) - len(values)
+        out[_PAIRS_DOWN, :-1] += (seen[:, :-1] & seen[:, 1:]).sum(axis=0) - len(values)
+    out[_TOTAL] += total
+    out[_SQUARE] += np.einsum("nyx,nyx->yx", values, values)
+    out[_RIGHT, :, :-1] += np.einsum("nyx,nyx->yx", values[:, :, :-1], values[:, :, 1:])
+    out[_DOWN, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
 
 
-def _block_whole(frames: NDArray[Any], gain: float) -> Image:
-    """How far each pixel gets from a whole number of electrons, ``(1, qy, qx)``, as a negative number; NaN passes."""
+def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:
+    """Largest distance of each pixel from a whole number of electrons, ``(1, qy, qx)``, negative; NaN is left out."""
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
     out = np.zeros((1, *shape))
@@ -158,5 +171,6 @@ def _block_whole(frames: NDArray[Any], gain: float) -> Image:
     return out
 
 
-def _surely_whole(dtype: np.dtype[Any], gain: float) -> bool:
+def _is_integer_type(dtype: np.dtype[Any], gain: float) -> bool:
+    """True when the type alone says that every value is a whole number of electrons."""
     return gain == 1 and dtype.kind in "iub"

@@ -1,6 +1,7 @@
-"""The factorisation itself.
+"""Stage 2: the factorisation itself.
 
-The features come as ``blocks`` of rows; ``starts`` race on compressed data (``races``, sweeps in ``hals``, on NumPy or
-torch ``arrays``), and ``polish`` finishes on the data, with ``penalties`` where wished; ``divergence`` goes on from
-there to the likelihood of the counts. ``factors`` is one fit, ``rank_fits`` those of every k.
+``factors`` is one fit, ``rank_fits`` are those of every k. The features are read as ``blocks`` of rows and compressed.
+``multistart`` fits every k from several ``starts`` to the compressed data, with the updates in ``hals``. ``polish``
+refines the best fit on the data, with ``penalties`` where given. ``divergence`` continues to the likelihood of the
+counts. ``arrays`` lets the same code run on NumPy and torch.
 """

@@ -1,4 +1,4 @@
-"""NumPy's and torch's arrays under the same code: the few names that differ, and the way to the device."""
+"""NumPy's and torch's arrays under the same code: the few calls that differ, and the transfer to the device."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from ...errors import SchemaError
 
 
-def namespace(array: Any) -> Any:
+def get_namespace(array: Any) -> Any:
     """``numpy`` or ``torch``, whichever the array belongs to."""
     if isinstance(array, np.ndarray):
         return np
@@ -16,25 +16,26 @@ def namespace(array: Any) -> Any:
     return torch
 
 
-def contiguous(array: Any) -> Any:
-    """The same values in one piece of memory."""
+def make_contiguous(array: Any) -> Any:
+    """The same values in one contiguous piece of memory."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
-def dot(first: Any, second: Any) -> float:
-    """Sum of the products, accumulated in double precision."""
-    if isinstance(first, np.ndarray):
+def compute_dot(first: Any, second: Any) -> float:
+    """Sum of the elementwise products of two matrices, accumulated in double precision."""
+    if isinstance(first, np.ndarray):  # einsum converts piece by piece: no double copy of either matrix
         return float(np.einsum("ij,ij->", first, second, dtype=np.float64))
     return float((first.double() * second.double()).sum())
 
 
-def gram(rows: Any) -> Any:
-    """Scalar products of the rows with each other, (row, row), symmetric, in double precision."""
+def compute_gram(rows: Any) -> Any:
+    """Gram matrix (row, row) of the rows, in double precision."""
+    # Double: errors of fits are differences of such products, and nearly cancel for a good fit.
     wide = rows.astype(np.float64) if isinstance(rows, np.ndarray) else rows.double()
     return wide @ wide.T
 
 
-def single(array: Any) -> Any:
+def to_single(array: Any) -> Any:
     """The same values in single precision."""
     return array.astype(np.float32) if isinstance(array, np.ndarray) else array.float()
 
@@ -49,7 +50,7 @@ def find_device(device: str, step: str) -> Any:
         return torch.device("cuda") if torch.cuda.is_available() else None
     try:
         found = torch.device(device)
-        torch.zeros(1, device=found)
+        torch.zeros(1, device=found)  # a device can be named that is not there; an allocation then fails
     except (RuntimeError, AssertionError) as error:
         raise SchemaError(
             f"{step}: device = {device!r} is not available here ({error}). Use 'cpu' or 'auto'."
@@ -58,7 +59,7 @@ def find_device(device: str, step: str) -> Any:
 
 
 def to_device(array: Any, device: Any) -> Any:
-    """A tensor on the device, sharing memory where it can; the array itself without one."""
+    """A tensor on the device, sharing memory where it can; without a device the array itself."""
     if device is None:
         return array
     import torch
@@ -66,11 +67,11 @@ def to_device(array: Any, device: Any) -> Any:
     return torch.as_tensor(array, device=device)
 
 
-def like(array: Any, other: Any) -> Any:
-    """A NumPy array where the other one is."""
+def convert_like(array: Any, other: Any) -> Any:
+    """The array as NumPy's where ``other`` is NumPy's, else as a tensor on the other's device."""
     return array if isinstance(other, np.ndarray) else to_device(array, other.device)
 
 
 def to_numpy(array: Any) -> Any:
-    """Back from wherever it was."""
+    """The array as NumPy's, copied from the device if need be."""
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()

@@ -1,25 +1,38 @@
-"""The fit that is likeliest under Poisson counts: the Kullback-Leibler divergence, by multiplicative updates.
+r"""The maximum-likelihood fit under Poisson counts, by multiplicative updates of the Kullback-Leibler divergence.
 
-Lee and Seung, Adv. Neural Inf. Process. Syst. 13 (2001) 556, eq. 5. The divergence is weighted by what the features
-were scaled with, so that it is the counts' own, and no step can make it larger. It starts from a least-squares fit,
-which is close: from there some tens of iterations do.
+The generalised divergence of values :math:`v` and model :math:`m = L F`, with weights :math:`w`, is
+
+.. math::
+
+    D = \sum_{ij} w_{ij} \left( v_{ij} \ln\frac{v_{ij}}{m_{ij}} - v_{ij} + m_{ij} \right).
+
+With :math:`w` the product of the weights that were divided out, :math:`w v` are the counts. D is then the negative
+Poisson log-likelihood up to a constant. Each update
+
+.. math::
+
+    L_{ik} \leftarrow L_{ik} \frac{\sum_j w_{ij} v_{ij} F_{kj} / m_{ij}}{\sum_j w_{ij} F_{kj}},\qquad
+    F_{kj} \leftarrow F_{kj} \frac{\sum_i w_{ij} v_{ij} L_{ik} / m_{ij}}{\sum_i w_{ij} L_{ik}}
+
+cannot raise it (Lee and Seung, Adv. Neural Inf. Process. Syst. 13 (2001) 556, eq. 5). The updates start from a
+least-squares fit, which is close: some tens of iterations are then enough.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from .blocks import Source
+from .blocks import RowSource
 from .hals import Array, Fit
 
-_TINY = np.float32(1e-12)  # of the mean of the values: a model that says zero is not infinitely wrong
+_TINY = np.float32(1e-12)  # of the mean of the values: a model of zero would cost infinitely much
 _LEAST_EXCESS = np.float32(-1 + 1e-7)  # a model of 1e-7 of the value and less costs the same
 #: Half the rounding of one number in single precision, in which the terms w v are taken.
 _ROUNDING = float(np.finfo(np.float32).eps) / 4
 
 
 def minimise_divergence(
-    source: Source,
+    source: RowSource,
     fit: Fit,
     weights: tuple[Array, Array],
     *,
@@ -27,55 +40,63 @@ def minimise_divergence(
     tolerance: float,
     tick: Callable[[int], None] | None = None,
 ) -> Fit:
-    """Lower sum w (v log(v / m) - v + m), m = L F, w = ``weights`` of scan point and feature, v >= 0.
+    """Lower D of this module's head from ``fit`` on; ``weights`` (scan point,) and (feature,) are those divided out.
 
-    Stops when it changes by less than ``tolerance`` of itself per iteration, or by less than single precision knows of
-    it, which matters for nearly perfect fits only. The fit's ``error`` stays that of the squares (relative), computed
-    for the final pair; holes (NaN) are left out.
+    The iteration stops when D changes by less than ``tolerance`` of itself, or by less than single precision resolves.
+    The second matters for nearly perfect fits only. The fit's ``error`` remains that of the squares (relative),
+    computed for the final pair. Missing values (NaN) are left out.
     """
     level = float(fit.loading.mean(axis=1, dtype=np.float64) @ fit.factor.mean(axis=1, dtype=np.float64))
     side, tiny = np.float32(_TINY * max(level, 1e-300) ** 0.5), np.float32(_TINY * level)
+    # A multiplicative update cannot move an exact zero, so zeros of the least-squares fit are lifted first.
     loading, factor = np.maximum(fit.loading, side), np.maximum(fit.factor, side)
     before, converged, done = np.inf, False, 0
     while done < max_iterations and not converged:
-        (divergence, squares), loading, factor = _one_pass(source, loading, factor, weights, tiny)
+        (divergence, squares), loading, factor = _run_pass(source, loading, factor, weights, tiny)
         # The terms' roundings are independent: their squares add up.
         converged = abs(before - divergence) < max(tolerance * divergence, _ROUNDING * squares**0.5)
         before, done = divergence, done + 1
         if tick is not None:
             tick(done)
-    error = _squared_error(source, loading, factor)
+    # The squared error is reported too, so that fits of both losses can be compared.
+    error = _compute_squared_error(source, loading, factor)
     return Fit(loading, factor, error, fit.iterations + done, converged)
 
 
-def _one_pass(
-    source: Source, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
+def _run_pass(
+    source: RowSource, loading: Array, factor: Array, weights: tuple[Array, Array], tiny: np.float32
 ) -> tuple[tuple[float, float], Array, Array]:
-    """Divergence and sum of (w v)^2 before the pass, new loadings row by row, new factors from the sums on the way."""
-    new, above, below = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
+    """One pass: divergence and sum of (w v)^2 before it, new loadings row by row, new factors from sums on the way."""
+    loadings, numerator, denominator = np.empty_like(loading), np.zeros_like(factor), np.zeros_like(factor)
     divergence, squares = 0.0, 0.0
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         weight = weights[0][rows, None] * weights[1]
+        # A weight of 0 takes a missing value out of every sum below.
         weight = np.where(np.isnan(block), np.float32(0), weight).astype(np.float32)
         values = np.nan_to_num(block).astype(np.float32)
-        ratio, here = _ratio(values, loading[:, rows], factor, weight, tiny)
-        divergence += here
+        ratio, block_divergence = _compute_ratio(values, loading[:, rows], factor, weight, tiny)
+        divergence += block_divergence
         squares += float(np.sum((values * weight) ** 2, dtype=np.float64))
-        mine: Array = (loading[:, rows] * (factor @ ratio.T) / _positive(factor @ weight.T)).astype(np.float32)
-        new[:, rows] = mine
-        ratio, _ = _ratio(values, mine, factor, weight, tiny)
-        above += mine @ ratio
-        below += mine @ weight
-    return (divergence, squares), new, (factor * above / _positive(below)).astype(np.float32)
+        new_loading: Array = (loading[:, rows] * (factor @ ratio.T) / _make_positive(factor @ weight.T)).astype(
+            np.float32
+        )
+        loadings[:, rows] = new_loading
+        # The factors' update uses the new loadings: each half step then lowers the divergence by itself.
+        ratio, _ = _compute_ratio(values, new_loading, factor, weight, tiny)
+        numerator += new_loading @ ratio
+        denominator += new_loading @ weight
+    return (divergence, squares), loadings, (factor * numerator / _make_positive(denominator)).astype(np.float32)
 
 
-def _positive(sums: Array) -> Array:
+def _make_positive(sums: Array) -> Array:
     """Sums to divide by; where nothing was measured they are 0, and so is what is divided."""
     return np.maximum(sums, np.finfo(np.float32).tiny)
 
 
-def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np.float32) -> tuple[Array, float]:
-    """Weighted ratio w v / m, and the divergence of the block."""
+def _compute_ratio(
+    values: Array, loading: Array, factor: Array, weight: Array, tiny: np.float32
+) -> tuple[Array, float]:
+    """Weighted ratio w v / m (row, feature) of a block, and its divergence."""
     model = np.maximum(loading.T @ factor, tiny)
     ratio = values / model
     # v (d - log(1 + d)) with d = m / v - 1: near a perfect fit v log(v / m) - v + m would be its own rounding.
@@ -85,10 +106,10 @@ def _ratio(values: Array, loading: Array, factor: Array, weight: Array, tiny: np
     return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))
 
 
-def _squared_error(source: Source, loading: Array, factor: Array) -> float:
-    """|V - L F|^2 / |V|^2 over what was measured."""
+def _compute_squared_error(source: RowSource, loading: Array, factor: Array) -> float:
+    r""":math:`\lVert V - L F\rVert^2 / \lVert V\rVert^2` over what was measured."""
     residual, total = 0.0, 0.0
-    for rows, block in source.blocks():
+    for rows, block in source.read_blocks():
         residual += float(np.nansum((block - loading[:, rows].T @ factor) ** 2, dtype=np.float64))
         total += float(np.nansum(block**2, dtype=np.float64))
     return residual / max(total, 1e-300)

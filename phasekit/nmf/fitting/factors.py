@@ -1,7 +1,7 @@
 """The factorisation: k non-negative patterns and their weight maps."""
 
 from functools import partial
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,31 +12,23 @@ from ...schema import FACTORS, FEATURES, describe, require
 from ..features.features import to_detector
 from .arrays import find_device
 from .divergence import minimise_divergence
-from .hals import Array, Fit, LowRank, hals
+from .hals import Array, Fit, LowRank, fit_hals
 from .multistart import (
-    Rows,
+    FeatureRows,
     check_numerical_rank,
     check_rank,
-    compress_for,
-    onto_device,
-    onto_host,
-    race_ranks,
-    rows_of,
+    compress_for_ranks,
+    fit_multistart,
+    make_feature_rows,
+    move_to_device,
+    move_to_host,
 )
 from .penalties import Penalties
-from .polish import polish
-from .starts import grow
+from .polish import refine_fits
+from .starts import grow_start
 
 LOSSES = ("frobenius", "kullback-leibler")
-_WARM = 40  # iterations on the compressed data from a start that is given
-
-
-class Wishes(TypedDict, total=False):
-    """What else the components should be like; each 0 (no wish) to about 1."""
-
-    sparsity: float
-    smoothness: float
-    orthogonality: float
+_START_ITERATIONS = 40  # on the compressed data from a start that is given
 
 
 def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
@@ -52,66 +44,97 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     in_memory: bool | None = None,
     device: str = "cpu",
     progress: bool = False,
-    **wishes: Unpack[Wishes],
+    sparsity: float = 0.0,
+    smoothness: float = 0.0,
+    orthogonality: float = 0.0,
 ) -> xr.Dataset:
-    """Split a scan into ``k`` non-negative components by alternating least squares (HALS).
+    r"""Factorise a scan into ``k`` non-negative components by alternating least squares (HALS).
 
-    The data are compressed once (a randomised SVD of rank k + 12, four passes over the rows). ``n_starts``
-    beginnings race on the compressed data; the best is finished on the data themselves, one pass an iteration.
+    The scaled counts :math:`V` (scan point, feature) are written as loadings :math:`W` times factors :math:`H`:
+
+    .. math::
+
+        \min_{W, H \ge 0}\; \tfrac12 \lVert V - W H \rVert_F^2.
+
+    HALS updates one row of :math:`H`, or one column of :math:`W`, at a time, all others fixed:
+
+    .. math::
+
+        H_k \leftarrow \max\left(0,\; H_k + \frac{(W^T V)_k - (W^T W)_k H}{(W^T W)_{kk}}\right).
+
+    With ``loss="kullback-leibler"`` the generalised divergence of the counts is lowered instead, with
+    :math:`\lambda = W H` in counts:
+
+    .. math::
+
+        D(v \,\|\, \lambda) = \sum_{ij} v_{ij} \ln\frac{v_{ij}}{\lambda_{ij}} - v_{ij} + \lambda_{ij}.
+
+    The data are compressed once by a randomised SVD of rank k + 12. ``n_starts`` starts are fitted to the compressed
+    data for a few iterations, and the best of them until convergence. The best fit is then refined on the data.
 
     Parameters
     ----------
     features
-        FEATURES of :func:`to_features`. Holes (``to_features(missing="keep")``) are filled with what the fit says and
-        count nothing.
+        FEATURES of :func:`to_features`. Missing values (``to_features(missing="keep")``) are filled with the fit's own
+        prediction and add nothing to the error.
     k
         Number of components, background included.
     loss
         ``"frobenius"``: least squares, on features scaled for Poisson counts by default. ``"kullback-leibler"``: the
-        likelihood of the counts themselves, from the least-squares fit on; better below about 0.1 counts per feature,
-        some 10 times slower.
+        likelihood of the counts themselves, from the least-squares fit on. It is better below about 0.1 counts per
+        feature and some 10 times slower.
     start
-        FACTORS to begin with instead of the race, from the same features; one of k - 1 components grows by what it
-        leaves over.
+        FACTORS to begin with instead of ``n_starts`` starts, from the same features. With k - 1 components, one is
+        added along the residual's strongest direction.
     seed
         Seed of the random starts: same seed, same result.
     n_starts
         Number of starts: the first from the singular vectors, the others from the patterns of scan points that differ
-        most. More starts guard against a poor local minimum.
+        most. More starts make a poor local minimum less likely.
     max_iterations
         Passes over the full data before the fit counts as stopped early.
     tolerance
-        1e-5 stops when 100 more iterations would change the error by less than 0.1 % of itself. The limit of single
-        precision, 3e-8 of the data's square sum, also stops.
+        Relative change of the error per iteration at which the fit stops. At 1e-5, 100 more iterations would change
+        the error by less than 0.1 %. The limit of single precision, 3e-8 of the data's square sum, also stops.
     in_memory
-        ``True`` loads the features (4 bytes x scan points x features; 0.2 times as much on top), ``False`` computes
+        ``True`` loads the features (4 bytes x scan points x features; 0.2 times as much on top). ``False`` computes
         them block by block on every pass (128 MB at a time). ``None`` loads what takes less than 40 % of the free
         memory.
     device
         ``"cpu"`` for the compiled code; ``"auto"`` takes a CUDA GPU if there is one, ``"cuda"`` asks for it.
     progress
         Show a progress bar.
-    wishes
-        ``sparsity``: 0.1 empties weak places of the maps (a tenth of each map's mean is taken off everywhere).
-        ``smoothness``: 1 draws every loading half way to the mean of its four neighbours. ``orthogonality``: 0.1 makes
-        patterns share less (a tenth of the cost of explaining the same counts twice). The error is then not the
-        least, and ``relative_error`` says by how much.
+    sparsity
+        Weight of an L1 penalty on the maps, 0 to about 1. 0.1 takes a tenth of each map's mean off everywhere and so
+        empties weak places.
+    smoothness
+        Weight of a pull towards the mean of the four scan neighbours. 1 draws every loading half way to it.
+    orthogonality
+        Weight of the overlap between patterns. 0.1 adds a tenth of the cost of explaining the same counts twice. With
+        any of the three the error is not the least one possible; ``relative_error`` says by how much.
 
     Returns
     -------
     xarray.Dataset
-        FACTORS, strongest component first: ``factor(component, qy, qx)`` (sum 1 over the used pixels; NaN where the
-        detector was masked), ``loading(component, scan_y, scan_x)`` [counts the component holds in that pattern],
-        ``explained(component)`` (share of the modelled counts). Attributes: ``relative_error`` (of the scaled
-        features), ``optimality`` (projected gradient, 0 at a stationary point), ``iterations``, ``converged``.
+        FACTORS, strongest component first. ``factor(component, qy, qx)``: sum 1 over the used pixels; NaN where the
+        detector was masked. ``loading(component, scan_y, scan_x)``: counts of the component in that pattern.
+        ``explained(component)``: share of the modelled counts. Attributes: ``relative_error`` (of the scaled features),
+        ``optimality`` (projected gradient, 0 at a stationary point), ``iterations``, ``converged``.
 
     Raises
     ------
     SchemaError
         Not FEATURES; ``k`` below 1 or above the scan points, the features or the rank of the data; negative or not
-        finite values; zeros only; a wish below 0; a device that is not there.
+        finite values; zeros only; a penalty below 0; a device that is not there.
     ConvergenceError
         ``max_iterations`` were not enough; ``.partial`` holds the FACTORS reached (``converged`` = 0).
+
+    See Also
+    --------
+    to_features : Prepare the features.
+    scan_ranks : Measure which ``k`` the data support.
+    factorise_ranks : Fits of several k at once.
+    separate_background : Clean the patterns of the background they contain.
 
     References
     ----------
@@ -130,25 +153,30 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
-    settings = {
-        name: value for name, value in locals().items() if name not in ("features", "threadpool_limits", "tqdm")
-    }
     require(features, FEATURES, step="factorise")
-    plan = _Plan(k, loss, n_starts, max_iterations, tolerance, _penalties(wishes, features))
-    _check(plan)
-    there = find_device(device, "factorise")
-    rows = rows_of(features, "factorise", in_memory=in_memory, device=there)
+    scan = (features.sizes["scan_y"], features.sizes["scan_x"])
+    penalties = Penalties(float(sparsity), float(smoothness), float(orthogonality), scan)
+    settings = _FitSettings(k, loss, n_starts, max_iterations, tolerance, penalties)
+    _check_settings(settings)
+    torch_device = find_device(device, "factorise")
+    rows = make_feature_rows(features, "factorise", in_memory=in_memory, device=torch_device)
     check_rank(k, rows.source.shape, "factorise")
+    # First the compressed data, which cost little and show the best start; then the data themselves.
+    # One thread: matrix products of a few rows are faster on one core than shared between several.
     with threadpool_limits(limits=1), tqdm(total=max_iterations, disable=not progress, desc="factorise") as bar:
         rng = np.random.default_rng(seed)
-        low = compress_for(rows.whole, k, rng)
+        low = compress_for_ranks(rows.filled, k, rng)
         check_numerical_rank(low, k, "factorise")
         if start is None:
-            begun = next(race_ranks(low, [k], n_starts, rng, device=there))[0]
+            compressed_fit = next(fit_multistart(low, [k], n_starts, rng, device=torch_device))[0]
         else:
-            begun = _from(start, features, k, low)
-        fit = _finish(rows, begun, plan, features, there, bar)
-    out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=settings, source=features)
+            compressed_fit = _fit_from_factors(start, features, k, low)
+        fit = _refine_fit(rows, compressed_fit, settings, features, torch_device, bar)
+    arguments = {"k": k, "loss": loss, "start": start, "seed": seed, "n_starts": n_starts}
+    arguments |= {"max_iterations": max_iterations, "tolerance": tolerance, "in_memory": in_memory, "device": device}
+    arguments |= {"progress": progress, "sparsity": sparsity, "smoothness": smoothness, "orthogonality": orthogonality}
+    out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=arguments, source=features)
+    # A fit that stopped early is often good enough to look at: it travels with the error.
     if not fit.converged:
         raise ConvergenceError(
             f"factorise: the error still changed by more than {tolerance:g} of itself per iteration after "
@@ -158,8 +186,8 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     return out
 
 
-class _Plan(NamedTuple):
-    """How a fit is to be made."""
+class _FitSettings(NamedTuple):
+    """Settings of one fit, as :func:`factorise` explains them."""
 
     k: int
     loss: str
@@ -169,41 +197,41 @@ class _Plan(NamedTuple):
     penalties: Penalties
 
 
-def _penalties(wishes: Wishes, features: xr.Dataset) -> Penalties:
-    scan = (features.sizes["scan_y"], features.sizes["scan_x"])
-    return Penalties(**{name: float(value) for name, value in wishes.items()}, scan=scan)  # type: ignore[arg-type]
-
-
-def _check(plan: _Plan) -> None:
-    if plan.loss not in LOSSES:
-        raise SchemaError(f"factorise: loss = {plan.loss!r}, needs one of {', '.join(LOSSES)}.")
-    if plan.n_starts < 1 or plan.max_iterations < 1:
+def _check_settings(settings: _FitSettings) -> None:
+    """Refuse settings that have no meaning."""
+    if settings.loss not in LOSSES:
+        raise SchemaError(f"factorise: loss = {settings.loss!r}, needs one of {', '.join(LOSSES)}.")
+    if settings.n_starts < 1 or settings.max_iterations < 1:
         raise SchemaError(
-            f"factorise: n_starts = {plan.n_starts}, max_iterations = {plan.max_iterations}, need at least 1."
+            f"factorise: n_starts = {settings.n_starts}, max_iterations = {settings.max_iterations}, need at least 1."
         )
-    wanted = plan.penalties[:3]
+    wanted = settings.penalties[:3]
     if min(wanted) < 0:
-        raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: no wish).")
-    if plan.loss == "kullback-leibler" and plan.penalties.active:
+        raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: none).")
+    if settings.loss == "kullback-leibler" and settings.penalties.is_active:
         raise SchemaError("factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only.")
 
 
-def _finish(rows: Rows, begun: Fit, plan: _Plan, features: xr.Dataset, device: Any, bar: Any) -> Fit:
-    """The exact fit from a compressed one; the likelihood's from there if that is wanted."""
-    exact = partial(polish, rows.source, [onto_device(begun, device)], tolerance=plan.tolerance)
+def _refine_fit(
+    rows: FeatureRows, fit: Fit, settings: _FitSettings, features: xr.Dataset, device: Any, bar: Any
+) -> Fit:
+    """Refine a fit of the compressed data on the data themselves, for the loss that was asked for."""
+    exact = partial(refine_fits, rows.source, [move_to_device(fit, device)], tolerance=settings.tolerance)
     tick = lambda done: bar.update(done - bar.n)  # noqa: E731
-    if plan.loss == "frobenius":
-        return onto_host(exact(max_iterations=plan.max_iterations, penalties=plan.penalties, tick=tick)[0])
-    near = onto_host(exact(max_iterations=min(10, plan.max_iterations))[0])
-    weights = (scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
-    source = rows.source if device is None else rows_of(features, "factorise").source
+    if settings.loss == "frobenius":
+        return move_to_host(exact(max_iterations=settings.max_iterations, penalties=settings.penalties, tick=tick)[0])
+    # Ten least-squares passes first: multiplicative updates are slow far from the solution.
+    near = move_to_host(exact(max_iterations=min(10, settings.max_iterations))[0])
+    weights = (read_scan_weight(features), features["feature_weight"].to_numpy().astype(np.float32))
+    # Multiplicative updates run on the processor, so rows on a device are read once more.
+    source = rows.source if device is None else make_feature_rows(features, "factorise").source
     return minimise_divergence(
-        source, near, weights, max_iterations=plan.max_iterations, tolerance=plan.tolerance, tick=tick
+        source, near, weights, max_iterations=settings.max_iterations, tolerance=settings.tolerance, tick=tick
     )
 
 
-def _from(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
-    """A given factorisation on the compressed data, grown by one component if it has one too few."""
+def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
+    """A given factorisation fitted to the compressed data, with one more component if it has one too few."""
     require(start, FACTORS, step="factorise")
     sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (start, features)]
     detector = tuple(start.sizes[n] for n in ("qy", "qx")), features["feature_index"].shape
@@ -212,19 +240,20 @@ def _from(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
             f"factorise: start has {start.sizes['component']} components on a scan of {sizes[0]} and a detector of "
             f"{detector[0]}, needs {k} or {k - 1} on {sizes[1]} and {detector[1]}. Fit it to these features first."
         )
-    pattern = to_rows(features, start["factor"]) / features["feature_weight"].to_numpy()
+    # The start is in counts; the fit works on scaled features.
+    pattern = sum_to_features(features, start["factor"]) / features["feature_weight"].to_numpy()
     maps = start["loading"].transpose("component", "scan_y", "scan_x").to_numpy().reshape(len(pattern), -1)
-    fit = Fit((maps / scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
-    return hals(low, grow(low, fit, k), _WARM)
+    fit = Fit((maps / read_scan_weight(features)).astype(np.float32), pattern.astype(np.float32), np.inf)
+    return fit_hals(low, grow_start(low, fit, k), _START_ITERATIONS)
 
 
-def scan_weight(features: xr.Dataset) -> Array:
-    """What was divided out of each scan point, (scan point,)."""
+def read_scan_weight(features: xr.Dataset) -> Array:
+    """What was divided out of each scan point, (scan point,), float32."""
     return features["scan_weight"].transpose("scan_y", "scan_x").to_numpy().astype(np.float32).ravel()
 
 
-def to_rows(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
-    """Patterns on the detector summed to features, (component, feature); the way back from :func:`to_detector`."""
+def sum_to_features(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]:
+    """Patterns on the detector summed to features, (component, feature): the inverse of :func:`to_detector`."""
     index = features["feature_index"].transpose("qy", "qx").to_numpy()
     used = index >= 0
     images = np.nan_to_num(patterns.transpose("component", "qy", "qx").to_numpy())[:, used]
@@ -233,11 +262,13 @@ def to_rows(features: xr.Dataset, patterns: xr.DataArray) -> NDArray[np.float64]
 
 
 def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
-    """FACTORS in counts, factors of sum 1, strongest first."""
+    """FACTORS in counts, factors of sum 1, strongest component first."""
+    # Back to counts: multiply both sides by what the scaling of the features divided out.
     patterns = fit.factor * features["feature_weight"].to_numpy()
-    maps = fit.loading * scan_weight(features)
+    maps = fit.loading * read_scan_weight(features)
     norm = patterns.sum(axis=1, dtype=np.float64)
-    patterns, maps = _fold(patterns, maps, norm)
+    patterns, maps = _normalise_patterns(patterns, maps, norm)
+    # A stable sort: components of equal strength keep their order, so that results are the same on every machine.
     total = maps.sum(axis=1, dtype=np.float64)
     order = np.argsort(-total, kind="stable")
     shape = (features.sizes["scan_y"], features.sizes["scan_x"])
@@ -258,7 +289,7 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     return out
 
 
-def _fold(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:
-    """Divide each pattern by its norm and give it to its map."""
+def _normalise_patterns(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:
+    """Divide each pattern by its norm and multiply its map by it."""
     safe = np.where(norm > 0, norm, 1.0)[:, None]
     return (patterns / safe).astype(np.float32), (maps * norm[:, None]).astype(np.float32)

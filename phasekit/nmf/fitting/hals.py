@@ -1,10 +1,15 @@
-"""Array kernels of the factorisation: V ~ L F with V (pixel, feature), L (pixel, k) and F (k, feature), all >= 0.
+r"""Array kernels of the factorisation: V ~ L F with V (pixel, feature), L (pixel, k) and F (k, feature), all >= 0.
 
-Hierarchical alternating least squares (Cichocki and Phan, IEICE Trans. E92-A (2009) 708; several inner sweeps per
-matrix product: Gillis and Glineur, Neural Comput. 24 (2012) 1085). Loadings are held transposed, (k, pixel), so that
-one sweep serves both sides. The data enter only through two products, which a low-rank copy gives far cheaper.
-Arrays are NumPy's, where the sweep is compiled, or torch's, where it is a handful of calls per row: the rest is the
-same code.
+Hierarchical alternating least squares (Cichocki and Phan, IEICE Trans. E92-A (2009) 708) updates one row at a time:
+
+.. math::
+
+    F_k \leftarrow \max\left(0,\; F_k + \frac{(L^T V)_k - (L^T L)_k F}{(L^T L)_{kk}}\right),
+
+and the same for the columns of L with F V^T and F F^T. Several inner sweeps share one matrix product (Gillis and
+Glineur, Neural Comput. 24 (2012) 1085). Loadings are held transposed, (k, pixel), so that one sweep serves both sides.
+The data enter only through two products, which a low-rank copy gives at a fraction of the cost. Arrays are NumPy's,
+where the sweep is compiled, or torch's, where it is a few calls per row. The rest is the same code.
 """
 
 from typing import NamedTuple, cast
@@ -13,7 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import contiguous, dot, gram, single
+from .arrays import compute_dot, compute_gram, make_contiguous, to_single
 
 Array = NDArray[np.float32]
 _BLOCK = 256  # columns: k rows of them stay in the first-level cache
@@ -25,7 +30,7 @@ N_INNER = 4
 
 
 class Fit(NamedTuple):
-    """State of a factorisation: transposed loadings (k, pixel), factors (k, feature), what it reached."""
+    """State of a factorisation: transposed loadings (k, pixel), factors (k, feature), and what it reached."""
 
     loading: Array
     factor: Array
@@ -36,72 +41,88 @@ class Fit(NamedTuple):
 
 
 class LowRank:
-    """Truncated singular value decomposition V ~ left @ right: products at a fraction of the data's cost."""
+    """Truncated singular value decomposition V ~ left @ right, for products at a fraction of the data's cost."""
 
     def __init__(self, left: Array, right: Array, norm2: float) -> None:
         self.left = left  # (pixel, rank), scaled by the singular values
         self.right = right  # (rank, feature), orthonormal rows
         self.norm2 = norm2  # |V|^2 of the data themselves
         # Both ways round in memory: products with a transposed view take twice as long.
-        self._left_t, self._right_t = contiguous(left.T), contiguous(right.T)
+        self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
 
-    def onto_factors(self, factor: Array) -> Array:
+    def project_onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
         return cast(Array, (factor @ self._right_t) @ self._left_t)
 
-    def onto_loadings(self, loading: Array) -> Array:
+    def project_onto_loadings(self, loading: Array) -> Array:
         """L^T V, (k, feature)."""
         return cast(Array, (loading @ self.left) @ self.right)
 
 
-def hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
-    """``n_iterations`` from ``start`` on the compressed data; the error is that of the last state."""
+def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
+    """``n_iterations`` of HALS from ``start`` (loadings, factors) on the compressed data."""
     loading, factor = start[0] + 0, start[1] + 0
+    # Each half step solves for one side with the other fixed, so that the error can only fall.
     for iteration in range(n_iterations):
         if iteration % _REBALANCE == 0:
-            rebalance(loading, factor)
-        sweep(loading, low.onto_factors(factor), factor @ factor.T, n_inner)
-        product, squares = low.onto_loadings(loading), gram(loading)
-        sweep(factor, product, single(squares), n_inner)
-    return Fit(loading, factor, relative_error(low.norm2, product, squares, factor), n_iterations)
+            balance_norms(loading, factor)
+        sweep_rows(loading, low.project_onto_factors(factor), factor @ factor.T, n_inner)
+        # Kept for the error below: the last products belong to the last loadings.
+        product, squares = low.project_onto_loadings(loading), compute_gram(loading)
+        sweep_rows(factor, product, to_single(squares), n_inner)
+    return Fit(loading, factor, compute_relative_error(low.norm2, product, squares, factor), n_iterations)
 
 
-def relative_error(norm2: float, product: Array, squares: NDArray[np.float64], factor: Array) -> float:
-    """|V - L F|^2 / |V|^2 from the products at hand (L^T V and L^T L).
+def compute_relative_error(norm2: float, product: Array, squares: NDArray[np.float64], factor: Array) -> float:
+    r"""Relative squared error from the products at hand, ``product`` = L^T V and ``squares`` = L^T L.
 
-    A difference of numbers as large as |V|^2: what single precision leaves uncertain of L^T V, some 1e-7 of |V|^2,
-    it leaves uncertain of the error. Two errors of a perfect fit therefore differ by chance; :func:`error_decrease`
-    does not.
+    .. math::
+
+        \lVert V - L F\rVert^2 = \lVert V\rVert^2 - 2\langle L^T V, F\rangle + \langle L^T L, F F^T\rangle.
+
+    This is a difference of numbers as large as :math:`\lVert V\rVert^2`. Single precision leaves some 1e-7 of it
+    uncertain, and the same of the error. Two errors of a perfect fit therefore differ by chance.
+    :func:`compute_error_decrease` does not have this limit.
     """
-    cross = dot(product, factor)
-    model = dot(squares, gram(factor))
+    cross = compute_dot(product, factor)
+    model = compute_dot(squares, compute_gram(factor))
     return max(norm2 - 2 * cross + model, 0.0) / norm2
 
 
-def error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
-    """By how much a step lowered |V - G^T X|^2; ``product`` = G V, ``squares`` = G G^T.
+def compute_error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
+    r"""By how much a step :math:`\Delta = X' - X` lowered the squared error; ``product`` = G V, ``squares`` = G G^T.
 
-    From the step itself: its rounding is relative to the step, so that it goes to 0 where the fit stands still.
+    .. math::
+
+        \lVert V - G^T X\rVert^2 - \lVert V - G^T X'\rVert^2
+        = \langle 2 (G V - G G^T X) - G G^T \Delta,\; \Delta\rangle.
+
+    It is computed from the step itself. Its rounding is relative to the step, and goes to 0 where the fit does not
+    move.
     """
     step = after - before
-    return dot(2 * (product - squares @ before) - squares @ step, step)
+    return compute_dot(2 * (product - squares @ before) - squares @ step, step)
 
 
-def sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
-    """Minimise |V - G^T X| over X >= 0 one row at a time, in place; ``product`` = G V, ``gram`` = G G^T."""
+def sweep_rows(x: Array, product: Array, gram: Array, n_inner: int) -> None:
+    r"""Minimise :math:`\lVert V - G^T X\rVert` over X >= 0 one row at a time, in place.
+
+    ``x`` is X (k, n), ``product`` = G V (k, n), ``gram`` = G G^T (k, k), all float32, NumPy's or torch's.
+    """
     if isinstance(x, np.ndarray):
-        _sweep(x, product, gram, n_inner)
+        _sweep_compiled(x, product, gram, n_inner)
         return
+    # The same in torch: a row whose partner is empty is left alone, so that nothing is divided by 0.
     floor = float(_FLOOR) * float(gram.diagonal().max()) + float(_TINY)
+    filled_rows = [row for row in range(len(x)) if gram[row, row] > floor]
     for _ in range(n_inner):
-        for row in range(len(x)):
-            if gram[row, row] > floor:
-                step = (product[row] - gram[row] @ x) / gram[row, row]
-                x[row] = (x[row] + step).clip(min=0)
+        for row in filled_rows:
+            step = (product[row] - gram[row] @ x) / gram[row, row]
+            x[row] = (x[row] + step).clip(min=0)
 
 
-def rebalance(loading: Array, factor: Array) -> None:
-    """Give both sides of each component the same norm, in place: float32 then loses nothing on either."""
+def balance_norms(loading: Array, factor: Array) -> None:
+    """Give both sides of each component the same norm, in place: float32 then loses no digits on either."""
     left, right = ((side * side).sum(1) ** 0.5 for side in (loading, factor))
     least = float(_FLOOR) * max(float(left.max()), float(right.max())) + float(_TINY)
     scale = (((right + least) / (left + least)) ** 0.5).clip(1e-6, 1e6)[:, None]
@@ -109,17 +130,21 @@ def rebalance(loading: Array, factor: Array) -> None:
     factor /= scale
 
 
-def nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
-    """Loadings (k, n) >= 0 for fixed factors; ``product`` = F V^T, ``gram`` = F F^T."""
+def fit_nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> Array:
+    """Loadings (k, n) >= 0 for fixed factors; ``product`` = F V^T (k, n), ``gram`` = F F^T (k, k), float32."""
     scale = np.maximum(np.diag(gram), _FLOOR * gram.diagonal().max() + _TINY)[:, None]
+    # The solution for orthogonal factors is a good start: overlaps between factors are then corrected by the sweeps.
     loading = np.maximum(product / scale, 0).astype(np.float32)
-    _sweep(loading, np.ascontiguousarray(product), gram, n_sweeps)
+    _sweep_compiled(loading, np.ascontiguousarray(product), gram, n_sweeps)
     return loading
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
-    """The compiled sweep. Four rows are subtracted at a time: a quarter of the loads and stores of ``step``."""
+def _sweep_compiled(x: Array, product: Array, gram: Array, n_inner: int) -> None:
+    """Compiled :func:`sweep_rows` of ``x`` (k, n) with ``product`` (k, n) and ``gram`` (k, k), in place.
+
+    Columns are independent, so blocks of 256 of them are finished one after another while they are in the cache.
+    """
     k, n = x.shape
     floor = _TINY
     for row in range(k):
@@ -132,19 +157,23 @@ def _sweep(x: Array, product: Array, gram: Array, n_inner: int) -> None:
             for row in range(k):
                 if gram[row, row] <= floor:
                     continue
+                # Residual of this row: its product less what all rows explain, itself included.
                 for i in range(m):
                     step[i] = product[row, start + i]
                 _subtract_rows(step, gram[row], local)
                 scale = np.float32(1) / gram[row, row]
-                mine = local[row]
+                current = local[row]
                 for i in range(m):
-                    mine[i] = max(mine[i] + step[i] * scale, np.float32(0))
+                    current[i] = max(current[i] + step[i] * scale, np.float32(0))
         x[:, start : start + m] = local
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _subtract_rows(step: Array, weight: Array, rows: Array) -> None:
-    """Take ``weight @ rows`` off ``step``, in place."""
+    """Take ``weight`` (k,) @ ``rows`` (k, m) off ``step`` (m,), in place, all float32.
+
+    Four rows are subtracted at a time, which needs a quarter of the loads and stores of ``step``.
+    """
     k, m = rows.shape
     whole = k - k % 4
     for j in range(0, whole, 4):

@@ -1,4 +1,4 @@
-"""The whole way from rows to finished fits: compress once, race the starts of every k, polish on the data."""
+"""From rows to fits of the compressed data: load, check, compress once, and fit every k from several starts."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -10,40 +10,42 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from .arrays import to_device, to_numpy
-from .blocks import InMemory, Lazy, Source, check_block, compress, fill_with_mean
+from .blocks import InMemoryRows, LazyRows, RowSource, check_block, compress_rows, fill_with_mean
 from .hals import Fit, LowRank
-from .starts import STILL, race, starts_for
+from .starts import STOP_TOLERANCE, fit_from_starts, make_starts
 
-_SPARE = 12  # rank of the compressed data above the largest k: fits above the true k live on noise directions too
-_LARGEST = 1e33  # sum of squares: single precision ends at 3e38, and products on the way are larger than their result
+_EXTRA_RANK = 12  # rank of the compressed data above the largest k: fits above the true k use noise directions too
+_MAX_SQUARE_SUM = 1e33  # single precision ends at 3e38, and products on the way are larger than their result
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
 
 
-class Rows(NamedTuple):
-    """Where the rows of a FEATURES dataset come from, with what is known about them."""
+class FeatureRows(NamedTuple):
+    """Where the rows of a FEATURES dataset come from, and whether some values are missing."""
 
-    source: Source
+    source: RowSource
     missing: bool  # some values are NaN, not measured
 
     @property
-    def whole(self) -> Source:
-        """The rows without holes, to start from."""
+    def filled(self) -> RowSource:
+        """The rows with missing values replaced by means, to start from."""
         return fill_with_mean(self.source) if self.missing else self.source
 
 
-def rows_of(features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None) -> Rows:
-    """The features as rows: loaded where they fit, else computed block by block on every pass, checked either way."""
+def make_feature_rows(
+    features: xr.Dataset, step: str, *, in_memory: bool | None = None, device: object = None
+) -> FeatureRows:
+    """The features as rows: loaded where they fit, else computed block by block on every pass; checked either way."""
     values = features["feature_value"].transpose("scan_y", "scan_x", "feature")
     missing = bool(features.attrs.get("missing", 0))
     lazy = values.chunks is not None
     if in_memory is None:
-        in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _free_memory()
+        in_memory = not lazy or 4 * values.size < _MEMORY_SHARE * _measure_free_memory()
     if lazy and not in_memory:
-        return Rows(Lazy(values, step, missing), missing)
+        return FeatureRows(LazyRows(values, step, missing), missing)
     data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
     lowest = float(np.fmin.reduce(data, axis=None))
     check_block(lowest, float(data.sum(dtype=np.float64)), step, missing=missing)
-    return Rows(InMemory(to_device(np.ascontiguousarray(data), device)), missing)
+    return FeatureRows(InMemoryRows(to_device(np.ascontiguousarray(data), device)), missing)
 
 
 def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
@@ -57,8 +59,9 @@ def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
 
 def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
     """Refuse zeros, and a k above the rank of the data."""
-    strength = np.linalg.norm(low.left, axis=0)  # singular values
-    if not low.norm2 < _LARGEST or not np.isfinite(strength).all():
+    # Columns of ``left`` are scaled by the singular values, so that their norms are these.
+    strength = np.linalg.norm(low.left, axis=0)
+    if not low.norm2 < _MAX_SQUARE_SUM or not np.isfinite(strength).all():
         raise SchemaError(
             f"{step}: the features are so large (sum of squares {low.norm2:.2g}) that single precision cannot hold the "
             "products. Divide the patterns by their mean: patterns.assign(intensity=patterns.intensity / mean)."
@@ -72,19 +75,26 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
 
 
-def compress_for(source: Source, largest: int, rng: np.random.Generator) -> LowRank:
+def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
-    return compress(source, largest + _SPARE, rng)
+    return compress_rows(source, largest + _EXTRA_RANK, rng)
 
 
-def scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
-    """Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
+def compute_scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
+    r"""Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
 
-    Noise of variance s^2 in n x p values has none above s (sqrt(n) + sqrt(p)) (Marchenko and Pastur, Math. USSR Sb. 1
-    (1967) 457); s^2 is what the compressed data leave over.
+    Noise of variance :math:`s^2` in n x p values has no singular value above
+
+    .. math::
+
+        s\,(\sqrt{n} + \sqrt{p})
+
+    (Marchenko and Pastur, Math. USSR Sb. 1 (1967) 457). :math:`s^2` is what the compressed data leave over, per degree
+    of freedom.
     """
     n, p = shape
     strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
+    # The compressed data hold the strongest directions; degrees of freedom that are left share the rest evenly.
     rest = max(low.norm2 - float(np.sum(strength**2)), 1e-12 * low.norm2) / max(
         (n - len(strength)) * (p - len(strength)), 1
     )
@@ -93,45 +103,49 @@ def scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.
     return padded[np.array(ranks) - 1]
 
 
-def race_ranks(
+def fit_multistart(
     low: LowRank,
     ranks: Iterable[int],
     n_starts: int,
     rng: np.random.Generator,
     *,
     n_finish: int = 2,
-    still: float = STILL,
+    stop_tolerance: float = STOP_TOLERANCE,
     device: object = None,
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
-    """Fits of every start on the compressed data, best first, k by k; one start is grown from the k before."""
-    there = low
+    """Fits from every start on the compressed data, best first, k by k; one start grows from the k before."""
+    low_on_device = low
     if device is not None:
-        there = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
+        low_on_device = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
+    # Starts are made on the processor, so that the same seed gives the same starts on every device.
     for k in ranks:
-        starts = starts_for(low, k, n_starts, before, rng)
-        found = race(
-            there, [(to_device(a, device), to_device(b, device)) for a, b in starts], n_finish=n_finish, still=still
+        starts = make_starts(low, k, n_starts, before, rng)
+        found = fit_from_starts(
+            low_on_device,
+            [(to_device(a, device), to_device(b, device)) for a, b in starts],
+            n_finish=n_finish,
+            stop_tolerance=stop_tolerance,
         )
-        fits = [onto_host(fit) for fit in found]
+        fits = [move_to_host(fit) for fit in found]
         before = fits[0]
         tick()
         yield fits
 
 
-def onto_device(fit: Fit, device: object) -> Fit:
-    """The fit's arrays on a device."""
+def move_to_device(fit: Fit, device: object) -> Fit:
+    """The fit with its arrays on a device."""
     return fit._replace(loading=to_device(fit.loading, device), factor=to_device(fit.factor, device))
 
 
-def onto_host(fit: Fit) -> Fit:
-    """The fit's arrays as NumPy's."""
+def move_to_host(fit: Fit) -> Fit:
+    """The fit with its arrays as NumPy's."""
     return fit._replace(loading=to_numpy(fit.loading), factor=to_numpy(fit.factor))
 
 
-def _free_memory() -> float:
-    """Bytes of physical memory that are free; unlimited where the system does not say."""
+def _measure_free_memory() -> float:
+    """Bytes of physical memory that are free; infinite where the system does not say."""
     try:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):

@@ -1,8 +1,8 @@
-"""Finish on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
+"""Refinement on the data themselves: above the true k the compressed data alone lose up to 0.4 % of the error.
 
-One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors, and
-what the next factors need (L^T V) is summed up on the way: each row is read once per iteration, wherever it lies, and
-the products of all fits are one matrix product.
+One pass over the rows serves any number of fits at once. For every block the loadings follow from the factors. The sum
+that the next factors need (L^T V) is added up on the way. Each row is read once per iteration, wherever it is stored.
+The products of all fits are one matrix product.
 """
 
 from collections.abc import Callable
@@ -10,128 +10,139 @@ from itertools import pairwise
 
 import numpy as np
 
-from .arrays import contiguous, dot, gram, namespace, single
-from .blocks import Source
-from .hals import N_INNER, Array, Fit, error_decrease, rebalance, relative_error, sweep
-from .penalties import NONE, Penalties
+from .arrays import compute_dot, compute_gram, get_namespace, make_contiguous, to_single
+from .blocks import RowSource
+from .hals import N_INNER, Array, Fit, balance_norms, compute_error_decrease, compute_relative_error, sweep_rows
+from .penalties import NO_PENALTIES, Penalties
 
 #: Of |V|^2: half the rounding of one number in single precision. A pass that gains less gains nothing that is known.
 _ROUNDING = float(np.finfo(np.float32).eps) / 4
 
 
-def polish(
-    source: Source,
+def refine_fits(
+    source: RowSource,
     fits: list[Fit],
     *,
     max_iterations: int,
     tolerance: float,
-    penalties: Penalties = NONE,
+    penalties: Penalties = NO_PENALTIES,
     in_place: bool = False,
     tick: Callable[[int], None] | None = None,
 ) -> list[Fit]:
-    """Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
+    r"""Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
 
-    The error is the exact |V - L F|^2; what a pass gains is summed up from its steps (:func:`error_decrease`). Missing
-    values (NaN) are filled with what the fit says (expectation-maximisation), so that they count nothing. A fit that
-    has converged is left alone. ``in_place`` overwrites the arrays of ``fits`` instead of copying them.
+    The error is the exact :math:`\lVert V - L F\rVert^2`. The decrease of a pass is the sum over its steps
+    (:func:`compute_error_decrease`). Missing values (NaN) are filled with the fit's own prediction
+    (expectation-maximisation), so that they add nothing. A fit that has converged is left alone. ``in_place``
+    overwrites the arrays of ``fits`` instead of copying them.
     """
-    running = [_Running(fit if in_place else _copy(fit), penalties) for fit in fits]
+    running = [_FitInProgress(fit if in_place else _copy_fit(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):
-        _one_pass(source, [fit for fit in running if not fit.converged], tolerance)
+        _run_pass(source, [fit for fit in running if not fit.converged], tolerance)
         if tick is not None:
             tick(iteration)
         if all(fit.converged for fit in running):
             break
-    return [fit.state() for fit in running]
+    return [fit.make_fit() for fit in running]
 
 
-def _copy(fit: Fit) -> Fit:
+def _copy_fit(fit: Fit) -> Fit:
+    """A fit with arrays of its own."""
     return fit._replace(loading=fit.loading + 0, factor=fit.factor + 0)
 
 
-class _Running:
-    """One fit on its way: its state, and the sums of the present pass."""
+class _FitInProgress:
+    """One fit between passes: its state, and the sums of the present pass."""
 
     def __init__(self, fit: Fit, penalties: Penalties) -> None:
         self.loading, self.factor = fit.loading, fit.factor
         self.penalties, self.iterations = penalties, fit.iterations
         self.error, self.optimality, self.converged = np.inf, np.inf, False
 
-    def begin(self) -> None:
-        """Set the sums of a pass to zero."""
-        balance = self.penalties.rescale if self.penalties.active else rebalance
+    def begin_pass(self) -> None:
+        """Balance the two sides and set the sums of a pass to zero."""
+        balance = self.penalties.normalise_factors if self.penalties.is_active else balance_norms
         balance(self.loading, self.factor)
         self.factor_gram = self.factor @ self.factor.T
-        self.wanted = self.penalties.pull(self.loading)
+        self.target = self.penalties.compute_loading_target(self.loading)
         self.filled: Array | None = None  # L^T V of rows with holes
-        self.squares = gram(self.factor[:, :0])  # L^T L
+        self.squares = compute_gram(self.factor[:, :0])  # L^T L
         self.norm2 = self.seen = 0.0  # of the data as this fit fills them, and of what was measured
         self.gain = 0.0  # by how much |V - L F|^2 fell in this pass
 
-    def take(self, rows: slice, onto: Array) -> Array:
+    def update_loading(self, rows: slice, projected: Array) -> Array:
         """New loadings (k, rows) from F V^T of these rows."""
-        product, squares = self.penalties.on_loading(onto, self.factor_gram, self.wanted[:, rows])
+        product, squares = self.penalties.add_to_loading_step(projected, self.factor_gram, self.target[:, rows])
         before = self.loading[:, rows]
-        mine = contiguous(before + 0)
-        sweep(mine, contiguous(product), squares, N_INNER)
-        self.gain += error_decrease(before, mine, product, squares)
-        self.loading[:, rows] = mine
-        self.squares += gram(mine)
-        return mine
+        # A contiguous copy: ``before`` is still needed for the decrease of the error.
+        after = make_contiguous(before + 0)
+        sweep_rows(after, make_contiguous(product), squares, N_INNER)
+        self.gain += compute_error_decrease(before, after, product, squares)
+        self.loading[:, rows] = after
+        self.squares += compute_gram(after)
+        return after
 
-    def finish(self, product: Array, tolerance: float) -> None:
-        """New factors from L^T V, the error of the new pair, and whether it still falls."""
+    def update_factor(self, product: Array, tolerance: float) -> None:
+        """New factors from L^T V, the error of the new pair, and whether it still falls.
+
+        ``optimality`` is the norm of the projected gradient over that of L^T V. Where F is 0, only a slope that would
+        raise F counts.
+        """
         if self.filled is not None:
             product += self.filled
-        squares = self.penalties.on_factor(single(self.squares))
-        slope = single(self.squares) @ self.factor - product
-        slope = namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
-        self.optimality = (dot(slope, slope) / max(dot(product, product), 1e-300)) ** 0.5
+        squares = self.penalties.add_to_factor_gram(to_single(self.squares))
+        # Projected gradient: at zero only a slope that would raise the factor counts.
+        slope = to_single(self.squares) @ self.factor - product
+        slope = get_namespace(slope).where(self.factor > 0, slope, slope.clip(max=0))
+        self.optimality = (compute_dot(slope, slope) / max(compute_dot(product, product), 1e-300)) ** 0.5
         before = self.factor + 0
-        sweep(self.factor, product, squares, N_INNER)
-        self.gain += error_decrease(before, self.factor, product, squares)
-        last = self.error
-        self.error = relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
+        sweep_rows(self.factor, product, squares, N_INNER)
+        self.gain += compute_error_decrease(before, self.factor, product, squares)
+        previous_error = self.error
+        self.error = compute_relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
         # With penalties the two sides lower different costs, and a pass gains something of each for ever.
-        gain = abs(last - self.error) if self.penalties.active else self.gain / self.seen
+        gain = abs(previous_error - self.error) if self.penalties.is_active else self.gain / self.seen
         self.converged = gain < max(tolerance * self.error, _ROUNDING)
         self.iterations += 1
 
-    def state(self) -> Fit:
+    def make_fit(self) -> Fit:
         """The fit as it stands."""
         return Fit(self.loading, self.factor, self.error, self.iterations, self.converged, self.optimality)
 
 
-def _one_pass(source: Source, running: list[_Running], tolerance: float) -> None:
-    """Every row once: new loadings block by block, then new factors."""
+def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float) -> None:
+    """Read every row once: new loadings block by block, then new factors."""
     for fit in running:
-        fit.begin()
-    xp = namespace(running[0].factor)
+        fit.begin_pass()
+    xp = get_namespace(running[0].factor)
+    # The factors of all fits are stacked, so that one matrix product per block serves them all.
     stacked = xp.concatenate([fit.factor for fit in running])
     ends = np.cumsum([0, *(len(fit.factor) for fit in running)])
     product = xp.zeros_like(stacked)
-    for rows, block in source.blocks():
-        norm2 = dot(block, block)
+    for rows, block in source.read_blocks():
+        norm2 = compute_dot(block, block)
         if np.isnan(norm2):
-            for fit in running:
-                _fill_and_take(fit, rows, block)
+            _update_with_holes(running, rows, block)
             continue
-        onto = stacked @ block.T
-        mine = [fit.take(rows, onto[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)]
-        product += xp.concatenate(mine) @ block
+        projected = stacked @ block.T
+        new_loadings = [
+            fit.update_loading(rows, projected[a:b]) for fit, (a, b) in zip(running, pairwise(ends), strict=True)
+        ]
+        product += xp.concatenate(new_loadings) @ block
         for fit in running:
             fit.norm2, fit.seen = fit.norm2 + norm2, fit.seen + norm2
     for fit, (a, b) in zip(running, pairwise(ends), strict=True):
-        fit.finish(product[a:b], tolerance)
+        fit.update_factor(product[a:b], tolerance)
 
 
-def _fill_and_take(fit: _Running, rows: slice, block: Array) -> None:
-    """A block with holes, filled with what this fit says is there."""
-    xp = namespace(block)
+def _update_with_holes(running: list[_FitInProgress], rows: slice, block: Array) -> None:
+    """Update every fit from a block with missing values, each filled with the fit's own prediction."""
+    xp = get_namespace(block)
     missing = xp.isnan(block)
-    filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
-    share = fit.take(rows, fit.factor @ filled.T) @ filled
-    fit.filled = share if fit.filled is None else fit.filled + share
-    fit.norm2 += dot(filled, filled)
     measured = xp.where(missing, xp.zeros_like(block), block)
-    fit.seen += dot(measured, measured)
+    for fit in running:
+        filled = xp.where(missing, fit.loading[:, rows].T @ fit.factor, block)
+        share = fit.update_loading(rows, fit.factor @ filled.T) @ filled
+        fit.filled = share if fit.filled is None else fit.filled + share
+        fit.norm2 += compute_dot(filled, filled)
+        fit.seen += compute_dot(measured, measured)

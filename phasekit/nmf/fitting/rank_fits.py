@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
-from .blocks import Source
+from .blocks import RowSource
 from .factors import label_fit
 from .hals import Fit
-from .multistart import check_numerical_rank, check_rank, compress_for, race_ranks, rows_of, scree
-from .polish import polish
+from .multistart import (
+    check_numerical_rank,
+    check_rank,
+    compress_for_ranks,
+    compute_scree,
+    fit_multistart,
+    make_feature_rows,
+)
+from .polish import refine_fits
 
 _POLISH, _TOLERANCE = 8, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
 
@@ -29,8 +36,8 @@ def factorise_ranks(
 ) -> dict[int, xr.Dataset]:
     """Factorise with every k in ``ranks`` at once: one compression and shared passes over the data.
 
-    Much cheaper than :func:`factorise` in a loop. The fits are finished with up to 8 passes over the data, which
-    leaves them within 0.1 % of the error that long runs reach.
+    This is much cheaper than :func:`factorise` in a loop. The fits are refined by up to 8 passes over the data. Their
+    error is then within 0.1 % of what long runs reach.
 
     Parameters
     ----------
@@ -50,13 +57,19 @@ def factorise_ranks(
     Returns
     -------
     dict
-        FACTORS by k, as of :func:`factorise`; ``converged`` is 1 where the last pass changed the error by less than
-        0.0002 % of itself.
+        FACTORS by k, as of :func:`factorise`. ``converged`` is 1 where the last pass changed the error by less than
+        0.0002 %.
 
     Raises
     ------
     SchemaError
         Not FEATURES, with missing values, or a k that the data cannot have.
+
+    See Also
+    --------
+    factorise : One fit, run until it converges.
+    scan_ranks : Measure which k the data support.
+    to_features : Prepare the features.
 
     Examples
     --------
@@ -70,30 +83,30 @@ def factorise_ranks(
     from tqdm.auto import tqdm
 
     require(features, FEATURES, step="factorise_ranks")
-    source = complete_rows(features, in_memory, "factorise_ranks")
+    source = load_complete_rows(features, in_memory, "factorise_ranks")
     tried = sorted({int(k) for k in ranks})
     for k in tried:
         check_rank(k, source.shape, "factorise_ranks")
     with threadpool_limits(limits=1), tqdm(total=len(tried), disable=not progress, desc="factorise_ranks") as bar:
-        trained = fit_all(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update)
+        trained = fit_all_ranks(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update)
     settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
     found = {}
     for k in tried:
-        out = label_fit(features, trained.best.pop(0))  # dropped one by one: never all of them twice in memory
+        out = label_fit(features, trained.best.pop(0))  # each is dropped when labelled: never all twice in memory
         found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
     return found
 
 
-class Trained(NamedTuple):
-    """Fits on all the data."""
+class RankFits(NamedTuple):
+    """Fits of every k on all the data, and the scree curve."""
 
     best: list[Fit]  # by k, polished
     scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
 
 
-def complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> Source:
-    """Rows of the features, which must have no holes."""
-    rows = rows_of(features, step, in_memory=in_memory)
+def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
+    """Rows of the features, which must have no missing values."""
+    rows = make_feature_rows(features, step, in_memory=in_memory)
     if rows.missing:
         raise SchemaError(
             f"{step}: the features hold missing values, which cannot be held out. Mask the detector pixels that are "
@@ -102,24 +115,25 @@ def complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> So
     return rows.source
 
 
-def fit_all(
-    source: Source,
+def fit_all_ranks(
+    source: RowSource,
     tried: list[int],
     n_starts: int,
     rng: np.random.Generator,
     *,
     tick: Callable[[], object],
-    look: Callable[[list[Fit]], None] = lambda fits: None,
-) -> Trained:
-    """All starts of all k on the compressed data; the best of each polished on the data, all in the same passes.
+    inspect: Callable[[list[Fit]], None] = lambda fits: None,
+) -> RankFits:
+    """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
-    ``look`` sees the fits of every start, k by k, before they are dropped.
+    ``inspect`` is called with the fits of every start, k by k, before they are dropped.
     """
-    low = compress_for(source, max(tried), rng)
+    # One compression, large enough for the largest k, serves all: it reads the data four times.
+    low = compress_for_ranks(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
     best = []
-    for fits in race_ranks(low, tried, n_starts, rng, tick=tick):
-        look(fits)
+    for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
+        inspect(fits)
         best.append(fits[0])
-    best = polish(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
-    return Trained(best, scree(low, source.shape, tried))
+    best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
+    return RankFits(best, compute_scree(low, source.shape, tried))

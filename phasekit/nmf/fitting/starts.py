@@ -1,21 +1,23 @@
-"""Where a factorisation begins, and the race that picks the best beginning."""
+"""Where a factorisation starts, and the selection of the best start on the compressed data."""
 
 import numpy as np
 
-from .hals import Array, Fit, LowRank, hals
+from .hals import Array, Fit, LowRank, fit_hals
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
+# Every start is warmed up; only the best ones are then iterated until they converge.
 _WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
-_FINAL, _MOST = 25, 200  # further iterations of the best: in steps of the first, until the second
-_KNOWN = float(np.finfo(np.float32).eps) / 4  # of |V|^2: what single precision knows of an error
-STILL = 2e-6  # of the error per iteration: below it the compressed data have no more to say
+_CHECK_INTERVAL, _MAX_ITERATIONS = 25, 200  # further iterations of the best: in steps of the first, until the second
+_ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: half the rounding of one number in single precision
+STOP_TOLERANCE = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
 
-def svd_start(low: LowRank, k: int) -> Start:
-    """Non-negative parts of the singular vectors (NNDSVD, Boutsidis and Gallopoulos, Pattern Recogn. 41 (2008) 1350).
+def make_svd_start(low: LowRank, k: int) -> Start:
+    r"""Non-negative parts of the singular vectors (NNDSVD, Boutsidis and Gallopoulos, Pattern Recogn. 41 (2008) 1350).
 
-    Zeros are lifted to a small value, because HALS moves a row at a time and an all-zero row would never move.
+    Of each pair :math:`\pm(u_j, v_j)` the sign is taken whose positive parts have the larger product of norms. Zeros
+    are lifted to a small value: HALS moves a row at a time, and an all-zero row would never move.
     """
     u, vt = low.left[:, :k].T, low.right[:k]
     loading, factor = np.empty_like(u), np.empty_like(vt)
@@ -23,11 +25,15 @@ def svd_start(low: LowRank, k: int) -> Start:
         signs = (u[j], vt[j]), (-u[j], -vt[j])
         parts = [(np.maximum(a, 0), np.maximum(b, 0)) for a, b in signs]
         loading[j], factor[j] = max(parts, key=lambda part: float(np.linalg.norm(part[0]) * np.linalg.norm(part[1])))
-    return _lift(loading), _lift(factor)
+    return _lift_zeros(loading), _lift_zeros(factor)
 
 
-def random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
-    """Patterns of ``k`` random scan points, far from each other (k-means++ on the compressed data), as factors."""
+def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
+    """Patterns of ``k`` random scan points far from each other as factors (k-means++ on the compressed data).
+
+    The probability of a point is proportional to 1 minus its largest cosine with the points chosen before.
+    """
+    # Unit vectors: points are compared by the shape of their patterns, not by their counts.
     scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), _TINY)
     chosen = [int(rng.integers(len(scores)))]
     distance = np.ones(len(scores))
@@ -36,60 +42,67 @@ def random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
         total = float(distance.sum())
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(scores), p=weights)))
-    factor = _lift(np.maximum(low.left[chosen] @ low.right, 0))
+    factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
     loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
     return loading * np.float32(np.sqrt(low.norm2 / len(scores)) / k), factor
 
 
-def warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
-    """A fit of k - 1 components, and one more pointing at what it leaves over."""
+def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
+    """A fit of k - 1 components, and one more along the residual's strongest direction."""
     probe = rng.standard_normal((1, low.left.shape[0]), dtype=np.float32)
-    for _ in range(4):  # power iteration for the residual's strongest direction
+    # Power iteration with the residual, which is never formed: it is the compressed data less the fit.
+    for _ in range(4):
         direction = probe @ low.left @ low.right - (probe @ fit.loading.T) @ fit.factor
         direction /= max(float(np.linalg.norm(direction)), _TINY)
         back = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
         probe = np.asarray(back, dtype=np.float32)
-    flip = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
-    loading = np.concatenate([fit.loading, _lift(np.maximum(flip * probe, 0))])
-    return loading, np.concatenate([fit.factor, _lift(np.maximum(flip * direction, 0))])
+    # A singular vector has no sign: take the one with more positive weight, the other part is cut off.
+    sign = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
+    loading = np.concatenate([fit.loading, _lift_zeros(np.maximum(sign * probe, 0))])
+    return loading, np.concatenate([fit.factor, _lift_zeros(np.maximum(sign * direction, 0))])
 
 
-def grow(low: LowRank, fit: Fit, k: int) -> Start:
+def grow_start(low: LowRank, fit: Fit, k: int) -> Start:
     """A given fit of k or k - 1 components as a start for k; zeros are lifted so that they can move."""
-    start = (_lift(fit.loading), _lift(fit.factor))
+    start = (_lift_zeros(fit.loading), _lift_zeros(fit.factor))
     if len(fit.factor) == k:
         return start
-    return warm_start(low, Fit(*start, np.inf), np.random.default_rng(0))
+    return make_warm_start(low, Fit(*start, np.inf), np.random.default_rng(0))
 
 
-def _lift(rows: Array) -> Array:
+def _lift_zeros(rows: Array) -> Array:
+    """The rows with 1 % of their mean as the least value."""
     floor = np.maximum(rows.mean(axis=1, keepdims=True), rows.mean() * np.float32(1e-6)) * np.float32(0.01)
     return np.ascontiguousarray(np.maximum(rows, np.maximum(floor, _TINY)), dtype=np.float32)
 
 
-def starts_for(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:
-    """From the singular vectors, grown from the fit of k - 1 where there is one, the rest from random patterns."""
-    starts = [svd_start(low, k)]
+def make_starts(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:
+    """Starts from the singular vectors, from the fit of k - 1 where there is one, and from random patterns."""
+    # The first start is the same whatever the seed: results differ by the random ones only.
+    starts = [make_svd_start(low, k)]
     if previous is not None and len(previous.factor) == k - 1 and n_starts > 1:
-        starts.append(warm_start(low, previous, rng))
-    return starts + [random_start(low, k, rng) for _ in range(n_starts - len(starts))]
+        starts.append(make_warm_start(low, previous, rng))
+    return starts + [make_random_start(low, k, rng) for _ in range(n_starts - len(starts))]
 
 
-def race(low: LowRank, starts: list[Start], *, n_finish: int = 2, still: float = STILL) -> list[Fit]:
-    """Run every start for a few iterations on the compressed data, the best ``n_finish`` to the end; best first."""
-    heats = sorted((hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
-    ends = [_to_the_end(low, fit, still) for fit in heats[:n_finish]]
-    return sorted([*ends, *heats[n_finish:]], key=lambda fit: fit.error)
+def fit_from_starts(
+    low: LowRank, starts: list[Start], *, n_finish: int = 2, stop_tolerance: float = STOP_TOLERANCE
+) -> list[Fit]:
+    """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first."""
+    warm_up_fits = sorted((fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
+    ends = [_converge_fit(low, fit, stop_tolerance) for fit in warm_up_fits[:n_finish]]
+    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: fit.error)
 
 
-def _to_the_end(low: LowRank, fit: Fit, still: float) -> Fit:
-    """On until the error falls by less than ``still`` of itself per iteration.
+def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
+    """Iterate until the error falls by less than ``stop_tolerance`` of itself per iteration.
 
-    Scaled counts take some tens of iterations, raw ones with a direct beam in them some hundred.
+    Scaled counts take some tens of iterations, counts as they are with a direct beam some hundred.
     """
+    # Checked every 25 iterations, on their mean decrease: the error itself costs another product.
     done, before = _WARM_UP, np.inf
-    while done < _MOST and before - fit.error > _FINAL * max(still * fit.error, _KNOWN):
+    while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(stop_tolerance * fit.error, _ROUNDING):
         before = fit.error
-        fit = hals(low, (fit.loading, fit.factor), _FINAL)
-        done += _FINAL
+        fit = fit_hals(low, (fit.loading, fit.factor), _CHECK_INTERVAL)
+        done += _CHECK_INTERVAL
     return fit._replace(iterations=done)

@@ -1,4 +1,4 @@
-"""The published use of image quality: components against each other, and against the patterns they stand for."""
+"""The published use of image quality: components against each other, and against the patterns they represent."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import COMPONENT_QUALITY, FACTORS, PATTERNS, describe, require
 from .filters import Scores
-from .images import scored
+from .images import score_images
 from .reference import Reference, check_metrics
 
 _SCAN = ("scan_y", "scan_x")
@@ -19,12 +19,17 @@ _SCAN = ("scan_y", "scan_x")
 def component_quality(
     factors: xr.Dataset, patterns: xr.Dataset, *, metrics: Sequence[str] = ("psnr", "ssim", "gmsd", "mdsi")
 ) -> xr.Dataset:
-    """Say how unlike the components of one fit are, and how like the patterns each of them stands for.
+    r"""Score the components of one fit against each other, and against the patterns that each of them represents.
 
-    A component is represented by its brightest image, factor times the largest loading. It is compared (a) with the
-    other representatives (unlike = separate components) and (b) with the mean of the measured patterns in which it is
-    the strongest: largest loading times Euclidean norm of the factor. Lazy patterns are read once, block by block,
-    when the result is computed; ``pairwise_`` scores need none of them.
+    A component is represented by its brightest image, factor times the largest loading. It is compared with the other
+    representatives, where unlike means separate components. It is also compared with the mean of the measured patterns
+    in which it is the strongest. The strongest has the largest product of loading and Euclidean norm of the factor,
+
+    .. math::
+
+        k^*(i) = \arg\max_k\; W_{ik} \lVert H_k\rVert.
+
+    Lazy patterns are read once, block by block, when the result is computed; ``pairwise_`` scores need none of them.
 
     Parameters
     ----------
@@ -39,17 +44,23 @@ def component_quality(
     Returns
     -------
     xarray.Dataset
-        COMPONENT_QUALITY: ``pairwise_<metric>(component, other)``, ``component`` being the reference (full scale: the
-        largest value of all representatives), NaN on the diagonal and beside an empty component;
-        ``fidelity_<metric>(component)``, the mean pattern being the reference (full scale: the largest value of all
-        mean patterns), NaN for a component that is nowhere the strongest; ``n_assigned(component)``, patterns in the
-        mean. The brightest image lies above the mean pattern in counts, so fidelity scores are below 1 (or 80 dB) also
-        for a perfect fit: compare them between components or fits, not with a fixed number.
+        COMPONENT_QUALITY. ``pairwise_<metric>(component, other)``: ``component`` is the reference, and full scale is
+        the largest value of all representatives. NaN on the diagonal and beside an empty component.
+        ``fidelity_<metric>(component)``: the mean pattern is the reference, and full scale is the largest value of all
+        mean patterns. NaN for a component that is nowhere the strongest. ``n_assigned(component)``: patterns in the
+        mean. The brightest image has more counts than the mean pattern. Fidelity scores are therefore below 1 (or 80
+        dB) also for a perfect fit. Compare them between components or fits, not with a fixed number.
 
     Raises
     ------
     SchemaError
         Not FACTORS or PATTERNS, scans or detectors that differ, an unknown metric or a detector too small for one.
+
+    See Also
+    --------
+    image_quality : The metrics, on any pairs of images.
+    factorise : Gives the components.
+    choose_rank : Choice of k, also by these metrics.
 
     References
     ----------
@@ -72,18 +83,20 @@ def component_quality(
             f"component_quality: scan and detector of factors and patterns are {sizes[0]} and {sizes[1]}, need the "
             "same. Hand in the patterns that were factorised."
         )
+    # Checked before any pattern is read.
     names = check_metrics(metrics, sizes[0][2:], "component_quality")
+    # A pixel masked in one component is masked in all, so that every pair is compared on the same pixels.
     best = factors["factor"] * factors["loading"].max(_SCAN)
     best = best.where(best.notnull().all("component")).drop_vars(("qy", "qx"), errors="ignore")
-    label = _strongest(factors)
-    mean, n = _mean_patterns(patterns["intensity"], label, factors["factor"])
-    fidelity = scored(mean, best, names, None).rename({name: f"fidelity_{name}" for name in names})
-    out = xr.merge([_pairwise(best, names), fidelity]).assign(n_assigned=n)
+    label = _find_strongest(factors)
+    mean, n = _average_patterns(patterns["intensity"], label, factors["factor"])
+    fidelity = score_images(mean, best, names, None).rename({name: f"fidelity_{name}" for name in names})
+    out = xr.merge([_score_pairwise(best, names), fidelity]).assign(n_assigned=n)
     settings = {"metrics": names, "patterns": patterns}
     return describe(out, COMPONENT_QUALITY, step="component_quality", settings=settings, source=factors)
 
 
-def _strongest(factors: xr.Dataset) -> xr.DataArray:
+def _find_strongest(factors: xr.Dataset) -> xr.DataArray:
     """Component of the largest share of each pattern, ``(scan_y, scan_x)``; -1 where all shares are 0."""
     norm = np.sqrt((factors["factor"].astype(np.float64) ** 2).sum(("qy", "qx")))
     weight = (factors["loading"] * norm).transpose(*_SCAN, "component")
@@ -92,7 +105,8 @@ def _strongest(factors: xr.Dataset) -> xr.DataArray:
     return best.where(weight.max("component") > 0, -1).drop_vars("component", errors="ignore")
 
 
-def _pairwise(best: xr.DataArray, names: tuple[str, ...]) -> xr.Dataset:
+def _score_pairwise(best: xr.DataArray, names: tuple[str, ...]) -> xr.Dataset:
+    """Variables ``pairwise_<metric>(component, other)``, lazy when the components are."""
     scores = xr.apply_ufunc(
         _score_pairs,
         best,
@@ -116,6 +130,7 @@ def _score_pairs(best: NDArray[np.floating], names: tuple[str, ...]) -> Scores:
     images = np.nan_to_num(best)
     k = len(images)
     out = np.full((k, k, len(names)), np.nan)
+    # Empty components have no image to compare.
     alive = np.flatnonzero(images.max(axis=(1, 2)) > 0)
     if len(alive) < 2:
         return out
@@ -127,7 +142,7 @@ def _score_pairs(best: NDArray[np.floating], names: tuple[str, ...]) -> Scores:
     return out
 
 
-def _mean_patterns(
+def _average_patterns(
     intensity: xr.DataArray, label: xr.DataArray, like: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Mean pattern (component, qy, qx) of the scan points with each label, NaN without any, and their number."""
@@ -135,6 +150,7 @@ def _mean_patterns(
     own = {"component": like["component"]} if "component" in like.coords else {}
     numbers = xr.DataArray(np.arange(k), dims="component", coords=own)
     n = (label == numbers).sum(_SCAN)
+    # Lazy on either side: both go through dask, so that no pattern is read before the result is computed.
     if intensity.chunks or label.chunks:
         sums = _sum_lazily(intensity if intensity.chunks else intensity.chunk(), label, k)
     else:
@@ -144,9 +160,10 @@ def _mean_patterns(
 
 
 def _sum_lazily(intensity: xr.DataArray, label: xr.DataArray, k: int) -> Any:
-    """Sums of every block, then over blocks: no block has to meet another one."""
+    """Sums of every block, then over blocks, so that no block has to meet another one."""
     from dask import array as da
 
+    # The labels get the chunks of the patterns, so that each block finds its own.
     rows, cols, *detector = intensity.data.chunks
     where = da.asarray(label.data).rechunk((rows, cols))[:, :, None, None]  # type: ignore[no-untyped-call]
     blocks = da.map_blocks(  # type: ignore[no-untyped-call]

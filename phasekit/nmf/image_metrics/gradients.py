@@ -1,8 +1,17 @@
-"""Deviation of gradient similarity: GMSD, and MDSI for grey images."""
+"""Similarity of gradients: GMSD, and MDSI for grey images."""
 
 import numpy as np
 
-from .filters import PREWITT, Images, Scores, gradient, halve, image_means, shrink, similarity
+from .filters import (
+    PREWITT,
+    Images,
+    Scores,
+    compute_gradient,
+    compute_image_means,
+    compute_similarity,
+    halve_images,
+    shrink_images,
+)
 
 # The papers' constants are for grey levels 0..255; here images run from 0 to 1.
 _GMSD = 170 / 255**2
@@ -14,48 +23,59 @@ _ALPHA = np.float32(0.6)  # share of the gradient term
 
 def prepare_gmsd(reference: Images) -> tuple[Images, ...]:
     """Gradient of the halved reference."""
-    return (gradient(halve(reference, "constant"), PREWITT),)
+    return (compute_gradient(halve_images(reference, "constant"), PREWITT),)
 
 
-def gmsd(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Standard deviation over the halved image of the similarity of gradient magnitudes; 0 for equal images.
+def compute_gmsd(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
+    r"""Gradient magnitude similarity deviation; 0 for equal images, larger is worse.
 
-    W. Xue et al., IEEE Trans. Image Process. 23 (2014) 684, eqs. 4 to 6, Prewitt gradients, constant 170.
+    .. math::
+
+        \mathrm{GMSD} = \mathrm{std}\left(\frac{2 G_x G_y + c}{G_x^2 + G_y^2 + c}\right),\qquad c = 170 / 255^2,
+
+    over the halved images, with Prewitt gradients G. W. Xue et al., IEEE Trans. Image Process. 23 (2014) 684, eqs. 4 to
+    6.
     """
-    same = similarity(kept[0], gradient(halve(image, "constant"), PREWITT), _GMSD)
+    same = compute_similarity(kept[0], compute_gradient(halve_images(image, "constant"), PREWITT), _GMSD)
     return np.asarray(same.std(axis=(1, 2), dtype=np.float64))
 
 
 def prepare_mdsi(reference: Images) -> tuple[Images, ...]:
     """Reference and its gradient, shrunk to about 256 px if larger."""
-    small = shrink(reference)
-    return small, gradient(small, PREWITT) * np.float32(_GREY)
+    small = shrink_images(reference)
+    return small, compute_gradient(small, PREWITT) * np.float32(_GREY)
 
 
-def mdsi(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
-    """Mean deviation of the joint gradient and colour similarity, with grey copied to red, green and blue.
+def compute_mdsi(reference: Images, kept: tuple[Images, ...], image: Images) -> Scores:
+    r"""Mean deviation similarity index, with grey copied to red, green and blue; 0 for equal images, larger is worse.
 
-    0 for equal images, larger is worse. Images from 384 px on are shrunk first. Reference and image do not enter
-    alike: the gradient of their mean is compared with that of the image and that of the reference.
+    With gradient similarity :math:`\widehat{GS}`, chromaticity similarity :math:`CS` and :math:`\alpha = 0.6`,
 
-    H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to 14; the mean of fourth roots is complex where the joint
-    similarity is negative.
+    .. math::
+
+        GCS = \alpha\, \widehat{GS} + (1 - \alpha)\, CS,\qquad
+        \mathrm{MDSI} = \left\langle \left| GCS^{1/4} - \langle GCS^{1/4}\rangle \right| \right\rangle^{1/4}.
+
+    Images from 384 px on are shrunk first. Reference and image do not enter alike. The gradient of their mean is
+    compared with that of the image and of the reference. H. Z. Nafchi et al., IEEE Access 4 (2016) 5579, eqs. 4 to 14.
+    The mean of fourth roots is complex where the joint similarity is negative.
     """
     small, edges_r = kept
-    image = shrink(image)
-    edges_i = gradient(image, PREWITT) * np.float32(_GREY)
-    edges_f = gradient((small + image) * np.float32(0.5), PREWITT) * np.float32(_GREY)
-    closer = similarity(edges_i, edges_f, _MDSI_FUSED) - similarity(edges_r, edges_f, _MDSI_FUSED)
-    edges = similarity(edges_r, edges_i, _MDSI_SAME) + closer
-    colour = similarity(small, image, _MDSI_COLOUR / _CHROMA)
+    image = shrink_images(image)
+    edges_i = compute_gradient(image, PREWITT) * np.float32(_GREY)
+    edges_f = compute_gradient((small + image) * np.float32(0.5), PREWITT) * np.float32(_GREY)
+    # The similarity is raised where the fused gradient is closer to the image's than to the reference's, else lowered.
+    closer = compute_similarity(edges_i, edges_f, _MDSI_FUSED) - compute_similarity(edges_r, edges_f, _MDSI_FUSED)
+    edges = compute_similarity(edges_r, edges_i, _MDSI_SAME) + closer
+    colour = compute_similarity(small, image, _MDSI_COLOUR / _CHROMA)
     # Summed in this order equal images give exactly 1: the last fourth root would make 0.01 of a rounding of 1e-8.
-    return _deviation(colour + _ALPHA * (edges - colour))
+    return _compute_deviation(colour + _ALPHA * (edges - colour))
 
 
-def _deviation(joint: Images) -> Scores:
+def _compute_deviation(joint: Images) -> Scores:
     """Fourth root of the mean distance of the fourth roots from their mean."""
     root = np.sqrt(np.sqrt(np.abs(joint)))
     turned = root * np.float32(np.sqrt(0.5)) * (joint < 0)  # (-a)^(1/4) = a^(1/4) (1 + i) / sqrt(2)
     real = root * (joint >= 0) + turned
-    away = [part - image_means(part)[:, None, None].astype(np.float32) for part in (real, turned)]
-    return np.asarray(image_means(np.sqrt(away[0] ** 2 + away[1] ** 2)) ** 0.25)
+    away = [part - compute_image_means(part)[:, None, None].astype(np.float32) for part in (real, turned)]
+    return np.asarray(compute_image_means(np.sqrt(away[0] ** 2 + away[1] ** 2)) ** 0.25)

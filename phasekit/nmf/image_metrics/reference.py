@@ -1,4 +1,4 @@
-"""Reference images that remember what depends on them alone, and the table of metrics."""
+"""Reference images that keep what depends on them alone, and the table of metrics."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -23,13 +23,13 @@ class Metric(NamedTuple):
 
 
 METRICS: dict[str, Metric] = {
-    "psnr": Metric(psnr.prepare, psnr.psnr, True, 1),
-    "ssim": Metric(structure.prepare_ssim, structure.ssim, True, 11),
-    "ms_ssim": Metric(structure.prepare_ms_ssim, structure.ms_ssim, True, 7),
-    "gmsd": Metric(gradients.prepare_gmsd, gradients.gmsd, False, 4),
-    "mdsi": Metric(gradients.prepare_mdsi, gradients.mdsi, False, 3),
-    "fsim": Metric(phase_congruency.prepare, phase_congruency.fsim, True, 12),
-    "vif_p": Metric(information.prepare, information.vif_p, True, 41),
+    "psnr": Metric(psnr.prepare_psnr, psnr.compute_psnr, True, 1),
+    "ssim": Metric(structure.prepare_ssim, structure.compute_ssim, True, 11),
+    "ms_ssim": Metric(structure.prepare_ms_ssim, structure.compute_ms_ssim, True, 7),
+    "gmsd": Metric(gradients.prepare_gmsd, gradients.compute_gmsd, False, 4),
+    "mdsi": Metric(gradients.prepare_mdsi, gradients.compute_mdsi, False, 3),
+    "fsim": Metric(phase_congruency.prepare_fsim, phase_congruency.compute_fsim, True, 12),
+    "vif_p": Metric(information.prepare_vif_p, information.compute_vif_p, True, 41),
 }
 ALL = tuple(METRICS)
 
@@ -37,8 +37,8 @@ ALL = tuple(METRICS)
 class Reference:
     """Reference images to score other images against, again and again.
 
-    What a metric needs of the reference alone (gradients, phase congruency, local means and variances) is computed at
-    its first use and kept: for all seven metrics about 13 float32 images for each reference.
+    What a metric needs of the reference alone is computed at its first use and kept: gradients, phase congruency, local
+    means and variances. For all seven metrics these are about 13 float32 images for each reference.
 
     Parameters
     ----------
@@ -51,6 +51,11 @@ class Reference:
     ------
     SchemaError
         ``images`` have not three axes, or ``data_range`` is not positive.
+
+    See Also
+    --------
+    image_quality : The same for labelled arrays.
+    component_quality : Scores of the components of a fit.
 
     Examples
     --------
@@ -68,7 +73,7 @@ class Reference:
         if not (np.isfinite(data_range) and data_range > 0):
             raise SchemaError(f"Reference: data_range = {data_range}, needs a positive number, e.g. the largest value.")
         self.data_range = float(data_range)
-        self.images = self._scaled(images)
+        self.images = self._scale_images(images)
         self._kept: dict[tuple[str, int], tuple[Images, ...]] = {}
 
     def scores(self, images: NDArray[np.floating], metrics: Iterable[str] = ALL) -> dict[str, Scores]:
@@ -93,23 +98,26 @@ class Reference:
                 "reference. Crop or repeat them."
             )
         out = {name: np.empty(len(self.images)) for name in names}
-        for part in batches(self.images.shape):
-            scaled = self._scaled(images[part])
+        # Batch by batch through all metrics: the images of a batch stay in the cache.
+        for part in split_batches(self.images.shape):
+            scaled = self._scale_images(images[part])
             for name in names:
-                out[name][part] = METRICS[name].kernel(self.images[part], self._prepared(name, part), scaled)
+                out[name][part] = METRICS[name].kernel(self.images[part], self._get_prepared(name, part), scaled)
         return out
 
-    def _prepared(self, name: str, part: slice) -> tuple[Images, ...]:
+    def _get_prepared(self, name: str, part: slice) -> tuple[Images, ...]:
+        """What a metric keeps of one batch of references, computed at its first use."""
         key = (name, part.start)
         if key not in self._kept:
             self._kept[key] = METRICS[name].prepare(self.images[part])
         return self._kept[key]
 
-    def _scaled(self, images: NDArray[np.floating]) -> Images:
+    def _scale_images(self, images: NDArray[np.floating]) -> Images:
+        """Images in units of the data range, float32."""
         return np.asarray(images, dtype=np.float32) / np.float32(self.data_range)
 
 
-def batches(shape: tuple[int, ...]) -> Iterator[slice]:
+def split_batches(shape: tuple[int, ...]) -> Iterator[slice]:
     """Slices of ``n`` images (n, y, x) that are worked on together."""
     size = max(1, _BATCH_PIXELS // (shape[1] * shape[2]))
     for start in range(0, shape[0], size):
@@ -124,7 +132,8 @@ def check_metrics(metrics: Iterable[str] | None, shape: tuple[int, ...], step: s
     names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
-        raise SchemaError(f"{step}: metrics = {names}, needs some of {ALL}. Correct {unknown or 'the empty choice'}.")
+        cure = f"Leave out {unknown}" if unknown else "Name at least one, or give metrics=None for all"
+        raise SchemaError(f"{step}: metrics = {names}, needs some of {ALL}. {cure}.")
     small = [name for name in names if METRICS[name].minimum_size > smallest]
     if small:
         raise SchemaError(

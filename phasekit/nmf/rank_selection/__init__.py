@@ -1,5 +1,6 @@
-"""The number of components, with its evidence.
+"""Stage 3: the number of components.
 
-``ranks`` gathers it: training ``loss``, fits to parts of the data (``runs``) that ``thinning`` deals and ``held_out``
-judges, likeness of components (``alike``). ``choose`` reads it, every rule for itself and all together (``evidence``).
+``ranks`` measures the evidence for every k. ``thinning`` and ``held_out`` make and score data that a fit has not seen,
+``runs`` is the cross-validation over them. ``loss`` is the published K-component loss, ``similarity`` compares the
+components of several fits. ``evidence`` turns the curves into a probability, ``choose`` into one k.
 """

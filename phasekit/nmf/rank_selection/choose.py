@@ -1,4 +1,4 @@
-"""One number of components from the evidence, every rule's vote, and how sure the choice is."""
+"""One number of components from the evidence, every rule's vote, and how certain the choice is."""
 
 import numpy as np
 import xarray as xr
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SchemaError
 from ...schema import RANKS, describe, require
 from ..image_metrics import METRICS
-from .evidence import EDGE, probability
+from .evidence import EDGE, compute_probability
 
 RULES = ("combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", *METRICS)
 
@@ -20,23 +20,30 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
     ranks
         RANKS of :func:`scan_ranks`.
     rule
-        ``"combined"`` (default): the k of highest probability, see :func:`rank_votes`. ``"published"``: the knee of
-        the mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"stability"``,
-        ``"redundancy"``: last k before the largest fall of the stability, the largest rise of the redundancy.
-        ``"deviance"``: smallest Poisson deviance of unseen counts. ``"scree"``: singular values above the noise; too
-        many where grains are bent. ``"psnr"``, ``"ssim"``, ``"ms_ssim"``, ``"gmsd"``, ``"mdsi"``, ``"fsim"``,
-        ``"vif_p"``: best predicted held-out patterns.
+        ``"combined"`` (default): the k of highest probability, see :func:`rank_votes`. ``"published"``: the knee of the
+        mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"deviance"``:
+        smallest Poisson deviance of unseen counts. ``"stability"``: last k before its largest fall. ``"redundancy"``:
+        last k before its largest rise. ``"scree"``: number of singular values above the noise, too many where grains
+        are bent. ``"psnr"``, ``"ssim"``, ``"ms_ssim"``, ``"gmsd"``, ``"mdsi"``, ``"fsim"``, ``"vif_p"``: best predicted
+        held-out patterns.
 
     Returns
     -------
     int
-        One of the ranks tried. The smallest or largest of them may only mean that the true k lies outside
-        (``rank_votes(ranks).attrs["at_edge"]`` is 1 then): scan a wider range.
+        One of the ranks tried. At the smallest or largest of them the true k may be outside the range.
+        ``rank_votes(ranks).attrs["at_edge"]`` is 1 then: scan a wider range.
 
     Raises
     ------
     SchemaError
         Not RANKS, an unknown rule, or a rule whose evidence is missing (stability of a single run).
+
+    See Also
+    --------
+    scan_ranks : Measure the evidence.
+    rank_votes : Votes of all rules, and a probability over k.
+    published_knee : The knee of the K-component loss.
+    factorise : Factorise with the chosen k.
 
     Examples
     --------
@@ -62,13 +69,19 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
 
 
 def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
-    """Every rule's vote, and a probability over k.
+    r"""Collect every rule's vote, and compute a probability over k.
 
-    The probability weighs four pieces of evidence against each other (a conditional logit model): by how many standard
-    errors each k predicts unseen data better than the others; whether the step to k + 1 does the most harm; and how
-    much the redundancy rises from k to k + 1, plainly and as a logarithm. The weights were fitted on simulated scans of
-    counts and tested on others (ADR 18). The rest (deviance, stability, scree, image quality) votes and is shown,
-    but got no weight beside these. It is a statement about the ranks tried.
+    The probability is a conditional logit model of four pieces of evidence:
+
+    .. math::
+
+        p_k \propto \exp\left(\sum_{m=1}^{4} w_m x_{km}\right).
+
+    The first is by how many standard errors each k predicts unseen data better than the others. The second is whether
+    the step to k + 1 does the most harm. The third and fourth are the rise of the redundancy from k to k + 1, as
+    difference and as logarithm. The weights :math:`w_m` were fitted on simulated scans of counts and tested on others
+    (ADR 18). The other rules (deviance, stability, scree, image quality) vote, but have no weight beside these. The
+    probability is one over the ranks tried only.
 
     Parameters
     ----------
@@ -79,13 +92,24 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
-        ``k_high``, the shortest interval around the choice that holds at least 90 %; ``window_low``, ``window_high``,
-        the published window around the knee; ``at_edge``, 1 when the choice is the smallest or largest rank tried.
+        ``k_high`` are the interval grown from the choice until it holds at least 90 %. ``window_low`` and
+        ``window_high`` are the published window around the knee. ``at_edge`` is 1 when the choice is the smallest or
+        largest rank tried.
 
     Raises
     ------
     SchemaError
         Not RANKS, or fewer than 3 of them.
+
+    See Also
+    --------
+    scan_ranks : Measure the evidence.
+    choose_rank : One k by one rule.
+    published_window : The window around the knee.
+
+    References
+    ----------
+    D. McFadden, in: P. Zarembka (ed.), Frontiers in Econometrics (Academic Press, 1974) 105 (conditional logit).
 
     Examples
     --------
@@ -99,9 +123,10 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     k = ranks["rank"].to_numpy()
     if len(k) < 3:
         raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")
-    chance = probability(ranks)
+    # The combined vote is the mode of the probability; its uncertainty is the interval around it.
+    chance = compute_probability(ranks)
     best = int(chance.argmax())
-    votes = {"combined": k[best], **_single_votes(ranks, k)}
+    votes = {"combined": k[best], **_collect_votes(ranks, k)}
     out = xr.Dataset(
         {
             "vote": ("rule", np.array([int(v) for v in votes.values()])),
@@ -109,7 +134,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
         },
         coords={"rule": list(votes), "rank": k},
     )
-    low, high = _interval(chance, best)
+    low, high = _find_interval(chance, best)
     window = published_window(votes["published"])
     out.attrs = {"k_low": int(k[low]), "k_high": int(k[high]), "window_low": window[0], "window_high": window[1]}
     out.attrs["at_edge"] = int(best in (0, len(k) - 1))
@@ -118,18 +143,21 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     return out.assign_attrs(provenance=describe(out, RANKS, step="rank_votes", settings={}, source=ranks).provenance)
 
 
-def _single_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
-    """What each single piece of evidence votes for; those that are missing have no vote."""
+def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
+    """The vote of every single piece of evidence; those that are missing have no vote."""
     curves = {
         name: ranks[name].mean("run").to_numpy() for name in ("loss", "held_out_error", "deviance") if name in ranks
     }
     votes = {"published": published_knee(curves["loss"], k), "held_out": int(k[curves["held_out_error"].argmin()])}
     if "deviance" in curves and np.isfinite(curves["deviance"]).all():
         votes["deviance"] = int(k[curves["deviance"].argmin()])
+    # The last k counts as if a change of 0.05 followed it: it gets the vote where no step changes more.
     stability = ranks["stability"].to_numpy()
     if np.isfinite(stability).all():
         votes["stability"] = int(k[np.append(-np.diff(stability), 0.05).argmax()])
+    # Redundancy rises most where a real component is first split in two.
     votes["redundancy"] = int(k[np.append(np.diff(ranks["redundancy"].to_numpy()), 0.05).argmax()])
+    # The number of values above the noise, as an index into the ranks tried.
     if "scree" in ranks:
         votes["scree"] = int(k[max(int((ranks["scree"].to_numpy() > EDGE).sum()) - 1, 0)])
     for name, metric in METRICS.items():
@@ -140,24 +168,37 @@ def _single_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
 
 
 def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
-    """Knee of a convex decreasing curve, as in the published K-component rule.
+    r"""Find the knee of a convex decreasing curve, as in the published K-component rule.
+
+    Loss :math:`y` and ranks :math:`x` are scaled to 0..1. The knee is where the curve is deepest below its chord:
+
+    .. math::
+
+        k^* = \arg\max_k\; \left(1 - \frac{y_k - y_{\min}}{y_{\max} - y_{\min}}\right)
+        - \frac{x_k - x_{\mathrm{first}}}{x_{\mathrm{last}} - x_{\mathrm{first}}}.
 
     Parameters
     ----------
     loss
-        Loss at each rank, any unit. It may go up and down a little.
+        Loss at each rank, any unit. Small rises on the way are allowed.
     ranks
         Values of k, increasing.
 
     Returns
     -------
     int
-        The rank where the curve, both axes scaled to 0..1, lies deepest below its chord (the first of several).
+        The rank of the knee (the first of several).
 
     Raises
     ------
     SchemaError
         Fewer than 3 points, not finite, or a loss that does not fall.
+
+    See Also
+    --------
+    scan_ranks : Its ``loss`` is the K-component loss.
+    published_window : The ranks to examine around the knee.
+    choose_rank : ``rule="published"`` takes this knee.
 
     References
     ----------
@@ -179,7 +220,7 @@ def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
 
 
 def published_window(k: int) -> tuple[int, int]:
-    """First and last k that the article examines around the knee: k - 4 and k + 4, not below 1.
+    """Give the first and last k that the article examines around a knee k: k - 4, not below 1, and k + 4.
 
     Parameters
     ----------
@@ -191,6 +232,11 @@ def published_window(k: int) -> tuple[int, int]:
     tuple of int
         Both ends included.
 
+    See Also
+    --------
+    published_knee : The knee itself.
+    rank_votes : Its attributes hold this window.
+
     Examples
     --------
     >>> published_window(8)
@@ -199,11 +245,12 @@ def published_window(k: int) -> tuple[int, int]:
     return max(1, int(k) - 4), int(k) + 4
 
 
-def _interval(probability: NDArray[np.float64], best: int) -> tuple[int, int]:
+def _find_interval(compute_probability: NDArray[np.float64], best: int) -> tuple[int, int]:
     """Indices of the interval grown from the best towards the likelier side until it holds 90 %."""
+    # Beyond either end the probability counts as -1, so that the interval grows on the other side.
     low = high = best
-    while probability[low : high + 1].sum() < 0.9:
-        below = probability[low - 1] if low > 0 else -1.0
-        above = probability[high + 1] if high + 1 < len(probability) else -1.0
+    while compute_probability[low : high + 1].sum() < 0.9:
+        below = compute_probability[low - 1] if low > 0 else -1.0
+        above = compute_probability[high + 1] if high + 1 < len(compute_probability) else -1.0
         low, high = (low - 1, high) if below > above else (low, high + 1)
     return low, high

@@ -1,4 +1,4 @@
-"""Judging fits by data they have not seen: held-out electrons, or a held-out quarter where data are not counts."""
+"""Scores of fits on data they have not seen: held-out electrons, or a held-out quarter where data are not counts."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -7,141 +7,168 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.blocks import InMemory, Source
-from ..fitting.hals import Array, Fit, nonnegative_loading
-from .thinning import Part
+from ..fitting.blocks import InMemoryRows, RowSource
+from ..fitting.hals import Array, Fit, fit_nonnegative_loading
+from .thinning import Fold
 
-_N_GROUPS, _GROUP = 24, 16  # patterns that image quality is judged on, each the sum of so many scan points in a row
-_EVERY = 8  # the deviance, dearer than the squared error, is taken from every eighth scan point
+_N_GROUPS, _GROUP_SIZE = 24, 16  # patterns for image quality, each the sum of so many scan points in a row
+_DEVIANCE_STEP = 8  # the deviance takes longer than the squared error: it uses every eighth scan point
 _FLOOR_SHARE = 0.01  # of the mean pattern in a model of counts, so that a zero cannot cost infinitely much
 
 
-class Judged(NamedTuple):
-    """What one fit is worth on unseen data."""
+class FitScores(NamedTuple):
+    """Scores of one fit on unseen data."""
 
     error: float  # squared error relative to the held-out data's square sum
     deviance: float  # Poisson deviance per held-out electron of an eighth of the patterns; NaN for what is no count
     by_point: NDArray[np.float64]  # squared error of every scan point that was held out
-    model: Array  # (n_groups, feature): what the fit says of the shown patterns
+    model: Array  # (n_groups, feature): the fit's prediction of the patterns for image quality
 
 
-class Verdict(NamedTuple):
-    """Judgements of several fits on the same unseen data."""
+class HeldOutScores(NamedTuple):
+    """Scores of several fits on the same unseen data."""
 
-    fits: list[Judged]
-    reference: Array  # (n_groups, feature): the shown patterns as they were held out
+    fits: list[FitScores]
+    reference: Array  # (n_groups, feature): the same patterns as they were held out
 
 
-def shown_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
-    """First rows of the groups of scan points that are shown."""
-    size = min(_GROUP, n)
+def select_groups(n: int, rng: np.random.Generator) -> NDArray[np.integer]:
+    """First rows of the groups of scan points whose patterns are used for image quality."""
+    size = min(_GROUP_SIZE, n)
     return np.sort(rng.choice(n - size + 1, size=min(_N_GROUPS, n - size + 1), replace=False))
 
 
-def judge_counts(part: Part, fits: list[Fit], groups: NDArray[np.integer]) -> Verdict:
-    """Errors of all fits on one fold of the electrons, in a single pass over it."""
+def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> HeldOutScores:
+    r"""Score all fits on one fold of the electrons, in a single pass over it.
+
+    With a pattern :math:`v` and its loadings :math:`l`, the squared error is expanded as :math:`\lVert v\rVert^2 - 2\,
+    v \cdot (F^T l) + l^T F F^T l`. No model of the block has to be formed then.
+    """
     stacked = np.concatenate([fit.factor for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
     n = part.shape[0]
-    size = min(_GROUP, n)
+    size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
-    for rows, block in part.blocks():
+    for rows, block in part.read_blocks():
+        # All factors are stacked: one matrix product of the block serves every fit.
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
-        onto = stacked @ block.T
+        projections = stacked @ block.T
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
-            by_point[i, rows] = squares - 2 * np.einsum("kp,kp->p", onto[a:b], loading, dtype=np.float64) + model2
+            by_point[i, rows] = (
+                squares - 2 * np.einsum("kp,kp->p", projections[a:b], loading, dtype=np.float64) + model2
+            )
+        # A group may begin in one block and end in the next, so that its parts are added up.
         for g, first in enumerate(groups):
             inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
             reference[g] += block[inside].sum(axis=0)
-        chosen = np.flatnonzero(np.arange(rows.start, rows.stop) % _EVERY == 0)
-        if len(chosen):
-            more, seen = _deviances(part, fits, rows, block, chosen)
-            deviance, electrons = deviance + more, electrons + seen
-    judged = []
+        sampled = np.flatnonzero(np.arange(rows.start, rows.stop) % _DEVIANCE_STEP == 0)
+        if len(sampled):
+            block_deviance, block_electrons = _compute_deviances(part, fits, rows, block, sampled)
+            deviance, electrons = deviance + block_deviance, electrons + block_electrons
+    scored = []
     for i, fit in enumerate(fits):
         summed = np.stack([fit.loading[:, g : g + size].sum(axis=1) for g in groups])
         error = float(by_point[i].sum()) / max(norm2, 1e-300)
-        judged.append(Judged(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
-    return Verdict(judged, reference)
+        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
+    return HeldOutScores(scored, reference)
 
 
-def _deviances(
-    part: Part, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
+def _compute_deviances(
+    part: Fold, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
-    """Poisson deviance of every fit on some rows of a block, and the electrons in them."""
-    scan = part.dealt.scan_weight[rows][chosen]
-    weight = scan[:, None] * part.dealt.feature_weight * np.float32(part.share)
+    r"""Poisson deviance of every fit on some rows of a block, and the electrons in them.
+
+    .. math::
+
+        D = 2 \sum_{ij} n_{ij} \ln\frac{n_{ij}}{m_{ij}} - n_{ij} + m_{ij}
+
+    with held-out counts :math:`n` and model :math:`m`, to which 1 % of a rank-one model of the means is mixed. Only
+    places with a count enter the logarithm; the sum of the model follows from its factors.
+    """
+    scan = part.thinned.scan_weight[rows][chosen]
+    weight = scan[:, None] * part.thinned.feature_weight * np.float32(part.fraction)
     counts = np.rint(block[chosen] * weight)
     electrons = float(counts.sum(dtype=np.float64))
-    mean = weight * weight  # scan and feature weights are roots of means: a rank-one model
+    # Scan and feature weights are roots of means, so that their squared product is a rank-one model of the counts.
+    mean = weight * weight
     mean *= np.float32(electrons / max(float(mean.sum(dtype=np.float64)), 1e-300))
-    hit = np.nonzero(counts)
-    n, floor, weight_hit = counts[hit], _FLOOR_SHARE * mean[hit], (1 - _FLOOR_SHARE) * weight[hit]
-    place, feature = np.arange(rows.start, rows.stop)[chosen], part.dealt.feature_weight * np.float32(part.share)
-    found = np.empty(len(fits))
+    counted = np.nonzero(counts)
+    n, floor, weight_hit = counts[counted], _FLOOR_SHARE * mean[counted], (1 - _FLOOR_SHARE) * weight[counted]
+    points, feature = np.arange(rows.start, rows.stop)[chosen], part.thinned.feature_weight * np.float32(part.fraction)
+    deviances = np.empty(len(fits))
     for i, fit in enumerate(fits):
-        loading = fit.loading[:, place]
-        whole = float((loading @ scan) @ (fit.factor @ feature))
-        model = weight_hit * (loading.T @ fit.factor)[hit] + floor
-        expected = (1 - _FLOOR_SHARE) * whole + _FLOOR_SHARE * electrons
-        found[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
-    return found, electrons
+        loading = fit.loading[:, points]
+        fit_sum = float((loading @ scan) @ (fit.factor @ feature))
+        model = weight_hit * (loading.T @ fit.factor)[counted] + floor
+        expected = (1 - _FLOOR_SHARE) * fit_sum + _FLOOR_SHARE * electrons
+        deviances[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
+    return deviances, electrons
 
 
-class Quarter(NamedTuple):
-    """Half of the scan points and half of the features to train on, the opposite quarter to judge on."""
+class BiCrossSplit(NamedTuple):
+    """Half of the scan points and half of the features to train on, the opposite quarter to score on."""
 
     rows: NDArray[np.bool_]  # trained on
     columns: NDArray[np.bool_]
 
-    def train(self, source: Source) -> InMemory:
-        """The quarter a fit may see, in memory."""
-        parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.blocks()]
-        return InMemory(np.ascontiguousarray(np.concatenate(parts)))
+    def read_training_rows(self, source: RowSource) -> InMemoryRows:
+        """The quarter of the matrix that a fit may see, in memory."""
+        parts = [block[self.rows[rows]][:, self.columns] for rows, block in source.read_blocks()]
+        return InMemoryRows(np.ascontiguousarray(np.concatenate(parts)))
 
 
-def halvings(shape: tuple[int, int], n_runs: int, rng: np.random.Generator) -> Iterator[Quarter]:
-    """A fresh random halving of scan points and features for every run."""
+def bi_cross_validation_splits(shape: tuple[int, int], n_runs: int, rng: np.random.Generator) -> Iterator[BiCrossSplit]:
+    """A fresh random split of scan points and features into halves for every run."""
     for _ in range(n_runs):
         halves = [rng.permutation(n) < (n + 1) // 2 for n in shape]
-        yield Quarter(*halves)
+        yield BiCrossSplit(*halves)
 
 
-def judge_quarter(source: Source, quarter: Quarter, fits: list[Fit]) -> tuple[Verdict, list[Fit]]:
-    """Errors on the opposite quarter, and the fits' factors on all features.
+def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tuple[HeldOutScores, list[Fit]]:
+    r"""Score fits on the opposite quarter; also returns them with factors on all features.
 
-    Loadings of the held-out points come from the features that were seen, factors of the held-out features from the
-    points that were seen (Owen and Perry, Ann. Appl. Stat. 3 (2009) 564, section 3.3).
+    With seen (1) and held-out (2) halves of scan points and features,
+
+    .. math::
+
+        V = \begin{pmatrix} V_{11} & V_{12} \\ V_{21} & V_{22} \end{pmatrix},\quad V_{11} \approx L_1 F_1,\quad
+        L_2 = \arg\min_{L \ge 0} \lVert V_{21} - L F_1\rVert,\quad
+        F_2 = \arg\min_{F \ge 0} \lVert V_{12} - L_1 F\rVert,
+
+    and the score is :math:`\lVert V_{22} - L_2 F_2\rVert^2` (Owen and Perry, Ann. Appl. Stat. 3 (2009) 564, section
+    3.3).
     """
     held_rows, held_columns = ~quarter.rows, ~quarter.columns
     factors, loadings = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("factor", "loading"))
-    onto = np.zeros((len(factors), int(held_rows.sum())), dtype=np.float32)
-    across = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
-    held = np.empty((onto.shape[1], across.shape[1]), dtype=np.float32)
+    loading_products = np.zeros((len(factors), int(held_rows.sum())), dtype=np.float32)
+    factor_products = np.zeros((len(factors), int(held_columns.sum())), dtype=np.float32)
+    held_out = np.empty((loading_products.shape[1], factor_products.shape[1]), dtype=np.float32)
     seen_before, held_before = np.cumsum(np.append(0, quarter.rows)), np.cumsum(np.append(0, held_rows))
-    for rows, block in source.blocks():
+    # One pass collects both mixed quarters as projections, and keeps the held-out quarter itself.
+    for rows, block in source.read_blocks():
         unseen = slice(held_before[rows.start], held_before[rows.stop])
         trained = slice(seen_before[rows.start], seen_before[rows.stop])
-        onto[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
-        across += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
-        held[unseen] = block[held_rows[rows]][:, held_columns]
-    norm2 = float(np.einsum("ij,ij->", held, held, dtype=np.float64))
-    judged, whole = [], []
-    reference = np.zeros((min(_N_GROUPS, len(held)), source.shape[1]), dtype=np.float32)
-    reference[:, held_columns] = held[: len(reference)]
+        loading_products[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
+        factor_products += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
+        held_out[unseen] = block[held_rows[rows]][:, held_columns]
+    norm2 = float(np.einsum("ij,ij->", held_out, held_out, dtype=np.float64))
+    scored, completed = [], []
+    reference = np.zeros((min(_N_GROUPS, len(held_out)), source.shape[1]), dtype=np.float32)
+    reference[:, held_columns] = held_out[: len(reference)]
+    # Both unseen sides are fitted with the seen ones fixed; their product predicts the held-out quarter.
     for fit, (a, b) in zip(fits, pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])), strict=True):
-        loading = nonnegative_loading(onto[a:b], fit.factor @ fit.factor.T)
+        loading = fit_nonnegative_loading(loading_products[a:b], fit.factor @ fit.factor.T)
         factor = np.zeros((len(fit.factor), source.shape[1]), dtype=np.float32)
         factor[:, quarter.columns] = fit.factor
-        factor[:, held_columns] = nonnegative_loading(across[a:b], fit.loading @ fit.loading.T)
-        by_point = np.square(held - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
+        factor[:, held_columns] = fit_nonnegative_loading(factor_products[a:b], fit.loading @ fit.loading.T)
+        by_point = np.square(held_out - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         model = np.zeros_like(reference)
         model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
-        judged.append(Judged(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
-        whole.append(fit._replace(factor=factor))
-    return Verdict(judged, reference), whole
+        scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
+        completed.append(fit._replace(factor=factor))
+    return HeldOutScores(scored, reference), completed

@@ -1,4 +1,4 @@
-"""How well each number of components does: the evidence from which k is chosen."""
+"""How well each number of components describes the data: the evidence from which k is chosen."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,10 +9,10 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
 from ..fitting.multistart import check_rank
-from ..fitting.rank_fits import complete_rows, fit_all
+from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
-from .loss import Losses
-from .runs import Runs
+from .loss import KComponentLoss
+from .runs import CrossValidation
 
 _IMAGE_METRICS = ("psnr", "ssim")
 
@@ -27,17 +27,32 @@ def scan_ranks(
     in_memory: bool | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure what speaks for and against each k.
+    r"""Factorise with every k in ``ranks``, from ``n_runs`` starts, and measure the evidence for each k.
 
-    Two series of fits: on all the data (training loss), and ``n_runs`` times on a part of them, judged on the rest.
-    Memory beyond the features: about as much again for 64 MB of them, less for more. One thread.
+    There are two series of fits. One is on all the data (training loss), the other ``n_runs`` times on a part of them
+    and scored on the rest. The published K-component loss of the first series, with counts :math:`v` of N scan points
+    and M features, is
+
+    .. math::
+
+        \mathcal L_k = \frac{1}{N M \max v} \sum_{ij} \left| v_{ij} - (W H)_{ij} \right|.
+
+    The gain of k over the k before, from the squared errors :math:`e_{k,i}` of the held-out scan points, is
+
+    .. math::
+
+        g_k = \frac{\langle e_{k-1,i} - e_{k,i}\rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{N}},
+
+    averaged over the runs. Memory beyond the features: about as much again for 64 MB of them, less for more. One
+    thread.
 
     Parameters
     ----------
     features
-        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is dealt to one
-        of 8 folds (the next power of two for ``n_runs`` > 8); each run trains on all folds but one. Anything else is
-        judged by bi-cross-validation (half of the scan points and half of the features are held out).
+        FEATURES of :func:`to_features`. Whole counts are held out by Poisson thinning: every electron is assigned at
+        random to one of 8 folds. For ``n_runs`` > 8 there are more, the next power of two. Each run trains on all folds
+        but one. Other data are scored by bi-cross-validation: half of the scan points and half of the features are held
+        out.
     ranks
         Values of k to try, e.g. ``range(2, 13)``; at least 3, so that a curve has a shape.
     n_runs
@@ -45,7 +60,7 @@ def scan_ranks(
     seed
         Seed of the splits and starts.
     metrics
-        Image-quality metrics of predicted against held-out patterns, any of :func:`image_quality`'s; a metric that
+        Image-quality metrics of predicted against held-out patterns, any of :func:`image_quality`'s. A metric that
         needs larger images than the detector's is left out.
     in_memory
         As in :func:`factorise`.
@@ -55,21 +70,27 @@ def scan_ranks(
     Returns
     -------
     xarray.Dataset
-        RANKS: ``loss(rank, run)``, the published K-component loss mean |V - W H| with V in counts divided by its
-        largest value, of every start; ``relative_error(rank)`` of the best one, as in :func:`factorise`;
-        ``held_out_error(rank, run)``, squared error on unseen data relative to their square sum (photon noise keeps
-        it far from 0); ``deviance(rank, run)``, Poisson deviance per unseen electron (NaN without counts);
-        ``gain(rank)``, by how many standard errors over the scan points k predicts better than the k before
-        (NaN for the first); ``stability(rank)``, cosine of the worst-matched component between runs;
-        ``scree(rank)``, singular value number k over the largest that noise of the same strength would have;
-        ``redundancy(rank)``, largest cosine between two components of one fit, mean over runs; one variable for each
-        of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together). Attribute ``held_out``.
+        RANKS. ``loss(rank, run)``: K-component loss of every start. ``relative_error(rank)`` of the best one, as in
+        :func:`factorise`. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
+        (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
+        counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
+        worst-matched component between runs. ``scree(rank)``: singular value number k over the largest that noise of
+        the same strength would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over
+        runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
+        together). Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
     SchemaError
         Not FEATURES, or with missing values; fewer than 3 ranks, or one that the data cannot have; ``n_runs`` below 1;
         a metric that is not known.
+
+    See Also
+    --------
+    choose_rank : One k from the result.
+    rank_votes : Every rule's vote and a probability over k.
+    to_features : Prepare the features.
+    factorise : Factorise with the chosen k.
 
     References
     ----------
@@ -88,27 +109,31 @@ def scan_ranks(
     from tqdm.auto import tqdm
 
     require(features, FEATURES, step="scan_ranks")
-    metrics = _metrics(metrics, features)
-    source = complete_rows(features, in_memory, "scan_ranks")
-    tried = _ranks(ranks, source.shape, n_runs)
+    metrics = _select_metrics(metrics, features)
+    source = load_complete_rows(features, in_memory, "scan_ranks")
+    tried = _check_ranks(ranks, source.shape, n_runs)
     rng = np.random.default_rng(seed)
     with (
         threadpool_limits(limits=1),
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
-        losses = Losses(source, features)
-        trained = fit_all(source, tried, n_runs, rng, tick=bar.update, look=losses.add)
-        table: dict[str, Any] = {"loss": losses.table(), "scree": trained.scree}
+        losses = KComponentLoss(source, features)
+        trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, inspect=losses.add_fits)
+        table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
-        runs = Runs(source, features, tried, metrics, bar.update)
-        table |= runs.counts(n_runs, seed, rng) if features.attrs.get("counts", 0) else runs.quarters(n_runs, rng)
-    held_out = "poisson_thinning" if features.attrs.get("counts", 0) else "bi_cross_validation"
+        runs = CrossValidation(source, features, tried, metrics, bar.update)
+        is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
+        table |= (
+            runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
+        )
+    held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
-    out = _label(table, tried, n_runs).assign_attrs(held_out=held_out)
+    out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
     return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
 
 
-def _ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
+def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
+    """The ranks in order, or an error that says which of them the data cannot have."""
     tried = sorted({int(k) for k in ranks})
     if len(tried) < 3 or n_runs < 1:
         raise SchemaError(f"scan_ranks: ranks = {tried}, n_runs = {n_runs}, needs at least 3 ranks and 1 run.")
@@ -117,17 +142,19 @@ def _ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[in
     return tried
 
 
-def _metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
-    """The metrics that are known and that the detector is large enough for."""
+def _select_metrics(metrics: Iterable[str], features: xr.Dataset) -> tuple[str, ...]:
+    """The metrics that are known and for which the detector is large enough."""
     asked = tuple(metrics)
     unknown = sorted(set(asked) - set(METRICS))
     if unknown:
         raise SchemaError(f"scan_ranks: metrics = {unknown}, needs some of {sorted(METRICS)}.")
+    # A metric that needs a larger detector is left out, not refused: the default should run on any scan.
     size = min(features["feature_index"].shape)
     return tuple(name for name in asked if METRICS[name].minimum_size <= size)
 
 
-def _label(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
+def _label_table(table: dict[str, Any], tried: list[int], n_runs: int) -> xr.Dataset:
+    """RANKS from arrays by rank, or by rank and run."""
     data = {name: (("rank", "run")[: values.ndim], values) for name, values in table.items()}
     out = xr.Dataset(data, coords={"rank": tried, "run": np.arange(n_runs)})
     if "psnr" in out:

@@ -1,4 +1,4 @@
-"""Fits to parts of the data, judged on the rest."""
+"""Cross-validation: fits to parts of the data, scored on the rest."""
 
 from collections.abc import Callable
 
@@ -6,25 +6,25 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Source
-from ..fitting.factors import scan_weight
+from ..fitting.blocks import RowSource
+from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
-from ..fitting.multistart import compress_for, race_ranks
+from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
-from .held_out import Verdict, halvings, judge_counts, judge_quarter, shown_groups
-from .similarity import Directions, directions, redundancy, stability
-from .thinning import Dealt
+from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
+from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
+from .thinning import ThinnedCounts
 
-_STILL = 1e-5  # of the error per iteration: enough to be judged by
+_STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
-class Runs:
-    """Fits on parts of the data, judged on the rest."""
+class CrossValidation:
+    """Fits of every k on parts of the data, scored on the rest."""
 
     def __init__(
         self,
-        source: Source,
+        source: RowSource,
         features: xr.Dataset,
         tried: list[int],
         metrics: tuple[str, ...],
@@ -32,59 +32,66 @@ class Runs:
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
 
-    def counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Every run holds out one fold of the electrons."""
-        weights = scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
-        dealt = Dealt(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
-        groups = shown_groups(self.source.shape[0], rng)
-        verdicts, factors = [], []
+    def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Hold out one fold of the electrons in every run."""
+        weights = read_scan_weight(self.features), self.features["feature_weight"].to_numpy().astype(np.float32)
+        thinned = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
+        # The same groups in every run, so that image quality is compared on the same patterns.
+        groups = select_groups(self.source.shape[0], rng)
+        scores_by_run, factors = [], []
         for run in range(n_runs):
-            fits = self._fits(dealt.train(run), rng)
-            verdicts.append(judge_counts(dealt.test(run), fits, groups))
-            factors.append([directions(fit.factor) for fit in fits])
-        return self._table(verdicts, factors)
+            fits = self._fit_part(thinned.select_train(run), rng)
+            scores_by_run.append(score_counts(thinned.select_test(run), fits, groups))
+            factors.append([compute_directions(fit.factor) for fit in fits])
+        return self._make_table(scores_by_run, factors)
 
-    def quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
-        """Every run holds out a quarter of the matrix."""
-        verdicts, factors = [], []
-        for quarter in halvings(self.source.shape, n_runs, rng):
-            fits = self._fits(quarter.train(self.source), rng)
-            verdict, whole = judge_quarter(self.source, quarter, fits)
-            verdicts.append(verdict)
-            factors.append([directions(fit.factor) for fit in whole])
-        return self._table(verdicts, factors)
+    def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
+        """Hold out a quarter of the matrix in every run."""
+        scores_by_run, factors = [], []
+        for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
+            fits = self._fit_part(quarter.read_training_rows(self.source), rng)
+            held_out, whole = score_split(self.source, quarter, fits)
+            scores_by_run.append(held_out)
+            factors.append([compute_directions(fit.factor) for fit in whole])
+        return self._make_table(scores_by_run, factors)
 
-    def _fits(self, part: Source, rng: np.random.Generator) -> list[Fit]:
-        low = compress_for(part, max(self.tried), rng)
+    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
+        """Best fit of every k on one part of the data."""
+        low = compress_for_ranks(part, max(self.tried), rng)
         return [
-            fits[0] for fits in race_ranks(low, self.tried, _FOLD_STARTS, rng, n_finish=1, still=_STILL, tick=self.tick)
+            fits[0]
+            for fits in fit_multistart(
+                low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
+            )
         ]
 
-    def _table(self, verdicts: list[Verdict], factors: list[list[Directions]]) -> dict[str, NDArray[np.float64]]:
-        """Everything by rank, or by rank and run."""
+    def _make_table(
+        self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Every curve by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {
-            "held_out_error": np.array([[v.fits[i].error for v in verdicts] for i in each]),
-            "deviance": np.array([[v.fits[i].deviance for v in verdicts] for i in each]),
-            "gain": _gains([[fit.by_point for fit in v.fits] for v in verdicts]),
-            "stability": np.array([stability([run[i] for run in factors]) for i in each]),
-            "redundancy": np.array([np.mean([redundancy(run[i]) for run in factors]) for i in each]),
+            "held_out_error": np.array([[v.fits[i].error for v in scores_by_run] for i in each]),
+            "deviance": np.array([[v.fits[i].deviance for v in scores_by_run] for i in each]),
+            "gain": _compute_gains([[fit.by_point for fit in v.fits] for v in scores_by_run]),
+            "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
+            "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
-        return table | self._image_quality(verdicts)
+        return table | self._compute_image_quality(scores_by_run)
 
-    def _image_quality(self, verdicts: list[Verdict]) -> dict[str, NDArray[np.float64]]:
+    def _compute_image_quality(self, scores_by_run: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
         """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
         scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
-        for verdict in verdicts if self.metrics else []:
-            images = self._drawn(verdict.reference)
+        for held_out in scores_by_run if self.metrics else []:
+            images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
-            for i, judged in enumerate(verdict.fits):
-                found = reference.scores(self._drawn(judged.model), self.metrics)
-                for name, values in found.items():
-                    scores[name][i] += float(np.mean(values)) / len(verdicts)
+            # One reference serves all k: what it keeps is computed once.
+            found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
+            for name in self.metrics:
+                scores[name] += np.array([float(np.mean(fit[name])) for fit in found]) / len(scores_by_run)
         return scores
 
-    def _drawn(self, rows: Array) -> Array:
+    def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
         index = self.features["feature_index"].to_numpy()
         scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())
@@ -92,13 +99,18 @@ class Runs:
         return np.where(index >= 0, roots[:, index], np.float32(0))
 
 
-def _gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
-    """Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
+def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    r"""Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
 
-    Every run has its own held-out data: their statistics are averaged, not summed, because runs share what they were
-    trained on.
+    .. math::
+
+        g_k = \frac{\langle e_{k-1,i} - e_{k,i} \rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{n}}
+
+    Every run has held-out data of its own. Its statistics are averaged over runs, not summed, because runs share most
+    of what they were trained on.
     """
     runs = []
+    # Paired differences: how hard a scan point is to predict is the same for both k and cancels.
     for by_point in errors:
         better = -np.diff(np.array(by_point), axis=0)
         spread = better.std(axis=1) / np.sqrt(better.shape[1])

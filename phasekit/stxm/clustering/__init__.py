@@ -1,5 +1,6 @@
-"""Stage 3: spectra are clustered without labels by a Gaussian-mixture variational autoencoder.
+"""Stage 3: clusters of spectra, found without labels by a Gaussian-mixture variational autoencoder (GMVAE).
 
-``gmvae`` is the public step. ``initialisation`` gives its starting point, ``network`` the distributions and the
-evidence bound, ``training`` the loop. ``clusters`` computes every pixel's membership of the clusters.
+- ``gmvae``: the public fit, in one or several runs.
+- ``initialisation``, ``network``, ``training``: the initial model, the distributions, the optimisation.
+- ``clusters``: cluster probabilities of every pixel, and mean spectra.
 """

@@ -1,4 +1,4 @@
-"""Every pixel's probability of belonging to each cluster, and the clusters' mean spectra."""
+"""Cluster probabilities of every pixel, and the mean spectra of the clusters."""
 
 from functools import partial
 from typing import NamedTuple
@@ -9,36 +9,55 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, describe, require
-from ..preprocessing.material import find_material
-from .gmvae import FittedGMVAE, compute_responsibility, read_material_spectra
+from ..preprocessing.material import find_material, read_material_spectra
+from .gmvae import FittedGMVAE, compute_responsibility
 
 Array = NDArray[np.floating]
-_COMPARED = 5000  # pixels by which clusters of different runs are matched
+_MATCHING_PIXELS = 5000  # pixels by which clusters of different runs are matched
 
 
 def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
-    """Cluster probabilities of every material pixel, block by block.
+    r"""Assign cluster probabilities to every material pixel, block by block.
 
     Parameters
     ----------
     od
-        OD at the energies ``gmvae`` was trained at; it may be another field of the same experiment.
+        OD at the energies ``gmvae`` was trained at. It may be another field of the same experiment.
     gmvae
-        What :func:`phasekit.stxm.fit_gmvae` returned.
+        Result of :func:`phasekit.stxm.fit_gmvae`.
 
     Returns
     -------
     xarray.Dataset
-        CLUSTERS, lazy where ``od`` is: ``responsibility(scan_y, scan_x, cluster)``, summing to 1, NaN where the pixel
-        is not valid or is empty; ``label``, the most probable cluster, -1 there; ``spectrum(cluster, energy)``, mean
-        OD over the cluster weighted by responsibility, and its standard error ``spectrum_error`` from the noise (NaN
-        for a cluster without pixels); ``share(cluster)`` of the material pixels. With several runs ``responsibility``
-        is their mean, clusters matched by the pixels they share: where runs disagree it is spread.
+        CLUSTERS, lazy where ``od`` is.
+
+        - ``responsibility(scan_y, scan_x, cluster)``: sums to 1. NaN where the pixel is not valid or is empty.
+        - ``label``: the most probable cluster, -1 where ``responsibility`` is NaN.
+        - ``spectrum(cluster, energy)``: mean OD weighted by responsibility. NaN for a cluster without pixels.
+        - ``spectrum_error``: its standard error from the noise.
+        - ``share(cluster)``: fraction of the material pixels.
+
+        With several runs ``responsibility`` is their mean. Clusters are matched by the pixels they share. Where runs
+        disagree the mean is spread over clusters.
 
     Raises
     ------
     SchemaError
         The energies differ from those of the training.
+
+    See Also
+    --------
+    fit_gmvae : The step before: train the network.
+    label_phases : The next step: name the clusters and map the phases.
+    cluster_kmeans : The same result from PCA and k-means.
+    cluster_gaussian_mixture : The same result from PCA and a Gaussian mixture.
+
+    Notes
+    -----
+    With the responsibilities :math:`r_{nk}` of pixel n and its noise :math:`\sigma_n(E)`
+
+    .. math:: \bar x_k(E) = \frac{\sum_n r_{nk} x_n(E)}{\sum_n r_{nk}}, \quad
+        \sigma_k^2(E) = \frac{\sum_n r_{nk}^2 \sigma_n^2(E)}{(\sum_n r_{nk})^2}.
 
     Examples
     --------
@@ -54,6 +73,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
     True
     """
     require(od, OD, step="assign_clusters")
+    # A network knows its energies by position only, so a different list would give wrong clusters silently.
     if od.sizes["energy"] != gmvae.energy.size or (
         "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)
     ):
@@ -62,9 +82,9 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
             f"({gmvae.energy.min():g}..{gmvae.energy.max():g} eV). Train it on this energy list with fit_gmvae."
         )
     material = find_material(od)
-    aligned = _aligned_runs(od, gmvae, material)
+    matched = _match_runs(od, gmvae, material)
     responsibility = xr.apply_ufunc(
-        partial(_responsibility_block, runs=aligned),
+        partial(_compute_block_responsibility, runs=matched),
         od["optical_density"],
         od["noise"],
         material,
@@ -74,17 +94,18 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
         output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"cluster": gmvae.n_clusters}},
     )
-    out = _summary(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
+    out = _summarise_clusters(od, responsibility.transpose("scan_y", "scan_x", "cluster"), material)
     out = out.assign_coords(cluster=np.arange(gmvae.n_clusters))
     settings = {"n_clusters": gmvae.n_clusters, "n_alive": gmvae.n_alive, **gmvae.settings}
     return describe(out, CLUSTERS, step="assign_clusters", settings=settings, source=od)
 
 
-def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
-    """Label, mean spectrum and share of each cluster."""
+def _summarise_clusters(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArray) -> xr.Dataset:
+    """Compute label, mean spectrum and share of each cluster."""
     label = responsibility.fillna(-1.0).argmax("cluster").where(material, -1).astype(np.int16)
+    # Pixels without material are NaN in the map and must not enter the sums.
     weight = responsibility.where(material, 0.0)
-    spectrum, error, total = _weighted_spectra(od, weight, material)
+    spectrum, error, total = _compute_weighted_spectra(od, weight, material)
     return xr.Dataset(
         {
             "responsibility": responsibility,
@@ -96,15 +117,16 @@ def _summary(od: xr.Dataset, responsibility: xr.DataArray, material: xr.DataArra
     )
 
 
-def _weighted_spectra(
+def _compute_weighted_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Mean spectra over the scan by ``weight`` (scan_y, scan_x, group), their standard errors, the summed weights."""
+    """Compute mean spectra weighted by ``weight`` (scan_y, scan_x, group), standard errors and summed weights."""
     scan = ["scan_y", "scan_x"]
     total = weight.sum(scan)
+    # An empty cluster has no mean: NaN and not zero.
     known = total.where(total > 0)
     density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
-    if density.chunks is not None:  # one block per spectrum, else every block of weights meets every energy
+    if density.chunks is not None:  # one block per spectrum; otherwise every block of weights meets every energy
         density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
     spectrum = xr.dot(weight, density, dim=scan) / known
     error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
@@ -114,39 +136,45 @@ def _weighted_spectra(
 def compute_mean_spectra(
     od: xr.Dataset, weight: xr.DataArray, material: xr.DataArray
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The same as arrays (group, energy), (group, energy), (group,), read block by block; NaN for an empty group."""
-    parts = xr.Dataset(dict(zip(("mean", "error", "total"), _weighted_spectra(od, weight, material), strict=True)))
+    """Compute the same as arrays (group, energy), (group, energy), (group,), block by block; NaN for an empty group."""
+    parts = xr.Dataset(
+        dict(zip(("mean", "error", "total"), _compute_weighted_spectra(od, weight, material), strict=True))
+    )
     parts = parts.transpose("group", "energy").compute()
     return parts["mean"].values, parts["error"].values, parts["total"].values
 
 
-class _Run(NamedTuple):
-    """One training, and for each of its clusters the cluster of the first run that it is."""
+class _MatchedRun(NamedTuple):
+    """One run, and for each of its clusters the matching cluster of the first run."""
 
     gmvae: FittedGMVAE
-    place: NDArray[np.intp]
+    first_cluster: NDArray[np.intp]
 
 
-def _aligned_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_Run]:
-    """All runs, their clusters matched to those of the first by the pixels they share (Hungarian assignment)."""
+def _match_runs(od: xr.Dataset, gmvae: FittedGMVAE, material: xr.DataArray) -> list[_MatchedRun]:
+    """Match the clusters of all runs to those of the first by the pixels they share (Hungarian assignment)."""
     from scipy.optimize import linear_sum_assignment
 
-    first = _Run(gmvae, np.arange(gmvae.n_clusters))
+    first = _MatchedRun(gmvae, np.arange(gmvae.n_clusters))
     if not gmvae.others:
         return [first]
-    spectra, noise = read_material_spectra(od, _COMPARED, seed=0)
+    # The same pixels for all runs, so that their clusters can be counted together.
+    spectra, noise = read_material_spectra(od, _MATCHING_PIXELS, seed=0)
     mine, out = compute_responsibility(gmvae, spectra, noise), [first]
     for other in gmvae.others:
+        # Expected number of pixels that belong to cluster i of one run and j of the other.
         shared = compute_responsibility(other, spectra, noise).T @ mine
         rows, columns = linear_sum_assignment(shared, maximize=True)
-        place = np.empty(gmvae.n_clusters, dtype=np.intp)
-        place[rows] = columns
-        out.append(_Run(other, place))
+        first_cluster = np.empty(gmvae.n_clusters, dtype=np.intp)
+        first_cluster[rows] = columns
+        out.append(_MatchedRun(other, first_cluster))
     return out
 
 
-def _responsibility_block(density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_Run]) -> Array:
-    """Mean responsibilities (.., cluster) of a block (.., energy), NaN where there is no material."""
+def _compute_block_responsibility(
+    density: Array, noise: Array, material: NDArray[np.bool_], *, runs: list[_MatchedRun]
+) -> Array:
+    """Compute the mean responsibilities (.., cluster) of a block (.., energy); NaN where there is no material."""
     shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
     use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
     out = np.full((use.size, n_clusters), np.nan, dtype=np.float32)
@@ -154,6 +182,7 @@ def _responsibility_block(density: Array, noise: Array, material: NDArray[np.boo
     if use.any():
         total = np.zeros((len(spectra), n_clusters))
         for run in runs:
-            total[:, run.place] += compute_responsibility(run.gmvae, spectra, sigma)
+            # Columns are permuted so that a cluster keeps its number through all runs.
+            total[:, run.first_cluster] += compute_responsibility(run.gmvae, spectra, sigma)
         out[use] = total / len(runs)
     return out.reshape(*shape, n_clusters)

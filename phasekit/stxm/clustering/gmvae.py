@@ -1,4 +1,4 @@
-"""Spectra without labels: fit of the Gaussian-mixture variational autoencoder to the material pixels of a stack."""
+"""The fit of the Gaussian-mixture variational autoencoder to the material pixels of a stack."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,47 +11,52 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import OD, require
-from ..preprocessing.material import find_material
+from ..preprocessing.material import find_material, read_material_spectra
 from ..preprocessing.stray_light import correct_stray_light
 from ..reference_spectra.library import compute_block_means
-from .initialisation import LinearStart, estimate_stray_fraction, fit_linear_start
+from .initialisation import InitialModel, estimate_stray_fraction, fit_initial_model
 from .training import Training, make_network, train_network, use_one_torch_thread
 
 Array = NDArray[np.floating]
-_SIDE_BY_SIDE = 2  # trainings
+_PARALLEL_RUNS = 2  # trainings
 
 
 @dataclass(frozen=True)
 class FittedGMVAE:
-    """A trained network, as plain arrays: nothing in it needs torch until it is used.
+    """A trained network as plain arrays; torch is needed only when it is used.
 
     Attributes
     ----------
     energy
-        Energies it was trained at [eV].
+        Energies of the training [eV].
     parameters
         Arrays of the network by name.
     scale
-        OD that counts as 1 inside the network (the field's typical edge).
+        OD that counts as 1 inside the network, the typical edge of the field.
     stray_light
-        Fraction of the incident light that was found to have never crossed the sample, and is taken off before
-        anything else: with it the spectra are most nearly a few shapes of any thickness.
+        Fraction of the incident light that never crossed the sample, as estimated from the data.
+        It is subtracted before anything else. With it the spectra are most nearly a few shapes of any thickness.
     n_clusters, n_latent, n_hidden
-        Its size.
+        Size of the network.
     n_alive
-        Clusters that hold at least 0.5 % of the training pixels.
+        Number of clusters that hold at least 0.5 % of the training pixels.
     share
-        Share of the training pixels in each cluster.
+        Fraction of the training pixels in each cluster.
     history
-        Terms of the evidence bound per pixel by training step: ``reconstruction``, ``kl_latent``, ``kl_cluster``, and
-        the bound on the ``held_out`` pixels where it was looked at (NaN elsewhere).
+        Terms of the evidence bound per pixel by training step: ``reconstruction``, ``kl_latent``, ``kl_cluster``.
+        ``held_out`` is the bound on the held-out pixels where it was computed, and NaN elsewhere.
     settings
-        How it was trained.
+        Settings of the training.
     others
-        With ``n_runs`` above 1 the other runs, of other seeds; this one agrees best with all of them.
+        The other runs, of other seeds, when ``n_runs`` is above 1. This run agrees best with all of them.
     agreement
-        Adjusted Rand index (run, run) between the labels of the training pixels, this run first: 1 for equal
-        clusterings, 0 for unrelated ones.
+        Adjusted Rand index (run, run) between the labels of the training pixels, this run first.
+        It is 1 for equal clusterings and 0 for unrelated ones.
+
+    See Also
+    --------
+    fit_gmvae : Makes it.
+    assign_clusters : Applies it to a field.
     """
 
     energy: NDArray[np.float64]
@@ -92,37 +97,39 @@ def fit_gmvae(
     progress: bool = True,
     training: Training | None = None,
 ) -> FittedGMVAE:
-    """Train a Gaussian-mixture variational autoencoder on the spectra of the material pixels.
+    r"""Fit a Gaussian-mixture variational autoencoder to the spectra of the material pixels.
 
-    The likelihood is Gaussian with the measured noise; each pixel's thickness and a constant are integrated out
-    exactly and stray light is found from the data, so clusters are shapes of spectra, not thicknesses; the sum over
-    clusters is exact. It starts from principal components of the normalised spectra and a Gaussian mixture on their
-    scores, with the KL terms warmed up and ``free_bits`` on the cluster term, the known remedies against collapse.
+    The likelihood is Gaussian with the measured noise. Thickness and a constant are integrated out of every pixel
+    exactly, and stray light is estimated from the data. Clusters are therefore shapes of spectra, not thicknesses.
+    The sum over clusters is exact. Training starts from principal components of the normalised spectra and a
+    Gaussian mixture of their scores. Warm-up of the KL terms and ``free_bits`` on the cluster term prevent the
+    collapse of clusters.
 
     Parameters
     ----------
     od
-        OD; pixels that are ``valid`` and, where the variable exists, not ``empty`` are used.
+        OD. Pixels that are ``valid`` and, where the variable exists, not ``empty`` are used.
     n_clusters
-        More than the phases expected (twice is good): several clusters may carry one name, dead ones do no harm.
+        Number of clusters. Take more than the phases expected; twice as many is good.
+        Several clusters may get the same name, and dead ones do no harm.
     n_latent
-        Dimensions of the latent space: 3 spans mixtures of 4 phases. At most energies - 2.
+        Dimensions of the latent space. 3 spans mixtures of 4 phases. At most energies - 2.
     n_runs
-        Trainings from the seeds ``seed``, ``seed + 1``, ...: their agreement says how much of the clustering is in the
-        data, and :func:`phasekit.stxm.assign_clusters` makes a consensus of them.
+        Number of trainings, from the seeds ``seed``, ``seed + 1``, ... Their agreement shows how much of the
+        clustering is in the data. :func:`phasekit.stxm.assign_clusters` makes a consensus of them.
     seed
         Same seed, same result on the same machine.
     device
-        "auto" takes a GPU when there is one, else "cpu"; any torch device name.
+        "auto" takes a GPU when there is one, else "cpu". Any torch device name is allowed.
     progress
         Show a progress bar.
     training
-        Length and rates of the training; None: ``Training()``.
+        Length and rates of the training. None takes ``Training()``.
 
     Returns
     -------
     FittedGMVAE
-        Give it to :func:`phasekit.stxm.assign_clusters`.
+        Input of :func:`phasekit.stxm.assign_clusters`.
 
     Raises
     ------
@@ -131,10 +138,31 @@ def fit_gmvae(
     ConvergenceError
         The bound is no longer finite.
 
+    See Also
+    --------
+    optical_density : The step before.
+    assign_clusters : The next step: cluster probabilities of every pixel.
+    Training : Settings of the training.
+    cluster_kmeans : A simple method for comparison.
+
+    Notes
+    -----
+    A pixel belongs to cluster y with probability p(y). Its latent z is drawn from the cluster's
+    Gaussian. The decoder turns it into the shape s(z) of a spectrum. With thickness t and constant b the spectrum is
+
+    .. math:: x = t \, s(z) + b + \epsilon, \quad \epsilon \sim N(0, \mathrm{diag}(\sigma^2)).
+
+    Training maximises the evidence lower bound (Dilokthanakul et al.)
+
+    .. math:: \mathcal{L} = \sum_y q(y|x) \, E_{q(z|x,y)}[\ln p(x|z)]
+        - \sum_y q(y|x) \, \mathrm{KL}[q(z|x,y) \,\|\, p(z|y)] - \mathrm{KL}[q(y|x) \,\|\, p(y)].
+
+    The encoder gives a Gaussian message that is multiplied with each cluster's prior (Johnson et al.). The last term
+    costs nothing below ``free_bits`` (free bits, Kingma et al.).
+
     References
     ----------
-    Dilokthanakul et al., arXiv:1611.02648 (the model); Johnson et al., arXiv:1603.06277 (the encoder as a message);
-    Kingma et al., arXiv:1606.04934 (free bits).
+    Dilokthanakul et al., arXiv:1611.02648; Johnson et al., arXiv:1603.06277; Kingma et al., arXiv:1606.04934.
 
     Examples
     --------
@@ -155,6 +183,7 @@ def fit_gmvae(
     n_energies = od.sizes["energy"]
     if n_energies < 4:
         raise SchemaError(f"fit_gmvae: {n_energies} energies, needs at least 4. Use fit_references for fewer.")
+    # Constant and thickness take two of the energies.
     n_latent = min(n_latent, n_energies - 2)
     spectra, noise = read_material_spectra(od, training.max_pixels, seed)
     if n_clusters < 1 or len(spectra) < 10 * n_clusters:
@@ -163,17 +192,19 @@ def fit_gmvae(
             "Lower n_clusters, or see od['valid'] and od['empty'] for why so few pixels count."
         )
     settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
+    # Means of blocks and not pixels: the correction is not linear, so noise would bias the fraction.
     stray = estimate_stray_fraction(*compute_block_means(od, find_material(od)), n_latent)
     spectra, noise = correct_stray_light(spectra, noise, stray)
-    starts = [fit_linear_start(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
+    # All initial models see the same pixels; only the seeds of their mixtures differ.
+    starts = [fit_initial_model(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]
     energy = od["energy"].values.astype(np.float64) if "energy" in od.coords else np.arange(float(n_energies))
     with tqdm(total=training.n_steps * len(settings), desc="fit_gmvae", disable=not progress) as bar:
-        runs = _runs(_Job(energy, spectra, noise, stray, device, bar), starts, settings)
-    return _most_agreeing(runs, spectra, noise) if len(runs) > 1 else runs[0]
+        runs = _train_runs(_TrainingInput(energy, spectra, noise, stray, device, bar), starts, settings)
+    return _select_most_agreeing(runs, spectra, noise) if len(runs) > 1 else runs[0]
 
 
-class _Job(NamedTuple):
-    """What all runs share; spectra and noise without stray light."""
+class _TrainingInput(NamedTuple):
+    """Input of all runs; spectra and noise (pixel, energy) are corrected for stray light."""
 
     energy: NDArray[np.float64]
     spectra: Array
@@ -183,56 +214,48 @@ class _Job(NamedTuple):
     bar: Any
 
 
-def _runs(job: _Job, starts: list[LinearStart], settings: list[dict[str, Any]]) -> list[FittedGMVAE]:
-    """One training per start, two at a time: torch runs outside Python's lock, on one thread each."""
-    with use_one_torch_thread(), ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        return list(pool.map(lambda start, one: _one_run(job, start, one), starts, settings))
+def _train_runs(job: _TrainingInput, starts: list[InitialModel], settings: list[dict[str, Any]]) -> list[FittedGMVAE]:
+    """Train one run per initial model, two at a time."""
+    # Threads suffice, since torch releases the interpreter's lock; each run uses one torch thread.
+    with use_one_torch_thread(), ThreadPoolExecutor(_PARALLEL_RUNS) as pool:
+        return list(pool.map(lambda start, one: _train_one_run(job, start, one), starts, settings))
 
 
-def _one_run(job: _Job, start: LinearStart, settings: dict[str, Any]) -> FittedGMVAE:
+def _train_one_run(job: _TrainingInput, start: InitialModel, settings: dict[str, Any]) -> FittedGMVAE:
+    """Train one run and find the share of the pixels in each cluster."""
+    # Values near 1 suit single precision and the rates of Adam.
     scaled = (job.spectra / start.scale, job.noise / start.scale)
     parameters, history = train_network(*scaled, start, settings, job.device, job.bar)
     n_clusters, n_latent = start.mean.shape
     size = (n_clusters, n_latent, settings["n_hidden"])
     share, numbers = np.zeros(n_clusters), (start.scale, job.stray_light)
     fitted = FittedGMVAE(job.energy, parameters, *numbers, *size, 0, share, history, settings)
-    share = _clear_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
+    # The shares follow from the trained network, so it is built first without them.
+    share = _infer_responsibility(fitted, job.spectra, job.noise).mean(axis=0)
     return replace(fitted, n_alive=int((share >= 0.005).sum()), share=share)
 
 
-def _most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> FittedGMVAE:
-    """The run that agrees best with the others, with these and the table of agreements."""
+def _select_most_agreeing(runs: list[FittedGMVAE], spectra: Array, noise: Array) -> FittedGMVAE:
+    """Select the run that agrees best with the others, and attach these and the table of agreements."""
     from sklearn.metrics import adjusted_rand_score
 
+    # About 10 000 pixels are enough for an index between 0 and 1.
     some = slice(None, None, max(len(spectra) // 10_000, 1))
-    labels = [_clear_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
+    labels = [_infer_responsibility(run, spectra[some], noise[some]).argmax(axis=1) for run in runs]
     table = np.array([[adjusted_rand_score(one, other) for other in labels] for one in labels])
     order = np.argsort(-table.sum(axis=1), kind="stable")
+    # The most typical run stands for all; the others serve the consensus.
     others = tuple(runs[index] for index in order[1:])
     return replace(runs[order[0]], others=others, agreement=table[np.ix_(order, order)])
 
 
-def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
-    """Spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, read block by block."""
-    places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
-    if places.size > max_pixels:
-        places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
-    row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))
-    at = {"scan_y": xr.DataArray(row, dims="pixel"), "scan_x": xr.DataArray(column, dims="pixel")}
-    chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
-    names = ("optical_density", "noise")
-    picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
-    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
-    return picked[0][finite], picked[1][finite]
-
-
 def compute_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
-    """q(y|x) of measured spectra (n, energy)."""
-    return _clear_responsibility(fitted, *correct_stray_light(spectra, noise, fitted.stray_light))
+    """Compute q(y|x) of measured spectra (n, energy); returns (n, cluster)."""
+    return _infer_responsibility(fitted, *correct_stray_light(spectra, noise, fitted.stray_light))
 
 
-def _clear_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
-    """The same of spectra without stray light, in slices of 65536 pixels."""
+def _infer_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> Array:
+    """Compute q(y|x) of spectra that are corrected for stray light, in slices of 65536 pixels."""
     import torch
 
     network = make_network(fitted.energy.size, fitted.n_latent, fitted.n_clusters, fitted.n_hidden)
@@ -244,6 +267,7 @@ def _clear_responsibility(fitted: FittedGMVAE, spectra: Array, noise: Array) -> 
             x, sigma = (
                 torch.as_tensor(values[part] / fitted.scale, dtype=torch.float32) for values in (spectra, noise)
             )
-            log_q = network.posterior(x, sigma).log_cluster.double()
+            # Normalised in double precision, so that the probabilities sum to 1 within rounding.
+            log_q = network.compute_posterior(x, sigma).log_cluster.double()
             out[part] = torch.softmax(log_q, dim=-1).numpy()
     return out

@@ -1,4 +1,4 @@
-"""Where the training of the GMVAE starts: principal components of normalised spectra and a mixture on their scores."""
+"""Initial model of the GMVAE: principal components of normalised spectra and a Gaussian mixture of their scores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +12,13 @@ from ..preprocessing.stray_light import correct_stray_light
 Array = NDArray[np.floating]
 
 
-class LinearStart(NamedTuple):
-    """Where training starts: a linear decoder from principal components, a mixture from their scores."""
+class InitialModel(NamedTuple):
+    """Initial model: a linear decoder from principal components and a Gaussian mixture of the scores.
+
+    ``scale`` is the OD that counts as 1. ``shape_mean`` (energy,), ``basis`` and ``project`` (latent, energy) are the
+    decoder and its inverse. ``mean``, ``variance`` (cluster, latent) and ``weight`` (cluster,) are the mixture.
+    ``precision`` (latent,) is that of the encoder at unit signal-to-noise ratio.
+    """
 
     scale: float  # optical density that counts as 1
     shape_mean: Array
@@ -25,10 +30,10 @@ class LinearStart(NamedTuple):
     precision: Array
 
 
-def fit_linear_start(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: int) -> LinearStart:
-    """Linear model of the normalised spectra and a mixture on its scores, from the pixels with the better signal.
+def fit_initial_model(spectra: Array, noise: Array, n_clusters: int, n_latent: int, seed: int) -> InitialModel:
+    """Fit the linear decoder and the mixture of its scores to the pixels with the better signal-to-noise ratio.
 
-    Everything is in units of ``scale``, the field's typical edge, so that single precision is at its best.
+    Everything is in units of ``scale``, the typical edge of the field, which suits single precision.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -36,12 +41,15 @@ def fit_linear_start(spectra: Array, noise: Array, n_clusters: int, n_latent: in
     spectra, noise = spectra / scale, noise / scale
     centred = spectra - spectra.mean(axis=1, keepdims=True)
     mean = centred.mean(axis=0)
+    # Amplitude of the mean edge, the thickness as far as one shape can tell it.
     amplitude = centred @ mean / (mean @ mean)
     snr = amplitude / np.sqrt((noise**2).mean(axis=1))
+    # Noise of thin pixels would grow when they are divided by their amplitude.
     good = np.flatnonzero(snr >= np.median(snr))[:8000]
     normalised = centred[good] / amplitude[good, None]
     _, singular, rows = np.linalg.svd(normalised - mean, full_matrices=False)
     deviation = np.maximum(singular[:n_latent] / np.sqrt(good.size), 1e-6)
+    # Rows scaled by the standard deviation of their scores give latents of unit variance.
     basis = deviation[:, None] * rows[:n_latent]
     project = rows[:n_latent] / deviation[:, None]
     scores = (normalised - mean) @ project.T
@@ -56,35 +64,42 @@ def fit_linear_start(spectra: Array, noise: Array, n_clusters: int, n_latent: in
     )
     with ignore_convergence_warnings():
         mixture.fit(scores)
-    # what the noise alone spreads the scores by is not the cluster's own width
-    blur = 1.0 / (np.median(snr[good]) ** 2 * deviation**2)
-    variance = np.maximum(mixture.covariances_ - blur, 0.1 * mixture.covariances_)
-    return LinearStart(scale, mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
+    # The noise widens the scores; its variance is not part of the cluster's own.
+    noise_variance = 1.0 / (np.median(snr[good]) ** 2 * deviation**2)
+    # At least a tenth is kept, because the noise variance is an average over pixels.
+    variance = np.maximum(mixture.covariances_ - noise_variance, 0.1 * mixture.covariances_)
+    return InitialModel(scale, mean, basis, project, mixture.means_, variance, mixture.weights_, deviation**2)
 
 
 def estimate_stray_fraction(spectra: Array, noise: Array, n_latent: int) -> float:
-    """Stray light that leaves the spectra most nearly a constant and ``n_latent + 1`` shapes of any amount.
+    r"""Estimate the stray light with which the spectra are most nearly a constant and ``n_latent + 1`` shapes.
 
-    Stray light bends thick spectra, and bent ones need more shapes. The least chi-square over the fraction, with 0.05
-    as what is expected beforehand: thin or noisy stacks tell nothing and stay near 0. Give means of blocks: the noise
-    of single pixels is itself bent, and would look like stray light.
+    Stray light changes the shape of thick spectra, so that more shapes are needed. Minimised over the fraction f is
+
+    .. math:: \chi^2(f) + (f / 0.05)^2
+
+    with a Gaussian prior of width 0.05. Thin or noisy stacks contain no information and stay near 0. ``spectra`` and
+    ``noise`` must be means of blocks (block, energy). The noise of single pixels, after the logarithm, would look like
+    stray light.
     """
     n_shapes = n_latent + 1
     if len(spectra) <= 2 * n_shapes or spectra.shape[1] < n_shapes + 3:
         return 0.0
+    # Four standard deviations of the prior; beyond, the prior decides.
     grid = np.linspace(0.0, 0.2, 11)
     cost = np.array(
-        [_shapes_chi_square(*correct_stray_light(spectra, noise, f), n_shapes) + (f / 0.05) ** 2 for f in grid]
+        [_compute_shape_chi_square(*correct_stray_light(spectra, noise, f), n_shapes) + (f / 0.05) ** 2 for f in grid]
     )
     best = int(np.argmin(cost))
+    # A minimum at the end of the grid has no neighbours for a parabola.
     if best in (0, grid.size - 1):
         return float(grid[best])
     curve, linear, _ = np.polyfit(grid[best - 1 : best + 2] - grid[best], cost[best - 1 : best + 2], 2)
     return float(grid[best] - linear / (2 * curve))
 
 
-def _shapes_chi_square(x: Array, noise: Array, n_shapes: int) -> float:
-    """Chi-square of spectra (pixel, energy) fitted with a constant and their first principal shapes."""
+def _compute_shape_chi_square(x: Array, noise: Array, n_shapes: int) -> float:
+    """Compute chi-square of spectra (pixel, energy) fitted with a constant and their first principal shapes."""
     centred = (x - x.mean(axis=1, keepdims=True)) / noise.mean(axis=1, keepdims=True)
     shapes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :n_shapes].T
     terms = np.vstack([np.ones(x.shape[1]), shapes])
@@ -96,7 +111,7 @@ def _shapes_chi_square(x: Array, noise: Array, n_shapes: int) -> float:
 
 @contextmanager
 def ignore_convergence_warnings() -> Iterator[None]:
-    """A start need not have converged."""
+    """Ignore the warning that a mixture has not converged: an initial model need not."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning

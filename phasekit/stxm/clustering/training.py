@@ -1,4 +1,4 @@
-"""Training of one GMVAE: how long, with which start, and where to stop."""
+"""Training of one GMVAE: optimisation, warm-up of the KL terms, and early stopping."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,33 +11,38 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import ConvergenceError
-from .initialisation import LinearStart
+from .initialisation import InitialModel
 
 Array = NDArray[np.floating]
 _WARM_UP = 0.4  # share of the training during which the KL terms grow to their full weight
 _CHECK_EVERY = 20  # steps between two looks at the held-out pixels
-_BUILDING = Lock()
+_SEEDING_LOCK = Lock()
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train; the defaults suit stacks of 4 to 200 energies.
+    """Settings of the training; the defaults suit stacks of 4 to 200 energies.
 
     Attributes
     ----------
     n_steps, batch, learning_rate
-        Most steps, of ``batch`` random pixels each, and Adam's rate, which falls to 0 along a cosine.
+        Largest number of steps, random pixels per step, and the rate of Adam. The rate falls to 0 along a cosine.
     n_hidden
-        Width of the two residual nets.
+        Width of the two residual networks.
     free_bits
-        KL [nat] of the cluster term that costs nothing, on average over a batch: 0.5 keeps two clusters from merging.
+        KL [nat] of the cluster term that costs nothing, on average over a batch. 0.5 keeps two clusters from merging.
     max_pixels
-        At most this many random pixels are read into memory.
+        Largest number of random pixels read into memory.
     held_out
-        Share of them that is never trained on. The parameters kept are those with the best bound there; 0 keeps the
-        last ones.
+        Fraction of them that is never trained on. The parameters with the best bound there are kept. 0 keeps the last
+        ones.
     patience
-        Looks at the held-out pixels (every 20 steps, after the warm-up) without a better bound after which it stops.
+        Number of checks of the held-out pixels without a better bound, after which training ends.
+        They are checked every 20 steps after the warm-up.
+
+    See Also
+    --------
+    fit_gmvae : Uses these settings.
     """
 
     n_steps: int = 400
@@ -50,7 +55,7 @@ class Training:
     patience: int = 5
 
 
-class _Data(NamedTuple):
+class _TrainingSet(NamedTuple):
     """Spectra and noise (pixel, energy) to train on, and those held out."""
 
     x: Any
@@ -59,51 +64,56 @@ class _Data(NamedTuple):
     held_noise: Any
 
 
-class _Best:
+class _EarlyStopping:
     """Best bound on the held-out pixels so far, with the parameters that gave it."""
 
     def __init__(self, patience: int) -> None:
-        self.patience, self.bound, self.waited = patience, -np.inf, 0
+        self.patience, self.bound, self.n_without_gain = patience, -np.inf, 0
         self.parameters: dict[str, Array] = {}
 
-    def look(self, bound: float, network: Any) -> bool:
-        """Take note of a bound; True when it has not improved for too long."""
+    def update(self, bound: float, network: Any) -> bool:
+        """Update with a new bound; True when it has not improved for too long."""
         if bound > self.bound:
-            self.bound, self.waited, self.parameters = bound, 0, _arrays(network)
+            self.bound, self.n_without_gain, self.parameters = bound, 0, _read_parameters(network)
         else:
-            self.waited += 1
-        return self.waited >= self.patience
+            self.n_without_gain += 1
+        return self.n_without_gain >= self.patience
 
 
 def train_network(
-    spectra: Array, noise: Array, start: LinearStart, settings: Mapping[str, Any], device: str, progress: Any
+    spectra: Array, noise: Array, start: InitialModel, settings: Mapping[str, Any], device: str, progress: Any
 ) -> tuple[dict[str, Array], xr.Dataset]:
-    """Parameters by name and the terms of the bound by step; ``progress`` is a tqdm bar to be moved along.
+    """Train one network; returns the parameters by name and the terms of the bound by step.
 
-    Several may run at once, in threads, inside one :func:`use_one_torch_thread`.
+    Several may run at once, in threads, inside one :func:`use_one_torch_thread`. ``progress`` is a tqdm bar, moved by
+    one for each step.
     """
     import torch
 
-    where = _device(device)
+    torch_device = _select_device(device)
     generator = torch.Generator().manual_seed(settings["seed"])
-    network = _network(start, settings).to(where)
-    data = _split(spectra, noise, settings, where)
+    network = _build_network(start, settings).to(torch_device)
+    data = _split_pixels(spectra, noise, settings, torch_device)
     optimiser = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    # A falling rate lets the parameters settle; a constant one keeps them moving with the batches.
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings["n_steps"])
-    best, history, held = _Best(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
+    best, history, held = _EarlyStopping(settings["patience"]), [], np.full(settings["n_steps"], np.nan)
     for step in range(settings["n_steps"]):
-        warmth = step / (_WARM_UP * settings["n_steps"])
-        history.append(_step(network, data, optimiser, settings, warmth, generator))
+        # Early KL terms would merge clusters before the decoder has learned to use them.
+        warm_up = step / (_WARM_UP * settings["n_steps"])
+        history.append(_run_step(network, data, optimiser, settings, warm_up, generator))
         schedule.step()
         progress.update()
-        if warmth >= 1 and len(data.held_x) and (step + 1) % _CHECK_EVERY == 0:
-            held[step] = _held_out_bound(network, data, settings["seed"])
-            if best.look(float(held[step]), network):
-                break
-    return _finish(best.parameters or _arrays(network), np.array(history), held)
+        # During the warm-up the bound is not the one that is maximised, so it is not judged.
+        is_due = warm_up >= 1 and len(data.held_x) > 0 and (step + 1) % _CHECK_EVERY == 0
+        held[step] = _compute_held_out_bound(network, data, settings["seed"]) if is_due else np.nan
+        if is_due and best.update(float(held[step]), network):
+            break
+    return _make_history(best.parameters or _read_parameters(network), np.array(history), held)
 
 
-def _finish(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
+def _make_history(parameters: dict[str, Array], history: Array, held: Array) -> tuple[dict[str, Array], xr.Dataset]:
+    """Make the record of the training; refuse a bound that is not finite."""
     names = ("reconstruction", "kl_latent", "kl_cluster")
     record = xr.Dataset({name: ("step", history[:, index]) for index, name in enumerate(names)})
     record["held_out"] = ("step", held[: len(history)])
@@ -114,50 +124,58 @@ def _finish(parameters: dict[str, Array], history: Array, held: Array) -> tuple[
     return parameters, record
 
 
-def _split(spectra: Array, noise: Array, settings: Mapping[str, Any], where: str) -> _Data:
+def _split_pixels(spectra: Array, noise: Array, settings: Mapping[str, Any], torch_device: str) -> _TrainingSet:
+    """Split the pixels at random into those to train on and those held out."""
     import torch
 
     order = np.random.default_rng(settings["seed"]).permutation(len(spectra))
+    # At most 5000, since the bound is computed for all of them at every check.
     n_held = min(int(settings["held_out"] * len(spectra)), 5000)
     parts = [part[rows] for rows in (order[n_held:], order[:n_held]) for part in (spectra, noise)]
-    return _Data(*(torch.as_tensor(part, dtype=torch.float32, device=where) for part in parts))
+    return _TrainingSet(*(torch.as_tensor(part, dtype=torch.float32, device=torch_device) for part in parts))
 
 
-def _step(
-    network: Any, data: _Data, optimiser: Any, settings: Mapping[str, Any], warmth: float, generator: Any
+def _run_step(
+    network: Any, data: _TrainingSet, optimiser: Any, settings: Mapping[str, Any], warm_up: float, generator: Any
 ) -> list[float]:
-    """One step of Adam on a random batch; the three terms of the bound."""
+    """Run one step of Adam on a random batch; returns the three terms of the bound."""
     import torch
 
-    from .network import elbo
+    from .network import compute_elbo
 
+    # Drawn on the CPU, so that every device sees the same batches.
     index = torch.randint(len(data.x), (min(settings["batch"], len(data.x)),), generator=generator).to(data.x.device)
-    terms = elbo(network, data.x[index], data.noise[index], generator)
+    terms = compute_elbo(network, data.x[index], data.noise[index], generator)
     means = torch.stack([term.mean() for term in terms])
     optimiser.zero_grad()
-    _loss(means, warmth, settings["free_bits"]).backward()
+    _compute_loss(means, warm_up, settings["free_bits"]).backward()
+    # A batch with an outlier must not throw the parameters far away.
     torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
     optimiser.step()
     return [float(mean) for mean in means.detach().cpu()]
 
 
-def _held_out_bound(network: Any, data: _Data, seed: int) -> float:
-    """Mean bound of the held-out pixels, always with the same draws so that steps can be compared."""
+def _compute_held_out_bound(network: Any, data: _TrainingSet, seed: int) -> float:
+    """Compute the mean bound of the held-out pixels, always with the same draws, so that steps can be compared."""
     import torch
 
-    from .network import elbo
+    from .network import compute_elbo
 
     with torch.no_grad():
-        return float(elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean())
+        return float(
+            compute_elbo(network, data.held_x, data.held_noise, torch.Generator().manual_seed(seed)).total.mean()
+        )
 
 
-def _loss(means: Any, warmth: float, free_bits: float) -> Any:
-    """Negative bound with the KL terms at the weight their warm-up has reached, never below a tenth."""
-    weight = min(1.0, 0.1 + 0.9 * warmth)
+def _compute_loss(means: Any, warm_up: float, free_bits: float) -> Any:
+    """Compute the negative bound with the KL terms at the weight of their warm-up, never below a tenth."""
+    # Without any KL the latent space would lose its scale.
+    weight = min(1.0, 0.1 + 0.9 * warm_up)
     return -means[0] + weight * (means[1] + (means[2] - free_bits).clamp_min(0.0))
 
 
-def _network(start: LinearStart, settings: Mapping[str, Any]) -> Any:
+def _build_network(start: InitialModel, settings: Mapping[str, Any]) -> Any:
+    """Build the network with the parameters of the initial model."""
     import torch
 
     n_clusters, n_latent = start.mean.shape
@@ -168,9 +186,11 @@ def _network(start: LinearStart, settings: Mapping[str, Any]) -> Any:
         "project": start.project,
         "prior_mean": start.mean,
         "prior_log_variance": np.log(start.variance),
+        # An empty component must keep a finite logit.
         "prior_logit": np.log(np.maximum(start.weight, 1e-4)),
         "log_precision": np.log(start.precision),
     }
+    # The residual networks keep their random hidden weights; their output is zero at the start.
     state = network.state_dict()
     network.load_state_dict(
         {**state, **{name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}}
@@ -179,21 +199,24 @@ def _network(start: LinearStart, settings: Mapping[str, Any]) -> Any:
 
 
 def make_network(n_energies: int, n_latent: int, n_clusters: int, n_hidden: int, seed: int = 0) -> Any:
-    """Network with random hidden weights; torch draws them from one global state, which is left as it was."""
+    """Make a network with random hidden weights, from a global state of torch that is restored afterwards."""
     import torch
 
     from .network import Network
 
-    with _BUILDING, torch.random.fork_rng(devices=[]):
+    # torch draws initial weights from one global generator, which other threads must not use meanwhile.
+    with _SEEDING_LOCK, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(n_energies, n_latent, n_clusters, n_hidden)
 
 
-def _arrays(network: Any) -> dict[str, Array]:
+def _read_parameters(network: Any) -> dict[str, Array]:
+    """Read the parameters as arrays by name."""
     return {name: value.detach().cpu().numpy().copy() for name, value in network.state_dict().items()}
 
 
-def _device(device: str) -> str:
+def _select_device(device: str) -> str:
+    """Select the device: a GPU for "auto" when there is one."""
     import torch
 
     if device != "auto":
@@ -203,7 +226,10 @@ def _device(device: str) -> str:
 
 @contextmanager
 def use_one_torch_thread() -> Iterator[None]:
-    """One thread: the matrices are small, more threads cost more than they give, and one makes results repeatable."""
+    """Use one torch thread inside the block.
+
+    The matrices are small, so more threads cost more than they save. One thread makes results repeatable.
+    """
     import torch
 
     before = torch.get_num_threads()

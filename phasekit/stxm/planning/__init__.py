@@ -1,5 +1,8 @@
-"""Before the beam time: which energies to measure, how long, and what error is left.
+"""Before the beam time: which energies to measure, for how long, and what errors to expect.
 
-``selection`` chooses energies (criterion in ``design`` and ``separation``, search in ``exchange``), ``forecast`` says
-what they will tell, ``sequential`` plans from a first coarse scan, ``dwell`` shares the time out.
+- ``selection``: chooses energies among ``candidates``. ``design`` and ``separation`` hold the criteria, ``exchange``
+  the search.
+- ``forecast``: predicts errors by the ``error_model``.
+- ``sequential``: chooses energies after a first coarse scan.
+- ``dwell``: divides the dwell time between the energies.
 """

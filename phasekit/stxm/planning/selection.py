@@ -1,7 +1,7 @@
-"""Which energies to measure: the few that tell the references apart best."""
+"""Selection of the energies to measure: the few that tell the references apart best."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import REFERENCES, describe, require
 from ..reference_spectra.library import Library, build_library
+from .candidates import Candidates, check_room, select_candidates
 from .design import (
     KNOWN_SCALE,
-    UNSURE_SCALE,
+    UNCERTAIN_SCALE,
     DesignModels,
     PixelBackground,
     build_designs,
@@ -25,16 +26,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Criterion = Literal["shares", "amounts"]
 
-_DISTINCT_EV = 1e-6  # an energy is measured once
-_NOISE = 0.01  # optical density, for the errors that are stated with a choice
-
-
-class _Candidates(NamedTuple):
-    """Energies to choose from [eV, ascending], those that must be among the chosen (indices), the least distance."""
-
-    energies: Array
-    fixed: Index
-    spacing: float
+_STATED_NOISE = 0.01  # optical density, for the errors that are stated with a choice
 
 
 def select_energies(  # noqa: PLR0913  settings, keyword-only
@@ -50,67 +42,91 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     include: Sequence[float] = (),
     pre_edge: bool = True,
 ) -> xr.DataArray:
-    """Choose the energies at which shares or amounts of the references are known best.
+    r"""Select the energies at which shares or amounts of the references are known best.
 
-    The linear model of a pixel is the references, a constant (which asks for an energy where all references absorb
-    alike, before the edge or in the dip behind it) and with ``slope`` a straight background (which asks for one on
-    either side). Its noise is that of counted photons. One energy at a time is exchanged for the best other one
-    (Fedorov), from ten starts, until nothing improves.
+    The linear model of a pixel contains the references and a constant. The constant asks for an energy where all
+    references absorb alike, before the edge or in the dip behind it. With ``slope`` it also contains a linear
+    background, which asks for such an energy on either side. The noise is that of counted photons. One energy at a time
+    is exchanged for the best other one (Fedorov) until nothing improves, from ten starts.
 
     Parameters
     ----------
     refs
         REFERENCES; their energies are the candidates.
     n
-        How many: at least references + 1 (the constant), + 1 with ``slope``, + 1 with ``offset_robust``, since an
-        energy offset shows only in what a fit leaves over. So 4 energies hold two references, a constant and the
-        offset; three references fit into 4 energies with ``offset_robust=False``, and then the offset is taken on
-        trust. More energies than that make a fit that can fail, so that unknown phases are seen.
+        Number of energies. The least is references + 1 for the constant, + 1 with ``slope``, + 1 with
+        ``offset_robust``. An energy offset shows only in the residual of a fit, so it takes an energy of its own. Four
+        energies thus hold two references, a constant and the offset. Three references fit into four energies with
+        ``offset_robust=False``, and then the offset cannot be checked. More energies make a fit that can fail, so that
+        unknown phases are seen.
     min_spacing_ev
-        Chosen energies are at least this far apart [eV]: below about the beamline's resolution two points are one.
+        Least distance of chosen energies [eV]. Below the resolution of the beamline two points are one.
     slope
-        A pre-edge background that is not flat is fitted too (``fit_references(slope=True)``).
+        Whether a pre-edge background that is not flat is fitted too, as by ``fit_references(slope=True)``.
     offset_robust
-        Choose energies that stay good when the scale is off by some tenths of an eV (the mean over offsets of -0.3, 0,
-        0.3 eV, weights 1/6, 2/3, 1/6: a normal error of 0.17 eV), and hold one more of them.
+        Whether the choice stays good when the energy scale is off by some tenths of an eV. The criterion is then the
+        mean over offsets of -0.3, 0, 0.3 eV with weights 1/6, 2/3, 1/6. They stand for a normal error of 0.17 eV.
     energy_range
         Candidates only from this range [eV].
     criterion
-        "shares": least mean variance of the share of one reference in a mixture of two, over all pairs and all mixing
-        ratios; what phase maps need. "amounts": D-optimal, the largest determinant of the information on all amounts
-        together, the background eliminated. One reference: its amount, either way.
+        "shares" or "amounts".
+
+        - "shares": least mean variance of the share of one reference in a mixture of two. The mean is over all pairs
+          and mixing ratios. Phase maps need this.
+        - "amounts": D-optimal. The largest determinant of the information on all amounts together, with the background
+          eliminated.
+
+        With one reference both mean its amount.
     peak_od
-        Optical density of a typical pixel where the references peak on average: noise grows as exp(OD / 2), so that
-        thick pixels are measured better beside a strong peak than on it. 0.01 is noise that is the same everywhere.
+        Optical density of a typical pixel where the references peak on average. Noise grows as exp(OD / 2), so thick
+        pixels are measured better beside a strong peak than on it. 0.01 stands for equal noise everywhere.
     include
-        Energies [eV] that must be among the chosen ones (the nearest candidates are taken).
+        Energies [eV] that must be chosen. The nearest candidates are taken.
     pre_edge
-        Where there are more energies than the least number, one of them is at least 2 eV before the edge: it costs next
-        to nothing, and shows what else absorbs. With the least number the constant is measured where that is cheapest,
-        which need not be there.
+        Whether one energy must lie at least 2 eV before the edge. It applies only when ``n`` exceeds the least number.
+        It costs little and shows what else absorbs. With the least number the constant is measured where that is
+        cheapest, which need not be there.
 
     Returns
     -------
     xarray.DataArray
-        Energies [eV] on ``energy``, ascending. Attributes: ``amount_error``, for noise 0.01 in OD the geometric mean
-        standard error of an amount when all are fitted together (in the unit of the amounts); ``share_error``, for the
-        same noise and ``peak_od`` the standard error of a share in a mixture of two (not with one reference);
-        ``evenly_spaced_error`` and ``evenly_spaced_share_error``, the same for evenly spread energies; ``provenance``.
+        Energies [eV] on ``energy``, ascending. Its attributes are
+
+        - ``amount_error``: for noise 0.01 in OD, the geometric mean standard error of an amount. All amounts are fitted
+          together;
+        - ``share_error``: for the same noise and ``peak_od``, the standard error of a share in a mixture of two. Absent
+          with one reference;
+        - ``evenly_spaced_error`` and ``evenly_spaced_share_error``: the same for evenly spread energies;
+        - ``provenance``.
 
     Raises
     ------
     SchemaError
-        ``n`` is too small for the terms, the range cannot hold ``n`` energies with this spacing, or a setting is out of
-        its range.
+        ``n`` is too small for the terms, or the range cannot hold ``n`` energies with this spacing. Or a setting is out
+        of its range.
+
+    See Also
+    --------
+    select_energies_from_scan : Choose with the help of a coarse scan.
+    allocate_dwell : The next step: divide the dwell time.
+    predict_errors : Predict errors for numbers of energies.
 
     Notes
     -----
-    Measured on the public Fe 2p stack (oxidised fraction from n energies against all 123, single pixels, those with
-    more than half the iron of the thickest): r = 0.972, 0.974, 0.983 with 4, 6, 8 energies, where noise alone would
-    leave 0.984, 0.985, 0.989; "amounts" 0.937, 0.951, 0.946, and 4 evenly spread energies 0.74. Over the authors' mask,
-    most of which holds little iron, 0.89, 0.91, 0.93 (noise alone: 0.94, 0.95, 0.96), and 0.96, 0.96, 0.98 for means of
-    3 x 3 pixels. Of five vanadium phases at 500 photons, 8 energies confuse 7 % of the pixels, against 9 % for
-    "amounts" and 54 % evenly spread.
+    For model columns :math:`x_e` and weights :math:`w_e = 1/\sigma_e^2` the information matrix of a choice is
+
+    .. math:: M = \sum_e w_e \, x_e x_e^T, \quad V = M^{-1}.
+
+    V is the Cramer-Rao bound on the covariance of the fitted terms. D-optimal designs minimise :math:`\ln \det V_{aa}`
+    of the amounts a. For shares :math:`\mathrm{trace}(T V)` is minimised, the mean variance of f over the mixtures (f,
+    1 - f).
+
+    On the public Fe 2p stack the oxidised fraction from n energies was compared with that from all 123. Single pixels
+    with more than half the iron of the thickest were used. With 4, 6, 8 energies r = 0.972, 0.974, 0.983. Noise alone
+    would leave 0.984, 0.985, 0.989. "amounts" gives 0.937, 0.951, 0.946, and 4 evenly spread energies 0.74. Over the
+    authors' mask, most of which holds little iron, r = 0.89, 0.91, 0.93 (noise alone: 0.94, 0.95, 0.96). Means of 3 x 3
+    pixels give 0.96, 0.96, 0.98. Of five vanadium phases at 500 photons 8 energies confuse 7 % of the pixels. "amounts"
+    confuses 9 %, evenly spread energies 54 %.
 
     References
     ----------
@@ -134,62 +150,35 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     designs = build_designs(
         library,
         candidates.energies,
-        UNSURE_SCALE if offset_robust else KNOWN_SCALE,
+        UNCERTAIN_SCALE if offset_robust else KNOWN_SCALE,
         background=PixelBackground(slope),
         criterion=criterion,
         peak_od=peak_od,
     )
     chosen = choose_energies(designs, candidates, n, step="select_energies")
+    # A pre-edge energy must not displace one that the fit needs.
     spare = n - max(len(library.names) + 1 + slope + offset_robust, candidates.fixed.size)
     if pre_edge and spare > 0:
-        chosen = _with_one_before(designs, candidates, chosen, _before_edge(library, candidates))
+        chosen = _include_pre_edge(designs, candidates, chosen, _find_pre_edge_candidates(library, candidates))
     settings: dict[str, Any] = {"n": n, "min_spacing_ev": min_spacing_ev, "slope": slope, "pre_edge": pre_edge}
     settings |= {"energy_range": energy_range, "criterion": criterion, "peak_od": peak_od, "include": list(include)}
     settings["offset_robust"] = offset_robust
-    attrs = _stated_errors(library, candidates.energies, chosen, slope, peak_od)
+    attrs = _compute_error_attributes(library, candidates.energies, chosen, slope, peak_od)
     return label_energies(candidates.energies[chosen], attrs, step="select_energies", settings=settings, source=refs)
 
 
 def _check_settings(criterion: str, peak_od: float) -> None:
+    """Refuse an unknown criterion, or a thickness out of range."""
     if criterion not in ("shares", "amounts"):
-        raise SchemaError(f"select_energies: criterion={criterion!r}, needs 'shares' or 'amounts'. Correct it.")
+        raise SchemaError(
+            f"select_energies: criterion={criterion!r}, needs 'shares' or 'amounts'. Use 'shares' for phase maps."
+        )
     if not 0 < peak_od < 20:
         raise SchemaError(f"select_energies: peak_od={peak_od}, needs an optical density above 0. Take 1.")
 
 
-def select_candidates(
-    energies: Array, energy_range: tuple[float, float] | None, include: Sequence[float], spacing: float, *, step: str
-) -> _Candidates:
-    """The energies in the range (ends included), and the places of those that must be chosen."""
-    low, high = energy_range if energy_range is not None else (-np.inf, np.inf)
-    inside = energies[(energies >= low) & (energies <= high)]
-    if not spacing >= 0:
-        raise SchemaError(f"{step}: min_spacing_ev={spacing}, needs a distance of 0 or more. Correct it.")
-    if inside.size == 0:
-        raise SchemaError(f"{step}: no candidate in energy_range={energy_range}. Widen it.")
-    fixed = np.array([int(np.abs(inside - energy).argmin()) for energy in include], dtype=np.intp)
-    fixed = np.unique(fixed)
-    if fixed.size < len(include) or np.any(np.diff(inside[fixed]) < spacing - 1e-9):
-        raise SchemaError(
-            f"{step}: include={list(include)} holds energies less than {spacing:g} eV apart. "
-            "Lower min_spacing_ev, or leave one out."
-        )
-    return _Candidates(inside, fixed, max(spacing, _DISTINCT_EV))
-
-
-def check_room(candidates: _Candidates, n: int, n_references: int, n_nuisances: int, *, step: str) -> None:
-    """Refuse fewer energies than there are unknowns or energies that must be included."""
-    if n < n_references + n_nuisances:
-        raise SchemaError(
-            f"{step}: n={n} energies for {n_references} references + {n_nuisances} for the background and the energy "
-            f"offset. Ask for at least {n_references + n_nuisances}, use fewer references, or set offset_robust=False."
-        )
-    if n < candidates.fixed.size:
-        raise SchemaError(f"{step}: n={n}, but 'include' holds {candidates.fixed.size} energies. Raise n.")
-
-
-def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, step: str) -> Index:
-    """Indices of the chosen candidates, ascending."""
+def choose_energies(designs: DesignModels, candidates: Candidates, n: int, *, step: str) -> Index:
+    """Choose the indices of the best candidates, ascending; refuse limits that cannot be kept."""
     chosen = find_best_choice(designs, candidates.energies, n, candidates.spacing, candidates.fixed)
     if chosen is None:
         energies = candidates.energies
@@ -200,34 +189,42 @@ def choose_energies(designs: DesignModels, candidates: _Candidates, n: int, *, s
     return chosen
 
 
-def _before_edge(library: Library, candidates: _Candidates) -> Index:
-    """Candidates 2 eV or more before the mean reference leaves its lowest level by a twentieth, on the way to its peak.
+def _find_pre_edge_candidates(library: Library, candidates: Candidates) -> Index:
+    """Find candidates at least 2 eV before the edge and far enough from the fixed ones.
 
-    Without those that are too near a fixed one.
+    The edge begins where the mean reference leaves its lowest level by a twentieth, on the way to its peak.
     """
+    # The mean reference, since the edge must not depend on one phase.
     mean = library.at(library.energies).mean(axis=0)
     rise = mean[: int(mean.argmax()) + 1]
     low = np.flatnonzero(rise <= rise.min() + 0.05 * (rise.max() - rise.min()))
     energies, fixed = candidates.energies, candidates.energies[candidates.fixed]
+    # Fixed energies keep their distance, so their neighbours are no candidates.
     apart = (np.abs(energies[:, None] - fixed) >= candidates.spacing - 1e-9).all(axis=1)
     return np.flatnonzero(apart & (energies <= library.energies[low[-1]] - 2.0))
 
 
-def _with_one_before(designs: DesignModels, candidates: _Candidates, chosen: Index, before: Index) -> Index:
-    """The choice, made again around the last of the candidates ``before`` the edge if it holds none of them."""
+def _include_pre_edge(designs: DesignModels, candidates: Candidates, chosen: Index, before: Index) -> Index:
+    """Choose again around the last candidate ``before`` the edge, if the choice holds none of them."""
     if before.size == 0 or chosen[0] <= before[-1]:
         return chosen
     fixed = np.union1d(candidates.fixed, before[-1:])
+    # The other energies are chosen anew: one of them may now be redundant.
     again = find_best_choice(designs, candidates.energies, chosen.size, candidates.spacing, fixed)
     return chosen if again is None else again
 
 
-def _stated_errors(library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float) -> dict[str, Any]:
-    """Errors at this choice and at evenly spread energies, for OD noise of 0.01 at every energy."""
+def _compute_error_attributes(
+    library: Library, energies: Array, chosen: Index, slope: bool, peak_od: float
+) -> dict[str, Any]:
+    """Compute errors at this choice and at evenly spread energies, for OD noise of 0.01 at every energy."""
+    # Evenly spread energies are the usual plan, and the measure of what the choice gains.
     even = np.unique(np.linspace(0, energies.size - 1, chosen.size).round().astype(int))
-    flat = np.full(energies.size, _NOISE**2)
+    # Equal noise at all energies, so that errors of different choices can be compared with each other.
+    flat = np.full(energies.size, _STATED_NOISE**2)
     settings: dict[str, Any] = {"background": PixelBackground(slope), "peak_od": peak_od, "variance": flat}
     amounts = build_designs(library, energies, KNOWN_SCALE, criterion="amounts", **settings)
+    # The score is the log determinant of n amounts in units of a typical pixel: its n-th root is a geometric mean.
     unit = peak_od / find_peak_absorption(library, energies)
     n = len(library.names)
     errors = [unit * float(np.exp(compute_score(amounts, index) / (2 * n))) for index in (chosen, even)]
@@ -242,7 +239,8 @@ def _stated_errors(library: Library, energies: Array, chosen: Index, slope: bool
 def label_energies(
     energies: Array, attrs: dict[str, Any], *, step: str, settings: dict[str, Any], source: xr.Dataset
 ) -> xr.DataArray:
-    """Labelled energies; what was asked for is kept as in every dataset."""
+    """Label the chosen energies with units, attributes and provenance."""
+    # A DataArray is no kind of the schema; its provenance is made as for a dataset.
     record = describe(source, REFERENCES, step=step, settings=settings, source=source).attrs["provenance"]
     full = {"units": "eV", "long_name": "energies to measure", **attrs, "provenance": record}
     coordinate = ("energy", energies, {"units": "eV"})

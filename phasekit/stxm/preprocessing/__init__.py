@@ -1,6 +1,9 @@
 """Stage 1: counts become optical density with its noise.
 
-In the order of the experiment: ``alignment`` (kernels in ``image_registration``), ``incident_intensity`` and
-``density`` (noise from ``count_statistics``, frame by frame in ``frames``), ``stray_light``, ``pre_edge``,
-``smoothing``; ``material`` finds the pixels that hold material.
+The modules follow the order of the experiment.
+
+- ``alignment``: drift between the frames. Its kernels are in ``image_registration`` and ``frame_interpolation``.
+- ``incident_intensity`` and ``density``: incident intensity and optical density. ``count_statistics`` gives the noise,
+  ``frames`` applies kernels frame by frame, ``material`` finds the pixels that hold material.
+- ``stray_light``, ``pre_edge`` and ``smoothing``: optional corrections of the optical density.
 """

@@ -1,4 +1,7 @@
-"""Frame drift: found on gradient images of all frames at once, undone once on the raw counts."""
+"""Alignment of the energy frames of a stack.
+
+Shifts are estimated on gradient images of all frames together. The raw counts are then interpolated once.
+"""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -6,26 +9,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ...errors import FrameStatus, SchemaError, status_attributes
 from ...schema import STACK, describe, require
-from .count_statistics import fill_lost_pixels, noise_response, replace_spikes
+from .count_statistics import compute_noise_response, fill_lost_pixels, replace_spikes
+from .frame_interpolation import apply_shifts, find_seen_pixels
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (
+    compute_gradient_features,
+    compute_pair_weights,
     compute_spectrum,
     estimate_shift_error,
     find_pair_shift,
-    gradient_features,
-    reconcile_shifts,
+    fit_frame_shifts,
     select_frame_pairs,
-    weight_by_correlation,
 )
 
 Array = NDArray[np.floating]
 
 
 class _Drift(NamedTuple):
+    """Drift of all frames in pixels: shift (frame, 2) as (y, x), standard error (frame,), FrameStatus (frame,)."""
+
     shift: NDArray[np.float64]
     error: NDArray[np.float64]
     status: NDArray[np.int8]
@@ -42,58 +47,80 @@ def align(
     n_iterations: int = 4,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Undo the drift between the energy frames of a stack.
+    r"""Align the energy frames of a stack.
 
-    Every frame becomes an image of gradient lengths, which is the same whether a phase is darker or brighter than its
-    neighbour, so the contrast inversion across an absorption edge does no harm. Many pairs of frames are compared by
-    up-sampled cross-correlation, and one shift per frame is fitted to all pairs with weights that outvote wrong ones;
-    this is repeated on the shifted frames. The raw counts are then interpolated once.
+    Contrast inverts across an absorption edge. Frames are therefore compared as images of gradient length, in which a
+    dark and a bright particle look alike. Many pairs of frames are compared by cross-correlation. One shift per frame
+    is then fitted to the shifts of all pairs with robust weights. The estimate is repeated on the shifted frames.
 
     Parameters
     ----------
     stack
         STACK: ``intensity(energy, scan_y, scan_x)`` [counts].
     max_shift_px
-        Largest shift looked for between any two frames [px]; a quarter of the shorter side unless given.
+        Largest shift between any two frames [px]. None takes a quarter of the shorter side.
     reference
         Index of the energy whose frame stays in place.
     smoothing_px
-        Gaussian width before the gradient [px]; raise it to 2.5 for frames below about 30 counts.
+        Gaussian width before the gradient [px]. Use 2.5 for frames below about 30 counts.
     order
-        Spline order of the interpolation: 1 is linear and never rings, 3 keeps detail (a half-pixel shift in y and x
-        leaves 0.25 of the counts' variance with 1, 0.49 with 3; ``noise_factor`` says so to ``optical_density``).
+        Spline order of the interpolation. 1 is linear and never rings, 3 keeps detail.
+        A half-pixel shift in y and x leaves 0.25 of the counts' variance with 1, and 0.49 with 3.
+        ``noise_factor`` passes this factor to ``optical_density``.
     despike_sigma
-        Lone pixels this many standard deviations beyond their neighbours are replaced by the neighbours' median before
-        interpolation would smear them; None leaves them.
+        Threshold for hot and dead pixels, in standard deviations beyond their neighbours.
+        They are replaced by the median of their neighbours before the interpolation. None leaves them.
     n_iterations
-        Most rounds of estimating; it stops when no frame moves by more than 0.02 px.
+        Largest number of estimates. The loop ends when no frame moves by more than 0.02 px.
     progress
         Show a progress bar.
 
     Returns
     -------
     xarray.Dataset
-        STACK with ``intensity`` interpolated frame by frame (lazy when it was lazy; a pixel that no raw pixel covers
-        holds the nearest one's counts and is not ``seen``), ``shift_y, shift_x(energy)`` [px] that were undone,
-        ``shift_error`` [px] (standard error, from what the halves of the image disagree by), ``frame_status`` (``ok``,
-        ``uncertain``: error above 0.3 px, ``failed``: the frame matches no other, its shift is interpolated from its
-        neighbours), ``seen(scan_y, scan_x)``: inside the frame at every energy, ``gain(energy)`` (variance over mean of
-        the raw counts) and ``noise_factor(energy)``. ``i0`` and
-        ``ring_current`` are passed on.
+        STACK with ``intensity`` interpolated frame by frame. It is lazy where ``stack`` is.
+        Pixels that no raw pixel covers hold the nearest counts and are not ``seen``.
+
+        - ``shift_y, shift_x(energy)`` [px]: the shifts that were undone.
+        - ``shift_error(energy)`` [px]: their standard error, from the difference between the halves of the image.
+        - ``frame_status(energy)``: ``ok``, ``uncertain`` (error above 0.3 px) or ``failed``. A failed frame matches no
+          other; its shift is interpolated from its neighbours in energy.
+        - ``seen(scan_y, scan_x)``: inside the frame at every energy.
+        - ``gain(energy)``: variance over mean of the raw counts.
+        - ``noise_factor(energy)`` and ``noise_response(energy, lag)``: effect of the interpolation on white noise.
+
+        ``i0`` and ``ring_current`` are passed on.
 
     Raises
     ------
     SchemaError
         ``stack`` is no STACK, or a setting is out of range.
 
+    See Also
+    --------
+    optical_density : The next step: counts to optical density.
+    phasekit.io.open_stxm : Read a stack from a file.
+    smooth_od : Smooth the optical density after the alignment.
+
     Notes
     -----
-    Reads every frame once to estimate (kept in memory binned to at most 512 pixels a side); applying is lazy. A frame
-    shift is the same for all its pixels: drift within a frame is not undone.
+    With the Fourier transforms :math:`F_i` of two windowed gradient images, the shift of pair (i, j) is
+
+    .. math:: d_{ij} = \arg\max_r \; \mathcal{F}^{-1}[F_j F_i^*](r).
+
+    The maximum is refined to 0.01 px by a matrix Fourier transform around the best pixel (Guizar-Sicairos et al.). The
+    frame shifts :math:`s` minimise a weighted sum of squares with Cauchy weights, by iterative reweighting:
+
+    .. math:: \sum_{ij} \frac{w_{ij} |r_{ij}|^2}{1 + |r'_{ij}|^2 / c^2}, \quad r_{ij} = d_{ij} - (s_j - s_i).
+
+    Here :math:`r'` is the residual of the round before. So wrong pairs lose their influence.
+
+    Every frame is read once for the estimate and kept in memory, binned to at most 512 pixels a side. The interpolation
+    is lazy. One shift holds for all pixels of a frame, so drift within a frame remains.
 
     References
     ----------
-    Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008), for the up-sampling by a matrix Fourier transform.
+    Guizar-Sicairos, Thurman, Fienup, Opt. Lett. 33, 156 (2008).
 
     Examples
     --------
@@ -109,19 +136,22 @@ def align(
     frames = stack["intensity"]
     limit = _check_settings(frames, max_shift_px, reference, order)
     features, factor = _read_features(frames, smoothing_px, despike_sigma, progress)
-    drift = _estimate(features, limit / factor, reference, n_iterations)
+    # Shifts are estimated on binned frames, hence the factor.
+    drift = _estimate_drift(features, limit / factor, reference, n_iterations)
     shift = drift.shift * factor
     out = stack[[name for name in ("i0", "ring_current") if name in stack]].copy()
     energy = ("energy",)
     out["shift_y"], out["shift_x"] = (energy, shift[:, 0]), (energy, shift[:, 1])
     out["shift_error"] = (energy, drift.error * factor)
     out["frame_status"] = (energy, drift.status, status_attributes(FrameStatus))
-    response = np.array([noise_response(float(y), float(x), order) for y, x in shift])
+    # The noise of the interpolated counts is no longer white; later steps need its variance and its correlation.
+    response = np.array([compute_noise_response(float(y), float(x), order) for y, x in shift])
     out["noise_factor"] = (energy, response[:, 0])
     out["noise_response"] = (("energy", "lag"), response)
+    # The gain must come from the raw counts: interpolation changes their variance.
     out["gain"] = estimate_gains(frames, despike_sigma)
-    out["intensity"] = _apply(remove_spikes(frames, despike_sigma), out, order)
-    out["seen"] = (("scan_y", "scan_x"), _seen(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
+    out["intensity"] = _apply_drift(remove_spikes(frames, despike_sigma), out, order)
+    out["seen"] = (("scan_y", "scan_x"), find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
     settings: dict[str, Any] = {
         "max_shift_px": limit,
         "reference": reference,
@@ -133,6 +163,7 @@ def align(
 
 
 def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference: int, order: int) -> float:
+    """Refuse settings out of range; return the largest shift [px]."""
     n_energies, shorter = frames.sizes["energy"], min(frames.sizes["scan_y"], frames.sizes["scan_x"])
     if not -n_energies <= reference < n_energies:
         raise SchemaError(
@@ -140,20 +171,24 @@ def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference:
         )
     if order not in (1, 2, 3):
         raise SchemaError(f"align: order={order}, needs a spline order 1, 2 or 3. Choose 1 (linear) or 3 (cubic).")
+    # The window over the frame's border needs some pixels inside it.
     if n_energies > 1 and shorter < 8:
         raise SchemaError(
             f"align: frames are only {shorter} px wide, needs at least 8. Skip the step for such a stack."
         )
+    # A quarter leaves most of the frame in common at the largest shift.
     limit = shorter / 4 if max_shift_px is None else float(max_shift_px)
     if not 0 < limit < shorter:
-        raise SchemaError(f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px.")
+        raise SchemaError(
+            f"align: max_shift_px={limit}, needs more than 0 and less than the frame, {shorter} px. Use None."
+        )
     return limit
 
 
 def _read_features(
     frames: xr.DataArray, sigma: float, n_sigma: float | None, progress: bool
 ) -> tuple[NDArray[np.float32], int]:
-    """Gradient images of all frames, read one at a time and binned to at most 512 pixels a side."""
+    """Read the gradient images of all frames, one frame at a time, binned to at most 512 pixels a side."""
     from tqdm.auto import tqdm
 
     factor = int(np.ceil(max(frames.sizes["scan_y"], frames.sizes["scan_x"]) / 512))
@@ -161,61 +196,77 @@ def _read_features(
     images = []
     for index in indices:
         frame = fill_lost_pixels(np.asarray(frames.isel(energy=index).transpose("scan_y", "scan_x"), dtype=np.float32))
+        # A hot pixel that stays in place would hold every frame at zero shift.
         frame = np.nan_to_num(frame) if n_sigma is None else replace_spikes(np.nan_to_num(frame), n_sigma)
-        images.append(gradient_features(_bin(frame, factor), sigma))
+        # Binning keeps the memory small; the shift in binned pixels is scaled back by the caller.
+        images.append(compute_gradient_features(_rebin_frame(frame, factor), sigma))
     return np.stack(images), factor
 
 
-def _bin(frame: Array, factor: int) -> Array:
+def _rebin_frame(frame: Array, factor: int) -> Array:
+    """Mean over squares of ``factor`` pixels."""
     if factor == 1:
         return frame
     ny, nx = (n // factor for n in frame.shape)
     return frame[: ny * factor, : nx * factor].reshape(ny, factor, nx, factor).mean(axis=(1, 3))
 
 
-def _estimate(features: NDArray[np.float32], limit: float, reference: int, n_iterations: int) -> _Drift:
-    """Shift of every frame, in pixels of ``features``; each round measures what the round before left over."""
+def _estimate_drift(features: NDArray[np.float32], limit: float, reference: int, n_iterations: int) -> _Drift:
+    """Estimate the shift of every frame in pixels of ``features``, by repeated measurement of the remaining shift."""
     n = len(features)
     shift = np.zeros((n, 2))
+    # One frame has nothing to be compared with.
     if n == 1:
         return _Drift(shift, np.zeros(1), np.zeros(1, dtype=np.int8))
     pairs = select_frame_pairs(n)
     for _ in range(max(n_iterations, 1)):
         spectra = [compute_spectrum(feature, s) for feature, s in zip(features, shift, strict=True)]
         found = np.array([find_pair_shift(spectra[i], spectra[j], limit) for i, j in pairs])
-        solution = reconcile_shifts(pairs, found[:, :2], weight_by_correlation(found[:, 2]), n, reference)
+        # Only what the previous round left is measured, on frames shifted so far.
+        solution = fit_frame_shifts(pairs, found[:, :2], compute_pair_weights(found[:, 2]), n, reference)
         shift = shift + solution.shift
         if np.abs(solution.shift).max() < 0.02:
             break
     error = estimate_shift_error(features, shift, pairs, reference)
+    # The heights of the last round belong to the residuals of that round.
     height = np.clip(found[:, 2], 0.0, 0.99)
-    return _judge(_Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference)
-
-
-def _judge(drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int) -> _Drift:
-    """Mark frames that agree with no other; their shift is then taken from their neighbours in energy."""
-    n = len(drift.shift)
-    mine = [(pairs == index).any(axis=1) for index in range(n)]
-    typical = np.array([np.median(residual[m]) for m in mine])
-    likeness = np.array([np.median(height[m]) for m in mine])
-    # pure noise finds chance peaks near zero shift too, but resembles the others far less than they each other
-    usual = float(np.median(likeness))
-    failed = (
-        (typical > 1.0) | (likeness < 0.3 * usual) | ((likeness < 0.5 * usual) & (typical > 0.15)) | (likeness <= 0)
+    return _flag_unmatched_frames(
+        _Drift(shift, error, np.zeros(n, dtype=np.int8)), pairs, solution.residual, height, reference
     )
+
+
+def _flag_unmatched_frames(
+    drift: _Drift, pairs: NDArray[np.intp], residual: Array, height: Array, reference: int
+) -> _Drift:
+    """Mark frames that match no other frame, and interpolate their shift from their neighbours in energy."""
+    n = len(drift.shift)
+    pairs_of_frame = [(pairs == index).any(axis=1) for index in range(n)]
+    typical = np.array([np.median(residual[own]) for own in pairs_of_frame])
+    correlation = np.array([np.median(height[own]) for own in pairs_of_frame])
+    # Pure noise has chance peaks near zero shift too. Its correlation is far below that of the other frames.
+    usual = float(np.median(correlation))
+    # A failed frame disagrees with its pairs by more than a pixel, or its correlation is far below the usual one.
+    failed = (
+        (typical > 1.0)
+        | (correlation < 0.3 * usual)
+        | ((correlation < 0.5 * usual) & (typical > 0.15))
+        | (correlation <= 0)
+    )
+    # The reference defines the position of all others and cannot fail.
     failed[reference] = False
     status = np.where(drift.error > 0.3, FrameStatus.UNCERTAIN, FrameStatus.OK).astype(np.int8)
     status[failed] = FrameStatus.FAILED
     shift, order = drift.shift.copy(), np.arange(n)
+    # Drift is slow, so a neighbour's shift is the best estimate for a frame that shows nothing.
     for axis in (0, 1):
         shift[failed, axis] = np.interp(order[failed], order[~failed], drift.shift[~failed, axis])
     return _Drift(shift, np.where(failed, np.maximum(drift.error, typical), drift.error), status)
 
 
-def _apply(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
-    """Counts moved back by each frame's shift, one interpolation per frame."""
+def _apply_drift(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
+    """Apply the shifts of all frames to the counts, one interpolation per frame."""
     return xr.apply_ufunc(
-        lambda block, sy, sx: shift_frames(block, sy, sx, order),
+        lambda block, sy, sx: apply_shifts(block, sy, sx, order),
         frames,
         drift["shift_y"],
         drift["shift_x"],
@@ -225,36 +276,3 @@ def _apply(frames: xr.DataArray, drift: xr.Dataset, order: int) -> xr.DataArray:
         output_dtypes=[np.float32],
         dask_gufunc_kwargs={"allow_rechunk": True},
     )
-
-
-def shift_frames(frames: Array, shift_y: Array, shift_x: Array, order: int) -> NDArray[np.float32]:
-    """Content at ``r + shift`` of each frame brought to ``r``."""
-    out = np.empty(frames.shape, dtype=np.float32)
-    for index in np.ndindex(frames.shape[:-2]):
-        by = (
-            -float(np.broadcast_to(shift_y, frames.shape[:-2])[index]),
-            -float(np.broadcast_to(shift_x, frames.shape[:-2])[index]),
-        )
-        moved = any(abs(step) > 1e-9 for step in by)
-        frame = np.asarray(frames[index], dtype=np.float64)
-        out[index] = _shift_frame(frame, by, order) if moved else frame
-    return out
-
-
-def _shift_frame(frame: Array, by: tuple[float, float], order: int) -> Array:
-    """One frame moved; pixels that a lost one (NaN) would have a part in are lost."""
-    lost = ~np.isfinite(frame)
-    moved = ndimage.shift(fill_lost_pixels(frame), by, order=order, mode="nearest")
-    if lost.any():
-        moved[ndimage.shift(lost.astype(np.float32), by, order=1, mode="nearest") > 1e-3] = np.nan
-    return np.asarray(moved)
-
-
-def _seen(shift: Array, ny: int, nx: int) -> NDArray[np.bool_]:
-    """Pixels whose place lies inside the frame at every energy."""
-    slack = 1e-6
-    sides: list[NDArray[np.bool_]] = []
-    for axis, n in ((0, ny), (1, nx)):
-        place = np.arange(n)[:, None] + shift[None, :, axis]
-        sides.append(np.asarray(((place >= -slack) & (place <= n - 1 + slack)).all(axis=1)))
-    return sides[0][:, None] & sides[1][None, :]

@@ -1,4 +1,4 @@
-"""Counting statistics of STXM frames: hot pixels, the measured gain, and what interpolation does to noise."""
+"""Counting statistics of STXM frames: hot pixels, detector gain, and the effect of interpolation on noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +8,11 @@ Array = NDArray[np.floating]
 
 #: median of a chi-square variable with one degree of freedom
 _CHI2_MEDIAN = 0.454936
-_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 
 
 def fill_lost_pixels(frame: Array) -> Array:
-    """Frame whose lost pixels (NaN, inf) hold the nearest measured one's counts, so that no filter spreads them."""
+    """Fill lost pixels (NaN, inf) of a frame with the nearest measured counts, so that no filter spreads them."""
     lost = ~np.isfinite(frame)
     if not lost.any() or lost.all():
         return frame
@@ -21,55 +21,66 @@ def fill_lost_pixels(frame: Array) -> Array:
 
 
 def replace_spikes(frames: Array, n_sigma: float, gain: Array | None = None) -> NDArray[np.float32]:
-    """Replace lone hot and dead pixels of ``(..., y, x)`` counts by the median of their neighbours.
+    """Replace single hot and dead pixels of ``(..., y, x)`` counts by the median of their neighbours.
 
-    A pixel is hot when it lies ``n_sigma`` above the second-brightest of its eight neighbours (so a pair of hot pixels
-    is still found), dead when it lies as far below the second-darkest. A blurred particle edge is never that extreme.
-    ``gain`` (.., 1, 1) is the variance over mean of the counts; None measures it on each frame.
+    A pixel is hot when it lies ``n_sigma`` standard deviations above the second-brightest of its eight neighbours. The
+    second-brightest is used so that a pair of hot pixels is found too. A pixel is dead when it lies as far below the
+    second-darkest. A blurred particle edge never reaches these limits. ``gain`` (..., 1, 1) is the variance over mean
+    of the counts; None measures it on each frame.
     """
     out = np.array(frames, dtype=np.float32)
     for index in np.ndindex(out.shape[:-2]):
-        own = _frame_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
-        out[index] = _despike_frame(out[index], n_sigma, own)
+        own = _estimate_one_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
+        out[index] = _replace_frame_spikes(out[index], n_sigma, own)
     return out
 
 
-def _despike_frame(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
+def _replace_frame_spikes(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
+    """Replace the spikes of one frame (y, x); lost pixels stay lost."""
     lost = ~np.isfinite(frame)
     if min(frame.shape) < 3 or lost.all():
         return frame
+    # A lost pixel must not hide or make a spike among its neighbours.
     frame = fill_lost_pixels(frame)
-    middle = ndimage.median_filter(frame, footprint=_RING, mode="reflect")
+    middle = ndimage.median_filter(frame, footprint=_NEIGHBOURS, mode="reflect")
+    # The variance of counts is the gain times their expectation, for which the median of the neighbours stands.
     sigma = np.sqrt(gain * np.maximum(middle, 1e-6))
-    high = ndimage.rank_filter(frame, -2, footprint=_RING, mode="reflect")
-    low = ndimage.rank_filter(frame, 1, footprint=_RING, mode="reflect")
+    # Ranks and not the extremes: one more hot pixel among the neighbours must not hide this one.
+    high = ndimage.rank_filter(frame, -2, footprint=_NEIGHBOURS, mode="reflect")
+    low = ndimage.rank_filter(frame, 1, footprint=_NEIGHBOURS, mode="reflect")
     spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)
     return np.where(lost, np.float32(np.nan), np.where(spike, middle, frame))
 
 
-def estimate_frame_gain(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
-    """Variance over mean of each frame of ``(..., y, x)``, from second differences of neighbouring pixels [counts].
+def estimate_frame_gains(frames: Array, response: Array | None = None) -> NDArray[np.float64]:
+    r"""Estimate the gain (variance over mean) of each frame of ``(..., y, x)`` counts.
 
-    1 for a detector that counts single photons. ``response`` (..., 3) holds, per frame, the autocorrelation at lags 0,
-    1, 2 that interpolation has given to white noise; without it the noise is taken as white.
+    The second difference of neighbouring counts a, b, c removes a linear trend. For noise with the autocorrelation
+    :math:`R_k` at lag k its variance is
+
+    .. math:: \mathrm{var}(a - 2b + c) = 6 R_0 - 8 R_1 + 2 R_2,
+
+    which is :math:`6 \sigma^2` for white noise. ``response`` (..., 3) holds the three values for unit white noise after
+    interpolation, per frame. None stands for white noise. A detector that counts single photons has gain 1.
     """
     frames = np.asarray(frames, dtype=np.float64)
     out = np.empty(frames.shape[:-2])
     for index in np.ndindex(out.shape):
-        out[index] = _frame_gain(frames[index])
+        out[index] = _estimate_one_gain(frames[index])
     if response is not None:
         # var(a - 2 b + c) = 6 R0 - 8 R1 + 2 R2
         out *= 6.0 / (6 * response[..., 0] - 8 * response[..., 1] + 2 * response[..., 2])
     return out
 
 
-def _frame_gain(frame: Array) -> float:
-    """Gain of one frame: median over its flattest 40 %, so that edges, texture and hot pixels have no say."""
+def _estimate_one_gain(frame: Array) -> float:
+    """Estimate the gain of one frame: the median over its flattest 40 %, without edges and hot pixels."""
     frame = fill_lost_pixels(np.asarray(frame, dtype=np.float64))
     if not np.isfinite(frame).all():
         return float("nan")
     smooth = ndimage.gaussian_filter(frame, 2.0)
     steep = sum(np.abs(np.gradient(smooth, axis=axis)) for axis in (0, 1) if frame.shape[axis] > 1)
+    # Steepness is measured in units of the noise, so that bright and dark regions are chosen alike.
     steep = np.broadcast_to(steep / np.sqrt(np.maximum(smooth, 1e-12)), frame.shape)
     flat = steep <= np.quantile(steep, 0.4)
     ratios = []
@@ -79,25 +90,30 @@ def _frame_gain(frame: Array) -> float:
         n = frame.shape[axis] - 2
         a, b, c = (np.take(frame, range(i, n + i), axis=axis) for i in range(3))
         mean = (a + b + c) / 3
+        # The ratio to the mean needs counts, and the middle pixel decides whether the place is flat.
         good = (mean > 0) & np.take(flat, range(1, n + 1), axis=axis)
         ratios.append(((a - 2 * b + c)[good] ** 2 / 6) / mean[good])
+    # The median of the squared differences resists outliers; for Gaussian noise it is 0.455 of their mean.
     pooled = np.concatenate(ratios) if ratios else np.empty(0)
     return float(np.median(pooled) / _CHI2_MEDIAN) if pooled.size else np.nan
 
 
-def noise_response(shift_y: float, shift_x: float, order: int) -> NDArray[np.float64]:
-    """Autocorrelation at lags 0, 1, 2 (mean of y and x) of unit white noise after a sub-pixel shift by a spline.
+def compute_noise_response(shift_y: float, shift_x: float, order: int) -> NDArray[np.float64]:
+    """Compute the autocorrelation at lags 0, 1, 2 of unit white noise after a sub-pixel spline shift.
 
-    Lag 0 is the factor by which interpolation shrinks the variance of the counts: 1 for whole pixels, 0.25 for half a
-    pixel in y and x with linear interpolation.
+    The values are means over y and x. Lag 0 is the factor by which interpolation reduces the variance of the counts. It
+    is 1 for shifts by whole pixels. Half a pixel in y and x gives 0.25 with linear interpolation.
     """
-    rows = [_row_response(shift, order) for shift in (shift_y, shift_x)]
+    rows = [_compute_row_response(shift, order) for shift in (shift_y, shift_x)]
     (y0, y1, y2), (x0, x1, x2) = rows
+    # The spline is separable, so the response is a product of those along y and x.
     return np.array([y0 * x0, (y1 * x0 + y0 * x1) / 2, (y2 * x0 + y0 * x2) / 2])
 
 
-def _row_response(shift: float, order: int) -> tuple[float, float, float]:
+def _compute_row_response(shift: float, order: int) -> tuple[float, float, float]:
+    """Compute the autocorrelation at lags 0, 1, 2 of a row of unit white noise after a shift."""
     impulse = np.zeros(65)
     impulse[32] = 1.0
+    # The response to an impulse contains the spline's weights; their products at each lag are the autocorrelation.
     row = ndimage.shift(impulse, shift - np.round(shift), order=order, mode="constant")
     return float(row @ row), float(row[1:] @ row[:-1]), float(row[2:] @ row[:-2])

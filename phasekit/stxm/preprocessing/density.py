@@ -1,4 +1,4 @@
-"""Counts to optical density, with the incident intensity found, given or measured and the noise carried along."""
+"""Counts to optical density, with the incident intensity and the noise of every value."""
 
 from typing import Any, NamedTuple
 
@@ -10,15 +10,17 @@ from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
 from .frames import apply_around_pixels, estimate_gains, remove_spikes
-from .incident_intensity import Incident, as_incident_spectrum, find_incident_spectrum, read_incident_scan
+from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
 from .material import mark_empty_pixels
 
 Array = NDArray[np.floating]
 
 
 class _Counts(NamedTuple):
+    """Counts without dark counts: raw, their 3 x 3 mean, gain by energy, and variance factor of the interpolation."""
+
     intensity: xr.DataArray
-    local: xr.DataArray
+    local_mean: xr.DataArray
     gain: xr.DataArray
     noise_factor: xr.DataArray
 
@@ -33,48 +35,78 @@ def optical_density(
     despike_sigma: float | None = 6.0,
     max_od: float | None = None,
 ) -> xr.Dataset:
-    """Optical density OD = -ln(I / I0) of an aligned stack, with its noise per pixel and energy.
+    r"""Compute the optical density of an aligned stack, with its noise per pixel and energy.
 
     Parameters
     ----------
     aligned
-        STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used when they are there.
+        STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used where present.
     i0
-        Incident intensity: a spectrum ``(energy)`` [counts] (interpolated to the energies it must cover), a STACK
-        scanned without sample (its mean; scaled by the ring currents where both stacks carry them), a boolean mask
-        ``(scan_y, scan_x)`` of empty pixels, one number, or None: the stack's own ``i0``, and without one the mean over
-        the empty region, found as the brightest mode of the energy-averaged image. A spectrum from another field leaves
-        a constant in OD that the later steps fit.
+        Incident intensity. The choices are
+
+        - a spectrum ``(energy)`` [counts], interpolated to the energies of the stack, which it must cover;
+        - a STACK scanned without sample: its mean is used, scaled by the ring currents where both stacks carry them;
+        - a boolean mask ``(scan_y, scan_x)`` of empty pixels;
+        - one number [counts];
+        - None: the stack's own ``i0``. Without one, the mean over the empty region, found as the brightest mode of the
+          energy-averaged image.
+
+        A spectrum from another field leaves a constant in OD, which the later steps fit.
     dark
-        Dark counts, subtracted from intensity and from I0 [counts].
+        Dark counts, subtracted from the intensity and from I0 [counts].
     stray_light
-        Fraction of I0 that never crossed the sample (0.03: OD saturates at 3.5), taken off both.
+        Fraction of I0 that never crossed the sample, subtracted from both. With 0.03 the OD saturates at 3.5.
     gain
-        Variance over mean of the counts: 1 for counted photons. None measures it from the differences between
-        neighbouring pixels of each frame, so that scaled counts (kHz, normalised current) get the right noise too.
+        Variance over mean of the counts, 1 for counted photons. None measures it from the differences between
+        neighbouring pixels of each frame. Scaled counts (kHz, normalised current) then get the right noise too.
     despike_sigma
-        As in :func:`phasekit.stxm.align`; it does nothing to a stack that has been through it.
+        As in :func:`phasekit.stxm.align`. It has no effect after that step.
     max_od
-        OD above which a pixel is too thick; None: where fewer than 10 gains of counts are expected, at most 4.
+        OD above which a pixel is too thick. None sets the limit where fewer than 10 gains of counts are expected, at
+        most 4.
 
     Returns
     -------
     xarray.Dataset
-        OD: ``optical_density`` [1], NaN where the counts are not above the dark ones or the pixel was not seen;
-        ``noise`` [1], its standard deviation (to first order in the noise of counts and I0); ``valid``: measured at
-        every energy and not too thick (empty pixels ARE valid); ``empty``: shows no edge, so that there is nothing to
-        label; ``too_thick``; ``i0``, ``i0_error``, ``gain`` by energy; ``i0_region`` where a region was used.
+        OD with
+
+        - ``optical_density`` [1]: NaN where the counts do not exceed the dark counts or the pixel was not seen;
+        - ``noise`` [1]: standard deviation, to first order in the noise of counts and I0;
+        - ``valid``: measured at every energy and not too thick. Empty pixels are valid;
+        - ``empty``: the pixel shows no edge, so there is nothing to label;
+        - ``too_thick``;
+        - ``i0``, ``i0_error`` and ``gain`` by energy;
+        - ``i0_region``, where a region was used.
 
     Raises
     ------
     SchemaError
-        I0 does not cover the energies, holds values <= 0 or NaN, its region is empty, or no empty region was found.
+        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found.
+
+    See Also
+    --------
+    align : The step before: undo the drift between frames.
+    remove_stray_light : Subtract stray light after this step.
+    subtract_pre_edge : Subtract the absorption below the edge.
+    fit_gmvae : The next step: group the spectra.
 
     Notes
     -----
-    A lazy stack is read once, block by block, to find the mean edge that tells material from vacuum, and with
-    ``i0=None`` and no ``i0`` in the stack once more to find the empty region; everything else is lazy.
-    -ln of Poisson counts lies too high by gain / (2 I), 0.005 at 100 photons: it is not corrected.
+    Optical density is the Beer-Lambert law solved for the absorption. With intensity I and incident intensity
+    :math:`I_0`, both without dark counts, and the stray fraction f
+
+    .. math:: \mathrm{OD} = -\ln \frac{I - f I_0}{(1 - f) \, I_0} = \mu t.
+
+    Gaussian error propagation gives its variance, with the gain g and the factor v of the interpolation:
+
+    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}.
+
+    The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts. For counted photons without
+    stray light the first term is :math:`1/I`. The logarithm of Poisson counts is biased upward by :math:`g/(2I)`, which
+    is 0.005 at 100 photons. This bias is not corrected.
+
+    A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
+    and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.
 
     Examples
     --------
@@ -89,38 +121,42 @@ def optical_density(
     """
     require(aligned, STACK, step="optical_density")
     if not 0 <= stray_light < 1:
-        raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
+        raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
+    # Spikes first: they would spread over nine pixels in the local mean.
     raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
-    gains = _gain_of(aligned, raw, gain)
+    gains = _select_gain(aligned, raw, gain)
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
-    incident = _incident(aligned, raw, i0, seen, dark)
+    incident = _select_incident(aligned, raw, i0, seen, dark)
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
-    counts = _Counts(raw, apply_around_pixels(raw, _local_mean, 1), gains, factor)
-    out = _convert(counts, incident, stray_light)
-    out = _with_masks(out, counts, incident, seen, max_od)
-    settings = {"i0": incident.found, "dark": dark, "stray_light": stray_light, "gain": gain}
+    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
+    out = _convert_counts(counts, incident, stray_light)
+    out = _add_masks(out, counts, incident, seen, max_od)
+    settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
 
 
-def _gain_of(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.DataArray:
-    """Gain by energy: given, measured on the raw frames by ``align``, or measured here."""
+def _select_gain(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.DataArray:
+    """Take the gain by energy as given, from ``align``, or measure it here."""
     if gain is not None:
         if not gain > 0:
             raise SchemaError(f"optical_density: gain={gain}, needs a positive number: 1 for counted photons.")
         return xr.full_like(stack["energy"], gain, dtype=np.float64).rename("gain").drop_attrs()
     if "gain" in stack:
+        # Measured on the raw counts, before interpolation changed their variance.
         return stack["gain"]
     return estimate_gains(counts)
 
 
-def _incident(
+def _select_incident(
     stack: xr.Dataset,
     counts: xr.DataArray,
     i0: xr.Dataset | xr.DataArray | float | None,
     seen: xr.DataArray,
     dark: float,
-) -> Incident:
+) -> IncidentIntensity:
+    """Take the incident intensity as given, from the stack, or find it in the empty region."""
+    # An explicit argument comes before the stack's own I0, and that before a search.
     if isinstance(i0, xr.Dataset):
         i0 = read_incident_scan(i0, stack)
     if i0 is None and "i0" in stack:
@@ -130,24 +166,30 @@ def _incident(
     return as_incident_spectrum(i0, counts, seen, dark)
 
 
-def _local_mean(frames: Array) -> NDArray[np.float32]:
-    """3 x 3 mean of each frame: the variance of Poisson counts is that of their expectation, not of the count."""
+def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
+    """Compute the 3 x 3 mean of each frame.
+
+    It stands for the expected counts, which set the variance of Poisson counts; a single count would not do.
+    """
     from scipy import ndimage
 
     out = np.empty(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
+        # Single precision halves the memory; a mean of nine counts does not need more.
         out[index] = ndimage.uniform_filter(
             fill_lost_pixels(np.asarray(frames[index], np.float32)), size=3, mode="nearest"
         )
     return out
 
 
-def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Dataset:
-    """OD and its standard deviation, var(OD) = g I f / I_direct^2 + var(I0) / I0^2."""
+def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: float) -> xr.Dataset:
+    """Convert counts to optical density and its standard deviation, as in :func:`optical_density`."""
     direct = counts.intensity - stray_light * incident.i0
     density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
-    gain_counts = counts.local.clip(min=counts.gain)
-    expected = (counts.local - stray_light * incident.i0).clip(min=counts.gain)
+    # A pixel without counts would get no noise at all: at least one photon (one gain) is assumed.
+    gain_counts = counts.local_mean.clip(min=counts.gain)
+    # The derivative of the logarithm, at the expected direct light.
+    expected = (counts.local_mean - stray_light * incident.i0).clip(min=counts.gain)
     variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
     out = xr.Dataset(
@@ -159,18 +201,22 @@ def _convert(counts: _Counts, incident: Incident, stray_light: float) -> xr.Data
     return out.assign(i0=incident.i0, i0_error=incident.error, gain=counts.gain)
 
 
-def _with_masks(
-    out: xr.Dataset, counts: _Counts, incident: Incident, seen: xr.DataArray, max_od: float | None
+def _add_masks(
+    out: xr.Dataset, counts: _Counts, incident: IncidentIntensity, seen: xr.DataArray, max_od: float | None
 ) -> xr.Dataset:
-    """Add ``valid``, ``empty``, ``too_thick``; hide what was not seen."""
+    """Add ``valid``, ``empty`` and ``too_thick``, and hide the pixels that were not seen."""
     if max_od is None:
+        # The limit is where ten photons are expected: OD = ln(I0 / 10 g).
         limit: Any = np.log(incident.i0 / (10 * counts.gain))
         limit = limit.clip(max=4.0)
     else:
         limit = xr.full_like(incident.i0, max_od)
-    transmitted = counts.local / incident.i0
+    # The local mean, since a single pixel's noise would make thin pixels too thick by chance.
+    transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
+    # NaN at one energy makes a spectrum useless for every later fit.
     finite = out["optical_density"].notnull().all("energy")
+    # The borders that an alignment filled hold copies of other pixels.
     out["optical_density"] = out["optical_density"].where(seen)
     out["too_thick"] = too_thick
     out["valid"] = seen & finite & ~too_thick

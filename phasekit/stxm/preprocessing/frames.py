@@ -1,4 +1,7 @@
-"""Work on every frame of a stack, lazily where the stack is: whole frames, or each pixel with its neighbours."""
+"""Kernels applied to all frames of a stack, lazily where the stack is lazy.
+
+A kernel sees either whole frames, or every pixel with its neighbours.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .count_statistics import estimate_frame_gain, replace_spikes
+from .count_statistics import estimate_frame_gains, replace_spikes
 
 Array = NDArray[np.floating]
 SCAN = ("scan_y", "scan_x")
@@ -18,7 +21,7 @@ _WINDOW = 512
 def apply_over_frames(
     frames: xr.DataArray, kernel: Callable[..., Any], out_dims: tuple[str, ...] = SCAN
 ) -> xr.DataArray:
-    """Kernel over the two scan dimensions of every frame; frames are read whole."""
+    """Apply a kernel to the two scan dimensions of every frame; each frame is read whole."""
     return xr.apply_ufunc(
         kernel,
         frames,
@@ -33,12 +36,14 @@ def apply_over_frames(
 def apply_around_pixels(
     frames: xr.DataArray, kernel: Callable[..., Any], reach: int, by_frame: xr.DataArray | None = None
 ) -> xr.DataArray:
-    """Kernel (.., y, x) -> (.., y, x) that looks ``reach`` pixels around; blocks borrow that rim from their neighbours.
+    """Apply a kernel (.., y, x) -> (.., y, x) that looks ``reach`` pixels around.
 
-    ``by_frame`` is one number per frame, given to the kernel as (.., 1, 1).
+    Blocks of a lazy stack share a rim of that width. ``by_frame`` is one number per frame, passed to the kernel as
+    (.., 1, 1).
     """
     ordered = frames.transpose(..., *SCAN)
     numbers = () if by_frame is None else (by_frame.expand_dims({"scan_y": 1, "scan_x": 1}, axis=(-2, -1)),)
+    # Without chunks the kernel sees the whole stack, and no graph is needed.
     if ordered.chunks is None:
         return ordered.copy(data=kernel(ordered.values, *(np.asarray(one) for one in numbers)))
     import dask.array
@@ -46,31 +51,36 @@ def apply_around_pixels(
     da: Any = dask.array  # only partly typed
     blocks = ordered.data
     arrays = [blocks, *(da.from_array(np.asarray(one), chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
+    # Only the frames need a rim; the numbers by frame have a single pixel.
     rims = [{blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([{}] * len(numbers))]
     out = da.map_overlap(kernel, *arrays, depth=rims, boundary="none", dtype=np.float32, meta=np.empty(0, np.float32))
     return ordered.copy(data=out)
 
 
 def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.DataArray:
-    """Variance over mean of the counts of each frame, from a window around its middle; spikes removed before.
+    """Estimate variance over mean of the counts of each frame, in a window around its middle, without its spikes.
 
-    The window of a lazy stack is read here: every block waits for these numbers, and would be kept until then.
+    The window of a lazy stack is read here. Every block waits for these numbers, and would be kept in memory until
+    then.
     """
     middle = {}
     for dim in SCAN:
+        # One number per frame needs no more pixels, and drift hardly moves the middle out of view.
         start = max((frames.sizes[dim] - _WINDOW) // 2, 0)
         middle[dim] = slice(start, start + _WINDOW)
     window = frames.isel(middle)
 
-    def measured(block: Array) -> NDArray[np.float64]:
-        return estimate_frame_gain(block if n_sigma is None else replace_spikes(block, n_sigma))
+    # Spikes are removed inside the window alone: the whole stack need not be filtered for a number.
+    def estimate_block(block: Array) -> NDArray[np.float64]:
+        return estimate_frame_gains(block if n_sigma is None else replace_spikes(block, n_sigma))
 
-    return apply_over_frames(window, measured, out_dims=()).compute()
+    return apply_over_frames(window, estimate_block, out_dims=()).compute()
 
 
 def remove_spikes(frames: xr.DataArray, n_sigma: float | None) -> xr.DataArray:
-    """Frames whose lone hot and dead pixels hold the median of their neighbours."""
+    """Replace single hot and dead pixels by the median of their neighbours; None returns the frames unchanged."""
     if n_sigma is None:
         return frames
+    # One gain per frame and not per block, so that the result does not depend on the chunks.
     gain = estimate_gains(frames)
     return apply_around_pixels(frames, lambda block, gains: replace_spikes(block, n_sigma, gains), 2, gain)

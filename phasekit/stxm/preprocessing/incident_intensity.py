@@ -1,4 +1,4 @@
-"""The incident intensity I0: given as a spectrum, a mask or a number, or found in the empty region of the stack."""
+"""Incident intensity I0: a spectrum, a mask or a number, or found in the empty region of the stack."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,57 +15,64 @@ from .frames import apply_over_frames
 
 Array = NDArray[np.floating]
 #: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
-_FLAT = 0.05
+_LARGEST_SPREAD = 0.05
 _CURE = "Give i0=: a spectrum over energy (pk.io.open_i0), a mask of empty pixels, or a number."
 
 
-class Incident(NamedTuple):
-    """Incident intensity by energy [counts], its standard error, the pixels it was taken from and how it came about."""
+class IncidentIntensity(NamedTuple):
+    """Incident intensity by energy [counts], its standard error, the pixels used, and its origin in words."""
 
     i0: xr.DataArray
     error: xr.DataArray
     region: xr.DataArray | None
-    found: str
+    origin: str
 
 
 def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
-    """Mean counts by energy of a scan without sample, at the ring current of the stack where both know theirs."""
+    """Read the mean counts by energy of a scan without sample, at the stack's ring current where both are known."""
     require(i0, STACK, step="optical_density")
-    spectrum = apply_over_frames(i0["intensity"], _mean, out_dims=())
+    spectrum = apply_over_frames(i0["intensity"], _compute_means, out_dims=())
     if "ring_current" not in i0 or "ring_current" not in stack:
         return spectrum
     own = i0["ring_current"].astype(np.float64)
     if not bool((own > 0).all()) or not bool((stack["ring_current"] > 0).all()):
         return spectrum
-    at_one = _onto_energies(spectrum / own, stack["energy"])
+    # I0 is proportional to the ring current, so it is divided by its own and multiplied by the stack's.
+    at_one = _interpolate_spectrum(spectrum / own, stack["energy"])
     return at_one * stack["ring_current"].astype(np.float64)
 
 
-def as_incident_spectrum(i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float) -> Incident:
-    """I0 as it was given: a number, a spectrum, or the mean over a mask, less the dark counts."""
+def as_incident_spectrum(
+    i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float
+) -> IncidentIntensity:
+    """Convert a given I0 (number, spectrum or mask of empty pixels) to counts by energy without dark counts."""
     energy = counts["energy"]
     if not isinstance(i0, xr.DataArray):
-        spectrum, found = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
+        spectrum, origin = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
     elif set(i0.dims) == {"scan_y", "scan_x"}:
-        return _from_region(counts, i0.astype(bool) & seen, "given mask")
+        return _compute_region_spectrum(counts, i0.astype(bool) & seen, "given mask")
     elif i0.dims == ("energy",):
-        spectrum, found = _onto_energies(i0, energy) - dark, "given spectrum"
+        spectrum, origin = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
     else:
-        raise SchemaError(f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x').")
+        raise SchemaError(
+            f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x'). Rename them."
+        )
     spectrum = spectrum.rename("i0")
     if not bool((spectrum > 0).all()):
         raise SchemaError(
-            "optical_density: i0 holds values that are NaN or not above the dark counts. Mend the spectrum."
+            "optical_density: i0 holds values that are NaN or not above the dark counts. "
+            "Give a spectrum that is positive at every energy, or lower dark=."
         )
-    return Incident(spectrum, xr.zeros_like(spectrum), None, found)
+    return IncidentIntensity(spectrum, xr.zeros_like(spectrum), None, origin)
 
 
-def _onto_energies(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
-    """Spectrum at the stack's energies; refused where it does not reach them (half a step is forgiven)."""
+def _interpolate_spectrum(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
+    """Interpolate a spectrum to the energies of the stack; refuse energies more than half a step outside."""
     if i0.sizes["energy"] == energy.size and np.array_equal(i0["energy"].values, energy.values):
         return i0.astype(np.float64)
     own = i0.sortby("energy")
     lowest, highest = float(own["energy"][0]), float(own["energy"][-1])
+    # Energies written with few digits may lie just outside.
     slack = 0.5 * (highest - lowest) / max(own.sizes["energy"] - 1, 1)
     if float(energy.min()) < lowest - slack or float(energy.max()) > highest + slack:
         raise SchemaError(
@@ -76,29 +83,29 @@ def _onto_energies(i0: xr.DataArray, energy: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(values, dims="energy", coords={"energy": energy})
 
 
-def _from_region(counts: xr.DataArray, region: xr.DataArray, found: str) -> Incident:
-    """Mean counts over a region, with the standard error that their scatter gives."""
+def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, origin: str) -> IncidentIntensity:
+    """Compute the mean counts over a region, with their standard error from the scatter of its pixels."""
     n = int(region.sum())
     if n == 0:
         raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
     inside = counts.where(region)
-    i0 = apply_over_frames(inside, _mean, out_dims=()).rename("i0")
-    error = apply_over_frames(inside, _deviation, out_dims=()) / np.sqrt(n)
-    return Incident(i0, error, region, f"{found}, {n} pixels")
+    i0 = apply_over_frames(inside, _compute_means, out_dims=()).rename("i0")
+    error = apply_over_frames(inside, _compute_deviations, out_dims=()) / np.sqrt(n)
+    return IncidentIntensity(i0, error, region, f"{origin}, {n} pixels")
 
 
-def _mean(frames: Array) -> NDArray[np.float64]:
-    """Mean of each frame (.., y, x) without its NaN. A frame is summed whole, so that chunks do not matter."""
-    return _by_frame(frames, np.mean)
+def _compute_means(frames: Array) -> NDArray[np.float64]:
+    """Compute the mean of each frame (.., y, x) without NaN. A frame is summed whole, so that chunks do not matter."""
+    return _apply_by_frame(frames, np.mean)
 
 
-def _deviation(frames: Array) -> NDArray[np.float64]:
-    """Standard deviation of each frame (.., y, x) without its NaN."""
-    return _by_frame(frames, np.std)
+def _compute_deviations(frames: Array) -> NDArray[np.float64]:
+    """Compute the standard deviation of each frame (.., y, x) without NaN."""
+    return _apply_by_frame(frames, np.std)
 
 
-def _by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
-    """Statistic of the measured pixels of each frame, NaN where there are none."""
+def _apply_by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.float64]:
+    """Apply a statistic to the measured pixels of each frame; NaN where there are none."""
     out = np.full(frames.shape[:-2], np.nan)
     for index in np.ndindex(out.shape):
         values = frames[index][~np.isnan(frames[index])].astype(np.float64)
@@ -107,22 +114,24 @@ def _by_frame(frames: Array, statistic: Callable[[Array], Any]) -> NDArray[np.fl
     return out
 
 
-def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> Incident:
-    """I0 from the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
-    frames = [_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
+def find_incident_spectrum(counts: xr.DataArray, seen: xr.DataArray) -> IncidentIntensity:
+    """Find I0 in the empty region: the brightest mode of the energy-averaged logarithm of the counts."""
+    frames = [_compute_log_frame(counts.isel(energy=index)) for index in range(counts.sizes["energy"])]
     _refuse_dark_frames(counts, [index for index, frame in enumerate(frames) if np.isnan(frame).all()])
+    # The logarithm averages transmission over energies, and each frame is relative to its own bright level.
     brightness = np.mean(frames, axis=0)
-    mask = _brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
+    mask = _find_brightest_mode(np.asarray(brightness, dtype=np.float64), np.asarray(seen, dtype=bool))
+    # The mean of fewer pixels would add more noise to OD than the counts themselves.
     if mask.sum() < 25:
         raise SchemaError(
             f"optical_density: found no empty region ({int(mask.sum())} flat bright pixels, needs 25). {_CURE}"
         )
     region = seen.copy(data=mask)
-    return _from_region(counts, region, "found in the brightest flat region")
+    return _compute_region_spectrum(counts, region, "found in the brightest flat region")
 
 
 def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
-    """An energy without a single count is named with its cure; it would leave no pixel that is seen everywhere."""
+    """Refuse energies without a single count and name them; they would leave no pixel that is seen everywhere."""
     if not dark:
         return
     kept = [index for index in range(frames.sizes["energy"]) if index not in dark]
@@ -139,33 +148,40 @@ def _refuse_dark_frames(frames: xr.DataArray, dark: list[int]) -> None:
     )
 
 
-def _log_frame(frame: xr.DataArray) -> Array:
-    """Log of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
+def _compute_log_frame(frame: xr.DataArray) -> Array:
+    """Compute the logarithm of a smoothed frame, relative to its own bright level so that I0 drift cancels."""
     values = np.asarray(frame.transpose("scan_y", "scan_x"), dtype=np.float64)
     smooth = ndimage.gaussian_filter(np.nan_to_num(fill_lost_pixels(values)), 1.0)
+    # The 95th percentile and not the maximum, which a hot pixel would set.
     top = float(np.percentile(smooth, 95))
     return np.log(np.maximum(smooth / top, 1e-4)) if top > 0 else np.full(smooth.shape, np.nan)
 
 
-def _brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of the brightest peak of the histogram that holds at least 3 % of the seen pixels, without their rim."""
+def _find_brightest_mode(brightness: Array, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the pixels of the brightest histogram peak that holds at least 3 % of the seen pixels, without their rim."""
     usable = seen & np.isfinite(brightness)
     values = brightness[usable]
     if values.size < 25:
         return np.zeros_like(usable)
     low, high = np.percentile(values, [2, 99.9])
+    # The percentiles keep hot and dead pixels from widening the bins.
     width = max((high - low) / 100, 1e-6)
     counts, edges = np.histogram(values, bins=np.arange(low - 5 * width, high + 6 * width, width))
+    # Smoothing joins the random maxima of neighbouring bins.
     smooth = ndimage.gaussian_filter1d(counts.astype(float), 1.5)
+    # A peak must hold enough pixels: a few bright pixels are no vacuum.
     peak = (smooth >= np.roll(smooth, 1)) & (smooth > np.roll(smooth, -1))
     mass = ndimage.uniform_filter1d(smooth, 7) * 7 / values.size
     candidates = np.flatnonzero(peak & (mass > 0.03))
     if candidates.size == 0:
         return np.zeros_like(usable)
     mode = edges[candidates[-1]] + width / 2
+    # The bright side of the peak holds vacuum alone, so its median gives the spread by noise.
     above = values[values > mode] - mode
     spread = max(1.4826 * float(np.median(above)) if above.size else width, width)
-    if spread > _FLAT:
+    # A thickness wedge has no flat region: better no I0 than a wrong one.
+    if spread > _LARGEST_SPREAD:
         return np.zeros_like(usable)
     mask = usable & (np.abs(brightness - mode) < 2.5 * spread)
+    # The rim is blurred by particles beside it.
     return ndimage.binary_erosion(ndimage.binary_opening(mask), border_value=1) & usable

@@ -1,4 +1,4 @@
-"""Which pixels hold material: a matched filter for the field's own mean edge."""
+"""Pixels that hold material, found by a matched filter for the mean edge of the field."""
 
 from typing import Any
 
@@ -11,46 +11,59 @@ Array = NDArray[np.floating]
 
 
 def find_material(od: xr.Dataset) -> xr.DataArray:
-    """Pixels (scan_y, scan_x) that are valid and, where it is known, not empty."""
+    """Find the pixels (scan_y, scan_x) that are valid and, where it is known, not empty."""
     return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
 
 
 def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
-    """OD with ``empty``: valid pixels that show no edge.
+    r"""Add ``empty`` to OD: valid pixels that show no edge.
 
-    The strongest fifth of the field gives the mean edge; each pixel's amplitude of it has a known standard error, and
-    counts as material above 4 of them and above 5 % of the field's 95th percentile. A constant in OD does not matter.
+    The strongest fifth of the field gives the mean edge e. The amplitude of a pixel's spectrum x is that of weighted
+    least squares, with the standard error below. Weights are :math:`w = 1/\sigma^2`.
+
+    .. math:: a = \frac{\sum w \, e \, x}{\sum w \, e^2}, \quad \sigma_a = \Big(\sum w \, e^2\Big)^{-1/2}.
+
+    A pixel counts as material when a exceeds 4 standard errors and 5 % of the field's 95th percentile. The weighted
+    mean of e is removed, so a constant in OD has no effect.
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
-    return out.assign(empty=_is_empty(out, _mean_edge(out)))
+    return out.assign(empty=_is_empty(out, _compute_mean_edge(out)))
 
 
-def _mean_edge(out: xr.Dataset) -> xr.DataArray:
-    """Contrast (energy) of the strongest fifth of the valid pixels, on a map binned to at most 256 pixels a side.
+def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
+    """Compute the contrast (energy) of the strongest fifth of the valid pixels, binned to at most 256 pixels a side.
 
-    A lazy stack is read here, block by block: the edge must be known before the first pixel can be judged, and in one
+    A lazy stack is read here, block by block. The edge must be known before the first pixel can be judged. In one
     graph with the rest every block would have to be kept until then.
     """
+    # Binning reduces the noise, and one small map suffices for the mean edge.
     bins = {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
     known = out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
     small = known.coarsen(bins, boundary="trim").mean().compute()
     contrast = small["optical_density"] - small["optical_density"].mean("energy")
+    # The noise variance of the binned map is subtracted, so that noisy regions do not pass for strong ones.
     power = (contrast**2 - small["noise"] ** 2 / np.prod(list(bins.values()))).mean("energy")
-    strong = power.copy(data=_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
+    strong = power.copy(data=_select_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
     return contrast.where(strong).mean(("scan_y", "scan_x"))
 
 
 def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
+    """Test each valid pixel's amplitude of the mean edge against its standard error."""
     density, noise, valid = out["optical_density"], out["noise"], out["valid"]
     weight = 1.0 / noise.clip(min=1e-6) ** 2
     weight = weight / weight.sum("energy")
+    # Orthogonal to a constant under these weights, so that a constant in OD cannot pass for an edge.
     edge = edge - (weight * edge).sum("energy")
     precision = (edge**2 / noise.clip(min=1e-6) ** 2).sum("energy")
     amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
+    # The amplitude in units of its standard error.
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
-        _material, amplitude.where(valid), significance, **{**_image_to_image(bool), "input_core_dims": [_SCAN, _SCAN]}
+        _detect_material,
+        amplitude.where(valid),
+        significance,
+        **{**_make_ufunc_settings(bool), "input_core_dims": [_SCAN, _SCAN]},
     )
     return (~material) & valid
 
@@ -59,7 +72,8 @@ _SCAN = ["scan_y", "scan_x"]
 _BINNED = 256
 
 
-def _image_to_image(dtype: type) -> dict[str, Any]:
+def _make_ufunc_settings(dtype: type) -> dict[str, Any]:
+    """Make the arguments of ``apply_ufunc`` for a kernel from image to image."""
     return {
         "input_core_dims": [_SCAN],
         "output_core_dims": [_SCAN],
@@ -69,16 +83,33 @@ def _image_to_image(dtype: type) -> dict[str, Any]:
     }
 
 
-def _strongest(power: Array) -> NDArray[np.bool_]:
-    """Strongest fifth of the pixels, judged on a 3 x 3 mean."""
+def _select_strongest(power: Array) -> NDArray[np.bool_]:
+    """Select the strongest fifth of the pixels on a 3 x 3 mean."""
     smooth = ndimage.uniform_filter(np.nan_to_num(power), 3)
     finite = np.isfinite(power)
     return finite & (smooth >= np.quantile(smooth[finite], 0.8)) if finite.any() else finite
 
 
-def _material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
+def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
+    """Detect pixels whose amplitude is significant and not negligible against the field's own."""
     finite = np.isfinite(amplitude) & np.isfinite(significance)
     if not finite.any():
         return finite
+    # Many photons make a trace of material significant; it is too thin to be labelled.
     floor = 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0)
     return finite & (np.nan_to_num(significance) > 4.0) & (np.nan_to_num(amplitude) > floor)
+
+
+def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
+    """Read spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, block by block."""
+    places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
+    if places.size > max_pixels:
+        # Sorted, so that each block of a lazy stack is read once.
+        places = np.sort(np.random.default_rng(seed).choice(places, max_pixels, replace=False))
+    row, column = np.unravel_index(places, (od.sizes["scan_y"], od.sizes["scan_x"]))
+    at = {"scan_y": xr.DataArray(row, dims="pixel"), "scan_x": xr.DataArray(column, dims="pixel")}
+    chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
+    names = ("optical_density", "noise")
+    picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
+    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
+    return picked[0][finite], picked[1][finite]

@@ -1,4 +1,4 @@
-"""Spatial smoothing of optical density with its noise, so that every method may be given the same."""
+"""Spatial smoothing of optical density and its noise, so that every method can be given the same data."""
 
 import numpy as np
 import xarray as xr
@@ -14,26 +14,40 @@ Array = NDArray[np.floating]
 
 
 def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
-    """Gaussian mean over neighbouring material pixels, weighted by their inverse variance.
+    r"""Smooth the optical density by a Gaussian mean over neighbouring material pixels, weighted by inverse variance.
 
     Parameters
     ----------
     od
         OD.
     sigma_px
-        Standard deviation of the Gaussian [px]; 0 returns the data as they are. 0.7 averages about 3 pixels, 1.2 about
-        9 (noise down to 0.56 and 0.33).
+        Standard deviation of the Gaussian [px]. 0 returns the data unchanged. 0.7 averages about 3 pixels, 1.2 about 9.
+        The noise falls to 0.56 and 0.33 of its value.
 
     Returns
     -------
     xarray.Dataset
-        OD with smoothed ``optical_density`` and the ``noise`` that is left; pixels without material are neither used
+        OD with smoothed ``optical_density`` and the ``noise`` that is left. Pixels without material are neither used
         nor changed. Smoothing mixes phases where they meet.
 
     Raises
     ------
     SchemaError
         ``sigma_px`` is negative.
+
+    See Also
+    --------
+    optical_density : The step before.
+    fit_references : Fit single pixels, which gains from smoothing.
+    label_phases : Uses neighbours by itself and needs no smoothing.
+
+    Notes
+    -----
+    With the Gaussian kernel K and weights :math:`w = 1/\sigma^2` of material pixels (0 elsewhere)
+
+    .. math:: x' = \frac{K * (w x)}{K * w}, \quad \sigma' = \frac{\sqrt{K^2 * w}}{K * w}.
+
+    The noise of neighbouring smoothed pixels is correlated. ``noise`` states the standard deviation of one pixel.
 
     Examples
     --------
@@ -47,12 +61,13 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     """
     require(od, OD, step="smooth_od")
     if not sigma_px >= 0:
-        raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more.")
+        raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more. 0 leaves the data unchanged.")
+    # The same object, so that a chain of steps costs nothing when smoothing is off.
     if sigma_px == 0:
         return od
     material = find_material(od)
     density, noise = xr.apply_ufunc(
-        lambda x, sigma, use: _smooth(x, sigma, use, sigma_px),
+        lambda x, sigma, use: _smooth_frames(x, sigma, use, sigma_px),
         od["optical_density"],
         od["noise"],
         material,
@@ -66,8 +81,9 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     return describe(out, OD, step="smooth_od", settings={"sigma_px": sigma_px}, source=od)
 
 
-def _smooth(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
-    """Smoothed frames (.., y, x) and the noise left in them."""
+def _smooth_frames(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) -> tuple[Array, Array]:
+    """Smooth frames (.., y, x) over the pixels ``use``; return them and their noise."""
+    # Unknown pixels get weight 0, so that they neither contribute nor spread NaN.
     known = use & np.isfinite(density) & (noise > 0)
     weight = np.where(known, np.where(known, noise, 1.0).astype(np.float64) ** -2.0, 0.0)
     filled = np.where(known, density, 0.0)
@@ -75,8 +91,9 @@ def _smooth(density: Array, noise: Array, use: NDArray[np.bool_], sigma: float) 
     for index in np.ndindex(density.shape[:-2]):
         total = ndimage.gaussian_filter(weight[index], sigma)
         mean = ndimage.gaussian_filter(weight[index] * filled[index], sigma) / np.maximum(total, 1e-30)
-        # weights are the kernel's square for the variance: a Gaussian of 1 / sqrt(2) the width, over 4 pi sigma^2
+        # The variance needs the squared kernel: a Gaussian of 1 / sqrt(2) the width, divided by 4 pi sigma^2.
         squares = ndimage.gaussian_filter(weight[index], sigma / np.sqrt(2)) / (4 * np.pi * sigma**2)
+        # Pixels without material keep their value.
         here = known[index] & (total > 0)
         out[index][here] = mean[here]
         left[index][here] = (np.sqrt(squares) / np.maximum(total, 1e-30))[here]

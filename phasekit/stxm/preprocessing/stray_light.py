@@ -1,4 +1,4 @@
-"""Light that never crossed the sample: dark counts, higher harmonics, what passes beside the probe."""
+"""Light that reaches the detector without crossing the sample, such as higher harmonics and light beside the probe."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, describe, require
 
-_STRETCHED = 1.5  # transmission, in stray fractions, below which taking it off is no longer trusted
+_LEAST_TRANSMISSION = 1.5  # transmission, in stray fractions, below which taking it off is no longer trusted
 
 
 def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
-    """Optical density as it would be without a fraction of light that never crossed the sample.
+    r"""Correct the optical density for a fraction of light that never crossed the sample.
 
     Parameters
     ----------
@@ -25,14 +25,30 @@ def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        OD with new ``optical_density`` and ``noise`` (grown by the same derivative); lazy where ``od`` is. A
-        transmission below 1.5 times the stray fraction goes on as a straight line of slope 3: such pixels say little,
-        and their noise shows it.
+        OD with new ``optical_density`` and ``noise``, lazy where ``od`` is. The noise grows by the derivative of the
+        correction. Below a transmission of 1.5 stray fractions the correction continues as a straight line of slope 3.
+        Such pixels carry little information, and their noise shows it.
 
     Raises
     ------
     SchemaError
         ``stray_light`` is not in 0..1.
+
+    See Also
+    --------
+    optical_density : Takes a stray fraction by itself when it is known.
+    fit_systematics : Estimate the fraction from the data.
+    label_phases : Fits and corrects stray light by itself.
+
+    Notes
+    -----
+    With the stray fraction f a sample of the true optical density D appears as
+
+    .. math:: \mathrm{OD} = -\ln\left[(1 - f) e^{-D} + f\right] \le -\ln f.
+
+    Solved for D, and with the derivative for the noise,
+
+    .. math:: D = -\ln \frac{T - f}{1 - f}, \quad \sigma_D = \frac{T}{T - f} \, \sigma, \quad T = e^{-\mathrm{OD}}.
 
     Examples
     --------
@@ -45,13 +61,16 @@ def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
     """
     require(od, OD, step="remove_stray_light")
     if not 0 <= stray_light < 1:
-        raise SchemaError(f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1).")
+        raise SchemaError(
+            f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %."
+        )
     out = subtract_stray_light(od, float(stray_light))
     return describe(out, OD, step="remove_stray_light", settings={"stray_light": stray_light}, source=od)
 
 
 def subtract_stray_light(od: xr.Dataset, fraction: float) -> xr.Dataset:
-    """OD without a stray fraction of the light; unchanged for 0."""
+    """Correct OD for a stray fraction of the light; a fraction of 0 returns it unchanged."""
+    # Unchanged and still lazy: the common case costs nothing.
     if fraction == 0:
         return od
     density, noise = xr.apply_ufunc(
@@ -68,10 +87,11 @@ def subtract_stray_light(od: xr.Dataset, fraction: float) -> xr.Dataset:
 def correct_stray_light(
     density: NDArray[Any], noise: NDArray[Any], fraction: float
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Optical density and noise without the stray fraction; straight on below 1.5 times it."""
+    """Correct optical density and noise for the stray fraction; linear continuation below 1.5 fractions."""
     if fraction <= 0:
         return density, noise
-    excess = np.maximum(density + np.log(_STRETCHED * fraction), 0.0)
+    # The logarithm diverges where T reaches f. The tangent at T = 1.5 f, of slope 3, replaces it beyond.
+    excess = np.maximum(density + np.log(_LEAST_TRANSMISSION * fraction), 0.0)
     through = np.exp(excess - density)
     stretch = through / (through - fraction)
     return -np.log((through - fraction) / (1 - fraction)) + excess * stretch, noise * stretch

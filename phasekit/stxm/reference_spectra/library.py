@@ -1,4 +1,4 @@
-"""Reference spectra at the data's energies, and the energy offset between the two scales."""
+"""Reference spectra at the energies of the data, and the energy offset between the two scales."""
 
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ Array = NDArray[np.float64]
 _MOST_BLOCKS = 1500
 
 
-class _Offset(NamedTuple):
-    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square there."""
+class _EnergyOffset(NamedTuple):
+    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square."""
 
     value: float
     error: float
@@ -23,7 +23,10 @@ class _Offset(NamedTuple):
 
 
 class Library(NamedTuple):
-    """Reference spectra as they were measured: names, energies (n,), values (reference, n), composition or NaN."""
+    """Reference spectra as measured.
+
+    ``names``, ``energies`` (n,) [eV], ``values`` (reference, n), and ``composition`` (reference,) or NaN.
+    """
 
     names: list[str]
     energies: Array
@@ -31,15 +34,16 @@ class Library(NamedTuple):
     composition: Array
 
     def at(self, energies: Array) -> Array:
-        """Spectra (reference, energy) by monotone cubic interpolation, held constant beyond the ends."""
+        """Interpolate the spectra to ``energies`` [eV] by monotone cubic splines, constant beyond the ends."""
         from scipy.interpolate import PchipInterpolator
 
         inside = np.clip(energies, self.energies[0], self.energies[-1])
+        # Monotone pieces do not overshoot at sharp lines, as cubic splines do.
         return PchipInterpolator(self.energies, self.values, axis=1)(inside)
 
 
 def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance: int = 2) -> Library:
-    """References fit for ``energies``: refused where they do not cover them, or are too many to tell apart."""
+    """Build the library for ``energies``; refuse references that do not cover them or are too many to tell apart."""
     names = [str(name) for name in refs["reference"].values] if "reference" in refs.coords else []
     names = names or [str(index) for index in range(refs.sizes["reference"])]
     if "energy" not in refs.coords:
@@ -48,8 +52,10 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     own = refs["energy"].values[order].astype(np.float64)
     values = refs["reference_spectrum"].transpose("reference", "energy").values[:, order].astype(np.float64)
     if own.size < 2 or np.any(np.diff(own) <= 0) or not np.isfinite(values).all():
-        raise SchemaError(f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Clean the files.")
-    _check_cover(own, energies, step)
+        raise SchemaError(
+            f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Remove such rows from the files."
+        )
+    _check_coverage(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
             f"{step}: {energies.size} energies cannot tell {len(names)} references + {n_nuisance} background terms. "
@@ -61,11 +67,14 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     return Library(names, own, values, composition)
 
 
-def _check_cover(own: Array, energies: xr.DataArray, step: str) -> None:
+def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
+    """Refuse references that end more than half a step before the energies of the data."""
     lowest, highest = float(energies.min()), float(energies.max())
+    # Beyond the ends the spectra are constant, which holds for half a step at most.
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
         ratio = lowest / own[0] if own[0] > 0 else 1.0
+        # A factor of about 1000 is an error of unit, which deserves its own cure.
         if not 0.01 < ratio < 100:
             which = "references" if ratio > 1 else "data"
             raise SchemaError(
@@ -81,7 +90,12 @@ def _check_cover(own: Array, energies: xr.DataArray, step: str) -> None:
 def design_matrix(
     library: Library, energies: Array, offset: float, *, baseline: bool = True, slope: bool = False
 ) -> Array:
-    """Rows of the linear model: the references at ``energies + offset``, then the constant and the slope asked for."""
+    r"""Make the rows (term, energy) of the linear model of a pixel.
+
+    These are the references at ``energies + offset``, then the constant and the slope where asked for:
+
+    .. math:: \mathrm{OD}(E) = \sum_i a_i S_i(E + \delta) + b + s \, \frac{E - \bar E}{E_{max} - E_{min}}.
+    """
     rows = [library.at(energies + offset)]
     if baseline:
         rows.append(np.ones((1, energies.size)))
@@ -90,53 +104,62 @@ def design_matrix(
     return np.concatenate(rows)
 
 
-def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _Offset:
-    """Common energy offset of ``spectra`` (n, energy) from the profile of chi-square over non-negative mixtures.
+def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _EnergyOffset:
+    r"""Fit a common energy offset of ``spectra`` (n, energy) to the profile of chi-square over non-negative mixtures.
 
-    A coarse grid finds the valley, a fine one its floor, a parabola its middle. The error is the half-width at which
-    chi-square rises by the reduced chi-square there, so that imperfect references widen it.
+    A coarse grid finds the valley, a fine grid its minimum, and a parabola the exact position. With the curvature c of
+    the parabola :math:`\chi^2 \approx \chi^2_0 + c (\delta - \delta_0)^2` the standard error is
+
+    .. math:: \sigma_\delta = \sqrt{\max(\chi^2_\nu, 1) / c}.
+
+    The reduced chi-square :math:`\chi^2_\nu` widens it when the references are imperfect. ``limit`` is the largest
+    offset [eV].
     """
     weights = 1.0 / noise**2
     n = len(library.names)
 
-    def chi_square(offset: float) -> float:
+    def compute_chi_square(offset: float) -> float:
         return float(solve_non_negative(design_matrix(library, energies, offset), spectra, weights, n).chi_square.sum())
 
+    # Chi-square has several valleys when lines of one reference meet those of another, so the whole range is scanned.
     coarse = np.linspace(-limit, limit, 2 * round(limit / 0.1) + 1)
-    profile = np.array([chi_square(offset) for offset in coarse])
+    profile = np.array([compute_chi_square(offset) for offset in coarse])
     middle = coarse[np.argmin(profile)]
     fine = middle + np.linspace(-0.12, 0.12, 13)
-    profile = np.array([chi_square(offset) for offset in fine])
+    profile = np.array([compute_chi_square(offset) for offset in fine])
+    # Seven points around the minimum: enough to average rounding, near enough to be a parabola.
     near = slice(max(int(np.argmin(profile)) - 3, 0), int(np.argmin(profile)) + 4)
     curve, linear, _ = np.polyfit(fine[near] - middle, profile[near], 2)
     best = middle - linear / (2 * curve) if curve > 0 else float(fine[np.argmin(profile)])
     best = float(np.clip(best, fine[0], fine[-1]))
     freedom = max(spectra.size - len(spectra) * (n + 1) - 1, 1)
+    # Each spectrum has its own amounts and constant; the offset is one more parameter for all.
     misfit = float(profile.min()) / freedom
     error = np.sqrt(max(misfit, 1.0) / curve) if curve > 0 else np.nan
-    return _Offset(best, float(error), misfit)
+    return _EnergyOffset(best, float(error), misfit)
 
 
 def find_energy_offset(
     od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
-) -> _Offset:
-    """Offset as given, or fitted to the means of blocks of 6 x 6 pixels of material (read into memory)."""
+) -> _EnergyOffset:
+    """Take the offset as given, or fit it to block means over 6 x 6 material pixels (read into memory)."""
     if not isinstance(energy_offset, str):
-        return _Offset(float(energy_offset), 0.0, np.nan)
+        return _EnergyOffset(float(energy_offset), 0.0, np.nan)
     if energy_offset != "fit":
         raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
     material = find_material(od)
     spectra, noise = compute_block_means(od, material)
+    # Without material there is nothing to compare: no offset, of unknown error.
     if len(spectra) == 0:
-        return _Offset(0.0, np.nan, np.nan)
+        return _EnergyOffset(0.0, np.nan, np.nan)
     return _fit_offset(library, od["energy"].values.astype(np.float64), spectra, noise, limit=limit)
 
 
 def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -> tuple[Array, Array]:
-    """Mean spectra (n, energy) of blocks of pixels with at least 6 pixels of material, and their standard errors.
+    """Compute mean spectra (n, energy) of blocks with at least 6 pixels of material, and their standard errors.
 
-    Blocks are chosen by place, never by the noisy spectra themselves, so averaging does not bias them. Of more than
-    1500 every second, third .. is taken: shared numbers are known well enough from them.
+    Blocks are chosen by position, never by the noisy spectra themselves, so averaging does not bias them. Of more than
+    1500 blocks every second, third, ... is used. Shared parameters are known well enough from these.
     """
     blocks = {"scan_y": min(size, od.sizes["scan_y"]), "scan_x": min(size, od.sizes["scan_x"])}
     n = material.astype(float).coarsen(blocks, boundary="trim").sum()
@@ -144,8 +167,10 @@ def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -
     variance = (od["noise"].where(material, 0.0) ** 2).coarsen(blocks, boundary="trim").sum()
     order = ("scan_y", "scan_x", "energy")
     size_of = np.asarray(n, dtype=np.float64).ravel()
+    # Two sums are read instead of the stack: they are 1/36 of its size.
     sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
     squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
+    # A mean over few pixels has skewed noise, and NaN would spoil the block.
     good = np.flatnonzero((size_of >= 6) & np.isfinite(sums).all(axis=1) & (squares > 0).all(axis=1))
     good = good[:: -(-good.size // _MOST_BLOCKS) or 1]
     return sums[good] / size_of[good, None], np.sqrt(squares[good]) / size_of[good, None]

@@ -1,4 +1,4 @@
-"""Non-negative least squares of many spectra at once, exact, with free background terms."""
+"""Exact non-negative least squares of many spectra at once, with free background terms."""
 
 from itertools import combinations
 from typing import NamedTuple
@@ -12,21 +12,35 @@ Array = NDArray[np.float64]
 _MAX_ENUMERATED = 6
 
 
-class _Fit(NamedTuple):
-    """Coefficients (n, term), weighted sum of squared residuals (n,) and covariance of the unconstrained fit."""
+class _NonNegativeFit(NamedTuple):
+    """Coefficients (n, term), chi-square (n,) and covariance (n, term, term) of the fit without bounds."""
 
     coefficient: Array
     chi_square: Array
     covariance: Array
 
 
-def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _Fit:
-    """Minimise sum_e w (x - sum_i c_i A_i)^2, c_i >= 0 for the first ``n_bounded`` rows of ``design`` (term, energy).
+def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _NonNegativeFit:
+    r"""Solve the weighted least squares of all spectra with bounds on the first ``n_bounded`` coefficients.
 
-    The minimum of a convex quadratic over c >= 0 is the plain least-squares solution on one set of active terms, and
-    among the sets whose solution is non-negative it is the one with the least residual: so all sets are tried, each
-    for all ``spectra`` (n, energy) together. ``weights`` (n, energy) are inverse variances.
+    Minimised is, for every spectrum x,
+
+    .. math:: \chi^2 = \sum_e w_e \Big(x_e - \sum_i c_i A_{ie}\Big)^2, \quad c_i \ge 0 \text{ for } i < n.
+
+    The minimum of a convex quadratic under these bounds is a plain least-squares solution on one set of active terms.
+    Among the sets with a non-negative solution it is the one with the smallest residual. So all sets are tried, each
+    for all spectra together.
+
+    Parameters
+    ----------
+    design
+        Rows A of the model (term, energy).
+    spectra, weights
+        Spectra and inverse variances (n, energy).
+    n_bounded
+        Number of leading terms with a lower bound of 0.
     """
+    # Terms are scaled to unit length: references in 1/um and a constant differ by orders of magnitude.
     scale = np.sqrt((design**2).sum(axis=1))
     scale[scale == 0] = 1.0
     rows = design / scale[:, None]
@@ -38,46 +52,53 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
     solve = solve_by_enumeration if n_bounded <= _MAX_ENUMERATED else solve_one_by_one
     coefficient = solve(normal, right, n_bounded)
     chi_square = power - 2 * (coefficient * right).sum(1) + np.einsum("ni,nij,nj->n", coefficient, normal, coefficient)
-    covariance = np.linalg.pinv(_steady(normal), hermitian=True) / (scale[:, None] * scale)
-    return _Fit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
+    # A pixel without weights has a singular normal matrix, for which the pseudo-inverse is defined.
+    covariance = np.linalg.pinv(_add_ridge(normal), hermitian=True) / (scale[:, None] * scale)
+    return _NonNegativeFit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
 
 
-def _steady(normal: Array) -> Array:
-    """Normal matrices with a hair of ridge, so that parallel references or zero weights do not stop the solve."""
+def _add_ridge(normal: Array) -> Array:
+    """Add a relative ridge of 1e-12 to normal matrices, so that parallel references or zero weights can be solved."""
     trace = np.trace(normal, axis1=1, axis2=2)
     ridge = 1e-12 * np.where(trace > 0, trace, 1.0)
     return normal + ridge[:, None, None] * np.eye(normal.shape[-1])
 
 
 def solve_by_enumeration(normal: Array, right: Array, n_bounded: int) -> Array:
-    """Coefficients (spectrum, term) of the best of all active sets; exact, for few bounded terms."""
+    """Solve for the coefficients (spectrum, term) on every active set and keep the best; exact."""
     n, n_terms = right.shape
     best = np.full(n, -np.inf)
     coefficient = np.zeros((n, n_terms))
-    steady = _steady(normal)
+    steady = _add_ridge(normal)
     free = tuple(range(n_bounded, n_terms))
-    for count in range(n_bounded + 1):
-        for active in combinations(range(n_bounded), count):
-            index = np.array(active + free, dtype=np.intp)
-            if index.size == 0:
-                best = np.maximum(best, 0.0)
-                continue
-            found = np.linalg.solve(steady[:, index[:, None], index], right[:, index, None])[..., 0]
-            gain = (found * right[:, index]).sum(axis=1)
-            better = (found[:, :count] >= 0).all(axis=1) & (gain > best)
-            best[better] = gain[better]
-            coefficient[better] = 0.0
-            coefficient[np.ix_(better, index)] = found[better]
+    active_sets = [one for count in range(n_bounded + 1) for one in combinations(range(n_bounded), count)]
+    for active in active_sets:
+        index = np.array(active + free, dtype=np.intp)
+        if index.size == 0:
+            # Without any active term all coefficients are 0 and the gain is 0.
+            best = np.maximum(best, 0.0)
+            continue
+        found = np.linalg.solve(steady[:, index[:, None], index], right[:, index, None])[..., 0]
+        # By the normal equations chi-square falls by this product, so the largest gain is the smallest residual.
+        gain = (found * right[:, index]).sum(axis=1)
+        better = (found[:, : len(active)] >= 0).all(axis=1) & (gain > best)
+        best[better] = gain[better]
+        coefficient[better] = 0.0
+        coefficient[np.ix_(better, index)] = found[better]
     return coefficient
 
 
 def solve_one_by_one(normal: Array, right: Array, n_bounded: int) -> Array:
-    """Lawson-Hanson per spectrum on the Cholesky factor; a free term is the difference of two bounded ones."""
+    """Solve each spectrum by the algorithm of Lawson and Hanson on the Cholesky factor.
+
+    A free term is the difference of two bounded ones. Used for more than six bounded terms, where the sets are too
+    many.
+    """
     from scipy.optimize import nnls
 
     n_terms = right.shape[1]
     out = np.zeros_like(right)
-    for index, matrix in enumerate(_steady(normal)):
+    for index, matrix in enumerate(_add_ridge(normal)):
         factor = np.linalg.cholesky(matrix).T
         target = np.linalg.solve(factor.T, right[index])
         found = nnls(np.hstack([factor, -factor[:, n_bounded:]]), target)[0]

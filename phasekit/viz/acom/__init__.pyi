@@ -4,4 +4,4 @@ from .maps import grains_figure as grains_figure
 from .maps import orientation_figure as orientation_figure
 from .maps import pattern_figure as pattern_figure
 from .maps import virtual_figure as virtual_figure
-from .sliders import explorer as explorer
+from .threshold_explorer import explorer as explorer

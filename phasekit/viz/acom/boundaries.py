@@ -12,7 +12,7 @@ from phasekit.schema import BOUNDARIES, GRAINS, ORIENTATIONS, POLE_FIGURE, requi
 
 from ...deprecation import renamed_arguments
 from ..style import image, panels
-from .sliders import masked
+from .threshold_explorer import mask_unreliable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,6 +62,11 @@ def boundary_figure(
     SchemaError
         Other kinds of data, or of different scans.
 
+    See Also
+    --------
+    phasekit.acom.misorientation_maps : Makes the maps.
+    phasekit.acom.label_grains : Makes the grains.
+
     Examples
     --------
     >>> import json
@@ -86,9 +91,9 @@ def boundary_figure(
         )
     figure, axes = panels(1, 2, width=4.0, height=3.8)
     colours = acom.ipf_colours(orientations, direction=direction, ipf_key=ipf_key).where(grains["grain"] >= 0)
-    image(axes[0, 0], masked(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
+    image(axes[0, 0], mask_unreliable(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
     axes[0, 0].set_title(f"{grains.sizes['grain_number']} grains (IPF-{direction})", fontsize="medium")
-    _draw_lines(axes[0, 0], maps.compute())
+    _draw_boundary_lines(axes[0, 0], maps.compute())
     kernel = maps["kernel_misorientation"].compute()
     top = float(np.nanpercentile(kernel, 99)) if kernel.notnull().any() else 1.0
     image(axes[0, 1], kernel, vmin=0, vmax=top or 1.0, label="mean angle to the neighbours [degree]")
@@ -96,7 +101,7 @@ def boundary_figure(
     return figure
 
 
-def _draw_lines(axis: "Axes", maps: xr.Dataset) -> None:
+def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
     """Boundaries as lines on the edges of the pixels, with a legend of the kinds that occur."""
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
@@ -106,7 +111,9 @@ def _draw_lines(axis: "Axes", maps: xr.Dataset) -> None:
     handles = []
     for kind, name, colour, thick, dashes in _LINES:
         across, down = (maps[f"boundary_kind_{edge}"].values == kind for edge in ("x", "y"))
-        lines = np.concatenate([_runs(across.T)[..., ::-1], _runs(down)])  # (line, end, (y, x) in edges of pixels)
+        lines = np.concatenate(
+            [_join_segments(across.T)[..., ::-1], _join_segments(down)]
+        )  # (line, end, (y, x) in edges of pixels)
         if not len(lines):
             continue
         place = np.stack(
@@ -122,7 +129,7 @@ def _draw_lines(axis: "Axes", maps: xr.Dataset) -> None:
         axis.legend(handles=handles, ncols=len(handles), fontsize="small", handlelength=1.8, columnspacing=0.9, **style)
 
 
-def _runs(lower: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _join_segments(lower: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Unbroken lines (line, end, (y, x)) below the pixels that are true: pixel (i, j) spans y = i + 1, x = j to j + 1.
 
     Long lines keep their dashes, which one short line per pixel would not.
@@ -152,6 +159,10 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    phasekit.acom.pole_figure : Computes it.
+
     Examples
     --------
     >>> axis = np.linspace(-1, 1, 5)
@@ -173,7 +184,7 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     projection = str(pole.attrs.get("projection", "equal_area")).replace("_", " ")
     axes[0, 1].set_title(f"density ({projection})", fontsize="medium")
     for axis in axes[0]:
-        _circle(axis)
+        _draw_circle(axis)
     return figure
 
 
@@ -191,7 +202,7 @@ def _draw_density(axis: "Axes", density: xr.DataArray) -> None:
     axis.figure.colorbar(drawn, ax=axis, shrink=0.75).set_label("density [multiples of random]")
 
 
-def _circle(axis: "Axes") -> None:
+def _draw_circle(axis: "Axes") -> None:
     """Rim of the hemisphere, and the sample's axes on it."""
     from matplotlib.patches import Circle
 

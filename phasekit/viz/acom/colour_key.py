@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PIXELS = 240
 
 
-def draw_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
+def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
     """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
     import_alone("orix.quaternion.symmetry")
     from orix.vector import Vector3d
@@ -52,16 +52,16 @@ def _label_corners(axis: "Axes", corners: Any, basis: Any) -> None:
             continue
         where = corner[:2] / (1 + corner[2])
         axis.annotate(
-            _name(corner @ np.linalg.inv(basis)),
+            _format_direction(corner @ np.linalg.inv(basis)),
             where,
             ha="center",
             va="center",
             fontsize="small",
-            xytext=_outwards(axis, where),
+            xytext=_shift_outwards(axis, where),
         )
 
 
-def _outwards(axis: "Axes", where: Any) -> tuple[float, float]:
+def _shift_outwards(axis: "Axes", where: Any) -> tuple[float, float]:
     """Place of a label: a little further from the middle of the sector than its corner."""
     middle = np.array([np.mean(axis.get_xlim()), np.mean(axis.get_ylim())])
     reach = 0.09 * (axis.get_xlim()[1] - axis.get_xlim()[0])
@@ -70,7 +70,7 @@ def _outwards(axis: "Axes", where: Any) -> tuple[float, float]:
     return float(place[0]), float(place[1])
 
 
-def _name(vector: Any) -> str:
+def _format_direction(vector: Any) -> str:
     """Smallest whole numbers along a direction, as [u v w]."""
     scaled = np.asarray(vector) / max(np.abs(vector))
     for factor in range(1, 13):

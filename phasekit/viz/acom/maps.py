@@ -15,8 +15,8 @@ from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
 
 from ...deprecation import renamed_arguments
 from ..style import PHASE_COLOURS, categorical, image, panels
-from .colour_key import draw_key
-from .sliders import masked
+from .colour_key import draw_colour_key
+from .threshold_explorer import mask_unreliable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +45,10 @@ def pattern_figure(
     ------
     SchemaError
         Other kinds of data, or peaks in another unit than the patterns.
+
+    See Also
+    --------
+    phasekit.acom.find_peaks : Finds the peaks.
 
     Examples
     --------
@@ -94,6 +98,10 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.acom.virtual_images : Makes the images.
 
     Examples
     --------
@@ -146,6 +154,11 @@ def orientation_figure(
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    phasekit.acom.ipf_colours : Computes the colours.
+    explorer : The same map under a live threshold.
+
     Examples
     --------
     >>> from phasekit.crystals import crystal, phase_record
@@ -159,13 +172,13 @@ def orientation_figure(
     ['orientation (IPF-z)', 'phase', 'reliability']
     """
     require(orientations, ORIENTATIONS, step="orientation_figure")
-    records = _phases(orientations)
+    records = _read_phases(orientations)
     names = [str(record["name"]) for record in records]
     rows = 1 if truth is None else 2
     columns = 3 + -(-len(records) // rows)
     figure, axes = panels(rows, columns, width=2.9, height=2.9)
     colours = acom.ipf_colours(orientations, direction=direction, ipf_key=ipf_key)
-    image(axes[0, 0], masked(orientations, colours, reliability).compute())
+    image(axes[0, 0], mask_unreliable(orientations, colours, reliability).compute())
     axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
     phase = orientations.phase.where(orientations.reliability.notnull(), -1)
     categorical(axes[0, 1], phase, names, background="not indexed")
@@ -175,10 +188,10 @@ def orientation_figure(
     for axis in axes[:, 3:].ravel():
         axis.set_axis_off()
     for axis, record in zip(axes[:, 3:].ravel(), records, strict=False):
-        draw_key(axis, record, ipf_key)
+        draw_colour_key(axis, record, ipf_key)
     if truth is not None:
-        known = _truth_as_found(truth, orientations)
-        image(axes[1, 0], masked(known, acom.ipf_colours(known, direction=direction, ipf_key=ipf_key), 0.0))
+        known = _truth_as_orientations(truth, orientations)
+        image(axes[1, 0], mask_unreliable(known, acom.ipf_colours(known, direction=direction, ipf_key=ipf_key), 0.0))
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
         categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
         axes[1, 1].set_title("truth: phase", fontsize="medium")
@@ -204,6 +217,10 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     SchemaError
         There is no variable ``grain``.
 
+    See Also
+    --------
+    phasekit.acom.label_grains : Makes the grains.
+
     Examples
     --------
     >>> label = xr.Dataset({"grain": (("scan_y", "scan_x"), [[0, 0, 1], [0, -1, 1]])})
@@ -215,7 +232,7 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     label = np.asarray(grains.grain)
     n = int(label.max(initial=-1)) + 1
     figure, axes = panels(1, 2, width=3.6, height=3.2)
-    palette = _many_colours(max(n, 1))
+    palette = _make_colours(max(n, 1))
     categorical(axes[0, 0], grains.grain, [str(i) for i in range(n)], colours=palette, legend=False)
     axes[0, 0].set_title(f"{n} grains", fontsize="medium")
     sizes = np.bincount(label[label >= 0].astype(int), minlength=n)
@@ -227,7 +244,7 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     return figure
 
 
-def _many_colours(n: int) -> list[str]:
+def _make_colours(n: int) -> list[str]:
     """Okabe and Ito's colours, then the same mixed with white and with black: 21 before they repeat."""
     from matplotlib.colors import to_hex, to_rgb
 
@@ -237,13 +254,13 @@ def _many_colours(n: int) -> list[str]:
     return [mixed[i % len(mixed)] for i in range(n)]
 
 
-def _phases(orientations: xr.Dataset) -> list[dict[str, Any]]:
+def _read_phases(orientations: xr.Dataset) -> list[dict[str, Any]]:
     if "phases" not in orientations.attrs:
         raise SchemaError("orientation_figure: attrs['phases'] is missing. pk.acom.match_orientations writes it.")
     return list(json.loads(orientations.attrs["phases"]))
 
 
-def _truth_as_found(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
+def _truth_as_orientations(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
     """The truth in the shape of a result, so that the same function colours both."""
     out = orientations.isel(match=[0]).copy()
     out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)

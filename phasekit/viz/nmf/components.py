@@ -8,7 +8,7 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
-from .sliders import label_map, overlap_text
+from .threshold_explorer import draw_label_map, overlap_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +33,10 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     ------
     SchemaError
         ``patterns`` is not PATTERNS.
+
+    See Also
+    --------
+    phasekit.nmf.find_detector_mask : Makes the mask.
 
     Examples
     --------
@@ -78,6 +82,10 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     SchemaError
         ``factors`` is not FACTORS, or the truth is of another size.
 
+    See Also
+    --------
+    phasekit.nmf.factorise : Makes the components.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -94,19 +102,19 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     if "explained" in factors:
         shares = 100 * factors["explained"].to_numpy()
         titles = [f"{title}\n{share:.0f} % of counts" for title, share in zip(titles, shares, strict=True)]
-    _pair_of_rows(axes[:2], factors, dict(enumerate(titles)), dict(enumerate(range(columns))))
+    _draw_component_rows(axes[:2], factors, dict(enumerate(titles)), dict(enumerate(range(columns))))
     if truth is not None and known:
         reference = truth_as_factors(truth, like=factors).compute()
         matches = match_components(factors, reference)
         partner = {int(c): t for t, c in enumerate(matches["component"].to_numpy()) if c >= 0}
         cosine = matches["pattern_cosine"].to_numpy()
         names = {column: f"truth {t}\ncosine {cosine[t]:.3f}" for column, t in partner.items()}
-        _pair_of_rows(axes[2:], reference, names, partner)
+        _draw_component_rows(axes[2:], reference, names, partner)
     figure.set_label("Diffraction pattern and weight map of every component" + (" beside the truth." if known else "."))
     return figure
 
 
-def _pair_of_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
+def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
     """Patterns above, maps below; ``source`` says which component stands in which column. Colour bars on the last."""
     from matplotlib.colors import PowerNorm
 
@@ -161,6 +169,11 @@ def overlap_figure(
     SchemaError
         As :func:`phasekit.nmf.find_overlap`.
 
+    See Also
+    --------
+    phasekit.nmf.find_overlap : Finds the overlap.
+    explorer : The same map under a live threshold.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -173,7 +186,9 @@ def overlap_figure(
     known = truth is not None and "truth_factor" in truth
     figure, axes = panels(2 if known else 1, 3, width=3.6, height=3.3)
     title = f"components\n{overlap_text(factors, threshold, background)}"
-    _overlap_row(axes[0], found, overlap_evolution(factors, background=background), title, factors.sizes["component"])
+    _draw_overlap_row(
+        axes[0], found, overlap_evolution(factors, background=background), title, factors.sizes["component"]
+    )
     if truth is not None and known:
         reference = truth_as_factors(truth, like=factors).compute()
         matches = match_components(factors, reference)
@@ -183,7 +198,7 @@ def overlap_figure(
         true.attrs["background"] = int(matches["component"][haze]) if haze >= 0 else -1
         title = f"truth\n{overlap_text(reference, threshold, haze)}"
         n = max(int(true["label"].max()) + 1, factors.sizes["component"])
-        _overlap_row(axes[1], true, overlap_evolution(reference, background=haze), title, n)
+        _draw_overlap_row(axes[1], true, overlap_evolution(reference, background=haze), title, n)
     figure.set_label(
         "Map of the dominant component with the overlapping scan points in black, the weight ratio of the second "
         "component, and the highest threshold reached" + (", above the same maps of the truth." if known else ".")
@@ -191,8 +206,8 @@ def overlap_figure(
     return figure
 
 
-def _overlap_row(axes: Any, overlap: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
-    label_map(axes[0], overlap, n)
+def _draw_overlap_row(axes: Any, overlap: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
+    draw_label_map(axes[0], overlap, n)
     axes[0].set_title(title, fontsize="medium")
     image(axes[1], overlap["ratio"], label="second / first weight", vmin=0, vmax=1)
     axes[1].set_title("weight ratio", fontsize="medium")

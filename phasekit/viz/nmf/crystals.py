@@ -10,8 +10,8 @@ from phasekit import acom
 from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, require
 
-from ..acom.colour_key import draw_key
-from ..acom.sliders import masked
+from ..acom.colour_key import draw_colour_key
+from ..acom.threshold_explorer import mask_unreliable
 from ..style import categorical, image, panels
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ def crystals_figure(
     SchemaError
         Not ORIENTATIONS, no ``component``, other phases, or another scan.
 
+    See Also
+    --------
+    phasekit.nmf.map_component_orientations : Makes the map from components.
+
     Examples
     --------
     >>> from phasekit.crystals import crystal, phase_record
@@ -76,11 +80,11 @@ def crystals_figure(
     for ax in axes[:, 3:].ravel():
         ax.set_axis_off()
     for ax, record in zip(axes[:, 3:].ravel(), records, strict=False):
-        draw_key(ax, record, ipf_key)
+        draw_colour_key(ax, record, ipf_key)
     colours = [acom.ipf_colours(found, direction=direction, ipf_key=ipf_key) for found in (by_components, direct)]
-    _two_maps(axes[:, 0], by_components, colours[0], records, f"from components (IPF-{direction})")
-    _two_maps(axes[:, 1], direct, colours[1], records, f"from single patterns (IPF-{direction})")
-    _number(axes[0, 0], by_components["component"])
+    _load_maps(axes[:, 0], by_components, colours[0], records, f"from components (IPF-{direction})")
+    _load_maps(axes[:, 1], direct, colours[1], records, f"from single patterns (IPF-{direction})")
+    _component_number(axes[0, 0], by_components["component"])
     image(axes[0, 2], compared["disorientation"], vmin=0, vmax=_WIDEST, label="angle between the two [degree]")
     share, angle = 100 * float(compared["phase_accuracy"]), float(compared["median"])
     axes[0, 2].set_title(f"same phase: {share:.0f} %, median {angle:.1f}°", fontsize="medium")
@@ -93,16 +97,16 @@ def crystals_figure(
     return figure
 
 
-def _two_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
+def _load_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
     """Orientation above, phase below."""
-    image(axes[0], masked(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
+    image(axes[0], mask_unreliable(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
     axes[0].set_title(title, fontsize="medium")
     names = [str(record["name"]) for record in records]
     categorical(axes[1], orientations["phase"].compute(), names, background="not indexed")
     axes[1].set_title("phase", fontsize="medium")
 
 
-def _number(ax: Any, component: xr.DataArray) -> None:
+def _component_number(ax: Any, component: xr.DataArray) -> None:
     """Write each component's number on the middle one of its points, so that it lies on the component itself."""
     y, x = (np.asarray(component[d], dtype=float) for d in component.dims)
     labels = np.asarray(component)

@@ -8,7 +8,7 @@ from phasekit.schema import LOADINGS, OVERLAP, OVERLAP_PATTERN, require
 
 from ...deprecation import renamed_arguments
 from ..style import image, panels
-from .sliders import label_map
+from .threshold_explorer import draw_label_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,6 +35,10 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     SchemaError
         Another kind of data.
 
+    See Also
+    --------
+    phasekit.nmf.overlap_probability : Computes the probability.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -48,7 +52,7 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     require(loadings, LOADINGS, step="mixtures_figure")
     require(overlap, OVERLAP, step="mixtures_figure")
     figure, axes = panels(1, 3, width=3.6, height=3.3)
-    label_map(axes[0, 0], overlap, loadings.sizes["component"])
+    draw_label_map(axes[0, 0], overlap, loadings.sizes["component"])
     share = 100 * float(overlap["probability"].mean())
     axes[0, 0].set_title(f"overlap expected at {share:.1f} % of points", fontsize="medium")
     image(axes[0, 1], overlap["probability"], label="probability of overlap [1]", vmin=0, vmax=1)
@@ -77,6 +81,10 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.nmf.overlap_pattern : Makes the patterns.
 
     Examples
     --------

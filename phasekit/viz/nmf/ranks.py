@@ -38,6 +38,11 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     SchemaError
         Not RANKS.
 
+    See Also
+    --------
+    phasekit.nmf.scan_ranks : Makes the evidence.
+    phasekit.nmf.rank_votes : What every rule says.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -50,15 +55,15 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     votes = rank_votes(ranks)
     figure, axes = panels(2, 3, width=4.0, height=3.1)
     k = ranks["rank"].to_numpy()
-    _loss(axes[0, 0], ranks, votes)
-    _curve(axes[0, 1], ranks["held_out_error"], "error on held-out data (relative)")
-    _gain(axes[0, 2], ranks)
+    _draw_loss(axes[0, 0], ranks, votes)
+    _draw_curve(axes[0, 1], ranks["held_out_error"], "error on held-out data (relative)")
+    _draw_gain(axes[0, 2], ranks)
     axes[1, 0].plot(k, ranks["stability"], "o-", color=PHASE_COLOURS[2], label="stability between runs")
     axes[1, 0].plot(k, ranks["redundancy"], "s-", color=PHASE_COLOURS[5], label="redundancy within a fit")
     axes[1, 0].set_ylabel("cosine [1]")
     axes[1, 0].set_ylim(0, 1.05)
-    _scree(axes[1, 1], ranks)
-    _votes(axes[1, 2], votes)
+    _draw_scree(axes[1, 1], ranks)
+    _draw_votes(axes[1, 2], votes)
     chosen = int(votes["vote"].sel(rule="combined"))
     for ax in axes.flat:
         ax.axvline(chosen, color=_GREY, lw=1, ls="--", zorder=0, label=f"chosen, k = {chosen}")
@@ -70,16 +75,16 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     return figure
 
 
-def _loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
+def _draw_loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
     """Training loss with the published knee and its window."""
-    _curve(ax, ranks["loss"], "K-component loss, mean |V - WH|")
+    _draw_curve(ax, ranks["loss"], "K-component loss, mean |V - WH|")
     k, knee = ranks["rank"].to_numpy(), int(votes["vote"].sel(rule="published"))
     window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
     ax.axvspan(window[0] - 0.5, window[1] + 0.5, color="#56B4E9", alpha=0.2, lw=0, label="published window")
     ax.axvline(knee, color=PHASE_COLOURS[5], lw=1, label=f"published knee, k = {knee}")
 
 
-def _curve(ax: Any, curve: xr.DataArray, label: str) -> None:
+def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
     """Every run as a dot, their mean as a line."""
     k = curve["rank"].to_numpy()
     runs = curve.transpose("rank", "run").to_numpy()
@@ -88,7 +93,7 @@ def _curve(ax: Any, curve: xr.DataArray, label: str) -> None:
     ax.set_ylabel(label)
 
 
-def _gain(ax: Any, ranks: xr.Dataset) -> None:
+def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
     """Bars upwards where one component more predicts better, downwards where it predicts worse."""
     if "gain" not in ranks:
         ax.set_visible(False)
@@ -100,7 +105,7 @@ def _gain(ax: Any, ranks: xr.Dataset) -> None:
     ax.set_ylabel("gain over k - 1 [standard errors]")
 
 
-def _scree(ax: Any, ranks: xr.Dataset) -> None:
+def _draw_scree(ax: Any, ranks: xr.Dataset) -> None:
     """Singular values; what lies in the grey is noise."""
     if "scree" not in ranks:
         ax.set_visible(False)
@@ -114,7 +119,7 @@ def _scree(ax: Any, ranks: xr.Dataset) -> None:
     ax.set_ylabel("singular value k / edge of the noise")
 
 
-def _votes(ax: Any, votes: xr.Dataset) -> None:
+def _draw_votes(ax: Any, votes: xr.Dataset) -> None:
     """Probability as bars below; one row with a marker for every rule above."""
     k = votes["rank"].to_numpy()
     low, high = votes.attrs["k_low"], votes.attrs["k_high"]

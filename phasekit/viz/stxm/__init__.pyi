@@ -10,7 +10,7 @@ from .particles import particle_figure as particle_figure
 from .particles import profile_figure as profile_figure
 from .particles import thickness_figure as thickness_figure
 from .planning import planning_figure as planning_figure
-from .sliders import chosen_confidence as chosen_confidence
-from .sliders import chosen_margin as chosen_margin
-from .sliders import explorer as explorer
 from .spectra import spectra_figure as spectra_figure
+from .threshold_explorer import chosen_confidence as chosen_confidence
+from .threshold_explorer import chosen_margin as chosen_margin
+from .threshold_explorer import explorer as explorer

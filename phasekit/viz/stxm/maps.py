@@ -40,6 +40,10 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     SchemaError
         ``aligned`` carries no shifts.
 
+    See Also
+    --------
+    phasekit.stxm.align : Finds the shifts.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -64,7 +68,7 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     mean = aligned["intensity"].mean("energy")
     image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
     map_.set_title("Aligned, mean over energies")
-    _bar(map_, aligned)
+    _add_colour_bar(map_, aligned)
     return figure
 
 
@@ -82,6 +86,10 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     -------
     matplotlib.figure.Figure
         Pixels that are not valid are grey; the region that gave I0, where there is one, is outlined.
+
+    See Also
+    --------
+    phasekit.stxm.optical_density : Computes it.
 
     Examples
     --------
@@ -107,7 +115,7 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     if "i0" in od:
         axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
     axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
-    _bar(axes[0, 0], od)
+    _add_colour_bar(axes[0, 0], od)
     return figure
 
 
@@ -126,6 +134,11 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     matplotlib.figure.Figure
         Phase (grey: background), truth, status (white: ok), margin (grey: none).
 
+    See Also
+    --------
+    phasekit.stxm.label_phases : Makes the map.
+    explorer : The same map under live thresholds.
+
     Examples
     --------
     >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
@@ -135,11 +148,11 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     5
     """
     require(phases, PHASES, step="phase_figure")
-    names = _names(phases)
+    names = _phase_names(phases)
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
-    _bar(axes[0, 0], phases)
+    _add_colour_bar(axes[0, 0], phases)
     if truth is not None:
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
@@ -150,8 +163,10 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
     margin.set_title("Margin")
     codes = np.unique(np.asarray(phases["status"])).astype(int)
-    _key(figure, [*names, "background"], [*_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase")
-    _key(
+    _add_colour_key(
+        figure, [*names, "background"], [*_phase_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase"
+    )
+    _add_colour_key(
         figure,
         [words[code] for code in codes],
         [STATUS_COLOURS[code] for code in codes],
@@ -176,6 +191,10 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     matplotlib.figure.Figure
         Both maps on one colour scale.
 
+    See Also
+    --------
+    phasekit.stxm.label_phases : Makes the map.
+
     Examples
     --------
     >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
@@ -187,14 +206,14 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     require(phases, PHASES, step="composition_figure")
     maps = {"Composition found": phases["composition"], "True composition": truth}
     shown = {title: array for title, array in maps.items() if array is not None}
-    limits = _limits(shown.values())
+    limits = _composition_limits(shown.values())
     figure, axes = panels(1, len(shown), width=3.8)
     for ax, (title, array) in zip(axes[0], shown.items(), strict=True):
         image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
-    _bar(axes[0, 0], phases)
+    _add_colour_bar(axes[0, 0], phases)
     return figure
 
 
@@ -219,6 +238,10 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     SchemaError
         ``fit`` holds no fractions.
 
+    See Also
+    --------
+    phasekit.stxm.fit_references : Makes the fractions.
+
     Examples
     --------
     >>> fraction = xr.DataArray(np.full((4, 6, 2), 0.5), dims=("scan_y", "scan_x", "reference"),
@@ -229,7 +252,7 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     """
     if "fraction" not in fit or "residual" not in fit:
         raise SchemaError("fraction_figure: there is no 'fraction' or 'residual'. pk.stxm.fit_references makes them.")
-    names = _names(fit)
+    names = _phase_names(fit)
     columns = min(len(names) + 1, 3)
     figure, axes = panels(-(-(len(names) + 1) // columns), columns, width=3.6, height=2.8)
     for index, name in enumerate(names):
@@ -242,15 +265,15 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
-    _bar(axes[0, 0], fit)
+    _add_colour_bar(axes[0, 0], fit)
     return figure
 
 
-def _palette(n: int) -> list[str]:
+def _phase_palette(n: int) -> list[str]:
     return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
 
 
-def _key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
+def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
     """Legend across the figure: below a single map it would take the map's room."""
     from matplotlib.patches import Patch
 
@@ -260,17 +283,17 @@ def _key(figure: "Figure", names: list[str], colours: list[str], place: _Place, 
     figure.legend(handles=handles, loc=place, ncols=len(names), fontsize="small", title=title)
 
 
-def _names(data: xr.Dataset) -> list[str]:
+def _phase_names(data: xr.Dataset) -> list[str]:
     """Names of the references, or numbers where they have none."""
     return [str(name) for name in data["reference"].values]
 
 
-def _limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
+def _composition_limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
     known = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
     values = np.concatenate([part.ravel() for part in known])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
 
 
-def _bar(ax: "Axes", data: xr.Dataset) -> None:
+def _add_colour_bar(ax: "Axes", data: xr.Dataset) -> None:
     if "scan_x" in data.coords:
         scale_bar(ax, data["scan_x"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 25
 
 
-def largest(statistics: xr.Dataset) -> xr.Dataset:
+def select_largest(statistics: xr.Dataset) -> xr.Dataset:
     """Rows of the largest particles in the order of their numbers, kept as ``number``."""
     n = statistics.sizes["particle_number"]
     numbered = statistics.assign(number=("particle_number", np.arange(n))).compute()
@@ -24,7 +24,7 @@ def largest(statistics: xr.Dataset) -> xr.Dataset:
     return numbered.isel(particle_number=keep)
 
 
-def outlines(ax: "Axes", label: NDArray[Any], colour: str, width: float) -> None:
+def draw_outlines(ax: "Axes", label: NDArray[Any], colour: str, width: float) -> None:
     """Lines along the edges of pixels where a label map, drawn last in ``ax``, changes."""
     from matplotlib.collections import LineCollection
 
@@ -38,7 +38,7 @@ def outlines(ax: "Axes", label: NDArray[Any], colour: str, width: float) -> None
     ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=width, capstyle="projecting"))
 
 
-def rows(
+def table_rows(
     ax: "Axes", shown: xr.Dataset, share: NDArray[Any], colours: Sequence[str], error: NDArray[Any] | None
 ) -> None:
     """One horizontal bar from 0 to 1 per particle, cut into shares; errors stand at the end of each share."""
@@ -57,7 +57,7 @@ def rows(
     ax.set_ylim(max(len(share), 1) - 0.5, -0.5)
 
 
-def notes(ax: "Axes", shown: xr.Dataset) -> None:
+def figure_notes(ax: "Axes", shown: xr.Dataset) -> None:
     """Diameter and mean composition beside each bar."""
     for row in range(shown.sizes["particle_number"]):
         one = shown.isel(particle_number=row)
@@ -70,7 +70,7 @@ def notes(ax: "Axes", shown: xr.Dataset) -> None:
         ax.annotate(text, (1.0, row), (4, 0), textcoords="offset points", va="center", fontsize="x-small")
 
 
-def key(ax: "Axes", names: Sequence[str], colours: Sequence[Any], columns: int = 3) -> None:
+def add_key(ax: "Axes", names: Sequence[str], colours: Sequence[Any], columns: int = 3) -> None:
     """Legend of colours below the axes, clear of their labels."""
     from matplotlib.patches import Patch
 
@@ -83,7 +83,7 @@ def key(ax: "Axes", names: Sequence[str], colours: Sequence[Any], columns: int =
     ax.legend(handles=patches, ncols=min(columns, len(names)) or 1, fontsize="small", handlelength=1.0, **style)
 
 
-def width_text(profile: xr.Dataset) -> str:
+def format_width(profile: xr.Dataset) -> str:
     """What a fit says about the width, in words."""
     seen = f"10–90 % as seen {float(profile['edge_width_seen']):.0f} ± {float(profile['edge_width_seen_error']):.0f} nm"
     if np.isfinite(float(profile["edge_width"])):
@@ -93,7 +93,7 @@ def width_text(profile: xr.Dataset) -> str:
     return f"{seen}; {own}"
 
 
-def tables(ax: "Axes", thickness: xr.Dataset) -> None:
+def draw_tables(ax: "Axes", thickness: xr.Dataset) -> None:
     """Absorption by table, the energies used marked."""
     absorption, used = thickness["absorption"], thickness["used"].values.astype(bool)
     for index, name in enumerate(absorption["table"].values):

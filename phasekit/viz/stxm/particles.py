@@ -19,7 +19,7 @@ from phasekit.schema import (
 
 from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
 from .maps import STATUS_COLOURS
-from .particle_parts import key, largest, notes, outlines, rows, tables, width_text
+from .particle_parts import add_key, draw_outlines, draw_tables, figure_notes, format_width, select_largest, table_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +53,11 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     SchemaError
         Other kinds of data.
 
+    See Also
+    --------
+    phasekit.stxm.label_particles : Finds the particles.
+    phasekit.stxm.particle_statistics : Makes the table.
+
     Examples
     --------
     >>> y, x = np.mgrid[:20, :20]
@@ -75,13 +80,13 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
         require(statistics, PARTICLE_STATISTICS, step="particle_figure")
 
     names = [str(name) for name in phases["reference"].values]
-    shown = largest(statistics)
+    shown = select_largest(statistics)
     figure, axes = panels(1, 3, width=3.9, height=max(3.6, 0.8 + 0.26 * shown.sizes["particle_number"]))
     map_, bars, status = axes[0]
     categorical(map_, phases["phase"].compute(), names, background="no material")
     maps = particles[["particle", "domain"]].compute()
-    outlines(map_, maps["domain"].values, "white", 0.5)
-    outlines(map_, maps["particle"].values, "black", 1.0)
+    draw_outlines(map_, maps["domain"].values, "white", 0.5)
+    draw_outlines(map_, maps["particle"].values, "black", 1.0)
     for row in range(shown.sizes["particle_number"]):
         place = float(shown["centroid_x"][row]), float(shown["centroid_y"][row])
         box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
@@ -89,14 +94,14 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     n, n_domains = statistics.sizes["particle_number"], int(maps["domain"].max()) + 1
     map_.set_title(f"{n} particle{'s' * (n != 1)}, {n_domains} phase domain{'s' * (n_domains != 1)}")
     colours = [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(len(names))]
-    rows(bars, shown, shown["phase_fraction"].values, colours, shown["phase_fraction_error"].values)
-    notes(bars, shown)
+    table_rows(bars, shown, shown["phase_fraction"].values, colours, shown["phase_fraction_error"].values)
+    figure_notes(bars, shown)
     bars.set(title="Phase fractions", ylabel="particle", xlabel="share of its area, with standard error")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    rows(status, shown, shown["status_share"].values, [_SURE, *STATUS_COLOURS[1:]], None)
+    table_rows(status, shown, shown["status_share"].values, [_SURE, *STATUS_COLOURS[1:]], None)
     status.set(title="Status", xlabel="share of its pixels", yticklabels=[])
     seen = np.flatnonzero(shown["status_share"].values.sum(axis=0) > 0)
-    key(status, [words[index] for index in seen], [[_SURE, *STATUS_COLOURS[1:]][index] for index in seen])
+    add_key(status, [words[index] for index in seen], [[_SURE, *STATUS_COLOURS[1:]][index] for index in seen])
     return figure
 
 
@@ -121,6 +126,11 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     ------
     SchemaError
         Another kind of data.
+
+    See Also
+    --------
+    phasekit.stxm.line_profile : A profile along a line.
+    phasekit.stxm.boundary_profile : A profile across boundaries.
 
     Examples
     --------
@@ -147,7 +157,7 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     if "edge" in profile and bool(profile["edge"].notnull().any()):
         ax.plot(profile[x], profile["edge"], color=_ORANGE, label="error function")
         ax.axvline(float(profile["edge_position"]), color=_ORANGE, linewidth=0.8, linestyle=":")
-        ax.set_title(width_text(profile), fontsize="medium")
+        ax.set_title(format_width(profile), fontsize="medium")
     unit = str(profile[mean].attrs.get("units", "1"))
     ax.set(xlabel=f"{'depth under the surface' if radial else 'distance'} / nm")
     ax.set_ylabel(label if unit == "1" else f"{label} / {unit}")
@@ -168,6 +178,10 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
     matplotlib.figure.Figure
         Nothing known is grey, nothing there is black. The key names each channel, what two of them make together, and
         the amount drawn at full colour.
+
+    See Also
+    --------
+    phasekit.stxm.rgb_composite : Makes the picture.
 
     Examples
     --------
@@ -194,7 +208,7 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
     texts += [f"{names[i]} + {names[j]}" for i, j in pairs]
     texts += ["none of these", "not known"]
     mixtures = [np.minimum(colour[i] + colour[j], 1) for i, j in pairs]
-    key(axes[0, 0], texts, [*colour, *mixtures, "black", BACKGROUND_GREY])
+    add_key(axes[0, 0], texts, [*colour, *mixtures, "black", BACKGROUND_GREY])
     return figure
 
 
@@ -212,6 +226,10 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     -------
     matplotlib.figure.Figure
         Sure pixels at the bottom, then each doubtful status; by area in um2, or volume in um3.
+
+    See Also
+    --------
+    phasekit.stxm.composition_histogram : Counts the pixels.
 
     Examples
     --------
@@ -262,6 +280,10 @@ def thickness_figure(thickness: xr.Dataset) -> "Figure":
         Maps in nm: thickness, standard error by noise, and with tables half their range and their absorption, the
         energies used marked. Not valid is grey.
 
+    See Also
+    --------
+    phasekit.stxm.thickness_map : Computes the thickness.
+
     Examples
     --------
     >>> map_ = xr.DataArray(np.ones((4, 6)), dims=("scan_y", "scan_x"))
@@ -280,5 +302,5 @@ def thickness_figure(thickness: xr.Dataset) -> "Figure":
         image(ax, values, label=f"{title.lower()} / nm", vmin=0, vmax=top)
         ax.set_title(title)
     if with_tables:
-        tables(axes[1, 1], thickness)
+        draw_tables(axes[1, 1], thickness)
     return figure

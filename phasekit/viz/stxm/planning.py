@@ -44,6 +44,11 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     SchemaError
         Other kinds of data, or no energy lies within the references.
 
+    See Also
+    --------
+    phasekit.stxm.select_energies : Chooses the energies.
+    phasekit.stxm.predict_errors : Makes the forecast.
+
     Examples
     --------
     >>> import phasekit as pk
@@ -54,7 +59,7 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     ['8 energies', 'Wrong phase', 'Share of a phase']
     """
     require(refs, REFERENCES, step="planning_figure")
-    inside = _inside(refs, energies)
+    inside = _select_inside(refs, energies)
     if forecast is not None:
         require(forecast, FORECAST, step="planning_figure")
     figure, axes = panels(1, 1 if forecast is None else 3, width=4.3, height=3.2)
@@ -69,7 +74,7 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     return figure
 
 
-def _inside(refs: xr.Dataset, energies: xr.DataArray) -> xr.DataArray:
+def _select_inside(refs: xr.Dataset, energies: xr.DataArray) -> xr.DataArray:
     low, high = float(refs["energy"].min()), float(refs["energy"].max())
     values = np.asarray(energies, dtype=float).ravel()
     values = np.sort(values[(values >= low) & (values <= high)])
@@ -105,12 +110,12 @@ def _draw_error(ax: "Axes", error: xr.DataArray, title: str, label: str) -> None
         line = error.isel(photons=index)
         shade = colormaps["cividis_r"](0.15 + 0.85 * index / max(n - 1, 1))
         marker = _MARKERS[index % len(_MARKERS)]
-        ax.plot(line["n_energies"], line, color=shade, marker=marker, markersize=4, label=_dose(line))
+        ax.plot(line["n_energies"], line, color=shade, marker=marker, markersize=4, label=_format_dose(line))
     ax.set(xlabel="number of energies", ylabel=label, title=title, yscale="log")
     ax.grid(visible=True, which="both", linewidth=0.3, alpha=0.5)
 
 
-def _dose(line: xr.DataArray) -> str:
+def _format_dose(line: xr.DataArray) -> str:
     photons = f"{float(line['photons']):g}"
     return f"{photons} ({float(line['dwell_ms']):g} ms)" if "dwell_ms" in line.coords else photons
 

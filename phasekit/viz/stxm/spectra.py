@@ -36,6 +36,11 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     matplotlib.figure.Figure
         One panel per reference. Clusters without pixels are left out.
 
+    See Also
+    --------
+    phasekit.stxm.assign_clusters : Makes the clusters.
+    phasekit.stxm.label_phases : Finds the energy offset.
+
     Examples
     --------
     >>> import phasekit as pk

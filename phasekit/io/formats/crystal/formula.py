@@ -1,4 +1,4 @@
-"""Whether the atoms of a CIF are all there: a file cut between two atom rows is still a valid CIF."""
+"""Check of the number of atoms against the formula: a file cut between two atom rows is still a valid CIF."""
 
 import re
 from collections import defaultdict
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from phasekit.errors import ReadError
+from ....errors import ReadError
 
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
 _UNLOCATED = {"H", "D"}  # often in the formula, seldom among the atoms
@@ -20,7 +20,8 @@ def check_formula(formula: str | None, sites: Sequence[Any], path: str) -> None:
     ``sites`` are pairs (site with ``element`` and ``occupancy``, its places in the cell). A formula that is missing or
     written in another way is not checked.
     """
-    wanted = _elements(formula)
+    # Formulas are written by hand, so what cannot be parsed is not held against the file.
+    wanted = _count_elements(formula)
     if not wanted:
         return
     found: dict[str, float] = defaultdict(float)
@@ -29,6 +30,7 @@ def check_formula(formula: str | None, sites: Sequence[Any], path: str) -> None:
     # Minor elements are rounded too coarsely to count formula units by.
     major = {element: count for element, count in wanted.items() if count >= 0.5} or wanted
     units = float(np.max([found[element] / count for element, count in major.items()]))
+    # A missing atom row lowers one element by a whole site, far more than rounding does.
     short = [
         element
         for element, count in wanted.items()
@@ -38,13 +40,14 @@ def check_formula(formula: str | None, sites: Sequence[Any], path: str) -> None:
         raise ReadError(
             path,
             found=f"fewer {', '.join(short)} atoms than _chemical_formula_sum '{formula}' asks for",
-            cure="copy the file again (it may be cut short), or correct its formula",
+            cure="copy the file again (it may be cut short), or compare its formula with the atoms",
         )
 
 
-def _elements(formula: str | None) -> dict[str, float]:
+def _count_elements(formula: str | None) -> dict[str, float]:
     """Atoms per formula unit, without hydrogen; empty where the text is not a plain list of elements and counts."""
     text = (formula or "").strip("'\" ")
+    # A group with a factor, (SO4)2, would need a full parser: such a formula is not checked.
     if re.search(r"\)\s*[0-9]", text):
         return {}
     parts = text.replace("(", " ").replace(")", " ").split()

@@ -1,1 +1,16 @@
-"""Formats of 4D-STEM scans. Every reader returns a raw scan, and ``scan`` makes it a PATTERNS dataset."""
+"""Formats of 4D-STEM scans. Every reader returns a raw scan, and ``scan`` makes it a PATTERNS dataset.
+
+``array_tree`` finds the patterns and their axes among the arrays of an HDF5 file or zarr store.
+"""
+
+INSTRUMENT, FUNCTION = "4D-STEM", "open_4dstem"
+
+#: One line per format, in the order in which a file is offered to them.
+FORMATS = (
+    "saved_patterns",
+    "zarr_store",
+    "hdf5",
+    "npy",
+    "tiff",
+    "rosettasciio",
+)

@@ -1,4 +1,4 @@
-"""Scans of patterns in makers' formats through rosettasciio, and in ``.npy`` and TIFF files."""
+"""Scans in the formats of microscope and camera makers, read through rosettasciio."""
 
 import importlib
 import math
@@ -12,11 +12,20 @@ import numpy as np
 
 from ....diffraction import wavelength
 from ....errors import ReadError
-from ..frames import MemorySource, PagesSource, PluginSource, damaged
-from .scan import Axis, RawScan, plain_unit, plausible_voltage
+from ..lazy_sources import PluginSource
+from .scan import Axis, RawScan, ScanOptions, normalise_unit, read_voltage_kv
 
-#: Plugins whose files hold no patterns, or that are read here in another way.
+NAME = "RosettaSciIO"
+EXTENSIONS = (".blo", ".mib", ".dm3", ".dm4", ".tvips", ".app5", ".emd", ".mrc")
+KEEPS = "axes and voltage, where the plugin gives them"
+OPTIONS = ("chunks", "scan_shape", "dataset")
+DIALECTS = ("NanoMEGAS", "Quantum Detectors", "DigitalMicrograph", "TVIPS", "EDAX", "Velox", "MRC", "further plugins")
+
+# Plugins whose files hold no patterns, or are read by another module of this folder.
 _NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF")
+# A file with one of these endings is HDF5, TIFF, NumPy or netCDF: where its content says otherwise it is damaged.
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5")
+_NETCDF3 = b"CDF"
 _LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
 
 
@@ -27,35 +36,43 @@ def plugin_endings() -> dict[str, str]:
 
     return {
         ending.lower(): plugin["api"]
+        # Where two plugins share an ending the first one of the list wins.
         for plugin in reversed(IO_PLUGINS)
         if plugin["name"] not in _NOT_PATTERNS
         for ending in plugin["file_extensions"]
     }
 
 
-def read_plugin(path: Path, dataset: str | None) -> RawScan:
-    """What the rosettasciio plugin of this ending reads, lazily."""
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise the file by its ending, which chooses the plugin."""
+    if head.startswith(_NETCDF3) or path.suffix.lower() in _READ_ELSEWHERE:
+        return False
+    return path.is_file() and path.suffix.lower().lstrip(".") in plugin_endings()
+
+
+def read(path: Path, options: ScanOptions) -> RawScan:
+    """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
-    plugin = plugin_endings().get(ending)
-    if plugin is None:
-        known = ".hspy .zspy .blo .mib .dm3 .dm4 .tvips .app5 .emd .mrc .h5 .hdf5 .zarr .npy .tif .nc"
-        raise ReadError(path, found=f"the unknown ending '{path.suffix}'", cure=f"give one of {known}")
+    plugin = plugin_endings()[ending]
+    # The plugin fills a cut block file with zeros, so its size is checked here.
     if ending == "blo":
         _check_blo(path)
+    # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         signals = importlib.import_module(plugin).file_reader(str(path), lazy=True)
-    index = _choose(path, signals, dataset)
-    raw = _from_signal(path, signals[index], plugin, index)
+    index = _choose_signal(path, signals, options.dataset)
+    raw = _make_scan(path, signals[index], plugin, index)
     raw.notes += [f"rosettasciio: {str(warning.message)[:120]}" for warning in caught]
     return raw
 
 
-def _choose(path: Path, signals: list[dict[str, Any]], dataset: str | None) -> int:
+def _choose_signal(path: Path, signals: list[dict[str, Any]], dataset: str | None) -> int:
     titles = [str(signal.get("metadata", {}).get("General", {}).get("title", "")) for signal in signals]
     if dataset is not None:
         found = [index for index, title in enumerate(titles) if dataset in (title, str(index))]
     else:
+        # Files often hold an overview image beside the scan; the scan has more dimensions.
         deepest = max((signal["data"].ndim for signal in signals), default=0)
         found = [index for index, signal in enumerate(signals) if signal["data"].ndim == deepest]
     if len(found) == 1:
@@ -64,21 +81,25 @@ def _choose(path: Path, signals: list[dict[str, Any]], dataset: str | None) -> i
     raise ReadError(path, found=f"several signals ({listed})", cure="choose one by number: dataset='0'")
 
 
-def _from_signal(path: Path, signal: dict[str, Any], plugin: str, index: int) -> RawScan:
+def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> RawScan:
     data, entries = signal["data"], signal["axes"]
+    # A damaged header may promise terabytes, which dask would try to plan.
     if math.prod(data.shape) * data.dtype.itemsize > 200 * max(path.stat().st_size, 1) + 2**24:
         found = f"a header that promises {tuple(data.shape)} in {path.stat().st_size} bytes"
         raise ReadError(path, found=found, cure="copy the file again (is it cut?)")
     axes = [
-        Axis(_finite(entry.get("scale")), _finite(entry.get("offset")) or 0.0, _unit(entry.get("units")))
+        Axis(_read_number(entry.get("scale")), _read_number(entry.get("offset")) or 0.0, _read_unit(entry.get("units")))
         for entry in entries
     ]
+    # Axes that do not fit the data cannot be assigned to dimensions.
     if len(axes) != data.ndim:
         axes = [Axis()] * data.ndim
-    raw = RawScan(data, axes, voltage_kv=_voltage(signal))
-    order = _scan_first(entries, axes)
-    if not _travels(data):
+    raw = RawScan(data, axes, voltage_kv=_read_voltage(signal))
+    order = _order_axes(entries, axes)
+    # Arrays that hold an open file cannot go to another process; they are reopened there.
+    if not _is_picklable(data):
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
+    # Some plugins put the detector first.
     if order != list(range(data.ndim)):
         import dask.array
 
@@ -90,38 +111,39 @@ def _from_signal(path: Path, signal: dict[str, Any], plugin: str, index: int) ->
     return raw
 
 
-def _scan_first(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
+def _order_axes(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
     """Order of the axes with the detector last, by what the plugin marks, else by reciprocal units."""
     n = len(axes)
     scan = [position for position, entry in enumerate(entries) if entry.get("navigate")]
+    # Without marks, exactly two axes in reciprocal lengths are the detector.
     if n >= 3 and len(scan) != n - 2:
-        detector = [position for position, axis in enumerate(axes) if plain_unit(axis.units).startswith("1/")]
+        detector = [position for position, axis in enumerate(axes) if normalise_unit(axis.units).startswith("1/")]
         scan = [position for position in range(n) if position not in detector] if len(detector) == 2 else []
     if len(scan) != n - 2:
         return list(range(n))
     return scan + [position for position in range(n) if position not in scan]
 
 
-def _finite(value: Any) -> float | None:
+def _read_number(value: Any) -> float | None:
     try:
         return float(value) if math.isfinite(float(value)) else None
     except (TypeError, ValueError):
         return None
 
 
-def _unit(value: Any) -> str:
+def _read_unit(value: Any) -> str:
     return value if isinstance(value, str) and value not in ("<undefined>", "undefined") else ""
 
 
-def _voltage(signal: dict[str, Any]) -> float | None:
+def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
     header = signal.get("original_metadata", {}).get("blockfile_header", {})
-    return plausible_voltage(tem.get("beam_energy")) or plausible_voltage(
-        (_finite(header.get("Beam_energy")) or 0.0) / 1e3
+    return read_voltage_kv(tem.get("beam_energy")) or read_voltage_kv(
+        (_read_number(header.get("Beam_energy")) or 0.0) / 1e3
     )
 
 
-def _travels(data: Any) -> bool:
+def _is_picklable(data: Any) -> bool:
     """Whether a lazy array can be sent to a worker: it holds no open file and no data."""
     if not hasattr(data, "__dask_graph__"):
         return data.nbytes < _LARGEST_GRAPH
@@ -137,6 +159,7 @@ def _travels(data: Any) -> bool:
 def _check_blo(path: Path) -> None:
     from rsciio.blockfile._api import get_header_dtype_list
 
+    # The header of the format is a fixed record; sizes and offsets in it determine the length of the file.
     size = path.stat().st_size
     kind = np.dtype(get_header_dtype_list())
     if size < kind.itemsize:
@@ -152,6 +175,7 @@ def _check_blo(path: Path) -> None:
         found = f"{size} bytes where {patterns} patterns of {frame} bytes from byte {first} on need {size - surplus}"
         raise ReadError(path, found=found, cure="copy the file again, or convert what was recorded with its software")
     with path.open("rb") as file:
+        # Each frame begins with two marked bytes; the first and the last one prove offset and frame size.
         for number in (0, patterns - 1):
             file.seek(first + number * frame)
             if file.read(2) != b"\xaa\x55":
@@ -163,68 +187,8 @@ def _calibrate_blo(raw: RawScan, signal: dict[str, Any]) -> None:
     header = signal["original_metadata"]["blockfile_header"]
     camera_mm, per_cm = float(header["Camera_length"]) / 10, float(header["SDP"]) / 100
     if raw.voltage_kv and camera_mm > 0 and per_cm > 0:
+        # One pixel is 10 / per_cm millimetres at the distance of the camera length: g = d / (L lambda) for small
+        # angles.
         step = 10 / per_cm / (camera_mm * wavelength(raw.voltage_kv))
         raw.axes = [*raw.axes[:-2], Axis(step, 0.0, "1/A"), Axis(step, 0.0, "1/A")]
         raw.notes.append("1/angstrom from the nominal camera length and voltage of the header")
-
-
-# ---- .npy and TIFF
-
-
-def read_npy(path: Path) -> RawScan:
-    """Array of a ``.npy`` file, mapped."""
-    with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-        offset = file.tell()
-    if dtype.hasobject or dtype.names:
-        raise ReadError(path, found=f"values of type {dtype}", cure="save plain numbers")
-    expected = offset + math.prod(shape) * dtype.itemsize
-    if expected != path.stat().st_size:
-        found = f"{path.stat().st_size} bytes where shape {shape} of {dtype} needs {expected}"
-        raise ReadError(path, found=found, cure="copy the file again (is it cut?)")
-    return RawScan(MemorySource(str(path), tuple(shape), dtype, offset, bool(fortran)))
-
-
-def read_tiff(path: Path) -> RawScan:
-    """Grey-valued pages of the first series of a TIFF: (n, y, x), or (scan_y, scan_x, y, x) when it says so."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        shape, dtype = tuple(int(n) for n in series.shape), np.dtype(series.dtype)
-        if "S" in series.axes or len(shape) > 4:
-            raise ReadError(path, found=f"a colour image {series.axes} {shape}", cure="save grey values")
-        _check_pages(path, file, shape, dtype)
-        if series.dataoffset is not None and series.dtype is not None:
-            kind = dtype.newbyteorder(file.byteorder)
-            return RawScan(MemorySource(str(path), shape, kind, int(series.dataoffset)))
-    flat = (math.prod(shape[:-2]), *shape[-2:])
-    raw = RawScan(PagesSource(str(path), flat, dtype))
-    if len(shape) == 4:
-        raw.notes.append(f"shape in the file {shape}")
-    return raw
-
-
-def _check_pages(path: Path, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Data beyond the end of the file, or much of the file that no page claims, betray a cut or a broken chain."""
-    size, used, largest = path.stat().st_size, 0, 0
-    for page in file.pages:
-        pieces = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-        if any(offset + count > size for offset, count in pieces):
-            raise ReadError(path, found="pages that lie beyond the end of the file", cure="copy the file again")
-        largest = max(largest, sum(count for _, count in pieces))
-        used += sum(count for _, count in pieces)
-    contiguous = file.series[0].dataoffset
-    if contiguous is not None:
-        used = max(used, math.prod(shape) * dtype.itemsize)
-        if contiguous + math.prod(shape) * dtype.itemsize > size:
-            raise ReadError(path, found=f"shape {shape} beyond the end of the file", cure="copy the file again")
-    if size - used > max(largest, 2**16) + 4096 * len(file.pages):
-        raise ReadError(path, found=f"{size - used} bytes that no page claims", cure="copy the file again")
-
-
-def wrap(path: Path, error: Exception) -> ReadError:
-    """A library's exception as a ReadError."""
-    return error if isinstance(error, ReadError) else damaged(path, error)

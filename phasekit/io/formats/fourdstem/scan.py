@@ -1,24 +1,37 @@
-"""A scan of patterns as some reader found it -> a PATTERNS dataset: shapes, units, blocks, remarks."""
+"""What every 4D-STEM reader returns, and the one place that makes it a PATTERNS dataset.
+
+Shapes, units, the blocks of the lazy array, and remarks on what the file does not say are settled here.
+"""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from ....diffraction import wavelength
 from ....errors import ReadError, SchemaError
-from ..frames import ScanSource, Source, block_shape
+from ..lazy_sources import ScanSource, Source, choose_block_shape
 
 DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
 
+# Factors to nm.
 _LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3}
+# Factors to rad.
 _ANGLES = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "deg": math.pi / 180, "degree": math.pi / 180}
+
+
+class ScanOptions(NamedTuple):
+    """Arguments of ``open_4dstem`` that a format may take."""
+
+    chunks: Chunks = "auto"
+    scan_shape: Sequence[int] | None = None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,33 +45,39 @@ class Axis:
 
 @dataclass
 class RawScan:
-    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions, detector last), its axes, and remarks."""
+    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions, detector last), its axes, and remarks.
+
+    ``file_blocks`` is the shape of the blocks the file is stored in, None where it has none or they are not known.
+    """
 
     data: Any
     axes: Sequence[Axis] = ()
     notes: list[str] = field(default_factory=list)
     voltage_kv: float | None = None
-    stored: tuple[int, ...] | None = None
+    file_blocks: tuple[int, ...] | None = None
 
 
-def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
-    """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px)."""
+def build_patterns(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
+    """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px); no pattern is read."""
     data, axes, notes = raw.data, list(raw.axes), list(raw.notes)
+    # Complex data are wave functions, objects are no numbers.
     if np.dtype(data.dtype).kind not in "iufb":
         raise ReadError(path, found=f"values of type {data.dtype}", cure="give real numbers (take the modulus)")
     if data.ndim not in (2, 3, 4) or 0 in data.shape:
         found = f"an array of shape {tuple(data.shape)}"
         raise ReadError(path, found=found, cure="give patterns as (scan_y, scan_x, qy, qx), (n, qy, qx) or (qy, qx)")
+    # Readers may know only the detector's axes, which are the last ones.
     axes = [Axis()] * (data.ndim - len(axes)) + axes
-    shape = _four(data.shape, path, scan_shape, notes)
+    shape = _make_scan_shape(data.shape, path, scan_shape, notes)
+    # The step along a line says nothing about the two steps of a folded map.
     if data.ndim == 3 and shape[0] > 1:
         axes = [Axis(), Axis(), *axes[-2:]]
     axes = [Axis()] * (4 - len(axes)) + axes
-    lazy = _to_dask(data, shape, path, chunks, raw.stored)
+    lazy = _to_dask(data, shape, path, chunks, raw.file_blocks)
     coords = {}
     for dim, axis in zip(DIMS[:2], axes[:2], strict=True):
-        coords[dim] = _scan_axis(dim, axis, shape[DIMS.index(dim)])
-    coords |= _detector_axes(axes[2:], shape[2:], raw.voltage_kv)
+        coords[dim] = _make_scan_axis(dim, axis, shape[DIMS.index(dim)])
+    coords |= _make_detector_axes(axes[2:], shape[2:], raw.voltage_kv)
     for position, dim in enumerate(DIMS):  # every axis grows, as an image is drawn
         if axes[position].scale is not None and float(axes[position].scale or 0) < 0:
             values = coords[dim].values
@@ -70,12 +89,13 @@ def assemble(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int]
     return xr.Dataset({"intensity": (DIMS, lazy)}, coords=coords, attrs=attrs)
 
 
-def _four(
+def _make_scan_shape(
     shape: Sequence[int], path: Path, scan_shape: Sequence[int] | None, notes: list[str]
 ) -> tuple[int, int, int, int]:
     """Shape with two scan dimensions."""
     *scan, qy, qx = (int(n) for n in shape)
     n = math.prod(scan)
+    # Folding is checked against the number of patterns, since a wrong shape shears the map.
     if scan_shape is not None:
         try:
             ny, nx = (int(size) for size in scan_shape)
@@ -104,14 +124,16 @@ def _to_dask(data: Any, shape: tuple[int, ...], path: Path, chunks: Chunks, stor
     if not isinstance(data, Source):
         lazy = da.asarray(data)
         return (lazy if same else lazy.reshape(shape)).rechunk(blocks)
-    source = data if same else _folded(data, shape)
+    # Reading lines through a source keeps one task per block; reshaping in dask would make many.
+    source = data if same else _fold_scan(data, shape)
+    # The name holds time and size of the file: dask would take a rewritten file for the old one.
     stat = path.stat()
     name = f"patterns-{tokenize(source, stat.st_mtime_ns, stat.st_size, blocks)}"
     meta = np.empty((0,) * 4, dtype=data.dtype)
     return da.from_array(source, chunks=blocks, name=name, fancy=False, asarray=True, meta=meta)
 
 
-def _folded(data: Source, shape: tuple[int, ...]) -> Source:
+def _fold_scan(data: Source, shape: tuple[int, ...]) -> Source:
     flat = data
     if data.ndim != 3:  # a map given another scan_shape: back to the order of acquisition first
         flat = _Flat(data.path, (shape[0] * shape[1], *shape[2:]), data.dtype, data)
@@ -124,10 +146,11 @@ class _Flat(Source):
 
     source: Source
 
-    def _box(self, box: tuple[slice, ...]) -> Any:
+    def _read_box(self, box: tuple[slice, ...]) -> Any:
         if self.source.ndim == 2:
             return self.source[box[1:]][None]
         nx = self.source.shape[1]
+        # Whole rows of the stored map are read, and the patterns outside the request are cut off.
         first, last = box[0].start // nx, -(-box[0].stop // nx)
         rows = self.source[(slice(first, last), slice(None), *box[1:])]
         flat = rows.reshape(-1, *rows.shape[2:])
@@ -141,7 +164,7 @@ def select_blocks(
     if isinstance(chunks, str):
         if chunks != "auto":
             raise SchemaError(f"open_4dstem: chunks='{chunks}', needs 'auto', an int, sizes or a dict. Use 'auto'.")
-        return block_shape(shape, itemsize, stored)
+        return choose_block_shape(shape, itemsize, stored)
     if isinstance(chunks, Mapping):
         unknown = set(chunks) - set(DIMS)
         if unknown:
@@ -155,14 +178,15 @@ def select_blocks(
     return tuple(n if size < 1 else min(size, n) for size, n in zip(sizes, shape, strict=True))
 
 
-def plain_unit(unit: str) -> str:
+def normalise_unit(unit: str) -> str:
     """Unit in plain letters: ``$A^{-1}$``, ``1/Å`` -> 1/A, ``µm`` -> um.
 
     Examples
     --------
-    >>> [plain_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
+    >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
     ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels']
     """
+    # Units are written as LaTeX, with Unicode superscripts, in brackets, or as words.
     text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
     text = re.sub("(?i)angstroms?|Å|Å", "A", text)
     text = re.sub(r"([nupm])_m\b", r"\1m", text)  # EMD writes [n_m]
@@ -171,27 +195,30 @@ def plain_unit(unit: str) -> str:
     return re.sub("nanometers?|nanometres?", "nm", text)
 
 
-def _known(axis: Axis) -> bool:
+def _has_scale(axis: Axis) -> bool:
     return axis.scale is not None and math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
 
 
-def _scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
-    factor = _LENGTHS.get(plain_unit(axis.units))
+def _make_scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
+    factor = _LENGTHS.get(normalise_unit(axis.units))
     steps = np.arange(size, dtype=float)
     attrs = {"units": "nm", "long_name": f"scan position along {dim[-1]}"}
-    if factor is None or not _known(axis):
+    if factor is None or not _has_scale(axis):
         attrs["comment"] = "step size unknown, 1 nm assumed"
         return xr.DataArray(steps, dims=dim, attrs=attrs)
     return xr.DataArray((axis.offset + steps * float(axis.scale or 0)) * factor, dims=dim, attrs=attrs)
 
 
-def _detector_axes(axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None) -> dict[str, xr.DataArray]:
-    factors = [_inverse_angstrom(axis, voltage_kv) for axis in axes]
+def _make_detector_axes(
+    axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None
+) -> dict[str, xr.DataArray]:
+    factors = [_find_inverse_angstrom(axis, voltage_kv) for axis in axes]
     calibrated = None not in factors
     coords = {}
     for dim, axis, size, factor in zip(DIMS[2:], axes, shape, factors, strict=True):
         steps = np.arange(size, dtype=float)
         attrs = {"units": "px", "long_name": f"detector position along {dim[-1]}"}
+        # Mixed units would distort angles between reflections: either both axes are calibrated or none.
         if calibrated and factor is not None:
             attrs["units"] = "1/angstrom"
             scale, offset = float(axis.scale or 0) * factor, axis.offset * factor
@@ -199,35 +226,37 @@ def _detector_axes(axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float
                 offset = -scale * (size - 1) / 2
                 attrs["comment"] = "origin not in the file, middle of the detector assumed"
             steps = offset + steps * scale
-        elif axis.units and plain_unit(axis.units) not in ("px", "pixel", "pixels"):
+        elif axis.units and normalise_unit(axis.units) not in ("px", "pixel", "pixels"):
             attrs["comment"] = f"the file's unit '{axis.units[:20]}' is no scattering vector, pixels kept"
         coords[dim] = xr.DataArray(steps, dims=dim, attrs=attrs)
     return coords
 
 
-def _inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
+def _find_inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
     """Factor from the axis's unit to 1/angstrom; an angle needs the voltage."""
-    unit = plain_unit(axis.units)
-    if not _known(axis):
+    unit = normalise_unit(axis.units)
+    if not _has_scale(axis):
         return None
     if unit.startswith("1/") and unit[2:] in _LENGTHS:
         return 0.1 / _LENGTHS[unit[2:]]
+    # For small angles the scattering vector is theta / lambda.
     if unit in _ANGLES and voltage_kv:
         return _ANGLES[unit] / wavelength(voltage_kv)
     return None
 
 
-def plausible_voltage(value: Any) -> float | None:
+def read_voltage_kv(value: Any) -> float | None:
     """Accelerating voltage [kV] of a file's header; volts become kilovolts, None where it cannot be one.
 
     Examples
     --------
-    >>> [plausible_voltage(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
+    >>> [read_voltage_kv(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
     [200.0, 300.0, None, None, None, None]
     """
     try:
         voltage = float(value)
     except (TypeError, ValueError):
         return None
+    # Files state kilovolts or volts; 20 kV to 3 MV in volts overlap with no voltage in kilovolts.
     voltage = voltage / 1e3 if 20e3 <= voltage <= 3e6 else voltage
     return voltage if 10 <= voltage <= 3e3 else None

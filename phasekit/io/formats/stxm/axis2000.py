@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import FrameSource, RawStack, to_ev, to_nm
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
+
+NAME = "aXis2000"
+EXTENSIONS = (".ncb",)
+BESIDE = (".dat",)
+KEEPS = "energies, positions"
+OPTIONS = ("energies", "step_nm")
 
 
 @dataclass(frozen=True)
@@ -22,23 +28,31 @@ class NcbFrames(FrameSource):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices."""
         try:
+            # Mapped for each block, so that no file stays open.
             data = np.memmap(self.path, dtype=self.stored, mode="r", shape=self.shape)
         except (OSError, ValueError) as error:
             raise ReadError(self.path, found=f"a changed file ({error})", cure="open it again") from error
         return np.asarray(data[list(indices)], dtype=self.dtype) / self.dtype.type(self.scale)
 
 
-def read_ncb(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
-    """A stack from its header: columns, rows and scale; first and last x; first and last y; the energies."""
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise the file by its ending: it holds bare numbers."""
+    return path.suffix.lower() == ".ncb"
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read a stack whose ``.dat`` header gives columns, rows and scale, both ends of x and y, and the energies."""
+    # Some programs write the ending in capitals.
     header = next((path.with_suffix(s) for s in (".dat", ".DAT") if path.with_suffix(s).is_file()), None)
     if header is None:
         raise ReadError(path, found="no header of the same name", cure=f"put {path.stem}.dat beside it")
     (n_x, n_y), scale, ends, listed = _read_header(header)
-    energy = to_ev(header, listed, "eV") if energies is None else energies
+    energy = convert_to_ev(header, listed, "eV") if options.energies is None else options.energies
     # a negative scale says 32-bit floats, a positive one 16-bit integers that were multiplied by it
     stored = np.dtype("<f4" if scale < 0 else "<i2")
     shape = (listed.size, n_y, n_x)
     needed = int(np.prod(shape)) * stored.itemsize
+    # The size of the file is the only check there is: the numbers have no structure of their own.
     if path.stat().st_size != needed:
         raise ReadError(
             path,
@@ -48,7 +62,8 @@ def read_ncb(path: Path, *, energies: NDArray[np.float64] | None) -> RawStack:
     divisor = scale if scale > 0 else 1.0
     frames = NcbFrames(path=path, shape=shape, dtype=np.dtype(np.float64), stored=stored, scale=divisor)
     (x, _), (y, _) = (
-        to_nm(header, name, np.linspace(*end, n), "um") for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
+        convert_to_nm(header, name, np.linspace(*end, n), "um")
+        for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
     )
     return RawStack(frames=frames, energy=energy, y=y, x=x, attrs={"format": "aXis2000 ncb"})
 
@@ -57,11 +72,13 @@ def _read_header(path: Path) -> tuple[tuple[int, int], float, list[tuple[float, 
     lines = [line.split() for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
     try:
         n_x, n_y, scale = int(lines[0][0]), int(lines[0][1]), float(lines[0][2])
+        # Line 1: columns, rows, scale. Lines 2 and 3: ends of x and y. Line 4: number of energies, which follow.
         ends = [(float(line[0]), float(line[1])) for line in lines[1:3]]
         n_energy = int(lines[3][0])
         energy = np.array([float(line[0]) for line in lines[4 : 4 + max(0, n_energy)]])
     except (IndexError, ValueError) as error:
         raise ReadError(path, found=f"text that is not an aXis2000 header ({error})", cure="copy it again") from error
+    # A damaged header may hold numbers that fold the bytes in an absurd way.
     plausible = min(n_x, n_y, n_energy) > 0 and np.isfinite([scale, *ends[0], *ends[1]]).all() and scale != 0
     if not plausible or energy.size != n_energy:
         raise ReadError(

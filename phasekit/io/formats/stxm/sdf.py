@@ -1,7 +1,6 @@
 """SDF: a ``.hdr`` text header beside one ``.xim`` text image per energy (ALS, CLS, MAX IV)."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .stack import FrameSource, RawStack, to_ev, to_nm
+from .sdf_header import get_first_line, read_header
+from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
 
-_TOKEN = re.compile(r'"(?P<text>[^"]*)"|(?P<mark>[{}()=;,])|(?P<word>[^\s"{}()=;,][^"{}()=;,]*)')
-_DEEPEST = 24
+NAME = "SDF"
+EXTENSIONS = (".hdr",)
+BESIDE = (".xim",)
+KEEPS = "energies, positions, ring current, read-back energy, dwell time, start time"
+OPTIONS = ("region", "counter", "energies", "step_nm")
+
+# Kinds of scans that are images; spectra of points and lines are not.
 _IMAGE_FLAGS = ("image", "image stack", "multi-region image", "multi-region image stack")
 
 
@@ -28,6 +33,7 @@ class XimFrames(FrameSource):
 
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices."""
+        # The shape in the file has x and y exchanged when y is the fast axis.
         frames = [read_xim(self.files[i], self.shape[:0:-1] if self.transposed else self.shape[1:]) for i in indices]
         stack = np.stack(frames)
         return stack.transpose(0, 2, 1) if self.transposed else stack
@@ -36,10 +42,11 @@ class XimFrames(FrameSource):
 def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """One text image, checked against the shape its header announces."""
     try:
+        # "#" is no comment in these files: a damaged number must not hide the rest of a line.
         image = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None, encoding="latin-1")
     except (OSError, ValueError) as error:
         raise ReadError(
-            path, found=f"a text image that cannot be read ({_first_line(error)})", cure="copy the frame again"
+            path, found=f"a text image that cannot be read ({get_first_line(error)})", cure="copy the frame again"
         ) from error
     if image.shape != shape:
         raise ReadError(
@@ -50,28 +57,36 @@ def read_xim(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return image
 
 
-def read_sdf(path: Path, *, region: int | None, counter: str | None, energies: NDArray[np.float64] | None) -> RawStack:
-    """A stack or single image from its header."""
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise the header by its ending; a frame beside it is refused with the name of what to open."""
+    if path.suffix.lower() == ".xim":
+        raise ReadError(path, found="one frame of an SDF scan", cure="give the .hdr file beside it")
+    return path.suffix.lower() == ".hdr"
+
+
+def read(path: Path, options: StxmOptions) -> RawStack:
+    """Read a stack or single image from its header; the frames are read when computed."""
     header = read_header(path)
     scan = header.get("ScanDefinition")
-    regions = _items(scan, "Regions") if isinstance(scan, dict) else []
+    regions = _list_items(scan, "Regions") if isinstance(scan, dict) else []
     if not isinstance(scan, dict) or not regions:
         raise ReadError(
             path, found="a header without ScanDefinition and Regions", cure="give the .hdr of an STXM image or stack"
         )
     _check_image(path, scan)
-    index = _choose_region(path, regions, region)
-    p_axis, q_axis = (_axis(path, regions[index], name) for name in ("PAxis", "QAxis"))
-    channel, letter, channels = _choose_channel(path, header, scan, counter)
-    points, unit = _stack_points(path, header, scan)
-    wanted = to_ev(path, points, unit) if energies is None else energies
-    files = _frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
-    raw = _raw(path, header, (p_axis, q_axis), files, wanted, channel, index)
+    index = _choose_region(path, regions, options.region)
+    p_axis, q_axis = (_read_axis(path, regions[index], name) for name in ("PAxis", "QAxis"))
+    channel, letter, channels = _choose_channel(path, header, scan, options.counter)
+    points, unit = _read_energies(path, header, scan)
+    wanted = convert_to_ev(path, points, unit) if options.energies is None else options.energies
+    # Given energies also say how many frames are wanted, which opens an interrupted scan.
+    files = _find_frame_files(path, letter, points.size, index if len(regions) > 1 else None, wanted.size)
+    raw = _make_stack(path, header, (p_axis, q_axis), files, wanted, channel, index)
     raw.attrs["counters"] = ", ".join(channels)
     return raw
 
 
-def _raw(
+def _make_stack(
     path: Path,
     header: dict[str, Any],
     axes: tuple[dict[str, Any], dict[str, Any]],
@@ -84,12 +99,13 @@ def _raw(
     # columns of a .xim run along the P axis, rows along Q; P is x unless its name says y
     transposed = p_axis["name"].lower().rstrip().endswith("y") and q_axis["name"].lower().rstrip().endswith("x")
     x_axis, y_axis = (q_axis, p_axis) if transposed else (p_axis, q_axis)
-    x, note_x = to_nm(path, x_axis["name"], x_axis["points"], x_axis["unit"])
-    y, note_y = to_nm(path, y_axis["name"], y_axis["points"], y_axis["unit"])
+    x, note_x = convert_to_nm(path, x_axis["name"], x_axis["points"], x_axis["unit"])
+    y, note_y = convert_to_nm(path, y_axis["name"], y_axis["points"], y_axis["unit"])
     shape = (len(files), y_axis["points"].size, x_axis["points"].size)
     source = XimFrames(path=path, shape=shape, dtype=np.dtype(np.float64), files=files, transposed=transposed)
     for end in {0, len(files) - 1}:  # an interrupted scan or copy shows at the ends, before anything else is read
         source.read([end])
+    # Two spellings of the key are in use.
     unit = str(channel.get("Unit", channel.get("UnitName", "")))
     scan_dwell = header["ScanDefinition"].get("Dwell")
     return RawStack(
@@ -97,7 +113,7 @@ def _raw(
         energy=energy,
         y=y,
         x=x,
-        per_energy=_per_frame(header, len(files), region),
+        per_energy=_read_per_frame(header, len(files), region),
         comments=[note_x, note_y, f"the file's unit is {unit}" if unit not in ("", "counts") else ""],
         attrs={
             "format": "SDF",
@@ -109,16 +125,19 @@ def _raw(
     )
 
 
-def _per_frame(header: dict[str, Any], n_energy: int, region: int) -> dict[str, NDArray[np.float64]]:
+def _read_per_frame(header: dict[str, Any], n_energy: int, region: int) -> dict[str, NDArray[np.float64]]:
     """Ring current [mA] and read-back energy [eV], where the header has them for every frame."""
     first = {"StorageRingCurrent": header.get("StorageRingCurrent")}
     frames = [
+        # Two numberings are in use: from 0 with the region, and from 1, where the header itself may hold the
+        # values of the first frame.
         header.get(f"Image{i:03d}_{region}") or (header.get(f"Image{i + 1}") if i else header.get("Image1", first))
         for i in range(n_energy)
     ]
     out = {}
     for key, name in (("StorageRingCurrent", "ring_current"), ("Energy", "energy_readback")):
         values = [f.get(key) if isinstance(f, dict) else None for f in frames]
+        # A value that is missing for one frame could not be told from a drop of the ring current.
         if all(isinstance(v, int | float) for v in values):
             out[name] = np.asarray(values, dtype=np.float64)
     return out
@@ -138,7 +157,7 @@ def _choose_region(path: Path, regions: list[Any], region: int | None) -> int:
     if region is not None and 0 <= region < len(regions):
         return region
     sizes = ", ".join(
-        f"{i}: {_axis(path, r, 'QAxis')['points'].size} x {_axis(path, r, 'PAxis')['points'].size} pixels"
+        f"{i}: {_read_axis(path, r, 'QAxis')['points'].size} x {_read_axis(path, r, 'PAxis')['points'].size} pixels"
         for i, r in enumerate(regions)
     )
     asked = "" if region is None else f", but not region {region}"
@@ -149,19 +168,23 @@ def _choose_channel(
     path: Path, header: dict[str, Any], scan: dict[str, Any], counter: str | None
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Channel, the letter its files carry, and the names of all channels."""
-    channels = [c for c in _items(scan, "Channels") or _items(header, "Channels") if isinstance(c, dict)] or [{}]
+    channels = [c for c in _list_items(scan, "Channels") or _list_items(header, "Channels") if isinstance(c, dict)] or [
+        {}
+    ]
     names = [str(c.get("Name", f"channel {i}")) for i, c in enumerate(channels)]
     if counter is not None and counter not in names:
         raise ReadError(path, found=f"the counters {names}, but not '{counter}'", cure="choose counter= from the list")
+    # The letter in the names of the files counts the channels.
     index = names.index(counter) if counter is not None else 0
     return channels[index], "abcdefghijklmnopqrstuvwxyz"[index % 26], names
 
 
-def _stack_points(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> tuple[NDArray[np.float64], str | None]:
+def _read_energies(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> tuple[NDArray[np.float64], str | None]:
     """Energies of the header and their unit; of a single image, where the monochromator stood."""
+    # A single image has no stack axis, or an empty one.
     stack = scan.get("StackAxis")
-    if isinstance(stack, dict) and _items(stack, "Points"):
-        axis = _axis(path, scan, "StackAxis")
+    if isinstance(stack, dict) and _list_items(stack, "Points"):
+        axis = _read_axis(path, scan, "StackAxis")
         if "energy" not in axis["name"].lower():
             raise ReadError(path, found=f"a stack over '{axis['name']}'", cure="give a stack over photon energy")
         return axis["points"], axis["unit"]
@@ -172,13 +195,16 @@ def _stack_points(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> t
     raise ReadError(path, found="a header without photon energies", cure="give them in eV with energies=[...]")
 
 
-def _frame_files(path: Path, letter: str, n_points: int, region: int | None, n_wanted: int) -> tuple[Path, ...]:
+def _find_frame_files(path: Path, letter: str, n_points: int, region: int | None, n_wanted: int) -> tuple[Path, ...]:
     """Names of the image files, checked for presence; ``n_wanted`` of ``n_points`` may be asked for."""
+    # Files carry the region only where there are several.
     tail = "" if region is None else str(region)
     files = [path.with_name(f"{path.stem}_{letter}{i:03d}{tail}.xim") for i in range(n_points)]
     single = path.with_name(f"{path.stem}_{letter}{tail}.xim")
+    # A single image has no frame number in its name.
     if n_points == 1 and not files[0].is_file():
         files = [single]
+    # A file of 0 bytes is what an interrupted copy leaves.
     here = [f.is_file() and f.stat().st_size > 0 for f in files]
     if n_wanted > n_points:
         raise ReadError(path, found=f"{n_points} frames for {n_wanted} energies", cure="give one energy per frame")
@@ -194,15 +220,16 @@ def _frame_files(path: Path, letter: str, n_points: int, region: int | None, n_w
     return tuple(files[:n_wanted])
 
 
-def _items(struct: dict[str, Any], name: str) -> list[Any]:
+def _list_items(struct: dict[str, Any], name: str) -> list[Any]:
     """Items of an SDF array, whose first element is their number."""
     found = struct.get(name)
     return list(found[1:]) if isinstance(found, list) else []
 
 
-def _axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
+def _read_axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
     axis = struct.get(name) if isinstance(struct, dict) else None
     raw = axis.get("Points") if isinstance(axis, dict) else None
+    # An array begins with the number of its values, which shows a cut header.
     numbers = isinstance(raw, list) and len(raw) > 1 and all(isinstance(v, int | float) for v in raw)
     if not isinstance(axis, dict) or not isinstance(raw, list) or not numbers or raw[0] != len(raw) - 1:
         got = "is missing" if raw is None else f"announces {str(raw[:1])[1:-1]} points and lists {len(raw) - 1} values"
@@ -212,85 +239,3 @@ def _axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
         "unit": str(axis["Unit"]) if "Unit" in axis else None,
         "points": np.asarray(raw[1:], dtype=np.float64),
     }
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """Header as nested dicts and lists.
-
-    SDF text is a sequence of ``name = value;``, where a value is a number, a word, ``"text"``, a structure
-    ``{...}`` or an array ``(n, item, ...)``.
-    """
-    text = path.read_text(encoding="latin-1")
-    if not text.strip():
-        raise ReadError(path, found="an empty file", cure="copy it again")
-    tokens = _tokens(text)
-    try:
-        return _structure(tokens, 0, closed=False)
-    except (StopIteration, ValueError) as error:
-        raise ReadError(
-            path,
-            found=f"text that is not an SDF header, or breaks off ({_first_line(error) or 'end of file'})",
-            cure="copy the .hdr file again",
-        ) from error
-
-
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        yield kind, match.group(kind).strip() if kind == "word" else match.group(kind)
-
-
-def _structure(tokens: Iterator[tuple[str, str]], depth: int, *, closed: bool) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for kind, token in tokens:
-        if (kind, token) == ("mark", "}") and closed:
-            return out
-        if (kind, token) == ("mark", ";"):
-            continue
-        if kind != "word" or next(tokens) != ("mark", "="):
-            raise ValueError(f"'{token[:20]}' where a name and '=' should be")
-        out[token] = _value(tokens, next(tokens), depth + 1)
-    if closed:
-        raise ValueError("a structure is not closed")
-    return out
-
-
-def _value(tokens: Iterator[tuple[str, str]], token: tuple[str, str], depth: int) -> Any:
-    if depth > _DEEPEST:
-        raise ValueError(f"structures nested deeper than {_DEEPEST}")
-    kind, text = token
-    if kind == "text":
-        return text
-    if kind == "word":
-        return _number(text)
-    if text == "{":
-        return _structure(tokens, depth, closed=True)
-    if text == "(":
-        return _array(tokens, depth)
-    if text == ";":  # an empty value, `AUX3 = ;`
-        return ""
-    raise ValueError(f"'{text}' where a value should be")
-
-
-def _array(tokens: Iterator[tuple[str, str]], depth: int) -> list[Any]:
-    out: list[Any] = []
-    for token in tokens:
-        if token == ("mark", ")"):
-            return out
-        if token in (("mark", ","), ("mark", "}")):  # some converters leave a stray brace in arrays
-            continue
-        out.append(_value(tokens, token, depth + 1))
-    raise ValueError("an array is not closed")
-
-
-def _number(text: str) -> Any:
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", maxsplit=1)[0]

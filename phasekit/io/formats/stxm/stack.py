@@ -1,4 +1,4 @@
-"""What every STXM reader hands over, and the one place that turns it into a STACK: axes, units, laziness."""
+"""What every STXM reader returns, and the one place that makes it a STACK: axes, units, lazy blocks."""
 
 import os
 from abc import ABC, abstractmethod
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask.array as da
 import numpy as np
@@ -19,6 +19,7 @@ from ....errors import ReadError
 #: Largest block of a lazy stack [bytes]; whole frames, at least one.
 BLOCK_BYTES = 32 * 2**20
 
+# Factors to nm, and below to eV, by the unit in lower case.
 _NM = {
     "m": 1e9,
     "meter": 1e9,
@@ -34,11 +35,21 @@ _NM = {
 _EV = {"ev": 1.0, "kev": 1e3, "mev": 1e-3, "j": 1 / 1.602176634e-19}
 
 
+class StxmOptions(NamedTuple):
+    """Arguments of ``open_stxm`` that a format may take; None where not given."""
+
+    entry: str | None = None
+    region: int | None = None
+    counter: str | None = None
+    energies: NDArray[np.float64] | None = None  # [eV]
+    step_nm: float | None = None
+
+
 @dataclass(frozen=True)
 class FrameSource(ABC):
-    """Frames of a file, read when asked for; holds no file open, so it can be pickled and sent to a worker.
+    """Frames of a file that are read when dask asks for them.
 
-    Subclasses implement :meth:`read`. dask slices it like an array.
+    No file stays open, so the source can be pickled and sent to a worker. Subclasses implement :meth:`read`.
     """
 
     path: Path
@@ -55,6 +66,7 @@ class FrameSource(ABC):
     def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, *rest = key
         indices = np.arange(self.shape[0])[first]
+        # dask asks for a slice of frames, or for one.
         frames = self.read([int(i) for i in np.atleast_1d(indices)])
         if frames.shape[1:] != self.shape[1:]:
             raise ReadError(
@@ -65,12 +77,13 @@ class FrameSource(ABC):
         frames = np.asarray(frames, dtype=self.dtype)
         return frames[(slice(None), *rest)] if np.ndim(indices) else frames[(0, *rest)]
 
-    def lazy(self) -> da.Array:
+    def to_dask(self) -> da.Array:
         """Dask array of all frames, in blocks of whole frames."""
         n_energy, n_y, n_x = self.shape
         per_block = (
             1 if self.frame_per_block else max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
         )
+        # The name holds time and size of the file: dask would take a rewritten file for the old one.
         stat = os.stat(self.path)
         return da.from_array(  # type: ignore[no-untyped-call]
             self,
@@ -83,7 +96,7 @@ class FrameSource(ABC):
 
 @dataclass
 class RawStack:
-    """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm."""
+    """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm (None: unknown)."""
 
     frames: FrameSource
     energy: NDArray[np.float64]
@@ -94,78 +107,81 @@ class RawStack:
     attrs: dict[str, Any] = field(default_factory=dict)
 
 
-def length_factor(unit: str | None) -> float | None:
-    """Factor from a length unit to nm; None when the unit is not said.
+def find_length_factor(unit: str | None) -> float | None:
+    """Factor from a length unit to nm; None when there is no unit, NaN when it is unknown.
 
     Examples
     --------
-    >>> length_factor("µm"), length_factor(" "), length_factor("parsec")
+    >>> find_length_factor("µm"), find_length_factor(" "), find_length_factor("parsec")
     (1000.0, None, nan)
     """
-    return _factor(unit, _NM)
+    return _find_factor(unit, _NM)
 
 
-def energy_factor(unit: str | None) -> float | None:
-    """Factor from an energy unit to eV; None when the unit is not said.
+def find_energy_factor(unit: str | None) -> float | None:
+    """Factor from an energy unit to eV; None when there is no unit, NaN when it is unknown.
 
     Examples
     --------
-    >>> energy_factor("keV"), energy_factor(None), energy_factor("nm")
+    >>> find_energy_factor("keV"), find_energy_factor(None), find_energy_factor("nm")
     (1000.0, None, nan)
     """
-    return _factor(unit, _EV)
+    return _find_factor(unit, _EV)
 
 
-def _factor(unit: str | None, table: Mapping[str, float]) -> float | None:
+def _find_factor(unit: str | None, table: Mapping[str, float]) -> float | None:
+    # Units come with the micro sign, the Greek letter, or in brackets.
     plain = (unit or "").strip().lower().replace("µ", "u").replace("μ", "u").strip("[]()")
     return table.get(plain, float("nan")) if plain else None
 
 
-def to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
-    """Energies in eV, refused when they cannot be photon energies of a soft-X-ray stack."""
-    factor = energy_factor(unit)
+def convert_to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
+    """Convert energies to eV, and refuse what cannot be photon energies of a soft X-ray stack."""
+    factor = find_energy_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(path, found=f"photon energies in '{unit}'", cure="give them in eV with energies=[...]")
     energy = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1.0)
     if energy.size == 0 or not np.isfinite(energy).all() or (energy <= 0).any():
         raise ReadError(
             path,
-            found=f"photon energies that are not all positive numbers ({_brief(energy)})",
+            found=f"photon energies that are not all positive numbers ({_show_first(energy)})",
             cure="give one energy per frame in eV with energies=[...]",
         )
+    # below 20 eV there is no soft X-ray edge, so the numbers are most likely keV
     if factor is None and energy.max() < 20:
         raise ReadError(
             path,
-            found=f"photon energies of {_brief(energy)} without a unit, too small for eV (keV perhaps)",
+            found=f"photon energies of {_show_first(energy)} without a unit, too small for eV (keV perhaps)",
             cure="give them in eV with energies=[...]",
         )
     return energy
 
 
-def to_nm(
+def convert_to_nm(
     path: Path, name: str, values: NDArray[Any] | None, unit: str | None
 ) -> tuple[NDArray[np.float64] | None, str]:
-    """Positions in nm, and a remark when something had to be assumed."""
+    """Convert positions to nm; a remark says what had to be assumed."""
     if values is None:
         return None, ""
-    factor = length_factor(unit)
+    factor = find_length_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
+    # Files without a unit, such as those of HERMES, are in micrometres.
     position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)
     return position, "" if factor is not None else f"unit of {name} not said, um assumed"
 
 
-def assemble(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
-    """Dataset with ascending axes from what a reader found; sizes are checked, nothing is read."""
+def build_stack(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
+    """Dataset with ascending axes from what a reader found. Sizes are checked; no frame is read."""
     n_energy, n_y, n_x = raw.frames.shape
     if 0 in raw.frames.shape:
         raise ReadError(path, found=f"an empty stack, shape {raw.frames.shape}", cure="choose another file or region")
     _check_length(path, "energy", raw.energy, n_energy)
     comments = list(raw.comments)
-    y, note_y = _position(path, "scan_y", raw.y, n_y, step_nm)
-    x, note_x = _position(path, "scan_x", raw.x, n_x, step_nm)
+    y, note_y = _make_axis(path, "scan_y", raw.y, n_y, step_nm)
+    x, note_x = _make_axis(path, "scan_x", raw.x, n_x, step_nm)
     data = xr.Dataset(
-        {"intensity": (("energy", "scan_y", "scan_x"), raw.frames.lazy())},
+        {"intensity": (("energy", "scan_y", "scan_x"), raw.frames.to_dask())},
         coords={"energy": raw.energy, "scan_y": y, "scan_x": x},
         attrs=raw.attrs,
     )
@@ -176,34 +192,38 @@ def assemble(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
     for name, note in (("scan_y", note_y), ("scan_x", note_x)):
         data[name].attrs = {"units": "nm", "long_name": name.replace("_", " "), **({"comment": note} if note else {})}
     data["energy"].attrs = {"units": "eV", "long_name": "photon energy"}
-    return _ascending(data)
+    return _sort_axes(data)
 
 
-def _ascending(data: xr.Dataset) -> xr.Dataset:
-    """Turn round every axis that falls strictly, so that x grows to the right, y downwards and the energy upwards."""
+def _sort_axes(data: xr.Dataset) -> xr.Dataset:
+    """Reverse every axis that falls strictly, so that x grows to the right, y downwards, and the energy upwards."""
     for dim in ("energy", "scan_y", "scan_x"):
         values = data[dim].values
+        # The energy may also rise and fall within a scan; then its order of measurement is kept.
         if values.size > 1 and (np.diff(values) < 0).all():
             data = data.isel({dim: slice(None, None, -1)})
     return data
 
 
-def _position(
+def _make_axis(
     path: Path, name: str, values: NDArray[np.float64] | None, size: int, step_nm: float | None
 ) -> tuple[NDArray[np.float64], str]:
     """Axis of one scan direction, regular where the file does not give a usable one."""
+    # A step that the caller gives replaces whatever the file states.
     if step_nm is not None:
         return np.arange(size, dtype=np.float64) * step_nm, ""
     if values is None:
         return np.arange(size, dtype=np.float64), "step size unknown, 1 nm assumed"
     _check_length(path, name, values, size)
     step = np.diff(values)
+    # Steps may vary by an encoder's noise; the axis is kept as it is as long as it is monotonic.
     if np.isfinite(values).all() and (size == 1 or (step > 0).all() or (step < 0).all()):
         return values, ""
     if not np.isfinite(values).all() or values[-1] == values[0]:
         return np.arange(
             size, dtype=np.float64
         ), "positions in the file are not usable; step size unknown, 1 nm assumed"
+    # encoders jitter: neighbouring positions may swap, while their mean step is right
     line = np.polyfit(np.arange(size), values, 1)
     straight = np.asarray(np.polyval(line, np.arange(size)), dtype=np.float64)
     return straight, "positions in the file are not monotonic; a straight line through them"
@@ -221,6 +241,6 @@ def _check_length(path: Path, name: str, values: Any, size: int) -> None:
     )
 
 
-def _brief(values: NDArray[np.float64]) -> str:
+def _show_first(values: NDArray[np.float64]) -> str:
     shown = ", ".join(f"{v:g}" for v in values[:3])
     return shown + (" ..." if values.size > 3 else "")

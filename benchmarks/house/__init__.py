@@ -1,0 +1,1 @@
+"""How the package is written, measured beside others, and whether two commits give the same outputs."""

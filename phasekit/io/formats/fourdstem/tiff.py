@@ -1,0 +1,62 @@
+"""Scans in TIFF files: one grey-valued page per pattern, or a hyperstack that states its shape."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....errors import ReadError
+from ..lazy_sources import MemorySource, PagesSource
+from ..tiff_pages import check_page_bytes, is_tiff
+from .scan import RawScan, ScanOptions
+
+NAME = "TIFF"
+EXTENSIONS = (".tif", ".tiff")
+KEEPS = "the counts alone"
+OPTIONS = ("chunks", "scan_shape")
+CONTENT = "TIFF"
+
+
+def recognise(head: bytes, path: Path) -> bool:
+    """Recognise a TIFF by its first bytes."""
+    return is_tiff(head)
+
+
+def read(path: Path, options: ScanOptions) -> RawScan:
+    """Read the first series: (n, y, x), or (scan_y, scan_x, y, x) when it says so."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        shape, dtype = tuple(int(n) for n in series.shape), np.dtype(series.dtype)
+        # An axis S holds the samples of a colour.
+        if "S" in series.axes or len(shape) > 4:
+            raise ReadError(path, found=f"a colour image {series.axes} {shape}", cure="save grey values")
+        check_page_bytes(path, file)
+        _check_size(path, file, math.prod(shape) * dtype.itemsize)
+        if series.dataoffset is not None and series.dtype is not None:
+            # pages that lie one after another are mapped as one array, which needs no page table
+            kind = dtype.newbyteorder(file.byteorder)
+            return RawScan(MemorySource(str(path), shape, kind, int(series.dataoffset)))
+    # Compressed pages are read one by one.
+    flat = (math.prod(shape[:-2]), *shape[-2:])
+    raw = RawScan(PagesSource(str(path), flat, dtype))
+    if len(shape) == 4:
+        raw.notes.append(f"shape in the file {shape}")
+    return raw
+
+
+def _check_size(path: Path, file: Any, n_bytes: int) -> None:
+    """Refuse a shape beyond the end of the file, and bytes that no page claims: a page chain was broken."""
+    size, start = path.stat().st_size, file.series[0].dataoffset
+    counts = [sum(page.databytecounts) for page in file.pages]
+    used = sum(counts)
+    if start is not None:
+        used = max(used, n_bytes)
+        if start + n_bytes > size:
+            found = f"a series of {n_bytes} bytes that ends beyond the file's {size} bytes"
+            raise ReadError(path, found=found, cure="copy the file again")
+    # tags and metadata take some room: 4 KiB per page, and 64 KiB or one page in all, are no sign of damage
+    if size - used > max(*counts, 2**16) + 4096 * len(file.pages):
+        raise ReadError(path, found=f"{size - used} bytes that no page claims", cure="copy the file again")

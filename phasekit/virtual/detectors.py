@@ -1,0 +1,117 @@
+"""Images of the scan as ring-shaped detectors would have recorded them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from ..errors import SchemaError
+from ..schema import PATTERNS, describe, require
+from .geometry import DETECTOR, Array, Centre, find_direct_beam, pixel_distances, ring_weights, select_pixels
+from .schema import VIRTUAL_IMAGES
+
+
+def apply_detectors(
+    patterns: xr.Dataset,
+    detectors: Mapping[str, tuple[float, float]],
+    *,
+    centre: Centre | None = None,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    r"""Sum the counts of every pattern over ring-shaped virtual detectors.
+
+    .. math:: I_d(\mathbf r) = \sum_{\mathbf q} w_d(|\mathbf q - \mathbf q_0|)\, I(\mathbf r, \mathbf q)
+
+    with the direct beam :math:`\mathbf q_0` and the share :math:`w_d` of a detector pixel that lies in the ring.
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS. Lazy stays lazy: the images are computed block by block.
+    detectors
+        Name -> ``(inner, outer)`` radius in the unit of the detector's axes. ``(0, r)`` is a disk (bright field),
+        ``(r1, r2)`` a ring (annular dark field). Rings that share a radius add up exactly.
+    centre
+        ``(qy, qx)`` of the direct beam; ``None`` asks :func:`find_direct_beam`, which reads the scan once.
+    mask
+        Detector pixels to use, ``(qy, qx)``: boolean (True: used) or flags (0: used), as
+        :func:`phasekit.nmf.find_detector_mask` gives them. ``None`` uses every pixel.
+
+    Returns
+    -------
+    xarray.Dataset
+        VIRTUAL_IMAGES: ``virtual_image(detector, scan_y, scan_x)`` [counts] and ``weight(detector, qy, qx)``. A pattern
+        with a missing value (NaN) on a detector is NaN there.
+
+    Raises
+    ------
+    SchemaError
+        Not PATTERNS; no detector; radii that are not 0 <= inner < outer; a detector without a used pixel; a mask of
+        another shape.
+
+    See Also
+    --------
+    find_direct_beam : The direct beam.
+    compute_radial_profiles : All rings at once.
+    phasekit.acom.virtual_images : The same from peaks, without the background between them.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axis = np.arange(9.0)
+    >>> counts = np.ones((2, 3, 9, 9))
+    >>> scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)}, {"qy": axis, "qx": axis})
+    >>> images = apply_detectors(scan, {"inside": (0, 2), "outside": (2, 9)}, centre=(4, 4))
+    >>> images.virtual_image.sum("detector").values[0]
+    array([81., 81., 81.])
+    """
+    step = "apply_detectors"
+    require(patterns, PATTERNS, step=step, argument="patterns")
+    used = select_pixels(patterns, mask, step)
+    _check_detectors(detectors)
+    centre = find_direct_beam(patterns).centre if centre is None else centre
+    distance, pixel = pixel_distances(patterns, centre)
+    weights = np.stack([ring_weights(distance, *radii, pixel) * used for radii in detectors.values()])
+    for name, weight in zip(detectors, weights, strict=True):
+        if not weight.any():
+            raise SchemaError(f"{step}: detector {name!r} = {detectors[name]} holds no pixel. Give it other radii.")
+    images = xr.apply_ufunc(
+        lambda frames: _sum_over_detectors(frames, weights),
+        patterns["intensity"],
+        input_core_dims=[DETECTOR],
+        output_core_dims=[["detector"]],
+        dask="parallelized",
+        output_dtypes=[np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"detector": len(weights)}, "allow_rechunk": True},
+    )
+    out = xr.Dataset(
+        {
+            "virtual_image": images.transpose("detector", "scan_y", "scan_x"),
+            "weight": (("detector", *DETECTOR), weights),
+        },
+        coords={"detector": list(detectors), "qy": patterns["qy"], "qx": patterns["qx"]},
+    )
+    settings = {"detectors": {name: list(radii) for name, radii in detectors.items()}, "centre": centre}
+    return describe(out, VIRTUAL_IMAGES, step=step, settings=settings, source=patterns)
+
+
+def _check_detectors(detectors: Mapping[str, tuple[float, float]]) -> None:
+    if not detectors:
+        raise SchemaError("apply_detectors: no detector, needs at least one. Give {'bright field': (0, radius)}.")
+    for name, radii in detectors.items():
+        if len(radii) != 2 or not 0 <= radii[0] < radii[1]:
+            raise SchemaError(
+                f"apply_detectors: detector {name!r} = {radii}, needs (inner, outer) with 0 <= inner < outer. "
+                "Give radii in the unit of 'qx'."
+            )
+
+
+def _sum_over_detectors(frames: Array, weights: Array) -> Array:
+    """Sums ``(.., detector)`` of frames ``(.., qy, qx)``; each pattern alone, so that blocks do not matter."""
+    flat = np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1)
+    rows = weights.reshape(len(weights), -1)
+    # Only the pixels that count are touched: a NaN elsewhere must not spoil the sum.
+    # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
+    here = [np.flatnonzero(row) for row in rows]
+    sums = [(np.take(flat, index, axis=-1) * row[index]).sum(-1) for index, row in zip(here, rows, strict=True)]
+    return np.stack(sums, axis=-1)

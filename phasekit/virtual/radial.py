@@ -1,0 +1,114 @@
+"""Patterns averaged over the azimuth."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import SchemaError
+from ..schema import PATTERNS, describe, require
+from .geometry import DETECTOR, Array, Centre, find_direct_beam, pixel_distances, select_pixels
+from .schema import RADIAL_SCAN
+
+
+def compute_radial_profiles(
+    patterns: xr.Dataset,
+    *,
+    centre: Centre | None = None,
+    width: float = 1.0,
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    r"""Mean and variance of every pattern over rings about the direct beam.
+
+    .. math::
+        \bar I(\mathbf r, q) = \langle I(\mathbf r, \mathbf q) \rangle_{|\mathbf q - \mathbf q_0| = q}, \qquad
+        V(\mathbf r, q) = \langle (I - \bar I)^2 \rangle_{|\mathbf q - \mathbf q_0| = q}
+
+    Counting noise alone gives :math:`V = \bar I`. A larger variance says that the ring has spots: the annular mean of
+    the variance is the signal of fluctuation electron microscopy (Daulton, Bondi and Kelton 2010, Ultramicroscopy 110,
+    1279).
+
+    Parameters
+    ----------
+    patterns
+        PATTERNS. Lazy stays lazy: profiles are computed block by block.
+    centre
+        ``(qy, qx)`` of the direct beam; ``None`` asks :func:`find_direct_beam`, which reads the scan once.
+    width
+        Width of the rings [detector pixels]. 1 keeps the resolution; 2 halves the number of rings.
+    mask
+        As in :func:`apply_detectors`.
+
+    Returns
+    -------
+    xarray.Dataset
+        RADIAL_SCAN by ``radius`` (middle of the ring, in the unit of the detector's axes): ``radial_mean`` [counts] and
+        ``radial_variance`` [counts^2] ``(scan_y, scan_x, radius)``, ``n_pixels(radius)``. Rings without a used pixel
+        are left out. A missing value (NaN) makes its ring NaN.
+
+    Raises
+    ------
+    SchemaError
+        Not PATTERNS, a width below half a pixel, a mask of another shape or one that uses no pixel.
+
+    See Also
+    --------
+    apply_detectors : Sums over chosen rings.
+    find_direct_beam : The direct beam.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> axis = np.arange(-4.0, 5.0)
+    >>> counts = np.broadcast_to(np.hypot(axis[:, None], axis), (1, 1, 9, 9))
+    >>> scan = xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)}, {"qy": axis, "qx": axis})
+    >>> compute_radial_profiles(scan, centre=(0, 0)).radial_mean[0, 0, :3].round(2).values
+    array([0.  , 1.21, 2.16])
+    """
+    step = "compute_radial_profiles"
+    require(patterns, PATTERNS, step=step, argument="patterns")
+    used = select_pixels(patterns, mask, step)
+    if not width >= 0.5:
+        raise SchemaError(f"{step}: width = {width}, needs at least 0.5 detector pixels. Leave it out for 1.")
+    if not used.any():
+        raise SchemaError(f"{step}: the mask leaves no pixel. Give one that is True, or 0, where pixels are good.")
+    centre = find_direct_beam(patterns).centre if centre is None else centre
+    distance, pixel = pixel_distances(patterns, centre)
+    rings = np.rint(distance / (width * pixel)).astype(np.intp)
+    order, starts, number = _sort_by_ring(rings, used)
+    mean, variance = xr.apply_ufunc(
+        lambda frames: _profile_frames(frames, order, starts),
+        patterns["intensity"],
+        input_core_dims=[DETECTOR],
+        output_core_dims=[["radius"], ["radius"]],
+        dask="parallelized",
+        output_dtypes=[np.float64, np.float64],
+        dask_gufunc_kwargs={"output_sizes": {"radius": len(starts)}, "allow_rechunk": True},
+    )
+    count = np.diff(np.append(starts, order.size))
+    units = patterns["qx"].attrs.get("units", "px")
+    out = xr.Dataset(
+        {"radial_mean": mean, "radial_variance": variance, "n_pixels": ("radius", count)},
+        coords={"radius": ("radius", number * width * pixel, {"units": units, "long_name": "distance from the beam"})},
+    )
+    return describe(out, RADIAL_SCAN, step=step, settings={"centre": centre, "width": width}, source=patterns)
+
+
+def _sort_by_ring(
+    rings: NDArray[np.intp], used: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Used pixels in the order of their rings, where each ring starts among them, and the numbers of the rings."""
+    pixels = np.flatnonzero(used)
+    order = pixels[np.argsort(rings.ravel()[pixels], kind="stable")]
+    number, starts = np.unique(rings.ravel()[order], return_index=True)
+    return order, starts, number
+
+
+def _profile_frames(frames: Array, order: NDArray[np.intp], starts: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Mean and variance ``(.., ring)`` of frames ``(.., qy, qx)``."""
+    # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
+    flat = np.take(np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1), order, axis=-1)
+    count = np.diff(np.append(starts, order.size))
+    mean = np.add.reduceat(flat, starts, axis=-1) / count
+    # Deviations from the mean are squared, not the counts: the difference of two large sums would lose digits.
+    deviation = flat - np.repeat(mean, count, axis=-1)
+    return mean, np.add.reduceat(deviation**2, starts, axis=-1) / count

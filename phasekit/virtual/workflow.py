@@ -1,0 +1,14 @@
+"""What the rest of phasekit knows of virtual imaging."""
+
+from ..workflows import Workflow
+
+WORKFLOW = Workflow(
+    name="virtual",
+    title="Virtual imaging",
+    notebook="06_virtual_images.ipynb",
+    input="a scan of electron diffraction patterns (4D-STEM)",
+    output="images of virtual detectors, radial profiles, deflections",
+    sample="nmf_grains",
+    stages=("schema", "geometry", "detectors", "radial", "deflection", "figures"),
+    result="virtual_image",
+)
