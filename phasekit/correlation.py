@@ -1,4 +1,4 @@
-"""Pearson correlation: a labelled function and the array kernel it shares with the workflows."""
+"""Pearson correlation: a function on labelled arrays, and its kernel on plain arrays for the workflows."""
 
 import numpy as np
 import xarray as xr
@@ -8,7 +8,10 @@ from .errors import SchemaError
 
 
 def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray:
-    """Pearson correlation coefficient along one dimension; the other dimensions broadcast against each other.
+    r"""Pearson correlation coefficient along one dimension; the other dimensions broadcast against each other.
+
+    .. math:: r = \frac{\sum_i (a_i - \bar a)(b_i - \bar b)}
+                       {\sqrt{\sum_i (a_i - \bar a)^2 \, \sum_i (b_i - \bar b)^2}}
 
     Parameters
     ----------
@@ -39,6 +42,7 @@ def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray
                 f"pearson: needs dimension '{dim}' with at least 2 points, got {dict(array.sizes)}. Choose another dim."
             )
     try:
+        # xarray would otherwise intersect the coordinates and correlate what is left without a word.
         xr.align(first, second, join="exact", exclude=[d for d in (*first.dims, *second.dims) if d != dim])
     except ValueError as error:
         raise SchemaError(
@@ -56,10 +60,12 @@ def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray
 
 
 def pearson_coefficient(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Pearson coefficient over the last axis; two passes, because a large common offset would cancel in one."""
+    """Pearson coefficient (...,) over the last axis of two arrays (..., n), which broadcast."""
+    # Two passes: in one, a large common offset would leave only rounding errors of the sums.
     a = first - first.mean(axis=-1, keepdims=True, dtype=np.float64)
     b = second - second.mean(axis=-1, keepdims=True, dtype=np.float64)
     energy = np.sum(a * a, axis=-1) * np.sum(b * b, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         r = np.sum(a * b, axis=-1) / np.sqrt(np.where(energy > 0, energy, np.nan))
+    # Rounding may exceed 1 by an ulp, which arccos and tests of range would refuse.
     return np.clip(r, -1.0, 1.0)

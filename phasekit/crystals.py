@@ -1,4 +1,4 @@
-"""Crystal structures without files: a phase from its cell and atoms, and the record of it that a dataset carries."""
+"""Crystal structures without files: a phase from its cell and atoms, and its record in the attributes of a dataset."""
 
 import re
 from typing import Any
@@ -15,20 +15,28 @@ Array = NDArray[np.float64]
 def crystal(
     name: str, space_group: int, lattice: ArrayLike, atoms: list[tuple[Any, ...]], *, expand: bool = True
 ) -> Any:
-    """Orix ``Phase`` from a cell and its atoms, axes as given.
+    """Make an orix ``Phase`` from a cell and its atoms, on the axes given.
 
     Parameters
     ----------
     name
         Name of the phase.
     space_group
-        Number 1..230; its standard setting (unique axis b, hexagonal axes) gives the operations that expand ``atoms``
-        when ``expand`` is true, and the point group on these axes. The phase remembers the number where orix derives
+        Number 1..230. Its standard setting (unique axis b, hexagonal axes) gives the point group on these axes. Its
+        operations expand ``atoms`` when ``expand`` is true. The phase keeps the number where orix derives
         that same point group from it.
     lattice
         a, b, c [angstrom], alpha, beta, gamma [degrees].
     atoms
         Tuples (element, x, y, z[, occupancy[, B_iso in angstrom^2]]).
+    expand
+        Whether ``atoms`` is the asymmetric unit; otherwise it lists every atom of the cell.
+
+    See Also
+    --------
+    phase_record : What a dataset keeps of the phase.
+    phasekit.io.open_phase : The same from a CIF file.
+    phasekit.diffraction.reflections : Reflections of the phase.
 
     Examples
     --------
@@ -38,6 +46,7 @@ def crystal(
     from diffpy.structure.spacegroups import GetSpaceGroup
     from diffpy.structure.symmetryutilities import ExpandAsymmetricUnit
 
+    # The operations come from the number alone: symbols have several settings.
     table = GetSpaceGroup(space_group)
     sites = [(*atom, 1.0, 0.0)[:6] if len(atom) == 4 else (*atom, 0.0)[:6] for atom in atoms]
     if expand:
@@ -45,11 +54,11 @@ def crystal(
         orbits = zip(sites, unit.expandedpos, strict=True)
         sites = [(site[0], *place, *site[4:]) for site, places in orbits for place in places]
     symmetry = point_symmetry([operation.R for operation in table.symop_list], direct_basis(lattice))
-    return _phase(name, space_group, symmetry, _structure(lattice, sites))
+    return _make_phase(name, space_group, symmetry, _make_structure(lattice, sites))
 
 
-def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
-    """Orix phase that keeps its space group only where orix derives the right point group from the number."""
+def _make_phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
+    """Orix phase, with its space group only where orix derives the right point group from the number."""
     import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import get_point_group
@@ -59,25 +68,33 @@ def _phase(name: str, number: int | None, symmetry: Any, structure: Any) -> Any:
     return Phase(name=name, point_group=symmetry, structure=structure)
 
 
-def _structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
+def _make_structure(lattice: ArrayLike, sites: list[tuple[Any, ...]]) -> Any:
+    """Structure (diffpy) of sites (element, x, y, z, occupancy, B_iso [angstrom^2])."""
     from diffpy.structure import Atom, Lattice, Structure
 
     atoms = [
         Atom(element, [x, y, z], occupancy=occupancy, Uisoequiv=b_iso / (8 * np.pi**2))
         for element, x, y, z, occupancy, b_iso in sites
     ]
-    # The base is aligned as orix wants it (x || a, z || c*), which would otherwise turn the cell under its atoms.
+    # Orix aligns the base as x || a, z || c*. A base in another frame would be turned, but not its atoms.
     return Structure(atoms=atoms, lattice=Lattice(base=direct_basis(lattice)))
 
 
 def direct_basis(lattice: ArrayLike) -> Array:
-    """Rows a, b, c [angstrom] of a cell (a, b, c, alpha, beta, gamma) in the crystal frame (x || a, z || c*)."""
+    r"""Rows a, b, c [angstrom] (3, 3) of a cell (a, b, c, alpha, beta, gamma) in the crystal frame (x || a, z || c*).
+
+    .. math:: B = \begin{pmatrix} a & 0 & 0 \\
+                                  b \cos\gamma & b \sin\gamma & 0 \\
+                                  c \cos\beta & c_y & \sqrt{c^2 \sin^2\beta - c_y^2} \end{pmatrix}, \qquad
+              c_y = c \, \frac{\cos\alpha - \cos\beta \cos\gamma}{\sin\gamma}
+    """
     a, b, c, *angles = (float(value) for value in np.asarray(lattice, dtype=float))
     cos_a, cos_b, cos_g = np.cos(np.radians(angles))
     sin_g = np.sin(np.radians(angles[2]))
     c_y = (cos_a - cos_b * cos_g) / sin_g
     height = c * np.sqrt(1 - cos_b**2 - c_y**2)
     rows = np.array([[a, 0, 0], [b * cos_g, b * sin_g, 0], [c * cos_b, c * c_y, height]])
+    # Cosines of right angles leave rounding errors, which would spoil exact comparisons.
     return np.where(np.abs(rows) < 1e-12 * max(a, b, c), 0.0, rows)
 
 
@@ -90,14 +107,14 @@ def lattice_of(phase: Any) -> list[float]:
 
 
 def phase_record(phase: Any) -> dict[str, Any]:
-    """What a dataset remembers of a phase in ``attrs["phases"]``: plain values that JSON can hold.
+    """Record of a phase for ``attrs["phases"]`` of a dataset: plain values that JSON can hold.
 
     Returns
     -------
     dict
-        ``name``, ``space_group`` (number or None), ``point_group``, ``lattice`` (a, b, c in angstrom, angles in
-        degrees), ``symmetry`` (proper rotations of the point group as quaternions) and ``cif``: the structure as a
-        small CIF that lists every atom.
+        ``name``, ``space_group`` (number or None), ``point_group`` (its name) and ``lattice`` (a, b, c in angstrom,
+        angles in degrees). ``symmetry`` holds the rotations of the point group as quaternions. ``improper`` says
+        which of them are followed by the inversion. ``cif`` is the structure as a small CIF that lists every atom.
 
     Examples
     --------
@@ -118,13 +135,15 @@ def phase_record(phase: Any) -> dict[str, Any]:
         "space_group": None if phase.space_group is None else int(phase.space_group.number),
         "point_group": str(group.name),
         "lattice": [round(value, 8) for value in lattice_of(phase)],
+        # Ten digits: records written on different machines are equal.
         "symmetry": np.round(group.data.reshape(-1, 4), 10).tolist(),
         "improper": np.asarray(group.improper).ravel().astype(int).tolist(),
-        "cif": _cif_text(phase),
+        "cif": _write_cif(phase),
     }
 
 
-def _cif_text(phase: Any) -> str:
+def _write_cif(phase: Any) -> str:
+    """Text of a CIF in P1: lengths in angstrom, angles in degrees, every atom of the cell."""
     names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
     cell = [f"_cell_{name} {value:.8f}" for name, value in zip(names, lattice_of(phase), strict=True)]
     columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "B_iso_or_equiv")
@@ -140,7 +159,7 @@ def _cif_text(phase: Any) -> str:
 
 
 def phase_from_record(record: dict[str, Any]) -> Any:
-    """Orix ``Phase`` from :func:`phase_record`'s dictionary: the same cell, atoms and point group.
+    """Make the orix ``Phase`` of a record: the same cell, atoms and point group.
 
     The space group is kept where orix derives the recorded point group from it, else None.
 
@@ -151,24 +170,27 @@ def phase_from_record(record: dict[str, Any]) -> Any:
     """
     try:
         name, lattice, number = str(record["name"]), record["lattice"], record["space_group"]
-        sites = [_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
+        sites = [_read_site(line) for line in record["cif"].splitlines() if len(line.split()) == 7]
     except (KeyError, TypeError, ValueError) as error:
         raise SchemaError(
             f"phase_from_record: the record of a phase is incomplete ({error}), needs name, space_group, lattice, cif. "
             "Build the bank again with pk.acom.build_templates."
         ) from error
-    return _phase(name, number, _point_group(record), _structure(lattice, sites))
+    return _make_phase(name, number, _read_point_group(record), _make_structure(lattice, sites))
 
 
-def _site(line: str) -> tuple[Any, ...]:
+def _read_site(line: str) -> tuple[Any, ...]:
+    """Site (element, x, y, z, occupancy, B_iso) of one line of the small CIF."""
     _, element, *numbers = line.split()
     return (element, *(float(value) for value in numbers))
 
 
-def _point_group(record: dict[str, Any]) -> Any:
+def _read_point_group(record: dict[str, Any]) -> Any:
+    """Point group on the axes of the record. Older records hold only its name."""
     import_alone("orix.quaternion.symmetry")
     from orix.quaternion import Symmetry
 
+    # The name alone suffices for groups on orix's own axes.
     if "symmetry" not in record:
         return record["point_group"]
     group = Symmetry(np.asarray(record["symmetry"], dtype=float))
@@ -178,10 +200,14 @@ def _point_group(record: dict[str, Any]) -> Any:
 
 
 def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
-    """Point group as ``orix.quaternion.Symmetry``, turned as the axes given; orix's own object where it is the same.
+    r"""Point group as ``orix.quaternion.Symmetry`` on the axes given; orix's own object where it is the same.
 
-    Orix holds one setting of each group (``2/m`` about c, ``-3m`` with the twofold axis along a), so a group's name
-    alone, or a space group's number, may place its axes wrongly.
+    Orix holds one setting of each group: ``2/m`` about c, ``-3m`` with the twofold axis along a. A group's name, or a
+    space group's number, may therefore place its axes wrongly. An operation W on fractional coordinates becomes
+
+    .. math:: R = B^T \, W \, B^{-T}
+
+    in the crystal frame, with the rows of B as the cell.
 
     Parameters
     ----------
@@ -202,35 +228,40 @@ def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
     from orix.quaternion import Symmetry
     from orix.quaternion.symmetry import _groups
 
+    # Screw axes and glide planes differ by translations only, so that their rotation parts repeat.
     matrices = np.unique(np.rint(np.asarray(operations, dtype=float)), axis=0)
     to_crystal = basis.T @ matrices @ np.linalg.inv(basis.T)
+    # The group is compared by proper parts and a flag, as orix stores it.
     improper = np.linalg.det(to_crystal) < 0
-    turns = _nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
-    wanted = _signature(turns, improper)
+    turns = _find_nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
+    wanted = _make_signature(turns, improper)
+    # The object of orix itself keeps its colour keys and sectors.
     for group in _groups:
-        if group.size == len(turns) and _signature(group.to_matrix(), group.improper) == wanted:
+        if group.size == len(turns) and _make_signature(group.to_matrix(), group.improper) == wanted:
             return group
     quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
     symmetry = Symmetry(quaternions)
     symmetry.improper = improper
-    symmetry.name = _axis_name(matrices, improper)
+    symmetry.name = _make_group_name(matrices, improper)
     return symmetry
 
 
-def _nearest_rotation(matrices: Array) -> Array:
+def _find_nearest_rotation(matrices: Array) -> Array:
+    """Nearest orthogonal matrices (n, 3, 3): a cell with rounded angles does not turn exactly into itself."""
     left, _, right = np.linalg.svd(matrices)
     return left @ right
 
 
-def _signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
-    """Rotations (proper parts as matrices) as a set that knows no order."""
+def _make_signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
+    """Set of the rotations (n, 3, 3), rounded to 0.02, with their improper flags: groups compare equal in any order."""
     rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
     return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
 
 
-def _axis_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
-    """Name of a group orix does not know on these axes: its order and which axes turn, as '2/m (axes as given)'."""
+def _make_group_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
+    """Name of a group that orix does not hold on these axes, as '2/m on the axes given', from traces."""
     proper = matrices * np.where(improper, -1, 1)[:, None, None]
+    # The trace of a rotation gives its order: 1 + 2 cos(angle).
     orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
     mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
     centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))

@@ -1,7 +1,7 @@
-"""What phasekit raises for a caller's mistake, and the codes it writes for a weak pixel.
+"""Exceptions of phasekit, and the status codes of single pixels.
 
-An exception is for something the caller can mend: a wrong unit, an unreadable file, a fit that stopped.
-Weak data are not an exception: each map carries ``status``, and 0 always means ``ok``.
+An exception is raised for what the caller can correct: a wrong unit, an unreadable file, a fit that stopped. Weak data
+raise none: each map carries ``status``, and 0 always means ``ok``.
 """
 
 from enum import IntEnum
@@ -10,11 +10,11 @@ from typing import Any
 
 
 class PhasekitError(Exception):
-    """Base class of every error phasekit raises on purpose."""
+    """Base class of all errors that phasekit raises itself."""
 
 
 class SchemaError(PhasekitError, ValueError):
-    """A step was given data or settings it cannot work with: the message says where, what, what it needs, the cure."""
+    """Data or settings that a step cannot work with; the message says where, what, what is needed, the cure."""
 
 
 class ReadError(PhasekitError, OSError):
@@ -33,23 +33,24 @@ class ReadError(PhasekitError, OSError):
         super().__init__(f"{self.path}: found {found}. To mend it: {cure}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """So that the error comes back whole from another process (a dask worker)."""
-        return _read_error, (self.path, self.found, self.cure)
+        """Parts from which another process (a dask worker) rebuilds the error."""
+        return _make_read_error, (self.path, self.found, self.cure)
 
 
-def _read_error(path: str, found: str, cure: str) -> ReadError:
+def _make_read_error(path: str, found: str, cure: str) -> ReadError:
+    """Error rebuilt from its parts: pickle passes positional arguments only."""
     return ReadError(path, found=found, cure=cure)
 
 
 class ConvergenceError(PhasekitError, RuntimeError):
-    """A fit stopped before it converged; ``partial`` holds what it had reached."""
+    """A fit stopped before it converged; ``partial`` holds the last state of its result."""
 
     def __init__(self, message: str, partial: Any) -> None:
         super().__init__(message)
         self.partial = partial
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """So that the error comes back whole from another process (a dask worker)."""
+        """Parts from which another process (a dask worker) rebuilds the error."""
         return type(self), (str(self), self.partial)
 
 

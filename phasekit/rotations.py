@@ -1,7 +1,7 @@
 """Rotations as unit quaternions (w, x, y, z), w >= 0, as in docs/conventions.md: ``v_crystal = O * v_sample``.
 
-Kernels on plain arrays, shared by the generator, the bank, the matcher and the grains. The last axis holds the
-quaternion; the other axes broadcast.
+Functions on plain arrays, shared by simulation, template bank, matching and maps. The last axis holds the quaternion.
+The other axes broadcast.
 """
 
 import numpy as np
@@ -11,7 +11,9 @@ Array = NDArray[np.float64]
 
 
 def multiply(first: ArrayLike, second: ArrayLike) -> Array:
-    """Product ``first * second``: the rotation that applies ``second``, then ``first``.
+    r"""Product ``first * second``: the rotation that applies ``second``, then ``first``.
+
+    .. math:: (w_1, v_1) (w_2, v_2) = (w_1 w_2 - v_1 \cdot v_2, \; w_1 v_2 + w_2 v_1 + v_1 \times v_2)
 
     Examples
     --------
@@ -22,42 +24,45 @@ def multiply(first: ArrayLike, second: ArrayLike) -> Array:
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     w = a[..., 0] * b[..., 0] - np.sum(a[..., 1:] * b[..., 1:], axis=-1)
     v = a[..., :1] * b[..., 1:] + b[..., :1] * a[..., 1:] + np.cross(a[..., 1:], b[..., 1:])
+    # One sign for each rotation, so that equal rotations have equal numbers.
     return positive(np.concatenate([w[..., None], v], axis=-1))
 
 
 def positive(quaternion: ArrayLike) -> Array:
-    """Same rotation with w >= 0."""
+    """Same rotations (..., 4) with w >= 0: q and -q are one rotation."""
     q = np.asarray(quaternion, dtype=float)
     return np.where(q[..., :1] < 0, -q, q)
 
 
 def inverse(quaternion: ArrayLike) -> Array:
-    """Rotation that undoes this one."""
+    """Inverse rotations (..., 4)."""
     return np.asarray(quaternion, dtype=float) * np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def about_axis(axis: ArrayLike, angle_deg: ArrayLike) -> Array:
-    """Rotation by an angle [degrees] about an axis (any length), right-handed."""
+    """Rotation by an angle [degrees] about an axis of any length, right-handed."""
     n = np.asarray(axis, dtype=float)
     n = n / np.linalg.norm(n, axis=-1, keepdims=True)
     half = np.radians(np.asarray(angle_deg, dtype=float))[..., None] / 2
-    return positive(_join(np.cos(half), np.sin(half) * n))
+    return positive(_join_components(np.cos(half), np.sin(half) * n))
 
 
-def _join(w: Array, v: Array) -> Array:
+def _join_components(w: Array, v: Array) -> Array:
+    """Quaternions (..., 4) of scalar parts (..., 1) and vector parts (..., 3), broadcast."""
     shape = np.broadcast_shapes(w.shape[:-1], v.shape[:-1])
     return np.concatenate([np.broadcast_to(w, (*shape, 1)), np.broadcast_to(v, (*shape, 3))], axis=-1)
 
 
 def from_vector(rotation_vector: ArrayLike) -> Array:
-    """Rotation whose axis is the vector's direction and whose angle is its length [radians]."""
+    """Rotation whose axis is the direction and whose angle [radians] is the length of the vector (..., 3)."""
     v = np.asarray(rotation_vector, dtype=float)
     angle = np.linalg.norm(v, axis=-1, keepdims=True)
-    return positive(_join(np.cos(angle / 2), 0.5 * np.sinc(angle / (2 * np.pi)) * v))
+    # sinc has the limit 1: the identity needs no case of its own.
+    return positive(_join_components(np.cos(angle / 2), 0.5 * np.sinc(angle / (2 * np.pi)) * v))
 
 
 def to_matrix(quaternion: ArrayLike) -> Array:
-    """Rotation matrix R with ``v_crystal = R @ v_sample`` (..., 3, 3).
+    """Rotation matrices R (..., 3, 3) with ``v_crystal = R @ v_sample``.
 
     Examples
     --------
@@ -74,7 +79,7 @@ def to_matrix(quaternion: ArrayLike) -> Array:
 
 
 def from_matrix(matrix: ArrayLike) -> Array:
-    """Quaternion of proper rotation matrices (..., 3, 3)."""
+    """Quaternions (..., 4) of proper rotation matrices (..., 3, 3)."""
     from scipy.spatial.transform import Rotation
 
     m = np.asarray(matrix, dtype=float)
@@ -83,13 +88,18 @@ def from_matrix(matrix: ArrayLike) -> Array:
 
 
 def random(count: int, rng: np.random.Generator) -> Array:
-    """Rotations drawn uniformly, (count, 4)."""
+    """Random rotations (count, 4), uniform over all orientations.
+
+    The direction of a normal deviate in four dimensions is uniform on the sphere of quaternions.
+    """
     q = rng.normal(size=(count, 4))
     return positive(q / np.linalg.norm(q, axis=-1, keepdims=True))
 
 
 def symmetric_angle_deg(first: ArrayLike, second: ArrayLike, symmetry: ArrayLike) -> Array:
-    """Disorientation [degrees]: the smallest angle between ``first`` and any equivalent ``S * second``.
+    r"""Disorientation [degrees]: the smallest angle between ``first`` and any equivalent ``S * second``.
+
+    .. math:: \omega = \min_{S} \, 2 \arccos \left| \langle q_1 q_2^{-1}, S \rangle \right|
 
     Parameters
     ----------
@@ -98,6 +108,10 @@ def symmetric_angle_deg(first: ArrayLike, second: ArrayLike, symmetry: ArrayLike
     symmetry
         Proper rotations of the crystal (n, 4), in the crystal frame.
 
+    See Also
+    --------
+    phasekit.diffraction.diffraction_symmetry : Proper rotations of a phase.
+
     Examples
     --------
     >>> quarter = about_axis([0, 0, 1], [0.0, 90.0, 180.0, 270.0])
@@ -105,5 +119,6 @@ def symmetric_angle_deg(first: ArrayLike, second: ArrayLike, symmetry: ArrayLike
     10.0
     """
     relative = multiply(first, inverse(second))  # S * second is nearest first where |<relative, S>| is largest
+    # q and -q are one rotation, hence the absolute value.
     cosine = np.abs(relative @ np.asarray(symmetry, dtype=float).T).max(axis=-1)
     return np.degrees(2 * np.arccos(np.clip(cosine, -1, 1)))

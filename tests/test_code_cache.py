@@ -74,9 +74,11 @@ def test_numba_compiles_where_neither_package_nor_home_can_be_written(tmp_path):
             (target.parent / "__pycache__").write_text("", encoding="utf-8")
     (tmp_path / "home").write_text("", encoding="utf-8")
     (tmp_path / "temporary").mkdir()
-    code = "import numpy as np; from phasekit.synthetic.spot_painting import paint_disks as paint"
+    code = "import numpy as np; from phasekit.disks import paint_disks as paint"
     code += "; image = np.zeros((5, 5))"
-    code += "; paint(image, np.full(1, 2.0), np.full(1, 2.0), np.full(1, 9.0), 1.0); print(round(image.sum(), 3))"
+    code += (
+        "; paint(image, np.full(1, 2.0), np.full(1, 2.0), np.full(1, 9.0), 1.0, 5, False); print(round(image.sum(), 3))"
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "NUMBA_CACHE"))}
     places = {"HOME": str(tmp_path / "home/below"), "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a result knows of its crystals: their phases and their proper rotations."""
+"""Phases of a bank or a result, and their proper rotations."""
 
 import json
 from typing import Any
@@ -12,8 +12,8 @@ from ..errors import SchemaError
 Array = NDArray[np.float64]
 
 
-def phases_of(data: xr.Dataset) -> list[Any]:
-    """Phases (orix) of a bank or a result, in index order.
+def read_phases(data: xr.Dataset) -> list[Any]:
+    """Read the phases (orix) of a bank or a result from ``attrs["phases"]``, in index order.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def phases_of(data: xr.Dataset) -> list[Any]:
         records = json.loads(data.attrs["phases"])
     except (KeyError, ValueError) as error:
         raise SchemaError(
-            "phases_of: attrs['phases'] is missing or not JSON, needs the list of phases that build_templates writes. "
+            "read_phases: attrs['phases'] is missing or not JSON, needs the phases that build_templates writes there. "
             "Pass the dataset as match_orientations made it."
         ) from error
     return [phase_from_record(record) for record in records]

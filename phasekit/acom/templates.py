@@ -1,4 +1,4 @@
-"""Phases -> bank of simulated spot patterns, one for each direction the beam can take through the crystal."""
+"""Bank of simulated spot patterns, one for each direction of the beam in the crystal."""
 
 import json
 from collections.abc import Sequence
@@ -34,11 +34,19 @@ def build_templates(
     thickness_nm: float = 20.0,
     min_intensity: float = 1e-2,
 ) -> xr.Dataset:
-    """Bank of spot patterns of one or several phases, of any crystal system.
+    r"""Simulate a bank of spot patterns of one or several phases, of any crystal system.
 
-    The beam directions are spread evenly over the part of the sphere that the crystal's diffraction symmetry leaves
-    (1/48 of it for fcc, half of it for a triclinic crystal). The matcher adds the rotation in the plane and, because
-    of Friedel's law, the opposite direction, whose pattern is the mirror image.
+    The beam directions are spread evenly over the asymmetric part of the sphere under the diffraction symmetry. This
+    is 1/48 of the sphere for fcc, and half of it for a triclinic crystal. ``match_orientations`` adds the rotation in
+    the plane. Because of Friedel's law it also adds the opposite direction, whose pattern is the mirror image.
+
+    The kinematic intensity of a reflection g is
+
+    .. math:: I_g = |F_g|^2 \; w \, \mathrm{Re} \, \frac{1}{\sqrt{(w + i s_g)^2 + A_g^2}}, \qquad
+              s_g = -\left(g_z + \frac{\lambda |g|^2}{2}\right), \qquad w = \frac{1}{\pi t}
+
+    with the structure factor F, the excitation error s and the thickness t. :math:`A_g = |g_\perp| \sin \alpha` is the
+    amplitude of the precession.
 
     Parameters
     ----------
@@ -50,7 +58,7 @@ def build_templates(
         Distance between neighbouring beam directions. 1 gives about 900 templates for a cubic and 5200 for an
         orthorhombic phase; 2 a quarter of that, and with ``refine_orientations`` the same accuracy.
     g_max
-        Largest |g|, 1/angstrom. Take the reach of the detector.
+        Largest |g|, 1/angstrom. Take the largest |q| on the detector.
     precession_deg
         Precession semi-angle of the experiment; 0 = a static beam.
     thickness_nm
@@ -70,6 +78,13 @@ def build_templates(
     SchemaError
         No phases, an orix ``Phase`` without atoms, or a setting outside its range.
 
+    See Also
+    --------
+    match_orientations : Step after: compares calibrated peaks with the bank.
+    simulate_peaks : Spots of the matched orientations, to be drawn over the patterns.
+    calibrate_peaks : Prepares the peaks.
+    refine_orientations : Takes the settings of the simulation from the bank.
+
     Examples
     --------
     >>> from phasekit.diffraction import crystal
@@ -78,8 +93,9 @@ def build_templates(
     >>> bank.sizes["template"] > 50, bank.spot_qx.dims
     (True, ('template', 'spot'))
     """
+    # One phase alone is a common argument.
     phases = [phases] if hasattr(phases, "structure") else list(phases)
-    _check(phases, resolution_deg, g_max, precession_deg, thickness_nm)
+    _check_settings(phases, resolution_deg, g_max, precession_deg, thickness_nm)
     settings = {
         "voltage_kv": float(voltage_kv),
         "resolution_deg": float(resolution_deg),
@@ -88,7 +104,8 @@ def build_templates(
         "thickness_nm": float(thickness_nm),
         "min_intensity": float(min_intensity),
     }
-    parts = [_simulate(phase, settings) for phase in phases]
+    parts = [_simulate_phase(phase, settings) for phase in phases]
+    # Phases with few spots are padded to the longest pattern of all.
     width = max(spots.shape[1] for _, spots in parts)
     spots = np.concatenate(
         [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=np.nan) for _, s in parts]
@@ -108,7 +125,8 @@ def build_templates(
     return describe(out, TEMPLATES, step="build_templates", settings=settings)
 
 
-def _check(phases: list[Any], resolution: float, g_max: float, precession: float, thickness: float) -> None:
+def _check_settings(phases: list[Any], resolution: float, g_max: float, precession: float, thickness: float) -> None:
+    """Refuse missing phases, objects that are no phase, and settings outside their range, which is often a unit."""
     if not phases:
         raise SchemaError("build_templates: got no phases, needs at least one. Open one with pk.io.open_phase(...).")
     wrong = [phase for phase in phases if not hasattr(phase, "structure")]
@@ -126,12 +144,12 @@ def _check(phases: list[Any], resolution: float, g_max: float, precession: float
             raise SchemaError(f"build_templates: {name} = {value}, needs {low} .. {high}. Check the unit.")
 
 
-def _simulate(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
+def _simulate_phase(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
     """Orientations (n, 4) and spots (n, spot, 3: qy, qx, intensity) of one phase."""
-    found = reflections(phase, settings["g_max"])
-    directions = sector_directions(diffraction_symmetry(phase), settings["resolution_deg"])
-    quaternions = beam_along(directions)
-    patterns = [spot_pattern(found, quaternion, settings) for quaternion in quaternions]
+    table = reflections(phase, settings["g_max"])
+    directions = sample_beam_directions(diffraction_symmetry(phase), settings["resolution_deg"])
+    quaternions = align_beam(directions)
+    patterns = [simulate_spots(table, quaternion, settings) for quaternion in quaternions]
     width = max(len(pattern) for pattern in patterns)
     padded = np.full((len(patterns), max(width, 1), 3), np.nan)
     for row, pattern in zip(padded, patterns, strict=True):
@@ -139,43 +157,58 @@ def _simulate(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
     return quaternions, padded
 
 
-def spot_pattern(found: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
-    """Spots (n, 3: qy, qx, intensity) of a crystal in one orientation, strongest first.
+def simulate_spots(table: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
+    r"""Spots (n, 3: qy, qx [1/angstrom], intensity) of a crystal in one orientation (4,), strongest first.
 
-    The rocking half-way to the neighbouring template is averaged in with the precession, so that no reflection falls
-    between two templates.
+    The tilt half-way to the neighbouring template is averaged in with the precession. Otherwise a reflection could be
+    missing from both of two neighbouring templates. The semi-angle of the average is
+
+    .. math:: \alpha = \sqrt{\alpha_{precession}^2 + (\Delta / 2)^2}
+
+    with the resolution Delta of the bank.
     """
-    g = found.g @ rotations.to_matrix(quaternion)
+    g = table.g @ rotations.to_matrix(quaternion)
     swing_deg = float(np.hypot(settings["precession_deg"], settings["resolution_deg"] / 2))
     s = excitation_error(g, wavelength(settings["voltage_kv"]))
+    # Precession moves a reflection through the sphere by its in-plane length times the sine of the angle.
     radius = np.hypot(g[:, 0], g[:, 1])
+    # 20 half-widths beyond the swing of the beam the shape factor is below 0.3 %.
     near = np.abs(s) < radius * np.sin(np.radians(swing_deg)) + 2 / (np.pi * settings["thickness_nm"])
     g, radius = g[near], radius[near]
     shape = precessed_shape(s[near], radius, thickness_nm=settings["thickness_nm"], precession_deg=swing_deg)
-    intensity = found.strength[near] * shape
+    intensity = table.strength[near] * shape
     order = np.argsort(-intensity, kind="stable")
+    # Weak spots would only cost time: their peaks are rarely found.
     order = order[intensity[order] > settings["min_intensity"] * intensity.max(initial=0.0)]
     return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1)
 
 
-def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
-    """Unit vectors (n, 3) spread over one asymmetric part of the sphere under ``symmetry`` and the inversion.
+def sample_beam_directions(symmetry: Array, resolution_deg: float) -> Array:
+    r"""Unit vectors (n, 3) spread over one asymmetric part of the sphere under ``symmetry`` (n, 4) and the inversion.
 
-    The part is the set of directions nearer to one general direction than to any of its images, which needs no table
-    of sectors. Points just outside it are moved in, where they close the gaps along the rim.
+    The part is the set of directions nearer to one general direction than to any of its images. This needs no table of
+    sectors. The points are a Fibonacci lattice, which is nearly uniform for any number N:
+
+    .. math:: z_i = 1 - \frac{2 i + 1}{N}, \qquad \varphi_i = \pi (1 + \sqrt{5}) \, i .
+
+    Points just outside the part are replaced by their images inside, where these close gaps along the rim.
     """
     matrices = rotations.to_matrix(symmetry)
+    # Friedel's law: a direction and its opposite share a pattern up to a mirror.
     operations = np.concatenate([matrices, -matrices])
     count = int(np.ceil(4 * np.pi / np.radians(resolution_deg) ** 2))
-    z = 1 - (2 * np.arange(count) + 1) / count  # Fibonacci lattice: near-uniform for any count
+    z = 1 - (2 * np.arange(count) + 1) / count
     turn = np.pi * (1 + np.sqrt(5)) * np.arange(count)
     points = np.stack([np.sqrt(1 - z * z) * np.cos(turn), np.sqrt(1 - z * z) * np.sin(turn), z], axis=1)
+    # A general direction: no symmetry of any crystal system maps it onto itself.
     centre = np.array([0.13, 0.29, 0.947]) / np.linalg.norm([0.13, 0.29, 0.947])
     images = operations @ centre
     own, best = points @ centre, (points @ images.T).max(axis=1)
     inside = points[own >= best - 1e-9]
+    # A rim of 1.5 steps holds the points whose images can close a gap.
     rim = points[(own < best - 1e-9) & (own > best - 1.5 * np.radians(resolution_deg))]
-    moved = _into_sector(rim, operations, centre)
+    moved = _move_into_sector(rim, operations, centre)
+    # 0.6 of a step: nearer images would make pairs of nearly equal templates.
     gap = np.cos(0.6 * np.radians(resolution_deg))
     chosen = list(inside)
     for point in moved:
@@ -184,15 +217,16 @@ def sector_directions(symmetry: Array, resolution_deg: float) -> Array:
     return np.array(chosen)
 
 
-def _into_sector(points: Array, operations: Array, centre: Array) -> Array:
+def _move_into_sector(points: Array, operations: Array, centre: Array) -> Array:
+    """Of each point (n, 3) the image under ``operations`` (m, 3, 3) nearest to ``centre`` (3,)."""
     images = np.einsum("oij,pj->poi", operations, points)
     return images[np.arange(len(points)), np.argmax(images @ centre, axis=1)] if len(points) else points
 
 
-def beam_along(directions: Array) -> Array:
+def align_beam(directions: Array) -> Array:
     """Orientations (n, 4) whose sample z axis (the beam) lies along unit vectors of the crystal frame (n, 3)."""
     x, y, z = directions.T
-    # The shortest turn from z to the direction; for -z any half turn about an in-plane axis.
+    # The shortest rotation from z to the direction; for -z any half turn about an in-plane axis.
     w = np.sqrt(np.maximum((1 + z) / 2, 0))
     safe = np.where(w > 1e-9, 2 * w, 1.0)
     return np.where(

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from ..crystals import phase_record
 from ..diffraction import Reflections, reflections, wavelength
+from ..disks import paint_disks
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe
 from .digits import round_truth
 from .specimen import VACUUM, Layout, Specimen, draw_orientations, make_voronoi_map
-from .spot_painting import paint_disks, simulate_spots
+from .spot_painting import simulate_spots
 
 Array = NDArray[np.float64]
+_SUBPIXELS = 5  # grid points per pixel and axis of a simulated disk
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Microscope:
     pixel_size, units
         Size of a detector pixel [1/angstrom]; ``units="px"`` writes the coordinates as uncalibrated pixels.
     disk_radius_px
-        Radius of the diffraction discs [px].
+        Radius of the diffraction disks [px].
     direct_fraction, diffuse_fraction
         Parts of the electrons in the direct beam and in the diffuse background; the rest is in the spots.
     drift_px, jitter_px
@@ -69,7 +71,7 @@ def orientation_scan(
 ) -> xr.Dataset:
     """Scanning (precession) electron diffraction of a foil of randomly oriented grains, with its truth.
 
-    Kinematic intensities |F|^2 sinc^2(pi t s), integrated numerically over the precession cone; discs at exact
+    Kinematic intensities |F|^2 sinc^2(pi t s), integrated numerically over the precession cone; disks at exact
     sub-pixel positions; a diffuse background; Poisson counts.
 
     Parameters
@@ -211,7 +213,7 @@ def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tup
     y, x = (np.arange(n) - centre for n, centre in zip(detector, beam, strict=True))
     fall_off = np.exp(-np.hypot(y[:, None], x) * optics.pixel_size / 0.4)
     image += diffuse * fall_off / fall_off.sum()
-    paint_disks(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px)
+    paint_disks(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px, _SUBPIXELS, False)
     weight = float(scan.layout.weight[index])
     for member, share in ((grain, 1 - weight), (int(scan.layout.partner[index]), weight)):
         if member == VACUUM or share <= 0:
@@ -219,7 +221,7 @@ def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tup
         place, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
         where = beam + distort_positions(place, optics) / optics.pixel_size
         part = share * max(0.0, 1 - direct - diffuse) * intensity / max(intensity.sum(), 1e-30)
-        paint_disks(image, where[:, 0], where[:, 1], part, optics.disk_radius_px)
+        paint_disks(image, where[:, 0], where[:, 1], part, optics.disk_radius_px, _SUBPIXELS, False)
     return image
 
 

@@ -1,7 +1,6 @@
-"""Spots of a thin crystal in a precessed beam, by direct integration, and their discs on a detector."""
+"""Spots of a thin crystal in a precessed beam, by direct integration over the cone."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .. import rotations
@@ -34,22 +33,3 @@ def simulate_spots(
     intensity = strength * np.mean(np.sinc(thickness * s) ** 2, axis=1)
     keep = intensity > 1e-4 * intensity.max(initial=0.0)
     return g[keep][:, 1::-1], intensity[keep]
-
-
-@njit(cache=True)
-def paint_disks(image: Array, y: Array, x: Array, total: Array, radius: float) -> None:
-    """Add discs of ``radius`` [px] at sub-pixel centres, ``total`` counts each, anti-aliased by 5 x 5 points per pixel.
-
-    What lies outside the image is lost, as on a detector.
-    """
-    height, width = image.shape
-    area = np.pi * radius * radius
-    for n in range(len(y)):
-        for row in range(max(0, int(y[n] - radius - 1)), min(height, int(y[n] + radius + 2) + 1)):
-            for column in range(max(0, int(x[n] - radius - 1)), min(width, int(x[n] + radius + 2) + 1)):
-                inside = 0
-                for point in range(25):
-                    dy = row + (point // 5 - 2) / 5.0 - y[n]
-                    dx = column + (point % 5 - 2) / 5.0 - x[n]
-                    inside += dy * dy + dx * dx <= radius * radius
-                image[row, column] += total[n] * inside / (25.0 * area)

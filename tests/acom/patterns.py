@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from phasekit.acom.templates import spot_pattern
+from phasekit.acom.templates import simulate_spots
 from phasekit.crystals import crystal
 from phasekit.diffraction import reflections
 
@@ -27,7 +27,7 @@ def make(system):
 def simulated(phase, quaternions, *, g_max=1.5, electrons=np.inf, rng=None):
     """PEAKS (one row of the scan per call) of a phase in these orientations; Poisson counts for a finite dose."""
     found = reflections(phase, g_max)
-    return as_peaks([thinned(spot_pattern(found, q, BEAM), electrons, rng) for q in quaternions])
+    return as_peaks([thinned(simulate_spots(found, q, BEAM), electrons, rng) for q in quaternions])
 
 
 def thinned(spots, electrons, rng):

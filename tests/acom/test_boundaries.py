@@ -69,16 +69,16 @@ def test_folding_joins_half_turns_in_the_kernel():
 
 
 def test_the_angle_from_the_mean_averages_to_the_spread():
-    found = polycrystal()
-    grains = label_grains(found)
-    maps = misorientation_maps(found, grains)
+    orientations = polycrystal()
+    grains = label_grains(orientations)
+    maps = misorientation_maps(orientations, grains)
     inside = grains["grain"].values >= 0
     assert inside.sum() == 178
     for number in range(grains.sizes["grain_number"]):
         here = maps["grain_misorientation"].values[grains["grain"].values == number]
         assert here.mean() == pytest.approx(float(grains["spread"][number]), abs=1e-6)
     np.testing.assert_array_equal(np.isnan(maps["grain_misorientation"]), ~inside)
-    assert "grain_misorientation" not in misorientation_maps(found)
+    assert "grain_misorientation" not in misorientation_maps(orientations)
 
 
 def test_holes_have_no_boundary_and_no_value():
@@ -91,41 +91,43 @@ def test_holes_have_no_boundary_and_no_value():
 
 
 def test_symmetry_equivalents_give_the_same_maps():
-    found = polycrystal(1)
+    orientations = polycrystal(1)
     rng = np.random.default_rng(0)
-    picks = [symmetry[rng.integers(0, len(symmetry), found["phase"].shape)] for symmetry in SYMMETRY]
-    chosen = np.where((found["phase"].values == 0)[..., None], *picks)[:, :, None]
-    turned = found.assign(quaternion=(found["quaternion"].dims, multiply(chosen, found["quaternion"].values)))
-    xr.testing.assert_allclose(misorientation_maps(turned), misorientation_maps(found), atol=1e-5)
+    picks = [symmetry[rng.integers(0, len(symmetry), orientations["phase"].shape)] for symmetry in SYMMETRY]
+    chosen = np.where((orientations["phase"].values == 0)[..., None], *picks)[:, :, None]
+    turned = orientations.assign(
+        quaternion=(orientations["quaternion"].dims, multiply(chosen, orientations["quaternion"].values))
+    )
+    xr.testing.assert_allclose(misorientation_maps(turned), misorientation_maps(orientations), atol=1e-5)
 
 
 def test_turning_the_sample_changes_nothing():
-    found = polycrystal(2)
-    turned = multiply(found["quaternion"].values, about_axis([1, 2, 3], 33.0))
-    rotated = found.assign(quaternion=(found["quaternion"].dims, turned))
+    orientations = polycrystal(2)
+    turned = multiply(orientations["quaternion"].values, about_axis([1, 2, 3], 33.0))
+    rotated = orientations.assign(quaternion=(orientations["quaternion"].dims, turned))
     names = ["kernel_misorientation", "boundary_x", "boundary_y"]
-    xr.testing.assert_allclose(misorientation_maps(rotated)[names], misorientation_maps(found)[names], atol=1e-5)
+    xr.testing.assert_allclose(misorientation_maps(rotated)[names], misorientation_maps(orientations)[names], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["maps.nc", "maps.zarr"])
 def test_lazy_input_and_a_file_make_no_difference(tmp_path, name):
-    found = polycrystal()
-    before, grains = found.copy(deep=True), label_grains(found)
-    maps = misorientation_maps(found, grains)
-    xr.testing.assert_identical(found, before)
-    lazy = misorientation_maps(found.chunk(scan_y=5, scan_x=4), grains.chunk(scan_y=2))
+    orientations = polycrystal()
+    before, grains = orientations.copy(deep=True), label_grains(orientations)
+    maps = misorientation_maps(orientations, grains)
+    xr.testing.assert_identical(orientations, before)
+    lazy = misorientation_maps(orientations.chunk(scan_y=5, scan_x=4), grains.chunk(scan_y=2))
     xr.testing.assert_identical(lazy, maps)
     save(maps, tmp_path / name)
     xr.testing.assert_identical(load(tmp_path / name).compute(), maps)
 
 
 def test_bad_input_is_refused_with_a_cure():
-    found = polycrystal()
+    orientations = polycrystal()
     with pytest.raises(SchemaError, match="low_angle_deg=2"):
-        misorientation_maps(found, low_angle_deg=20)
-    with pytest.raises(SchemaError, match=r"label_grains\(found\)"):
-        misorientation_maps(found, label_grains(found.isel(scan_x=slice(5))))
+        misorientation_maps(orientations, low_angle_deg=20)
+    with pytest.raises(SchemaError, match=r"label_grains\(orientations\)"):
+        misorientation_maps(orientations, label_grains(orientations.isel(scan_x=slice(5))))
     with pytest.raises(SchemaError, match="match_orientations"):
-        misorientation_maps(found.drop_vars("phase"))
+        misorientation_maps(orientations.drop_vars("phase"))
     with pytest.raises(SchemaError, match="label_grains makes one"):
-        misorientation_maps(found, found)
+        misorientation_maps(orientations, orientations)

@@ -51,15 +51,15 @@ def test_colour_blind_key_stays_within_its_corners():
 
 
 def test_lazy_stays_lazy_and_gives_the_same():
-    found = orientation_map(random(24, np.random.default_rng(1)).reshape(4, 6, 4))
-    lazy = ipf_colours(found.chunk(scan_y=1, scan_x=4))
+    orientations = orientation_map(random(24, np.random.default_rng(1)).reshape(4, 6, 4))
+    lazy = ipf_colours(orientations.chunk(scan_y=1, scan_x=4))
     assert lazy.chunks is not None
-    np.testing.assert_array_equal(lazy.compute(), ipf_colours(found))
+    np.testing.assert_array_equal(lazy.compute(), ipf_colours(orientations))
 
 
 def test_unknown_words_are_refused():
-    found = orientation_map(random(1, np.random.default_rng(1))[None])
+    orientations = orientation_map(random(1, np.random.default_rng(1))[None])
     with pytest.raises(SchemaError, match="direction 'w'"):
-        ipf_colours(found, direction="w")
+        ipf_colours(orientations, direction="w")
     with pytest.raises(SchemaError, match="ipf_key 'pink'"):
-        ipf_colours(found, ipf_key="pink")
+        ipf_colours(orientations, ipf_key="pink")

@@ -62,8 +62,8 @@ def test_missing_and_wrong_phase_count_as_wrong(truth):
 
 
 def test_other_shapes_and_missing_truth_are_refused(truth):
-    found = orientation_map(truth["truth_quaternion"].values)
+    orientations = orientation_map(truth["truth_quaternion"].values)
     with pytest.raises(SchemaError, match="differ in shape"):
-        compare_with_truth(found, truth.isel(scan_x=slice(3)))
+        compare_with_truth(orientations, truth.isel(scan_x=slice(3)))
     with pytest.raises(SchemaError, match="'truth_quaternion'"):
-        compare_with_truth(found, truth.drop_vars("truth_quaternion"))
+        compare_with_truth(orientations, truth.drop_vars("truth_quaternion"))

@@ -21,18 +21,18 @@ def two_halves(angle: float, shape=(5, 7)):
 
 @pytest.mark.parametrize(("angle", "grains"), [(0.0, 1), (4.9, 1), (5.1, 2), (40.0, 2)])
 def test_the_limit_is_the_limit(angle, grains):
-    found = label_grains(orientation_map(two_halves(angle)), max_disorientation_deg=5)
-    assert found.sizes["grain_number"] == grains
+    orientations = label_grains(orientation_map(two_halves(angle)), max_disorientation_deg=5)
+    assert orientations.sizes["grain_number"] == grains
 
 
 def test_symmetry_equivalents_are_one_grain():
     rng = np.random.default_rng(0)
     base = random(1, rng)[0]
     mixed = multiply(CUBIC[rng.integers(0, 24, (6, 8))], base)
-    found = label_grains(orientation_map(mixed))
-    assert found.sizes["grain_number"] == 1
-    assert float(found["spread"][0]) < 1e-4
-    assert symmetric_angle_deg(found["mean_quaternion"].values[0], base, CUBIC) < 1e-4
+    orientations = label_grains(orientation_map(mixed))
+    assert orientations.sizes["grain_number"] == 1
+    assert float(orientations["spread"][0]) < 1e-4
+    assert symmetric_angle_deg(orientations["mean_quaternion"].values[0], base, CUBIC) < 1e-4
 
 
 def test_a_slow_bend_is_followed():
@@ -45,11 +45,11 @@ def test_phases_and_vacuum_part_grains_and_keep_their_place():
     same[:, 2] = np.nan
     phase = np.zeros((4, 6), dtype=int)
     phase[:, 4:] = 1
-    found = label_grains(orientation_map(same, phase))
-    np.testing.assert_array_equal(found["grain"].values[0], [0, 0, -1, 1, 2, 2])
-    np.testing.assert_array_equal(found["grain_phase"], [0, 0, 1])
-    np.testing.assert_array_equal(found["size"], [8, 4, 8])
-    np.testing.assert_allclose(found["diameter"], 2 * np.sqrt(np.array([8, 4, 8]) * 4.0 / np.pi))
+    orientations = label_grains(orientation_map(same, phase))
+    np.testing.assert_array_equal(orientations["grain"].values[0], [0, 0, -1, 1, 2, 2])
+    np.testing.assert_array_equal(orientations["grain_phase"], [0, 0, 1])
+    np.testing.assert_array_equal(orientations["size"], [8, 4, 8])
+    np.testing.assert_allclose(orientations["diameter"], 2 * np.sqrt(np.array([8, 4, 8]) * 4.0 / np.pi))
 
 
 def test_small_and_unreliable_grains_are_left_out():
@@ -70,20 +70,20 @@ def test_half_turn_about_the_beam_is_folded_on_request_only():
 
 
 def test_lazy_input_and_a_file_make_no_difference(tmp_path):
-    found = orientation_map(two_halves(30.0))
-    before = found.copy(deep=True)
-    grains = label_grains(found)
-    xr.testing.assert_identical(found, before)
-    xr.testing.assert_identical(label_grains(found.chunk(scan_y=2, scan_x=3)), grains)
+    orientations = orientation_map(two_halves(30.0))
+    before = orientations.copy(deep=True)
+    grains = label_grains(orientations)
+    xr.testing.assert_identical(orientations, before)
+    xr.testing.assert_identical(label_grains(orientations.chunk(scan_y=2, scan_x=3)), grains)
     save(grains, tmp_path / "grains.nc")
     xr.testing.assert_identical(load(tmp_path / "grains.nc").compute(), grains)
 
 
 def test_bad_input_is_refused_with_a_cure():
-    found = orientation_map(two_halves(30.0))
+    orientations = orientation_map(two_halves(30.0))
     with pytest.raises(SchemaError, match="needs 0 or more"):
-        label_grains(found, max_disorientation_deg=-1)
+        label_grains(orientations, max_disorientation_deg=-1)
     with pytest.raises(SchemaError, match=r"attrs\['phases'\]"):
-        label_grains(found.drop_attrs(deep=False))
+        label_grains(orientations.drop_attrs(deep=False))
     with pytest.raises(SchemaError, match="match_orientations"):
-        label_grains(found.drop_vars("quaternion"))
+        label_grains(orientations.drop_vars("quaternion"))

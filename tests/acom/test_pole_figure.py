@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from phasekit.acom import pole_figure
-from phasekit.acom.maps.poles import equivalent_normals
+from phasekit.acom.maps.poles import find_equivalent_normals
 from phasekit.diffraction import crystal
 from phasekit.errors import SchemaError
 from phasekit.io import load, save
@@ -71,26 +71,28 @@ def test_symmetry_equivalents_give_the_same_figure():
 
 @pytest.mark.parametrize(("hkl", "number"), [((0, 0, 1), 3), ((1, 1, 1), 4), ((1, 1, 0), 6), ((1, 2, 3), 24)])
 def test_multiplicity_of_cubic_forms(hkl, number):
-    assert len(equivalent_normals(NICKEL, hkl)) == number
+    assert len(find_equivalent_normals(NICKEL, hkl)) == number
 
 
 def test_normals_are_reciprocal_vectors():
-    normal = equivalent_normals(OLIVINE, (1, 1, 0))
+    normal = find_equivalent_normals(OLIVINE, (1, 1, 0))
     angle = np.degrees(np.arccos(abs(normal[0] @ normal[1])))
     assert len(normal) == 2
     assert angle == pytest.approx(2 * np.degrees(np.arctan(6.01 / 10.33)), abs=1e-6)
     hexagonal = crystal("Mg", 194, (3.2, 3.2, 5.2, 90, 90, 120), [("Mg", 1 / 3, 2 / 3, 0.25)])
-    assert len(equivalent_normals(hexagonal, (1, 0, 0))) == 3
-    assert abs(equivalent_normals(hexagonal, (1, 0, 0))[0] @ equivalent_normals(hexagonal, (0, 0, 1))[0]) < 1e-12
+    assert len(find_equivalent_normals(hexagonal, (1, 0, 0))) == 3
+    assert (
+        abs(find_equivalent_normals(hexagonal, (1, 0, 0))[0] @ find_equivalent_normals(hexagonal, (0, 0, 1))[0]) < 1e-12
+    )
 
 
 def test_only_the_chosen_pixels_count():
     quaternion = np.ones((2, 4, 1)) * random(1, np.random.default_rng(3))[0]
     quaternion[:, 0] = np.nan
-    found = orientation_map(quaternion, np.array([0, 0, 0, 1]))
-    assert int(pole_figure(found, (0, 0, 1))["n_pixels"]) == 4
-    assert int(pole_figure(found, (0, 0, 1), phase=1)["n_pixels"]) == 2
-    none = pole_figure(found, (0, 0, 1), min_reliability=21)
+    orientations = orientation_map(quaternion, np.array([0, 0, 0, 1]))
+    assert int(pole_figure(orientations, (0, 0, 1))["n_pixels"]) == 4
+    assert int(pole_figure(orientations, (0, 0, 1), phase=1)["n_pixels"]) == 2
+    none = pole_figure(orientations, (0, 0, 1), min_reliability=21)
     assert int(none["n_pixels"]) == 0
     assert none["density"].isnull().all()
     assert none["direction_x"].isnull().all()
@@ -98,25 +100,25 @@ def test_only_the_chosen_pixels_count():
 
 @pytest.mark.parametrize("name", ["pole.nc", "pole.zarr"])
 def test_lazy_input_and_a_file_make_no_difference(tmp_path, name):
-    found = orientation_map(random(30, np.random.default_rng(4)).reshape(5, 6, 4))
-    before = found.copy(deep=True)
-    pole = pole_figure(found, (1, 1, 1))
-    xr.testing.assert_identical(found, before)
-    xr.testing.assert_identical(pole_figure(found.chunk(scan_y=2, scan_x=4), (1, 1, 1)), pole)
+    orientations = orientation_map(random(30, np.random.default_rng(4)).reshape(5, 6, 4))
+    before = orientations.copy(deep=True)
+    pole = pole_figure(orientations, (1, 1, 1))
+    xr.testing.assert_identical(orientations, before)
+    xr.testing.assert_identical(pole_figure(orientations.chunk(scan_y=2, scan_x=4), (1, 1, 1)), pole)
     save(pole, tmp_path / name)
     xr.testing.assert_identical(load(tmp_path / name).compute(), pole)
 
 
 def test_bad_input_is_refused_with_a_cure():
-    found = orientation_map(CUBE)
+    orientations = orientation_map(CUBE)
     for hkl in ((0, 0, 0), (1, 0, 1, 2), (0.5, 0, 0)):
         with pytest.raises(SchemaError, match="three whole numbers"):
-            pole_figure(found, hkl)
+            pole_figure(orientations, hkl)
     with pytest.raises(SchemaError, match="LiFePO4"):
-        pole_figure(found, (0, 0, 1), phase=2)
+        pole_figure(orientations, (0, 0, 1), phase=2)
     with pytest.raises(SchemaError, match="Choose one"):
-        pole_figure(found, (0, 0, 1), projection="mercator")
-    with pytest.raises(SchemaError, match="Correct it"):
-        pole_figure(found, (0, 0, 1), half_width_deg=0)
+        pole_figure(orientations, (0, 0, 1), projection="mercator")
+    with pytest.raises(SchemaError, match="Leave both out"):
+        pole_figure(orientations, (0, 0, 1), half_width_deg=0)
     with pytest.raises(SchemaError, match="match_orientations"):
-        pole_figure(found.drop_vars("phase"), (0, 0, 1))
+        pole_figure(orientations.drop_vars("phase"), (0, 0, 1))

@@ -8,11 +8,11 @@ from scipy.ndimage import gaussian_filter
 
 from phasekit.acom import CalibrationWarning, calibrate_peaks, find_peaks
 from phasekit.acom.calibration.origins import fit_origins
-from phasekit.acom.calibration.scan_rotation import find_turn
+from phasekit.acom.calibration.scan_rotation import fit_rotation
 from phasekit.errors import SchemaError
 from phasekit.synthetic.orientation import Microscope, orientation_scan
 from phasekit.synthetic.structures import sample_phases
-from tests.acom.test_registration import PIXEL, as_peaks
+from tests.acom.test_calibration import PIXEL, as_peaks
 
 SHAPE = (48, 60)
 
@@ -47,17 +47,17 @@ def beams(field, *, drift=2.0):
 
 @pytest.mark.parametrize("angle", [-75.0, -30.0, 0.0, 12.0, 60.0, 90.0])
 def test_the_rotation_of_a_gradient_field_is_recovered(angle):
-    turn = find_turn(deflections(angle), axes())
-    assert not turn.weak
-    assert abs(off(turn.angle_deg, angle)) < min(2.0, 3 * turn.error_deg)
-    assert -90 < turn.angle_deg <= 90
+    fit = fit_rotation(deflections(angle), axes())
+    assert not fit.is_weak
+    assert abs(off(fit.angle_deg, angle)) < min(2.0, 3 * fit.error_deg)
+    assert -90 < fit.angle_deg <= 90
 
 
 def test_the_stated_error_is_the_error():
     ratios = []
     for seed in range(12):
-        turn = find_turn(deflections(20.0, seed=seed, noise=1.0), axes())
-        ratios.append(off(turn.angle_deg, 20.0) / turn.error_deg)
+        fit = fit_rotation(deflections(20.0, seed=seed, noise=1.0), axes())
+        ratios.append(off(fit.angle_deg, 20.0) / fit.error_deg)
     assert 0.3 < np.sqrt(np.mean(np.square(ratios))) < 1.5
 
 
@@ -67,30 +67,30 @@ def test_gaps_outliers_and_jumping_lines_do_not_matter():
     field[..., 1] += rng.normal(0, 2, (SHAPE[0], 1))
     field[10:20, 5:25] = np.nan
     field[:, 40] = np.nan
-    turn = find_turn(field, axes())
-    assert not turn.weak
-    assert abs(off(turn.angle_deg, 25.0)) < 3 * turn.error_deg
+    fit = fit_rotation(field, axes())
+    assert not fit.is_weak
+    assert abs(off(fit.angle_deg, 25.0)) < 3 * fit.error_deg
 
 
 def test_steps_of_the_scan_count():
     """A gradient per nm: with scan steps of 1 and 2 nm the second component is half as large per pixel."""
     field = deflections(0.0, seed=4, noise=0.0)
     field[..., 1] /= 2
-    assert abs(find_turn(field, axes(steps=(1.0, 2.0))).angle_deg) < 2
+    assert abs(fit_rotation(field, axes(steps=(1.0, 2.0))).angle_deg) < 2
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_noise_is_no_evidence(seed):
     noise = np.random.default_rng(seed).normal(size=(*SHAPE, 2))
-    assert find_turn(noise, axes()).weak
+    assert fit_rotation(noise, axes()).is_weak
 
 
 @pytest.mark.parametrize("field", [np.zeros((*SHAPE, 2)), np.full((*SHAPE, 2), np.nan), deflections(0, shape=(6, 60))])
 def test_nothing_to_see_is_no_evidence(field):
-    assert find_turn(field, axes(field.shape[:2])).weak
+    assert fit_rotation(field, axes(field.shape[:2])).is_weak
 
 
-def test_registration_applies_the_rotation_it_finds():
+def test_calibration_applies_the_rotation_it_finds():
     peaks = beams(0.3 * deflections(35.0, seed=5))
     found = calibrate_peaks(peaks, pixel_size=PIXEL, detector_rotation_deg="fit")
     angle, error = float(found.detector_rotation_deg), float(found.detector_rotation_error_deg)

@@ -8,7 +8,7 @@ from phasekit.acom import build_templates, match_orientations, match_second_grai
 from phasekit.diffraction import diffraction_symmetry, reflections
 from phasekit.errors import SchemaError
 
-from .patterns import BEAM, as_peaks, make, spot_pattern, thinned
+from .patterns import BEAM, as_peaks, make, simulate_spots, thinned
 
 N = 12
 
@@ -20,9 +20,9 @@ def overlaps():
     phases = [make("cubic"), make("orthorhombic")]
     tables = [reflections(phase, 1.5) for phase in phases]
     first, second = rotations.random(N, rng), rotations.random(N, rng)
-    alone = [thinned(spot_pattern(tables[1], q, BEAM), 3000, rng) for q in first]
+    alone = [thinned(simulate_spots(tables[1], q, BEAM), 3000, rng) for q in first]
     both = [
-        np.concatenate([s, thinned(spot_pattern(tables[0], q, BEAM), 2000, rng)])
+        np.concatenate([s, thinned(simulate_spots(tables[0], q, BEAM), 2000, rng)])
         for s, q in zip(alone, second, strict=True)
     ]
     bank = build_templates(phases, resolution_deg=3, precession_deg=1, thickness_nm=12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import phasekit as pk
-from phasekit.acom.templates import beam_along, build_templates, sector_directions
+from phasekit.acom.templates import align_beam, build_templates, sample_beam_directions
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.errors import SchemaError
 from phasekit.rotations import to_matrix
@@ -15,7 +15,7 @@ from .patterns import CRYSTALS, make
 @pytest.mark.parametrize("system", CRYSTALS)
 def test_every_direction_has_a_template_within_the_resolution(system):
     symmetry = diffraction_symmetry(make(system))
-    directions = sector_directions(symmetry, 4.0)
+    directions = sample_beam_directions(symmetry, 4.0)
     rng = np.random.default_rng(1)
     probes = rng.normal(size=(3000, 3))
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
@@ -27,7 +27,7 @@ def test_every_direction_has_a_template_within_the_resolution(system):
 @pytest.mark.parametrize("system", CRYSTALS)
 def test_the_bank_is_no_larger_than_the_symmetry_asks(system):
     symmetry = diffraction_symmetry(make(system))
-    count = len(sector_directions(symmetry, 2.0))
+    count = len(sample_beam_directions(symmetry, 2.0))
     area = 41253 / (2 * len(symmetry)) / 4
     assert area * 0.95 < count < area * 1.6 + 20
 
@@ -37,7 +37,7 @@ def test_beam_lies_along_the_direction():
     directions = rng.normal(size=(50, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     directions[0] = 0, 0, -1
-    matrices = to_matrix(beam_along(directions))
+    matrices = to_matrix(align_beam(directions))
     np.testing.assert_allclose(matrices @ [0, 0, 1], directions, atol=1e-9)
 
 

@@ -8,10 +8,11 @@ import pytest
 import phasekit as pk
 from phasekit.crystals import crystal
 from phasekit.diffraction import reflections, wavelength
+from phasekit.disks import paint_disks
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, to_matrix
 from phasekit.synthetic import Microscope, Specimen, orientation_scan, structures
-from phasekit.synthetic.spot_painting import paint_disks, simulate_spots
+from phasekit.synthetic.spot_painting import simulate_spots
 
 NICKEL, OLIVINE = structures.sample_phases()
 
@@ -95,18 +96,18 @@ def test_turning_the_crystal_about_the_beam_turns_the_spots():
 
 
 @pytest.mark.parametrize("painter", [paint_disks, paint_disks.py_func], ids=["compiled", "python"])
-def test_discs_keep_counts_and_centre(painter):
+def test_disks_keep_counts_and_centre(painter):
     image = np.zeros((40, 30))
-    painter(image, np.array([17.3]), np.array([11.8]), np.array([100.0]), 2.5)
+    painter(image, np.array([17.3]), np.array([11.8]), np.array([100.0]), 2.5, 5, False)
     y, x = np.indices(image.shape)
     assert image.sum() == pytest.approx(100, rel=0.03)
     assert (y * image).sum() / image.sum() == pytest.approx(17.3, abs=0.03)
     assert (x * image).sum() / image.sum() == pytest.approx(11.8, abs=0.03)
 
 
-def test_disc_at_the_edge_loses_its_outer_part():
+def test_disk_at_the_edge_loses_its_outer_part():
     image = np.zeros((20, 20))
-    paint_disks(image, np.array([-0.5]), np.array([10.0]), np.array([100.0]), 3.0)
+    paint_disks(image, np.array([-0.5]), np.array([10.0]), np.array([100.0]), 3.0, 5, False)
     assert image.sum() == pytest.approx(50, rel=0.05)
 
 

@@ -1,32 +1,25 @@
-"""Registration: peaks in detector pixels become reciprocal vectors from the direct beam, calibration checked."""
+"""Calibration: peak positions in detector pixels become reciprocal vectors from the direct beam.
+
+``calibrate_peaks`` finds origin, elliptic distortion, scale and rotation. ``calibrate`` sets a known scale.
+"""
 
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import PATTERNS, PEAKS, describe, require
-from .ellipse_and_scale import CalibrationWarning, Pair, Plan, calibration, phases_of, plan_of, positive
+from .ellipse_and_scale import (
+    CalibrationSettings,
+    Pair,
+    check_pixel_size,
+    check_settings,
+    list_phases,
+)
+from .table import SCALARS, CalibratedTable, calibrate_table
 
-Floats = NDArray[np.float64]
-
-_WEAK = ("weak_qy", "weak_qx")
-_FIGURES = {
-    "scale": ("1/angstrom per input unit", "scale applied to the positions"),
-    "scale_error": ("1/angstrom per input unit", "standard error of the scale, NaN where it was given"),
-    "scale_offset": ("1", "relative scale the phase's rings ask for beyond the one applied"),
-    "ellipse_ratio": ("1", "major over minor axis of a measured ring, undone"),
-    "ellipse_ratio_error": ("1", "standard error of the ellipse's ratio, NaN where it was not fitted"),
-    "ellipse_angle": ("degree", "major axis of a measured ring, from +x towards +y, undone"),
-    "ellipse_angle_error": ("degree", "standard error of the ellipse's angle, NaN where it was not fitted"),
-    "radial_misfit": ("1", "rms of |q| / |g| - 1 of the peaks on a ring of the phase"),
-    "radial_match": ("1", "weight of the peaks on a ring of the phase"),
-    "origin_scatter": ("1/angstrom", "typical distance of the direct beam from the smooth drift model"),
-    "detector_rotation_deg": ("degree", "angle by which detector vectors were turned, from +x towards +y"),
-    "detector_rotation_error_deg": ("degree", "standard error of the rotation, NaN where it was not fitted"),
-}
+_WEAK_POSITIONS = ("weak_qy", "weak_qx")
 
 
 def calibrate_peaks(
@@ -38,44 +31,56 @@ def calibrate_peaks(
     ellipse: Literal["fit"] | Pair | None = None,
     detector_rotation_deg: float | Literal["fit"] = 0.0,
 ) -> xr.Dataset:
-    """Express peaks in 1/angstrom from the direct beam, in the sample frame, and check the calibration.
+    r"""Express peaks in 1/angstrom from the direct beam, in the sample frame, and check the calibration.
 
-    Order: origin, ellipse and scale (both about the origin, in the detector frame), rotation. The origin is the
-    direct-beam peak of each pattern where it lies near a smooth surface (quadratic in the scan position, fitted with
-    Tukey's weights), otherwise, as in patterns without a direct-beam peak, that surface.
+    A measured position k becomes the scattering vector
+
+    .. math:: q = R(\theta) \, s \, E(\rho, \varphi) \, (k - k_0),
+
+    with the direct beam :math:`k_0`, the scale s and the rotation R from the detector to the scan. E is the symmetric
+    matrix of determinant 1 that turns an ellipse of axis ratio :math:`\rho` into a circle.
+
+    The origin is the direct-beam peak of each pattern where it lies near a smooth drift surface. The surface is
+    quadratic in the scan position and is fitted with Tukey's weights. Elsewhere the surface itself is the origin.
 
     Parameters
     ----------
     peaks
-        PEAKS in px or 1/angstrom. The whole table is read at once (a global fit): 4 float32 per peak. Lazy stays lazy.
+        PEAKS in px or 1/angstrom. The whole table is read at once for a global fit: 4 float32 per peak. Lazy stays
+        lazy.
     origin
-        ``"fit"``; ``None``: (0, 0) is the direct beam already; or one (qy, qx) for all patterns, in the peaks' unit.
+        ``"fit"`` finds the direct beam. ``None`` takes (0, 0) as the direct beam. One (qy, qx), in the peaks' unit,
+        holds for all patterns.
     pixel_size
-        1/angstrom per px; needed for peaks in px unless a phase is given. ``"fit"``: from the phase's rings, within
-        6 % of the present scale where there is one, otherwise anywhere. ``None``: calibrated peaks keep their scale.
+        1/angstrom per px. It is needed for peaks in px unless a phase is given. ``"fit"`` takes the scale from the
+        phase's rings: within 6 % of the present scale where there is one, otherwise anywhere. ``None`` keeps the
+        scale of calibrated peaks.
     phase
-        One orix Phase or a list (``pk.io.open_phase``) that the specimen consists of: the rings for scale and ellipse.
+        One orix Phase or a list (``pk.io.open_phase``) that the specimen consists of. Its rings give scale and ellipse.
     ellipse
-        ``None``; (ratio, angle_deg) of the measured rings (major over minor axis; angle of the major axis from +x
-        towards +y): undone at constant area; ``"fit"``: from the phase's rings.
+        ``None`` applies no correction. (ratio, angle_deg) of the measured rings is undone at constant area. The ratio
+        is major over minor axis, and the angle that of the major axis from +x towards +y. ``"fit"`` takes both from
+        the phase's rings.
     detector_rotation_deg
         Angle from +x towards +y by which vectors on the detector are turned into the scan frame, -360 .. 360.
-        ``"fit"``: the one at which the direct beam's deflections from the drift model, as by a specimen's electric
-        potential, are free of curl (differential phase contrast; needs ``origin="fit"``). It is known modulo 180
-        degrees, the answer lies in (-90, 90]; a mirrored detector is not looked for. Where the evidence is weak: 0.
+        ``"fit"`` minimises the curl of the direct beam's deflections from the drift surface. Deflections by a
+        specimen's electric potential have no curl (differential phase contrast). This needs ``origin="fit"``. The
+        angle is known modulo 180 degrees and lies in (-90, 90]. A mirrored detector is not looked for. Where the
+        evidence is weak the angle is 0.
 
     Returns
     -------
     xarray.Dataset
-        PEAKS in 1/angstrom with ``direct(scan_y, scan_x, peak)`` (the direct beam's peak), ``origin_y, origin_x``
-        (in the unit of the input), ``origin_error(scan_y, scan_x)`` [1/angstrom] (standard error per axis: a measured
-        beam's scatter about the drift model, where the model stands in that and the model's own; NaN where the origin
-        was given or the scan has too few direct beams) and scalars: ``scale``, ``scale_error``, ``scale_offset`` (what
-        the rings ask for beyond the applied scale; NaN where they are too dense to tell one scale from another),
-        ``ellipse_ratio``, ``ellipse_angle``, ``radial_misfit``, ``radial_match``, ``origin_scatter``,
-        ``detector_rotation_deg``, and ``ellipse_ratio_error``, ``ellipse_angle_error`` (at most 52 degrees) and
-        ``detector_rotation_error_deg``, which are NaN where the value was not fitted. Those that need a phase are NaN
-        without one.
+        PEAKS in 1/angstrom. ``direct(scan_y, scan_x, peak)`` marks the direct beam's peak. ``origin_y, origin_x`` are
+        in the unit of the input. ``origin_error(scan_y, scan_x)`` [1/angstrom] is the standard error per axis. For a
+        measured beam it is its scatter about the drift surface. Where the surface stands in, the surface's own error
+        is added. It is NaN where the origin was given or the scan has too few direct beams.
+
+        Scalars: ``scale``, ``scale_error``, ``scale_offset``, ``ellipse_ratio``, ``ellipse_ratio_error``,
+        ``ellipse_angle``, ``ellipse_angle_error`` (at most 52 degrees), ``radial_misfit``, ``radial_match``,
+        ``origin_scatter``, ``detector_rotation_deg``, ``detector_rotation_error_deg``. Errors are NaN where the value
+        was not fitted. Those that need a phase are NaN without one. ``scale_offset`` is what the rings ask for beyond
+        the applied scale. It is NaN where the rings are too dense to tell one scale from another.
 
     Raises
     ------
@@ -85,8 +90,15 @@ def calibrate_peaks(
     Warns
     -----
     CalibrationWarning
-        The rings of the phase ask for a scale that differs by more than 1 % and 4 standard errors, hardly more peaks
-        lie on its rings than would by chance, or the deflections do not tell the rotation that was to be fitted.
+        The rings of the phase ask for a scale that differs by more than 1 % and 4 standard errors. Or hardly more
+        peaks lie on its rings than would by chance. Or the deflections do not tell the rotation to be fitted.
+
+    See Also
+    --------
+    find_peaks : Step before: finds the peaks in the patterns.
+    calibrate : Sets a known scale by hand.
+    match_orientations : Step after: compares calibrated peaks with templates.
+    reconstruct_patterns : Redraws calibrated peaks as patterns.
 
     Examples
     --------
@@ -99,51 +111,64 @@ def calibrate_peaks(
     >>> done.qx.values.round(3), done.direct.values
     (array([[[0. , 0.4]]], dtype=float32), array([[[ True, False]]]))
     """
-    settings = {key: value for key, value in locals().items() if key != "peaks"}
+    given = {"origin": origin, "pixel_size": pixel_size, "phase": phase, "ellipse": ellipse}
+    given["detector_rotation_deg"] = detector_rotation_deg
     require(peaks, PEAKS, step="calibrate_peaks")
-    plan = plan_of(peaks, settings)
+    settings = check_settings(peaks, given)
+    out = _assemble_peaks(peaks, _apply_to_table(peaks, settings), settings)
+    # An orix Phase cannot be stored in the provenance, but its name can.
+    given["phase"] = None if phase is None else [str(p.name) for p in list_phases(phase)]
+    return describe(out, PEAKS, step="calibrate_peaks", settings=given, source=peaks)
+
+
+def _apply_to_table(peaks: xr.Dataset, settings: CalibrationSettings) -> tuple[xr.DataArray, ...]:
+    """Run the kernel over the whole table as one block; outputs in the order of ``CalibratedTable``."""
     scan = [peaks[d].values if d in peaks.coords else np.arange(peaks.sizes[d]) for d in ("scan_y", "scan_x")]
+    # Drift surface, rings and rotation are fitted to the whole scan, so that any chunking gives the same answer.
     whole = peaks.chunk(dict.fromkeys(peaks.dims, -1)) if peaks.qx.chunks else peaks
     radius = whole["disk_radius"] if "disk_radius" in whole else xr.DataArray(np.nan)
+    # Weak peaks have a length of their own, so that their table is a separate input.
     core, weak = ["scan_y", "scan_x", "peak"], ["scan_y", "scan_x", "weak_peak"]
-    none = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
-    arrays = xr.apply_ufunc(
-        _register,
+    # A table without weak peaks passes one column of NaN: the kernel then has one form only.
+    no_weak_peaks = xr.full_like(whole.qy.isel(peak=slice(1)), np.nan).rename(peak="weak_peak")
+    arrays: tuple[xr.DataArray, ...] = xr.apply_ufunc(
+        calibrate_table,
         whole.qy,
         whole.qx,
         whole.intensity,
-        *(whole.get(name, none) for name in _WEAK),
+        *(whole.get(name, no_weak_peaks) for name in _WEAK_POSITIONS),
         radius,
-        kwargs={"scan": (scan[0].astype(float), scan[1].astype(float)), "plan": plan},
+        kwargs={"scan": (scan[0].astype(float), scan[1].astype(float)), "settings": settings},
         input_core_dims=[core, core, core, weak, weak, []],
         output_core_dims=[core, core, core, weak, weak, *[core[:2]] * 3, ["figure"]],
         dask="parallelized",
         output_dtypes=[np.float32, np.float32, np.bool_, np.float32, np.float32, *[np.float64] * 4],
-        dask_gufunc_kwargs={"output_sizes": {"figure": len(_FIGURES)}},
+        dask_gufunc_kwargs={"output_sizes": {"figure": len(SCALARS)}},
     )
-    out = _labelled(peaks, arrays, plan)
-    settings["phase"] = None if phase is None else [str(p.name) for p in phases_of(phase)]
-    return describe(out, PEAKS, step="calibrate_peaks", settings=settings, source=peaks)
+    return arrays
 
 
-def _labelled(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], plan: Plan) -> xr.Dataset:
-    """The peaks with what ``_register`` returned in their place, and units and detector attributes that fit it."""
-    qy, qx, direct, weak_qy, weak_qx, origin_y, origin_x, origin_error, figures = arrays
+def _assemble_peaks(peaks: xr.Dataset, arrays: tuple[xr.DataArray, ...], settings: CalibrationSettings) -> xr.Dataset:
+    """Put the kernel's outputs in place of the positions; units and detector attributes follow the new unit."""
+    named = dict(zip(CalibratedTable._fields, arrays, strict=True))
     unit = str(peaks.qx.attrs["units"])
-    moved = {"qy": qy, "qx": qx, **(dict(zip(_WEAK, (weak_qy, weak_qx), strict=True)) if "weak_qy" in peaks else {})}
-    out = peaks.assign({name: array.assign_attrs(units="1/angstrom") for name, array in moved.items()})
-    out["direct"] = direct
-    out["origin_y"] = origin_y.assign_attrs(units=unit, long_name="direct beam along y")
-    out["origin_x"] = origin_x.assign_attrs(units=unit, long_name="direct beam along x")
-    out["origin_error"] = origin_error.assign_attrs(units="1/angstrom", long_name="standard error of the direct beam")
-    for i, (name, (units, meaning)) in enumerate(_FIGURES.items()):
-        out[name] = figures.isel(figure=i).assign_attrs(units=units, long_name=meaning)
+    # Weak peaks enter the result only if the input had them; the column of NaN does not.
+    moved = ["qy", "qx", *(_WEAK_POSITIONS if "weak_qy" in peaks else ())]
+    out = peaks.assign({name: named[name].assign_attrs(units="1/angstrom") for name in moved})
+    out["direct"] = named["direct"]
+    out["origin_y"] = named["origin_y"].assign_attrs(units=unit, long_name="direct beam along y")
+    out["origin_x"] = named["origin_x"].assign_attrs(units=unit, long_name="direct beam along x")
+    error = named["origin_error"]
+    out["origin_error"] = error.assign_attrs(units="1/angstrom", long_name="standard error of the direct beam")
+    for i, (name, (units, meaning)) in enumerate(SCALARS.items()):
+        out[name] = named["scalars"].isel(figure=i).assign_attrs(units=units, long_name=meaning)
     if "disk_radius" in out:
         out["disk_radius"] = (out.disk_radius * out.scale).assign_attrs(peaks.disk_radius.attrs, units="1/angstrom")
     out.attrs = {key: value for key, value in peaks.attrs.items() if key != "detector_start"}
-    if "detector_step" in out.attrs and isinstance(plan.pixel_size, float):
-        out.attrs["detector_step"] = [float(step) * plan.pixel_size for step in peaks.attrs["detector_step"]]
-    elif not plan.calibrated:
+    # A fitted scale is not known before the table is computed, so the detector's step cannot be converted then.
+    if "detector_step" in out.attrs and isinstance(settings.pixel_size, float):
+        out.attrs["detector_step"] = [float(step) * settings.pixel_size for step in peaks.attrs["detector_step"]]
+    elif not settings.calibrated:
         out.attrs.pop("detector_step", None)
     return out
 
@@ -154,8 +179,8 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     Parameters
     ----------
     data
-        PATTERNS: ``qy``, ``qx`` become 1/angstrom from the middle of the detector (the direct beam's place is found by
-        ``calibrate_peaks``). PEAKS in px: the same as ``calibrate_peaks(data, pixel_size=pixel_size)``.
+        PATTERNS: ``qy``, ``qx`` become 1/angstrom from the middle of the detector. ``calibrate_peaks`` finds the
+        direct beam later. PEAKS in px: the same as ``calibrate_peaks(data, pixel_size=pixel_size)``.
     pixel_size
         Size of a pixel [1/angstrom], above 0. An error of 1 % moves a spot at 1.5 1/angstrom by more than a pixel.
 
@@ -169,6 +194,11 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     SchemaError
         Neither PATTERNS nor PEAKS, peaks that are calibrated already, or a pixel size that is not positive.
 
+    See Also
+    --------
+    calibrate_peaks : Fits scale, ellipse and rotation to a phase's rings.
+    find_peaks : Step after, for patterns.
+
     Examples
     --------
     >>> import numpy as np, xarray as xr
@@ -176,54 +206,13 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
     >>> calibrate(patterns, pixel_size=0.02).qx.values
     array([-0.04, -0.02,  0.  ,  0.02,  0.04])
     """
-    positive("calibrate", pixel_size)
+    check_pixel_size("calibrate", pixel_size)
     if "prominence" in data:
         if data.qx.attrs.get("units") == "1/angstrom":
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
         return calibrate_peaks(data, pixel_size=pixel_size)
     require(data, PATTERNS, step="calibrate")
+    # The middle of the detector stands in for the direct beam, which is found later in the peaks.
     axes = {d: (np.arange(data.sizes[d]) - (data.sizes[d] - 1) / 2) * pixel_size for d in ("qy", "qx")}
     out = data.assign_coords({d: (d, values, {"units": "1/angstrom"}) for d, values in axes.items()})
     return describe(out, PATTERNS, step="calibrate", settings={"pixel_size": pixel_size}, source=data)
-
-
-def _register(
-    qy: Floats,
-    qx: Floats,
-    intensity: Floats,
-    weak_qy: Floats,
-    weak_qx: Floats,
-    radius: NDArray[np.float64],
-    *,
-    scan: tuple[Floats, Floats],
-    plan: Plan,
-) -> tuple[NDArray[Any], ...]:
-    """Origin, ellipse, scale and rotation of the whole table; ends with the figures in the order of ``_FIGURES``."""
-    from .origins import Origins, fit_origins, nearest
-
-    position = np.stack([qy, qx], axis=-1).astype(np.float64)
-    reach = float(radius) if np.isfinite(radius) else 0.02 * float(np.nan_to_num(np.nanmax(np.abs(position)), nan=1))
-    if plan.origin == "fit":
-        beam = fit_origins(position, np.asarray(intensity, float), scan, reach, plan.centre)
-    else:
-        fixed = np.array(plan.origin or (0.0, 0.0), dtype=float)
-        beam = Origins.fixed(fixed, nearest(position, fixed, 2.5 * reach))
-    mask = np.arange(qy.shape[-1]) == beam.direct[..., None]
-    vectors = position - beam.origin[:, :, None]
-    matrix, figures = calibration(vectors, np.asarray(intensity, float), mask, plan)
-    degrees, error = _rotation(beam.deflection @ matrix.T, scan, plan)
-    turn = np.deg2rad(degrees)
-    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])  # acts on (y, x)
-    total = (rotation @ matrix).T
-    weak = (np.stack([weak_qy, weak_qx], axis=-1) - beam.origin[:, :, None]) @ total
-    numbers = np.array([*figures, beam.scatter * figures[0], degrees, error])
-    placed = [np.moveaxis(a, -1, 0).astype(np.float32) for a in (vectors @ total, weak)]
-    return (*placed[0], mask, *placed[1], *np.moveaxis(beam.origin, -1, 0), beam.error * figures[0], numbers)
-
-
-def _rotation(deflection: Floats, scan: tuple[Floats, Floats], plan: Plan) -> tuple[float, float]:
-    from .scan_rotation import scan_rotation
-
-    if plan.rotation_deg == "fit":
-        return scan_rotation(deflection, scan, CalibrationWarning)
-    return plan.rotation_deg, np.nan

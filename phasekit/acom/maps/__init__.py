@@ -1,1 +1,4 @@
-"""Stage 6: maps of orientations become grains, boundaries, colours, pole figures and comparisons with the truth."""
+"""Stage 6: grains, boundaries, colours and pole figures of orientation maps, and their comparison with a truth.
+
+``half_turns`` settles the 180-degree ambiguity first. ``neighbours`` holds what the maps of pairs of pixels share.
+"""

@@ -1,4 +1,4 @@
-"""Colours of orientations: where a sample direction lies in the crystal's fundamental sector."""
+"""Colours of orientations: the place of a sample direction in the crystal's inverse pole figure."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, require
-from ..symmetry import phases_of
+from ..symmetry import read_phases
 
 Array = NDArray[np.float64]
 Direction = Literal["x", "y", "z"]
@@ -24,7 +24,14 @@ _CVD_CORNERS = np.array([[0.835, 0.369, 0.0], [0.941, 0.894, 0.259], [0.0, 0.447
 
 @renamed_arguments(found="orientations")
 def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key: Key = "tsl") -> xr.DataArray:
-    """Colour of each pixel in the inverse pole figure of one sample direction.
+    r"""Colour of each pixel in the inverse pole figure of one sample direction.
+
+    The sample direction v lies along the crystal direction
+
+    .. math:: h = O \, v .
+
+    Its symmetrically equivalent direction in the fundamental sector of the Laue group gives the colour. The corners of
+    the sector have pure colours, and directions between them have mixtures.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
         Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam (docs/conventions.md).
     ipf_key
         ``"tsl"``: red, green and blue corners, as everywhere in the field. ``"cvd"``: vermilion, yellow and blue
-        corners, told apart with every kind of colour vision.
+        corners, which differ for every kind of colour vision. They are mixed with the weights of the TSL key.
 
     Returns
     -------
@@ -45,6 +52,12 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
     ------
     SchemaError
         Another kind of data, or an unknown ``direction`` or ``ipf_key``.
+
+    See Also
+    --------
+    pole_figure : Crystal directions in the sample frame instead.
+    label_grains : Grains of the same map.
+    refine_orientations : Step before.
 
     References
     ----------
@@ -59,8 +72,8 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
     >>> data = {name: (scan, [[0.0]]) for name in ("phase", "reliability", "phase_reliability", "status")}
     >>> data["quaternion"] = ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]]])
     >>> data["correlation"] = ((*scan, "match"), [[[1.0]]])
-    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> ipf_colours(found).values.round(2).tolist()
+    >>> cube = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> ipf_colours(cube).values.round(2).tolist()
     [[[1.0, 0.0, 0.0]]]
     """
     require(orientations, ORIENTATIONS, step="ipf_colours")
@@ -69,12 +82,13 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
             f"ipf_colours: direction '{direction}', ipf_key '{ipf_key}'. Choose direction 'x', 'y' or 'z' and "
             "ipf_key 'tsl' or 'cvd'."
         )
+    # Pixels are independent, so that lazy maps stay lazy.
     best = orientations["quaternion"].isel(match=0, drop=True)
     out = xr.apply_ufunc(
-        _colours,
+        _colour_pixels,
         best,
         orientations["phase"],
-        kwargs={"axis": np.array(_AXES[direction]), "phases": phases_of(orientations), "key": ipf_key},
+        kwargs={"axis": np.array(_AXES[direction]), "phases": read_phases(orientations), "key": ipf_key},
         input_core_dims=[["wxyz"], []],
         output_core_dims=[["rgb"]],
         dask="parallelized",
@@ -85,7 +99,8 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
     return out.rename("ipf_colour")
 
 
-def _colours(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: list[Any], key: Key) -> Array:
+def _colour_pixels(quaternion: Array, phase: NDArray[Any], *, axis: Array, phases: list[Any], key: Key) -> Array:
+    """Colours (..., rgb) of quaternions (..., wxyz), each phase in its own Laue group; NaN without an orientation."""
     out = np.full((*phase.shape, 3), np.nan)
     for index, crystal in enumerate(phases):
         here = (phase == index) & np.isfinite(quaternion).all(axis=-1)
@@ -100,9 +115,11 @@ def direction_colours(vectors: Array, point_group: Any, key: Key = "tsl") -> Arr
     from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 
+    # The Laue group makes both senses of a direction equal: diffraction shows no more.
     tsl = np.asarray(DirectionColorKeyTSL(point_group.laue).direction2color(Vector3d(vectors)), dtype=float)
     tsl = tsl.reshape(-1, 3)
     if key == "tsl":
         return tsl
+    # The shares of red, green and blue say how near the direction is to each corner of the sector.
     weights = tsl / tsl.sum(axis=1, keepdims=True)
     return np.clip(weights @ _CVD_CORNERS, 0, 1)

@@ -1,4 +1,4 @@
-"""Pairs of scan positions that share an edge: which they are, how their orientations differ, what hangs together."""
+"""Pairs of scan positions that share an edge: their numbers, their disorientation, and connected components."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Index = NDArray[np.int64]
 HALF_TURN = about_axis([0, 0, 1], 180.0)
 
 
-def pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
+def find_neighbour_pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
     """Flat numbers of the two positions of every pair in a map (y, x): first those side by side, then those below."""
     number = np.arange(int(np.prod(shape))).reshape(shape)
     first = np.concatenate([number[:, :-1].ravel(), number[:-1].ravel()])
@@ -21,27 +21,29 @@ def pairs(shape: tuple[int, ...]) -> tuple[Index, Index]:
     return first, second
 
 
-def disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
-    """Disorientation [degrees] of rows (n, 4); with ``fold``, or after half a turn about the beam if that is less."""
+def compute_disorientation(first: Array, second: Array, symmetry: Array, fold: bool) -> Array:
+    """Disorientation [degrees] of orientations (n, 4); with ``fold``, also after half a turn about the beam if less."""
     angle = symmetric_angle_deg(first, second, symmetry)
     if fold:
         angle = np.minimum(angle, symmetric_angle_deg(multiply(first, HALF_TURN), second, symmetry))
     return angle
 
 
-def half_turn_pairs(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
-    """Whether rows (n, 4) are each other turned by 180 degrees about the beam or an axis within 15 degrees of it.
+def is_half_turn_pair(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
+    """Whether orientations (n, 4) differ by 180 degrees about the beam or an axis within 15 degrees of it.
 
-    The rule is that of ``_solutions.is_half_turn``, for whole arrays.
+    It applies the rule of ``is_half_turn`` in ``acom/matching/solutions.py`` to whole arrays.
     """
     out = np.zeros(len(first), dtype=bool)
     for equivalent in symmetry:
+        # The rotation between the two in the sample frame, where the beam is z.
         turn = multiply(inverse(first), multiply(equivalent, second))
+        # A rotation by 180 degrees has the scalar part 0, and its vector part is the axis.
         out |= (turn[:, 0] < np.sin(np.radians(tolerance_deg) / 2)) & (np.abs(turn[:, 3]) > TWIN_AXIS)
     return out
 
 
-def components(first: Any, second: Any, count: int) -> NDArray[Any]:
+def label_connected(first: Any, second: Any, count: int) -> NDArray[Any]:
     """Number of the connected component of each of ``count`` nodes, from the pairs of nodes that are joined."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

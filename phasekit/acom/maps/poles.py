@@ -1,4 +1,4 @@
-"""Pole figures: where the plane normals of one form point in the sample."""
+"""Pole figures: directions of the plane normals of one form {hkl} in the sample frame, and their density."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,11 +12,11 @@ from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
 from ...schema import ORIENTATIONS, POLE_FIGURE, describe, require
-from ..symmetry import phases_of, proper_rotations
+from ..symmetry import proper_rotations, read_phases
 
 Array = NDArray[np.float64]
 Projection = Literal["equal_area", "stereographic"]
-_BINS = 180  # across the circle: poles less than about 1 degree apart are gathered, whatever the size of the map
+_BINS = 180  # across the circle: poles less than about 1 degree apart are merged, whatever the size of the map
 
 
 @renamed_arguments(found="orientations")
@@ -30,10 +30,22 @@ def pole_figure(
     grid: int = 91,
     min_reliability: float = 0.0,
 ) -> xr.Dataset:
-    """Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
+    r"""Pole figure of a form {hkl}: density of all equivalent plane normals in the sample frame.
 
-    Both normals of a plane count (Friedel), so one hemisphere shows everything: the one around +z, the direction of
-    the electrons, seen with x to the right and y downwards as the maps are (docs/conventions.md).
+    Both normals of a plane count (Friedel), so one hemisphere shows everything. It is the one around +z, the direction
+    of the electrons. The x axis points to the right and y downwards, as in the maps
+    (docs/conventions.md). The normal (x, y, z) is projected to
+
+    .. math:: (X, Y) = \frac{(x, y)}{\sqrt{1 + z}} \;\text{ (equal area)}, \qquad
+              (X, Y) = \frac{(x, y)}{1 + z} \;\text{ (stereographic)}.
+
+    The density at the direction n is a mean over the poles p of weight W:
+
+    .. math:: f(n) = \frac{\sum_j W_j \, K(n \cdot p_j)}{\sum_j W_j}, \qquad
+              K(u) = \frac{\kappa}{1 - e^{-2 \kappa}} \left(e^{\kappa (u - 1)} + e^{-\kappa (u + 1)}\right), \qquad
+              \kappa = \frac{\ln 2}{1 - \cos h}
+
+    with the half width h. K is the kernel of von Mises and Fisher, summed over both normals, with the mean 1.
 
     Parameters
     ----------
@@ -44,7 +56,7 @@ def pole_figure(
     phase
         Index of the phase whose pixels are used.
     projection
-        ``"equal_area"`` (Lambert): equal areas hold equal solid angles. ``"stereographic"`` (Wulff): circles stay
+        ``"equal_area"`` (Lambert): equal areas hold equal solid angles. ``"stereographic"`` (Wulff): circles remain
         circles.
     half_width_deg
         Angle at which the kernel that smooths the density falls to one half. Smaller is sharper and noisier: n
@@ -57,20 +69,29 @@ def pole_figure(
     Returns
     -------
     xarray.Dataset
-        POLE_FIGURE: ``density(pole_y, pole_x)`` in multiples of a random distribution, whose mean over the hemisphere
-        is 1, NaN outside the circle of radius 1; ``direction_y`` and ``direction_x`` (pole), the projected poles,
-        those less than about 1 degree apart gathered at their mean, and ``weight(pole)``, how many these are (a pole
-        on the rim counts half at each end); ``n_pixels``. Without any pixel of the phase density and directions are
-        NaN (one pole of weight 0).
+        POLE_FIGURE. ``density(pole_y, pole_x)`` is in multiples of a random distribution (MRD). Its mean over the
+        hemisphere is 1. It is NaN outside the circle of radius 1.
+
+        ``direction_y`` and ``direction_x`` (pole) are the projected poles. Poles less than about 1 degree apart are
+        merged at their mean, and ``weight(pole)`` is their number. A pole on the rim counts half at each end.
+
+        ``n_pixels`` is the number of pixels. Without any pixel of the phase, density and directions are NaN (one pole
+        of weight 0).
 
     Raises
     ------
     SchemaError
         Another kind of data, no such phase, indices that are no plane, or a setting outside its range.
 
+    See Also
+    --------
+    ipf_colours : Sample directions in the crystal frame instead.
+    label_grains : Grains of the same map.
+    refine_orientations : Step before.
+
     References
     ----------
-    The kernel is von Mises' and Fisher's on the sphere, exp(k cos a), summed over both normals.
+    Kernel: R. A. Fisher, Proc. R. Soc. A 217, 295 (1953).
 
     Examples
     --------
@@ -87,21 +108,22 @@ def pole_figure(
     ([0.0, -1.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
     """
     require(orientations, ORIENTATIONS, step="pole_figure")
-    phases = phases_of(orientations)
+    phases = read_phases(orientations)
     settings = {"hkl": [int(index) for index in hkl], "phase": phase, "projection": projection}
     settings |= {"half_width_deg": half_width_deg, "grid": grid, "min_reliability": min_reliability}
-    _check(hkl, settings, [str(one.name) for one in phases])
+    _check_settings(hkl, settings, [str(one.name) for one in phases])
     best = orientations[["quaternion", "phase", "reliability"]].isel(match=0, drop=True).compute()
     quaternion = np.asarray(best["quaternion"].values, dtype=float)
+    # Reliability is NaN where only one match was kept: without a limit such pixels count.
     here = (best["phase"].values == phase) & np.isfinite(quaternion).all(axis=-1)
     if min_reliability > 0:
         here &= best["reliability"].values >= min_reliability
-    normals = equivalent_normals(phases[phase], hkl)
+    normals = find_equivalent_normals(phases[phase], hkl)
     # v_sample = R^T v_crystal
-    poles, weight = _gather((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
+    poles, weight = _bin_poles((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
     axis = np.linspace(-1, 1, grid)
-    density = _density(poles, weight, axis, projection, half_width_deg)
-    x, y = _project(poles, projection)
+    density = _estimate_density(poles, weight, axis, projection, half_width_deg)
+    x, y = _project_directions(poles, projection)
     data: dict[str, Any] = {"density": (("pole_y", "pole_x"), density), "n_pixels": ((), int(here.sum()))}
     data |= {"direction_y": ("pole", y), "direction_x": ("pole", x), "weight": ("pole", weight)}
     coords = {name: (name, axis, {"units": "1"}) for name in ("pole_y", "pole_x")}
@@ -110,7 +132,8 @@ def pole_figure(
     return describe(out, POLE_FIGURE, step="pole_figure", settings=settings, source=orientations)
 
 
-def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
+def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> None:
+    """Refuse indices that are no plane, an unknown phase or projection, and numbers outside their range."""
     if len(hkl) != 3 or not any(hkl) or [float(index) for index in hkl] != settings["hkl"]:
         raise SchemaError(
             f"pole_figure: hkl = {tuple(hkl)}, needs three whole numbers that are not all 0. Leave the third of four "
@@ -125,54 +148,68 @@ def _check(hkl: Sequence[int], settings: dict[str, Any], names: list[str]) -> No
     if not 0.5 <= settings["half_width_deg"] <= 60 or settings["grid"] < 3:
         raise SchemaError(
             f"pole_figure: half_width_deg = {settings['half_width_deg']}, grid = {settings['grid']}; needs 0.5 to 60 "
-            "degrees and 3 points or more. Correct it."
+            "degrees and 3 points or more. Leave both out for 7.5 degrees on 91 points."
         )
 
 
-def equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
+def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     """Unit normals (n, 3) of the planes equivalent to hkl in the Laue group, crystal frame, one of each +- pair."""
     normal = np.linalg.inv(direct_basis(lattice_of(phase))) @ np.asarray(hkl, dtype=float)
+    # The Laue group, not the point group: diffraction adds the inversion.
     equivalent = to_matrix(proper_rotations(phase)) @ (normal / np.linalg.norm(normal))
     kept: list[Array] = []
+    # Normals n and -n are one plane; keeping one avoids double poles.
     for one in equivalent:
         if all(abs(one @ other) < 1 - 1e-9 for other in kept):
             kept.append(one)
     return np.array(kept)
 
 
-def _gather(normals: Array) -> tuple[Array, Array]:
-    """Mean direction and number of the poles in each occupied bin of the hemisphere z >= 0; a half at each rim end."""
+def _bin_poles(normals: Array) -> tuple[Array, Array]:
+    """Mean direction (pole, 3) and number (pole,) of the poles in each occupied bin of the hemisphere z >= 0.
+
+    A pole on the rim appears at both ends of its line, so each end counts one half.
+    """
     both = np.concatenate([normals, -normals])
+    # Both normals are made, and the upper one is kept; on the rim both remain.
     both = both[both[:, 2] >= -1e-9]
     if not len(both):
         return np.full((1, 3), np.nan), np.zeros(1)
+    # The two ends of a line in the rim are one plane.
     share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
-    x, y = _project(both, "equal_area")
+    # In the equal-area projection all bins hold the same solid angle.
+    x, y = _project_directions(both, "equal_area")
     cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
+    # A row has _BINS + 1 cells, so that this numbering gives no two cells one number.
     _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
     mean = np.stack([np.bincount(place, weights=both[:, k]) for k in range(3)], axis=1)
     weight = np.asarray(np.bincount(place, weights=share), dtype=float)
     return mean / np.linalg.norm(mean, axis=1, keepdims=True), weight
 
 
-def _project(directions: Array, projection: str) -> tuple[Array, Array]:
-    """Places (x, y) in the circle of radius 1 of directions (n, 3) with z >= 0."""
+def _project_directions(directions: Array, projection: str) -> tuple[Array, Array]:
+    """Coordinates (x, y) in the circle of radius 1 of unit vectors (n, 3) with z >= 0.
+
+    The equal-area projection is scaled by 1 / sqrt(2), so that the rim has the radius 1 in both projections.
+    """
     z = np.clip(directions[:, 2], 0, 1)
     scale = 1 / np.sqrt(1 + z) if projection == "equal_area" else 1 / (1 + z)
     return directions[:, 0] * scale, directions[:, 1] * scale
 
 
-def _density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
-    """Kernel density at the points of the grid, in multiples of random; NaN outside the circle."""
+def _estimate_density(poles: Array, weight: Array, axis: Array, projection: str, half_width_deg: float) -> Array:
+    """Kernel density (y, x) at the points of the grid, in multiples of random; NaN outside the circle."""
     x, y = np.meshgrid(axis, axis)
     square = x**2 + y**2
     inside = square <= 1 + 1e-9
     s = square[inside]
+    # Inverse projections: from the plane back to the sphere.
     if projection == "equal_area":
         z, scale = 1 - s, np.sqrt(np.clip(2 - s, 0, None))
     else:
         z, scale = (1 - s) / (1 + s), 2 / (1 + s)
     points = np.stack([x[inside] * scale, y[inside] * scale, z], axis=1)
+    # At the half width the kernel falls to one half.
     sharpness = np.log(2) / (1 - np.cos(np.radians(half_width_deg)))
     total = np.zeros(len(points))
     for start in range(0, len(poles), 1000):  # 1000 poles at once: some 50 MB

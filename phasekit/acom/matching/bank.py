@@ -16,7 +16,7 @@ from ...diffraction import diffraction_symmetry, reflections
 from ...errors import SchemaError
 from ...schema import PEAKS, TEMPLATES, require
 from ..peaks.pattern_loop import LEAST_SCATTERED
-from ..symmetry import phases_of
+from ..symmetry import read_phases
 from . import polar as _polar
 from .search import Layout, lay_out
 
@@ -73,7 +73,7 @@ def phase_banks(bank: xr.Dataset, device: str | None = None) -> list[PhaseBank]:
     quaternion = np.asarray(bank["quaternion"], dtype=float)
     shells = int(np.ceil(float(bank.attrs["g_max"]) / _polar.SHELL)) + 2
     out = []
-    for index, crystal in enumerate(phases_of(bank)):
+    for index, crystal in enumerate(read_phases(bank)):
         mine = phase == index
         # Friedel: the crystal seen from behind gives the pattern mirrored in y, R -> R * R_y(180).
         behind = rotations.multiply(quaternion[mine], _HALF_TURN_Y)
@@ -95,7 +95,7 @@ def detection_level(intensity: Array) -> NDArray[np.int64]:
 def smallest_g(bank: xr.Dataset) -> float:
     """|g| of the innermost reflection of any phase [1/angstrom]."""
     return min(
-        float(np.linalg.norm(reflections(crystal, float(bank.attrs["g_max"])).g[0])) for crystal in phases_of(bank)
+        float(np.linalg.norm(reflections(crystal, float(bank.attrs["g_max"])).g[0])) for crystal in read_phases(bank)
     )
 
 

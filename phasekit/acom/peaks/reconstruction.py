@@ -116,6 +116,6 @@ def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -
 
 def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
     """Patterns ``(..., qy, qx)`` of a block of peaks; compiled code is imported when it is needed."""
-    from ...discs import draw_peaks
+    from ...disks import draw_peaks
 
     return draw_peaks(*peaks, **detector)

@@ -13,7 +13,7 @@ from ...errors import SchemaError
 from ...schema import ORIENTATIONS, describe, require
 from ..matching import solutions as _solutions
 from ..matching.bank import check_inputs, evidence, per_pattern
-from ..symmetry import phases_of
+from ..symmetry import read_phases
 from .centre_and_scale import corrected
 from .kernels import Crystals
 from .pixels import Settings, refine_patterns
@@ -160,7 +160,7 @@ def _check(
 def collect_crystals(bank: xr.Dataset) -> tuple[Crystals, tuple[Array, NDArray[np.int64]]]:
     """Reflections of all phases one after the other, and their symmetries."""
     g, strength, symmetries = [], [], []
-    for phase in phases_of(bank):
+    for phase in read_phases(bank):
         known = reflections(phase, float(bank.attrs["g_max"]))
         strong = known.strength > _WEAK * known.strength.max()
         g.append(known.g[strong])

@@ -72,6 +72,6 @@ def _choose_chunks(patterns: xr.Dataset) -> dict[str, Any]:
 
 def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
     """Patterns ``(..., qy, qx)`` of a block of peaks; compiled code is imported only when it is needed."""
-    from ...discs import draw_peaks
+    from ...disks import draw_peaks
 
     return draw_peaks(*peaks, **detector)

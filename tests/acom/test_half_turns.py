@@ -34,57 +34,57 @@ def flipped_map(seed=0, safe_share=0.03, lead=0.01):
 
 def as_found(true, solutions, score, order, phase):
     """ORIENTATIONS of solutions (y, x, match, 4) put in the order of their scores, with the truth beside them."""
-    found = orientation_map(true, phase)
+    orientations = orientation_map(true, phase)
     known = np.isfinite(true[..., 0])
     quaternion = np.take_along_axis(solutions, order[..., None], axis=2)
     correlation = np.where(known[..., None], np.take_along_axis(score, order, axis=2), np.nan).astype(np.float32)
     reliability = 100 * (1 - correlation[..., 1] / correlation[..., 0])
     close = np.where(reliability < 5, AcomStatus.AMBIGUOUS_180.value, 0)
     scan = ("scan_y", "scan_x")
-    found = found.drop_vars(["quaternion", "correlation"])
-    found["quaternion"] = ((*scan, "match", "wxyz"), quaternion)
-    found["correlation"] = ((*scan, "match"), correlation)
-    found["reliability"] = (scan, reliability)
-    found["status"] = (scan, np.where(known, close, 1).astype(np.int8))
-    found["uncertainty_deg"] = (scan, np.where(known, 0.1, np.nan))
-    found["truth_quaternion"] = ((*scan, "wxyz"), true)
-    found["truth_phase"] = found["phase"]
-    return found
+    orientations = orientations.drop_vars(["quaternion", "correlation"])
+    orientations["quaternion"] = ((*scan, "match", "wxyz"), quaternion)
+    orientations["correlation"] = ((*scan, "match"), correlation)
+    orientations["reliability"] = (scan, reliability)
+    orientations["status"] = (scan, np.where(known, close, 1).astype(np.int8))
+    orientations["uncertainty_deg"] = (scan, np.where(known, 0.1, np.nan))
+    orientations["truth_quaternion"] = ((*scan, "wxyz"), true)
+    orientations["truth_phase"] = orientations["phase"]
+    return orientations
 
 
-def wrong(found):
+def wrong(orientations):
     """Pixels whose first solution is not the true one."""
-    first, true = found["quaternion"].isel(match=0).values, found["truth_quaternion"].values
+    first, true = orientations["quaternion"].isel(match=0).values, orientations["truth_quaternion"].values
     angles = [symmetric_angle_deg(first, true, symmetry) for symmetry in SYMMETRY]
-    return np.where(found["phase"].values == 0, *angles) > 1.0
+    return np.where(orientations["phase"].values == 0, *angles) > 1.0
 
 
 def test_islands_vanish_and_safe_pixels_stay():
-    found, safe = flipped_map()
-    before = wrong(found)
+    orientations, safe = flipped_map()
+    before = wrong(orientations)
     assert before.mean() > 0.2
-    solved = resolve_180_ambiguity(found)
-    after = wrong(xr.merge([solved, found[["truth_quaternion"]]]))
+    solved = resolve_180_ambiguity(orientations)
+    after = wrong(xr.merge([solved, orientations[["truth_quaternion"]]]))
     assert not after.any()
     np.testing.assert_array_equal(solved["changed"], before)
     assert not solved["changed"].values[safe].any()
-    table = compare_with_truth(solved, found)
+    table = compare_with_truth(solved, orientations)
     assert float(table["within_2"].sel(counting="unfolded")) == 1.0
 
 
 def test_only_kept_solutions_are_exchanged():
-    found, _ = flipped_map(1)
-    solved = resolve_180_ambiguity(found)
+    orientations, _ = flipped_map(1)
+    solved = resolve_180_ambiguity(orientations)
     changed = solved["changed"].values
-    swapped = found.isel(match=[1, 0])
+    swapped = orientations.isel(match=[1, 0])
     for name in ("quaternion", "correlation"):
         np.testing.assert_array_equal(solved[name].values[changed], swapped[name].values[changed])
-        np.testing.assert_array_equal(solved[name].values[~changed], found[name].values[~changed])
+        np.testing.assert_array_equal(solved[name].values[~changed], orientations[name].values[~changed])
     assert (solved["reliability"].values[changed] == 0).all()
     assert np.isnan(solved["uncertainty_deg"].values[changed]).all()
-    assert (solved["phase_reliability"].values[changed] <= found["phase_reliability"].values[changed]).all()
-    np.testing.assert_array_equal(solved["reliability"].values[~changed], found["reliability"].values[~changed])
-    np.testing.assert_array_equal(solved["status"], found["status"])
+    assert (solved["phase_reliability"].values[changed] <= orientations["phase_reliability"].values[changed]).all()
+    np.testing.assert_array_equal(solved["reliability"].values[~changed], orientations["reliability"].values[~changed])
+    np.testing.assert_array_equal(solved["status"], orientations["status"])
 
 
 def test_doing_it_twice_changes_nothing_more():
@@ -94,64 +94,70 @@ def test_doing_it_twice_changes_nothing_more():
 
 
 def test_a_lone_pixel_stays():
-    found, _ = flipped_map()
-    lone = found.isel(scan_y=[0], scan_x=[3])
+    orientations, _ = flipped_map()
+    lone = orientations.isel(scan_y=[0], scan_x=[3])
     assert not resolve_180_ambiguity(lone, min_gain=0)["changed"].any()
     vacuum = np.ones((3, 3), dtype=bool)
     vacuum[1, 1] = False
-    ringed = found.isel(scan_y=slice(3), scan_x=slice(3))
+    ringed = orientations.isel(scan_y=slice(3), scan_x=slice(3))
     ringed["quaternion"] = ringed["quaternion"].where(~xr.DataArray(vacuum, dims=("scan_y", "scan_x")))
     assert not resolve_180_ambiguity(ringed, min_gain=0)["changed"].any()
 
 
 def test_a_twin_with_safe_pixels_stays():
-    found, _ = flipped_map(3, safe_share=0.0)
+    orientations, _ = flipped_map(3, safe_share=0.0)
     twin = np.zeros(SHAPE, dtype=bool)
     twin[3:7, 3:9] = True
     keep = xr.DataArray(twin, dims=("scan_y", "scan_x"))
-    first = wrong(found)
-    turned = found.isel(match=[1, 0])[["quaternion"]]  # every pixel of the twin has the other family first
-    found["quaternion"] = found["quaternion"].where(~(keep & ~first), turned["quaternion"])
+    first = wrong(orientations)
+    turned = orientations.isel(match=[1, 0])[["quaternion"]]  # every pixel of the twin has the other family first
+    orientations["quaternion"] = orientations["quaternion"].where(~(keep & ~first), turned["quaternion"])
     sure = keep & (np.indices(SHAPE).sum(axis=0) % 3 == 0)
-    found["status"] = found["status"].where(~sure, 0)
-    solved = resolve_180_ambiguity(found)
+    orientations["status"] = orientations["status"].where(~sure, 0)
+    solved = resolve_180_ambiguity(orientations)
     assert not solved["changed"].values[twin].any()
     assert solved["changed"].values[~twin].any()
-    assert resolve_180_ambiguity(found, max_safe_share=1, min_gain=0)["changed"].values[twin & ~sure.values].all()
+    assert (
+        resolve_180_ambiguity(orientations, max_safe_share=1, min_gain=0)["changed"].values[twin & ~sure.values].all()
+    )
 
 
 def test_equal_evidence_decides_nothing():
-    found, _ = flipped_map(4, lead=0.0)
-    even = found.assign(correlation=found["correlation"] * 0 + 0.8, reliability=found["reliability"] * 0)
+    orientations, _ = flipped_map(4, lead=0.0)
+    even = orientations.assign(
+        correlation=orientations["correlation"] * 0 + 0.8, reliability=orientations["reliability"] * 0
+    )
     assert not resolve_180_ambiguity(even)["changed"].any()
 
 
 def test_symmetry_equivalent_input_gives_the_same_answer():
-    found, _ = flipped_map(5)
+    orientations, _ = flipped_map(5)
     rng = np.random.default_rng(0)
-    shape = found["quaternion"].shape[:-1]
+    shape = orientations["quaternion"].shape[:-1]
     picks = [symmetry[rng.integers(0, len(symmetry), shape)] for symmetry in SYMMETRY]
-    chosen = np.where((found["phase"].values == 0)[..., None, None], *picks)
-    turned = found.assign(quaternion=(found["quaternion"].dims, multiply(chosen, found["quaternion"].values)))
-    xr.testing.assert_equal(resolve_180_ambiguity(turned)["changed"], resolve_180_ambiguity(found)["changed"])
+    chosen = np.where((orientations["phase"].values == 0)[..., None, None], *picks)
+    turned = orientations.assign(
+        quaternion=(orientations["quaternion"].dims, multiply(chosen, orientations["quaternion"].values))
+    )
+    xr.testing.assert_equal(resolve_180_ambiguity(turned)["changed"], resolve_180_ambiguity(orientations)["changed"])
 
 
 @pytest.mark.parametrize("name", ["solved.nc", "solved.zarr"])
 def test_lazy_input_and_a_file_make_no_difference(tmp_path, name):
-    found, _ = flipped_map()
-    before = found.copy(deep=True)
-    solved = resolve_180_ambiguity(found)
-    xr.testing.assert_identical(found, before)
-    xr.testing.assert_identical(resolve_180_ambiguity(found.chunk(scan_y=5, scan_x=7)).compute(), solved)
+    orientations, _ = flipped_map()
+    before = orientations.copy(deep=True)
+    solved = resolve_180_ambiguity(orientations)
+    xr.testing.assert_identical(orientations, before)
+    xr.testing.assert_identical(resolve_180_ambiguity(orientations.chunk(scan_y=5, scan_x=7)).compute(), solved)
     save(solved, tmp_path / name)
     xr.testing.assert_identical(load(tmp_path / name).compute(), solved)
 
 
 def test_bad_input_is_refused_with_a_cure():
-    found, _ = flipped_map()
+    orientations, _ = flipped_map()
     with pytest.raises(SchemaError, match="n_matches=2"):
-        resolve_180_ambiguity(found.isel(match=[0]))
+        resolve_180_ambiguity(orientations.isel(match=[0]))
     with pytest.raises(SchemaError, match=r"min_gain.*needs 0 or more"):
-        resolve_180_ambiguity(found, min_gain=-1)
+        resolve_180_ambiguity(orientations, min_gain=-1)
     with pytest.raises(SchemaError, match="match_orientations"):
-        resolve_180_ambiguity(found.drop_vars("status"))
+        resolve_180_ambiguity(orientations.drop_vars("status"))
