@@ -7,7 +7,7 @@ from common import chosen_positions, load_result, on_scan, read_scan
 from numpy.typing import NDArray
 from structures import bench_phases
 
-from phasekit.acom.matching.solutions import is_half_turn
+from phasekit.acom.matching.candidates import is_half_turn
 from phasekit.acom.symmetry import proper_rotations
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.rotations import about_axis, multiply, symmetric_angle_deg

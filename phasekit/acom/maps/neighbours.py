@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...rotations import about_axis, inverse, multiply, symmetric_angle_deg
-from ..matching.solutions import TWIN_AXIS
+from ..matching.candidates import TWIN_AXIS
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
