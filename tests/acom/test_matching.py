@@ -39,7 +39,7 @@ def pattern_terms(bank, peaks):
 
 def whole_curve(cos_part, sin_part):
     """Both halves of a curve over the circle, angle by angle."""
-    return np.concatenate([even - odd, (even + odd)[..., -2:0:-1]], axis=-1)
+    return np.concatenate([cos_part - sin_part, (cos_part + sin_part)[..., -2:0:-1]], axis=-1)
 
 
 def test_correlation_is_the_normalised_product_of_polar_images(bank, peaks):

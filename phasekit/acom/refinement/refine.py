@@ -237,7 +237,7 @@ def _refine_block(
     symmetries: _result.SymmetryStack,
     settings: RefineSettings,
 ) -> tuple[NDArray[np.generic], ...]:
-    """Results of a block of qy, qx, intensity (..., peak), start quaternions (..., start, 4) and phases (..., start)."""
+    """Results of a block: qy, qx, intensity (..., peak), start quaternions (..., start, 4), phases (..., start)."""
     shape = arrays[0].shape[:-1]
     qy, qx, intensity, phase = (
         np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in (*arrays[:3], arrays[4])
