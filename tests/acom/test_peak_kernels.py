@@ -5,8 +5,9 @@ import pytest
 from scipy import ndimage
 
 from phasekit.acom.peaks import flooding, kernels
-from phasekit.acom.peaks.disk_size import estimate_disk_and_noise, make_gaussian_kernel
+from phasekit.acom.peaks.disk_size import DiskAndNoise, estimate_disk_and_noise, make_gaussian_kernel
 from phasekit.acom.peaks.measurement import refine_by_centroid, refine_by_mean_shift
+from phasekit.acom.peaks.settings import make_adaptive_settings
 from tests.acom.spots import add_disk, random_pattern
 
 
@@ -139,3 +140,16 @@ def test_gain_and_disk_are_measured(electrons, gain, offset):
     assert v0 + slope * (gain * level + offset) == pytest.approx(
         gain**2 * max(level, 0), abs=0.35 * gain**2 * (level + 0.3)
     )
+
+
+def test_the_threshold_is_bernsteins_bound_on_the_blurred_pattern():
+    settings = dict.fromkeys(("min_prominence", "background_radius", "blur_px", "refine_box", "intensity_radius"))
+    found = make_adaptive_settings(settings | {"weak_peaks": 48}, DiskAndNoise(5.0, 3.0, 2.0), 128 * 128)
+    assert (found.bin_size, found.cell, found.weak_slots) == (2, 4, 48)
+    kernel = make_gaussian_kernel(found.sigma / 2).astype(float)
+    left = (np.sum(kernel**2) / 2) ** 2
+    odds, height = np.log(128 * 128 * left / 6), 2.0 * (kernel.max() / 2) ** 2
+    for level in (0.0, 7.0):
+        wanted = np.sqrt(2 * odds * left * (3.0 + 2.0 * level)) + odds * height / 3
+        assert kernels.compute_threshold(level, found.noise) == pytest.approx(wanted)
+        assert kernels.compute_threshold(level, found.weak_noise) < wanted

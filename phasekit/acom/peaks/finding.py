@@ -1,4 +1,4 @@
-"""Peak finding with an adaptive prominence: diffraction patterns in, sub-pixel peaks out."""
+"""Peak finding with an adaptive prominence, from diffraction patterns to sub-pixel peaks."""
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -7,8 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...deprecation import renamed_arguments
-from ...errors import AcomStatus, SchemaError, status_attributes
+from ...errors import SchemaError
 from ...schema import PATTERNS, PEAKS, describe, require
+from .dataset import make_peaks, make_weak_peaks, read_axis
 
 if TYPE_CHECKING:
     from .pattern_loop import PeakArrays
@@ -34,59 +35,81 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     scan_mean: bool = False,
     mode: Mode = "adaptive",
 ) -> xr.Dataset:
-    """Find the diffraction spots of every pattern, between pixels, with a threshold that follows the noise.
+    r"""Find the diffraction spots of every pattern at sub-pixel positions, with a threshold that follows the noise.
 
-    A spot is a maximum of the blurred pattern whose topographic prominence (its height over the saddle that leads to
-    a higher maximum, found by flooding) is more than noise makes. The blur serves detection only: positions are
-    refined on the background-subtracted pattern with a window centred between pixels, intensities are its sums.
+    A spot is a maximum of the blurred pattern with a significant topographic prominence. Prominence is the height
+    above the saddle that leads to a higher maximum, or above the local background where that is higher. The blur
+    serves only the detection. Positions are refined, and intensities summed, on the background-subtracted pattern.
 
     Parameters
     ----------
     patterns
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], lazy or not; NaN pixels count as not there. ``qy``,
-        ``qx`` evenly spaced. A detector split into chunks is joined; 7 x 7 patterns are read twice (disk size, noise).
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], lazy or not, on evenly spaced ``qy`` and ``qx``. NaN
+        pixels are ignored. A detector split into chunks is joined. At most 7 x 7 patterns are read twice, for the disk
+        size and the noise.
     min_prominence
         Smallest prominence [counts per pixel of the blurred pattern]. ``None``: the noise alone decides. A value is a
-        floor under the adaptive threshold: half the weakest wanted spot's height is a good one. In published mode
-        P_user of P_min = max(P_user, sigma); ``None`` is 3 grey levels, of 255 for uint8 data, otherwise 3/255 of the
-        pattern's maximum.
+        lower limit of the adaptive threshold; half the height of the weakest wanted spot is a good one. In published
+        mode it is P_user, and ``None`` is 3 grey levels: of 255 for uint8 data, else 3/255 of the pattern's maximum.
     background_radius
-        Half width [px] of the window of the local background (``None``: 4 disk radii). Below 2 disk radii it eats
-        spots. Published mode: radius of the sliding paraboloid (``None``: a tenth of the pattern's width).
+        Half width [px] of the window of the local background (``None``: 4 disk radii). Below 2 disk radii it removes
+        part of the spots. Published mode: radius of the sliding paraboloid (``None``: a tenth of the pattern's width).
     blur_px
         Standard deviation [px] of the Gaussian (``None``: 0.63 disk radii, the best on disks; published: 2).
     max_peaks
-        Length of ``peak``; the brightest are kept.
+        Length of ``peak``. The brightest are kept.
     weak_peaks
-        Length of ``weak_peak``: maxima under the threshold that may be spots, the most prominent kept. One by one they
-        prove nothing; ``match_orientations`` uses them where peaks show that there is a crystal (at 200 electrons a
-        pattern half as many wrong orientations). 0: none. Published mode has none.
+        Length of ``weak_peak``; 0 finds none, and the published mode has none. These are the most prominent maxima
+        below the threshold. A single one proves nothing. ``match_orientations`` uses them in patterns whose peaks prove
+        a crystal: at 200 electrons per pattern they halve the number of wrong orientations.
     refine_box
-        Width [px] of the box of the sub-pixel refinement (``None``: 6 blurs; published: 10, twice it for the direct
-        beam).
+        Width [px] of the box of the sub-pixel refinement (``None``: 6 blurs). Published mode: 10, and twice that for
+        the direct beam.
     intensity_radius
-        Radius [px] of the circle the intensity is summed in (``None``: the disk's plus 1; published: mean over 3).
+        Radius [px] of the circle that intensities are summed in (``None``: 1 more than the disk's). Published mode:
+        the mean over a circle of 3.
     scan_mean
-        Average each pattern with its scan neighbours (3 x 3) first: 9 times the dose, grains blurred by a pixel.
+        Average each pattern with its scan neighbours (3 x 3) first. This gives 9 times the dose, and blurs grains by
+        one pixel.
     mode
-        ``"adaptive"``: threshold sqrt(2 L v) + L w / 3 (Bernstein's bound), with v the variance of the blurred
-        pattern on the level the peak rises from, w the height of one count, L = ln(independent positions / 6); about
-        one false peak in ten patterns at any dose. ``"published"``: Folastre et al. as printed.
+        ``"adaptive"``: the threshold is Bernstein's bound, see Notes, with about one false peak in ten patterns at any
+        dose. ``"published"``: the recipe of Folastre et al. as printed.
 
     Returns
     -------
     xarray.Dataset
-        PEAKS: ``qy, qx`` in the units of the patterns' coordinates, ``intensity``, ``prominence``
-        ``(scan_y, scan_x, peak)``, brightest first, NaN behind the last; ``noise`` (standard deviation of the corners),
-        ``min_prominence`` (on the median background), ``count``, ``status`` (vacuum: too little
-        beside the brightest for a crystal; too_few_peaks: fewer than 4 with it); ``disk_radius`` in the coordinates'
-        unit; ``weak_qy, weak_qx, weak_intensity (scan_y, scan_x, weak_peak)``, which ``count`` and ``status`` do not
-        regard.
+        PEAKS: ``qy`` and ``qx`` in the units of the patterns' coordinates, ``intensity`` and ``prominence``
+        ``(scan_y, scan_x, peak)``, brightest first and padded with NaN. ``noise`` is the standard deviation of the
+        corners, and ``min_prominence`` the threshold on the median background. ``status`` is ``vacuum`` where the spots
+        hold less than 2 % of the brightest one, and ``too_few_peaks`` below 4 peaks. ``disk_radius`` is in the unit of
+        the coordinates. ``weak_qy``, ``weak_qx`` and ``weak_intensity (scan_y, scan_x, weak_peak)`` do not count in
+        ``count`` and ``status``.
 
     Raises
     ------
     SchemaError
-        Not PATTERNS, uneven or unlike axes, a pattern smaller than 16 px, or a setting out of range.
+        Not PATTERNS, uneven axes or an unknown unit, a pattern smaller than 16 px, or a setting out of range.
+
+    See Also
+    --------
+    calibrate_peaks : Puts the peaks on the direct beam and in 1/angstrom.
+    match_orientations : Finds phase and orientation from the peaks.
+    reconstruct_patterns : Draws the patterns again from the peaks.
+    virtual_images : Makes images of the scan from the peaks.
+
+    Notes
+    -----
+    On a background level m the blurred pattern has the variance :math:`v = q (v_0 + g m)`, and one count has the height
+    w. By Bernstein's bound, noise exceeds
+
+    .. math:: t(m) = \sqrt{2 L v(m)} + L w / 3, \qquad L = \ln(N / 6)
+
+    at fewer than 6 of the N independent positions; 0.1 to 0.2 were measured. The gain g, the variance :math:`v_0` at
+    level zero and the disk radius are estimated from the sample patterns. The published mode compares with
+    :math:`P_{\min} = \max(P_{user}, \sigma)`, where :math:`\sigma` is the standard deviation of the corners.
+
+    The position is the fixed point of a Gaussian-weighted centroid. With N counts in a disk of radius r, its standard
+    deviation per axis is about :math:`r / (2 \sqrt{N})`.
 
     References
     ----------
@@ -116,7 +139,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         "mode": mode,
     }
     require(patterns, PATTERNS, step="find_peaks")
-    axes = {dim: _read_axis(patterns, dim) for dim in ("qy", "qx")}
+    axes = {dim: read_axis(patterns, dim) for dim in ("qy", "qx")}
     _check_settings(settings)
     images = patterns.intensity.chunk(qy=-1, qx=-1) if patterns.intensity.chunks else patterns.intensity
     sample = images.isel({dim: _select_sample(images.sizes[dim]) for dim in ("scan_y", "scan_x")})
@@ -127,7 +150,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     strong, weak = (
         {name: found[name].isel(peak=part) for name in _PER_PEAK} for part in (slice(max_peaks), slice(max_peaks, None))
     )
-    out = _make_peaks(found | strong, estimate[0], axes).assign(_make_weak_peaks(weak, axes))
+    out = make_peaks(found | strong, estimate[0], axes).assign(make_weak_peaks(weak, axes))
     return describe(out, PEAKS, step="find_peaks", settings=settings, source=patterns)
 
 
@@ -163,27 +186,8 @@ def _find_in_images(
     return dict(zip((*_PER_PEAK, *_PER_PATTERN), arrays, strict=True))
 
 
-def _read_axis(patterns: xr.Dataset, dim: str) -> tuple[float, float, int, str]:
-    """First value, step, length and unit of a detector axis; refuses what a peak's position could not refer to."""
-    size = patterns.sizes[dim]
-    values = patterns[dim].values if dim in patterns.coords else np.arange(float(size))
-    unit = str(patterns[dim].attrs.get("units", "")) if dim in patterns.coords else "px"
-    if unit not in ("px", "1/angstrom"):
-        raise SchemaError(
-            f"find_peaks: '{dim}' is in '{unit}', needs 'px' or '1/angstrom'. Set patterns['{dim}'].attrs['units']."
-        )
-    if size < 16:
-        raise SchemaError(f"find_peaks: '{dim}' has {size} pixels, needs at least 16. Do not bin the patterns so far.")
-    step = (values[-1] - values[0]) / (size - 1)
-    if not np.isfinite(step) or step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
-        raise SchemaError(
-            f"find_peaks: '{dim}' is not evenly rising, needs one step. Interpolate with .interp({dim}=...)."
-        )
-    return float(values[0]), float(step), size, unit
-
-
 def _check_settings(settings: dict[str, Any]) -> None:
-    """Refuse settings that have no meaning."""
+    """Refuse settings outside their range."""
     for name, value in settings.items():
         if name in ("scan_mean", "mode") or value is None:
             continue
@@ -253,37 +257,3 @@ def _find_block(
 def _count_slots(settings: dict[str, Any]) -> int:
     """Columns of the kernel's table: peaks, then weak ones."""
     return int(settings["max_peaks"] + (0 if settings["mode"] == "published" else settings["weak_peaks"]))
-
-
-def _make_weak_peaks(
-    found: dict[str, xr.DataArray], axes: dict[str, tuple[float, float, int, str]]
-) -> dict[str, xr.DataArray]:
-    """The weak peaks in the coordinates' units; empty where none were asked for."""
-    if found["intensity"].sizes["peak"] == 0:
-        return {}
-    weak = {name: array.rename(peak="weak_peak") for name, array in found.items()}
-    out = {"weak_intensity": weak["intensity"]}
-    for name in ("qy", "qx"):
-        start, step, _, unit = axes[name]
-        out[f"weak_{name}"] = (weak[name] * step + start).astype(np.float32).assign_attrs(units=unit)
-    return out
-
-
-def _make_peaks(
-    found: dict[str, xr.DataArray], radius: xr.DataArray, axes: dict[str, tuple[float, float, int, str]]
-) -> xr.Dataset:
-    """PEAKS in the coordinates' units from the kernel's arrays in pixels."""
-    out = xr.Dataset()
-    for name in ("qy", "qx"):
-        start, step, _, unit = axes[name]
-        out[name] = (found[name] * step + start).astype(np.float32).assign_attrs(units=unit)
-    for name in ("intensity", "prominence", "noise", "min_prominence", "count"):
-        out[name] = found[name]
-    out["status"] = found["status"].assign_attrs(status_attributes(AcomStatus))
-    unit = axes["qx"][3]
-    out["disk_radius"] = (radius * axes["qx"][1]).assign_attrs(units=unit, long_name="radius of a diffraction disk")
-    out = out.drop_vars(["qy", "qx"], errors="ignore").assign({n: out[n] for n in ("qy", "qx")})
-    out.attrs["detector_shape"] = [axes["qy"][2], axes["qx"][2]]
-    out.attrs["detector_start"] = [axes["qy"][0], axes["qx"][0]]
-    out.attrs["detector_step"] = [axes["qy"][1], axes["qx"][1]]
-    return out

@@ -1,4 +1,4 @@
-"""Patterns redrawn from their peaks."""
+"""Patterns drawn again from their peaks."""
 
 from typing import Any
 
@@ -18,9 +18,10 @@ def reconstruct_patterns(
     radius: float | None = None,
     direct_beam: bool = True,
 ) -> xr.Dataset:
-    """Redraw every pattern as discs at the sub-pixel positions of its peaks, without noise and background.
+    """Draw every pattern again as disks at the sub-pixel positions of its peaks, without noise and background.
 
-    Each disc is drawn on a 4 times finer canvas and shrunk back; its pixels sum to the peak's ``intensity``.
+    Each disk is drawn on a grid that is 4 times finer, and binned back. Its pixels sum to the peak's ``intensity``.
+    This is the reconstruction of Folastre et al., with sums in place of mean intensities.
 
     Parameters
     ----------
@@ -29,23 +30,33 @@ def reconstruct_patterns(
     shape
         Pixels (ny, nx) of the new patterns.
     pixel_size
-        Size of a new pixel, in the peaks' unit. ``None``: the new patterns cover the detector of the peaks; where
-        that is not known, 1 for peaks in px; peaks in 1/angstrom then need a value.
+        Size of a new pixel, in the peaks' unit. ``None``: the new patterns cover the detector of the peaks. Where the
+        detector is not known, it is 1 for peaks in px, and peaks in 1/angstrom need a value.
     radius
-        Radius of the discs, in the peaks' unit (``None``: ``disk_radius`` of the peaks, else 2 new pixels).
+        Radius of the disks, in the peaks' unit (``None``: ``disk_radius`` of the peaks, else 2 new pixels).
     direct_beam
         False leaves out the peaks marked ``direct``.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS, float32, on ``qy``, ``qx`` in the peaks' unit. Registered peaks: (0, 0) lies in the middle, at pixel
-        (n - 1) / 2. Others: the detector's own coordinates.
+        PATTERNS, float32, on ``qy``, ``qx`` in the peaks' unit. For calibrated peaks (0, 0) lies in the middle, at
+        pixel (n - 1) / 2. Other peaks keep the coordinates of the detector.
 
     Raises
     ------
     SchemaError
         Not PEAKS, an empty shape, a pixel size or radius that is not positive, or a pixel size that is not known.
+
+    See Also
+    --------
+    find_peaks : Finds the peaks.
+    calibrate_peaks : Puts them on the direct beam and in 1/angstrom.
+    compression_ratio : Compares the sizes of patterns and peaks.
+
+    References
+    ----------
+    Folastre et al., Sci. Rep. 14, 12385 (2024), doi:10.1038/s41598-024-63060-5.
 
     Examples
     --------
@@ -58,11 +69,16 @@ def reconstruct_patterns(
     >>> float(image.sum().round(3)), float(image[3, 3])
     (11.0, 2.25)
     """
-    settings: dict[str, Any] = {key: value for key, value in locals().items() if key != "peaks"}
+    settings: dict[str, Any] = {
+        "shape": shape,
+        "pixel_size": pixel_size,
+        "radius": radius,
+        "direct_beam": direct_beam,
+    }
     require(peaks, PEAKS, step="reconstruct_patterns")
     if len(shape) != 2 or min(shape) < 1:
         raise SchemaError(f"reconstruct_patterns: shape = {shape}, needs two positive numbers of pixels.")
-    axes = _axes(peaks, shape, pixel_size)
+    axes = _make_axes(peaks, shape, pixel_size)
     step = axes["qx"][1] - axes["qx"][0] if shape[1] > 1 else (pixel_size or 1.0)
     disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
     if not peaks.qx.chunks and not float(disc) > 0:
@@ -88,8 +104,8 @@ def reconstruct_patterns(
     return describe(out, PATTERNS, step="reconstruct_patterns", settings=settings, source=peaks)
 
 
-def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -> dict[str, NDArray[np.float64]]:
-    """Coordinates of the new detector."""
+def _make_axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -> dict[str, NDArray[np.float64]]:
+    """Coordinates (pixel,) of the new detector along ``qy`` and ``qx``, in the peaks' unit."""
     if pixel_size is not None and not pixel_size > 0:
         raise SchemaError(
             f"reconstruct_patterns: pixel_size = {pixel_size}, needs a positive number in the unit of 'qx'."
@@ -115,7 +131,8 @@ def _axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | None) -
 
 
 def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
-    """Patterns ``(..., qy, qx)`` of a block of peaks; compiled code is imported when it is needed."""
+    """Patterns ``(..., qy, qx)`` of a block of peaks ``(..., peak)``."""
+    # Compiled code is imported when it is needed.
     from ...discs import draw_peaks
 
     return draw_peaks(*peaks, **detector)
