@@ -57,6 +57,7 @@ class PhaseBank:
 
         so that the absence of a spot below the limit costs little.
         """
+        # Several threads ask for the same layout; only the first computes it.
         with self._lock:
             if level not in self._layouts:
                 fraction = self.intensity_fraction
@@ -72,6 +73,7 @@ def check_inputs(peaks: xr.Dataset, bank: xr.Dataset, step: str) -> None:
     """Check kinds and units of peaks and bank before any data are read."""
     require(bank, TEMPLATES, step=step)
     require(peaks, PEAKS, step=step, units={"qy": "1/angstrom", "qx": "1/angstrom"})
+    # The schema allows other units of length; the kernels do not convert.
     for name in ("spot_qy", "spot_qx"):
         unit = bank[name].attrs.get("units")
         if unit != "1/angstrom":
@@ -85,12 +87,14 @@ def make_phase_banks(bank: xr.Dataset, device: str | None = None) -> list[PhaseB
     phase = np.asarray(bank["phase"])
     qy, qx, intensity = (np.asarray(bank[name], float) for name in ("spot_qy", "spot_qx", "spot_intensity"))
     quaternion = np.asarray(bank["quaternion"], dtype=float)
+    # A spot is divided between two shells, so the outermost spots need shells beyond g_max.
     shells = int(np.ceil(float(bank.attrs["g_max"]) / _polar.SHELL)) + 2
     out = []
     for index, crystal in enumerate(phases_of(bank)):
         own = phase == index
         # Friedel's law: the crystal seen from the other side gives the pattern mirrored in y, R -> R * R_y(180).
         friedel_mirrors = rotations.multiply(quaternion[own], _HALF_TURN_Y)
+        # Templates without spots would divide by zero.
         total = np.nansum(intensity[own], axis=1, keepdims=True)
         fraction = np.nan_to_num(intensity[own] / np.maximum(total, 1e-300))
         quaternions = np.concatenate([quaternion[own], friedel_mirrors])
@@ -102,6 +106,7 @@ def find_detection_level(intensity: Array) -> NDArray[np.int64]:
     """Index into ``LEVELS`` of patterns (pattern, peak), from their weakest and their summed intensity."""
     weakest = np.min(intensity, axis=1, where=intensity > 0, initial=np.inf)
     floor = weakest / np.maximum(intensity.sum(axis=1), 1e-300)
+    # The nearest level on a logarithmic scale.
     bounds = np.sqrt(LEVELS[1:] * LEVELS[:-1])
     return np.searchsorted(bounds, floor)
 
@@ -123,6 +128,7 @@ def select_peaks_for_matching(peaks: xr.Dataset, bank: xr.Dataset, min_peaks: in
     strong = select_usable_intensity(peaks, bank)
     if "weak_qy" not in peaks:
         return [peaks["qy"], peaks["qx"], strong]
+    # Weak peaks of vacuum must not make a crystal, so ordinary peaks decide alone.
     crystal = (strong > 0).sum("peak") >= min_peaks
     usable = crystal & _is_in_reach(peaks["weak_qy"], peaks["weak_qx"], bank)
     weak = peaks["weak_intensity"].where(usable & (peaks["weak_intensity"] > 0), 0.0).astype(np.float64)
@@ -147,5 +153,6 @@ def select_usable_intensity(peaks: xr.Dataset, bank: xr.Dataset) -> xr.DataArray
 
 def _is_in_reach(qy: xr.DataArray, qx: xr.DataArray, bank: xr.Dataset) -> xr.DataArray:
     """Whether the bank can have a spot here: outside 0.6 of the innermost reflection, and within ``g_max``."""
+    # Well inside the innermost reflections there is only the tail of the direct beam.
     square = qy**2 + qx**2
     return (square > (0.6 * find_smallest_g(bank)) ** 2) & (square <= float(bank.attrs["g_max"]) ** 2)

@@ -48,17 +48,20 @@ def select_candidates(
     count, n_entries, half = cos_part.shape
     angles = 2 * (half - 1)
     curve = np.empty(angles, np.float32)
+    # Memory is allocated once for all patterns.
     room = n_entries * _MAXIMA
     value, angle, entry = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.int64)
     for b in range(count):
         floor, found = np.float32(0.0), 0
         for c in range(n_entries):
             top = _unfold_circle(cos_part[b, c], sin_part[b, c], curve)
+            # The limit rises with the best entry seen so far, so most entries end with this test.
             floor = max(floor, np.float32(_FAINT) * top)
             if top < floor:
                 continue
             for k in range(angles):
                 here, left, right = curve[k], curve[k - 1], curve[(k + 1) % angles]
+                # Strict on one side only: of two equal neighbours exactly one is a maximum.
                 if here < floor or here <= left or here < right or found == room:
                     continue
                 curvature = left - 2 * here + right
@@ -114,6 +117,7 @@ def _select_distinct(
         Written: (match, 4) and (match,).
     """
     chosen = 0
+    # Best first, so that an orientation is only compared with better ones.
     for c in np.argsort(-value):
         if chosen == len(scores):
             break
@@ -121,6 +125,7 @@ def _select_distinct(
         w, z = np.cos(half), np.sin(half)
         a = template_quaternions[entry[c]]
         q = np.array([a[0] * w - a[3] * z, a[1] * w + a[2] * z, a[2] * w - a[1] * z, a[3] * w + a[0] * z])
+        # Of the two quaternions of a rotation the one with w >= 0 is stored.
         if q[0] < 0:
             q = -q
         if is_distinct(q, quaternions[:chosen], symmetry, distinct_cosine):
@@ -145,6 +150,7 @@ def compute_symmetric_cosine(first: Array, second: Array, symmetry: Array) -> fl
     .. math:: \cos(\omega / 2) = \max_S \left| \langle q_1 q_2^{-1}, S \rangle \right|
     """
     a, b = first, second
+    # Components of first * second^-1, once for all symmetries.
     w = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]
     x = -a[0] * b[1] + a[1] * b[0] - a[2] * b[3] + a[3] * b[2]
     y = -a[0] * b[2] + a[2] * b[0] - a[3] * b[1] + a[1] * b[3]
@@ -160,7 +166,7 @@ def is_half_turn(first: Array, second: Array, symmetry: Array, window: float) ->
     """Whether two orientations (4,) differ by 180 degrees about the beam or about an axis within 15 degrees of it.
 
     A half turn about the beam leaves the pattern of a flat Ewald sphere unchanged. A half turn about a zone axis near
-    the beam leaves every spot of the zero-order zone in place, even with the curvature of the sphere and the tilt.
+    the beam leaves every spot of the zero-order zone in place. This holds even on a curved sphere.
 
     Parameters
     ----------
@@ -181,6 +187,7 @@ def is_half_turn(first: Array, second: Array, symmetry: Array, window: float) ->
         f = first  # conj(first) * a: the rotation between them in the sample frame
         w = f[0] * a[0] + f[1] * a[1] + f[2] * a[2] + f[3] * a[3]
         z = f[0] * a[3] - f[1] * a[2] + f[2] * a[1] - f[3] * a[0]
+        # A rotation by 180 degrees has w = 0, and z is the cosine between its axis and the beam.
         if abs(w) < np.sin(window / 2) and abs(z) > TWIN_AXIS:
             return True
     return False

@@ -70,8 +70,8 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     min_correlation
         Below this Q the status is ``poor_fit``. Random peaks rarely reach 0.35.
     min_reliability
-        Below this reliability the status is ``ambiguous_180`` or ``pseudo_symmetric``. The first means that the second
-        solution is the first rotated by 180 degrees, about the beam or a zone axis within 15 degrees of it.
+        Below this reliability the status is ``ambiguous_180`` or ``pseudo_symmetric``. In the first case the second
+        solution is the first, rotated by 180 degrees about the beam or about a zone axis near it.
     search
         ``"fast"``: all templates at all angles are compared at low azimuthal resolution. The most promising ones, 40
         and one in 96 of the entries, are then compared at full resolution. ``"full"``: all are compared at full
@@ -119,6 +119,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     array([[0, 0]], dtype=int16)
     """
     check_inputs(peaks, bank, "match_orientations")
+    # In a coarse bank neighbouring templates are the same solution, so the window grows with its step.
     window = float(distinct_deg or max(5.0, 2.5 * float(bank.attrs["resolution_deg"])))
     _check_settings(n_matches, window, min_peaks, memory_mb, search)
     banks = make_phase_banks(bank, _find_device(device))
@@ -134,6 +135,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     out = _result.make_orientations(maps, limits, peaks["status"])
     out = out.assign(_result.make_candidate_maps(maps))
+    # Later steps need the crystals and the beam, but not the bank.
     out.attrs |= {key: bank.attrs[key] for key in ("phases", "voltage_kv", "precession_deg") if key in bank.attrs}
     settings = {"n_matches": n_matches, "distinct_deg": window, "min_peaks": min_peaks, "search": search, **limits}
     return describe(out, ORIENTATIONS, step="match_orientations", settings=settings, source=peaks)
@@ -202,6 +204,7 @@ def simulate_peaks(bank: xr.Dataset, templates: list[int]) -> xr.Dataset:
     chosen = bank.isel(template=templates).rename(template="scan_x", spot="peak").expand_dims("scan_y")
     names = {"spot_qy": "qy", "spot_qx": "qx", "spot_intensity": "intensity"}
     out = chosen[list(names)].rename(names).transpose("scan_y", "scan_x", "peak")
+    # Simulated peaks have no noise, but the kind of dataset has these maps.
     zero = xr.zeros_like(out["qy"].isel(peak=0, drop=True))
     out = out.assign(prominence=out["intensity"], noise=zero, min_prominence=zero, status=zero.astype(np.int8))
     return out.assign(count=out["qy"].notnull().sum("peak"))
@@ -240,10 +243,12 @@ def _match_block(qy: Array, qx: Array, intensity: Array, plan: _MatchPlan) -> tu
     results = _result.make_empty_results(len(qy), plan.n_matches)
     candidates = _result.make_empty_candidates(len(qy), N_CANDIDATES)
     results.n_peaks[:] = (intensity > 0).sum(axis=1)
+    # Patterns with too few peaks keep the empty results.
     enough = np.flatnonzero(results.n_peaks >= plan.min_peaks)
     levels = find_detection_level(intensity[enough])
     # These products are small: a second BLAS thread only waits, patterns are the unit.
     with threadpool_limits(1, "blas"):
+        # Patterns with the same detection limit share the weights of the templates, and so one layout.
         for level in np.unique(levels):
             same = enough[levels == level]
             for start in range(0, len(same), plan.batch_size):
@@ -258,8 +263,10 @@ def _match_batch(qy: Array, qx: Array, intensity: Array, level: int, plan: _Matc
 
     All patterns have the detection limit ``LEVELS[level]``.
     """
+    # Fractions make the weights independent of the dose.
     weight = (intensity / intensity.sum(axis=1, keepdims=True)) ** _polar.INTENSITY_POWER
     terms = _polar.compute_unit_terms(qy, qx, weight, plan.banks[0].shells)
+    # More solutions than matches are kept, because refinement may change their order.
     n_solutions = max(_SOLUTIONS, plan.n_matches)
     quaternions = np.full((len(qy), len(plan.banks), n_solutions, 4), np.nan)
     scores = np.full((len(qy), len(plan.banks), n_solutions), np.nan)

@@ -62,6 +62,7 @@ def _run_on_all_cores(kernel: Any) -> Any:
 
     def run(*arrays: Any) -> tuple[Any, ...]:
         threads = min(count_available_threads(), len(arrays[0]))
+        # One thread needs no pool, which also keeps tracebacks short.
         if threads < 2:
             return kernel(*arrays)
         # Four slices per core even out that some take longer, where each still has enough rows.
@@ -76,5 +77,6 @@ def _run_on_all_cores(kernel: Any) -> Any:
 def count_available_threads() -> int:
     """Number of cores this process may use, fewer where the environment variable OMP_NUM_THREADS asks for that."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Batch systems and tests limit threads by this variable.
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(cores, int(wanted))) if wanted.isdigit() and int(wanted) > 0 else cores

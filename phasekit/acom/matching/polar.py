@@ -40,6 +40,7 @@ def compute_unit_terms(
         Number of radial shells.
     """
     out = np.zeros((len(qy), shells, FREQUENCIES), dtype=np.complex64)
+    # The Fourier transform of a Gaussian in azimuth is a Gaussian over the frequencies.
     taper = np.exp(-((np.arange(FREQUENCIES) * np.radians(AZIMUTH_BLUR_DEG)) ** 2) / 2)
     _add_spots(out, np.asarray(qy, float), np.asarray(qx, float), np.asarray(weight, float), taper)
     return out
@@ -83,5 +84,6 @@ def make_angle_table(frequencies: int, angles: int) -> tuple[NDArray[np.float32]
     The curve at angle k is cos[k] @ real - sin[k] @ imag. At angle -k the sign of the second term is the other one.
     """
     phase = 2 * np.pi * np.outer(np.arange(angles // 2 + 1), np.arange(frequencies)) / angles
+    # The series of a real curve has equal terms at m and -m; only m >= 0 is stored.
     both_signs = np.where(np.arange(frequencies) > 0, 2.0, 1.0)
     return (both_signs * np.cos(phase)).astype(np.float32), (both_signs * np.sin(phase)).astype(np.float32)

@@ -138,6 +138,7 @@ def write_result(
     window
         Two orientations nearer than this are one [radian].
     """
+    # The best phase, and the best of the other phases, in one pass.
     best, other = -1, -1
     for k in range(len(scores)):
         if not scores[k, 0] > 0:
@@ -148,6 +149,7 @@ def write_result(
             other = k
     if best < 0:
         return
+    # There may be more solutions than matches; the others compete as candidates only.
     n_matches = results.correlation.shape[1]
     results.quaternion[b] = quaternions[best, :n_matches]
     results.correlation[b] = scores[best, :n_matches]
@@ -172,6 +174,7 @@ def write_candidates(candidates: Candidates, b: int, quaternions: Array, scores:
     for k in range(n_phases):
         ranked[k, 0] += _FIRST
     slot = 0
+    # Sorting the raised scores puts the best of each phase first.
     for c in np.argsort(-ranked.ravel()):
         phase, rank = c // n_solutions, c % n_solutions
         if slot == candidates.phase.shape[1]:
@@ -189,6 +192,7 @@ def make_orientations(
 
     ``limits`` holds ``min_correlation`` and ``min_reliability``; ``pattern_status`` is the status of the peaks.
     """
+    # Reliabilities are computed in double precision, before the scores are stored as float32.
     best = maps["correlation"].isel(match=0)
     second = maps["correlation"].isel(match=1) if maps["correlation"].sizes["match"] > 1 else xr.full_like(best, np.nan)
     out = xr.Dataset(
@@ -225,6 +229,7 @@ def _find_status(
     out: xr.Dataset, maps: dict[str, xr.DataArray], limits: dict[str, float], pattern_status: xr.DataArray
 ) -> xr.DataArray:
     """``AcomStatus`` of every pixel (scan_y, scan_x)."""
+    # A NaN reliability means no second solution, which is not close.
     close = out["reliability"] < limits["min_reliability"]
     indexed = out["phase"] >= 0
     empty = (pattern_status == AcomStatus.VACUUM) | (maps["n_peaks"] == 0)

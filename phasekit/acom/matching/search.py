@@ -72,8 +72,10 @@ def _move_to_device(array: Any, device: str) -> Any:
 
 def select_entries(terms: Terms, layout: TemplateLayout, count: int, device: str | None = None) -> NDArray[np.int64]:
     """Indices (pattern, count) of the entries with the highest coarse correlation, in rising order."""
+    # A full search needs no coarse stage.
     if count >= layout.entries:
         return np.broadcast_to(np.arange(layout.entries), (len(terms), layout.entries)).copy()
+    # A partition finds the best without sorting; rising order makes later memory access regular.
     top = compute_coarse_maxima(terms, layout, device)
     return np.sort(np.argpartition(top, layout.entries - count, axis=1)[:, -count:], axis=1)
 
@@ -107,6 +109,7 @@ def _find_block_maxima(
     frequencies, count, _ = real.shape
     size = block[0].shape[2]
     on_device = {} if xp is np else {"device": real.device}
+    # All products are written into two arrays, so that one product each transforms them to angles.
     cos_terms = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **on_device)
     sin_terms = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **on_device)
     xp.matmul(real, block[0], out=cos_terms[:, 0])
@@ -196,6 +199,7 @@ def _compute_spectra(
                 n_used += 1
         for c in range(chosen):
             entry = entries[b, c]
+            # Mirroring in y conjugates the terms of a template.
             sign = np.float32(1.0 if entry < n else -1.0)
             t = entry % n
             r, i = real[b, c], imag[b, c]
@@ -203,6 +207,7 @@ def _compute_spectra(
             i[:] = 0
             for u in range(n_used):
                 s = used[u]
+                # The term of frequency 0 is the summed weight: 0 means an empty shell.
                 if t_real[t, s, 0] == 0:
                     continue
                 a, d, e, f = p_real[b, s], p_imag[b, s], t_real[t, s], t_imag[t, s]

@@ -64,6 +64,7 @@ def select_bright_pixels(
     ny, nx = smooth.shape
     cells = background.shape
     n = 0
+    # The threshold needs a root, so it is computed once per row of cells and not once per pixel.
     floor = np.empty(nx, np.float32)
     last = -1
     for y in range(ny):
@@ -118,18 +119,21 @@ def find_maxima(
         return Maxima(np.empty(0, np.int32), np.empty(0), np.empty(0))
     keys = flat - flat[scratch[0, :kept]].min()  # not negative, so that their bit patterns sort like the numbers
     _sort_by_bits(keys.view(np.uint32), scratch[0], scratch[1], kept)
+    # Only bright pixels are in the list, so regions that meet at lower levels stay apart.
     saddle = np.empty(kept, np.float32)
     n = _find_saddles(smooth, scratch[0, :kept], scratch[1], scratch[2], saddle)
     peak, prominence, strength, count = scratch[2], np.empty(n), np.empty(n), 0
     for i in range(n):
         pixel = peak[i]
         y, x = pixel // nx, pixel % nx
+        # Disks cut by the edge have no reliable centre or intensity.
         if y < margin or x < margin or y > ny - 1 - margin or x > nx - 1 - margin:
             continue
         local = interpolate_background(background, y, x, cell)
         # A saddle at the lowest flooded level is none: there the maximum rises from the background.
         level = max(np.float64(saddle[i]) if saddle[i] > flat[scratch[0, kept - 1]] else local, local)
         rise = flat[pixel] - level
+        # The weak threshold is the lower of the two; strength tells peaks from weak peaks.
         if rise >= _compute_threshold(level, weak):
             peak[count], prominence[count], strength[count] = pixel, rise, rise / _compute_threshold(level, noise)
             count += 1
@@ -142,6 +146,7 @@ def _compute_least_strength(strength: k.Floats, slots: int) -> float:
 
     There are ``slots`` places for weak peaks. Four more are measured, because hot pixels are removed later.
     """
+    # Refinement is the most expensive step, so weak maxima that no slot is left for are not measured.
     weak = np.sort(strength[strength < 1.0])
     return weak[-slots - 4] if weak.size > slots + 4 else 0.0
 
@@ -173,12 +178,15 @@ def find_adaptive_peaks(
     """
     size, cell = settings.bin_size, settings.cell
     ny, nx = image.shape[0] // size, image.shape[1] // size
+    # Copies of the scratch are contiguous, which the vectorised loops of the blur need.
     small, smooth, between = work[0, :ny, :nx].copy(), np.empty((ny, nx), np.float32), work[1, :ny, :nx].copy()
     bin_image(image, size, small)
     _blur_image(small, kernel, between, smooth)
     background = np.empty((max(ny // cell, 1), max(nx // cell, 1)), np.float32)
+    # The window is at least three cells wide, so that a spot never fills it.
     half = max(round(settings.background_half_width / (size * cell)), 1)
     estimate_background(smooth, half, noise, cell, work[2:5], background)
+    # Nearer to the edge than half a radius, too much of the disk is missing.
     margin = max(1.0, settings.aperture_radius / (2 * size))
     maxima = find_maxima(smooth, background, noise, weak, cell, margin, scratch)
     table = _measure_maxima(image, maxima, background, nx, settings)
@@ -202,11 +210,14 @@ def _measure_maxima(
     for i in range(room):
         if maxima.strength[i] < least_strength:
             continue
+        # The middle of the bin in pixels of the full pattern is the start of the refinement.
         y = size * (maxima.pixel[i] // nx) + (size - 1) // 2
         x = size * (maxima.pixel[i] % nx) + (size - 1) // 2
+        # The window without background is small enough to stay in the first-level cache.
         window, top, left = cut_window(image, background, y, x, reach, size * settings.cell)
         fine_y, fine_x = refine_by_mean_shift(window, float(y - top), float(x - left), settings.sigma, int(half_box))
         total, _, brightest = sum_aperture(window, fine_y, fine_x, radius)
+        # A hot pixel holds nearly all counts of its circle; few counts cannot tell it from a faint disk.
         if total > 0 and not (brightest > _HOT * total and total > settings.hot_pixel_sum):
             table.y[n], table.x[n], table.intensity[n] = fine_y + top, fine_x + left, total
             table.prominence[n], table.strength[n] = maxima.prominence[i], maxima.strength[i]

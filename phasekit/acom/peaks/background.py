@@ -24,6 +24,7 @@ def bin_image(image: k.Image, size: int, out: k.Image) -> None:
     for y in range(ny):
         row = out[y]
         row[:] = 0
+        # Rows are summed into the output row, so that memory is read in order.
         for line in range(size * y, size * y + size):
             source = image[line]
             for x in range(nx):
@@ -63,9 +64,11 @@ def estimate_background(smooth: k.Image, half: int, noise: k.Threshold, cell: in
     means, clipped, scratch = work[0, :ny, :nx], work[1, :ny, :nx], work[2, :ny, :nx]
     bin_image(smooth, cell, means)
     _compute_box_mean(means, half, scratch, out)
+    # Spots raise the window mean. Clipping them and averaging again lowers it.
     for _ in range(_ROUNDS):
         for y in range(ny):
             for x in range(nx):
+                # Half of the threshold clips the spots' flanks too, and is still above the noise of a cell mean.
                 level = out[y, x]
                 clipped[y, x] = min(means[y, x], level + np.float32(0.5 * _compute_threshold(np.float64(level), noise)))
         _compute_box_mean(clipped, half, scratch, out)
@@ -78,6 +81,7 @@ def interpolate_background(grid: k.Image, y: float, x: float, cell: int) -> floa
     ``cell`` is the side of a cell [px]. Beyond the outermost cell centres the value is that of the border.
     """
     ny, nx = grid.shape
+    # Cell centres are half a cell away from the border; outside them the nearest value holds.
     v = min(max((y + 0.5) / cell - 0.5, 0.0), ny - 1.0)
     u = min(max((x + 0.5) / cell - 0.5, 0.0), nx - 1.0)
     i, j = min(int(v), max(ny - 2, 0)), min(int(u), max(nx - 2, 0))
@@ -92,11 +96,12 @@ def interpolate_background(grid: k.Image, y: float, x: float, cell: int) -> floa
 def cut_window(image: k.Image, background: k.Image, y: int, x: int, reach: int, cell: int) -> tuple[k.Image, int, int]:
     """Window (y, x) [counts] around a pixel without its background, and its first row and column [px].
 
-    The background is the plane through its value and slopes at the pixel. ``reach`` is the half width of the window,
-    ``cell`` the side of a cell of ``background`` (row, column), both in pixels of ``image`` (qy, qx).
+    The background is the plane through its value and slopes at the pixel. ``reach`` is the half width of the window.
+    ``cell`` is the side of a cell of ``background`` (row, column). Both are in pixels of ``image`` (qy, qx).
     """
     top, left = max(y - reach, 0), max(x - reach, 0)
     bottom, right = min(y + reach + 1, image.shape[0]), min(x + reach + 1, image.shape[1])
+    # A plane through five interpolated values replaces an interpolation at every pixel.
     middle = np.float32(interpolate_background(background, y, x, cell))
     slope_y = np.float32(
         (

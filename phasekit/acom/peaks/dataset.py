@@ -26,8 +26,10 @@ def read_axis(patterns: xr.Dataset, dim: str) -> DetectorAxis:
         raise SchemaError(
             f"find_peaks: '{dim}' is in '{unit}', needs 'px' or '1/angstrom'. Set patterns['{dim}'].attrs['units']."
         )
+    # A smaller pattern has no room for a disk and its background.
     if size < 16:
         raise SchemaError(f"find_peaks: '{dim}' has {size} pixels, needs at least 16. Do not bin the patterns so far.")
+    # Positions in pixels become positions in the unit by one step, so the axis must be even.
     step = (values[-1] - values[0]) / (size - 1)
     if not np.isfinite(step) or step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
         raise SchemaError(
@@ -59,6 +61,7 @@ def make_peaks(found: dict[str, xr.DataArray], radius: xr.DataArray, axes: dict[
         units=axes["qx"].unit, long_name="radius of a diffraction disk"
     )
     out = out.drop_vars(["qy", "qx"], errors="ignore").assign({n: out[n] for n in ("qy", "qx")})
+    # The detector is needed to draw patterns again, and to find the middle before calibration.
     out.attrs["detector_shape"] = [axes["qy"].size, axes["qx"].size]
     out.attrs["detector_start"] = [axes["qy"].start, axes["qx"].start]
     out.attrs["detector_step"] = [axes["qy"].step, axes["qx"].step]

@@ -28,8 +28,8 @@ def estimate_disk_and_noise(sample: NDArray[np.generic]) -> DiskAndNoise:
 
     .. math:: v(m) = v_0 + g\, m
 
-    For counted electrons :math:`v_0 = 0` and :math:`g = 1`. Both are scaled to sums over a disk: where a detector
-    shares charge between pixels, they are larger than the variance of single pixels.
+    For counted electrons :math:`v_0 = 0` and :math:`g = 1`. Both are scaled to sums over a disk. Where a detector
+    shares charge between pixels, sums vary more than single pixels do.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ def estimate_disk_and_noise(sample: NDArray[np.generic]) -> DiskAndNoise:
         Half width at half maximum of the brightest disk [px], v0 [counts^2] and gain [counts].
         Without a usable pattern the radius is a fiftieth of the pattern's width, and the noise is 0.
     """
+    # Gaps become 0 here: the sample only serves estimates, and find_peaks fills them properly later.
     patterns = np.nan_to_num(
         np.asarray(sample, dtype=np.float32).reshape(-1, *sample.shape[-2:]), nan=0.0, posinf=0.0, neginf=0.0
     )
@@ -62,7 +63,7 @@ def make_gaussian_kernel(sigma: float) -> NDArray[np.float32]:
 
 
 def _estimate_disk_radius(patterns: NDArray[np.float32]) -> float:
-    """Half width at half maximum [px] of the mean disk of patterns (n, qy, qx), each centred on its brightest spot."""
+    """Half width at half maximum [px] of the mean brightest spot of the patterns (n, qy, qx)."""
     size = min(patterns.shape[-2:])
     reach = max(size // 8, 4)
     total, area = np.zeros(4 * reach), np.zeros(4 * reach)
@@ -90,6 +91,7 @@ def _compute_half_width(total: Floats, area: Floats, size: int) -> float:
         return size / 50
     profile = np.interp(np.arange(total.size), np.flatnonzero(area), total[area > 0] / area[area > 0])
     radius = np.arange(total.size) / 2 + 0.25
+    # The outer quarter is taken as background, and the innermost two pixels as the top of the disk.
     profile = profile - profile[-(total.size // 4) :].mean()
     inner = np.average(profile[:4], weights=radius[:4])
     below = np.flatnonzero(profile < inner / 2)
@@ -113,6 +115,7 @@ def _fit_noise_model(patterns: NDArray[np.float32]) -> tuple[float, float]:
     above = mean - mean.min()
     one_count = np.min(above, where=above > 0, initial=np.inf)  # at low dose most blocks are empty
     least = mean.min() + 2 * one_count if np.isfinite(one_count) else mean.min()
+    # At low dose the darkest blocks are all empty; the limit must admit blocks with one count and with two.
     limit = np.maximum(np.percentile(mean, _QUIET, axis=1, keepdims=True), least)
     quiet = mean <= limit
     quiet &= (variance * quiet).sum(axis=1, keepdims=True) > 0  # saturated or empty outside the beam
@@ -126,8 +129,10 @@ def _fit_noise_model(patterns: NDArray[np.float32]) -> tuple[float, float]:
     centre = np.average(m, weights=weight)
     spread = np.average((m - centre) ** 2, weights=weight)
     level = np.average(v, weights=weight)
+    # All blocks on one level cannot give a slope.
     if spread <= 1e-9 * typical**2:
         return float(level), 0.0
+    # A negative slope has no meaning; it happens where the levels hardly differ.
     gain = max(float(np.average((m - centre) * (v - level), weights=weight) / spread), 0.0)
     return float(level - gain * centre), gain
 
@@ -149,6 +154,7 @@ def _estimate_correlation_excess(patterns: NDArray[np.float32], side: int, v0: f
     variance = np.maximum(v0 + gain * middle, 0) / side**2
     level = np.percentile(squares, _QUIET, axis=(1, 2), keepdims=True)
     used = (middle <= level) & (variance > 0) & (variance * side**4 > 20 * gain**2)
+    # With fewer squares the median is too uncertain to correct anything.
     if used.sum() < 100:
         return 1.0
     ratio = np.median(np.abs(difference[used]) / np.sqrt(1.5 * variance[used])) / 0.6745

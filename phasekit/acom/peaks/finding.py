@@ -49,7 +49,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         size and the noise.
     min_prominence
         Smallest prominence [counts per pixel of the blurred pattern]. ``None``: the noise alone decides. A value is a
-        lower limit of the adaptive threshold; half the height of the weakest wanted spot is a good one. In published
+        lower limit of the adaptive threshold. Half the height of the weakest wanted spot is a good one. In published
         mode it is P_user, and ``None`` is 3 grey levels: of 255 for uint8 data, else 3/255 of the pattern's maximum.
     background_radius
         Half width [px] of the window of the local background (``None``: 4 disk radii). Below 2 disk radii it removes
@@ -61,7 +61,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     weak_peaks
         Length of ``weak_peak``; 0 finds none, and the published mode has none. These are the most prominent maxima
         below the threshold. A single one proves nothing. ``match_orientations`` uses them in patterns whose peaks prove
-        a crystal: at 200 electrons per pattern they halve the number of wrong orientations.
+        a crystal. At 200 electrons per pattern they halve the number of wrong orientations.
     refine_box
         Width [px] of the box of the sub-pixel refinement (``None``: 6 blurs). Published mode: 10, and twice that for
         the direct beam.
@@ -78,12 +78,12 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     Returns
     -------
     xarray.Dataset
-        PEAKS: ``qy`` and ``qx`` in the units of the patterns' coordinates, ``intensity`` and ``prominence``
-        ``(scan_y, scan_x, peak)``, brightest first and padded with NaN. ``noise`` is the standard deviation of the
-        corners, and ``min_prominence`` the threshold on the median background. ``status`` is ``vacuum`` where the spots
-        hold less than 2 % of the brightest one, and ``too_few_peaks`` below 4 peaks. ``disk_radius`` is in the unit of
-        the coordinates. ``weak_qy``, ``weak_qx`` and ``weak_intensity (scan_y, scan_x, weak_peak)`` do not count in
-        ``count`` and ``status``.
+        PEAKS with ``qy``, ``qx`` (in the units of the patterns' coordinates), ``intensity`` and ``prominence``
+        ``(scan_y, scan_x, peak)``. The brightest come first, and NaN fills the rest. ``noise`` is the standard
+        deviation of the corners, and ``min_prominence`` the threshold on the median background. ``status`` is
+        ``vacuum`` where the other spots hold less than 2 % of the brightest one, and ``too_few_peaks`` below 4 peaks.
+        ``disk_radius`` is in the unit of the coordinates. ``weak_qy``, ``weak_qx`` and ``weak_intensity (scan_y,
+        scan_x, weak_peak)`` do not count in ``count`` and ``status``.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
 
     Notes
     -----
-    On a background level m the blurred pattern has the variance :math:`v = q (v_0 + g m)`, and one count has the height
+    On a background level m the blurred pattern has the variance :math:`v = q (v_0 + g m)`. The height of one count is
     w. By Bernstein's bound, noise exceeds
 
     .. math:: t(m) = \sqrt{2 L v(m)} + L w / 3, \qquad L = \ln(N / 6)
@@ -141,12 +141,15 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     require(patterns, PATTERNS, step="find_peaks")
     axes = {dim: read_axis(patterns, dim) for dim in ("qy", "qx")}
     _check_settings(settings)
+    # A pattern must be whole in memory: the background and the flooding need all of it.
     images = patterns.intensity.chunk(qy=-1, qx=-1) if patterns.intensity.chunks else patterns.intensity
+    # The sample is taken before the average over neighbours, which would hide the noise of single patterns.
     sample = images.isel({dim: _select_sample(images.sizes[dim]) for dim in ("scan_y", "scan_x")})
     if scan_mean:
         images = _average_neighbours(images)
     estimate = _estimate_disk_and_noise(sample, scan_mean)
     found = _find_in_images(images, estimate, settings)
+    # The kernel writes peaks and weak peaks into one array per quantity, weak ones from max_peaks on.
     strong, weak = (
         {name: found[name].isel(peak=part) for name in _PER_PEAK} for part in (slice(max_peaks), slice(max_peaks, None))
     )
@@ -207,6 +210,7 @@ def _average_neighbours(images: xr.DataArray) -> xr.DataArray:
     """Mean over the 3 x 3 scan neighbours that exist."""
     if not images.chunks:
         return images.copy(data=_compute_mean_3x3(np.asarray(images.data)))
+    # Neighbours across chunks are read too, so that any chunking gives the same mean.
     mean = images.data.map_overlap(_compute_mean_3x3, depth={0: 1, 1: 1}, boundary="none", dtype=np.float32)
     return images.copy(data=mean)
 
@@ -217,6 +221,7 @@ def _compute_mean_3x3(block: NDArray[Any]) -> NDArray[np.float32]:
     out = np.empty(block.shape, np.float32)
     for y in range(n_y):
         rows = block[max(y - 1, 0) : y + 2].mean(axis=0, dtype=np.float32)
+        # The three rows are averaged once, and then three neighbours of that average.
         for x in range(n_x):
             out[y, x] = rows[max(x - 1, 0) : x + 2].mean(axis=0)
     return out
@@ -247,6 +252,7 @@ def _find_block(
     else:
         measured = DiskAndNoise(*(float(value) for value in estimate))
         find, chosen = pattern_loop.find_peaks_adaptive, _settings.make_adaptive_settings(settings, measured, ny * nx)
+        # The adaptive mode blurs the binned pattern, where the same blur spans fewer pixels.
         kernel = make_gaussian_kernel(chosen.sigma / chosen.bin_size)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
         patterns = np.ascontiguousarray(block[row], dtype=np.float32)

@@ -21,6 +21,7 @@ def sort_by_brightness(bits: NDArray[np.uint32], order: Integers, spare: Integer
     """
     n = 0
     for i in range(bits.size):
+        # Comparing bits as integers leaves out zeros, negative numbers, infinities and NaN in one test.
         if 0 < bits[i] < 0x7F800000:  # positive and finite
             order[n] = i
             n += 1
@@ -47,6 +48,7 @@ def sort_by_bits(bits: NDArray[np.uint32], order: Integers, spare: Integers, n: 
     for shift in (0, 11, 22):  # three passes over 11 bits each; every pass is stable, so the next keeps its order
         offsets[:] = 0
         for i in range(n):
+            # Counts of each digit, in reverse, so that the largest digit gets the first place.
             offsets[2048 - ((bits[order[i]] >> shift) & 2047)] += 1
         for digit in range(1, 2049):
             offsets[digit] += offsets[digit - 1]
@@ -79,6 +81,7 @@ def find_saddles(image: Image, order: Integers, label: Integers, peak: Integers,
     nx = image.shape[1]
     flat, wide = image.ravel(), nx + 2
     label[:] = -1
+    # A rim of one pixel around the labels makes tests for the edge of the image unnecessary.
     around = np.array([-wide - 1, -wide, -wide + 1, -1, 1, wide - 1, wide, wide + 1])
     parent = np.empty(peak.size, np.int32)
     n = 0
@@ -92,11 +95,13 @@ def find_saddles(image: Image, order: Integers, label: Integers, peak: Integers,
                 continue
             seen, other = other, _find_root(parent, other)
             if root >= 0 and other != root:
+                # The lower of two summits ends here, and this level is its saddle.
                 high, low = min(root, other), max(root, other)  # summits are numbered from the brightest down
                 parent[low], saddle[low] = high, flat[i]
                 other = high
             root = other
         if root < 0:
+            # No neighbour is flooded yet, so the pixel is a new summit.
             root = n
             peak[n], parent[n], saddle[n] = i, n, flat[order[-1]]
             n += 1

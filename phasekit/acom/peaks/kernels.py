@@ -63,6 +63,7 @@ def compute_corner_statistics(image: Image) -> tuple[float, float]:
     """Mean and standard deviation [counts] of the pixels of ``image`` (qy, qx) outside the inscribed circle."""
     ny, nx = image.shape
     cy, cx = (ny - 1) / 2, (nx - 1) / 2
+    # Corners are at the highest angles, where the fewest spots are.
     limit = (min(ny, nx) / 2) ** 2
     total, squares, n = 0.0, 0.0, 0
     for y in range(ny):
@@ -99,6 +100,7 @@ def blur_image(image: Image, kernel: Image, scratch: Image, out: Image) -> None:
     padded = np.zeros(nx + 2 * half, np.float32)
     _compute_kernel_mass(kernel, nx, norm)
     for y in range(ny):
+        # Symmetric weights: pixels at equal distances are added first, which halves the products.
         padded[half : half + nx] = image[y]
         scratch[y] = padded[half : half + nx] * kernel[half]
         for k in range(1, half + 1):
@@ -168,6 +170,7 @@ def compute_box_mean(image: Image, half: int, scratch: Image, out: Image) -> Non
             if x <= half + 1 or x + half >= nx:
                 per_pixel = 1.0 / (min(x + half, nx - 1) - max(x - half, 0) + 1)
             scratch[y, x] = total * per_pixel
+    # Sums down the columns run for a whole row at a time, so that memory is read in order.
     column = np.zeros(nx, np.float64)
     for y in range(min(half, ny)):
         column += scratch[y]
@@ -210,6 +213,7 @@ def compute_parabolic_opening(image: Image, curvature: float, out: Image) -> Non
         :math:`\kappa` [counts per px^2].
     """
     ny, nx = image.shape
+    # A paraboloid is a sum of two parabolas, so rows and columns can be treated one after the other.
     out[:, :] = image
     for sign in (1.0, -1.0):  # erosion, then dilation as the erosion of the negative
         for y in range(ny):
@@ -228,6 +232,7 @@ def _compute_lower_envelope(values: Floats, curvature: float) -> Floats:
     """
     n = values.size
     apex, start = np.zeros(n, np.int64), np.empty(n + 1)
+    # Each parabola is lowest from its start to the start of the next one.
     start[0], start[1] = -np.inf, np.inf
     last = 0
     for u in range(1, n):

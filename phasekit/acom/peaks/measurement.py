@@ -16,6 +16,7 @@ def _fill_gaussian(first: float, step: float, out: k.Floats) -> None:
     Two exponentials suffice: the ratio of neighbouring values itself changes by a constant factor per step.
     That factor is ``step`` = :math:`e^{-1 / \sigma^2}`, with positions and sigma in pixels.
     """
+    # Two exponentials per window and axis replace one per pixel.
     square = -np.log(step) / 2
     value, ratio = np.exp(-square * first * first), np.exp(-square * (2 * first + 1))
     for i in range(out.size):
@@ -70,6 +71,7 @@ def refine_by_mean_shift(image: k.Image, y: float, x: float, sigma: float, half:
     start_y, start_x = y, x
     wx, wy, step = np.empty(2 * half + 2), np.empty(2 * half + 2), np.exp(-1 / (sigma * sigma))
     for _ in range(_STEPS):
+        # The window is cut at the edge of the image; the weights there are simply missing.
         y0, x0 = max(int(np.floor(y)) - half, 0), max(int(np.floor(x)) - half, 0)
         y1, x1 = min(int(np.floor(y)) + half + 2, ny), min(int(np.floor(x)) + half + 2, nx)
         _fill_gaussian(x0 - x, step, wx[: x1 - x0])
@@ -85,6 +87,7 @@ def refine_by_mean_shift(image: k.Image, y: float, x: float, sigma: float, half:
             return start_y, start_x
         step_y, step_x = sum_y / total, sum_x / total
         y, x = y + 1.6 * step_y, x + 1.6 * step_x  # over-relaxed: halves the number of steps
+        # A position that leaves the window belongs to a neighbouring spot.
         if abs(y - start_y) > half or abs(x - start_x) > half:
             return start_y, start_x
         if abs(step_y) + abs(step_x) < _TOLERANCE:
@@ -114,6 +117,7 @@ def refine_by_centroid(image: k.Image, y: float, x: float, box: float, steps: in
     for _ in range(steps):
         total, sum_y, sum_x = 0.0, 0.0, 0.0
         for yy in range(max(int(np.ceil(y - box / 2 - 0.5)), 0), min(int(np.floor(y + box / 2 + 0.5)) + 1, ny)):
+            # Length of the pixel inside the box, along each axis.
             wy = min(yy + 0.5, y + box / 2) - max(yy - 0.5, y - box / 2)
             for xx in range(max(int(np.ceil(x - box / 2 - 0.5)), 0), min(int(np.floor(x + box / 2 + 0.5)) + 1, nx)):
                 wx = min(xx + 0.5, x + box / 2) - max(xx - 0.5, x - box / 2)

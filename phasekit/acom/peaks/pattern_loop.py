@@ -62,6 +62,7 @@ def find_peaks_adaptive(
     """
     work, scratch = _make_scratch(patterns.shape[1], patterns.shape[2])
     for p in range(len(patterns)):
+        # Gaps are filled in a copy: the input is never changed.
         image = patterns[p].copy()
         gaps = k.fill_gaps(image)
         out.noise[p] = k.compute_corner_statistics(image)[1]
@@ -86,6 +87,7 @@ def find_peaks_published(
         image = patterns[p].copy()
         gaps = k.fill_gaps(image)
         sigma = k.compute_corner_statistics(image)[1]
+        # Grey levels are relative to the maximum of the pattern, unless the data are 8-bit grey levels already.
         grey = max(image.max(), 0.0) * settings.grey_level if settings.grey_level > 0 else 1.0
         least = max(settings.min_prominence * grey, sigma)
         curvature = settings.curvature * max(grey, 1e-30)
@@ -112,6 +114,7 @@ def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, p: int, out: P
     n = 0
     if not empty:
         n, weak, limit = 0, max_peaks, out.qy.shape[1]
+        # Peaks are sorted by intensity and weak peaks by strength, the order in which slots run out.
         for i in np.argsort(-table.intensity):
             if table.strength[i] >= 1.0 and n < max_peaks:
                 _write_slot(table, i, p, n, out)

@@ -84,6 +84,7 @@ def find_published_peaks(
     """
     smooth, background, clean = work[0], work[1], work[2]
     k.compute_parabolic_opening(image, curvature, background)
+    # The article subtracts the background first, and blurs only the copy that positions are found in.
     clean[:, :] = image - background
     _blur_image(clean, kernel, work[3], smooth)
     pixel, prominence = find_significant_maxima(smooth, background, k.Threshold(0.0, 0.0, 0.0, least), 1.0, scratch)
@@ -99,6 +100,7 @@ def find_published_peaks(
     for i in range(n):
         width = 2 * settings.refine_box if i == direct else settings.refine_box
         y, x = refine_by_centroid(smooth, pixel[i] // nx, pixel[i] % nx, width, _CENTROID_STEPS)
+        # The published intensity is a mean over the circle, not a sum.
         total, area, _ = sum_aperture(clean, y, x, settings.aperture_radius)
         table.y[i], table.x[i], table.intensity[i] = y, x, total / area
     return table

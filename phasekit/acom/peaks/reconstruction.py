@@ -80,9 +80,11 @@ def reconstruct_patterns(
         raise SchemaError(f"reconstruct_patterns: shape = {shape}, needs two positive numbers of pixels.")
     axes = _make_axes(peaks, shape, pixel_size)
     step = axes["qx"][1] - axes["qx"][0] if shape[1] > 1 else (pixel_size or 1.0)
+    # The radius is lazy where the patterns are. Then it is not checked, because that would compute it.
     disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
     if not peaks.qx.chunks and not float(disc) > 0:
         raise SchemaError(f"reconstruct_patterns: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
+    # Left-out peaks become NaN, which the drawing ignores.
     kept = (
         peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
     )
@@ -119,6 +121,7 @@ def _make_axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | No
         )
     axes: dict[str, NDArray[np.float64]] = {}
     for i, name in enumerate(("qy", "qx")):
+        # The field of view stays the same, so a new shape means a new pixel size.
         field = float(peaks.attrs["detector_step"][i]) * float(peaks.attrs["detector_shape"][i]) if known else shape[i]
         step = pixel_size or field / shape[i]
         if "detector_start" in peaks.attrs and known:  # the edge of the first pixel stays where it was

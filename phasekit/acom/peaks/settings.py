@@ -91,12 +91,14 @@ def make_adaptive_settings(settings: dict[str, Any], estimate: DiskAndNoise, n_p
     """
     radius, v0, gain = estimate
     sigma = float(settings["blur_px"] or max(_DISK_TO_BLUR * radius, 0.8))
+    # The blur is at least 1.5 bins wide, so binning removes no detail that the blur would keep.
     bin_size = max(int(sigma / _BINNED_BLUR), 1)
     cell = int(2 ** max(round(np.log2(1.3 * radius / bin_size)), 0))  # divides most detectors: no cell is cut
     kernel = make_gaussian_kernel(sigma / bin_size).astype(np.float64)
     squares = (float(np.sum(kernel**2)) / bin_size) ** 2
 
     def make_threshold(false_peaks: float, at_least: float) -> Threshold:
+        # A lower limit of the argument keeps the threshold positive for very small patterns.
         odds = 2 * np.log(np.maximum(n_pixels * squares / false_peaks, at_least))  # 2 L
         one_count = odds / 6 * gain * (kernel.max() / bin_size) ** 2
         least = float(settings["min_prominence"] or 0.0)

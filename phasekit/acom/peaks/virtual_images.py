@@ -18,7 +18,7 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     ----------
     peaks
         PEAKS, calibrated or not. The direct beam is the peak marked ``direct``. Peaks that are not calibrated have no
-        mark: there it is the peak nearest the middle of the detector, within a tenth of its width.
+        mark. There it is the peak nearest the middle of the detector, within a tenth of its width.
     aperture
         (qy, qx, radius) of the dark-field aperture, in the peaks' unit. ``None``: all peaks but the direct beam.
 
@@ -52,6 +52,7 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     """
     require(peaks, PEAKS, step="virtual_images")
     direct = _find_direct_beam(peaks)
+    # Without an aperture the dark field is everything that was scattered.
     if aperture is None:
         chosen = ~direct
     else:
@@ -84,6 +85,7 @@ def _find_direct_beam(peaks: xr.Dataset) -> xr.DataArray:
         centre, reach = (float(middle[0]), float(middle[1])), float(np.min(shape * step)) / 10
     elif peaks.qx.attrs.get("units") == "px":
         raise SchemaError("virtual_images: the middle of the detector is not known. Run calibrate_peaks first.")
+    # A pattern whose nearest peak is far from the middle has lost its direct beam: none is taken.
     away = np.hypot(peaks.qy - centre[0], peaks.qx - centre[1]).fillna(np.inf)
     nearest = away == away.min("peak")
     return nearest & (away <= reach)
@@ -172,6 +174,7 @@ def compression_ratio(
     if min(*shape, columns, pattern_bytes, value_bytes) <= 0:
         raise SchemaError(f"compression_ratio: shape {shape}, {columns} columns: all sizes must be positive.")
     table = n_peaks * (columns * value_bytes)
+    # A pattern without peaks has an infinite ratio, not a warning.
     with np.errstate(divide="ignore"):
         ratio = np.divide(float(math.prod(shape) * pattern_bytes), table)
     return float(ratio) if np.ndim(ratio) == 0 and not isinstance(ratio, xr.DataArray) else ratio

@@ -53,6 +53,7 @@ def correct_centre_and_scale(
     ) -> tuple[Array, ...]:
         shape = qy.shape[:-1]
         qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in (qy, qx, intensity))
+        # A pattern without a quaternion counts as not indexed.
         phases = np.where(np.isfinite(quaternion).all(axis=-1), phase, -1).astype(np.int64).ravel()
         quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
         out = CentreAndScale(np.zeros(len(phases)), np.zeros(len(phases)), np.ones(len(phases)))
@@ -99,6 +100,7 @@ def _fit_patterns(
     for b in range(len(qy)):
         if phases[b] < 0 or not np.any(intensity[b] > 0):
             continue
+        # The fit weighs peaks by the root of their intensity, whatever the score uses.
         spots = make_spots(qy[b], qx[b], intensity[b], settings.position_tolerance, 0.5)
         n_pairs, predicted, measured = _sum_pairs(spots, quaternions[b], phases[b], crystals)
         if n_pairs >= _FEWEST:
@@ -111,6 +113,7 @@ def _sum_pairs(spots: Spots, quaternion: Array, phase: int, crystals: Crystals) 
 
     The sums are of (w, w p_y, w p_x, w p^2) and of (w q_y, w q_x, w q.p), with w the weight of the peak.
     """
+    # The orientation is refined already, so a small reach suffices.
     excited = find_excited_reflections(crystals, phase, quaternion, np.radians(0.5), spots)
     x, y, strength = excited.scratch[0], excited.scratch[1], excited.scratch[2]
     total = compute_intensities(excited, make_rotation_matrix(quaternion), x, y, strength)
@@ -118,6 +121,7 @@ def _sum_pairs(spots: Spots, quaternion: Array, phase: int, crystals: Crystals) 
     for n in range(len(excited.pairs)):
         k, p = excited.pairs[n, 0], excited.pairs[n, 1]
         square_distance = (x[k] - spots.x[p]) ** 2 + (y[k] - spots.y[p]) ** 2
+        # Distant pairs belong to other reflections, and faint spots cannot have made the peak.
         far = square_distance > (_REACH * spots.position_tolerance) ** 2
         if far or strength[k] < _VISIBLE * spots.floor * total:
             continue
@@ -139,6 +143,7 @@ def _solve_pattern(predicted: Array, measured: Array, settings: CentreSettings) 
     """
     w, y, x, square = predicted
     inverse, centre_y, centre_x = 1.0, 0.0, 0.0
+    # With a centre the moments are taken about their weighted means.
     if settings.fit_scale and settings.fit_centre:
         inverse = (measured[2] - (measured[0] * y + measured[1] * x) / w) / (square - (y * y + x * x) / w)
     elif settings.fit_scale:

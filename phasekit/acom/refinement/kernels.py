@@ -109,6 +109,7 @@ class Spots(NamedTuple):
 def make_spots(y: Array, x: Array, intensity: Array, position_tolerance: float, power: float) -> Spots:
     """Spots of the peaks (peak,) with intensity above 0; see ``Spots`` for units."""
     used = np.flatnonzero(intensity > 0)
+    # Sorted by x, the peaks near a reflection are found by bisection.
     used = used[np.argsort(x[used])]
     y, x, strength = y[used].astype(np.float64), x[used].astype(np.float64), intensity[used].astype(np.float64)
     total = strength.sum()
@@ -121,6 +122,7 @@ def rotate_orientation(quaternion: Array, step: Array) -> Array:
     """Orientation (4,) after a small rotation by the vector ``step`` (3,) [radian] in the sample frame: O * R(step)."""
     a = quaternion
     angle = np.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    # sinc avoids the division by zero at angle 0.
     factor = 0.5 * np.sinc(angle / (2 * np.pi))
     w, x, y, z = np.cos(angle / 2), factor * step[0], factor * step[1], factor * step[2]
     q = np.array(
@@ -136,7 +138,7 @@ def rotate_orientation(quaternion: Array, step: Array) -> Array:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def make_rotation_matrix(quaternion: Array) -> Array:
-    """Rotation matrix R (3, 3) of a unit quaternion (4,); a reflection g lies at R^T g in the sample frame."""
+    """Rotation matrix R (3, 3) of a unit quaternion (4,). A reflection g lies at R^T g in the sample frame."""
     w, x, y, z = quaternion
     return np.array(
         [
@@ -168,6 +170,7 @@ def _select_excitable(
     crystals
         Wavelength and half width.
     """
+    # A tilt changes s by at most |g| times its sine; precession adds to it.
     beyond = np.empty(len(x), np.float32)
     for k in range(len(x)):
         s = x[k] * beam[0] + y[k] * beam[1] + z[k] * beam[2] + 0.5 * crystals.wavelength * length[k] ** 2
@@ -187,7 +190,7 @@ def find_excited_reflections(
 ) -> ExcitedReflections:
     """Reflections of a phase that can diffract after a small rotation, with the peaks that they can come near.
 
-    Paran_pairsers
+    Parameters
     ----------
     crystals
         Reflections of all phases.
@@ -201,24 +204,29 @@ def find_excited_reflections(
         Peaks of the pattern.
     """
     r = make_rotation_matrix(quaternion)
+    # The reflections of one phase lie together.
     start, stop = crystals.first[phase], crystals.first[phase + 1]
     x, y, z = crystals.x[start:stop], crystals.y[start:stop], crystals.z[start:stop]
     length = crystals.length[start:stop]
     kept = _select_excitable(x, y, z, length, r[:, 2].copy(), np.sin(reach) + crystals.tilt, crystals)
     count = len(kept)
+    # Single precision lets a vector instruction treat twice as many reflections.
     columns = np.empty((4, count), np.float32)
     pairs, n_pairs = np.empty((_PAIRS * count + 64, 2), np.int32), 0
     for i in range(count):
         k = kept[i]
         a, b, c = x[k], y[k], z[k]
         columns[0, i], columns[1, i], columns[2, i], columns[3, i] = a, b, c, crystals.strength[start + k]
+        # In-plane position of the reflection, R^T g.
         vx, vy = a * r[0, 0] + b * r[1, 0] + c * r[2, 0], a * r[0, 1] + b * r[1, 1] + c * r[2, 1]
+        # A rotation moves the spot by at most its length times the angle.
         far = _REACH * spots.position_tolerance + reach * length[k]
         # Peaks are sorted by x, so those within reach are neighbours in the list.
         for p in range(np.searchsorted(spots.x, vx - far), len(spots.x)):
             if spots.x[p] > vx + far:
                 break
             if (vx - spots.x[p]) ** 2 + (vy - spots.y[p]) ** 2 < far * far:
+                # Rare: patterns with many peaks near one another.
                 if n_pairs == len(pairs):
                     pairs = np.concatenate((pairs, np.empty_like(pairs)))
                 pairs[n_pairs, 0], pairs[n_pairs, 1] = i, p

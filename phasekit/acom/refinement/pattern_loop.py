@@ -101,9 +101,11 @@ def refine_patterns(
         results.n_peaks[b] = np.sum(intensity[b] > 0)
         if not np.any(starts.phase[b] >= 0) or results.n_peaks[b] == 0:
             continue
+        # Peaks are sorted and weighted once per pattern, not once per start.
         spots = make_spots(qy[b], qx[b], intensity[b], settings.position_tolerance, settings.intensity_power)
         solutions = _refine_starts(spots, starts.quaternion[b], starts.phase[b], crystals, settings)
         _write_distinct(results, b, solutions, symmetries, settings.window)
+        # The uncertainty is that of the best solution alone.
         if results.phase[b] >= 0:
             best = results.quaternion[b, 0].copy()
             excited = find_excited_reflections(crystals, results.phase[b], best, settings.step, spots)
@@ -131,10 +133,12 @@ def _refine_starts(
     solutions.quaternion[half_turn] = rotate_orientation(solutions.quaternion[best], _HALF_TURN)
     solutions.phase[half_turn], solutions.score[half_turn] = solutions.phase[best], 0.0
     _refine_again(solutions, half_turn, spots, crystals, settings, settings.step)
+    # The order is fixed before the restarts, which change the scores.
     again = np.argsort(-solutions.score)[: settings.n_restarts]
     for c in again:
         if solutions.score[c] > 0:
             _refine_again(solutions, c, spots, crystals, settings, _RESTART * settings.step)
+    # The half turn had only one refinement so far, the others two.
     if solutions.score[half_turn] > 0 and not np.any(again == half_turn):
         _refine_again(solutions, half_turn, spots, crystals, settings, _RESTART * settings.step)
     return solutions
@@ -154,6 +158,7 @@ def _refine_roughly(
         if phases[c] < 0:
             continue
         excited = find_excited_reflections(crystals, phases[c], starts[c], 2 * settings.step, spots)
+        # The start itself is a solution too, with the score by which all are compared.
         solutions.quaternion[count + c], solutions.phase[count + c] = starts[c], phases[c]
         solutions.score[count + c] = _compute_final_score(starts[c], phases[c], spots, crystals, settings)
         # Wide spots and rocking smooth the score, so that a start a bank step away still finds the maximum.
@@ -174,6 +179,7 @@ def _refine_finely(
         if rough[c] < 0:
             continue
         phase = solutions.phase[c]
+        # Every phase keeps at least one solution, because rough scores of phases are not comparable.
         if refined >= settings.n_fine and phase_seen[phase]:
             solutions.score[c] = -1.0
             continue
@@ -200,6 +206,7 @@ def _refine_again(
         excited, spots, solutions.quaternion[c], first_step, _FINE_STEPS, settings.position_tolerance, 0.0
     )[0]
     value = _compute_final_score(top, phase, spots, crystals, settings)
+    # Only scores with the reflections of the final orientation are compared.
     if value > solutions.score[c]:
         solutions.quaternion[c], solutions.score[c] = top, value
 
@@ -227,6 +234,7 @@ def _write_distinct(
         if k < 0 or not solutions.score[c] > 0 or filled[k] == n_matches:
             continue
         symmetry = symmetries.rotations[k, : symmetries.count[k]]
+        # Half of the matching window: refined solutions have their own maxima, and may lie nearer than a bank step.
         if is_distinct(solutions.quaternion[c], quaternions[k, : filled[k]], symmetry, np.cos(window / 4)):
             quaternions[k, filled[k]], scores[k, filled[k]] = solutions.quaternion[c], solutions.score[c]
             filled[k] += 1

@@ -1,7 +1,5 @@
 """Refinement of the orientations of a bank to continuous ones, with an uncertainty for every pixel."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -24,6 +22,8 @@ _STEP_DEG = 2.0  # the simplex is at least as large: a smaller one stays in a si
 _N_FINE = 4
 _N_RESTARTS = 3
 _WEAK = 1e-4  # of the strongest |F|^2; weaker reflections are never seen, stronger ones may be where no strong one is
+
+_UNCERTAINTY = {"long_name": "standard deviation of the orientation", "units": "degree"}
 
 
 @renamed_arguments(found="orientations", blur="position_tolerance")
@@ -90,8 +90,8 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     .. math::
         Q = \frac{\sum_{kp} w_k w_p\, e^{-|x_k - x_p|^2 / 4 \sigma^2}}{\sqrt{\sum_k w_k^2 \sum_p w_p^2}}
 
-    The intensity of a spot follows from its excitation error :math:`s = g_z + \lambda |g|^2 / 2` by the rocking curve
-    of the foil, averaged over the precession. The uncertainty comes from the curvature of the score at its maximum.
+    The intensity of a spot follows from its excitation error :math:`s = g_z + \lambda |g|^2 / 2`. The rocking curve of
+    the foil is averaged over the precession. The uncertainty comes from the curvature of the score at its maximum.
     With n peaks and H minus the Hessian of Q, the covariance of the rotation vector is
 
     .. math:: C = \frac{1 - Q}{n - 3/2}\, H^{-1}
@@ -111,6 +111,7 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     require(orientations, ORIENTATIONS, step="refine_orientations")
     position_tolerance = _estimate_tolerance(peaks) if position_tolerance is None else position_tolerance
     _check_settings(peaks, bank, orientations, position_tolerance, intensity_power)
+    # Reflections are computed from the crystals, not from the templates: they do not have the bank's sampling.
     crystals, symmetries = collect_crystals(bank)
     refine_settings = _make_settings(bank, position_tolerance, intensity_power)
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
@@ -119,21 +120,19 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     def refine_block(*arrays: Array) -> tuple[NDArray[np.generic], ...]:
         return _refine_block(arrays, n_matches, crystals, symmetries, refine_settings)
 
-    def refine_from(spots: list[xr.DataArray], starts: xr.Dataset) -> tuple[dict[str, xr.DataArray], xr.Dataset]:
+    def refine_from(spots: list[xr.DataArray], starts: xr.Dataset) -> xr.Dataset:
         inputs, sizes = [*spots, *_select_starts(starts)], {"match": n_matches, "wxyz": 4}
         maps = apply_per_pattern(refine_block, inputs, _result.RESULT_OUTPUTS, sizes)
-        return maps, _result.make_orientations(maps, limits, peaks["status"])
+        uncertainty = maps["uncertainty_deg"].astype(np.float32).assign_attrs(_UNCERTAINTY)
+        return _result.make_orientations(maps, limits, peaks["status"]).assign(uncertainty_deg=uncertainty)
 
     spots = select_peaks_for_matching(peaks, bank)
-    fitted: dict[Any, xr.DataArray] = {}
-    maps, out = refine_from(spots, orientations)
+    out = refine_from(spots, orientations)
     if fit_centre or fit_scale:
         centre_settings = CentreSettings(bool(fit_centre), bool(fit_scale), float(position_tolerance))
         spots, fitted = correct_centre_and_scale(spots, out, crystals, centre_settings)
-        maps, out = refine_from(spots, out)
-    uncertainty = maps["uncertainty_deg"].astype(np.float32)
-    uncertainty.attrs = {"long_name": "standard deviation of the orientation", "units": "degree"}
-    out = out.assign({"uncertainty_deg": uncertainty, **fitted})
+        # The corrected peaks may favour another solution, so all are refined again.
+        out = refine_from(spots, out).assign(fitted)
     kept = ("phases", "voltage_kv", "precession_deg")
     out.attrs |= {key: orientations.attrs[key] for key in kept if key in orientations.attrs}
     settings = {
@@ -171,6 +170,7 @@ def _check_settings(
         raise SchemaError(
             "refine_orientations: result and bank hold different phases. Use the bank that match_orientations used."
         )
+    # Sizes are compared and not coordinates: a cropped scan may have lost its coordinates.
     scans = [tuple(data.sizes[dim] for dim in ("scan_y", "scan_x")) for data in (peaks, orientations)]
     if scans[0] != scans[1]:
         raise SchemaError(
@@ -188,10 +188,12 @@ def collect_crystals(bank: xr.Dataset) -> tuple[Crystals, _result.SymmetryStack]
     g, strength, symmetries = [], [], []
     for phase in phases_of(bank):
         all_reflections = reflections(phase, float(bank.attrs["g_max"]))
+        # Reflections that are never seen only cost time.
         strong = all_reflections.strength > _WEAK * all_reflections.strength.max()
         g.append(all_reflections.g[strong])
         strength.append(all_reflections.strength[strong])
         symmetries.append(diffraction_symmetry(phase))
+    # Thickness in nm becomes angstrom.
     beam = (
         wavelength(float(bank.attrs["voltage_kv"])),
         1 / (np.pi * float(bank.attrs["thickness_nm"]) * 10),
@@ -214,6 +216,7 @@ def _select_starts(orientations: xr.Dataset) -> list[xr.DataArray]:
         quaternion, phase = orientations["candidate_quaternion"], orientations["candidate_phase"]
         return _name_starts(quaternion, phase, "candidate")
     quaternion = orientations["quaternion"].transpose("scan_y", "scan_x", "match", "wxyz")
+    # Matches that do not exist must not become starts.
     valid = quaternion.notnull().all("wxyz")
     phase = orientations["phase"].where(valid, -1).transpose("scan_y", "scan_x", "match")
     if "other_quaternion" in orientations:
@@ -243,6 +246,7 @@ def _refine_block(
         np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in (*arrays[:3], arrays[4])
     )
     starts = np.ascontiguousarray(arrays[3], float).reshape(len(qy), -1, 4)
+    # A start needs both a finite quaternion and a phase.
     phases = np.where(np.isfinite(starts).all(axis=2), np.nan_to_num(phase, nan=-1), -1).astype(np.int64)
     results = _result.make_empty_results(len(qy), n_matches)
     with threadpool_limits(1, "blas"):  # a second BLAS thread only waits: patterns are the unit

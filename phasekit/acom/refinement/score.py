@@ -10,8 +10,8 @@ from .kernels import Array, ExcitedReflections, Real, Spots, make_rotation_matri
 def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_y: Real, out: Real) -> float:
     r"""Write the in-plane positions and the kinematic intensities of the reflections; return the summed intensity.
 
-    The rocking curve of a foil of thickness t is a Lorentzian of half width :math:`w = 1 / (\pi t)` in the excitation
-    error s. Precession changes s by :math:`\pm A`, with :math:`A = |g_{xy}| \sin\alpha` for the angle
+    The rocking curve of a foil is taken as a Lorentzian in the excitation error s. For the thickness t its half width
+    is :math:`w = 1 / (\pi t)`. Precession changes s by :math:`\pm A`, with :math:`A = |g_{xy}| \sin\alpha` for the angle
     :math:`\alpha`. The mean over the precession cone is
 
     .. math:: \frac{I}{|F|^2} = w\, \mathrm{Re} \frac{1}{\sqrt{Z}}, \qquad Z = (w + i s)^2 + A^2
@@ -29,6 +29,7 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
     out
         Written: intensities (reflection,), float32 [angstrom^2].
     """
+    # All numbers are single precision: one double would turn the whole loop into double precision.
     m = r.astype(np.float32)
     xx, xy, xz, yx, yy, yz, zx, zy, zz = m[0, 0], m[0, 1], m[0, 2], m[1, 0], m[1, 1], m[1, 2], m[2, 0], m[2, 1], m[2, 2]
     square, half_wave = np.float32(excited.half_width**2), np.float32(excited.wavelength / 2)
@@ -45,6 +46,7 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
         flat = out_x[k] * out_x[k] + out_y[k] * out_y[k]
         s = z + half_wave * (flat + z * z)
         s = s * s
+        # Real part of Z and, with the imaginary part 2 w s, its modulus.
         real = square - s + flat * swing
         size = np.sqrt(real * real + four * square * s)
         value = strength[k] * root * np.sqrt(half * max(size + real, none)) / size
@@ -88,6 +90,7 @@ def compute_weights(x: Real, y: Real, intensity: Real, total: float, floor: floa
             fraction = intensity[k] * per_total
             weight = np.sqrt(x[k] * x[k] + y[k] * y[k]) * fraction**power * fraction / (fraction + floor)
             intensity[k] = weight if fraction > least else zero
+    # The sum is a loop of its own, so that both loops are vectorised.
     squares = zero
     for k in range(n):
         squares += intensity[k] * intensity[k]
@@ -119,6 +122,7 @@ def compute_score(
         Sine of a rocking angle added to the precession. The first, wide steps of a refinement need it.
     """
     if extra_tilt > 0:
+        # Independent rocking angles add in squares.
         tilt = np.sqrt(excited.tilt**2 + extra_tilt**2)
         excited = ExcitedReflections(
             excited.x,
@@ -140,6 +144,7 @@ def compute_score(
     pairs, spot_y, spot_x, spot_weight = excited.pairs, spots.y, spots.x, spots.weight
     for n in range(len(pairs)):
         k, p = pairs[n, 0], pairs[n, 1]
+        # Most pairs end here or at the next test, before the exponential.
         if weight[k] > 0:
             square_distance = (y[k] - spot_y[p]) ** 2 + (x[k] - spot_x[p]) ** 2
             if square_distance < limit:

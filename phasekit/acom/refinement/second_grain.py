@@ -32,8 +32,8 @@ def match_second_grain(
 ) -> xr.Dataset:
     """Match the peaks that the best orientation of each pattern does not explain, as an overlapping second grain.
 
-    A peak is explained if the refined orientation predicts a spot near it, with at least 0.3 of the intensity of the
-    pattern's weakest peak. The other peaks are matched and refined like a separate pattern.
+    A peak is explained if the refined orientation predicts a spot near it. The spot must have at least 0.3 of the
+    intensity of the pattern's weakest peak. The other peaks are matched and refined like a separate pattern.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ def match_second_grain(
     rest = rest.assign(intensity=unexplained.where(fraction >= min_share, 0.0).assign_attrs(peaks["intensity"].attrs))
     second = match_orientations(rest, bank, min_peaks=min_peaks)
     second = refine_orientations(rest, bank, second)
+    # A second grain without a first one would be the first.
     good = (second["correlation"].isel(match=0, drop=True) >= min_correlation) & (orientations["phase"] >= 0)
     out = xr.Dataset(
         {
@@ -123,6 +124,7 @@ def _find_unexplained(
         shape = qy.shape
         qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, shape[-1]) for a in (qy, qx, intensity))
         left = intensity.copy()
+        # A pattern without a quaternion counts as not indexed.
         valid = np.isfinite(quaternion).all(axis=-1).ravel()
         phases = np.where(valid, np.ascontiguousarray(phase).ravel().astype(np.int64), -1)
         quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
@@ -166,6 +168,7 @@ def _remove_explained(
             continue
         if not np.any(intensity[b] > 0):
             continue
+        # The reach of a pair is six position tolerances, hence the sixth.
         spots = make_spots(qy[b], qx[b], intensity[b], tolerance / 6, 0.5)
         excited = find_excited_reflections(crystals, phases[b], quaternions[b], np.radians(0.5), spots)
         x, y, strength = excited.scratch[0], excited.scratch[1], excited.scratch[2]

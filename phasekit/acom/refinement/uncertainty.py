@@ -21,6 +21,7 @@ def compute_curvature(excited: ExcitedReflections, spots: Spots, quaternion: Arr
     for i in range(3):
         for j in range(i + 1):
             total = 0.0
+            # On the diagonal the same formula gives the second difference over two steps.
             for a in (-1.0, 1.0):
                 for b in (-1.0, 1.0):
                     shift = np.zeros(3)
@@ -49,7 +50,9 @@ def estimate_uncertainty(excited: ExcitedReflections, spots: Spots, quaternion: 
     ``quaternion`` (4,) is the orientation of the maximum, and ``best`` its score Q.
     """
     hessian = compute_curvature(excited, spots, quaternion, np.radians(_STEP_DEG))
+    # Half of the 2 n - 3 degrees of freedom: the factor 2 of the squared distance cancels.
     freedom = len(spots.y) - 1.5
+    # A saddle or a flat direction is no maximum, and has no uncertainty.
     if freedom <= 0 or np.linalg.eigvalsh(hessian).min() <= 0:
         return np.nan
     covariance = np.linalg.inv(hessian) * ((1 - best) / freedom)
