@@ -71,7 +71,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
         Below this Q the status is ``poor_fit``. Random peaks rarely reach 0.35.
     min_reliability
         Below this reliability the status is ``ambiguous_180`` or ``pseudo_symmetric``. In the first case the second
-        solution is the first, rotated by 180 degrees about the beam or about a zone axis near it.
+        solution is the first, rotated by 180 degrees about an axis within 15 degrees of the beam.
     search
         ``"fast"``: all templates at all angles are compared at low azimuthal resolution. The most promising ones, 40
         and one in 96 of the entries, are then compared at full resolution. ``"full"``: all are compared at full

@@ -38,7 +38,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     r"""Find the diffraction spots of every pattern at sub-pixel positions, with a threshold that follows the noise.
 
     A spot is a maximum of the blurred pattern with a significant topographic prominence. Prominence is the height
-    above the saddle that leads to a higher maximum, or above the local background where that is higher. The blur
+    above the saddle to a higher maximum, or above the local background where that is higher. The blur
     serves only the detection. Positions are refined, and intensities summed, on the background-subtracted pattern.
 
     Parameters
@@ -50,7 +50,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     min_prominence
         Smallest prominence [counts per pixel of the blurred pattern]. ``None``: the noise alone decides. A value is a
         lower limit of the adaptive threshold. Half the height of the weakest wanted spot is a good one. In published
-        mode it is P_user, and ``None`` is 3 grey levels: of 255 for uint8 data, else 3/255 of the pattern's maximum.
+        mode it is P_user, and ``None`` is 3 grey levels. A grey level is one count of uint8 data, and otherwise 1/255
+        of the pattern's maximum.
     background_radius
         Half width [px] of the window of the local background (``None``: 4 disk radii). Below 2 disk radii it removes
         part of the spots. Published mode: radius of the sliding paraboloid (``None``: a tenth of the pattern's width).

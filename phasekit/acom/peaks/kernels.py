@@ -84,7 +84,7 @@ def compute_corner_statistics(image: Image) -> tuple[float, float]:
 def blur_image(image: Image, kernel: Image, scratch: Image, out: Image) -> None:
     """Write into ``out`` the separable convolution of an image with a symmetric kernel.
 
-    At the edges the sum is divided by the part of the kernel inside the image, so a flat image stays flat.
+    The sum is divided by the part of the kernel inside the image, so a flat image stays flat at the edges.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def refine_by_mean_shift(image: k.Image, y: float, x: float, sigma: float, half:
         w_p = \exp\left(-\frac{|x_p - x|^2}{2 \sigma^2}\right)
 
     The weights are centred on the current sub-pixel position. A fixed window would bias the result to its own centre.
-    With N counts in a disk of radius r and no background, the standard deviation per axis is about
+    With N counts in a disk of radius r, the standard deviation per axis is about
     :math:`r / (2 \sqrt N)`.
 
     Parameters

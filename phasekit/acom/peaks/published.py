@@ -27,8 +27,8 @@ def find_significant_maxima(
     image
         Blurred pattern without background (qy, qx) [counts per pixel]. Pixels that are not positive are left out.
     floor
-        Background (qy, qx) [counts per pixel]. The threshold of a maximum is that of the level it rises from: its
-        saddle, or the background there if that is higher.
+        Background (qy, qx) [counts per pixel]. The threshold is that of the level the maximum rises from: the
+        saddle, or the background if that is higher.
     noise
         Threshold of the prominence.
     margin

@@ -67,7 +67,7 @@ class PublishedSettings(NamedTuple):
     min_prominence
         P_user [grey levels].
     grey_level
-        Size of a grey level as a fraction of the pattern's maximum; 0 for uint8 data, whose grey level is one count.
+        Size of a grey level as a fraction of the pattern's maximum. 0 for uint8 data: a grey level is one count.
     """
 
     sigma: float

@@ -111,7 +111,7 @@ def _fit_patterns(
 def _sum_pairs(spots: Spots, quaternion: Array, phase: int, crystals: Crystals) -> tuple[int, Array, Array]:
     """Number of pairs of predicted spot p and peak q, and their weighted sums over the orientation ``quaternion`` (4,).
 
-    The sums are of (w, w p_y, w p_x, w p^2) and of (w q_y, w q_x, w q.p), with w the weight of the peak.
+    The sums are of (w, w p_y, w p_x, w p^2) and of (w q_y, w q_x, w q.p). The weight of the peak is w.
     """
     # The orientation is refined already, so a small reach suffices.
     excited = find_excited_reflections(crystals, phase, quaternion, np.radians(0.5), spots)

@@ -42,9 +42,9 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     r"""Refine every orientation continuously on positions and intensities of the peaks, and rank the solutions again.
 
     Every solution of ``orientations`` is refined: all candidates of all phases. The simplex method of Nelder and Mead
-    maximises the correlation index between the peaks and the spots computed for the current orientation. These spots
-    have the excitation errors, the precession and the thickness of the bank, but not its sampling. The refined scores
-    decide again which solution is the best.
+    maximises the correlation index between peaks and computed spots. These spots have the excitation errors, the
+    precession and the thickness of the bank, but not its sampling. The refined scores decide again which solution is
+    the best.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     xarray.Dataset
         ORIENTATIONS on the same pixels, with ``uncertainty_deg(scan_y, scan_x)`` [degree]. It is the standard deviation
         of the orientation, of all three rotation components together. NaN means that the score is flat in some
-        direction. It does not include the risk of a wrong solution, which the reliability describes. With a fit also
-        ``centre_y`` and ``centre_x`` [1/angstrom], where the centre was found, and ``scale_correction``, the factor
-        that positions were multiplied by.
+        direction. It does not include the risk of a wrong solution, which the reliability describes. A fit adds
+        ``centre_y`` and ``centre_x`` [1/angstrom], the centre that was found. It also adds ``scale_correction``, the
+        factor that positions were multiplied by.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
 
     Notes
     -----
-    The score is the correlation index of Gaussian spots in the plane, with w the weights of spots k and peaks p:
+    The score is the correlation index of Gaussian spots in the plane. Spots k and peaks p have the weights w:
 
     .. math::
         Q = \frac{\sum_{kp} w_k w_p\, e^{-|x_k - x_p|^2 / 4 \sigma^2}}{\sqrt{\sum_k w_k^2 \sum_p w_p^2}}

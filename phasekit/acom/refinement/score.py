@@ -11,8 +11,8 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
     r"""Write the in-plane positions and the kinematic intensities of the reflections; return the summed intensity.
 
     The rocking curve of a foil is taken as a Lorentzian in the excitation error s. For the thickness t its half width
-    is :math:`w = 1 / (\pi t)`. Precession changes s by :math:`\pm A`, with :math:`A = |g_{xy}| \sin\alpha` for the angle
-    :math:`\alpha`. The mean over the precession cone is
+    is :math:`w = 1 / (\pi t)`. Precession by the angle :math:`\alpha` changes s by :math:`\pm A`, with
+    :math:`A = |g_{xy}| \sin\alpha`. The mean over the precession cone is
 
     .. math:: \frac{I}{|F|^2} = w\, \mathrm{Re} \frac{1}{\sqrt{Z}}, \qquad Z = (w + i s)^2 + A^2
 

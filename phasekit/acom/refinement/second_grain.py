@@ -54,8 +54,8 @@ def match_second_grain(
     xarray.Dataset
         ``second_phase(scan_y, scan_x)`` (-1: none), ``second_quaternion(scan_y, scan_x, wxyz)``,
         ``second_correlation`` and ``second_reliability``. ``unexplained`` is the fraction of the intensity in peaks
-        that the first grain does not explain, NaN where a pattern is not indexed. Join the result to ``orientations``
-        with ``xr.merge``.
+        that the first grain does not explain. It is NaN where a pattern is not indexed. Join the result to
+        ``orientations`` with ``xr.merge``.
 
     Raises
     ------
