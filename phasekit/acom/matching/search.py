@@ -67,7 +67,7 @@ def _move_to_device(array: Any, device: str) -> Any:
     """The array as a torch tensor on a device."""
     import torch
 
-    return torch.as_move_to_device(array, device=device)
+    return torch.as_tensor(array, device=device)
 
 
 def select_entries(terms: Terms, layout: TemplateLayout, count: int, device: str | None = None) -> NDArray[np.int64]:
