@@ -109,8 +109,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     level zero and the disk radius are estimated from the sample patterns. The published mode compares with
     :math:`P_{\min} = \max(P_{user}, \sigma)`, where :math:`\sigma` is the standard deviation of the corners.
 
-    The position is the fixed point of a Gaussian-weighted centroid. With N counts in a disk of radius r, its standard
-    deviation per axis is about :math:`r / (2 \sqrt{N})`.
+    The position is the fixed point of a Gaussian-weighted centroid. With N counts in a uniform disk of radius r, its
+    standard deviation per axis is :math:`0.84\, r / \sqrt{N}`.
 
     References
     ----------

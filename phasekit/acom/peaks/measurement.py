@@ -13,7 +13,7 @@ _TOLERANCE = 2e-3  # [px]; the counting noise of a bright disk is 0.01
 def _fill_gaussian(first: float, step: float, out: k.Floats) -> None:
     r"""Write into ``out`` (x,) the Gaussian :math:`e^{-x^2 / 2 \sigma^2}` at x = first, first + 1, ...
 
-    Two exponentials suffice: the ratio of neighbouring values itself changes by a constant factor per step.
+    The ratio of neighbouring values changes by a constant factor per step.
     That factor is ``step`` = :math:`e^{-1 / \sigma^2}`, with positions and sigma in pixels.
     """
     # Two exponentials per window and axis replace one per pixel.
@@ -48,8 +48,11 @@ def refine_by_mean_shift(image: k.Image, y: float, x: float, sigma: float, half:
         w_p = \exp\left(-\frac{|x_p - x|^2}{2 \sigma^2}\right)
 
     The weights are centred on the current sub-pixel position. A fixed window would bias the result to its own centre.
-    With N counts in a disk of radius r, the standard deviation per axis is about
-    :math:`r / (2 \sqrt N)`.
+    With :math:`\sigma = 0.63\, r` and N counts in a uniform disk of radius r, the standard deviation per axis is
+
+    .. math:: 0.84\, r / \sqrt{N}
+
+    A plain centroid has :math:`r / (2 \sqrt N)`, but only without background and neighbours.
 
     Parameters
     ----------
@@ -97,8 +100,12 @@ def refine_by_mean_shift(image: k.Image, y: float, x: float, sigma: float, half:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def refine_by_centroid(image: k.Image, y: float, x: float, box: float, steps: int) -> tuple[float, float]:
-    """Position (y, x) [px] of the centre of mass in a square box that follows the position.
+    r"""Position (y, x) [px] of the centre of mass in a square box that follows the position.
 
+    .. math:: x \leftarrow \frac{\sum_p a_p I_p\, x_p}{\sum_p a_p I_p}
+
+    Here :math:`a_p` is the area of pixel p inside the box. With N counts in a uniform disk of radius r and no
+    background, the standard deviation per axis is :math:`r / (2 \sqrt N)`.
     Pixels cut by the edge of the box count with the fraction inside. Whole pixels would bias positions by up to half
     a pixel.
 
