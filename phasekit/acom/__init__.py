@@ -1,6 +1,6 @@
-"""4D-STEM scan -> phases and orientations (automated crystal orientation mapping), one file per stage.
+"""Phase and orientation maps from 4D-STEM scans (automated crystal orientation mapping), one folder per stage.
 
-peaks -> registration -> (reconstruct, virtual) ; templates -> matching -> refinement -> grains -> colours, comparison.
+The stages are ``peaks``, ``calibration``, ``matching`` (with ``templates``), ``refinement`` and ``maps``.
 """
 
 from ..deprecation import attach_stub as _attach_stub

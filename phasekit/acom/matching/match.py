@@ -5,7 +5,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
-from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -254,7 +253,7 @@ def _match_block(qy: Array, qx: Array, intensity: Array, plan: _MatchPlan) -> tu
             for start in range(0, len(same), plan.batch_size):
                 batch = same[start : start + plan.batch_size]
                 quaternions, scores = _match_batch(qy[batch], qx[batch], intensity[batch], int(level), plan)
-                _write_batch(results, candidates, batch, quaternions, scores, plan.symmetries, plan.window)
+                _result.write_batch(results, candidates, batch, quaternions, scores, plan.symmetries, plan.window)
     return tuple(array.reshape(*shape, *array.shape[1:]) for array in (*results, *candidates))
 
 
@@ -286,19 +285,3 @@ def _match_batch(qy: Array, qx: Array, intensity: Array, level: int, plan: _Matc
             scores[:, k],
         )
     return quaternions, scores
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _write_batch(
-    results: _result.PixelResults,
-    candidates: _result.Candidates,
-    batch: NDArray[np.int64],
-    quaternions: Array,
-    scores: Array,
-    symmetries: _result.SymmetryStack,
-    window: float,
-) -> None:
-    """Write the solutions of the patterns with the indices ``batch`` (pattern,); see ``_match_batch``."""
-    for i in range(len(batch)):
-        _result.write_result(results, batch[i], quaternions[i], scores[i], symmetries, window)
-        _result.write_candidates(candidates, batch[i], quaternions[i], scores[i])

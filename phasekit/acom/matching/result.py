@@ -185,6 +185,22 @@ def write_candidates(candidates: Candidates, b: int, quaternions: Array, scores:
             slot += 1
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def write_batch(
+    results: PixelResults,
+    candidates: Candidates,
+    batch: NDArray[np.int64],
+    quaternions: Array,
+    scores: Array,
+    symmetries: SymmetryStack,
+    window: float,
+) -> None:
+    """Write the solutions of the patterns with the indices ``batch`` (pattern,); see ``write_result``."""
+    for i in range(len(batch)):
+        write_result(results, batch[i], quaternions[i], scores[i], symmetries, window)
+        write_candidates(candidates, batch[i], quaternions[i], scores[i])
+
+
 def make_orientations(
     maps: dict[str, xr.DataArray], limits: dict[str, float], pattern_status: xr.DataArray
 ) -> xr.Dataset:
