@@ -81,9 +81,9 @@ def reconstruct_patterns(
     axes = _make_axes(peaks, shape, pixel_size)
     step = axes["qx"][1] - axes["qx"][0] if shape[1] > 1 else (pixel_size or 1.0)
     # The radius is lazy where the patterns are. Then it is not checked, because that would compute it.
-    disc = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
-    if not peaks.qx.chunks and not float(disc) > 0:
-        raise SchemaError(f"reconstruct_patterns: radius = {float(disc)}, needs a positive number in the unit of 'qx'.")
+    disk = peaks["disk_radius"] if radius is None and "disk_radius" in peaks else xr.DataArray(radius or 2.0 * step)
+    if not peaks.qx.chunks and not float(disk) > 0:
+        raise SchemaError(f"reconstruct_patterns: radius = {float(disk)}, needs a positive number in the unit of 'qx'.")
     # Left-out peaks become NaN, which the drawing ignores.
     kept = (
         peaks.intensity if direct_beam or "direct" not in peaks else peaks.intensity.where(~peaks.direct.astype(bool))
@@ -92,7 +92,7 @@ def reconstruct_patterns(
     images = xr.apply_ufunc(
         _draw_block,
         *(array.chunk(peak=-1) if peaks.qx.chunks else array for array in whole),
-        disc,
+        disk,
         kwargs={"axes": (axes["qy"], axes["qx"]), "step": float(step)},
         input_core_dims=[["peak"], ["peak"], ["peak"], []],
         output_core_dims=[["qy", "qx"]],
@@ -112,9 +112,9 @@ def _make_axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | No
         raise SchemaError(
             f"reconstruct_patterns: pixel_size = {pixel_size}, needs a positive number in the unit of 'qx'."
         )
-    known = "detector_step" in peaks.attrs and "detector_shape" in peaks.attrs
+    has_detector = "detector_step" in peaks.attrs and "detector_shape" in peaks.attrs
     in_px = peaks.qx.attrs.get("units") == "px"
-    if pixel_size is None and not known and not in_px:
+    if pixel_size is None and not has_detector and not in_px:
         raise SchemaError(
             "reconstruct_patterns: the size of a pixel is not known. "
             "Give pixel_size=<1/angstrom per pixel of the new patterns>."
@@ -122,9 +122,13 @@ def _make_axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | No
     axes: dict[str, NDArray[np.float64]] = {}
     for i, name in enumerate(("qy", "qx")):
         # The field of view stays the same, so a new shape means a new pixel size.
-        field = float(peaks.attrs["detector_step"][i]) * float(peaks.attrs["detector_shape"][i]) if known else shape[i]
+        field = (
+            float(peaks.attrs["detector_step"][i]) * float(peaks.attrs["detector_shape"][i])
+            if has_detector
+            else shape[i]
+        )
         step = pixel_size or field / shape[i]
-        if "detector_start" in peaks.attrs and known:  # the edge of the first pixel stays where it was
+        if "detector_start" in peaks.attrs and has_detector:  # the edge of the first pixel stays where it was
             edge = float(peaks.attrs["detector_start"][i]) - float(peaks.attrs["detector_step"][i]) / 2
             axes[name] = edge + (np.arange(shape[i], dtype=np.float64) + 0.5) * step
         else:
@@ -133,9 +137,16 @@ def _make_axes(peaks: xr.Dataset, shape: tuple[int, int], pixel_size: float | No
     return axes
 
 
-def _draw_block(*peaks: NDArray[Any], **detector: Any) -> NDArray[np.float32]:
-    """Patterns ``(..., qy, qx)`` of a block of peaks ``(..., peak)``."""
+def _draw_block(
+    qy: NDArray[Any],
+    qx: NDArray[Any],
+    intensity: NDArray[Any],
+    radius: NDArray[np.float64],
+    axes: tuple[NDArray[np.float64], NDArray[np.float64]],
+    step: float,
+) -> NDArray[np.float32]:
+    """Patterns ``(..., qy, qx)`` of a block of peaks ``(..., peak)``, all in the unit of the ``axes``."""
     # Compiled code is imported when it is needed.
     from ...discs import draw_peaks
 
-    return draw_peaks(*peaks, **detector)
+    return draw_peaks(qy, qx, intensity, radius, axes=axes, step=step)
