@@ -76,7 +76,7 @@ def select_candidates(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unfold_circle(cos_part: Real, sin_part: Real, curve: Real) -> float:
+def _unfold_circle(cos_part: Real, sin_part: Real, curve: Real) -> np.float32:
     """Write the curve over the full circle (angle,) from its two parts (half circle,); return its maximum.
 
     At angle k the correlation is cos_part - sin_part, and at angle -k it is cos_part + sin_part.

@@ -7,7 +7,7 @@ from .kernels import Array, ExcitedReflections, Real, Spots, make_rotation_matri
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_y: Real, out: Real) -> float:
+def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_y: Real, out: Real) -> np.float32:
     r"""Write the in-plane positions and the kinematic intensities of the reflections; return the summed intensity.
 
     The rocking curve of a foil is taken as a Lorentzian in the excitation error s. For the thickness t its half width
@@ -56,7 +56,7 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def compute_weights(x: Real, y: Real, intensity: Real, total: float, floor: float, power: float) -> float:
+def compute_weights(x: Real, y: Real, intensity: Real, total: float, floor: float, power: float) -> np.float32:
     r"""Replace intensities by weights of predicted spots; return the sum of their squares.
 
     With the fraction s of the summed intensity, and the fraction f of the pattern's weakest peak, the weight is
@@ -79,16 +79,16 @@ def compute_weights(x: Real, y: Real, intensity: Real, total: float, floor: floa
         p, the power of the intensity.
     """
     n, per_total, least = len(x), np.float32(1.0 / total), np.float32(0.1 * floor)
-    floor, zero = np.float32(floor), np.float32(0.0)
+    limit, zero = np.float32(floor), np.float32(0.0)
     if power == 0.5:  # a loop without a general power is compiled to vector instructions
         for k in range(n):
             fraction = intensity[k] * per_total
-            weight = np.sqrt((x[k] * x[k] + y[k] * y[k]) * fraction) * fraction / (fraction + floor)
+            weight = np.sqrt((x[k] * x[k] + y[k] * y[k]) * fraction) * fraction / (fraction + limit)
             intensity[k] = weight if fraction > least else zero
     else:
         for k in range(n):
             fraction = intensity[k] * per_total
-            weight = np.sqrt(x[k] * x[k] + y[k] * y[k]) * fraction**power * fraction / (fraction + floor)
+            weight = np.sqrt(x[k] * x[k] + y[k] * y[k]) * fraction**power * fraction / (fraction + limit)
             intensity[k] = weight if fraction > least else zero
     # The sum is a loop of its own, so that both loops are vectorised.
     squares = zero
