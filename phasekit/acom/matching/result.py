@@ -82,7 +82,7 @@ class SymmetryStack(NamedTuple):
     """Proper rotations of all phases (phase, n, 4), padded with the identity, and how many each has (phase,)."""
 
     rotations: Array
-    count: NDArray[np.int64]
+    n_rotations: NDArray[np.int64]
 
 
 def make_empty_results(count: int, n_matches: int) -> PixelResults:
@@ -158,7 +158,7 @@ def write_result(
         results.other_quaternion[b] = quaternions[other, 0]
         results.other_correlation[b], results.other_phase[b] = scores[other, 0], other
     if n_matches > 1 and scores[best, 1] > 0:
-        symmetry = symmetries.rotations[best, : symmetries.count[best]]
+        symmetry = symmetries.rotations[best, : symmetries.n_rotations[best]]
         results.half_turn[b] = is_half_turn(quaternions[best, 0], quaternions[best, 1], symmetry, window)
 
 

@@ -257,7 +257,8 @@ def _find_block(
         kernel = make_gaussian_kernel(chosen.sigma / chosen.bin_size)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
         patterns = np.ascontiguousarray(block[row], dtype=np.float32)
-        find(patterns, kernel, chosen, settings["max_peaks"], pattern_loop.PeakArrays(*(array[row] for array in out)))
+        views: list[Any] = [array[row] for array in out]
+        find(patterns, kernel, chosen, settings["max_peaks"], pattern_loop.PeakArrays(*views))
     return out
 
 

@@ -31,7 +31,7 @@ class PeakArrays(NamedTuple):
         (pattern, slot), float32 [counts] and [counts per pixel].
     noise, min_prominence
         Standard deviation of the corners and threshold (pattern,), float32 [counts per pixel].
-    count, status
+    n_peaks, status
         Number of peaks, and ``AcomStatus`` (pattern,), int32 and int8.
     """
 
@@ -41,7 +41,7 @@ class PeakArrays(NamedTuple):
     prominence: k.Image
     noise: k.Image
     min_prominence: k.Image
-    count: NDArray[np.int32]
+    n_peaks: NDArray[np.int32]
     status: NDArray[np.int8]
 
 
@@ -49,7 +49,8 @@ def make_peak_arrays(shape: tuple[int, ...], n_slots: int) -> PeakArrays:
     """Arrays for patterns of a block of this ``shape``, with ``n_slots`` peaks and weak peaks each, all NaN."""
     peaks = [np.full((*shape, n_slots), np.nan, np.float32) for _ in range(4)]
     noise, min_prominence = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    return PeakArrays(*peaks, noise, min_prominence, np.empty(shape, np.int32), np.empty(shape, np.int8))
+    n_peaks, status = np.empty(shape, np.int32), np.empty(shape, np.int8)
+    return PeakArrays(peaks[0], peaks[1], peaks[2], peaks[3], noise, min_prominence, n_peaks, status)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -123,7 +124,7 @@ def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, p: int, out: P
             if table.strength[i] < 1.0 and weak < limit:
                 _write_slot(table, i, p, weak, out)
                 weak += 1
-    out.count[p] = n
+    out.n_peaks[p] = n
     out.status[p] = _find_status(out.intensity[p, :n])
 
 

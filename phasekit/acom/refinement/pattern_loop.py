@@ -225,7 +225,7 @@ def _write_distinct(
     results: PixelResults, b: int, solutions: Solutions, symmetries: SymmetryStack, window: float
 ) -> None:
     """Write pattern ``b`` from the best solutions of each phase that differ by more than half the window [radian]."""
-    n_phases, n_matches = len(symmetries.count), results.correlation.shape[1]
+    n_phases, n_matches = len(symmetries.n_rotations), results.correlation.shape[1]
     quaternions = np.full((n_phases, n_matches, 4), np.nan)
     scores = np.full((n_phases, n_matches), np.nan)
     filled = np.zeros(n_phases, np.int64)
@@ -233,7 +233,7 @@ def _write_distinct(
         k = solutions.phase[c]
         if k < 0 or not solutions.score[c] > 0 or filled[k] == n_matches:
             continue
-        symmetry = symmetries.rotations[k, : symmetries.count[k]]
+        symmetry = symmetries.rotations[k, : symmetries.n_rotations[k]]
         # Half of the matching window: refined solutions have their own maxima, and may lie nearer than a bank step.
         if is_distinct(solutions.quaternion[c], quaternions[k, : filled[k]], symmetry, np.cos(window / 4)):
             quaternions[k, filled[k]], scores[k, filled[k]] = solutions.quaternion[c], solutions.score[c]

@@ -56,7 +56,7 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def compute_weights(x: Real, y: Real, intensity: Real, total: float, floor: float, power: float) -> np.float32:
+def compute_weights(x: Real, y: Real, intensity: Real, total: np.float32, floor: float, power: float) -> np.float32:
     r"""Replace intensities by weights of predicted spots; return the sum of their squares.
 
     With the fraction s of the summed intensity, and the fraction f of the pattern's weakest peak, the weight is
