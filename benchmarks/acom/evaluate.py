@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasekit.acom.matching.solutions import is_half_turn
+from phasekit.acom.matching.candidates import is_half_turn
 from phasekit.acom.symmetry import proper_rotations
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.rotations import about_axis, multiply, symmetric_angle_deg

@@ -18,7 +18,7 @@ _ROLE = re.compile(r"pk\.([\w.]+)")
 
 
 def make_pages(meanings: dict[str, str]) -> dict[str, str]:
-    """Text of the pages ``kinds``, ``status_words``, ``formats``, ``error_classes``; ``meanings`` explains the words."""
+    """Text of the pages made from the package, by name; ``meanings`` explains the status words."""
     return {
         "kinds": _kinds_page(),
         "status_words": _status_page(meanings),

@@ -9,7 +9,7 @@ from phasekit.acom import build_templates, match_orientations, simulate_peaks
 from phasekit.acom.matching import candidates as _candidates
 from phasekit.acom.matching import polar as _polar
 from phasekit.acom.matching import search as _search
-from phasekit.acom.matching.bank import detection_level, phase_banks, usable_intensity
+from phasekit.acom.matching.bank import find_detection_level, make_phase_banks, select_usable_intensity
 from phasekit.diffraction import diffraction_symmetry
 from phasekit.errors import AcomStatus, SchemaError
 
@@ -30,25 +30,25 @@ def peaks():
 
 def pattern_terms(bank, peaks):
     """Fourier terms of the patterns as match_orientations makes them, and their detection levels."""
-    intensity = usable_intensity(peaks, bank).values[0]
+    intensity = select_usable_intensity(peaks, bank).values[0]
     share = intensity / intensity.sum(axis=1, keepdims=True)
-    shells = phase_banks(bank)[0].shells
-    terms = _polar.unit_terms(peaks.qy.values[0], peaks.qx.values[0], share**_polar.INTENSITY_POWER, shells)
-    return terms, detection_level(intensity)
+    shells = make_phase_banks(bank)[0].shells
+    terms = _polar.compute_unit_terms(peaks.qy.values[0], peaks.qx.values[0], share**_polar.INTENSITY_POWER, shells)
+    return terms, find_detection_level(intensity)
 
 
-def whole_curve(even, odd):
+def whole_curve(cos_part, sin_part):
     """Both halves of a curve over the circle, angle by angle."""
-    return np.concatenate([even - odd, (even + odd)[..., -2:0:-1]], axis=-1)
+    return np.concatenate([cos_part - sin_part, (cos_part + sin_part)[..., -2:0:-1]], axis=-1)
 
 
 def test_correlation_is_the_normalised_product_of_polar_images(bank, peaks):
     terms, level = pattern_terms(bank, peaks)
-    layout = phase_banks(bank)[1].layout(int(level[0]))
+    layout = make_phase_banks(bank)[1].get_layout(int(level[0]))
     n = layout.entries // 2
     templates = layout.real + 1j * layout.imag
     entries = np.broadcast_to(np.arange(2 * n), (len(terms), 2 * n))
-    curves = whole_curve(*_search.fine_curves(terms, layout, entries))
+    curves = whole_curve(*_search.compute_curves(terms, layout, entries))
     theta = np.radians(np.arange(0, 360, 360 / _polar.ANGLES))
     m = np.arange(_polar.FREQUENCIES)
 
@@ -66,7 +66,7 @@ def test_correlation_is_the_normalised_product_of_polar_images(bank, peaks):
 
 def test_coarse_stage_is_the_maximum_of_the_low_frequencies(bank, peaks):
     terms, level = pattern_terms(bank, peaks)
-    layout = phase_banks(bank)[0].layout(int(level[0]))
+    layout = make_phase_banks(bank)[0].get_layout(int(level[0]))
     low = terms[:, :, : _search.COARSE_FREQUENCIES]
     template = (layout.real + 1j * layout.imag)[:, :, : _search.COARSE_FREQUENCIES]
     angle = 2 * np.pi * np.arange(_search.COARSE_ANGLES) / _search.COARSE_ANGLES
@@ -74,7 +74,7 @@ def test_coarse_stage_is_the_maximum_of_the_low_frequencies(bank, peaks):
     turn = np.exp(1j * np.outer(angle, m)) * np.where(m == 0, 1, 2)
     spectra = [np.einsum("bsm,tsm->btm", low, t) for t in (template.conj(), template)]
     expected = np.concatenate([np.real(one @ turn.T).max(axis=-1) for one in spectra], axis=1)
-    np.testing.assert_allclose(_search.coarse_best(terms, layout), expected, atol=1e-5)
+    np.testing.assert_allclose(_search.compute_coarse_maxima(terms, layout), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("dose", [40, 200, 20000])
@@ -97,36 +97,38 @@ def test_fast_search_finds_the_best_of_the_whole_grid(dose, resolution):
 def test_torch_gives_the_same_coarse_stage(bank, peaks):
     pytest.importorskip("torch")
     terms, _ = pattern_terms(bank, peaks)
-    plain, torched = (phase_banks(bank, device)[1].layout(1) for device in (None, "cpu"))
-    np.testing.assert_allclose(_search.coarse_best(terms, torched, "cpu"), _search.coarse_best(terms, plain), atol=1e-5)
+    plain, torched = (make_phase_banks(bank, device)[1].get_layout(1) for device in (None, "cpu"))
+    np.testing.assert_allclose(
+        _search.compute_coarse_maxima(terms, torched, "cpu"), _search.compute_coarse_maxima(terms, plain), atol=1e-5
+    )
     with pytest.raises(SchemaError, match=r"device = 'cuda:77' is not there"):
         match_orientations(peaks, bank, device="cuda:77")
 
 
 def test_compiled_and_python_kernels_agree():
     rng = np.random.default_rng(0)
-    even, odd = rng.random((2, 5, 9)).astype(np.float32), rng.random((2, 5, 9)).astype(np.float32)
-    odd[..., [0, -1]] = 0
+    cos_part, sin_part = rng.random((2, 5, 9)).astype(np.float32), rng.random((2, 5, 9)).astype(np.float32)
+    sin_part[..., [0, -1]] = 0
     entries = rng.integers(0, 10, (2, 5))
-    base, symmetry = rotations.random(10, rng), np.array([[1.0, 0, 0, 0]])
+    quaternions_at_zero, symmetry = rotations.random(10, rng), np.array([[1.0, 0, 0, 0]])
     results = []
-    for kernel in (_candidates.pick, _candidates.pick.py_func):
+    for kernel in (_candidates.select_candidates, _candidates.select_candidates.py_func):
         quaternions, scores = np.full((2, 3, 4), np.nan), np.full((2, 3), np.nan)
-        kernel(even, odd, entries, base, symmetry, np.cos(np.radians(5)), quaternions, scores)
+        kernel(cos_part, sin_part, entries, quaternions_at_zero, symmetry, np.cos(np.radians(5)), quaternions, scores)
         results.append((quaternions, scores))
     np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-5)
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-5)
-    assert np.all(results[0][1][:, 0] >= whole_curve(even, odd).max(axis=(1, 2)) - 1e-6)
+    assert np.all(results[0][1][:, 0] >= whole_curve(cos_part, sin_part).max(axis=(1, 2)) - 1e-6)
     spots = [rng.normal(size=(2, 5)) * 0.5, rng.normal(size=(2, 5)) * 0.5, rng.random((2, 5))]
     taper = np.ones(6)
     first, second = np.zeros((2, 60, 6), np.complex64), np.zeros((2, 60, 6), np.complex64)
-    _polar._accumulate(first, *spots, taper)
-    _polar._accumulate.py_func(second, *spots, taper)
+    _polar._add_spots(first, *spots, taper)
+    _polar._add_spots.py_func(second, *spots, taper)
     np.testing.assert_allclose(first, second, atol=1e-5)
     over_cosine, over_sine = (rng.normal(size=(5, 2, 3, 7)).astype(np.float32) for _ in range(2))
     first, second = np.empty((2, 3, 7), np.float32), np.empty((2, 3, 7), np.float32)
-    _search._highest(over_cosine, over_sine, first)
-    _search._highest.py_func(over_cosine, over_sine, second)
+    _search._find_highest(over_cosine, over_sine, first)
+    _search._find_highest.py_func(over_cosine, over_sine, second)
     np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
@@ -135,7 +137,7 @@ def test_symmetric_cosine_agrees_with_the_labelled_twin():
     symmetry = diffraction_symmetry(make("cubic"))
     for first, second in zip(rotations.random(20, rng), rotations.random(20, rng), strict=True):
         angle = float(rotations.symmetric_angle_deg(first, second, symmetry))
-        for kernel in (_candidates.symmetric_cosine, _candidates.symmetric_cosine.py_func):
+        for kernel in (_candidates.compute_symmetric_cosine, _candidates.compute_symmetric_cosine.py_func):
             assert 2 * np.degrees(np.arccos(min(1, kernel(first, second, symmetry)))) == pytest.approx(angle, abs=1e-4)
 
 

@@ -7,6 +7,8 @@ from phasekit import rotations
 from phasekit.acom import build_templates, match_orientations, refine_orientations
 from phasekit.acom.refinement import kernels
 from phasekit.acom.refinement.refine import collect_crystals
+from phasekit.acom.refinement.score import compute_intensities, compute_score
+from phasekit.acom.refinement.simplex import maximise_score
 from phasekit.diffraction import diffraction_symmetry, excitation_error, precessed_shape
 from phasekit.errors import SchemaError
 
@@ -98,16 +100,16 @@ def test_kernels_agree_with_plain_python_and_the_rotations(known):
     spots = kernels.make_spots(*columns, 0.02, 0.5)
     step = np.array([0.02, -0.01, 0.03])
     expected = rotations.multiply(quaternion, rotations.from_vector(step))
-    for kernel in (kernels.turned, kernels.turned.py_func):
+    for kernel in (kernels.rotate_orientation, kernels.rotate_orientation.py_func):
         np.testing.assert_allclose(kernel(quaternion, step), expected, atol=1e-12)
-    np.testing.assert_allclose(kernels.matrix(quaternion), rotations.to_matrix(quaternion), atol=1e-12)
-    near = kernels.near_ewald(crystals, 1, quaternion, 0.02, spots)
-    slow = kernels.near_ewald.py_func(crystals, 1, quaternion, 0.02, spots)
-    np.testing.assert_array_equal(near.x, slow.x)
-    np.testing.assert_array_equal(near.pairs, slow.pairs)
-    assert 0 < len(near.x) < crystals.first[2] - crystals.first[1]
-    assert kernels.score(near, spots, quaternion, 0.02, 0.0) == pytest.approx(
-        kernels.score.py_func(near, spots, quaternion, 0.02, 0.0)
+    np.testing.assert_allclose(kernels.make_rotation_matrix(quaternion), rotations.to_matrix(quaternion), atol=1e-12)
+    excited = kernels.find_excited_reflections(crystals, 1, quaternion, 0.02, spots)
+    slow = kernels.find_excited_reflections.py_func(crystals, 1, quaternion, 0.02, spots)
+    np.testing.assert_array_equal(excited.x, slow.x)
+    np.testing.assert_array_equal(excited.pairs, slow.pairs)
+    assert 0 < len(excited.x) < crystals.first[2] - crystals.first[1]
+    assert compute_score(excited, spots, quaternion, 0.02, 0.0) == pytest.approx(
+        compute_score.py_func(excited, spots, quaternion, 0.02, 0.0)
     )
 
 
@@ -116,14 +118,14 @@ def test_intensities_are_those_of_the_templates(known):
     crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=0)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
-    near = kernels.near_ewald(crystals, 1, truth[0], 0.02, spots)
-    x, y, intensity = np.empty((3, len(near.x)), np.float32)
-    total = kernels.intensities(near, rotations.to_matrix(truth[0]), x, y, intensity)
-    v = np.stack([near.x, near.y, near.z], axis=1) @ rotations.to_matrix(truth[0])
+    excited = kernels.find_excited_reflections(crystals, 1, truth[0], 0.02, spots)
+    x, y, intensity = np.empty((3, len(excited.x)), np.float32)
+    total = compute_intensities(excited, rotations.to_matrix(truth[0]), x, y, intensity)
+    v = np.stack([excited.x, excited.y, excited.z], axis=1) @ rotations.to_matrix(truth[0])
     shape = precessed_shape(
-        excitation_error(v, near.wave), np.hypot(v[:, 0], v[:, 1]), thickness_nm=12.0, precession_deg=1.0
+        excitation_error(v, excited.wavelength), np.hypot(v[:, 0], v[:, 1]), thickness_nm=12.0, precession_deg=1.0
     )
-    np.testing.assert_allclose(intensity, near.strength * shape, rtol=1e-3, atol=1e-6 * intensity.max())
+    np.testing.assert_allclose(intensity, excited.strength * shape, rtol=1e-3, atol=1e-6 * intensity.max())
     np.testing.assert_allclose(np.stack([x, y], axis=1), v[:, :2], atol=1e-6)
     assert total == pytest.approx(intensity.sum())
 
@@ -134,25 +136,26 @@ def test_score_knows_no_reflection_it_left_out(known):
     crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=3)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.02, 0.5)
-    narrow, wide = (kernels.near_ewald(crystals, 1, truth[3], reach, spots) for reach in (0.01, 0.2))
+    narrow, wide = (kernels.find_excited_reflections(crystals, 1, truth[3], reach, spots) for reach in (0.01, 0.2))
     assert len(wide.x) > 1.5 * len(narrow.x)
-    values = [kernels.score(near, spots, truth[3], 0.02, 0.0) for near in (narrow, wide)]
+    values = [compute_score(excited, spots, truth[3], 0.02, 0.0) for excited in (narrow, wide)]
     assert values[0] == pytest.approx(values[1], abs=0.02)  # the rocking curve's far tails differ
 
 
-def test_climb_finds_a_maximum(known):
+def test_the_simplex_finds_a_maximum(known):
     truth, peaks, bank, _ = known
     crystals, _ = collect_crystals(bank)
     row = peaks.isel(scan_y=0, scan_x=0)
     spots = kernels.make_spots(*(row[name].values.astype(float) for name in ("qy", "qx", "intensity")), 0.015, 0.35)
-    near = kernels.near_ewald(crystals, 1, truth[0], np.radians(4), spots)
-    best, score = kernels.climb(near, spots, truth[0], np.radians(2), 60, 0.015, 0.0)
+    excited = kernels.find_excited_reflections(crystals, 1, truth[0], np.radians(4), spots)
+    best, score = maximise_score(excited, spots, truth[0], np.radians(2), 60, 0.015, 0.0)
     rng = np.random.default_rng(0)
     around = [
-        kernels.score(near, spots, kernels.turned(best, rng.normal(scale=1e-3, size=3)), 0.015, 0.0) for _ in range(50)
+        compute_score(excited, spots, kernels.rotate_orientation(best, rng.normal(scale=1e-3, size=3)), 0.015, 0.0)
+        for _ in range(50)
     ]
     assert max(around) <= score + 2e-4
-    assert score >= kernels.score(near, spots, truth[0], 0.015, 0.0)
+    assert score >= compute_score(excited, spots, truth[0], 0.015, 0.0)
 
 
 def test_without_candidates_the_matches_are_refined(known):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...rotations import about_axis, inverse, multiply, symmetric_angle_deg
-from ..matching.solutions import TWIN_AXIS
+from ..matching.candidates import TWIN_AXIS
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -32,7 +32,7 @@ def compute_disorientation(first: Array, second: Array, symmetry: Array, fold: b
 def is_half_turn_pair(first: Array, second: Array, symmetry: Array, tolerance_deg: float) -> NDArray[np.bool_]:
     """Whether orientations (n, 4) differ by 180 degrees about the beam or an axis within 15 degrees of it.
 
-    It applies the rule of ``is_half_turn`` in ``acom/matching/solutions.py`` to whole arrays.
+    It applies the rule of ``is_half_turn`` in ``acom/matching/candidates.py`` to whole arrays.
     """
     out = np.zeros(len(first), dtype=bool)
     for equivalent in symmetry:

@@ -1,10 +1,19 @@
-"""The two stages of the search: every template at every angle roughly, then the most promising ones exactly.
+r"""The two stages of the search: all templates at low azimuthal resolution, then the most promising ones at full one.
 
-Stage one sums only the lowest ``COARSE_FREQUENCIES`` of the azimuthal series, on ``COARSE_ANGLES`` angles, by matrix
-products: per frequency real and imaginary parts of patterns and templates give templates and mirrored templates
-together, and the transform to angles is a product with a table of cosines and sines. What counts is the density of
-angles, not of frequencies: with 16 frequencies on 64 angles the exact best entry was always among the first 30 of
-some thousand, with 24 on 48 angles it was lost in 1..3 % of patterns. Stage two computes the full series of the few.
+Stage one sums only the lowest ``COARSE_FREQUENCIES`` of the azimuthal series, on ``COARSE_ANGLES`` angles. Per
+frequency, four real matrix products give the correlation with every template and with its Friedel mirror:
+
+.. math::
+
+    P \overline{T} &= (P_r T_r + P_i T_i) + i\,(P_i T_r - P_r T_i) \\
+    P T &= (P_r T_r - P_i T_i) + i\,(P_i T_r + P_r T_i)
+
+The transform to angles is a product with a table of cosines and sines. The density of angles decides, not that of
+frequencies. With 16 frequencies on 64 angles the exact best entry was always among the first 30 of several thousand.
+With 24 frequencies on 48 angles it was lost in 1 to 3 % of patterns. Stage two computes the full series of the few
+selected entries.
+
+An *entry* is a template as it is or mirrored: the n templates come first, then their n mirrors.
 """
 
 from dataclasses import dataclass
@@ -14,103 +23,125 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .polar import ANGLES, FREQUENCIES, Terms, turn_table
+from .polar import ANGLES, FREQUENCIES, Terms, make_angle_table
 
 Real = NDArray[np.float32]
 
 COARSE_FREQUENCIES = 16
 COARSE_ANGLES = 64
-_BLOCK = 64  # templates per product: what belongs to them stays in the second-level cache
+_BLOCK = 64  # templates per product: their numbers then stay in the second-level cache
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Templates of one phase laid out for both stages.
-
-    ``blocks`` holds (real, imaginary) parts (m, shell, template) of the coarse frequencies; ``real``, ``imag``
-    (template, shell, m) hold all of them.
-    """
+class TemplateLayout:
+    """Terms of the templates of one phase, in the memory layout of both stages."""
 
     blocks: list[tuple[Any, Any]]
+    """Real and imaginary parts (m, shell, template) of the coarse frequencies, in blocks of templates."""
     real: Real
+    """Real part of all terms (template, shell, m)."""
     imag: Real
+    """Imaginary part of all terms (template, shell, m)."""
 
     @property
     def entries(self) -> int:
-        """Templates as they are, then mirrored in y."""
+        """Number of entries: templates, then their mirrors in y."""
         return 2 * len(self.real)
 
 
-def lay_out(terms: Terms, device: str | None = None) -> Layout:
-    """Layout of template terms (template, shell, m); ``device``: torch device of stage one, None for NumPy."""
+def arrange_templates(terms: Terms, device: str | None = None) -> TemplateLayout:
+    """Arrange template terms (template, shell, m) for both stages.
+
+    ``device`` is the torch device of stage one, or None for NumPy.
+    """
     coarse = terms[:, :, :COARSE_FREQUENCIES].transpose(2, 1, 0)
     blocks = []
     for start in range(0, len(terms), _BLOCK):
         part = coarse[:, :, start : start + _BLOCK]
         pair = (np.ascontiguousarray(part.real), np.ascontiguousarray(part.imag))
-        blocks.append(pair if device is None else (_tensor(pair[0], device), _tensor(pair[1], device)))
-    return Layout(blocks, np.ascontiguousarray(terms.real), np.ascontiguousarray(terms.imag))
+        blocks.append(pair if device is None else (_move_to_device(pair[0], device), _move_to_device(pair[1], device)))
+    return TemplateLayout(blocks, np.ascontiguousarray(terms.real), np.ascontiguousarray(terms.imag))
 
 
-def _tensor(array: Any, device: str) -> Any:
+def _move_to_device(array: Any, device: str) -> Any:
+    """The array as a torch tensor on a device."""
     import torch
 
     return torch.as_tensor(array, device=device)
 
 
-def shortlist(terms: Terms, layout: Layout, count: int, device: str | None = None) -> NDArray[np.int64]:
-    """Indices (pattern, count) of the entries with the highest coarse correlation, rising."""
+def select_entries(terms: Terms, layout: TemplateLayout, count: int, device: str | None = None) -> NDArray[np.int64]:
+    """Indices (pattern, count) of the entries with the highest coarse correlation, in rising order."""
+    # A full search needs no coarse stage.
     if count >= layout.entries:
         return np.broadcast_to(np.arange(layout.entries), (len(terms), layout.entries)).copy()
-    top = coarse_best(terms, layout, device)
+    # A partition finds the best without sorting; rising order makes later memory access regular.
+    top = compute_coarse_maxima(terms, layout, device)
     return np.sort(np.argpartition(top, layout.entries - count, axis=1)[:, -count:], axis=1)
 
 
-def coarse_best(terms: Terms, layout: Layout, device: str | None = None) -> Real:
-    """Largest coarse correlation over the angles (pattern, entry)."""
+def compute_coarse_maxima(terms: Terms, layout: TemplateLayout, device: str | None = None) -> Real:
+    """Largest coarse correlation over all angles (pattern, entry)."""
     coarse = terms[:, :, :COARSE_FREQUENCIES].transpose(2, 0, 1)
     real: Any = np.ascontiguousarray(coarse.real)
     imag: Any = np.ascontiguousarray(coarse.imag)
     cosine: Any
     sine: Any
-    cosine, sine = turn_table(COARSE_FREQUENCIES, COARSE_ANGLES)
+    cosine, sine = make_angle_table(COARSE_FREQUENCIES, COARSE_ANGLES)
     xp: Any = np
     if device is not None:
         import torch
 
         xp = torch
-        real, imag, cosine, sine = (_tensor(array, device) for array in (real, imag, cosine, sine))
-    parts = [_coarse_block(real, imag, block, (cosine, sine), xp) for block in layout.blocks]
+        real, imag, cosine, sine = (_move_to_device(array, device) for array in (real, imag, cosine, sine))
+    parts = [_find_block_maxima(real, imag, block, (cosine, sine), xp) for block in layout.blocks]
     return np.concatenate([p[0] for p in parts] + [p[1] for p in parts], axis=1)
 
 
-def _coarse_block(real: Any, imag: Any, block: tuple[Any, Any], table: tuple[Any, Any], xp: Any) -> tuple[Real, Real]:
-    """Best of one block of templates (pattern, template), as they are and mirrored."""
+def _find_block_maxima(
+    real: Any, imag: Any, block: tuple[Any, Any], table: tuple[Any, Any], xp: Any
+) -> tuple[Real, Real]:
+    """Largest coarse correlation with one block of templates (pattern, template), as they are and mirrored.
+
+    ``real`` and ``imag`` (m, pattern, shell) are the terms of the patterns; ``block`` holds those of the templates
+    (m, shell, template). ``table`` holds cosines and sines (angle, m), and ``xp`` is numpy or torch.
+    """
     frequencies, count, _ = real.shape
     size = block[0].shape[2]
-    placed = {} if xp is np else {"device": real.device}
-    even = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **placed)
-    odd = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **placed)
-    xp.matmul(real, block[0], out=even[:, 0])
-    xp.matmul(imag, block[1], out=even[:, 1])
-    xp.matmul(imag, block[0], out=odd[:, 0])
-    xp.matmul(real, block[1], out=odd[:, 1])
+    on_device = {} if xp is np else {"device": real.device}
+    # All products are written into two arrays, so that one product each transforms them to angles.
+    cos_terms = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **on_device)
+    sin_terms = xp.empty((frequencies, 2, count, size), dtype=xp.float32, **on_device)
+    xp.matmul(real, block[0], out=cos_terms[:, 0])
+    xp.matmul(imag, block[1], out=cos_terms[:, 1])
+    xp.matmul(imag, block[0], out=sin_terms[:, 0])
+    xp.matmul(real, block[1], out=sin_terms[:, 1])
     shape = (len(table[0]), 2, count, size)
-    over_cosine = (table[0] @ even.reshape(frequencies, -1)).reshape(shape)
-    over_sine = (table[1] @ odd.reshape(frequencies, -1)).reshape(shape)
+    over_cosine = (table[0] @ cos_terms.reshape(frequencies, -1)).reshape(shape)
+    over_sine = (table[1] @ sin_terms.reshape(frequencies, -1)).reshape(shape)
     if xp is np:
         best = np.empty((2, count, size), np.float32)
-        _highest(over_cosine, over_sine, best)
+        _find_highest(over_cosine, over_sine, best)
         return best[0], best[1]
-    # Curve at an angle and at its negative: a - b and a + b, so the larger is a + |b|.
+    # The curve at an angle and at its negative is a - b and a + b, so the larger of the two is a + |b|.
     plain = (over_cosine[:, 0] + over_cosine[:, 1] + (over_sine[:, 0] - over_sine[:, 1]).abs()).amax(dim=0)
     mirrored = (over_cosine[:, 0] - over_cosine[:, 1] + (over_sine[:, 0] + over_sine[:, 1]).abs()).amax(dim=0)
     return plain.cpu().numpy(), mirrored.cpu().numpy()
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _highest(over_cosine, over_sine, best):  # type: ignore[no-untyped-def]
-    """Largest value over the angles, of templates as they are and mirrored: max of a + |b|."""
+def _find_highest(over_cosine: Real, over_sine: Real, best: Real) -> None:
+    r"""Write the largest correlation over the angles, :math:`\max_k (a_k + |b_k|)`, which covers angles k and -k.
+
+    Parameters
+    ----------
+    over_cosine
+        Products of real with real and imaginary with imaginary terms, over cosines (angle, 2, pattern, template).
+    over_sine
+        Products of imaginary with real and real with imaginary terms, over sines, of the same shape.
+    best
+        Written (2, pattern, template): templates as they are, and mirrored.
+    """
     angles, _, count, size = over_cosine.shape
     for b in range(count):
         plain, mirrored = best[0, b], best[1, b]
@@ -123,25 +154,44 @@ def _highest(over_cosine, over_sine, best):  # type: ignore[no-untyped-def]
                 mirrored[t] = max(mirrored[t], rr[t] - ii[t] + abs(ir[t] + ri[t]))
 
 
-def fine_curves(terms: Terms, layout: Layout, entries: NDArray[np.int64]) -> tuple[Real, Real]:
-    """Full correlation of chosen entries (pattern, entry, ANGLES / 2 + 1) as (a, b): a - b at angle k, a + b at -k."""
+def compute_curves(terms: Terms, layout: TemplateLayout, entries: NDArray[np.int64]) -> tuple[Real, Real]:
+    """Full correlation curves of chosen entries, as two parts (pattern, entry, ANGLES / 2 + 1).
+
+    The first part is the sum over cosines, the second that over sines. Their difference is the correlation at angle k,
+    and their sum that at angle -k. ``entries`` (pattern, entry) holds the indices.
+    """
     count, chosen = entries.shape
     real = np.empty((count, chosen, FREQUENCIES), np.float32)
     imag = np.empty_like(real)
     pattern_real, pattern_imag = np.ascontiguousarray(terms.real), np.ascontiguousarray(terms.imag)
-    _spectra(pattern_real, pattern_imag, layout.real, layout.imag, entries, real, imag)
-    cosine, sine = turn_table(FREQUENCIES, ANGLES)
-    # One product per pattern: in a product over all, the last bits of a row depend on its place, and so on the chunks.
+    _compute_spectra(pattern_real, pattern_imag, layout.real, layout.imag, entries, real, imag)
+    cosine, sine = make_angle_table(FREQUENCIES, ANGLES)
+    # One product per pattern: in one over all, the last bits of a row would depend on its place, and so on the chunks.
     return real @ cosine.T, imag @ sine.T
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _spectra(p_real, p_imag, t_real, t_imag, entries, real, imag):  # type: ignore[no-untyped-def]
-    """P conj(T) of entries as they are, P T of mirrored ones, summed over the shells the pattern has spots in."""
+def _compute_spectra(
+    p_real: Real, p_imag: Real, t_real: Real, t_imag: Real, entries: NDArray[np.int64], real: Real, imag: Real
+) -> None:
+    """Write the spectra P conj(T) of templates, and P T of mirrors, summed over the shells with spots of the pattern.
+
+    Parameters
+    ----------
+    p_real, p_imag
+        Terms of the patterns (pattern, shell, m).
+    t_real, t_imag
+        Terms of the templates (template, shell, m).
+    entries
+        Indices of the entries (pattern, entry).
+    real, imag
+        Written (pattern, entry, m).
+    """
     count, chosen = entries.shape
     n, shells, frequencies = t_real.shape
     used = np.empty(shells, np.int64)
     for b in range(count):
+        # A pattern has spots in few shells; the others add nothing.
         n_used = 0
         for s in range(shells):
             if p_real[b, s, 0] > 0:
@@ -149,6 +199,7 @@ def _spectra(p_real, p_imag, t_real, t_imag, entries, real, imag):  # type: igno
                 n_used += 1
         for c in range(chosen):
             entry = entries[b, c]
+            # Mirroring in y conjugates the terms of a template.
             sign = np.float32(1.0 if entry < n else -1.0)
             t = entry % n
             r, i = real[b, c], imag[b, c]
@@ -156,6 +207,7 @@ def _spectra(p_real, p_imag, t_real, t_imag, entries, real, imag):  # type: igno
             i[:] = 0
             for u in range(n_used):
                 s = used[u]
+                # The term of frequency 0 is the summed weight: 0 means an empty shell.
                 if t_real[t, s, 0] == 0:
                     continue
                 a, d, e, f = p_real[b, s], p_imag[b, s], t_real[t, s], t_imag[t, s]

@@ -1,87 +1,70 @@
 """Adaptive peak finding, one pattern at a time: blur, local background, prominence, positions and intensities.
 
-Written for speed: a pattern of 128 x 128 pixels takes about a third of a millisecond. What is smooth lives on a coarse
-grid (the background), large disks are looked for in a binned pattern, only pixels that stand out of the background
-are flooded, and only peaks that stand out are refined, on the full pattern.
+Written for speed: a pattern of 128 x 128 pixels takes about a third of a millisecond. The background is smooth and is
+computed on a coarse grid. Large disks are detected in a binned pattern. Only pixels clearly above the background are
+flooded, and only significant peaks are refined, on the full pattern.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
+from . import flooding
 from . import kernels as k
-from .measurement import aperture, mean_shift
+from .background import bin_image, cut_window, estimate_background, interpolate_background
+from .measurement import refine_by_mean_shift, sum_aperture
+from .settings import AdaptiveSettings
 
-_ROUNDS = 4
-_HOT = 0.7  # a peak with more than this part of its counts in one pixel is no disk
-_FLOODED_FROM = 0.35  # of the threshold over the background: lower pixels are background, hills do not meet there
-_blur, _box, _flood, _threshold = k.blur, k.box_mean, k.flood, k.threshold
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def binned(image, size, out):  # type: ignore[no-untyped-def]
-    """Mean over squares of ``size`` pixels; what does not fill a square at the end is left out."""
-    ny, nx = out.shape
-    if size == 1:
-        out[:, :] = image[:ny, :nx]
-        return
-    share = np.float32(1.0 / (size * size))
-    for y in range(ny):
-        row = out[y]
-        row[:] = 0
-        for line in range(size * y, size * y + size):
-            source = image[line]
-            for x in range(nx):
-                total = np.float32(0.0)
-                for step in range(size):
-                    total += source[size * x + step]
-                row[x] += total
-        row *= share
+_HOT = 0.7  # a peak with more than this fraction of its counts in one pixel is no disk
+_FLOODED_FROM = 0.35  # of the threshold above the background: below, pixels are background, where no regions meet
+# Numba resolves module-level functions once; attributes of a module it would look up at every compilation.
+_blur_image, _compute_threshold = k.blur_image, k.compute_threshold
+_find_saddles, _sort_by_bits = flooding.find_saddles, flooding.sort_by_bits
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def coarse_background(smooth, half, noise, cell, work, out):  # type: ignore[no-untyped-def]
-    """Local mean of what does not stand out, per cell of ``cell`` pixels: window means of min(cell, own + threshold).
+class Maxima(NamedTuple):
+    """Maxima of a blurred pattern.
 
-    It starts from the plain window mean and falls, by the share of the window that spots cover, each round.
+    Parameters
+    ----------
+    pixel
+        Flat index (maximum,).
+    prominence
+        Height above the saddle or the background (maximum,) [counts per pixel].
+    strength
+        Prominence over threshold (maximum,): a peak from 1 on, below that a weak peak.
     """
-    ny, nx = out.shape
-    means, clipped, scratch = work[0, :ny, :nx], work[1, :ny, :nx], work[2, :ny, :nx]
-    binned(smooth, cell, means)
-    _box(means, half, scratch, out)
-    for _ in range(_ROUNDS):
-        for y in range(ny):
-            for x in range(nx):
-                level = out[y, x]
-                clipped[y, x] = min(means[y, x], level + np.float32(0.5 * _threshold(np.float64(level), noise)))
-        _box(clipped, half, scratch, out)
+
+    pixel: NDArray[np.int32]
+    prominence: k.Floats
+    strength: k.Floats
+
+
+class PeakTable(NamedTuple):
+    """Peaks of one pattern: positions (peak,) [px], intensity [counts], prominence [counts per pixel] and strength."""
+
+    y: k.Floats
+    x: k.Floats
+    intensity: k.Floats
+    prominence: k.Floats
+    strength: k.Floats
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cell_of(y, x, cell, shape):  # type: ignore[no-untyped-def]
-    """Cell of a pixel; pixels beyond the last whole cell belong to it."""
-    return min(y // cell, shape[0] - 1), min(x // cell, shape[1] - 1)
+def select_bright_pixels(
+    smooth: k.Image, background: k.Image, noise: k.Threshold, cell: int, order: NDArray[np.int32]
+) -> int:
+    """Write into ``order`` the flat indices of the pixels clearly above the background, and return their number.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def level_at(grid, y, x, cell):  # type: ignore[no-untyped-def]
-    """Value of a coarse grid between its cells (bilinear), at a pixel position."""
-    ny, nx = grid.shape
-    v = min(max((y + 0.5) / cell - 0.5, 0.0), ny - 1.0)
-    u = min(max((x + 0.5) / cell - 0.5, 0.0), nx - 1.0)
-    i, j = min(int(v), max(ny - 2, 0)), min(int(u), max(nx - 2, 0))
-    di, dj = v - i, u - j
-    i2, j2 = min(i + 1, ny - 1), min(j + 1, nx - 1)
-    upper = (1 - dj) * grid[i, j] + dj * grid[i, j2]
-    lower = (1 - dj) * grid[i2, j] + dj * grid[i2, j2]
-    return (1 - di) * upper + di * lower
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-untyped-def]
-    """Flat indices of the pixels clearly above the background; returns how many."""
+    ``smooth`` (y, x) and ``background`` (y / cell, x / cell) are in counts per pixel. Flooding the few bright pixels
+    only is what makes the adaptive mode fast.
+    """
     ny, nx = smooth.shape
     cells = background.shape
     n = 0
+    # The threshold needs a root, so it is computed once per row of cells and not once per pixel.
     floor = np.empty(nx, np.float32)
     last = -1
     for y in range(ny):
@@ -89,7 +72,7 @@ def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-unt
         if row != last:
             for x in range(nx):
                 level = background[row, min(x // cell, cells[1] - 1)]
-                floor[x] = level + np.float32(_FLOODED_FROM * _threshold(np.float64(level), noise))
+                floor[x] = level + np.float32(_FLOODED_FROM * _compute_threshold(np.float64(level), noise))
             last = row
         source = smooth[y]
         for x in range(nx):
@@ -100,96 +83,143 @@ def standing_out(smooth, background, noise, cell, order):  # type: ignore[no-unt
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def summits(smooth, background, noise, weak, cell, margin, scratch):  # type: ignore[no-untyped-def]
-    """Flat indices, prominences and strengths of the maxima that may stand out of the noise, away from the edge.
+def find_maxima(
+    smooth: k.Image,
+    background: k.Image,
+    noise: k.Threshold,
+    weak: k.Threshold,
+    cell: int,
+    margin: float,
+    scratch: NDArray[np.int32],
+) -> Maxima:
+    """Find the maxima that are peaks or weak peaks, away from the edge.
 
-    Prominence is the height over the saddle that leads to a higher maximum, or over the background where that is
-    higher; the threshold is that of the level it is counted from. Strength is prominence over threshold: a peak from
-    1 on; below, and above the threshold of ``weak``, a maximum that is only likely to be one.
+    Prominence is the height above the saddle to a higher maximum, or above the background where that is higher.
+    The threshold is that of the level it is measured from.
+
+    Parameters
+    ----------
+    smooth
+        Blurred pattern (y, x), float32 [counts per pixel].
+    background
+        Background (y / cell, x / cell) [counts per pixel].
+    noise, weak
+        Thresholds of peaks and of weak peaks.
+    cell
+        Side of a cell of the background [px of ``smooth``].
+    margin
+        Maxima nearer than this to an edge are left out [px of ``smooth``].
+    scratch
+        Indices (3, pixels with a rim of one), overwritten.
     """
     ny, nx = smooth.shape
     flat = smooth.ravel()
-    kept = standing_out(smooth, background, noise, cell, scratch[0])
+    kept = select_bright_pixels(smooth, background, noise, cell, scratch[0])
     if kept == 0:
-        return np.empty(0, np.int32), np.empty(0), np.empty(0)
-    keys = flat - flat[scratch[0, :kept]].min()  # positive, so that their bits sort like them
-    k.sort_by_bits(keys.view(np.uint32), scratch[0], scratch[1], kept)
+        return Maxima(np.empty(0, np.int32), np.empty(0), np.empty(0))
+    keys = flat - flat[scratch[0, :kept]].min()  # not negative, so that their bit patterns sort like the numbers
+    _sort_by_bits(keys.view(np.uint32), scratch[0], scratch[1], kept)
+    # Only bright pixels are in the list, so regions that meet at lower levels stay apart.
     saddle = np.empty(kept, np.float32)
-    n = _flood(smooth, scratch[0, :kept], scratch[1], scratch[2], saddle)
-    found, prominence, strength, count = scratch[2], np.empty(n), np.empty(n), 0
+    n = _find_saddles(smooth, scratch[0, :kept], scratch[1], scratch[2], saddle)
+    peak, prominence, strength, count = scratch[2], np.empty(n), np.empty(n), 0
     for i in range(n):
-        where = found[i]
-        y, x = where // nx, where % nx
+        pixel = peak[i]
+        y, x = pixel // nx, pixel % nx
+        # Disks cut by the edge have no reliable centre or intensity.
         if y < margin or x < margin or y > ny - 1 - margin or x > nx - 1 - margin:
             continue
-        base = level_at(background, y, x, cell)
-        level = max(np.float64(saddle[i]) if saddle[i] > flat[scratch[0, kept - 1]] else base, base)
-        rise = flat[where] - level
-        if rise >= _threshold(level, weak):
-            found[count], prominence[count], strength[count] = where, rise, rise / _threshold(level, noise)
+        local = interpolate_background(background, y, x, cell)
+        # A saddle at the lowest flooded level is none: there the maximum rises from the background.
+        level = max(np.float64(saddle[i]) if saddle[i] > flat[scratch[0, kept - 1]] else local, local)
+        rise = flat[pixel] - level
+        # The weak threshold is the lower of the two; strength tells peaks from weak peaks.
+        if rise >= _compute_threshold(level, weak):
+            peak[count], prominence[count], strength[count] = pixel, rise, rise / _compute_threshold(level, noise)
             count += 1
-    return found[:count].copy(), prominence[:count], strength[:count]
+    return Maxima(peak[:count].copy(), prominence[:count], strength[:count])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _enough(strength, slots):  # type: ignore[no-untyped-def]
-    """Strength from which on maxima are measured: there is room for ``slots`` weak ones, and some are lost later."""
+def _compute_least_strength(strength: k.Floats, slots: int) -> float:
+    """Strength from which on maxima are measured; ``strength`` (maximum,).
+
+    There are ``slots`` places for weak peaks. Four more are measured, because hot pixels are removed later.
+    """
+    # Refinement is the most expensive step, so weak maxima that no slot is left for are not measured.
     weak = np.sort(strength[strength < 1.0])
     return weak[-slots - 4] if weak.size > slots + 4 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def adaptive_peaks(image, work, scratch, kernel, noise, weak, s):  # type: ignore[no-untyped-def]
-    """Table (peak, column) of one pattern and its threshold on the median background [counts per pixel].
+def find_adaptive_peaks(
+    image: k.Image,
+    work: k.Image,
+    scratch: NDArray[np.int32],
+    kernel: k.Image,
+    noise: k.Threshold,
+    weak: k.Threshold,
+    settings: AdaptiveSettings,
+) -> tuple[PeakTable, float]:
+    """Peaks and weak peaks of one pattern, and its threshold on the median background [counts per pixel].
 
-    ``s``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel could be told
-    by, bin, cell and slots for weak peaks (see ``peaks._adaptive``). ``work`` (5, qy, qx) and ``scratch`` are
-    overwritten.
+    Parameters
+    ----------
+    image
+        Pattern (qy, qx), float32 [counts].
+    work, scratch
+        Images (5, qy, qx) and indices (3, pixels with a rim of one), overwritten.
+    kernel
+        Gaussian of the blur on the binned pattern (x,).
+    noise, weak
+        Thresholds of peaks and of weak peaks.
+    settings
+        Lengths and sizes, the same for all patterns.
     """
-    size, cell, radius = int(s[5]), int(s[6]), s[3]
+    size, cell = settings.bin_size, settings.cell
     ny, nx = image.shape[0] // size, image.shape[1] // size
+    # Copies of the scratch are contiguous, which the vectorised loops of the blur need.
     small, smooth, between = work[0, :ny, :nx].copy(), np.empty((ny, nx), np.float32), work[1, :ny, :nx].copy()
-    binned(image, size, small)
-    _blur(small, kernel, between, smooth)
+    bin_image(image, size, small)
+    _blur_image(small, kernel, between, smooth)
     background = np.empty((max(ny // cell, 1), max(nx // cell, 1)), np.float32)
-    half = max(round(s[1] / (size * cell)), 1)
-    coarse_background(smooth, half, noise, cell, work[2:5], background)
-    margin = max(1.0, radius / (2 * size))
-    where, prominence, strength = summits(smooth, background, noise, weak, cell, margin, scratch)
-    least_strength = _enough(strength, int(s[7]))
-    table, n = np.empty((where.size, 5)), 0
-    reach = int(s[2] + max(3, s[2] // 2, np.ceil(radius) - s[2] + 3))
-    for i in range(where.size):
-        if strength[i] < least_strength:
-            continue
-        y = size * (where[i] // nx) + (size - 1) // 2
-        x = size * (where[i] % nx) + (size - 1) // 2
-        window, top, left = _cut(image, background, y, x, reach, size * cell)
-        fine_y, fine_x = mean_shift(window, float(y - top), float(x - left), s[0], int(s[2]))
-        total, _, brightest = aperture(window, fine_y, fine_x, radius)
-        if total > 0 and not (brightest > _HOT * total and total > s[4]):
-            table[n, 0], table[n, 1], table[n, 2] = fine_y + top, fine_x + left, total
-            table[n, 3], table[n, 4] = prominence[i], strength[i]
-            n += 1
-    return table[:n], _threshold(np.float64(np.median(background[::2, ::2])), noise)
+    # The window is at least three cells wide, so that a spot never fills it.
+    half = max(round(settings.background_half_width / (size * cell)), 1)
+    estimate_background(smooth, half, noise, cell, work[2:5], background)
+    # Nearer to the edge than half a radius, too much of the disk is missing.
+    margin = max(1.0, settings.aperture_radius / (2 * size))
+    maxima = find_maxima(smooth, background, noise, weak, cell, margin, scratch)
+    table = _measure_maxima(image, maxima, background, nx, settings)
+    return table, _compute_threshold(np.float64(np.median(background[::2, ::2])), noise)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _cut(image, background, y, x, reach, cell):  # type: ignore[no-untyped-def]
-    """Window around a pixel less the plane through the background there, and its first row and column."""
-    top, left = max(y - reach, 0), max(x - reach, 0)
-    bottom, right = min(y + reach + 1, image.shape[0]), min(x + reach + 1, image.shape[1])
-    here = np.float32(level_at(background, y, x, cell))
-    slope_y = np.float32(
-        (level_at(background, y + reach, x, cell) - level_at(background, y - reach, x, cell)) / (2 * reach)
-    )
-    slope_x = np.float32(
-        (level_at(background, y, x + reach, cell) - level_at(background, y, x - reach, cell)) / (2 * reach)
-    )
-    out = np.empty((bottom - top, right - left), np.float32)
-    for yy in range(top, bottom):
-        source, target = image[yy, left:right], out[yy - top]
-        start = here + slope_y * np.float32(yy - y) + slope_x * np.float32(left - x)
-        for xx in range(target.size):
-            target[xx] = source[xx] - start - slope_x * np.float32(xx)
-    return out, top, left
+def _measure_maxima(
+    image: k.Image, maxima: Maxima, background: k.Image, nx: int, settings: AdaptiveSettings
+) -> PeakTable:
+    """Positions and intensities of the maxima on the full pattern ``image`` (qy, qx) [counts], without hot pixels.
+
+    ``background`` (row, column) is in counts per pixel; ``nx`` is the width of the binned pattern.
+    """
+    size, radius, half_box = settings.bin_size, settings.aperture_radius, settings.refine_half_box
+    least_strength = _compute_least_strength(maxima.strength, settings.weak_slots)
+    room, n = maxima.pixel.size, 0
+    table = PeakTable(np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room))
+    # The window holds the box and the circle wherever the refinement may move them.
+    reach = int(half_box + max(3, half_box // 2, np.ceil(radius) - half_box + 3))
+    for i in range(room):
+        if maxima.strength[i] < least_strength:
+            continue
+        # The middle of the bin in pixels of the full pattern is the start of the refinement.
+        y = size * (maxima.pixel[i] // nx) + (size - 1) // 2
+        x = size * (maxima.pixel[i] % nx) + (size - 1) // 2
+        # The window without background is small enough to stay in the first-level cache.
+        window, top, left = cut_window(image, background, y, x, reach, size * settings.cell)
+        fine_y, fine_x = refine_by_mean_shift(window, float(y - top), float(x - left), settings.sigma, int(half_box))
+        total, _, brightest = sum_aperture(window, fine_y, fine_x, radius)
+        # A hot pixel holds nearly all counts of its circle; few counts cannot tell it from a faint disk.
+        if total > 0 and not (brightest > _HOT * total and total > settings.hot_pixel_sum):
+            table.y[n], table.x[n], table.intensity[n] = fine_y + top, fine_x + left, total
+            table.prominence[n], table.strength[n] = maxima.prominence[i], maxima.strength[i]
+            n += 1
+    return PeakTable(table.y[:n], table.x[:n], table.intensity[:n], table.prominence[:n], table.strength[:n])

@@ -1,88 +1,146 @@
-"""The loop of peak finding over the patterns of a block."""
+"""The compiled loops of peak finding over the patterns of a block, one for each mode."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from . import kernels as k
-from .adaptive import adaptive_peaks
-from .published import published_peaks
+from .adaptive import PeakTable, find_adaptive_peaks
+from .published import find_published_peaks
+from .settings import AdaptiveSettings, PublishedSettings
 
-#: Columns of the table of peaks and of the per-pattern figures.
-COLUMNS = ("qy", "qx", "intensity", "prominence")
-#: Least part of the direct beam that all spots of a crystal hold together; thin foils scatter some 10 %.
+#: Smallest fraction of the direct beam that all spots of a crystal hold together; thin foils scatter some 10 %.
 LEAST_SCATTERED = 0.02
-FIGURES = ("noise", "min_prominence", "count", "status")
 
-_ROUNDING = 1e-5  # of the maximum: what float32 makes out of a flat pattern
+_ROUNDING = 1e-5  # of the maximum: rounding in float32 makes prominences of this size in a flat pattern
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def find_in_patterns(
-    patterns: k.Image,
-    kernel: k.Image,
-    noise: k.Floats,
-    settings: k.Floats,
-    published: bool,
-    max_peaks: int,
-    peaks: k.Image,
-    figures: k.Image,
-) -> None:
-    """Peaks of every pattern of ``patterns(n, qy, qx)`` into ``peaks(n, 4, slot)`` and ``figures(n, 4)``.
+class PeakArrays(NamedTuple):
+    """Results of a block of patterns, written in place.
 
-    The first ``max_peaks`` slots are for peaks, brightest first; the others for weak ones, most prominent first.
-    ``noise`` (2, 4): coefficients of the threshold of peaks and of weak ones.
+    The first slots are peaks, brightest first; the slots from ``max_peaks`` on are weak peaks, most prominent first.
+    Unused slots hold NaN.
 
-    ``settings``: blur sigma, background half window, refinement box, aperture radius, smallest sum a hot pixel
-    could be told by; then, adaptive: bin and cell of the background [px]; published: curvature of the paraboloid,
-    user's prominence and its unit per maximum.
+    Parameters
+    ----------
+    qy, qx
+        Positions (pattern, slot), float32 [px].
+    intensity, prominence
+        (pattern, slot), float32 [counts] and [counts per pixel].
+    noise, min_prominence
+        Standard deviation of the corners and threshold (pattern,), float32 [counts per pixel].
+    n_peaks, status
+        Number of peaks, and ``AcomStatus`` (pattern,), int32 and int8.
     """
-    n_patterns, ny, nx = patterns.shape
-    work = np.empty((5, ny, nx), np.float32)
-    scratch = np.empty((3, (ny + 2) * (nx + 2)), np.int32)
-    for p in range(n_patterns):
-        image = patterns[p].copy()
-        peaks[p] = np.nan
-        gaps = k.fill_gaps(image)
-        noise_p, weak, settings_p = noise[0].copy(), noise[1].copy(), settings.copy()
-        sigma = k.corner_statistics(image)[1]
-        if published:
-            grey = max(image.max(), 0.0) * settings[7] if settings[7] > 0 else 1.0
-            noise_p[3] = max(settings[6] * grey, sigma)
-            settings_p[5] = settings[5] * max(grey, 1e-30)
-            table = published_peaks(image, work, scratch, kernel, noise_p, settings_p)
-            least = noise_p[3]
-        else:
-            noise_p[3] = max(noise_p[3], _ROUNDING * image.max())
-            weak[3] = max(weak[3], _ROUNDING * image.max())
-            table, least = adaptive_peaks(image, work, scratch, kernel, noise_p, weak, settings_p)
-        if gaps == image.size:
-            table = table[:0]
-        n = _write(table, peaks[p], max_peaks)
-        figures[p, 0], figures[p, 1], figures[p, 2] = sigma, least, n
-        figures[p, 3] = _status(peaks[p, 2, :n])
+
+    qy: k.Image
+    qx: k.Image
+    intensity: k.Image
+    prominence: k.Image
+    noise: k.Image
+    min_prominence: k.Image
+    n_peaks: NDArray[np.int32]
+    status: NDArray[np.int8]
+
+
+def make_peak_arrays(shape: tuple[int, ...], n_slots: int) -> PeakArrays:
+    """Arrays for patterns of a block of this ``shape``, with ``n_slots`` peaks and weak peaks each, all NaN."""
+    peaks = [np.full((*shape, n_slots), np.nan, np.float32) for _ in range(4)]
+    noise, min_prominence = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    n_peaks, status = np.empty(shape, np.int32), np.empty(shape, np.int8)
+    return PeakArrays(peaks[0], peaks[1], peaks[2], peaks[3], noise, min_prominence, n_peaks, status)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _status(intensity: k.Image) -> int:
-    """Vacuum (1), too few peaks (2) or fine (0), from the intensities of the peaks, brightest first.
+def find_peaks_adaptive(
+    patterns: k.Image, kernel: k.Image, settings: AdaptiveSettings, max_peaks: int, out: PeakArrays
+) -> None:
+    """Find the peaks of every pattern (pattern, qy, qx) [counts] in the adaptive mode, and write them into ``out``.
 
-    Beside a bright beam through vacuum a few maxima of its halo pass for peaks; a crystal scatters far more.
+    ``kernel`` (x,) is the Gaussian of the blur, on the binned pattern.
+    """
+    work, scratch = _make_scratch(patterns.shape[1], patterns.shape[2])
+    for p in range(len(patterns)):
+        # Gaps are filled in a copy: the input is never changed.
+        image = patterns[p].copy()
+        gaps = k.fill_gaps(image)
+        out.noise[p] = k.compute_corner_statistics(image)[1]
+        # A flat pattern has no noise by the model, but float32 rounding makes small maxima.
+        rounding = _ROUNDING * image.max()
+        noise, weak = _raise_least(settings.noise, rounding), _raise_least(settings.weak_noise, rounding)
+        table, out.min_prominence[p] = find_adaptive_peaks(image, work, scratch, kernel, noise, weak, settings)
+        _write_pattern(table, gaps == image.size, max_peaks, p, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_peaks_published(
+    patterns: k.Image, kernel: k.Image, settings: PublishedSettings, max_peaks: int, out: PeakArrays
+) -> None:
+    """Find the peaks of every pattern (pattern, qy, qx) [counts] in the published mode, and write them into ``out``.
+
+    The threshold is P_min = max(P_user, sigma), with sigma the standard deviation of the corners. ``kernel`` (x,) is
+    the Gaussian of the blur.
+    """
+    work, scratch = _make_scratch(patterns.shape[1], patterns.shape[2])
+    for p in range(len(patterns)):
+        image = patterns[p].copy()
+        gaps = k.fill_gaps(image)
+        sigma = k.compute_corner_statistics(image)[1]
+        # Grey levels are relative to the maximum of the pattern, unless the data are 8-bit grey levels already.
+        grey = max(image.max(), 0.0) * settings.grey_level if settings.grey_level > 0 else 1.0
+        least = max(settings.min_prominence * grey, sigma)
+        curvature = settings.curvature * max(grey, 1e-30)
+        table = find_published_peaks(image, work, scratch, kernel, least, curvature, settings)
+        out.noise[p], out.min_prominence[p] = sigma, least
+        _write_pattern(table, gaps == image.size, max_peaks, p, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _make_scratch(ny: int, nx: int) -> tuple[k.Image, NDArray[np.int32]]:
+    """Scratch images (5, qy, qx), and scratch for indices of pixels with a rim of one pixel."""
+    return np.empty((5, ny, nx), np.float32), np.empty((3, (ny + 2) * (nx + 2)), np.int32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _raise_least(noise: k.Threshold, least: float) -> k.Threshold:
+    """The threshold, never below ``least`` [counts per pixel]."""
+    return k.Threshold(noise.constant, noise.per_level, noise.one_count, max(noise.least, least))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, p: int, out: PeakArrays) -> None:
+    """Write the peaks of pattern ``p``; a pattern without any finite pixel (``empty``) has none."""
+    n = 0
+    if not empty:
+        n, weak, limit = 0, max_peaks, out.qy.shape[1]
+        # Peaks are sorted by intensity and weak peaks by strength, the order in which slots run out.
+        for i in np.argsort(-table.intensity):
+            if table.strength[i] >= 1.0 and n < max_peaks:
+                _write_slot(table, i, p, n, out)
+                n += 1
+        for i in np.argsort(-table.strength):
+            if table.strength[i] < 1.0 and weak < limit:
+                _write_slot(table, i, p, weak, out)
+                weak += 1
+    out.n_peaks[p] = n
+    out.status[p] = _find_status(out.intensity[p, :n])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write_slot(table: PeakTable, i: int, p: int, slot: int, out: PeakArrays) -> None:
+    """Copy peak ``i`` of the table into a slot of pattern ``p``."""
+    out.qy[p, slot], out.qx[p, slot] = table.y[i], table.x[i]
+    out.intensity[p, slot], out.prominence[p, slot] = table.intensity[i], table.prominence[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_status(intensity: k.Image) -> int:
+    """Vacuum (1), too few peaks (2) or fine (0), from the intensities (peak,) of the peaks, brightest first.
+
+    A bright beam through vacuum has a halo, and a few of its maxima exceed the threshold. A crystal scatters far more.
     """
     if intensity.size < 2 or intensity[1:].sum() < LEAST_SCATTERED * intensity[0]:
         return 1
     return 2 if intensity.size < 4 else 0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _write(table: k.Floats, slots: k.Image, max_peaks: int) -> int:
-    """Copy a pattern's table into its slots (4, slot); returns the number of peaks that are not weak."""
-    n, weak, limit = 0, max_peaks, slots.shape[1]
-    for i in np.argsort(-table[:, 2]):
-        if table[i, 4] >= 1.0 and n < max_peaks:
-            slots[:, n] = table[i, :4]
-            n += 1
-    for i in np.argsort(-table[:, 4]):
-        if table[i, 4] < 1.0 and weak < limit:
-            slots[:, weak] = table[i, :4]
-            weak += 1
-    return n

@@ -1,4 +1,4 @@
-"""Maps and numbers made from peaks: virtual images, how many pixels are indexed, how much smaller the table is."""
+"""Maps and numbers made from peaks: virtual images, fraction of reliable pixels and compression ratio."""
 
 import math
 from typing import Any
@@ -12,26 +12,32 @@ from ...schema import ORIENTATIONS, PEAKS, VIRTUAL, describe, require
 
 
 def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | None = None) -> xr.Dataset:
-    """Images of the scan from its peaks: what detectors behind masks would have seen, without their background.
+    """Make images of the scan from its peaks, like those of detectors behind masks, but without background.
 
     Parameters
     ----------
     peaks
-        PEAKS, registered or not. The direct beam is the peak marked ``direct``, or where that is missing (peaks not
-        registered) the one nearest the middle of the detector, within a tenth of its width.
+        PEAKS, calibrated or not. The direct beam is the peak marked ``direct``. Peaks that are not calibrated have no
+        mark. There it is the peak nearest the middle of the detector, within a tenth of its width.
     aperture
-        (qy, qx, radius) of the dark-field aperture, in the peaks' unit; ``None``: everything but the direct beam.
+        (qy, qx, radius) of the dark-field aperture, in the peaks' unit. ``None``: all peaks but the direct beam.
 
     Returns
     -------
     xarray.Dataset
         VIRTUAL maps ``(scan_y, scan_x)``: ``bright_field``, ``full`` (all spots), ``dark_field``, ``prominence``
-        (summed) [counts], ``spot_count``, ``noise``, ``min_prominence``. A pattern without peaks is 0 in place.
+        (summed) [counts], ``spot_count``, ``noise``, ``min_prominence``. A pattern without peaks is 0 at its place.
 
     Raises
     ------
     SchemaError
-        Not PEAKS, or an aperture without a positive radius.
+        Not PEAKS, an aperture without a positive radius, or peaks whose detector is not known.
+
+    See Also
+    --------
+    find_peaks : Finds the peaks.
+    calibrate_peaks : Marks the direct beam.
+    reconstruct_patterns : Draws the patterns again from the peaks.
 
     Examples
     --------
@@ -45,7 +51,8 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     (9.0, 2.0)
     """
     require(peaks, PEAKS, step="virtual_images")
-    direct = _direct_beam(peaks)
+    direct = _find_direct_beam(peaks)
+    # Without an aperture the dark field is everything that was scattered.
     if aperture is None:
         chosen = ~direct
     else:
@@ -67,8 +74,8 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     return describe(out, VIRTUAL, step="virtual_images", settings={"aperture": aperture}, source=peaks)
 
 
-def _direct_beam(peaks: xr.Dataset) -> xr.DataArray:
-    """Mask of the direct beam's peak."""
+def _find_direct_beam(peaks: xr.Dataset) -> xr.DataArray:
+    """Mask (scan_y, scan_x, peak) of the direct beam."""
     if "direct" in peaks:
         return peaks.direct.astype(bool)
     centre, reach = (0.0, 0.0), math.inf
@@ -78,6 +85,7 @@ def _direct_beam(peaks: xr.Dataset) -> xr.DataArray:
         centre, reach = (float(middle[0]), float(middle[1])), float(np.min(shape * step)) / 10
     elif peaks.qx.attrs.get("units") == "px":
         raise SchemaError("virtual_images: the middle of the detector is not known. Run calibrate_peaks first.")
+    # A pattern whose nearest peak is far from the middle has lost its direct beam: none is taken.
     away = np.hypot(peaks.qy - centre[0], peaks.qx - centre[1]).fillna(np.inf)
     nearest = away == away.min("peak")
     return nearest & (away <= reach)
@@ -85,24 +93,29 @@ def _direct_beam(peaks: xr.Dataset) -> xr.DataArray:
 
 @renamed_arguments(found="orientations")
 def reliable_fraction(orientations: xr.Dataset, threshold: float = 15.0) -> float:
-    """Part of all scan pixels whose orientation is indexed with at least this reliability.
+    """Compute the fraction of all scan pixels whose orientation has at least this reliability.
 
     Parameters
     ----------
     orientations
         ORIENTATIONS. NaN reliability (vacuum, too few peaks) counts as not indexed.
     threshold
-        Reliability R = 100 (1 - Q2 / Q1), 0 .. 100; above about 15 is commonly called safe.
+        Reliability R = 100 (1 - Q2 / Q1), 0 .. 100. Values above about 15 are commonly called safe.
 
     Returns
     -------
     float
-        0 .. 1. A number to show, so lazy reliabilities are computed here.
+        0 .. 1. Lazy reliabilities are computed here.
 
     Raises
     ------
     SchemaError
         Not ORIENTATIONS.
+
+    See Also
+    --------
+    match_orientations : Computes the reliability.
+    refine_orientations : Computes it again after refinement.
 
     Examples
     --------
@@ -120,16 +133,18 @@ def reliable_fraction(orientations: xr.Dataset, threshold: float = 15.0) -> floa
 def compression_ratio(
     shape: tuple[int, int], n_peaks: Any, *, columns: int = 9, pattern_bytes: int = 4, value_bytes: int = 4
 ) -> Any:
-    """Bytes of a pattern over bytes of its table of peaks: ny nx pattern_bytes / (n_peaks columns value_bytes).
+    r"""Compute the ratio of the size of a pattern to that of its table of peaks.
 
-    Both sides uncompressed; padding, coordinates and what all patterns share are not counted.
+    .. math:: r = \frac{n_y\, n_x\, b_{pattern}}{n_{peaks}\, n_{columns}\, b_{value}}
+
+    Both sizes are uncompressed. Padding, coordinates, and what all patterns have in common are not counted.
 
     Parameters
     ----------
     shape
         Pixels of a pattern (ny, nx).
     n_peaks
-        Number of peaks: a number or an array, such as ``peaks["count"]``.
+        Number of peaks, a number or an array such as ``peaks["count"]``.
     columns
         Numbers stored per peak; 9 in the published tables, 4 in PEAKS.
     pattern_bytes, value_bytes
@@ -138,13 +153,18 @@ def compression_ratio(
     Returns
     -------
     float or array
-        The ratio, infinite for a pattern without peaks. Published example: 512 x 512 float32 and 30 peaks of 9 float32
-        give 971.
+        The ratio, infinite for a pattern without peaks. The published example of 512 x 512 float32 and 30 peaks of 9
+        float32 gives 971.
 
     Raises
     ------
     SchemaError
         A size that is not positive.
+
+    See Also
+    --------
+    find_peaks : Finds the peaks.
+    reconstruct_patterns : Draws the patterns again from the peaks.
 
     Examples
     --------
@@ -154,6 +174,7 @@ def compression_ratio(
     if min(*shape, columns, pattern_bytes, value_bytes) <= 0:
         raise SchemaError(f"compression_ratio: shape {shape}, {columns} columns: all sizes must be positive.")
     table = n_peaks * (columns * value_bytes)
+    # A pattern without peaks has an infinite ratio, not a warning.
     with np.errstate(divide="ignore"):
         ratio = np.divide(float(math.prod(shape) * pattern_bytes), table)
     return float(ratio) if np.ndim(ratio) == 0 and not isinstance(ratio, xr.DataArray) else ratio

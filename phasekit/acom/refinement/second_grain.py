@@ -1,4 +1,4 @@
-"""The second grain of an overlapped pattern: what the first leaves unexplained is matched again."""
+"""Second grain of an overlapped pattern, matched on the peaks that the first one leaves unexplained."""
 
 import numpy as np
 import xarray as xr
@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, SECOND_GRAIN, describe, require
-from ..matching.bank import check_inputs, per_pattern, usable_intensity
+from ..matching.bank import check_inputs, select_usable_intensity
 from ..matching.match import match_orientations
-from .kernels import intensities, make_spots, matrix, near_ewald
+from ..matching.parallel import Output, apply_per_pattern
+from .kernels import Crystals, find_excited_reflections, make_rotation_matrix, make_spots
 from .refine import collect_crystals, refine_orientations
+from .score import compute_intensities
 
 Array = NDArray[np.float64]
+_VISIBLE = 0.3  # of the weakest peak: weaker predicted spots explain nothing
 
 
 @renamed_arguments(found="orientations")
@@ -27,36 +30,43 @@ def match_second_grain(
     min_correlation: float = 0.5,
     min_share: float = 0.05,
 ) -> xr.Dataset:
-    """Match the peaks that the best orientation of each pattern does not explain: an overlapping second grain.
+    """Match the peaks that the best orientation of each pattern does not explain, as an overlapping second grain.
 
-    A peak is explained where the refined orientation predicts a spot near it that is bright enough to be seen beside
-    the pattern's weakest peak. What is left is matched and refined as a pattern of its own.
+    A peak is explained if the refined orientation predicts a spot near it. The spot must have at least 0.3 of the
+    intensity of the pattern's weakest peak. The other peaks are matched and refined like a separate pattern.
 
     Parameters
     ----------
     peaks, bank, orientations
-        PEAKS in 1/angstrom, the TEMPLATES, and the ORIENTATIONS of ``refine_orientations`` (matches off by a bank
-        step explain too few peaks).
+        PEAKS in 1/angstrom, the TEMPLATES, and the ORIENTATIONS of ``refine_orientations``. Orientations that were not
+        refined are off by a bank step and explain too few peaks.
     tolerance
         Farthest a peak may lie from its predicted spot [1/angstrom]; 0.04 is about a disk's radius.
     min_peaks
         Patterns with fewer unexplained peaks have no second grain. Noise leaves about one in ten patterns one peak.
     min_correlation
-        Second grains with a lower correlation index Q are dropped: their peaks are noise or a third crystal.
+        Second grains with a lower correlation index Q are discarded. Their peaks are noise or a third crystal.
     min_share
-        Least share of the pattern's intensity (without the direct beam) that the unexplained peaks must hold.
+        Smallest fraction of the pattern's intensity, without the direct beam, that the unexplained peaks must hold.
 
     Returns
     -------
     xarray.Dataset
         ``second_phase(scan_y, scan_x)`` (-1: none), ``second_quaternion(scan_y, scan_x, wxyz)``,
-        ``second_correlation``, ``second_reliability`` and ``unexplained``, the share of the intensity in peaks that the
-        first grain does not explain (NaN where nothing was indexed). Join it to ``orientations`` with ``xr.merge``.
+        ``second_correlation`` and ``second_reliability``. ``unexplained`` is the fraction of the intensity in peaks
+        that the first grain does not explain. It is NaN where a pattern is not indexed. Join the result to
+        ``orientations`` with ``xr.merge``.
 
     Raises
     ------
     SchemaError
         Data of another kind or unit, or a setting outside its range.
+
+    See Also
+    --------
+    refine_orientations : Gives the orientations of the first grain.
+    match_orientations : Does the matching of the remaining peaks.
+    compare_with_truth : Compares the result with a simulated truth.
 
     Examples
     --------
@@ -74,15 +84,17 @@ def match_second_grain(
     if not 0 < tolerance < 0.3 or min_peaks < 1 or not 0 <= min_share < 1:
         raise SchemaError(
             f"match_second_grain: tolerance = {tolerance}, min_peaks = {min_peaks}, min_share = {min_share}; needs "
-            "0 < tolerance < 0.3 [1/angstrom], min_peaks >= 1 and 0 <= min_share < 1. Correct it."
+            "0 < tolerance < 0.3 [1/angstrom], min_peaks >= 1 and 0 <= min_share < 1. Leave them out for the defaults."
         )
-    usable = usable_intensity(peaks, bank)
-    left = _unexplained(peaks, bank, orientations, usable, tolerance)
-    share = left.sum("peak") / usable.sum("peak").where(usable.sum("peak") > 0)
+    usable = select_usable_intensity(peaks, bank)
+    unexplained = _find_unexplained(peaks, bank, orientations, usable, tolerance)
+    fraction = unexplained.sum("peak") / usable.sum("peak").where(usable.sum("peak") > 0)
+    # Weak peaks are left out: most belong to the first grain or to noise.
     rest = peaks.drop_dims("weak_peak", errors="ignore")
-    rest = rest.assign(intensity=left.where(share >= min_share, 0.0).assign_attrs(peaks["intensity"].attrs))
+    rest = rest.assign(intensity=unexplained.where(fraction >= min_share, 0.0).assign_attrs(peaks["intensity"].attrs))
     second = match_orientations(rest, bank, min_peaks=min_peaks)
     second = refine_orientations(rest, bank, second)
+    # A second grain without a first one would be the first.
     good = (second["correlation"].isel(match=0, drop=True) >= min_correlation) & (orientations["phase"] >= 0)
     out = xr.Dataset(
         {
@@ -90,7 +102,7 @@ def match_second_grain(
             "second_quaternion": second["quaternion"].isel(match=0, drop=True).where(good),
             "second_correlation": second["correlation"].isel(match=0, drop=True).where(good),
             "second_reliability": second["reliability"].where(good),
-            "unexplained": share.where(orientations["phase"] >= 0).astype(np.float32),
+            "unexplained": fraction.where(orientations["phase"] >= 0).astype(np.float32),
         },
         attrs={key: orientations.attrs[key] for key in ("phases",) if key in orientations.attrs},
     )
@@ -100,43 +112,69 @@ def match_second_grain(
     )
 
 
-def _unexplained(
+def _find_unexplained(
     peaks: xr.Dataset, bank: xr.Dataset, orientations: xr.Dataset, usable: xr.DataArray, tolerance: float
 ) -> xr.DataArray:
     """Intensity (scan_y, scan_x, peak) of the peaks far from every spot of the best orientation, else 0."""
     crystals, _ = collect_crystals(bank)
 
-    def kernel(qy: Array, qx: Array, intensity: Array, quaternion: Array, phase: Array) -> Array:
+    def explain_block(
+        qy: Array, qx: Array, intensity: Array, quaternion: Array, phase: NDArray[np.int16]
+    ) -> tuple[Array]:
         shape = qy.shape
-        flat = [np.ascontiguousarray(a, float).reshape(-1, shape[-1]) for a in (qy, qx, intensity)]
-        out = flat[2].copy()
-        owners = np.ascontiguousarray(phase).ravel().astype(np.int64)
-        known = np.isfinite(quaternion).all(axis=-1).ravel()
-        orientation = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
-        _explain(flat[0], flat[1], out, orientation, np.where(known, owners, -1), crystals, tolerance)
-        return out.reshape(shape)
+        qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, shape[-1]) for a in (qy, qx, intensity))
+        left = intensity.copy()
+        # A pattern without a quaternion counts as not indexed.
+        valid = np.isfinite(quaternion).all(axis=-1).ravel()
+        phases = np.where(valid, np.ascontiguousarray(phase).ravel().astype(np.int64), -1)
+        quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
+        _remove_explained(qy, qx, left, quaternions, phases, crystals, tolerance)
+        return (left.reshape(shape),)
 
     best = orientations["quaternion"].isel(match=0, drop=True)
-    phase = orientations["phase"].expand_dims("only", -1)
-    rows = per_pattern(kernel, [peaks["qy"], peaks["qx"], usable, best, phase], peaks.sizes["peak"])
-    return rows.rename(value="peak")
+    outputs = {"intensity": Output(("peak",), np.float64)}
+    inputs = [peaks["qy"], peaks["qx"], usable, best, orientations["phase"]]
+    return apply_per_pattern(explain_block, inputs, outputs, {"peak": peaks.sizes["peak"]})["intensity"]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _explain(qy, qx, intensity, quaternions, phases, crystals, tolerance):  # type: ignore[no-untyped-def]
-    """Set the intensity of explained peaks to 0, in place; nothing is known of unindexed patterns (all 0)."""
+def _remove_explained(
+    qy: Array,
+    qx: Array,
+    intensity: Array,
+    quaternions: Array,
+    phases: NDArray[np.int64],
+    crystals: Crystals,
+    tolerance: float,
+) -> None:
+    """Set the intensity of explained peaks to 0, in place, and that of all peaks of patterns that are not indexed.
+
+    Parameters
+    ----------
+    qy, qx
+        Positions (pattern, peak) [1/angstrom].
+    intensity
+        Intensities (pattern, peak), overwritten; peaks with 0 are not used.
+    quaternions, phases
+        Best solution (pattern, 4) and (pattern,), -1 where there is none.
+    crystals
+        Reflections of all phases.
+    tolerance
+        Largest distance of a peak from its predicted spot [1/angstrom].
+    """
     for b in range(len(qy)):
         if phases[b] < 0:
             intensity[b] = 0.0
             continue
         if not np.any(intensity[b] > 0):
             continue
+        # The reach of a pair is six position tolerances, hence the sixth.
         spots = make_spots(qy[b], qx[b], intensity[b], tolerance / 6, 0.5)
-        near = near_ewald(crystals, phases[b], quaternions[b], np.radians(0.5), spots)
-        x, y, strength = near.scratch[0], near.scratch[1], near.scratch[2]
-        total = intensities(near, matrix(quaternions[b]), x, y, strength)
-        for n in range(len(near.pairs)):
-            k, p = near.pairs[n, 0], spots.order[near.pairs[n, 1]]
-            off = (x[k] - qx[b, p]) ** 2 + (y[k] - qy[b, p]) ** 2
-            if off < tolerance**2 and strength[k] > 0.3 * spots.floor * total:
+        excited = find_excited_reflections(crystals, phases[b], quaternions[b], np.radians(0.5), spots)
+        x, y, strength = excited.scratch[0], excited.scratch[1], excited.scratch[2]
+        total = compute_intensities(excited, make_rotation_matrix(quaternions[b]), x, y, strength)
+        for n in range(len(excited.pairs)):
+            k, p = excited.pairs[n, 0], spots.order[excited.pairs[n, 1]]
+            square_distance = (x[k] - qx[b, p]) ** 2 + (y[k] - qy[b, p]) ** 2
+            if square_distance < tolerance**2 and strength[k] > _VISIBLE * spots.floor * total:
                 intensity[b, p] = 0.0
