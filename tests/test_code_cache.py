@@ -98,3 +98,39 @@ def test_a_module_that_compiles_is_imported_by_one_process_at_a_time(tmp_path, m
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     running = [subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
+
+
+FRESH = """
+import hashlib
+import phasekit as pk
+scan = pk.io.open_4dstem(pk.samples.path("acom_two_phases")).isel(scan_y=slice(0, 8), scan_x=slice(0, 10)).load()
+phases = [pk.io.open_phase(pk.samples.path(name)) for name in ("Ni.cif", "LiFePO4.cif")]
+found = pk.acom.find_peaks(scan)
+peaks = pk.acom.calibrate_peaks(found, phase=phases)
+bank = pk.acom.build_templates(phases, voltage_kv=200, resolution_deg=4, precession_deg=1.0)
+matched = pk.acom.match_orientations(peaks, bank)
+for data in (found, matched, pk.acom.refine_orientations(peaks, bank, matched)):
+    for name, variable in data.data_vars.items():
+        print(name, hashlib.sha1(variable.values.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_results_do_not_depend_on_whether_the_code_was_compiled_or_loaded(tmp_path):
+    # A function that may reassociate sums is optimised once by itself and once inside its caller. Which of the two a
+    # process ran depended on what was compiled first, until such functions were inlined always.
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    compiled, loaded = (
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FRESH], env=environment, capture_output=True, text=True, check=True
+        )
+        for _ in range(2)
+    )
+    assert compiled.stdout == loaded.stdout
+
+
+@pytest.mark.parametrize("path", tracked("phasekit", "*.py"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_with_loose_arithmetic_are_always_inlined(path):
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("@") and "fastmath=" in line:
+            assert "forceinline=True" in line or 'inline="always"' in line, f"{line}: see ADR 20"

@@ -129,7 +129,7 @@ def _find_block_maxima(
     return plain.cpu().numpy(), mirrored.cpu().numpy()
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True, error_model="numpy")
 def _find_highest(over_cosine: Real, over_sine: Real, best: Real) -> None:
     r"""Write the largest correlation over the angles, :math:`\max_k (a_k + |b_k|)`, which covers angles k and -k.
 
@@ -170,7 +170,7 @@ def compute_curves(terms: Terms, layout: TemplateLayout, entries: NDArray[np.int
     return real @ cosine.T, imag @ sine.T
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True, error_model="numpy")
 def _compute_spectra(
     p_real: Real, p_imag: Real, t_real: Real, t_imag: Real, entries: NDArray[np.int64], real: Real, imag: Real
 ) -> None:

@@ -24,7 +24,7 @@ def _fill_gaussian(first: float, step: float, out: k.Floats) -> None:
         value, ratio = value * ratio, ratio * step
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True, fastmath={"reassoc", "contract", "nsz"})
 def _sum_weighted_row(row: k.Image, weight: k.Floats, first: float) -> tuple[float, float]:
     """Sums of weight times row [counts], and of weight times row times x [counts px], with x = first, first + 1, ...
 

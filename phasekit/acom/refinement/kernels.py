@@ -149,7 +149,7 @@ def make_rotation_matrix(quaternion: Array) -> Array:
     )
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True, error_model="numpy")
 def _select_excitable(
     x: Array, y: Array, z: Array, length: Array, beam: Array, swing: float, crystals: Crystals
 ) -> Pairs:

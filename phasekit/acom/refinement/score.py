@@ -6,7 +6,7 @@ from numba import njit
 from .kernels import Array, ExcitedReflections, Real, Spots, make_rotation_matrix
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True, error_model="numpy")
 def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_y: Real, out: Real) -> np.float32:
     r"""Write the in-plane positions and the kinematic intensities of the reflections; return the summed intensity.
 
@@ -55,7 +55,7 @@ def compute_intensities(excited: ExcitedReflections, r: Array, out_x: Real, out_
     return total
 
 
-@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True, error_model="numpy")
 def compute_weights(x: Real, y: Real, intensity: Real, total: np.float32, floor: float, power: float) -> np.float32:
     r"""Replace intensities by weights of predicted spots; return the sum of their squares.
 

@@ -53,8 +53,8 @@ def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto
     pixel has a mean m, a variance :math:`s^2` and covariances :math:`c_k` with the four pixels beside it. It is *hot*
     in one of three cases.
 
-    - It is 5 times its third-brightest neighbour, and the four pixels beside it each hold below 1.2 % of its height. -
-    Its variance is 5 times what its neighbours and counting explain, or 3 times where that is measured well. Its
+    - It is 5 times its third-brightest neighbour, and the four pixels beside it each hold below 1.2 % of its height.
+    - Its variance is 5 times what its neighbours and counting explain, or 3 times where that is measured well. Its
       neighbours must not follow: :math:`\sum_k c_k / s^2 < 0.05`. A spot's neighbours do, even if its grain is seen in
       1 % of the patterns only.
     - It is above its neighbours and hardly fluctuates at all.

@@ -139,7 +139,7 @@ def fit_nonnegative_loading(product: Array, gram: Array, n_sweeps: int = 50) -> 
     return loading
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, forceinline=True, fastmath=True)
 def _sweep_compiled(x: Array, product: Array, gram: Array, n_inner: int) -> None:
     """Compiled :func:`sweep_rows` of ``x`` (k, n) with ``product`` (k, n) and ``gram`` (k, k), in place.
 

@@ -65,7 +65,7 @@ class KComponentLoss:
                 total[i, j] += _sum_absolute_residuals(values, model, scan[rows], feature)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True)
 def _sum_absolute_residuals(block: Array, model: Array, read_scan_weight: Array, feature_weight: Array) -> float:
     """Sum of |v - m| in counts; ``block``, ``model`` (row, feature), weights (row,), (feature,), all float32."""
     total = 0.0
