@@ -12,7 +12,8 @@ from ...errors import SchemaError, StxmStatus
 from ...schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
 from ..preprocessing.material import find_material
 from ..preprocessing.smoothing import smooth_od
-from ..reference_spectra.library import build_library, find_energy_offset
+from ..reference_spectra.library import build_library
+from ..reference_spectra.systematics import find_energy_offset
 from .kmeans_gmm import cluster_gaussian_mixture, cluster_kmeans
 from .mcr import fit_mcr_als
 from .reference_fit import fit_references

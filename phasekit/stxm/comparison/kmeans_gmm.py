@@ -15,7 +15,8 @@ from ...correlation import pearson_coefficient
 from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
 from ..preprocessing.material import find_material
-from ..reference_spectra.library import build_library, find_energy_offset
+from ..reference_spectra.library import build_library
+from ..reference_spectra.systematics import find_energy_offset
 
 Array = NDArray[np.float64]
 _MAX_PIXELS = 30_000  # that clusters and mixtures are fitted to; the others are assigned

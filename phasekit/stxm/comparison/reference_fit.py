@@ -8,8 +8,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...schema import OD, REFERENCE_FIT, REFERENCES, describe, require
-from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
+from ..reference_spectra.library import build_library, design_matrix
 from ..reference_spectra.non_negative import solve_non_negative
+from ..reference_spectra.systematics import find_energy_offset
 from .misfit import exceeds_noise
 
 Array = NDArray[np.float64]

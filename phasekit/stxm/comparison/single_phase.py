@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
 from ..phase_map.sufficient_statistics import SufficientStatistics, compute_sufficient_statistics, unpack_channels
-from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
+from ..reference_spectra.library import build_library, design_matrix
+from ..reference_spectra.systematics import find_energy_offset
 
 Array = NDArray[np.floating]
 #: thickness, constant and slope, and one more so that something is left to tell the references apart

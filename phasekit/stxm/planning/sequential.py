@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import OD, REFERENCES, require
-from ..reference_spectra.library import build_library, design_matrix, find_energy_offset
+from ..reference_spectra.library import build_library, design_matrix
 from ..reference_spectra.non_negative import solve_non_negative
+from ..reference_spectra.systematics import find_energy_offset
 from .candidates import check_room, select_candidates
 from .design import PixelBackground, build_designs, compute_score, find_peak_absorption
 from .selection import choose_energies, label_energies

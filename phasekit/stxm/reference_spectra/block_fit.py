@@ -52,47 +52,51 @@ class BlockFit(NamedTuple):
 
 
 class BlockSpectra(NamedTuple):
-    """Mean spectra (block, energy) and their noise, explained by pairs of references and the shared parameters."""
+    """Mean spectra (block, energy) and their noise, explained by mixtures of references and the shared parameters.
+
+    ``n_mixed`` references mix in a block: two where a map of phases is sought, because a block rarely holds more and
+    fewer terms leave more to test; all of them where every pixel may be any mixture.
+    """
 
     library: Library
     energies: Array
     spectra: Array
     noise: Array
+    n_mixed: int = 2
 
     @property
-    def reference_pairs(self) -> list[tuple[int, ...]]:
-        """All pairs of references, as indices; a single reference alone."""
+    def mixtures(self) -> list[tuple[int, ...]]:
+        """All choices of ``n_mixed`` references, as indices."""
         n = len(self.library.names)
-        return list(combinations(range(n), 2)) or [(0,)]
+        return list(combinations(range(n), min(self.n_mixed, n)))
 
     @property
     def degrees_of_freedom(self) -> int:
-        """Degrees of freedom of one block: energies minus two amounts and a constant."""
-        return max(self.energies.size - len(self.reference_pairs[0]) - 1, 1)
+        """Degrees of freedom of one block: energies minus its amounts and a constant."""
+        return max(self.energies.size - len(self.mixtures[0]) - 1, 1)
 
     def compute_residuals(
         self, value: Array, chosen: NDArray[np.intp] | None = None
     ) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Compute the normalised residuals (block, energy), chi-square (block,) and pair (block,) of every block.
+        """Compute the normalised residuals (block, energy), chi-square (block,) and mixture (block,) of every block.
 
-        The best pair is taken, or the one given by ``chosen`` (block,).
+        The best mixture is taken, or the one given by ``chosen`` (block,).
         """
         shapes = apply_systematics(self.library, self.energies, value)
         spectra, noise = correct_stray_light(self.spectra, self.noise, value[1])
         residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)
-        pair_of = np.zeros(len(spectra), dtype=np.intp)
-        for index, pair in enumerate(self.reference_pairs):
+        mixture_of = np.zeros(len(spectra), dtype=np.intp)
+        for index, mixture in enumerate(self.mixtures):
             rows = np.arange(len(spectra)) if chosen is None else np.flatnonzero(chosen == index)
             if rows.size == 0:
                 continue
-            design = np.vstack([shapes[list(pair)], np.ones((1, self.energies.size))])
-            found = solve_non_negative(design, spectra[rows], noise[rows] ** -2.0, len(pair))
-            # Two references and not all: a block rarely holds more phases, and fewer terms leave more to test.
+            design = np.vstack([shapes[list(mixture)], np.ones((1, self.energies.size))])
+            found = solve_non_negative(design, spectra[rows], noise[rows] ** -2.0, len(mixture))
             better = found.chi_square < best[rows]
-            best[rows[better]], pair_of[rows[better]] = found.chi_square[better], index
+            best[rows[better]], mixture_of[rows[better]] = found.chi_square[better], index
             left = (spectra[rows] - found.coefficient @ design) / noise[rows]
             residual[rows[better]] = left[better]
-        return residual, best, pair_of
+        return residual, best, mixture_of
 
     def find_start(self, value: Array, free: NDArray[np.intp], limit: float) -> Array:
         """Find start values of offset and slope on a grid, under a cost to which badly explained blocks add little.
@@ -113,7 +117,7 @@ class BlockSpectra(NamedTuple):
         return min(costs, key=lambda one: one[0])[1]
 
     def fit_parameters(self, value: Array, free: NDArray[np.intp], limit: float) -> BlockFit:
-        """Fit the free parameters by least squares, repeated with renewed pairs and weights of the blocks."""
+        """Fit the free parameters by least squares, repeated with renewed mixtures and weights of the blocks."""
         value = self.find_start(value, free, limit)
         # The solver needs start values inside the bounds.
         value[free] = np.maximum(value[free], np.array([-np.inf, 1e-3, -np.inf, 1e-2])[free])
@@ -121,11 +125,11 @@ class BlockSpectra(NamedTuple):
         lowest[0], highest[0] = -limit - 0.1, limit + 0.1
         for _ in range(8):
             before = value.copy()
-            _, chi_square, pair = self.compute_residuals(value)
+            _, chi_square, mixture = self.compute_residuals(value)
             weight = 1.0 / (1.0 + chi_square / (self.degrees_of_freedom * _POOR_FIT))
             # Imperfect references raise chi-square everywhere; the errors must grow by as much.
             spread = max(float(np.median(chi_square)) / self.degrees_of_freedom, 1.0)
-            problem = _LeastSquaresProblem(self, value, free, pair, np.sqrt(weight / spread))
+            problem = _LeastSquaresProblem(self, value, free, mixture, np.sqrt(weight / spread))
             found = optimize.least_squares(
                 problem.compute_residual,
                 value[free],
@@ -144,19 +148,19 @@ class BlockSpectra(NamedTuple):
 
 
 class _LeastSquaresProblem(NamedTuple):
-    """One least-squares problem: pairs and weights of the blocks are fixed, the free parameters vary."""
+    """One least-squares problem: mixtures and weights of the blocks are fixed, the free parameters vary."""
 
     blocks: BlockSpectra
     value: Array
     free: NDArray[np.intp]
-    pair_of_block: NDArray[np.intp]
+    mixture_of_block: NDArray[np.intp]
     root_weight: Array
 
     def compute_residual(self, free_values: Array) -> Array:
         """Compute the residuals of all blocks, followed by those of the priors."""
         value = self.value.copy()
         value[self.free] = free_values
-        data = self.blocks.compute_residuals(value, self.pair_of_block)[0] * self.root_weight[:, None]
+        data = self.blocks.compute_residuals(value, self.mixture_of_block)[0] * self.root_weight[:, None]
         return np.concatenate([data.ravel(), free_values / _PRIOR[self.free]])
 
     def compute_jacobian(self, free_values: Array) -> Array:

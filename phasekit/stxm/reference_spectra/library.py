@@ -1,4 +1,4 @@
-"""Reference spectra at the energies of the data, and the energy offset between the two scales."""
+"""Reference spectra at the energies of the data, and mean spectra of blocks of pixels to compare them with."""
 
 from typing import NamedTuple
 
@@ -7,19 +7,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
-from ..preprocessing.material import find_material
-from .non_negative import solve_non_negative
 
 Array = NDArray[np.float64]
 _MOST_BLOCKS = 1500
-
-
-class _EnergyOffset(NamedTuple):
-    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square."""
-
-    value: float
-    error: float
-    misfit: float
 
 
 class Library(NamedTuple):
@@ -102,57 +92,6 @@ def design_matrix(
     if slope:
         rows.append(((energies - energies.mean()) / max(float(np.ptp(energies)), 1e-9))[None])
     return np.concatenate(rows)
-
-
-def _fit_offset(library: Library, energies: Array, spectra: Array, noise: Array, *, limit: float) -> _EnergyOffset:
-    r"""Fit a common energy offset of ``spectra`` (n, energy) to the profile of chi-square over non-negative mixtures.
-
-    A coarse grid finds the valley, a fine grid its minimum, and a parabola the exact position. With the curvature c of
-    the parabola :math:`\chi^2 \approx \chi^2_0 + c (\delta - \delta_0)^2` the standard error is
-
-    .. math:: \sigma_\delta = \sqrt{\max(\chi^2_\nu, 1) / c}.
-
-    The reduced chi-square :math:`\chi^2_\nu` widens it when the references are imperfect. ``limit`` is the largest
-    offset [eV].
-    """
-    weights = 1.0 / noise**2
-    n = len(library.names)
-
-    def compute_chi_square(offset: float) -> float:
-        return float(solve_non_negative(design_matrix(library, energies, offset), spectra, weights, n).chi_square.sum())
-
-    # Chi-square has several valleys when lines of one reference meet those of another, so the whole range is scanned.
-    coarse = np.linspace(-limit, limit, 2 * round(limit / 0.1) + 1)
-    profile = np.array([compute_chi_square(offset) for offset in coarse])
-    middle = coarse[np.argmin(profile)]
-    fine = middle + np.linspace(-0.12, 0.12, 13)
-    profile = np.array([compute_chi_square(offset) for offset in fine])
-    # Seven points around the minimum: enough to average rounding, near enough to be a parabola.
-    near = slice(max(int(np.argmin(profile)) - 3, 0), int(np.argmin(profile)) + 4)
-    curve, linear, _ = np.polyfit(fine[near] - middle, profile[near], 2)
-    best = middle - linear / (2 * curve) if curve > 0 else float(fine[np.argmin(profile)])
-    best = float(np.clip(best, fine[0], fine[-1]))
-    freedom = max(spectra.size - len(spectra) * (n + 1) - 1, 1)
-    # Each spectrum has its own amounts and constant; the offset is one more parameter for all.
-    misfit = float(profile.min()) / freedom
-    error = np.sqrt(max(misfit, 1.0) / curve) if curve > 0 else np.nan
-    return _EnergyOffset(best, float(error), misfit)
-
-
-def find_energy_offset(
-    od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
-) -> _EnergyOffset:
-    """Take the offset as given, or fit it to block means over 6 x 6 material pixels (read into memory)."""
-    if not isinstance(energy_offset, str):
-        return _EnergyOffset(float(energy_offset), 0.0, np.nan)
-    if energy_offset != "fit":
-        raise SchemaError(f"{step}: energy_offset={energy_offset!r}, needs a number [eV] or 'fit'.")
-    material = find_material(od)
-    spectra, noise = compute_block_means(od, material)
-    # Without material there is nothing to compare: no offset, of unknown error.
-    if len(spectra) == 0:
-        return _EnergyOffset(0.0, np.nan, np.nan)
-    return _fit_offset(library, od["energy"].values.astype(np.float64), spectra, noise, limit=limit)
 
 
 def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -> tuple[Array, Array]:

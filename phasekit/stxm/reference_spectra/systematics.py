@@ -33,6 +33,14 @@ class SharedParameters(NamedTuple):
         return apply_systematics(library, energies, self.value)
 
 
+class EnergyOffset(NamedTuple):
+    """Energy to add to the data's scale to reach the references' [eV], its standard error, reduced chi-square."""
+
+    value: float
+    error: float
+    misfit: float
+
+
 def fit_systematics(
     od: xr.Dataset,
     refs: xr.Dataset,
@@ -133,9 +141,12 @@ def fit_systematics(
 
 
 def fit_shared_parameters(
-    od: xr.Dataset, library: Library, wanted: dict[str, float | str], *, limit: float, step: str
+    od: xr.Dataset, library: Library, wanted: dict[str, float | str], *, limit: float, step: str, n_mixed: int = 2
 ) -> tuple[SharedParameters, int]:
-    """Take the shared parameters as given or fit them, and count the blocks they rest on."""
+    """Take the shared parameters as given or fit them, and count the blocks they rest on.
+
+    ``n_mixed`` references mix in a block.
+    """
     given, free = _split_settings(wanted, step)
     if not free.size:
         # Numbers that are given have no error, and no data need be read.
@@ -146,8 +157,21 @@ def fit_shared_parameters(
     if len(spectra) == 0:
         return SharedParameters(given, np.where(np.isin(np.arange(4), free), np.nan, 0.0), np.nan), 0
     # Block means have little noise, so the logarithm in the stray-light correction does not bias them.
-    blocks = BlockSpectra(library, od["energy"].values.astype(np.float64), spectra, noise)
+    blocks = BlockSpectra(library, od["energy"].values.astype(np.float64), spectra, noise, n_mixed)
     return SharedParameters(*blocks.fit_parameters(given, free, limit)), len(spectra)
+
+
+def find_energy_offset(
+    od: xr.Dataset, library: Library, energy_offset: float | str, *, limit: float, step: str
+) -> EnergyOffset:
+    """Take the energy offset as given or fit it alone, for methods that correct no other systematic effect.
+
+    Any number of references may mix in a block, as in the fits with references that use this offset.
+    """
+    wanted: dict[str, float | str] = dict.fromkeys(_NAMES, 0.0)
+    wanted["energy_offset"] = energy_offset
+    shared, _ = fit_shared_parameters(od, library, wanted, limit=limit, step=step, n_mixed=len(library.names))
+    return EnergyOffset(float(shared.value[0]), float(shared.error[0]), shared.misfit)
 
 
 def _split_settings(wanted: dict[str, float | str], step: str) -> tuple[Array, NDArray[np.intp]]:
