@@ -27,7 +27,7 @@ PUBLIC: tuple[Sample, ...] = (
 
 
 def root() -> Path:
-    """Find the folder of ``notebooks/`` and ``data-samples/``: the source tree, or the shared files of the installation.
+    """Find the folder of ``notebooks/`` and ``data-samples/``: the source tree, or shared files of the installation.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def root() -> Path:
         entries = files("phasekit") or []
     except PackageNotFoundError:
         entries = []
-    # A wheel puts the notebooks below the prefix of the environment, whose place only its list of files tells.
+    # A wheel installs the notebooks below the prefix of the environment; its list of files says where.
     for entry in entries:
         if entry.parts[-4:-1] == ("share", "phasekit", "notebooks"):
             return Path(str(entry.locate())).resolve().parents[1]

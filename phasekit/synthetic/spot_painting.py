@@ -23,7 +23,7 @@ def simulate_spots(
 
     with the thickness :math:`t`, the wavelength :math:`\lambda` and the excitation error :math:`s`. The beam direction
     :math:`\hat{\mathbf k}` is tilted by ``precession_deg`` towards 120 azimuths :math:`\varphi` in turn. This sum is
-    independent of the closed form that templates are computed with.
+    independent of the closed form that templates use (:func:`phasekit.diffraction.precessed_shape`).
     """
     g = crystal.g @ rotations.to_matrix(quaternion)  # rows: R^T g
     # The tilted beam changes the excitation error by at most this much about its value without precession.

@@ -118,7 +118,7 @@ def _make_widget(slider: Slider) -> Any:
     return widgets.FloatSlider(label=slider.label, format=text, **limits)
 
 
-def chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> float:
+def read_chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> float:
     """Answer of the old ``chosen_...`` functions, with a warning that says what to write instead."""
     warnings.warn(
         f"{function}: an explorer's choice is now explorer.values[{name!r}]; this function goes with the next release.",
@@ -139,7 +139,7 @@ def draw_classes(classes: Classes) -> Any:
     return drawn.opts(hv.opts.Image(**look, invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]))
 
 
-def colour_key(names: Sequence[str], colours: Sequence[str]) -> str:
+def make_colour_key(names: Sequence[str], colours: Sequence[str]) -> str:
     """Colour key as HTML, in words beside the colours."""
     entries = zip([*names, "background"], [*colours, BACKGROUND_GREY], strict=True)
     square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'

@@ -3,9 +3,7 @@
 matplotlib is imported inside the functions; figures are made without pyplot, so nothing stays open behind them.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -215,52 +213,6 @@ def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.0}
     spot = (left + fraction / 2, bottom + 0.04)
     ax.text(*spot, text, transform=ax.transAxes, ha="center", va="bottom", fontsize="small", bbox=box)
-
-
-def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi: int = 150) -> Path:
-    """Write a figure as PNG under its final name only when it is complete, with its alt text inside.
-
-    Parameters
-    ----------
-    figure
-        matplotlib figure. The alt text is also kept as its label, so the notebook shows it with the picture.
-    path
-        File to write; the folder is made. ``figure_1_*.png`` is the map that the index page shows.
-    alt
-        One sentence that says what is seen, for readers who do not see it.
-    dpi
-        Dots per inch.
-
-    Returns
-    -------
-    pathlib.Path
-        Where it lies.
-
-    Raises
-    ------
-    SchemaError
-        ``alt`` is empty.
-
-    See Also
-    --------
-    panels : Makes a figure.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_figure(panels()[0], Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
-    'figure_1_empty.png'
-    """
-    if not alt.strip():
-        raise SchemaError("save_figure: 'alt' is empty, needs one sentence that says what is seen. Write it.")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.set_label(alt)
-    partial = target.with_name(f".{target.name}.part")
-    figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight", metadata={"Description": alt})
-    os.replace(partial, target)
-    return target
 
 
 def round_length(length: float) -> float:

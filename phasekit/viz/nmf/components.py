@@ -8,7 +8,7 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
-from .threshold_explorer import draw_label_map, overlap_text
+from .threshold_explorer import draw_label_map, format_overlap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -185,7 +185,7 @@ def overlap_figure(
     found = find_overlap(factors, threshold=threshold, background=background)
     known = truth is not None and "truth_factor" in truth
     figure, axes = panels(2 if known else 1, 3, width=3.6, height=3.3)
-    title = f"components\n{overlap_text(factors, threshold, background)}"
+    title = f"components\n{format_overlap(factors, threshold, background)}"
     _draw_overlap_row(
         axes[0], found, overlap_evolution(factors, background=background), title, factors.sizes["component"]
     )
@@ -196,7 +196,7 @@ def overlap_figure(
         true = find_overlap(reference, threshold=threshold, background=haze)
         true["label"] = relabel(true["label"], matches)
         true.attrs["background"] = int(matches["component"][haze]) if haze >= 0 else -1
-        title = f"truth\n{overlap_text(reference, threshold, haze)}"
+        title = f"truth\n{format_overlap(reference, threshold, haze)}"
         n = max(int(true["label"].max()) + 1, factors.sizes["component"])
         _draw_overlap_row(axes[1], true, overlap_evolution(reference, background=haze), title, n)
     figure.set_label(

@@ -82,9 +82,9 @@ def crystals_figure(
     for ax, record in zip(axes[:, 3:].ravel(), records, strict=False):
         draw_colour_key(ax, record, ipf_key)
     colours = [acom.ipf_colours(found, direction=direction, ipf_key=ipf_key) for found in (by_components, direct)]
-    _load_maps(axes[:, 0], by_components, colours[0], records, f"from components (IPF-{direction})")
-    _load_maps(axes[:, 1], direct, colours[1], records, f"from single patterns (IPF-{direction})")
-    _component_number(axes[0, 0], by_components["component"])
+    _draw_maps(axes[:, 0], by_components, colours[0], records, f"from components (IPF-{direction})")
+    _draw_maps(axes[:, 1], direct, colours[1], records, f"from single patterns (IPF-{direction})")
+    _draw_component_numbers(axes[0, 0], by_components["component"])
     image(axes[0, 2], compared["disorientation"], vmin=0, vmax=_WIDEST, label="angle between the two [degree]")
     share, angle = 100 * float(compared["phase_accuracy"]), float(compared["median"])
     axes[0, 2].set_title(f"same phase: {share:.0f} %, median {angle:.1f}°", fontsize="medium")
@@ -97,7 +97,7 @@ def crystals_figure(
     return figure
 
 
-def _load_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
+def _draw_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, records: list[Any], title: str) -> None:
     """Orientation above, phase below."""
     image(axes[0], mask_unreliable(orientations.fillna({"reliability": 0}), colours, 0.0).compute())
     axes[0].set_title(title, fontsize="medium")
@@ -106,7 +106,7 @@ def _load_maps(axes: Any, orientations: xr.Dataset, colours: xr.DataArray, recor
     axes[1].set_title("phase", fontsize="medium")
 
 
-def _component_number(ax: Any, component: xr.DataArray) -> None:
+def _draw_component_numbers(ax: Any, component: xr.DataArray) -> None:
     """Write each component's number on the middle one of its points, so that it lies on the component itself."""
     y, x = (np.asarray(component[d], dtype=float) for d in component.dims)
     labels = np.asarray(component)

@@ -7,7 +7,7 @@ import xarray as xr
 from phasekit.nmf import find_overlap, overlap_fraction
 from phasekit.schema import FACTORS, require
 
-from ..explorer import Classes, Explorer, Slider, chosen_value, colour_key, draw_classes
+from ..explorer import Classes, Explorer, Slider, read_chosen_value, make_colour_key, draw_classes
 from ..style import PHASE_COLOURS, categorical, panels
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     names, colours = _class_names(n), _class_colours(n)
 
     def readout(threshold: float) -> str:
-        return overlap_text(factors, threshold, background)
+        return format_overlap(factors, threshold, background)
 
     def figure(threshold: float) -> "Figure":
         figure, axes = panels(width=4.5, height=4.0)
@@ -72,7 +72,7 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
         return draw_classes(Classes("component", _classify_pixels(overlap, n), names, colours))
 
     slider = Slider("overlap threshold", 0.3, 1.0, 0.01, threshold)
-    key = colour_key(names, colours)
+    key = make_colour_key(names, colours)
     return Explorer({"threshold": slider}, readout=readout, picture=picture, figure=figure, key=key)
 
 
@@ -103,10 +103,10 @@ def chosen_threshold(view: Any, threshold: float) -> float:
     ...     chosen_threshold(None, 0.75)
     0.75
     """
-    return chosen_value(view, "threshold", threshold, function="chosen_threshold")
+    return read_chosen_value(view, "threshold", threshold, function="chosen_threshold")
 
 
-def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
+def format_overlap(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
     """The number beside the map."""
     return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
 

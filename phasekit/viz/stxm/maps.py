@@ -1,122 +1,23 @@
 """Maps of the STXM workflow: frames, optical density, phases, composition, fractions."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 
 from phasekit.errors import SchemaError, StxmStatus
-from phasekit.schema import OD, PHASES, STACK, require
+from phasekit.schema import PHASES, require
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
+from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
+from .images import add_scale_bar
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _Place = Literal["outside upper center", "outside lower center"]
 #: Colour of every status word: ok white, background grey, the others apart from each other and from the phases.
 STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
-
-
-def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
-    """Frame shifts that were undone, and the aligned image averaged over the energies.
-
-    Parameters
-    ----------
-    aligned
-        STACK from :func:`phasekit.stxm.align`, with ``shift_y, shift_x (energy)`` [px].
-    truth
-        Dataset that may carry ``truth_shift_y, truth_shift_x``; they are drawn as open circles.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left the shifts with their errors, right the mean image; pixels not seen at every energy are grey.
-
-    Raises
-    ------
-    SchemaError
-        ``aligned`` carries no shifts.
-
-    See Also
-    --------
-    phasekit.stxm.align : Finds the shifts.
-
-    Examples
-    --------
-    >>> import phasekit as pk
-    >>> stack = pk.synthetic.stxm_stack(shape=(24, 32), n_particles=2)
-    >>> shifts = {name: stack[f"truth_{name}"] for name in ("shift_y", "shift_x")}
-    >>> len(alignment_figure(stack.assign(shifts)).axes)
-    3
-    """
-    require(aligned, STACK, step="alignment_figure")
-    if "shift_y" not in aligned or "shift_x" not in aligned:
-        raise SchemaError("alignment_figure: there is no 'shift_y' or 'shift_x'. pk.stxm.align makes them.")
-    figure, axes = panels(1, 2, width=4.2)
-    plot, map_ = axes[0]
-    for name, colour in (("shift_y", PHASE_COLOURS[4]), ("shift_x", PHASE_COLOURS[5])):
-        error = aligned.get("shift_error")
-        plot.errorbar(aligned["energy"], aligned[name], yerr=error, color=colour, marker=".", label=f"{name[-1]} found")
-        if truth is not None and f"truth_{name}" in truth:
-            style: dict[str, Any] = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
-            plot.plot(truth["energy"], truth[f"truth_{name}"], color=colour, label=f"{name[-1]} true", **style)
-    plot.set(xlabel="photon energy / eV", ylabel="frame shift / px", title="Frame drift")
-    plot.legend(fontsize="small", ncols=2)
-    mean = aligned["intensity"].mean("energy")
-    image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
-    map_.set_title("Aligned, mean over energies")
-    _add_colour_bar(map_, aligned)
-    return figure
-
-
-def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
-    """Optical density at one energy, its noise there, and the incident intensity it was made with.
-
-    Parameters
-    ----------
-    od
-        OD from :func:`phasekit.stxm.optical_density`.
-    energy
-        Photon energy [eV]; the nearest one measured is drawn. ``None``: the one with the highest mean OD.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Pixels that are not valid are grey; the region that gave I0, where there is one, is outlined.
-
-    See Also
-    --------
-    phasekit.stxm.optical_density : Computes it.
-
-    Examples
-    --------
-    >>> import phasekit as pk
-    >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, energies=[510.0, 517.0, 525.0])
-    >>> len(od_figure(pk.stxm.optical_density(stack), energy=517.0).axes)
-    5
-    """
-    require(od, OD, step="od_figure")
-    density = od["optical_density"].where(od["valid"])
-    if energy is None:
-        index = int(density.mean(("scan_y", "scan_x")).argmax("energy").compute())
-    else:
-        index = int(np.abs(od["energy"].values - energy).argmin())
-    figure, axes = panels(1, 3, width=3.8)
-    shown = f"{float(od['energy'][index]):.1f} eV"
-    for ax, array, label in ((axes[0, 0], density, "optical density"), (axes[0, 1], od["noise"], "noise of OD")):
-        image(ax, array.isel(energy=index).where(od["valid"]), label=label)
-        ax.set_title(f"{label[0].upper()}{label[1:]} at {shown}")
-    if "i0_region" in od:
-        y, x = od["scan_y"], od["scan_x"]
-        axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
-    if "i0" in od:
-        axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
-    axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
-    _add_colour_bar(axes[0, 0], od)
-    return figure
 
 
 def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
@@ -152,7 +53,7 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
-    _add_colour_bar(axes[0, 0], phases)
+    add_scale_bar(axes[0, 0], phases)
     if truth is not None:
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
@@ -213,7 +114,7 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
         ax.set_title(title)
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
-    _add_colour_bar(axes[0, 0], phases)
+    add_scale_bar(axes[0, 0], phases)
     return figure
 
 
@@ -265,7 +166,7 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
-    _add_colour_bar(axes[0, 0], fit)
+    add_scale_bar(axes[0, 0], fit)
     return figure
 
 
@@ -292,8 +193,3 @@ def _composition_limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
     known = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
     values = np.concatenate([part.ravel() for part in known])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-
-
-def _add_colour_bar(ax: "Axes", data: xr.Dataset) -> None:
-    if "scan_x" in data.coords:
-        scale_bar(ax, data["scan_x"])

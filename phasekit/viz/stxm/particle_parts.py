@@ -7,8 +7,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..style import PHASE_COLOURS
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -38,7 +36,7 @@ def draw_outlines(ax: "Axes", label: NDArray[Any], colour: str, width: float) ->
     ax.add_collection(LineCollection(list(lines), colors=colour, linewidths=width, capstyle="projecting"))
 
 
-def table_rows(
+def draw_share_bars(
     ax: "Axes", shown: xr.Dataset, share: NDArray[Any], colours: Sequence[str], error: NDArray[Any] | None
 ) -> None:
     """One horizontal bar from 0 to 1 per particle, cut into shares; errors stand at the end of each share."""
@@ -57,7 +55,7 @@ def table_rows(
     ax.set_ylim(max(len(share), 1) - 0.5, -0.5)
 
 
-def figure_notes(ax: "Axes", shown: xr.Dataset) -> None:
+def draw_notes(ax: "Axes", shown: xr.Dataset) -> None:
     """Diameter and mean composition beside each bar."""
     for row in range(shown.sizes["particle_number"]):
         one = shown.isel(particle_number=row)
@@ -91,16 +89,3 @@ def format_width(profile: xr.Dataset) -> str:
     else:
         own = f"not resolved, below {float(profile['edge_width_upper']):.0f} nm (95 %)"
     return f"{seen}; {own}"
-
-
-def draw_tables(ax: "Axes", thickness: xr.Dataset) -> None:
-    """Absorption by table, the energies used marked."""
-    absorption, used = thickness["absorption"], thickness["used"].values.astype(bool)
-    for index, name in enumerate(absorption["table"].values):
-        colour = PHASE_COLOURS[(4, 5, 2)[index % 3]]
-        line = absorption.isel(table=index)
-        ax.plot(line["energy"], line, color=colour, marker=".", markersize=3, linewidth=0.9, label=str(name))
-        ax.plot(line["energy"][used], line[used], color=colour, marker="o", markersize=6, linestyle="none", mfc="none")
-    ax.plot([], [], color="0.3", marker="o", markersize=6, linestyle="none", mfc="none", label="used")
-    ax.set(xlabel="photon energy / eV", ylabel="absorption / µm$^{-1}$", title="Tables")
-    ax.legend(fontsize="small", frameon=False)

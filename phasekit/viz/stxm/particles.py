@@ -13,13 +13,12 @@ from phasekit.schema import (
     PHASES,
     PROFILE,
     RADIAL_PROFILES,
-    THICKNESS,
     require,
 )
 
 from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
 from .maps import STATUS_COLOURS
-from .particle_parts import add_key, draw_outlines, draw_tables, figure_notes, format_width, select_largest, table_rows
+from .particle_parts import add_key, draw_outlines, draw_notes, format_width, select_largest, draw_share_bars
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,11 +93,11 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     n, n_domains = statistics.sizes["particle_number"], int(maps["domain"].max()) + 1
     map_.set_title(f"{n} particle{'s' * (n != 1)}, {n_domains} phase domain{'s' * (n_domains != 1)}")
     colours = [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(len(names))]
-    table_rows(bars, shown, shown["phase_fraction"].values, colours, shown["phase_fraction_error"].values)
-    figure_notes(bars, shown)
+    draw_share_bars(bars, shown, shown["phase_fraction"].values, colours, shown["phase_fraction_error"].values)
+    draw_notes(bars, shown)
     bars.set(title="Phase fractions", ylabel="particle", xlabel="share of its area, with standard error")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    table_rows(status, shown, shown["status_share"].values, [_SURE, *STATUS_COLOURS[1:]], None)
+    draw_share_bars(status, shown, shown["status_share"].values, [_SURE, *STATUS_COLOURS[1:]], None)
     status.set(title="Status", xlabel="share of its pixels", yticklabels=[])
     seen = np.flatnonzero(shown["status_share"].values.sum(axis=0) > 0)
     add_key(status, [words[index] for index in seen], [[_SURE, *STATUS_COLOURS[1:]][index] for index in seen])
@@ -263,44 +262,4 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     ax.set_ylim(0, 1.08 * float(bottom.max()) or 1.0)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize="small", frameon=False)
-    return figure
-
-
-def thickness_figure(thickness: xr.Dataset) -> "Figure":
-    """Thickness, its two errors, and the tables it rests on.
-
-    Parameters
-    ----------
-    thickness
-        THICKNESS of :func:`phasekit.stxm.thickness_map` or :func:`phasekit.stxm.thickness_from_references`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Maps in nm: thickness, standard error by noise, and with tables half their range and their absorption, the
-        energies used marked. Not valid is grey.
-
-    See Also
-    --------
-    phasekit.stxm.thickness_map : Computes the thickness.
-
-    Examples
-    --------
-    >>> map_ = xr.DataArray(np.ones((4, 6)), dims=("scan_y", "scan_x"))
-    >>> figure = thickness_figure(xr.Dataset({"thickness": map_, "thickness_error": map_}))
-    >>> [ax.get_title() for ax in figure.axes[:2]]
-    ['Thickness', 'Error by noise']
-    """
-    require(thickness, THICKNESS, step="thickness_figure")
-    maps = {"Thickness": "thickness", "Error by noise": "thickness_error", "Spread of tables": "thickness_table_error"}
-    drawn = {title: name for title, name in maps.items() if name in thickness}
-    with_tables = "absorption" in thickness
-    figure, axes = panels(2, 2, width=4.4, height=3.4) if with_tables else panels(1, len(drawn), width=4.4, height=3.4)
-    for ax, (title, name) in zip(axes.flat, drawn.items(), strict=False):
-        values = thickness[name].compute()
-        top = float(values.quantile(0.995)) if bool(values.notnull().any()) else 1.0  # a few bad pixels hide the rest
-        image(ax, values, label=f"{title.lower()} / nm", vmin=0, vmax=top)
-        ax.set_title(title)
-    if with_tables:
-        draw_tables(axes[1, 1], thickness)
     return figure

@@ -8,7 +8,7 @@ from phasekit.errors import StxmStatus
 from phasekit.schema import PHASES, require
 from phasekit.stxm import ambiguous_fraction, flag_ambiguous
 
-from ..explorer import Classes, Explorer, Slider, chosen_value, colour_key, draw_classes
+from ..explorer import Classes, Explorer, Slider, read_chosen_value, make_colour_key, draw_classes
 from ..style import PHASE_COLOURS, categorical, panels, scale_bar
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
         readout=readout,
         picture=lambda **thresholds: draw_classes(Classes("phase", classify(**thresholds), names, colours)),
         figure=figure,
-        key=colour_key(names, colours),
+        key=make_colour_key(names, colours),
     )
 
 
@@ -117,7 +117,7 @@ def chosen_margin(view: Any, margin: float) -> float:
     ...     chosen_margin(None, 0.002)
     0.002
     """
-    return chosen_value(view, "margin", margin, function="chosen_margin")
+    return read_chosen_value(view, "margin", margin, function="chosen_margin")
 
 
 def chosen_confidence(view: Any, min_confidence: float) -> float:
@@ -147,7 +147,7 @@ def chosen_confidence(view: Any, min_confidence: float) -> float:
     ...     chosen_confidence(None, 0.75)
     0.75
     """
-    return chosen_value(view, "min_confidence", min_confidence, function="chosen_confidence")
+    return read_chosen_value(view, "min_confidence", min_confidence, function="chosen_confidence")
 
 
 def _class_names(phases: xr.Dataset) -> list[str]:
