@@ -16,7 +16,7 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     Parameters
     ----------
     figure
-        matplotlib figure. The alt text is also kept as its label, so the notebook shows it with the picture.
+        matplotlib figure. The alt text is also kept as its label, so that the notebook shows it with the figure.
     path
         File to write; the folder is made. ``figure_1_*.png`` is the map that the index page shows.
     alt
@@ -27,7 +27,7 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     Returns
     -------
     pathlib.Path
-        Where it lies.
+        The file.
 
     Raises
     ------
@@ -41,15 +41,19 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
     Examples
     --------
     >>> import tempfile
+    >>> from phasekit.viz import panels
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_figure(panels()[0], Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
     'figure_1_empty.png'
     """
     if not alt.strip():
-        raise SchemaError("save_figure: 'alt' is empty, needs one sentence that says what is seen. Write it.")
+        raise SchemaError(
+            "save_figure: 'alt' is empty, needs one sentence that says what is seen. Give alt='Phase map of ...'."
+        )
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.set_label(alt)
+    # Renamed when complete: an index page never embeds half a figure. The dot keeps it out of figure_*.png.
     partial = target.with_name(f".{target.name}.part")
     figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight", metadata={"Description": alt})
     os.replace(partial, target)

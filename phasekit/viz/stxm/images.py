@@ -1,4 +1,4 @@
-"""Figures of the stack before any phase is named: aligned frames and optical density."""
+"""Figures of the stack before phases are labelled: aligned frames and optical density."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
-    """Frame shifts that were undone, and the aligned image averaged over the energies.
+    """Frame shifts that were corrected, and the aligned image averaged over the energies.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     Returns
     -------
     matplotlib.figure.Figure
-        Left the shifts with their errors, right the mean image; pixels not seen at every energy are grey.
+        Left the shifts with their errors, right the mean image. Pixels not seen at every energy are grey.
 
     Raises
     ------
@@ -60,6 +60,7 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
             plot.plot(truth["energy"], truth[f"truth_{name}"], color=colour, label=f"{name[-1]} true", **style)
     plot.set(xlabel="photon energy / eV", ylabel="frame shift / px", title="Frame drift")
     plot.legend(fontsize="small", ncols=2)
+    # The mean shows whether the frames lie on each other: where they do not, edges are blurred.
     mean = aligned["intensity"].mean("energy")
     image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
     map_.set_title("Aligned, mean over energies")
@@ -68,14 +69,14 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
 
 
 def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
-    """Optical density at one energy, its noise there, and the incident intensity it was made with.
+    """Optical density at one energy, its noise there, and the incident intensity it was computed with.
 
     Parameters
     ----------
     od
         OD from :func:`phasekit.stxm.optical_density`.
     energy
-        Photon energy [eV]; the nearest one measured is drawn. ``None``: the one with the highest mean OD.
+        Photon energy [eV]. The nearest one measured is drawn. ``None``: the one with the highest mean OD.
 
     Returns
     -------
@@ -100,10 +101,11 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     else:
         index = int(np.abs(od["energy"].values - energy).argmin())
     figure, axes = panels(1, 3, width=3.8)
-    shown = f"{float(od['energy'][index]):.1f} eV"
+    energy_text = f"{float(od['energy'][index]):.1f} eV"
     for ax, array, label in ((axes[0, 0], density, "optical density"), (axes[0, 1], od["noise"], "noise of OD")):
         image(ax, array.isel(energy=index).where(od["valid"]), label=label)
-        ax.set_title(f"{label[0].upper()}{label[1:]} at {shown}")
+        ax.set_title(f"{label[0].upper()}{label[1:]} at {energy_text}")
+    # I0 may also come from a separate scan: then there is no region.
     if "i0_region" in od:
         y, x = od["scan_y"], od["scan_x"]
         axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
@@ -115,5 +117,6 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
 
 
 def add_scale_bar(ax: "Axes", data: xr.Dataset) -> None:
+    """Draw a scale bar where the dataset has positions; without them a length has no meaning."""
     if "scan_x" in data.coords:
         scale_bar(ax, data["scan_x"])

@@ -1,4 +1,4 @@
-"""Maps of the STXM workflow: frames, optical density, phases, composition, fractions."""
+"""Maps of the STXM workflow: phases with their status, composition, fractions."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Place = Literal["outside upper center", "outside lower center"]
-#: Colour of every status word: ok white, background grey, the others apart from each other and from the phases.
+#: Colour of every status word: ok white, background grey, the others different from each other.
 STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
 
 
 def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
-    """Phase map with the truth beside it, what is flagged and why, and the margin.
+    """Phase map with the truth beside it, the status of every pixel, and the margin.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     """
     require(phases, PHASES, step="phase_figure")
     names = _phase_names(phases)
+    # Four panels fit a page better as a square.
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
@@ -57,12 +58,14 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     if truth is not None:
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
+    # All words, in the order of their codes: the map holds codes.
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
     status, margin = axes.flat[-2:]
     categorical(status, phases["status"], words, colours=STATUS_COLOURS, legend=False)
     status.set_title("Status")
     image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
     margin.set_title("Margin")
+    # The key names only what occurs; both keys lie across the figure, because two panels share one of them.
     codes = np.unique(np.asarray(phases["status"])).astype(int)
     _add_colour_key(
         figure, [*names, "background"], [*_phase_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase"
@@ -106,10 +109,11 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     """
     require(phases, PHASES, step="composition_figure")
     maps = {"Composition found": phases["composition"], "True composition": truth}
-    shown = {title: array for title, array in maps.items() if array is not None}
-    limits = _composition_limits(shown.values())
-    figure, axes = panels(1, len(shown), width=3.8)
-    for ax, (title, array) in zip(axes[0], shown.items(), strict=True):
+    available = {title: array for title, array in maps.items() if array is not None}
+    # One scale for both, else equal colours would mean different compositions.
+    limits = _composition_limits(available.values())
+    figure, axes = panels(1, len(available), width=3.8)
+    for ax, (title, array) in zip(axes[0], available.items(), strict=True):
         image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
     if not bool(phases["composition"].notnull().any()):
@@ -126,8 +130,8 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     fit
         What :func:`phasekit.stxm.fit_references` returned: ``fraction(scan_y, scan_x, reference)``, ``residual``.
     material
-        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it holds, because those of an empty pixel are noise
-        over noise. ``None``: everywhere.
+        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it is true. In an empty pixel they are a ratio of
+        noise. ``None``: everywhere.
 
     Returns
     -------
@@ -154,15 +158,15 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     if "fraction" not in fit or "residual" not in fit:
         raise SchemaError("fraction_figure: there is no 'fraction' or 'residual'. pk.stxm.fit_references makes them.")
     names = _phase_names(fit)
-    columns = min(len(names) + 1, 3)
+    columns = min(len(names) + 1, 3)  # the residual stands in one more panel
     figure, axes = panels(-(-(len(names) + 1) // columns), columns, width=3.6, height=2.8)
     for index, name in enumerate(names):
         fraction = fit["fraction"].isel(reference=index)
-        shown = fraction if material is None else fraction.where(material)
-        image(axes.flat[index], shown, label="fraction", vmin=0, vmax=1)
+        masked = fraction if material is None else fraction.where(material)
+        image(axes.flat[index], masked, label="fraction", vmin=0, vmax=1)
         axes.flat[index].set_title(name)
-    bright = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
-    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=bright)
+    top = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
+    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=top)
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
@@ -175,7 +179,7 @@ def _phase_palette(n: int) -> list[str]:
 
 
 def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
-    """Legend across the figure: below a single map it would take the map's room."""
+    """Legend across the figure: below a single map it would make the map smaller."""
     from matplotlib.patches import Patch
 
     handles = [
@@ -190,6 +194,7 @@ def _phase_names(data: xr.Dataset) -> list[str]:
 
 
 def _composition_limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
-    known = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
-    values = np.concatenate([part.ravel() for part in known])
+    """Smallest and largest composition of all maps; 0 and 1 where there is none."""
+    finite = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
+    values = np.concatenate([part.ravel() for part in finite])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
