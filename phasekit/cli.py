@@ -51,6 +51,7 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
     run.add_argument("workflow", help=f"{_list_names()}, or the path of a notebook")
+    # --input and --out are parameters of the notebook, too, but every run needs them.
     run.add_argument("--input", help="file to open (default: the sample)")
     run.add_argument("--out", required=True, help="folder for the results")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
@@ -59,6 +60,7 @@ def _build_parser() -> argparse.ArgumentParser:
     show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
     show.add_argument("workflow")
     show.set_defaults(function=_print_parameters)
+    # `demo` needs no arguments, so that a first try is one word.
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
     demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
     demo.set_defaults(function=_run_demo)

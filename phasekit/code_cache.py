@@ -1,8 +1,8 @@
 """The folder in which numba keeps compiled code, and a lock for modules that compile when they are imported.
 
 numba writes beside the source, else below the user's cache folder. Where it can do neither, it refuses to load a
-function: in a container with a read-only image, on a cluster's node without home folders. Compiling anew takes minutes,
-so the code then goes to a temporary folder. That folder belongs to this user alone, because code in it is run.
+function. Examples are a container with a read-only image and a cluster's node without home folders. Compiling again
+takes minutes, so the code then goes to a temporary folder. It belongs to this user alone, because code in it is run.
 """
 
 import importlib

@@ -65,6 +65,7 @@ class Workflow:
     sample: str
     stages: tuple[str, ...]
     result: str
+    # Optional: a workflow may share a sample, and its maps may have no status.
     samples: tuple[Sample, ...] = ()
     status: type[IntEnum] | None = None
     score: "Callable[[xr.Dataset, xr.Dataset], dict[str, str]] | None" = None

@@ -1,4 +1,7 @@
-"""Batch runs: one notebook on one dataset or a list of jobs, each with its results and record, and one index page."""
+"""Batch runs of the notebooks: one dataset or a list of jobs.
+
+Each run keeps its results and a record; one index page shows them all.
+"""
 
 # Loaded on first use: papermill and nbconvert are only needed for a run.
 import lazy_loader as _lazy

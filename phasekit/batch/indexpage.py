@@ -79,6 +79,7 @@ def write_index(
     if not runs:
         raise ReadError(base, found=f"no {RECORD} in any folder below it", cure="run a notebook with `phasekit run`")
     records = [(run, read_record(run)) for run in runs]
+    # Given names keep their order: that of the workflows on the demo page.
     if names is None:
         records.sort(key=lambda pair: str(pair[1].get("title", "")))
     articles = "\n".join(_write_article(base, run, record) for run, record in records)
@@ -100,6 +101,7 @@ def _write_article(base: Path, run: Path, record: dict[str, Any]) -> str:
     name = run.relative_to(base).as_posix()
     # Everything from a record is escaped: names of files and error messages may hold any character.
     status = html.escape(str(record.get("status", "running")))
+    # A run that was stopped has neither title nor time.
     parts = [
         f'<header><h2>{html.escape(str(record.get("title") or name))}</h2><span class="{status}">{status}</span>'
         f"<span>{record.get('seconds', '?')} s</span></header>"

@@ -16,7 +16,7 @@ from typing import Any
 from phasekit.errors import ReadError, SchemaError
 
 from .indexpage import write_index
-from .parameters import find_notebook, notebook_parameters, parse_settings, require_known
+from .parameters import check_names, find_notebook, notebook_parameters, parse_settings
 from .record import read_record, read_versions, write_record
 from .runner import run_notebook
 
@@ -185,6 +185,7 @@ def _read_rows(file: Path) -> Sequence[Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(file, found="no readable text file", cure="give a .yaml, .json or .csv file") from error
+    # YAML and JSON keep types and lists; a table is what most people have already.
     if file.suffix == ".csv":
         return list(csv.DictReader(text.splitlines()))
     import yaml
@@ -192,7 +193,11 @@ def _read_rows(file: Path) -> Sequence[Any]:
     try:
         rows = yaml.safe_load(text)  # JSON is YAML
     except yaml.YAMLError as error:
-        raise ReadError(file, found=f"text that is not YAML ({error})", cure="mend the line") from error
+        raise ReadError(
+            file,
+            found=f"text that is not YAML ({error})",
+            cure="indent with spaces, two per level, and quote texts that hold a colon",
+        ) from error
     if not isinstance(rows, list):
         raise ReadError(file, found=f"a {type(rows).__name__}", cure="write a list of jobs, each starting with '- '")
     return rows
@@ -201,12 +206,13 @@ def _read_rows(file: Path) -> Sequence[Any]:
 def _check_job(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Parameters of a job: known to the notebook, typed, paths relative to the manifest."""
     declared = notebook_parameters(find_notebook(workflow))
-    require_known(declared, list(row))
+    check_names(declared, list(row))
     # CSV and quoted YAML give texts, which get the type of the notebook; other values have theirs already.
     texts = [f"{name}={value}" for name, value in row.items() if isinstance(value, str) and value]
     values = {name: value for name, value in row.items() if not isinstance(value, str) and value is not None}
     values |= parse_settings(declared, texts)
     for name, value in values.items():
+        # A manifest and its data can then be moved together.
         if name.endswith("_path") and value:
             values[name] = str(base / str(value))
         elif name.endswith("_paths"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phasekit.deprecation import renamed_arguments
 from phasekit.errors import ReadError, SchemaError
 from phasekit.samples import root
 from phasekit.workflows import list_workflows
@@ -106,6 +107,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (ValueError, KeyError, TypeError) as error:
         raise ReadError(notebook, found="a file that is no notebook", cure="give an .ipynb file") from error
+    # The tag is papermill's: it puts the values of a run behind this cell.
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:
         raise ReadError(notebook, found="no cell tagged 'parameters'", cure="tag the cell that holds the parameters")
@@ -117,13 +119,14 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
         raise ReadError(notebook, found=f"a parameters cell that cannot be read ({error})", cure=cure) from error
 
 
-def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> dict[str, Any]:
+@renamed_arguments(known="parameters")
+def parse_settings(parameters: Mapping[str, Parameter], settings: Sequence[str]) -> dict[str, Any]:
     """Convert ``name=value`` texts to values with the types of the notebook.
 
     Parameters
     ----------
-    known
-        Parameters of the notebook.
+    parameters
+        Parameters of the notebook, by name.
     settings
         ``name=value`` each. Lists are written as JSON or with commas, ``k=2,3,4``; booleans as true or false.
 
@@ -143,30 +146,30 @@ def parse_settings(known: Mapping[str, Parameter], settings: Sequence[str]) -> d
 
     Examples
     --------
-    >>> known = {"threshold": Parameter("threshold", "float", 0.75, "")}
-    >>> parse_settings(known, ["threshold=0.8"])
+    >>> parameters = {"threshold": Parameter("threshold", "float", 0.75, "")}
+    >>> parse_settings(parameters, ["threshold=0.8"])
     {'threshold': 0.8}
-    >>> parse_settings(known, ["treshold=0.8"])
+    >>> parse_settings(parameters, ["treshold=0.8"])
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of threshold. Mend the name.
+    phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of threshold. Check the spelling.
     """
     values: dict[str, Any] = {}
     for text in settings:
         name, separator, value = text.partition("=")
         if not separator:
             raise SchemaError(f"parameters: got '{text}', needs name=value. Write for example threshold=0.8.")
-        require_known(known, [name])
-        values[name] = _convert_setting(known[name], value)
+        check_names(parameters, [name])
+        values[name] = _convert_setting(parameters[name], value)
     return values
 
 
-def require_known(known: Mapping[str, Parameter], names: Sequence[str]) -> None:
+def check_names(parameters: Mapping[str, Parameter], names: Sequence[str]) -> None:
     """Refuse names that the notebook does not have; papermill would only warn and run with the default."""
     for name in names:
-        if name not in known:
-            listed = ", ".join(known)
-            raise SchemaError(f"parameters: '{name}' is unknown, needs one of {listed}. Mend the name.")
+        if name not in parameters:
+            listed = ", ".join(parameters)
+            raise SchemaError(f"parameters: '{name}' is unknown, needs one of {listed}. Check the spelling.")
 
 
 def _read_assignments(source: str) -> list[Parameter]:

@@ -11,7 +11,7 @@ from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
-from .parameters import find_notebook, notebook_parameters, require_known
+from .parameters import check_names, find_notebook, notebook_parameters
 from .record import format_now, read_versions, write_record
 
 RESULT = "result.nc"
@@ -75,7 +75,7 @@ def run_notebook(
     notebook = find_notebook(workflow).resolve()
     declared = notebook_parameters(notebook)
     settings = _make_paths_absolute(dict(parameters or {}))
-    require_known(declared, list(settings))
+    check_names(declared, list(settings))
     folder = Path(output_dir).resolve()
     check_text({**settings, "output_dir": str(folder), "notebook": str(notebook)})
     headless = {"interactive": False, "output_dir": str(folder)}
@@ -95,6 +95,7 @@ def run_notebook(
         "seconds": round(time.perf_counter() - start, 2),
         **_read_outcome(folder, error, needs_result="output_dir" in declared),
     }
+    # The start page has no result and no numbers.
     if record["status"] == "ok" and (folder / RESULT).is_file():
         record |= _read_numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
@@ -108,15 +109,16 @@ def check_text(values: Mapping[str, Any]) -> None:
         try:
             str(item).encode("utf-8")
         except UnicodeEncodeError:
-            shown = str(item).encode("ascii", "backslashreplace").decode()
+            escaped = str(item).encode("ascii", "backslashreplace").decode()
             raise SchemaError(
-                f"run_notebook: {name} = '{shown}' holds letters that this system's encoding "
+                f"run_notebook: {name} = '{escaped}' holds letters that this system's encoding "
                 f"({sys.getfilesystemencoding()}) cannot read. Set PYTHONUTF8=1 in the environment, or a UTF-8 locale."
             ) from None
 
 
 def _make_paths_absolute(values: dict[str, Any]) -> dict[str, Any]:
     """Paths relative to the caller's directory made absolute, because the kernel runs in another folder."""
+    # By the ending of the name, so that a new parameter needs no entry here; "" stands for no file.
     for name, value in values.items():
         if name.endswith(("_path", "_dir")) and value:
             values[name] = os.path.abspath(value)
@@ -222,5 +224,5 @@ def _read_alt_text(path: Path) -> str:
     """Alt text that ``save_figure`` wrote into a PNG file."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        return str(picture.info.get("Description", ""))
+    with Image.open(path) as png:
+        return str(png.info.get("Description", ""))

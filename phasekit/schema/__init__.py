@@ -1,7 +1,7 @@
 """The kinds of datasets that steps take and return: names, dimensions and units, each written once.
 
 A step calls :func:`require` first and :func:`describe` last. Between the two a dataset may have any form. Outside, a
-dataset can be recognised by its variables alone, also after it was written to a file and read again.
+dataset can be recognised by its variables alone, also when it comes from a file.
 """
 
 # Imported at once, not lazily: schemas are small, and every step needs them.
@@ -44,6 +44,7 @@ from .stxm_particles import (
     THICKNESS,
 )
 
+# Listed, so that linters and type checkers take the imports above as the API.
 __all__ = [
     "ANY",
     "BASELINE",

@@ -28,6 +28,7 @@ REFERENCE_FIT = Schema(
         # Optional, because it is as large as the square of the references.
         _optional("amount_covariance", (*_SCAN, "reference", "other_reference"), ANY, "covariance of the amounts"),
         _optional("baseline_slope", _SCAN, "1", "slope of the baseline over the energy range"),
+        # Only where the fit determined it; otherwise the references are taken as calibrated.
         _optional("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
         _optional("energy_offset_error", (), "eV", "standard error of the energy offset"),
     ),

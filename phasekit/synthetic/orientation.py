@@ -78,8 +78,8 @@ def orientation_scan(
         h(\mathbf q) + (1 - f_\mathrm{dir} - f_\mathrm{diff}) \sum_i w_i \frac{\sum_{\mathbf g} I_i(\mathbf g)\,
         d(\mathbf q - \mathbf q_0 - \mathbf g)}{\sum_{\mathbf g} I_i(\mathbf g)} \right]
 
-    with :math:`N` electrons, the unit disk :math:`d`, the diffuse background :math:`h` and the weights :math:`w_i` of
-    the grains under the beam. The spot intensities :math:`I_i(\mathbf g)` are kinematic:
+    with :math:`N` electrons, the unit disk :math:`d` and the diffuse background :math:`h`. :math:`w_i` are the weights
+    of the grains under the beam. Spot intensities :math:`I_i(\mathbf g)` are kinematic:
     :math:`|F|^2 \operatorname{sinc}^2(\pi t s)`, averaged over the precession cone. Disks lie at exact sub-pixel
     positions. Vacuum holds the direct beam (98 %) and background (2 %) alone.
 

@@ -222,7 +222,7 @@ def _compute_abundances(
 def _make_grain_patterns(
     n: int, detector: tuple[int, int], bend: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Mean spot pattern of each grain, ``(grain, qy, qx)`` of sum 1, and the patterns at both ends of the bend."""
+    """Mean spot pattern of each grain, ``(grain, qy, qx)`` of sum 1, and those at both ends of the bend."""
     size = min(detector)
     rotations = (np.arange(n) + rng.uniform(0, 1, n)) * (180.0 / n)  # spread, so that no two grains are alike by chance
     rng.shuffle(rotations)

@@ -51,8 +51,8 @@ class Layout:
 def make_voronoi_map(shape: tuple[int, int], specimen: Specimen, rng: np.random.Generator) -> Layout:
     r"""Voronoi grains with a wavy edge of the foil at the lower right.
 
-    A point at the distances :math:`d_1 < d_2` from the two nearest seeds, which are :math:`s` apart, lies at
-    :math:`(d_2^2 - d_1^2) / 2s` from their boundary. The partner's weight falls linearly with it.
+    Let :math:`d_1 < d_2` be the distances of a point from the two nearest seeds, and :math:`s` that between the seeds.
+    The point then lies at :math:`(d_2^2 - d_1^2) / 2s` from the boundary. The partner's weight falls linearly with it.
     """
     y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
     seeds = _draw_seeds(shape, specimen.n_grains, rng)

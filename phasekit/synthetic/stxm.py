@@ -106,11 +106,12 @@ def stxm_stack(
     Returns
     -------
     xarray.Dataset
-        STACK with ``intensity`` (uint32 counts; floats when ``photons`` is infinite) and coordinate ``reference``. The
-        truth in the frame of the first image: ``truth_phase`` (index into ``reference``, nearest in composition; -1
-        where empty), ``truth_composition`` (NaN where empty), ``truth_thickness`` [nm], ``truth_transition`` (bool:
-        composition between two phases). Per energy: ``truth_shift_y, truth_shift_x`` [px], ``truth_i0`` [counts].
-        Attributes: ``truth_energy_offset`` [eV], ``truth_stray_light``.
+        STACK with ``intensity`` (uint32 counts; floats when ``photons`` is infinite) and coordinate ``reference``.
+        Maps of the truth in the frame of the first image: ``truth_composition`` (NaN where empty), ``truth_thickness``
+        [nm], ``truth_phase`` and ``truth_transition``. The phase is the nearest in composition, as index into
+        ``reference``, -1 where empty. Transition is true where the composition lies between two phases. Per energy:
+        ``truth_shift_y, truth_shift_x`` [px], ``truth_i0`` [counts]. Attributes: ``truth_energy_offset`` [eV],
+        ``truth_stray_light``.
 
     Raises
     ------
@@ -152,9 +153,9 @@ def stxm_stack(
 
 def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particles: int, pixel_nm: float) -> Nuisances:
     """Nuisances from keyword arguments, refused when unknown or out of range."""
-    known = [field.name for field in fields(Nuisances)]
-    if unknown := sorted(set(nuisances) - set(known)):
-        raise SchemaError(f"stxm_stack: got unknown settings {unknown}, needs some of {known}. Check the spelling.")
+    settings = [field.name for field in fields(Nuisances)]
+    if unknown := sorted(set(nuisances) - set(settings)):
+        raise SchemaError(f"stxm_stack: got unknown settings {unknown}, needs some of {settings}. Check the spelling.")
     if len(shape) != 2 or min(shape) < 16 or n_particles < 1 or not pixel_nm > 0:
         raise SchemaError(
             f"stxm_stack: got shape {shape}, n_particles {n_particles}, pixel_nm {pixel_nm}; needs two sizes of at "
@@ -186,6 +187,7 @@ def _make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
             f"{true_energy[-1]:g}. "
             "Choose energies inside, or references over a wider range."
         )
+    # Linear between the points of the references, as every workflow interpolates them.
     spectra = np.stack([np.interp(true_energy, grid, row) for row in refs["reference_spectrum"].values])
     return spectra, np.asarray(refs["composition"].values, dtype=float)
 
@@ -217,6 +219,7 @@ def _compute_transmission(specimen: Particles, spectra: Array, compositions: Arr
     inside = specimen.thickness > 0
     thickness = specimen.thickness[inside]
     transmission = np.ones((spectra.shape[1], *inside.shape))
+    # The background grows with thickness, so that it has no effect where the specimen is empty.
     for index, column in enumerate(spectra.T):
         mu = np.interp(specimen.composition[inside], nodes, column[order]) * 1e-3  # 1/nm
         transmission[index][inside] = np.exp(-(mu * thickness + slope[index] * thickness / thickness.mean()))

@@ -53,6 +53,7 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     settings = _read_settings(scan)
     optics = Microscope(**settings["microscope"])
     size = np.array([scan.sizes["qy"], scan.sizes["qx"]])
+    # The true origin, so that drift and jitter of the beam are in the positions.
     beam = np.stack([scan["truth_origin_y"].values, scan["truth_origin_x"].values], axis=-1).astype(float)
     if optics.units != "px":
         # Calibrated axes count from the middle of the detector, spots here from its first pixel.

@@ -50,8 +50,8 @@ def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = 
 
     .. math:: \mu(E) = \sum_Z \rho_Z \left[\mu/\rho\right]_Z(E) + A \sum_i w_i\, L_i(E)
 
-    with the partial density :math:`\rho_Z` and mass absorption :math:`[\mu/\rho]_Z` of each element, the multiplet
-    spectra :math:`L_i` of the vanadium ions, their weights :math:`w_i`, and the scale :data:`WHITE_LINE` :math:`A`.
+    with the partial density :math:`\rho_Z` and mass absorption :math:`[\mu/\rho]_Z` of each element. :math:`L_i` are
+    the multiplet spectra of the vanadium ions and :math:`w_i` their weights. :data:`WHITE_LINE` is the scale :math:`A`.
 
     Parameters
     ----------
@@ -136,9 +136,9 @@ def vanadium_baseline(energies: ArrayLike, composition: float = 3.0) -> Array:
 def _check_energies(grid: Array) -> None:
     inside = grid.size and grid.min() >= 500 and grid.max() <= 540
     if not inside or (np.diff(grid) <= 0).any():
-        found = f"{grid.min():g}..{grid.max():g} eV" if grid.size else "none"
+        given = f"{grid.min():g}..{grid.max():g} eV" if grid.size else "none"
         raise SchemaError(
-            f"vanadium_references: got energies {found}, needs increasing values within 500..540 eV. "
+            f"vanadium_references: got energies {given}, needs increasing values within 500..540 eV. "
             "Sort them and leave out what lies outside."
         )
 

@@ -73,6 +73,7 @@ def apply_detectors(
     # Distances are computed once for all detectors: they depend on the centre alone.
     distance, pixel = pixel_distances(patterns, centre)
     weights = np.stack([ring_weights(distance, *radii, pixel) * used for radii in detectors.values()])
+    # A detector beside the pattern would give an image of zeros without a warning.
     for name, weight in zip(detectors, weights, strict=True):
         if not weight.any():
             raise SchemaError(f"{step}: detector {name!r} = {detectors[name]} holds no pixel. Give it other radii.")
@@ -92,6 +93,7 @@ def apply_detectors(
         },
         coords={"detector": list(detectors), "qy": patterns["qy"], "qx": patterns["qx"]},
     )
+    # JSON has no tuples, so the radii are recorded as lists.
     settings = {"detectors": {name: list(radii) for name, radii in detectors.items()}, "centre": centre}
     return describe(out, VIRTUAL_IMAGES, step=step, settings=settings, source=patterns)
 

@@ -48,6 +48,7 @@ def detectors_figure(patterns: xr.Dataset, images: xr.Dataset) -> "Figure":
     """
     require(patterns, PATTERNS, step="detectors_figure", argument="patterns")
     require(images, VIRTUAL_IMAGES, step="detectors_figure", argument="images")
+    # An outline and the title of its image have the same colour.
     names = [str(name) for name in images["detector"].values]
     figure, axes = panels(1, 1 + len(names), width=3.2, height=2.9)
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()

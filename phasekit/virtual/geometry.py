@@ -24,8 +24,8 @@ class DirectBeam(NamedTuple):
 def find_direct_beam(patterns: xr.Dataset) -> DirectBeam:
     r"""Find the direct beam in the mean pattern of a scan.
 
-    The mean pattern is smoothed by a 3 x 3 median, so that no hot pixel is mistaken for the beam. The beam :math:`B` is
-    the set of connected pixels around the maximum that exceed half of it. Centre and radius are
+    The mean pattern is smoothed by a 3 x 3 median, because a hot pixel may exceed the beam. The beam :math:`B` is the
+    set of connected pixels around the maximum that exceed half of it. Centre and radius are
 
     .. math:: \mathbf q_0 = \frac{\sum_B \bar I\, \mathbf q}{\sum_B \bar I}, \qquad r = \sqrt{|B| / \pi}
 
@@ -67,6 +67,7 @@ def find_direct_beam(patterns: xr.Dataset) -> DirectBeam:
     from scipy import ndimage
 
     require(patterns, PATTERNS, step="find_direct_beam", argument="patterns")
+    # The mean of the scan: single patterns may hold few counts, and the drift of the beam averages out.
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
     smooth = ndimage.median_filter(np.nan_to_num(mean.values), size=3, mode="nearest")
     if not smooth.max() > 0:

@@ -52,6 +52,7 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi
         )
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    # The label is what `setup` gives to the notebook as alt text, the metadata what the index page reads.
     figure.set_label(alt)
     # Renamed when complete: an index page never embeds half a figure. The dot keeps it out of figure_*.png.
     partial = target.with_name(f".{target.name}.part")

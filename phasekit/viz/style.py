@@ -110,15 +110,15 @@ def image(
     limits = {} if "norm" in imshow else {"vmin": vmin, "vmax": vmax}
     settings = {} if colours else {"cmap": map_, **limits}
     values = np.asarray(array.astype(float)) if not colours else np.asarray(array)
-    drawn = ax.imshow(
+    map_image = ax.imshow(
         values, extent=_image_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
     )
     _label_axes(ax, array)
     text = _colour_bar_label(array) if label is None else label
     if text and not colours:
-        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.85)
+        bar = ax.figure.colorbar(map_image, ax=ax, shrink=0.85)
         bar.set_label(text)
-    return drawn
+    return map_image
 
 
 def categorical(
@@ -174,11 +174,11 @@ def categorical(
     table = np.array([to_rgb(colour) for colour in (*palette, BACKGROUND_GREY)])
     # Drawn as colours, not as numbers: a colour map would mix neighbouring indices where the map is scaled.
     index = np.where(index < 0, len(names), index)
-    drawn = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
+    map_image = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
     _label_axes(ax, array)
     if legend:
         _add_legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
-    return drawn
+    return map_image
 
 
 def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:

@@ -205,9 +205,9 @@ def _draw_density(axis: "Axes", density: xr.DataArray) -> None:
     nearest = distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
     edge = 1 + 1 / max(density.sizes["pole_x"] - 1, 1)  # half a step beyond the last centre
     extent = (-edge, edge, edge, -edge)
-    drawn = axis.imshow(values[tuple(nearest)], extent=extent, cmap="cividis", vmin=0, interpolation="bilinear")
-    drawn.set_clip_path(Circle((0, 0), 1, transform=axis.transData))
-    axis.figure.colorbar(drawn, ax=axis, shrink=0.75).set_label("density [multiples of random]")
+    map_image = axis.imshow(values[tuple(nearest)], extent=extent, cmap="cividis", vmin=0, interpolation="bilinear")
+    map_image.set_clip_path(Circle((0, 0), 1, transform=axis.transData))
+    axis.figure.colorbar(map_image, ax=axis, shrink=0.75).set_label("density [multiples of random]")
 
 
 def _draw_circle(axis: "Axes") -> None:

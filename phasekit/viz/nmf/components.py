@@ -101,6 +101,7 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     columns = factors.sizes["component"]
     figure, axes = panels(4 if has_truth else 2, columns, width=1.9, height=2.0)
     titles = [f"component {i}" for i in range(columns)]
+    # Optional in FACTORS: the truth has no share of modelled counts.
     if "explained" in factors:
         shares = 100 * factors["explained"].to_numpy()
         titles = [f"{title}\n{share:.0f} % of counts" for title, share in zip(titles, shares, strict=True)]
@@ -125,6 +126,7 @@ def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str],
     # The direct beam would leave the reflections dark; a square root brings out weak ones.
     top = float(factors["factor"].quantile(0.998))
     norm = PowerNorm(0.5, vmin=0, vmax=top)
+    # Columns without a matching true component stay empty, so that pairs stand below each other.
     last = max(source, default=-1)
     for column in range(axes.shape[1]):
         for ax in axes[:, column]:

@@ -77,6 +77,7 @@ def crystals_figure(
         )
     # "folded": kinematic spots alone do not distinguish half a turn about the beam.
     compared = acom.compare_maps(by_components, direct).sel(counting="folded")
+    # Keys fill the columns at the right, two in each.
     records = json.loads(direct.attrs["phases"])
     figure, axes = panels(2, 3 + -(-len(records) // 2), width=2.9, height=2.9)
     for ax in axes[:, 3:].ravel():
@@ -90,6 +91,7 @@ def crystals_figure(
     image(axes[0, 2], compared["disorientation"], vmin=0, vmax=_LARGEST_ANGLE, label="angle between the two [degree]")
     share, angle = 100 * float(compared["phase_accuracy"]), float(compared["median"])
     axes[0, 2].set_title(f"same phase: {share:.0f} %, median {angle:.1f}°", fontsize="medium")
+    # Beside the angle: where the components are not reliable, a large angle says little.
     image(axes[1, 2], by_components["reliability"], vmin=0, label="reliability")
     axes[1, 2].set_title("reliability of the components", fontsize="medium")
     figure.set_label(

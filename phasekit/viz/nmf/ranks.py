@@ -31,7 +31,7 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     matplotlib.figure.Figure
         First row: K-component loss with the published knee and window, error on held-out data, and gain. The gain is
         the number of standard errors by which each k predicts better than the one before. Second row: stability and
-        redundancy, singular values over the edge of the noise, and the probability of each k with every rule's vote.
+        redundancy, singular values over the edge of the noise, and probability of k with all votes.
         The dashed line is the combined choice. The grey band of the last panel holds 90 % of the probability. Panels
         without data are left out.
 
@@ -99,7 +99,7 @@ def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
 
 def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
     """Bars upwards where one component more predicts better, downwards where it predicts worse."""
-    # Results of a scan without held-out errors per datum have no gain.
+    # The gain is optional in RANKS.
     if "gain" not in ranks:
         ax.set_visible(False)
         return
@@ -131,6 +131,7 @@ def _draw_votes(ax: Any, votes: xr.Dataset) -> None:
     low, high = votes.attrs["k_low"], votes.attrs["k_high"]
     ax.axvspan(low - 0.5, high + 0.5, color=_GREY, alpha=0.15, lw=0)
     ax.bar(k, votes["probability"], color=PHASE_COLOURS[1], width=0.7)
+    # The combined choice has its own line in every panel.
     single = votes.sel(rule=votes["rule"] != "combined")
     names = [_NAMES.get(str(rule), str(rule).replace("_", " ")) for rule in single["rule"].to_numpy()]
     # Probabilities end at 1; the rows of the rules stand above on the same axis, so that k is shared.

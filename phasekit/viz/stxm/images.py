@@ -50,11 +50,13 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     require(aligned, STACK, step="alignment_figure")
     if "shift_y" not in aligned or "shift_x" not in aligned:
         raise SchemaError("alignment_figure: there is no 'shift_y' or 'shift_x'. pk.stxm.align makes them.")
+    # Both axes in one plot: a jump of a frame is usually seen in both.
     figure, axes = panels(1, 2, width=4.2)
     plot, map_ = axes[0]
     for name, colour in (("shift_y", PHASE_COLOURS[4]), ("shift_x", PHASE_COLOURS[5])):
         error = aligned.get("shift_error")
         plot.errorbar(aligned["energy"], aligned[name], yerr=error, color=colour, marker=".", label=f"{name[-1]} found")
+        # Open circles around the points show agreement and disagreement at once.
         if truth is not None and f"truth_{name}" in truth:
             style: dict[str, Any] = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
             plot.plot(truth["energy"], truth[f"truth_{name}"], color=colour, label=f"{name[-1]} true", **style)
@@ -95,6 +97,7 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     5
     """
     require(od, OD, step="od_figure")
+    # Pixels that are not valid have extreme values, which would decide the energy and the scale.
     density = od["optical_density"].where(od["valid"])
     if energy is None:
         index = int(density.mean(("scan_y", "scan_x")).argmax("energy").compute())

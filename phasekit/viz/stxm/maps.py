@@ -15,7 +15,7 @@ from .images import add_scale_bar
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_Place = Literal["outside upper center", "outside lower center"]
+_Location = Literal["outside upper center", "outside lower center"]
 #: Colour of every status word: ok white, background grey, the others different from each other.
 STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
 
@@ -116,6 +116,7 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     for ax, (title, array) in zip(axes[0], available.items(), strict=True):
         image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
+    # A grey map needs a word, else it looks like a fault.
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
     add_scale_bar(axes[0, 0], phases)
@@ -178,14 +179,14 @@ def _phase_palette(n: int) -> list[str]:
     return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
 
 
-def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
+def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], location: _Location, title: str) -> None:
     """Legend across the figure: below a single map it would make the map smaller."""
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
     ]
-    figure.legend(handles=handles, loc=place, ncols=len(names), fontsize="small", title=title)
+    figure.legend(handles=handles, loc=location, ncols=len(names), fontsize="small", title=title)
 
 
 def _phase_names(data: xr.Dataset) -> list[str]:

@@ -41,7 +41,7 @@ def draw_outlines(ax: "Axes", label: NDArray[Any], colour: str, width: float) ->
 def draw_share_bars(
     ax: "Axes", particles: xr.Dataset, share: NDArray[Any], colours: Sequence[str], error: NDArray[Any] | None
 ) -> None:
-    """Draw one horizontal bar from 0 to 1 per particle, divided into shares, with errors at the end of each share."""
+    """Draw one horizontal bar from 0 to 1 per particle, divided into shares with their errors."""
     row = np.arange(len(share))
     left = np.zeros(len(share))
     for index, colour in enumerate(colours):

@@ -59,12 +59,14 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     ['8 energies', 'Wrong phase', 'Share of a phase']
     """
     require(refs, REFERENCES, step="planning_figure")
+    # Energies chosen from a scan may lie outside the references, where nothing can be drawn.
     inside = _select_inside(refs, energies)
     if forecast is not None:
         require(forecast, FORECAST, step="planning_figure")
     figure, axes = panels(1, 1 if forecast is None else 3, width=4.3, height=3.2)
     _draw_references(axes[0, 0], refs, inside)
     if forecast is not None:
+        # The mean over the phases; a rate of zero has no place on a logarithmic axis.
         rate = forecast["error_rate"].mean("reference").clip(min=_FLOOR)
         _draw_error(axes[0, 1], rate, "Wrong phase", "mean error rate")
         _draw_error(axes[0, 2], forecast["share_error"], "Share of a phase", "standard error of a share")
