@@ -46,8 +46,8 @@ def true_spots(scan: xr.Dataset, *, min_electrons: float = 1.0) -> xr.Dataset:
     Examples
     --------
     >>> from phasekit.synthetic import orientation_scan
-    >>> found = true_spots(orientation_scan(shape=(2, 3), detector=(64, 64), seed=1))
-    >>> found.spot_y.dims
+    >>> spots = true_spots(orientation_scan(shape=(2, 3), detector=(64, 64), seed=1))
+    >>> spots.spot_y.dims
     ('scan_y', 'scan_x', 'spot')
     """
     settings = _read_settings(scan)
