@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a degree sign is no reason to fail where the locale is ASCII
-    chosen = _build_parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
     try:
-        return int(chosen.function(chosen))
-    except PhasekitError as error:
+        return int(options.function(options))
+    except PhasekitError as error:  # its message holds the cure; a traceback would hide it
         print(f"phasekit: {error}", file=sys.stderr)
         return 2
 
@@ -45,11 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     from . import __version__
 
+    # Each command names its function, so that `main` needs no list of commands.
     parser = argparse.ArgumentParser(prog="phasekit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
     run.add_argument("workflow", help=f"{_list_names()}, or the path of a notebook")
+    # --input and --out are parameters of the notebook, too, but every run needs them.
     run.add_argument("--input", help="file to open (default: the sample)")
     run.add_argument("--out", required=True, help="folder for the results")
     run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
@@ -58,6 +60,7 @@ def _build_parser() -> argparse.ArgumentParser:
     show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
     show.add_argument("workflow")
     show.set_defaults(function=_print_parameters)
+    # `demo` needs no arguments, so that a first try is one word.
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
     demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
     demo.set_defaults(function=_run_demo)
@@ -75,25 +78,30 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+# The functions below import what they need themselves: `phasekit --version` must not wait for papermill.
+
+
 def _list_names() -> str:
     return ", ".join(workflow.name for workflow in list_workflows())
 
 
-def _run_one(chosen: argparse.Namespace) -> int:
+def _run_one(options: argparse.Namespace) -> int:
+    """Run one notebook."""
     from .batch import find_notebook, notebook_parameters, parse_settings, run_notebook
 
-    known = notebook_parameters(find_notebook(chosen.workflow))
-    values = parse_settings(known, chosen.parameter)
-    if chosen.input is not None:
-        values["input_path"] = chosen.input
-    _check_paths({name: value for name, value in values.items() if name in known}, Path(chosen.out))
-    record = run_notebook(chosen.workflow, chosen.out, parameters=values, progress=not chosen.quiet)
-    _print_outcome(record, Path(chosen.out))
+    declared = notebook_parameters(find_notebook(options.workflow))
+    values = parse_settings(declared, options.parameter)
+    if options.input is not None:
+        values["input_path"] = options.input
+    # Names that the notebook does not have are refused by `run_notebook`, with the list of those it has.
+    _check_paths({name: value for name, value in values.items() if name in declared}, Path(options.out))
+    record = run_notebook(options.workflow, options.out, parameters=values, progress=not options.quiet)
+    _print_outcome(record, Path(options.out))
     return 0 if record["status"] == "ok" else 1
 
 
 def _check_paths(values: dict[str, Any], out: Path) -> None:
-    """What would only be noticed after the kernel has started, or be overruled in silence."""
+    """Refuse before the kernel starts: a missing input, an output that is a file, a parameter set by an option."""
     from .errors import ReadError, SchemaError
 
     if "output_dir" in values:
@@ -105,49 +113,57 @@ def _check_paths(values: dict[str, Any], out: Path) -> None:
         raise ReadError(out, found="a file", cure="give --out a folder, new or old")
 
 
-def _print_parameters(chosen: argparse.Namespace) -> int:
+def _print_parameters(options: argparse.Namespace) -> int:
+    """Print the parameters of a notebook, one a line."""
     from .batch import find_notebook, notebook_parameters
 
-    for found in notebook_parameters(find_notebook(chosen.workflow)).values():
-        print(f"{found.name}: {found.kind} = {found.default!r}  {found.help}".rstrip())
+    for parameter in notebook_parameters(find_notebook(options.workflow)).values():
+        print(f"{parameter.name}: {parameter.kind} = {parameter.default!r}  {parameter.help}".rstrip())
     return 0
 
 
-def _run_demo(chosen: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
+    """Run every workflow on its sample and write one page."""
     from .batch import run_notebook, write_index
 
     failed = 0
     names = [workflow.name for workflow in list_workflows()]
     for workflow in names:
+        # Flushed, so that the line is seen at once where the output goes to a file or a pipe.
         print(f"{workflow}: running its notebook on the sample ...", flush=True)
-        record = run_notebook(workflow, Path(chosen.out) / workflow)
-        _print_outcome(record, Path(chosen.out) / workflow)
+        record = run_notebook(workflow, Path(options.out) / workflow)
+        _print_outcome(record, Path(options.out) / workflow)
         failed += record["status"] != "ok"
-    page = write_index(chosen.out, title="phasekit: maps from the samples", names=names)
+    # Only the runs of this command: the folder may hold others.
+    page = write_index(options.out, title="phasekit: maps from the samples", names=names)
     print(f"open {page.resolve().as_uri()}")
     return 1 if failed else 0
 
 
-def _run_batch(chosen: argparse.Namespace) -> int:
+def _run_batch(options: argparse.Namespace) -> int:
+    """Run the jobs of a manifest."""
     from .batch import run_manifest
 
-    def report(job: Any, record: dict[str, Any]) -> None:
+    def print_job(job: Any, record: dict[str, Any]) -> None:
         print(f"{record['status']:7} {job.workflow} {record.get('error') or ''}".rstrip(), flush=True)
 
-    records = run_manifest(chosen.manifest, chosen.out, workers=chosen.workers, resume=not chosen.again, report=report)
+    again = options.again
+    records = run_manifest(options.manifest, options.out, workers=options.workers, resume=not again, report=print_job)
     failed = sum(record["status"] != "ok" for record in records)
-    print(f"{len(records) - failed} of {len(records)} jobs ended well; see {Path(chosen.out) / 'index.html'}")
+    print(f"{len(records) - failed} of {len(records)} jobs ended well; see {Path(options.out) / 'index.html'}")
     return 1 if failed else 0
 
 
-def _run_samples(chosen: argparse.Namespace) -> int:
+def _run_samples(options: argparse.Namespace) -> int:
+    """List, fetch or make samples."""
     from . import samples
 
-    if chosen.action == "fetch":
-        print(samples.fetch(chosen.name or "als_fe2p", progress=sys.stderr.isatty()))
-    elif chosen.action == "make":
-        for name in [chosen.name] if chosen.name else [sample.name for sample in samples.BUNDLED]:
-            for path in samples.make(name, chosen.out):
+    if options.action == "fetch":
+        # A bar on a terminal only: in a log it would fill many lines.
+        print(samples.fetch(options.name or "als_fe2p", progress=sys.stderr.isatty()))
+    elif options.action == "make":
+        for name in [options.name] if options.name else [sample.name for sample in samples.BUNDLED]:
+            for path in samples.make(name, options.out):
                 print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     else:
         for sample in (*samples.BUNDLED, *samples.PUBLIC):
@@ -157,8 +173,9 @@ def _run_samples(chosen: argparse.Namespace) -> int:
 
 
 def _print_outcome(record: dict[str, Any], folder: Path) -> None:
-    """One line on how a run ended and where it lies."""
+    """Print how a run ended and where its page is."""
     if record["status"] == "ok":
+        # Key numbers here, too: on a cluster nobody opens the page at once.
         numbers = "; ".join(f"{key} {value}" for key, value in record["numbers"].items())
         print(f"{record['workflow']}: done in {record['seconds']} s, {folder / 'notebook.html'}\n  {numbers}".rstrip())
     else:

@@ -1,8 +1,8 @@
-"""Where numba keeps compiled code, and one process at a time where it is made.
+"""The folder in which numba keeps compiled code, and a lock for modules that compile when they are imported.
 
-numba writes beside the source, else below the user's cache folder, and refuses to load a function where it can do
-neither: a container with a read-only image, a cluster's node without the home folders. Compiling anew takes minutes, so
-the code then goes to a folder of the system's temporary ones that belongs to this user alone: what lies in it is run.
+numba writes beside the source, else below the user's cache folder. Where it can do neither, it refuses to load a
+function. Examples are a container with a read-only image and a cluster's node without home folders. Compiling again
+takes minutes, so the code then goes to a temporary folder. It belongs to this user alone, because code in it is run.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def ensure_code_cache(package: Path) -> Path | None:
-    """Point numba to a temporary folder where it would find no other place; the folder, or ``None``.
+    """Set a temporary folder as numba's cache where it would find no other place; the folder, or ``None``.
 
     Parameters
     ----------
@@ -29,6 +29,7 @@ def ensure_code_cache(package: Path) -> Path | None:
     ...     ensure_code_cache(Path(folder)) is None
     True
     """
+    # In the order in which numba tries them; the user's own choice comes first.
     try:
         if os.environ.get("NUMBA_CACHE_DIR") or is_writable(package / "__pycache__") or is_writable(user_cache()):
             return None
@@ -44,8 +45,8 @@ def ensure_code_cache(package: Path) -> Path | None:
 def import_alone(name: str) -> None:
     """Import a module that compiles on its first import, while no other process does.
 
-    orix compiles generalised ufuncs when it is imported; two processes that do so at once have left a cache that
-    crashes every later import.
+    orix compiles generalised ufuncs when it is imported. Two processes that did so at once have left a cache that
+    crashed every later import.
     """
     if name in sys.modules:
         return
@@ -80,11 +81,12 @@ def user_cache() -> Path:
 
 def is_writable(folder: Path) -> bool:
     """Whether a file can be made in the folder, or the folder itself be made."""
-    place = folder
-    while not os.path.exists(place) and place != place.parent:
-        place = place.parent
-    if place != folder:
-        return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+    existing = folder
+    while not os.path.exists(existing) and existing != existing.parent:
+        existing = existing.parent
+    if existing != folder:
+        return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
+    # A file is really made: permissions alone do not show a read-only mount or a full quota.
     probe = folder / f".phasekit-{os.getpid()}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
@@ -101,13 +103,15 @@ def private_folder() -> Path:
     """A temporary folder that only this user can write: the same in every process, unless somebody else made it."""
     import tempfile
 
+    # One name per user, so that later processes find the compiled code again.
     user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     folder = Path(tempfile.gettempdir()) / f"phasekit-compiled-{user}"
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        about = folder.lstat()
-        mine = not hasattr(os, "getuid") or (about.st_uid == os.getuid() and not about.st_mode & 0o077)
-        if stat.S_ISDIR(about.st_mode) and mine:
+        # Not followed through a link, owned by this user, closed to all others: else others could place code there.
+        state = folder.lstat()
+        private = not hasattr(os, "getuid") or (state.st_uid == os.getuid() and not state.st_mode & 0o077)
+        if stat.S_ISDIR(state.st_mode) and private:
             return folder
     return temporary_folder("phasekit-compiled-")
 

@@ -27,7 +27,7 @@ PUBLIC: tuple[Sample, ...] = (
 
 
 def root() -> Path:
-    """Folder that holds ``notebooks/`` and ``data-samples/``: the source tree, or what the installation put beside it.
+    """Find the folder of ``notebooks/`` and ``data-samples/``: the source tree, or shared files of the installation.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def root() -> Path:
         entries = files("phasekit") or []
     except PackageNotFoundError:
         entries = []
+    # A wheel installs the notebooks below the prefix of the environment; its list of files says where.
     for entry in entries:
         if entry.parts[-4:-1] == ("share", "phasekit", "notebooks"):
             return Path(str(entry.locate())).resolve().parents[1]
@@ -53,7 +54,7 @@ def root() -> Path:
 
 
 def names() -> list[str]:
-    """Names that :func:`path` knows.
+    """List the names of the samples that come with phasekit, as :func:`path` takes them.
 
     Examples
     --------
@@ -74,7 +75,7 @@ def path(name: str) -> Path:
     Returns
     -------
     pathlib.Path
-        The file in ``data-samples/``, or the copy that :func:`fetch` made in the cache.
+        The file in ``data-samples/``.
 
     Raises
     ------
@@ -93,17 +94,19 @@ def path(name: str) -> Path:
     >>> path("nmf_grains").name
     'nmf_grains.nc'
     """
-    known = {key: file for sample in BUNDLED for file in sample.files for key in (file, Path(file).stem)}
-    if name not in known:
+    files_by_name = {key: file for sample in BUNDLED for file in sample.files for key in (file, Path(file).stem)}
+    if name not in files_by_name:
         raise SchemaError(f"samples.path: there is no sample '{name}', needs one of {', '.join(names())}. Choose one.")
-    found = root() / "data-samples" / known[name]
-    if not found.is_file():
-        raise ReadError(found, found="no file", cure="make it with `phasekit samples make`")
-    return found
+    sample_file = root() / "data-samples" / files_by_name[name]
+    if not sample_file.is_file():
+        raise ReadError(sample_file, found="no file", cure="make it with `phasekit samples make`")
+    return sample_file
 
 
 def fetch(name: str, *, progress: bool = False) -> Path:
-    """Download public measured data into the cache, or find them there; every file is checked by its SHA-256.
+    """Download public measured data into the cache, or find them there.
+
+    Every file is checked by its SHA-256.
 
     Parameters
     ----------
@@ -115,15 +118,15 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     Returns
     -------
     pathlib.Path
-        The file to open: for ``als_fe2p`` the ``.hdr`` of the stack, in a folder with its frames, incident spectrum
-        (``i0.xsp``) and references (``oxidized.t``, ``reduced.t``). The cache is pooch's, or ``$PHASEKIT_CACHE``.
+        The file to open: for ``als_fe2p`` the ``.hdr`` of the stack. Its folder holds the frames, the incident spectrum
+        (``i0.xsp``) and the references (``oxidized.t``, ``reduced.t``). The cache is pooch's, or ``$PHASEKIT_CACHE``.
 
     Raises
     ------
     SchemaError
         There is no such data.
     ReadError
-        The network or a hash failed. What was complete stays in the cache; the next call goes on from there.
+        The network or a hash failed. Complete files stay in the cache; the next call continues from there.
 
     See Also
     --------
@@ -136,23 +139,24 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     ...
     phasekit.errors.SchemaError: samples.fetch: there are no public data 'als_fe3p', needs one of als_fe2p. Choose one.
     """
-    found = {sample.name: sample for sample in PUBLIC}.get(name)
-    if found is None:
-        known = ", ".join(sample.name for sample in PUBLIC)
-        raise SchemaError(f"samples.fetch: there are no public data '{name}', needs one of {known}. Choose one.")
+    sample = {sample.name: sample for sample in PUBLIC}.get(name)
+    if sample is None:
+        available = ", ".join(sample.name for sample in PUBLIC)
+        raise SchemaError(f"samples.fetch: there are no public data '{name}', needs one of {available}. Choose one.")
     import pooch
 
     cache = Path(os.environ.get("PHASEKIT_CACHE") or pooch.os_cache("phasekit")) / name
-    keeper = pooch.create(path=cache, base_url="", registry=None)
-    keeper.load_registry(str(Path(__file__).parent / "data" / f"{name}.txt"))
+    downloader = pooch.create(path=cache, base_url="", registry=None)
+    downloader.load_registry(str(Path(__file__).parent / "data" / f"{name}.txt"))
+    # pooch reports every file at level INFO; library code never prints.
     pooch.get_logger().setLevel("WARNING")
-    for file in keeper.registry:
+    for file in downloader.registry:
         try:
-            keeper.fetch(file, progressbar=progress)
+            downloader.fetch(file, progressbar=progress)
         except Exception as error:  # requests, urllib3, hash mismatch: to the caller all mean "not complete"
             cure = "check the network and call again; files that are complete are kept"
             raise ReadError(cache / file, found=f"a failed download ({error})", cure=cure) from error
-    return cache / found.files[0]
+    return cache / sample.files[0]
 
 
 def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
@@ -188,17 +192,19 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     """
     recipe = {sample.name: sample.source for sample in BUNDLED}.get(name)
     if recipe is None:
-        known = ", ".join(sample.name for sample in BUNDLED)
-        raise SchemaError(f"samples.make: there is no recipe '{name}', needs one of {known}. Choose one.")
+        available = ", ".join(sample.name for sample in BUNDLED)
+        raise SchemaError(f"samples.make: there is no recipe '{name}', needs one of {available}. Choose one.")
+    # The recipe is named as text, "module:function", so that listing the samples imports no simulation.
     module, _, function = recipe.partition(":")
     target = Path(folder) if folder is not None else root() / "data-samples"
     target.mkdir(parents=True, exist_ok=True)
-    made = getattr(importlib.import_module(module), function)()
-    datasets: dict[str, xr.Dataset | str] = {name: made} if isinstance(made, xr.Dataset) else made
+    content = getattr(importlib.import_module(module), function)()
+    datasets: dict[str, xr.Dataset | str] = {name: content} if isinstance(content, xr.Dataset) else content
     return [_write_sample(data, target / key) for key, data in datasets.items()]
 
 
 def _write_sample(data: xr.Dataset | str, target: Path) -> Path:
+    """Write one file of a sample: a CIF, a table of references, or netCDF."""
     if isinstance(data, str):  # a crystal structure
         target.write_text(data, encoding="utf-8")
         return target
@@ -210,7 +216,8 @@ def _write_sample(data: xr.Dataset | str, target: Path) -> Path:
 
 
 def write_references(references: xr.Dataset, target: Path) -> Path:
-    """REFERENCES as the table that ``pk.io.open_references`` reads, six significant digits."""
+    """Write REFERENCES as the table that ``pk.io.open_references`` reads, six significant digits."""
+    # Energies first, one column per reference, whatever the order of the dimensions.
     spectra = references["reference_spectrum"].transpose("energy", "reference")
     labels = [str(name) for name in references["reference"].values]
     lines = [f"# units: {spectra.attrs.get('units', '1')}"]

@@ -1,7 +1,7 @@
-"""The workflows: what the command line, the batch runs, the samples, the tests and the documentation know of each.
+"""Registry of the workflows, read by the command line, the batch runs, the samples, the tests and the documentation.
 
 A workflow is a folder ``phasekit/<name>/`` with a module ``workflow`` that holds one :class:`Workflow`. The folders are
-looked for here; nothing else names them, so a new workflow is one folder and one line in ``phasekit/__init__.pyi``.
+found here, and nothing else names them. A new workflow is one folder and one line in ``phasekit/__init__.pyi``.
 """
 
 import importlib
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample: its files, what it is, who may use it how, and where it comes from."""
+    """One sample dataset."""
 
     name: str
     files: tuple[str, ...]
     about: str
     licence: str
-    source: str
+    source: str  # recipe, "module:function", or where measured data come from
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """One way from a file to a map.
+    """One analysis from a file to a map.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ class Workflow:
     sample: str
     stages: tuple[str, ...]
     result: str
+    # Optional: a workflow may share a sample, and its maps may have no status.
     samples: tuple[Sample, ...] = ()
     status: type[IntEnum] | None = None
     score: "Callable[[xr.Dataset, xr.Dataset], dict[str, str]] | None" = None
@@ -79,13 +80,14 @@ def list_workflows() -> tuple[Workflow, ...]:
     >>> [workflow.name for workflow in list_workflows()][:3]
     ['stxm', 'nmf', 'acom']
     """
+    # Found by their files, so that a new folder needs no entry in a list.
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/workflow.py"))
     described = [importlib.import_module(f"phasekit.{name}.workflow").WORKFLOW for name in folders]
     return tuple(sorted(described, key=lambda workflow: workflow.notebook))
 
 
 def find_workflow(name: str) -> Workflow:
-    """The workflow of that name.
+    """Find a workflow by its name.
 
     Parameters
     ----------
@@ -102,14 +104,15 @@ def find_workflow(name: str) -> Workflow:
     >>> find_workflow("nmf").notebook
     '02_nmf_components.ipynb'
     """
-    known = {workflow.name: workflow for workflow in list_workflows()}
-    if name not in known:
-        raise SchemaError(f"find_workflow: there is no workflow '{name}', needs one of {', '.join(known)}. Choose one.")
-    return known[name]
+    by_name = {workflow.name: workflow for workflow in list_workflows()}
+    if name not in by_name:
+        needed = ", ".join(by_name)
+        raise SchemaError(f"find_workflow: there is no workflow '{name}', needs one of {needed}. Choose one.")
+    return by_name[name]
 
 
 def format_percent(share: float) -> str:
-    """A share as text.
+    """Format a share as a percentage.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""One page over many runs: maps, key numbers, links, versions and times; opens from a file, without a network."""
+"""One HTML page over many runs: maps, key numbers, links, versions and times.
+
+The page needs no server and no network.
+"""
 
 import base64
 import html
@@ -11,6 +14,7 @@ from phasekit.errors import ReadError
 
 from .record import RECORD, read_record
 
+# Inside the page, so that it is one file; colours follow the reader's light or dark setting.
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
@@ -34,8 +38,8 @@ def write_index(
 ) -> Path:
     """Write ``index.html`` over every run below a folder.
 
-    The first figure of each run is embedded; its other files are linked relative to the page, so the folder can be
-    moved as a whole. Nothing is asked from a network.
+    The first figure of each run is embedded. Its other files are linked relative to the page, so the folder can be
+    moved as a whole. No network is needed.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ def write_index(
     title
         Heading of the page.
     names
-        Folders below ``folder`` to show, in this order; ``None`` shows every run there, sorted by title.
+        Folders below ``folder`` to show, in this order. ``None`` shows every run there, sorted by title.
 
     Returns
     -------
@@ -75,6 +79,7 @@ def write_index(
     if not runs:
         raise ReadError(base, found=f"no {RECORD} in any folder below it", cure="run a notebook with `phasekit run`")
     records = [(run, read_record(run)) for run in runs]
+    # Given names keep their order: that of the workflows on the demo page.
     if names is None:
         records.sort(key=lambda pair: str(pair[1].get("title", "")))
     articles = "\n".join(_write_article(base, run, record) for run, record in records)
@@ -84,6 +89,7 @@ def write_index(
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f"<h1>{html.escape(title)}</h1><p>{done} of {len(records)} runs ended well.</p>\n{articles}\n</body></html>\n"
     )
+    # Renamed when complete, so that a browser never reads half a page.
     target, partial = base / "index.html", base / ".index.html.part"
     partial.write_text(page, encoding="utf-8")
     os.replace(partial, target)
@@ -91,9 +97,11 @@ def write_index(
 
 
 def _write_article(base: Path, run: Path, record: dict[str, Any]) -> str:
-    """One run: its map, its numbers, its files, and the small print folded away."""
+    """One run: its map, its numbers, its files, and the details that unfold on a click."""
     name = run.relative_to(base).as_posix()
+    # Everything from a record is escaped: names of files and error messages may hold any character.
     status = html.escape(str(record.get("status", "running")))
+    # A run that was stopped has neither title nor time.
     parts = [
         f'<header><h2>{html.escape(str(record.get("title") or name))}</h2><span class="{status}">{status}</span>'
         f"<span>{record.get('seconds', '?')} s</span></header>"
@@ -101,6 +109,7 @@ def _write_article(base: Path, run: Path, record: dict[str, Any]) -> str:
     if record.get("error"):
         parts.append(f"<pre>{html.escape(str(record['error']))}</pre>")
     figures = record.get("figures", [])
+    # A figure may have been deleted since the run.
     if figures and (run / figures[0]["file"]).is_file():
         parts.append(_embed_figure(run / figures[0]["file"], figures[0]["alt"]))
     numbers = record.get("numbers", {})
@@ -110,26 +119,31 @@ def _write_article(base: Path, run: Path, record: dict[str, Any]) -> str:
         )
         parts.append(f"<dl>{rows}</dl>")
     parts.append(_make_links(run, name, figures))
-    parts.append(_make_small_print(record))
+    parts.append(_make_details(record))
     return f"<article>{''.join(parts)}</article>"
 
 
 def _embed_figure(path: Path, alt: str) -> str:
+    """Image element that holds the PNG itself."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     return f'<p><img src="data:image/png;base64,{data}" alt="{html.escape(alt, quote=True)}"></p>'
 
 
 def _make_links(run: Path, name: str, figures: Sequence[dict[str, str]]) -> str:
+    """Links to those files of a run that exist."""
     files = [("notebook with all figures", "notebook.html"), ("notebook (.ipynb)", "notebook.ipynb")]
     files += [("result (netCDF)", "result.nc"), ("record (JSON)", RECORD)]
     files += [(figure["file"].removesuffix(".png").replace("_", " "), figure["file"]) for figure in figures[1:]]
+    # The page may lie in the folder of the run itself.
     prefix = "" if name == "." else f"{name}/"
-    found = [(text, file) for text, file in files if (run / file).is_file()]
-    return "<nav>" + "".join(f'<a href="{html.escape(prefix + file)}">{text}</a>' for text, file in found) + "</nav>"
+    existing = [(text, file) for text, file in files if (run / file).is_file()]
+    return "<nav>" + "".join(f'<a href="{html.escape(prefix + file)}">{text}</a>' for text, file in existing) + "</nav>"
 
 
-def _make_small_print(record: dict[str, Any]) -> str:
+def _make_details(record: dict[str, Any]) -> str:
+    """Parameters, times of the cells and versions."""
     versions = ", ".join(f"{package} {number}" for package, number in record.get("versions", {}).items())
+    # A cell that did not run has no time.
     cells = "".join(
         f"<tr><td><code>{html.escape(cell['first_line'])}</code></td><td>{cell['seconds'] or 0:.1f} s</td></tr>"
         for cell in record.get("cells", [])

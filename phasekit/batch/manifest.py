@@ -1,4 +1,7 @@
-"""Many datasets: a list of jobs in a file, each run in its own folder, those that already ended well left alone."""
+"""Runs on many datasets, from a list of jobs in a file.
+
+Each job has its own folder. Jobs that already ended well are not run again.
+"""
 
 import csv
 import hashlib
@@ -13,7 +16,7 @@ from typing import Any
 from phasekit.errors import ReadError, SchemaError
 
 from .indexpage import write_index
-from .parameters import find_notebook, notebook_parameters, parse_settings, require_known
+from .parameters import check_names, find_notebook, notebook_parameters, parse_settings
 from .record import read_record, read_versions, write_record
 from .runner import run_notebook
 
@@ -27,11 +30,12 @@ class Job:
 
     def folder_name(self) -> str:
         """Name that changes with the parameters, the notebook's source and the version of phasekit, and only then."""
+        # What decides the result decides the folder: a changed notebook must not count as already run.
         source = find_notebook(self.workflow).read_bytes()
-        what = json.dumps(
+        settings = json.dumps(
             [self.workflow, dict(self.parameters), read_versions().get("phasekit")], sort_keys=True, default=str
         )
-        digest = hashlib.sha256(what.encode() + source).hexdigest()[:10]
+        digest = hashlib.sha256(settings.encode() + source).hexdigest()[:10]
         stem = Path(str(self.parameters.get("input_path", ""))).stem
         return "-".join(part for part in (Path(self.workflow).stem, stem, digest) if part)
 
@@ -77,6 +81,7 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
         if not isinstance(row, dict) or "workflow" not in row:
             raise ReadError(file, found=f"an entry {number} without 'workflow'", cure="write workflow and parameters")
         workflow = str(row.pop("workflow"))
+        # Every entry is checked here: a wrong name in the last line must not show after hours of runs.
         try:
             jobs.append(Job(workflow, _check_job(workflow, row, file.parent)))
         except SchemaError as error:
@@ -133,20 +138,22 @@ def run_manifest(
     base = Path(output_dir)
     base.mkdir(parents=True, exist_ok=True)
     if workers > 1:
+        # Kernels inherit the environment: without this each would start a thread per core.
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
 
-    def one(job: Job) -> dict[str, Any]:
+    def run_job(job: Job) -> dict[str, Any]:
         folder = base / job.folder_name()
-        record = _is_finished(folder) if resume else None
+        record = _find_finished(folder) if resume else None
         if record is None:
             record = _run_isolated(job, folder)
         if report is not None:
             report(job, record)
         return record
 
+    # Threads suffice: the work is done by the kernels, which are processes.
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        records = list(pool.map(one, jobs))
+        records = list(pool.map(run_job, jobs))
     if records:
         write_index(base, title=f"phasekit: {Path(path).name}")
     return records
@@ -156,26 +163,29 @@ def _run_isolated(job: Job, folder: Path) -> dict[str, Any]:
     """Record of one run; whatever goes wrong in it is written there, not raised."""
     try:
         return run_notebook(job.workflow, folder, parameters=job.parameters)
-    except Exception as error:
+    except Exception as error:  # one job must not stop the others
         record = {"workflow": job.workflow, "status": "failed", "error": f"{type(error).__name__}: {error}"}
         folder.mkdir(parents=True, exist_ok=True)
         write_record(folder, record)
         return record
 
 
-def _is_finished(folder: Path) -> dict[str, Any] | None:
+def _find_finished(folder: Path) -> dict[str, Any] | None:
+    """Record of a run that ended well, or ``None``."""
     try:
         record = read_record(folder)
-    except ReadError:
+    except ReadError:  # never run, or its record is damaged: run it again
         return None
     return record if record.get("status") == "ok" else None
 
 
 def _read_rows(file: Path) -> Sequence[Any]:
+    """Entries of a manifest, as mappings where the file is right."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(file, found="no readable text file", cure="give a .yaml, .json or .csv file") from error
+    # YAML and JSON keep types and lists; a table is what most people have already.
     if file.suffix == ".csv":
         return list(csv.DictReader(text.splitlines()))
     import yaml
@@ -183,7 +193,11 @@ def _read_rows(file: Path) -> Sequence[Any]:
     try:
         rows = yaml.safe_load(text)  # JSON is YAML
     except yaml.YAMLError as error:
-        raise ReadError(file, found=f"text that is not YAML ({error})", cure="mend the line") from error
+        raise ReadError(
+            file,
+            found=f"text that is not YAML ({error})",
+            cure="indent with spaces, two per level, and quote texts that hold a colon",
+        ) from error
     if not isinstance(rows, list):
         raise ReadError(file, found=f"a {type(rows).__name__}", cure="write a list of jobs, each starting with '- '")
     return rows
@@ -191,12 +205,14 @@ def _read_rows(file: Path) -> Sequence[Any]:
 
 def _check_job(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Parameters of a job: known to the notebook, typed, paths relative to the manifest."""
-    known = notebook_parameters(find_notebook(workflow))
-    require_known(known, list(row))
+    declared = notebook_parameters(find_notebook(workflow))
+    check_names(declared, list(row))
+    # CSV and quoted YAML give texts, which get the type of the notebook; other values have theirs already.
     texts = [f"{name}={value}" for name, value in row.items() if isinstance(value, str) and value]
     values = {name: value for name, value in row.items() if not isinstance(value, str) and value is not None}
-    values |= parse_settings(known, texts)
+    values |= parse_settings(declared, texts)
     for name, value in values.items():
+        # A manifest and its data can then be moved together.
         if name.endswith("_path") and value:
             values[name] = str(base / str(value))
         elif name.endswith("_paths"):

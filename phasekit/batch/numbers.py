@@ -1,4 +1,4 @@
-"""The few numbers of a result that the index page shows beside its map."""
+"""Key numbers of a result, which the index page shows beside its map."""
 
 from pathlib import Path
 
@@ -44,12 +44,15 @@ def load_run(path: Path) -> xr.Dataset:
         results = load_results(path)
     except ReadError:
         return load(path)
+    # Datasets of one run may share variables (the energies, the incident intensity): the first one is taken.
     datasets = [node.to_dataset() for node in results.children.values()]
     return xr.merge(datasets, compat="override", combine_attrs="override", join="outer")
 
 
 def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
-    """Numbers of a saved result as label and text; those against the truth first, where the input carries one.
+    """Numbers of a saved result, as label and text.
+
+    Comparisons with the truth come first, where the input is simulated.
 
     Parameters
     ----------
@@ -64,26 +67,28 @@ def key_numbers(path: Path, source: Path | None = None) -> dict[str, str]:
         The result cannot be read.
     """
     data = load_run(path)
-    found: dict[str, str] = {}
+    numbers: dict[str, str] = {}
     truth = _load_truth(source)
     if truth is not None:
-        found |= _compare_with_truth(data, truth)
+        numbers |= _compare_with_truth(data, truth)
+    # Asked of the variables, not of the workflow: a new workflow gets its numbers without a change here.
     for dim, name in (("energy", "energies"), ("reference", "references"), ("component", "components")):
         if dim in data.sizes:
-            found[name] = str(data.sizes[dim])
+            numbers[name] = str(data.sizes[dim])
     if {"scan_y", "scan_x"} <= set(data.sizes):
-        found["map"] = f"{data.sizes['scan_y']} x {data.sizes['scan_x']} pixels"
+        numbers["map"] = f"{data.sizes['scan_y']} x {data.sizes['scan_x']} pixels"
     if "energy_offset" in data and data["energy_offset"].ndim == 0:
-        found["energy offset"] = f"{float(data['energy_offset']):.3f} eV"
+        numbers["energy offset"] = f"{float(data['energy_offset']):.3f} eV"
     if "status" in data:
-        found |= _count_status(data["status"])
+        numbers |= _count_status(data["status"])
     if "overlap" in data:
-        found["overlap"] = f"{format_percent(float((data['overlap'] > 0).mean()))} of pixels"
-    return found
+        numbers["overlap"] = f"{format_percent(float((data['overlap'] > 0).mean()))} of pixels"
+    return numbers
 
 
 def _load_truth(source: Path | None) -> xr.Dataset | None:
-    """Input of the run when it is one of our own files and holds the truth."""
+    """Input of the run when it is a file of phasekit and holds the truth."""
+    # Only our own formats hold a truth; opening other large files for it would take time.
     if source is None or source.suffix not in (".nc", ".zarr") or not source.exists():
         return None
     try:
@@ -94,7 +99,7 @@ def _load_truth(source: Path | None) -> xr.Dataset | None:
 
 
 def _compare_with_truth(data: xr.Dataset, truth: xr.Dataset) -> dict[str, str]:
-    """Numbers against the truth; none where the result is on another scan than the truth, e.g. after a crop."""
+    """Comparison with the truth; empty where the result is on another scan than the truth, e.g. after a crop."""
     score = next((workflow.score for workflow in list_workflows() if workflow.result in data), None)
     same = all(data.sizes.get(dim) == truth.sizes.get(dim) for dim in ("scan_y", "scan_x"))
     if score is None or not same:
@@ -107,6 +112,7 @@ def _compare_with_truth(data: xr.Dataset, truth: xr.Dataset) -> dict[str, str]:
 
 def _count_status(status: xr.DataArray) -> dict[str, str]:
     """Share of pixels with each status word that occurs."""
+    # Words and codes as the file states them (CF conventions), so results of older versions stay readable.
     words = str(status.attrs.get("flag_meanings", "")).split()
     codes = np.atleast_1d(status.attrs.get("flag_values", np.arange(len(words))))
     values = status.values

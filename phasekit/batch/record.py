@@ -1,4 +1,4 @@
-"""The record of a run, ``run.json``: what was run, with which parameters and versions, for how long, how it ended."""
+"""The record of a run, ``run.json``: notebook, parameters, versions, times and outcome."""
 
 import json
 import os
@@ -11,11 +11,12 @@ from typing import Any
 from phasekit.errors import ReadError
 
 RECORD = "run.json"
+#: Packages that the numbers or the figures depend on.
 PACKAGES = ("phasekit", "numpy", "scipy", "xarray", "dask", "torch", "scikit-learn", "numba", "orix", "panel", "bokeh")
 
 
 def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Record of the run in a folder.
+    """Read the record of the run in a folder.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``read_versions``,
+        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``versions``,
         ``started`` (UTC), ``seconds``, ``cells``, ``figures``, ``numbers``.
 
     Raises
@@ -47,17 +48,18 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(folder) / RECORD
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ReadError(path, found="no file", cure="run the notebook with `phasekit run`") from error
     except ValueError as error:
         raise ReadError(path, found="text that is not JSON", cure="run the notebook again") from error
-    return dict(found)
+    return dict(record)
 
 
 def write_record(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
-    """Write the record under a temporary name and rename it, so a reader never meets half of one."""
+    """Write the record under a temporary name and rename it, so that a reader never finds half of one."""
     path = Path(folder) / RECORD
+    # The process number keeps two runs into one folder apart.
     partial = path.with_name(f".{RECORD}.{os.getpid()}.part")
     partial.write_text(json.dumps(record, indent=1, default=str), encoding="utf-8")
     os.replace(partial, path)
@@ -68,20 +70,20 @@ def read_versions() -> dict[str, str]:
 
     Examples
     --------
-    >>> "numpy" in versions()
+    >>> "numpy" in read_versions()
     True
     """
-    found = {}
+    versions = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def environment() -> dict[str, str]:
-    """What the numbers of this session depend on: Python, processor cores, BLAS threads, versions.
+    """Environment of this session, on which its numbers depend: Python, processor cores, BLAS threads, versions.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One notebook on one dataset, without a screen: papermill, judged by its result file."""
+"""One notebook on one dataset, without a screen, by papermill."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
-from .parameters import find_notebook, notebook_parameters, require_known
+from .parameters import check_names, find_notebook, notebook_parameters
 from .record import format_now, read_versions, write_record
 
 RESULT = "result.nc"
@@ -27,12 +27,12 @@ def run_notebook(
     progress: bool = False,
     cell_timeout_s: float | None = None,
 ) -> dict[str, Any]:
-    """Run a workflow's notebook without a screen and leave everything it made in one folder.
+    """Run a workflow's notebook without a screen and keep everything it makes in one folder.
 
     The folder then holds ``notebook.ipynb`` (executed), ``notebook.html``, ``result.nc``, ``figure_*.png`` and
-    ``run.json``. A run is judged by the exception and by the result file that the last cell writes, because an
-    executed notebook looks complete even when its kernel was killed. The kernel's working directory is the folder of
-    the notebook, as in JupyterLab; this process's own stays, so several runs may go on in threads.
+    ``run.json``. A run succeeds when no cell raised and the last cell wrote the result file. The executed notebook
+    alone does not tell: it looks complete even when its kernel was killed. The kernel works in the folder of the
+    notebook, as in JupyterLab. The directory of this process stays, so several runs may go on in threads.
 
     Parameters
     ----------
@@ -73,26 +73,29 @@ def run_notebook(
     phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of ...
     """
     notebook = find_notebook(workflow).resolve()
-    known = notebook_parameters(notebook)
-    chosen = _make_paths_absolute(dict(parameters or {}))
-    require_known(known, list(chosen))
+    declared = notebook_parameters(notebook)
+    settings = _make_paths_absolute(dict(parameters or {}))
+    check_names(declared, list(settings))
     folder = Path(output_dir).resolve()
-    check_text({**chosen, "output_dir": str(folder), "notebook": str(notebook)})
+    check_text({**settings, "output_dir": str(folder), "notebook": str(notebook)})
     headless = {"interactive": False, "output_dir": str(folder)}
-    chosen.update({name: value for name, value in headless.items() if name in known})
+    settings.update({name: value for name, value in headless.items() if name in declared})
     folder.mkdir(parents=True, exist_ok=True)
+    # An old result must not be taken for that of a run that fails now.
     for old in (*folder.glob("figure_*.png"), folder / RESULT, folder / EXECUTED, folder / PAGE):
         old.unlink(missing_ok=True)
-    values = {name: found.default for name, found in known.items()} | chosen
+    values = {name: parameter.default for name, parameter in declared.items()} | settings
     record: dict[str, Any] = {"workflow": workflow, "notebook": notebook.name, "status": "running", "error": None}
     record |= {"parameters": values, "versions": read_versions(), "started": format_now()}
+    # Written before the run, so that a killed process leaves a record that says "running".
     write_record(folder, record)
     start = time.perf_counter()
-    error = _execute_notebook(notebook, folder, chosen, progress=progress, cell_timeout_s=cell_timeout_s)
+    error = _execute_notebook(notebook, folder, settings, progress=progress, cell_timeout_s=cell_timeout_s)
     record |= {
         "seconds": round(time.perf_counter() - start, 2),
-        **_read_outcome(folder, error, needs_result="output_dir" in known),
+        **_read_outcome(folder, error, needs_result="output_dir" in declared),
     }
+    # The start page has no result and no numbers.
     if record["status"] == "ok" and (folder / RESULT).is_file():
         record |= _read_numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
@@ -100,21 +103,22 @@ def run_notebook(
 
 
 def check_text(values: Mapping[str, Any]) -> None:
-    """Refuse what no notebook file can hold: names that the system's encoding could not turn into text."""
+    """Refuse what no notebook file can hold: names that the system's encoding could not decode."""
     items = [(name, item) for name, value in values.items() for item in (value if isinstance(value, list) else [value])]
     for name, item in items:
         try:
             str(item).encode("utf-8")
         except UnicodeEncodeError:
-            shown = str(item).encode("ascii", "backslashreplace").decode()
+            escaped = str(item).encode("ascii", "backslashreplace").decode()
             raise SchemaError(
-                f"run_notebook: {name} = '{shown}' holds letters that this system's encoding "
+                f"run_notebook: {name} = '{escaped}' holds letters that this system's encoding "
                 f"({sys.getfilesystemencoding()}) cannot read. Set PYTHONUTF8=1 in the environment, or a UTF-8 locale."
             ) from None
 
 
 def _make_paths_absolute(values: dict[str, Any]) -> dict[str, Any]:
-    """Paths as the caller sees them: the kernel runs in another folder."""
+    """Paths relative to the caller's directory made absolute, because the kernel runs in another folder."""
+    # By the ending of the name, so that a new parameter needs no entry here; "" stands for no file.
     for name, value in values.items():
         if name.endswith(("_path", "_dir")) and value:
             values[name] = os.path.abspath(value)
@@ -128,7 +132,7 @@ def _make_paths_absolute(values: dict[str, Any]) -> dict[str, Any]:
 def _execute_notebook(
     notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
 ) -> str | None:
-    """Run the notebook; what went wrong in one line, or ``None``."""
+    """Run the notebook; the error in one line, or ``None``."""
     import papermill
     from jupyter_core.utils import ensure_event_loop
     from papermill.exceptions import PapermillExecutionError
@@ -144,7 +148,7 @@ def _execute_notebook(
             kernel_name="python3",
             language="python",  # notebooks are stored without a kernel
             progress_bar=progress,
-            start_timeout=180,
+            start_timeout=180,  # kernels start slowly on a busy machine or a network's file system
             execution_timeout=cell_timeout_s,
             resources={"metadata": {"path": str(notebook.parent)}},
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
@@ -160,14 +164,15 @@ def _execute_notebook(
 
 
 def _ensure_ipython_folder() -> None:
-    """A temporary folder for IPython's settings where the home folder cannot be written, for the kernels too."""
+    """Set a temporary folder for IPython's settings where the home folder cannot be written, for the kernels too."""
+    # A kernel needs a folder for its settings; in a container with a read-only home there is none.
     folder = Path(os.path.expanduser("~")) / ".ipython"
     if not os.environ.get("IPYTHONDIR") and not is_writable(folder):
         os.environ["IPYTHONDIR"] = str(temporary_folder("phasekit-ipython-"))
 
 
 def _read_outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
-    """What the run left behind, and whether that makes it a success."""
+    """Outcome of a run, from its error and its files."""
     page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
         try:
@@ -200,6 +205,7 @@ def _write_page(folder: Path) -> dict[str, Any]:
     partial = folder / f".{PAGE}.part"
     partial.write_text(body, encoding="utf-8")
     os.replace(partial, folder / PAGE)
+    # Papermill writes the time of each cell into the cell.
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     cells = [
         {"first_line": cell.source.splitlines()[0][:80], "seconds": cell.metadata.get("papermill", {}).get("duration")}
@@ -215,7 +221,8 @@ def notebook_title(notebook: Any) -> str:
 
 
 def _read_alt_text(path: Path) -> str:
+    """Alt text that ``save_figure`` wrote into a PNG file."""
     from PIL import Image
 
-    with Image.open(path) as picture:
-        return str(picture.info.get("Description", ""))
+    with Image.open(path) as png:
+        return str(png.info.get("Description", ""))

@@ -1,9 +1,10 @@
-"""Every dataset that crosses a step, written once: names, dimensions and units.
+"""The kinds of datasets that steps take and return: names, dimensions and units, each written once.
 
-A step calls :func:`require` first and :func:`describe` last. Between the two a dataset may have any form;
-outside, a dataset can be recognised by its variables alone, also after a trip through a file.
+A step calls :func:`require` first and :func:`describe` last. Between the two a dataset may have any form. Outside, a
+dataset can be recognised by its variables alone, also when it comes from a file.
 """
 
+# Imported at once, not lazily: schemas are small, and every step needs them.
 from .acom_maps import BOUNDARIES, POLE_FIGURE
 from .checks import describe, provenance, require
 from .core import (
@@ -43,6 +44,7 @@ from .stxm_particles import (
     THICKNESS,
 )
 
+# Listed, so that linters and type checkers take the imports above as the API.
 __all__ = [
     "ANY",
     "BASELINE",

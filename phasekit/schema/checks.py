@@ -31,8 +31,7 @@ def require(
     Raises
     ------
     SchemaError
-        A variable or dimension is missing, has other dimensions, is empty, is not made of real numbers, or carries
-        another unit.
+        A variable is missing, empty, has other dimensions, holds no real numbers, or has another unit.
 
     See Also
     --------
@@ -47,6 +46,7 @@ def require(
     phasekit.errors.SchemaError: align: 'stack' has no variable 'intensity', needs STACK (...). pk.io.open_stxm ...
     """
     given = f"'{argument}'" if argument else "the dataset"
+    # A DataArray has dims and attrs, too, and would fail later with a message nobody understands.
     if not isinstance(data, xr.Dataset):
         raise SchemaError(
             f"{step}: {given} is a {type(data).__name__}, needs an xarray.Dataset of kind {schema.name}. "
@@ -62,11 +62,14 @@ def require(
                 f"{schema.made_by} makes one."
             )
         _check_shape(data[variable.name], variable, step)
+    # Units last: a missing variable is the clearer message.
     for name, unit in {**_required_units(data, schema), **(units or {})}.items():
         _check_unit(data, name, unit, step)
 
 
 def _check_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
+    """Refuse other dimensions, values that are no real numbers, and empty arrays."""
+    # The order counts, too: kernels address the axes by their number.
     if tuple(map(str, array.dims)) != variable.dims:
         raise SchemaError(
             f"{step}: '{variable.name}' has dimensions {array.dims}, needs {variable.dims}. "
@@ -84,23 +87,26 @@ def _check_shape(array: xr.DataArray, variable: Variable, step: str) -> None:
 
 
 def _required_units(data: xr.Dataset, schema: Schema) -> dict[str, str]:
-    """Demands on coordinates whose unit has no choice."""
+    """Units of those coordinates that allow only one."""
+    # Coordinates may be missing: a dataset without them counts pixels.
     dims = {dim for variable in schema.variables if variable.name in data for dim in variable.dims}
     fixed = {dim: DIMENSION_UNITS.get(dim) for dim in dims if dim in data.coords}
     return {dim: units[0] for dim, units in fixed.items() if units is not None and len(units) == 1}
 
 
 def _check_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
-    found = data[name].attrs.get("units") if name in data.variables else None
-    if found == unit:
+    """Refuse a variable or coordinate that has another unit, or none."""
+    given = data[name].attrs.get("units") if name in data.variables else None
+    if given == unit:
         return
+    # Only the scale of the detector is measured; other units are converted by hand.
     cure = (
         "Run calibrate_peaks first, or set the scale with pk.acom.calibrate(...)."
         if name in ("qx", "qy") and unit == "1/angstrom"
         else f"Convert the values and set data['{name}'].attrs['units'] = '{unit}'."
     )
-    got = "has no unit" if found is None else f"is in '{found}'"
-    raise SchemaError(f"{step}: '{name}' {got}, needs '{unit}'. {cure}")
+    problem = "has no unit" if given is None else f"is in '{given}'"
+    raise SchemaError(f"{step}: '{name}' {problem}, needs '{unit}'. {cure}")
 
 
 def describe(
@@ -111,22 +117,22 @@ def describe(
     settings: Mapping[str, Any],
     source: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Write names, units and provenance on what a step made; the last line of every public step.
+    """Write names, units and provenance on the result of a step; the last line of every public step.
 
-    xarray keeps attributes through arithmetic, where they go stale, so the variables' attributes are replaced here
-    (``flag_*`` attributes and the unit of an ``ANY`` variable are kept).
+    xarray keeps attributes through arithmetic, after which they may be wrong. The variables' attributes are therefore
+    replaced here. ``flag_*`` attributes and the unit of an ``ANY`` variable are kept.
 
     Parameters
     ----------
     data
-        What the step made. It is not changed; a shallow copy is returned.
+        Result of the step. It is not changed; a shallow copy is returned.
     schema
         Its kind.
     step, settings
-        What was done: recorded, with versions and the history of ``source``, as one JSON string in
-        ``attrs["provenance"]`` because netCDF knows neither dict, bool nor None.
+        Name of the step and its settings. They are recorded with versions and the history of ``source``, as one JSON
+        string in ``attrs["provenance"]``.
     source
-        The step's main input; its history goes before this step.
+        The step's main input; its history stands before this step.
 
     Returns
     -------
@@ -155,6 +161,7 @@ def describe(
         kept = {key: value for key, value in old.items() if key.startswith("flag_") or key in ("alt", "comment")}
         units = str(old.get("units", "1")) if variable.units == ANY else variable.units
         out[variable.name].attrs = {"long_name": variable.long_name, "units": units, **kept}
+    # Coordinates keep their attributes; only a unit without a choice is written.
     for dim in out.dims:
         choices = DIMENSION_UNITS.get(str(dim))
         if dim in out.coords and choices is not None and len(choices) == 1:
@@ -165,13 +172,14 @@ def describe(
         "settings": _to_json_value(dict(settings)),
         "versions": {"phasekit": package_version("phasekit")},
     }
+    # One JSON string: attributes of netCDF can hold neither dict, bool nor None.
     out.attrs["schema"] = schema.name
     out.attrs["provenance"] = json.dumps([*history, record])
     return out
 
 
 def provenance(data: xr.Dataset) -> list[dict[str, Any]]:
-    """Steps that led to ``data``, oldest first, each with its settings and versions."""
+    """Read the steps that led to ``data``, oldest first, each with its settings and versions."""
     return list(json.loads(data.attrs.get("provenance", "[]")))
 
 
@@ -183,6 +191,7 @@ def _to_json_value(value: Any) -> Any:
         return value
     if isinstance(value, range | list | tuple):
         return [_to_json_value(item) for item in value]
+    # numpy scalars and arrays without dimensions
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     if hasattr(value, "sizes"):
@@ -191,7 +200,7 @@ def _to_json_value(value: Any) -> Any:
 
 
 def package_version(package: str) -> str:
-    """Version of an installed package, or 'unknown'."""
+    """Read the version of an installed package; 'unknown' where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:  # a source tree that was never installed

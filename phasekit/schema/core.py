@@ -1,7 +1,8 @@
-"""Every kind of dataset that crosses a step, written once: names, dimensions and units."""
+"""The kinds of datasets that several modules take or return: names, dimensions and units."""
 
 from dataclasses import dataclass
 
+#: Unit of a variable that may have any, such as reference spectra.
 ANY = "any"
 
 #: Unit of every dimension coordinate; ``None`` where the coordinate counts or names things.
@@ -19,12 +20,12 @@ DIMENSION_UNITS: dict[str, tuple[str, ...] | None] = {
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of a schema: its name, dimensions, unit (``ANY``: whatever the data carry) and meaning."""
+    """One variable of a schema."""
 
     name: str
-    dims: tuple[str, ...]
-    units: str
-    long_name: str
+    dims: tuple[str, ...]  # in this order
+    units: str  # ``ANY``: the unit of the data
+    long_name: str  # label of axes and colour bars
     optional: bool = False
 
 
@@ -34,13 +35,14 @@ class Schema:
 
     name: str
     variables: tuple[Variable, ...]
-    made_by: str
+    made_by: str  # step that makes it: the cure in error messages
 
     def __getitem__(self, name: str) -> Variable:
         """Variable of that name."""
         return next(variable for variable in self.variables if variable.name == name)
 
 
+# Images come first and the fastest axis last, as files and matplotlib have them.
 _SCAN = ("scan_y", "scan_x")
 _IMAGES = ("energy", *_SCAN)
 _DETECTOR = ("qy", "qx")
@@ -54,6 +56,7 @@ def _optional(name: str, dims: tuple[str, ...], units: str, long_name: str) -> V
     return Variable(name, dims, units, long_name, optional=True)
 
 
+# Datasets of spectromicroscopy. Errors and gains are optional: measured files seldom have them.
 STACK = Schema(
     "STACK",
     (
@@ -64,6 +67,7 @@ STACK = Schema(
         _optional("shift_y", ("energy",), "px", "frame shift along y that was undone"),
         _optional("shift_x", ("energy",), "px", "frame shift along x that was undone"),
         _optional("seen", _SCAN, "1", "seen at every energy"),
+        # Written by `align`: errors of the shifts, and the effect of its interpolation on the noise.
         _optional("shift_error", ("energy",), "px", "standard error of the frame shift"),
         _optional("frame_status", ("energy",), "1", "status of the frame"),
         _optional("gain", ("energy",), "counts", "variance over mean of the raw counts"),
@@ -77,6 +81,7 @@ OD = Schema(
     (
         _needed("optical_density", _IMAGES, "1", "optical density"),
         _needed("noise", _IMAGES, "1", "standard deviation of the optical density"),
+        # Pixels that are not valid keep their values: they get a status, never an invented number.
         _needed("valid", _SCAN, "1", "pixel is measured at every energy and not too thick"),
         _optional("empty", _SCAN, "1", "pixel shows no edge: vacuum, or too little material to tell"),
         _optional("too_thick", _SCAN, "1", "too few photons come through at some energy"),
@@ -90,6 +95,7 @@ OD = Schema(
 REFERENCES = Schema(
     "REFERENCES",
     (
+        # 1/um or optical density: only the shape counts for a phase, the unit for a thickness.
         _needed("reference_spectrum", ("reference", "energy"), ANY, "reference spectrum"),
         _optional("composition", ("reference",), "1", "composition (for NVPF the sodium content x)"),
     ),
@@ -106,6 +112,7 @@ CLUSTERS = Schema(
     ),
     "pk.stxm.assign_clusters",
 )
+# One value for the whole scan: they describe the instrument or the preparation, not a pixel.
 _SHARED = (
     _needed("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
     _needed("energy_offset_error", (), "eV", "standard error of the energy offset"),
@@ -120,6 +127,7 @@ PHASES = Schema(
     "PHASES",
     (
         _needed("phase", _SCAN, "1", "phase (index into reference)"),
+        # Pearson's correlation compares the shape alone; the confidence includes the noise.
         _needed("pearson", (*_SCAN, "reference"), "1", "Pearson correlation with the reference"),
         _needed("margin", _SCAN, "1", "best minus second-best Pearson correlation"),
         _needed("confidence", _SCAN, "1", "probability that the phase is right"),
@@ -135,6 +143,7 @@ PHASES = Schema(
         _optional("fitted_blur_px", (), "px", "full width of the blur at half maximum"),
         _optional("cluster_pearson", ("cluster", "reference"), "1", "Pearson correlation of cluster and reference"),
         _optional("cluster_phase", ("cluster",), "1", "phase of the cluster (index into reference)"),
+        # Optional here, because maps can be made without a fit of the systematics.
         *(_optional(one.name, one.dims, one.units, one.long_name) for one in _SHARED),
     ),
     "pk.stxm.label_phases",
@@ -156,16 +165,19 @@ COMPARISON = Schema(
         _needed("share_unflagged", ("approach",), "1", "share of the material pixels without a flag"),
         _needed("n_pixels", ("approach",), "1", "material pixels that were compared"),
         _needed("phase", ("approach", *_SCAN), "1", "phase (index into reference)"),
+        # Optional: times differ from machine to machine, so not every comparison has them.
         _optional("seconds", ("approach",), "s", "time the method took"),
     ),
     "pk.stxm.compare_methods",
 )
+# Datasets of diffraction.
 PATTERNS = Schema(
     "PATTERNS", (_needed("intensity", (*_SCAN, *_DETECTOR), "counts", "diffracted intensity"),), "pk.io.open_4dstem"
 )
 PEAKS = Schema(
     "PEAKS",
     (
+        # Patterns differ in their number of peaks: rows are filled up with NaN.
         _needed("qy", (*_SCAN, "peak"), ANY, "peak position along y"),
         _needed("qx", (*_SCAN, "peak"), ANY, "peak position along x"),
         _needed("intensity", (*_SCAN, "peak"), "counts", "peak intensity"),
@@ -175,6 +187,7 @@ PEAKS = Schema(
         _needed("count", _SCAN, "1", "number of peaks"),
         _needed("status", _SCAN, "1", "status"),
         _optional("direct", (*_SCAN, "peak"), "1", "peak is the direct beam"),
+        # Below the threshold of peaks: matching uses them, counts and the status do not.
         _optional("weak_qy", (*_SCAN, "weak_peak"), ANY, "position along y of a weak peak"),
         _optional("weak_qx", (*_SCAN, "weak_peak"), ANY, "position along x of a weak peak"),
         _optional("weak_intensity", (*_SCAN, "weak_peak"), "counts", "intensity of a weak peak"),
@@ -199,6 +212,7 @@ TEMPLATES = Schema(
     (
         _needed("quaternion", ("template", "wxyz"), "1", "rotation from the sample to the crystal frame"),
         _needed("phase", ("template",), "1", "phase (index into attrs['phases'])"),
+        # Templates differ in their number of spots: rows are filled up with NaN.
         _needed("spot_qy", ("template", "spot"), "1/angstrom", "spot position along y"),
         _needed("spot_qx", ("template", "spot"), "1/angstrom", "spot position along x"),
         _needed("spot_intensity", ("template", "spot"), "1", "kinematic spot intensity"),
@@ -208,6 +222,7 @@ TEMPLATES = Schema(
 ORIENTATIONS = Schema(
     "ORIENTATIONS",
     (
+        # The best match first; further ones of the same phase show ambiguities.
         _needed("quaternion", (*_SCAN, "match", "wxyz"), "1", "rotation from the sample to the crystal frame"),
         _needed("correlation", (*_SCAN, "match"), "1", "correlation index Q"),
         _needed("phase", _SCAN, "1", "phase (index into attrs['phases'])"),
@@ -218,6 +233,7 @@ ORIENTATIONS = Schema(
         _optional("other_quaternion", (*_SCAN, "wxyz"), "1", "rotation to the best solution of another phase"),
         _optional("other_correlation", _SCAN, "1", "correlation index Q of the best solution of another phase"),
         _optional("uncertainty_deg", _SCAN, "degree", "standard deviation of the refined orientation"),
+        # Kept for the refinement, which may prefer another candidate than the matching did.
         _optional("candidate_quaternion", (*_SCAN, "candidate", "wxyz"), "1", "solutions of all phases to refine"),
         _optional("candidate_phase", (*_SCAN, "candidate"), "1", "phase of a candidate (-1: none)"),
         _optional("candidate_correlation", (*_SCAN, "candidate"), "1", "correlation index Q of a candidate"),
@@ -244,6 +260,7 @@ GRAINS = Schema(
     "GRAINS",
     (
         _needed("grain", _SCAN, "1", "grain (-1: none)"),
+        # Per grain: `grain` holds the index.
         _needed("size", ("grain_number",), "px", "number of scan positions in the grain"),
         _needed("grain_phase", ("grain_number",), "1", "phase of the grain (index into attrs['phases'])"),
         _needed("diameter", ("grain_number",), "nm", "diameter of the circle of equal area"),
@@ -255,6 +272,7 @@ GRAINS = Schema(
 ORIENTATION_ACCURACY = Schema(
     "ORIENTATION_ACCURACY",
     (
+        # Spots alone do not tell an orientation from the one half a turn about the beam: both countings are given.
         _needed("disorientation", ("counting", *_SCAN), "degree", "disorientation from the truth"),
         _needed("median", ("counting",), "degree", "median disorientation"),
         _needed("within_2", ("counting",), "1", "share of pixels within 2 degrees"),

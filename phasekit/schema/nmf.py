@@ -1,4 +1,4 @@
-"""Kinds of datasets of the NMF workflow: features, the evidence for k, factors and their overlap."""
+"""Kinds of datasets of the NMF workflow: features, criteria for the number of components, factors, overlap."""
 
 from functools import partial
 
@@ -6,6 +6,7 @@ from .core import ANY, Schema, Variable
 
 _SCAN = ("scan_y", "scan_x")
 _DETECTOR = ("qy", "qx")
+# Short, because most variables of RANKS are optional.
 _o = partial(Variable, optional=True)
 
 FEATURES = Schema(
@@ -18,6 +19,7 @@ RANKS = Schema(
         Variable("held_out_error", ("rank", "run"), ANY, "error on data the fit has not seen"),
         Variable("stability", ("rank",), "1", "agreement of components between runs"),
         Variable("redundancy", ("rank",), "1", "largest similarity between two components of one fit"),
+        # Optional: which criteria there are depends on the settings of the scan over k.
         _o("relative_error", ("rank",), "1", "squared error of the best fit to all data, relative to their square sum"),
         _o("deviance", ("rank", "run"), "1", "Poisson deviance per electron the fit has not seen"),
         _o("gain", ("rank",), "1", "standard errors by which k predicts better than the k before"),
@@ -36,6 +38,7 @@ FACTORS = Schema(
     "FACTORS",
     (
         Variable("loading", ("component", *_SCAN), ANY, "weight of the component"),
+        # Factors have the sum 1, so that loadings are in the unit of the data.
         Variable("factor", ("component", *_DETECTOR), "1", "pattern of the component (sum 1)"),
         _o("explained", ("component",), "1", "share of the modelled counts"),
     ),
@@ -47,6 +50,7 @@ OVERLAP = Schema(
         Variable("label", _SCAN, "1", "dominant component"),
         Variable("partner", _SCAN, "1", "overlapping component"),
         Variable("overlap", _SCAN, "1", "two components overlap here"),
+        # The ratio is kept beside the flag: another threshold needs no new fit.
         Variable("ratio", _SCAN, "1", "weight of the partner over that of the label"),
         _o("probability", _SCAN, "1", "probability that two components overlap"),
     ),

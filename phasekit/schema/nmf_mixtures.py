@@ -1,4 +1,4 @@
-"""Kinds of datasets that follow from a factorisation: fits per scan point, a pair, variants, crystals."""
+"""Kinds of datasets computed from a factorisation: loadings with errors, overlap patterns, variants, crystals."""
 
 from functools import partial
 
@@ -6,6 +6,7 @@ from .core import ANY, Schema, Variable
 
 _SCAN = ("scan_y", "scan_x")
 _DETECTOR = ("qy", "qx")
+# As in the schemas of the factorisation.
 _o = partial(Variable, optional=True)
 
 LOADINGS = Schema(
@@ -13,6 +14,7 @@ LOADINGS = Schema(
     (
         Variable("loading", ("component", *_SCAN), ANY, "weight of the component"),
         Variable("loading_error", ("component", *_SCAN), ANY, "standard deviation of the weight"),
+        # Loadings of similar patterns are correlated: a ratio needs their covariance.
         Variable("loading_covariance", ("component", "other", *_SCAN), ANY, "covariance of two weights"),
         Variable("share", ("component", *_SCAN), "1", "share of the component in the pattern"),
         Variable("chi_square", _SCAN, "1", "squared misfit per degree of freedom"),
@@ -26,6 +28,7 @@ OVERLAP_PATTERN = Schema(
         Variable("modelled", _DETECTOR, "counts", "sum of the two components"),
         Variable("first", _DETECTOR, "counts", "share of the first component"),
         Variable("second", _DETECTOR, "counts", "share of the second component"),
+        # Stored although it is a difference: "everything modelled" includes the background.
         Variable("residual", _DETECTOR, "counts", "measured minus everything modelled"),
     ),
     "pk.nmf.overlap_pattern",
@@ -43,6 +46,7 @@ VARIANTS = Schema(
 COMPONENT_CRYSTALS = Schema(
     "COMPONENT_CRYSTALS",
     (
+        # The names of ORIENTATIONS without the scan, so that both can be compared.
         Variable("phase", ("component",), "1", "phase (index into attrs['phases'], -1: none)"),
         Variable("quaternion", ("component", "wxyz"), "1", "rotation from the sample to the crystal frame"),
         Variable("correlation", ("component",), "1", "correlation index Q"),

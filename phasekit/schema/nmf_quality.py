@@ -1,4 +1,4 @@
-"""Kinds of datasets that say how alike images are: pair by pair, and for the components of a factorisation."""
+"""Kinds of datasets of image similarity: of pairs of images, and of the components of a factorisation."""
 
 from .core import Schema, Variable
 
@@ -14,6 +14,7 @@ _METRICS = {
 }
 
 
+# All optional: the metrics to compute are chosen by the caller.
 def _image_variables(prefix: str, dims: tuple[str, ...], suffix: str) -> tuple[Variable, ...]:
     return tuple(
         Variable(prefix + name, dims, units, long_name + suffix, optional=True)

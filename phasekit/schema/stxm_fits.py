@@ -1,8 +1,9 @@
-"""Kinds of datasets around fits with references: the fit itself, and what it will be able to tell."""
+"""Kinds of datasets of fits with reference spectra: the fit itself, and the forecast of its errors."""
 
 from .core import ANY, Schema, Variable
 
 _SCAN = ("scan_y", "scan_x")
+# A planned scan: its number of energies and its dose.
 _CASE = ("n_energies", "photons")
 
 
@@ -24,8 +25,10 @@ REFERENCE_FIT = Schema(
         _needed("residual", _SCAN, "1", "root mean square residual in optical density"),
         _needed("chi_square", _SCAN, "1", "chi-square per degree of freedom"),
         _optional("unexplained", _SCAN, "1", "the residual exceeds what noise leaves"),
+        # Optional, because it is as large as the square of the references.
         _optional("amount_covariance", (*_SCAN, "reference", "other_reference"), ANY, "covariance of the amounts"),
         _optional("baseline_slope", _SCAN, "1", "slope of the baseline over the energy range"),
+        # Only where the fit determined it; otherwise the references are taken as calibrated.
         _optional("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
         _optional("energy_offset_error", (), "eV", "standard error of the energy offset"),
     ),
@@ -38,6 +41,7 @@ FORECAST = Schema(
         _needed("pair_error", (*_CASE, "reference", "other_reference"), "1", "error rate between two phases alone"),
         _needed("amount_error", (*_CASE, "reference"), ANY, "standard error of the amount"),
         _needed("share_error", _CASE, "1", "standard error of the share in a mixture of two phases"),
+        # A slot beyond the number of energies is NaN.
         _needed("energy_choice", ("n_energies", "slot"), "eV", "energies to measure"),
         _optional("scan_time", _CASE, "s", "dwell times of all pixels and energies"),
     ),

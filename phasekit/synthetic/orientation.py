@@ -1,4 +1,7 @@
-"""4D-STEM scans of known grains: what ``pk.acom`` should find, with the truth beside the data."""
+"""4D-STEM scans of a foil of known grains, for orientation mapping.
+
+Patterns are kinematic: spots of the grain under the beam, the direct beam, a diffuse background, Poisson counts.
+"""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +42,7 @@ class Microscope:
     drift_px, jitter_px
         Largest smooth drift of the beam over the scan, and its random jitter (standard deviation) [px].
     ellipticity, ellipse_angle_deg
-        Long over short axis of what should be a circle, and the long axis' angle from +x towards +y.
+        Elliptical distortion: long over short axis of a ring, and the long axis' angle from +x towards +y.
     detector_rotation_deg
         As in docs/conventions.md: a vector on the detector turned by this angle is in the sample frame.
     """
@@ -69,10 +72,18 @@ def orientation_scan(
     microscope: Microscope | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Scanning (precession) electron diffraction of a foil of randomly oriented grains, with its truth.
+    r"""Scanning (precession) electron diffraction of a foil of randomly oriented grains, with its truth.
 
-    Kinematic intensities |F|^2 sinc^2(pi t s), integrated numerically over the precession cone; disks at exact
-    sub-pixel positions; a diffuse background; Poisson counts.
+    The counts of a detector pixel are Poisson distributed about
+
+    .. math:: \lambda(\mathbf q) = N \left[ f_\mathrm{dir}\, d(\mathbf q - \mathbf q_0) + f_\mathrm{diff}\,
+        h(\mathbf q) + (1 - f_\mathrm{dir} - f_\mathrm{diff}) \sum_i w_i \frac{\sum_{\mathbf g} I_i(\mathbf g)\,
+        d(\mathbf q - \mathbf q_0 - \mathbf g)}{\sum_{\mathbf g} I_i(\mathbf g)} \right]
+
+    with :math:`N` electrons, the unit disk :math:`d` and the diffuse background :math:`h`. :math:`w_i` are the weights
+    of the grains under the beam. Spot intensities :math:`I_i(\mathbf g)` are kinematic:
+    :math:`|F|^2 \operatorname{sinc}^2(\pi t s)`, averaged over the precession cone. Disks lie at exact sub-pixel
+    positions. Vacuum holds the direct beam (98 %) and background (2 %) alone.
 
     Parameters
     ----------
@@ -94,11 +105,11 @@ def orientation_scan(
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` uint16 [counts], with ``truth_phase`` (-1 = vacuum),
-        ``truth_grain``, ``truth_partner`` (grain that overlaps here, -1 = none), ``truth_partner_weight`` (0 .. 0.5),
-        ``truth_overlap``, ``truth_interior`` (one grain only), ``truth_thickness`` [nm],
-        ``truth_quaternion(scan_y, scan_x, wxyz)`` (NaN in vacuum), ``truth_origin_y, truth_origin_x`` (where the direct
-        beam is, in the unit of qy, qx), and ``attrs["phases"]``.
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` uint16 [counts], and ``attrs["phases"]``. The grains:
+        ``truth_phase`` and ``truth_grain`` (-1 = vacuum), ``truth_thickness`` [nm],
+        ``truth_quaternion(scan_y, scan_x, wxyz)`` (NaN in vacuum). The overlap: ``truth_partner`` (second grain here,
+        -1 = none), its ``truth_partner_weight`` (0 to 0.5), ``truth_overlap``, ``truth_interior`` (one grain only).
+        The direct beam: ``truth_origin_y, truth_origin_x``, in the unit of qy, qx.
 
     Raises
     ------
@@ -124,8 +135,9 @@ def orientation_scan(
     grains, pixels = draw_orientations(layout, specimen, rng)
     thickness = rng.uniform(*specimen.thickness_nm, size=specimen.n_grains)
     origin = _draw_beam_drift(shape, microscope, rng)
-    reach = np.hypot(*detector) / 2 * microscope.pixel_size
-    crystals = [reflections(phase, reach) for phase in phases]
+    # Reflections up to the corner of the detector: those beyond the edges are lost when they are painted.
+    g_max = np.hypot(*detector) / 2 * microscope.pixel_size
+    crystals = [reflections(phase, g_max) for phase in phases]
     scan = _Scan(layout, crystals, grains, pixels, thickness, origin, precession_deg, microscope)
     counts = _draw_counts(scan, detector, electrons, rng)
     out = round_truth(_label_scan(counts, scan, phases))
@@ -136,11 +148,13 @@ def orientation_scan(
 
 @dataclass(frozen=True)
 class _Scan:
+    """Specimen and microscope of one scan."""
+
     layout: Layout
-    crystals: list[Reflections]
-    grains: Array
-    pixels: Array
-    thickness: Array
+    crystals: list[Reflections]  # per phase
+    grains: Array  # (grain, wxyz): mean orientation
+    pixels: Array  # (scan_y, scan_x, wxyz): orientation with mosaic spread
+    thickness: Array  # (grain,) [nm]
     origin: Array  # (scan_y, scan_x, 2): beam relative to the detector's middle, (y, x) [px]
     precession_deg: float
     microscope: Microscope
@@ -150,6 +164,7 @@ class _Scan:
         return np.where(np.asarray(grain) < 0, VACUUM, np.asarray(grain) % len(self.crystals))
 
     def diffract(self, grain: int, quaternion: Array) -> tuple[Array, Array]:
+        """Positions (y, x) [1/angstrom] and intensities of the grain's spots."""
         return simulate_spots(
             self.crystals[grain % len(self.crystals)],
             quaternion,
@@ -189,6 +204,7 @@ def _draw_beam_drift(shape: tuple[int, int], microscope: Microscope, rng: np.ran
     v, u = np.meshgrid(*(np.linspace(-1, 1, n) if n > 1 else np.zeros(1) for n in shape), indexing="ij")
     terms = np.stack([u, v, u * v, u * u, v * v], axis=-1)
     smooth = terms @ rng.normal(size=(5, 2))
+    # A scan of one position has no drift: the guard avoids a division by zero there.
     smooth *= microscope.drift_px / max(np.abs(smooth).max(), 1e-9)
     return smooth + rng.normal(scale=microscope.jitter_px, size=smooth.shape)
 
@@ -196,7 +212,9 @@ def _draw_beam_drift(shape: tuple[int, int], microscope: Microscope, rng: np.ran
 def _draw_counts(
     scan: _Scan, detector: tuple[int, int], electrons: float, rng: np.random.Generator
 ) -> NDArray[np.uint16]:
+    """Poisson counts of every pattern; what exceeds 16 bits saturates, as on a counting detector."""
     shape = scan.layout.grain.shape
+    # One pattern at a time: expected values of the whole scan would take four times the memory of the counts.
     counts = np.empty((*shape, *detector), dtype=np.uint16)
     for index in np.ndindex(*shape):
         expected = _compute_expected_pattern(scan, index, detector)
@@ -209,8 +227,10 @@ def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tup
     optics, grain = scan.microscope, int(scan.layout.grain[index])
     beam = (np.array(detector) - 1) / 2 + scan.origin[index]
     image = np.zeros(detector)
+    # Even without a specimen some electrons scatter, in the column and in the detector.
     diffuse, direct = (0.02, 0.98) if grain == VACUUM else (optics.diffuse_fraction, optics.direct_fraction)
     y, x = (np.arange(n) - centre for n, centre in zip(detector, beam, strict=True))
+    # Diffuse scattering falls by 1/e every 0.4 1/angstrom, whatever the size of the detector.
     fall_off = np.exp(-np.hypot(y[:, None], x) * optics.pixel_size / 0.4)
     image += diffuse * fall_off / fall_off.sum()
     paint_disks(image, beam[:1], beam[1:], np.array([direct]), optics.disk_radius_px, _SUBPIXELS, False)
@@ -218,18 +238,22 @@ def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tup
     for member, share in ((grain, 1 - weight), (int(scan.layout.partner[index]), weight)):
         if member == VACUUM or share <= 0:
             continue
-        place, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
-        where = beam + distort_positions(place, optics) / optics.pixel_size
+        # The mosaic spread is drawn for the grain that leads here; the partner has its mean orientation.
+        g, intensity = scan.diffract(member, scan.pixels[index] if member == grain else scan.grains[member])
+        position = beam + distort_positions(g, optics) / optics.pixel_size
+        # Normalised per grain, so that the dose in the spots does not depend on the orientation.
         part = share * max(0.0, 1 - direct - diffuse) * intensity / max(intensity.sum(), 1e-30)
-        paint_disks(image, where[:, 0], where[:, 1], part, optics.disk_radius_px, _SUBPIXELS, False)
+        paint_disks(image, position[:, 0], position[:, 1], part, optics.disk_radius_px, _SUBPIXELS, False)
     return image
 
 
-def distort_positions(place: Array, optics: Microscope) -> Array:
-    """Sample-frame positions (y, x) as the turned, elliptical detector shows them."""
+def distort_positions(g: Array, optics: Microscope) -> Array:
+    """Sample-frame positions (y, x) as the rotated detector with elliptical distortion shows them."""
     turn, axis = np.radians(optics.detector_rotation_deg), np.radians(optics.ellipse_angle_deg)
-    x = np.cos(turn) * place[:, 1] + np.sin(turn) * place[:, 0]
-    y = np.cos(turn) * place[:, 0] - np.sin(turn) * place[:, 1]
+    # Rotated by minus the angle: rotating what the detector shows by the angle gives the sample frame again.
+    x = np.cos(turn) * g[:, 1] + np.sin(turn) * g[:, 0]
+    y = np.cos(turn) * g[:, 0] - np.sin(turn) * g[:, 1]
+    # Both axes change by the square root of the ratio, so that areas and the mean scale stay.
     long, short = np.sqrt(optics.ellipticity), 1 / np.sqrt(optics.ellipticity)
     along = long * (x * np.cos(axis) + y * np.sin(axis))
     across = short * (y * np.cos(axis) - x * np.sin(axis))
@@ -239,11 +263,13 @@ def distort_positions(place: Array, optics: Microscope) -> Array:
 
 
 def _label_scan(counts: NDArray[np.uint16], scan: _Scan, phases: list[Any]) -> xr.Dataset:
+    """Dataset of the counts and their truth, with coordinates and calibration."""
     optics, layout, dims = scan.microscope, scan.layout, ("scan_y", "scan_x")
     calibrated = optics.units == "1/angstrom"
     unit = optics.pixel_size if calibrated else 1.0
     middle = [(n - 1) / 2 for n in counts.shape[2:]]
     material = layout.grain != VACUUM
+    # Calibrated axes count from the middle of the detector, axes in pixels from the first pixel.
     beam = scan.origin * unit if calibrated else scan.origin + middle
     data = {
         "intensity": ((*dims, "qy", "qx"), counts),

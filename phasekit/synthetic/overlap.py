@@ -1,4 +1,7 @@
-"""4D-STEM scans of overlapping grains: a sum of a known number of patterns with known abundances."""
+"""4D-STEM scans of overlapping grains, for factorisation.
+
+Every pattern is a sum of a known number of component patterns with known loadings.
+"""
 
 from typing import Any
 
@@ -10,6 +13,7 @@ from ..errors import SchemaError
 from ..schema import PATTERNS, describe
 
 _STEP_NM = 2.0
+#: Square, hexagonal, rectangular and oblique: the symmetries that zone-axis patterns have.
 _NETS = ((1.0, 1.0, 90.0), (1.0, 1.0, 60.0), (1.0, 1.41, 90.0), (1.0, 1.22, 75.0))  # a, b, angle of zone-axis nets
 
 
@@ -24,14 +28,18 @@ def overlapping_grains(
     seed: int = 0,
     **nuisances: float,
 ) -> xr.Dataset:
-    """Scan of grains whose patterns add up where the grains overlap, with the truth beside it.
+    r"""Scan of grains whose patterns add up where the grains overlap, with the truth beside it.
 
-    Every grain scatters disks on a net (square, hexagonal, rectangular or oblique) with its own orientation, tilt and
-    spot intensities; the grains' abundances blend over ``boundary_width``; one more component, present everywhere,
-    holds the direct beam and the isotropic diffuse scattering. The specimen ends somewhere in the scan: in the empty
-    part only the background is seen. (Without an empty part the background is nearly proportional to the sum of the
-    grains, and no factorisation could tell it apart.) The expected pattern is exactly the sum of loading times factor
-    (with ``bend = 0``).
+    The counts are Poisson distributed about the sum of loading times factor (exactly so with ``bend = 0``):
+
+    .. math:: \lambda(\mathbf r, \mathbf q) = \sum_k w_k(\mathbf r)\, h_k(\mathbf q), \qquad
+        \sum_{\mathbf q} h_k(\mathbf q) = 1
+
+    The factor :math:`h_k` of a grain holds disks on a net: square, hexagonal, rectangular or oblique. Rotation, tilt
+    and spot intensities differ from grain to grain. Loadings :math:`w_k` blend over ``boundary_width``. One more
+    component, present everywhere, holds the direct beam and the isotropic diffuse scattering. The specimen ends inside
+    the scan, and beyond its edge only this background is seen. Without such a part the background is nearly
+    proportional to the sum of the grains. No factorisation could separate it then.
 
     Parameters
     ----------
@@ -42,25 +50,25 @@ def overlapping_grains(
     detector
         Detector pixels along qy and qx, at least 16.
     dose
-        Expected electrons per pattern, direct beam included. 2000 is a low-dose scan; at 200 a spot holds a handful.
+        Expected electrons per pattern, direct beam included. 2000 is a low dose; at 200 a spot holds a few counts.
     background
         Fraction of the dose in the diffuse scattering; what this and ``direct_beam`` leave is in the spots.
     boundary_width
-        Scan points over which one grain gives way to the next; 0.1 is a sharp boundary, 4 overlaps most of the scan.
+        Width of the transition between grains [scan points]; 0.1 is a sharp boundary, 4 overlaps most of the scan.
     seed
         Seed of everything random: the same seed gives the same scan.
     nuisances
         ``direct_beam`` (0.3): fraction of the dose in the direct beam. ``vacuum`` (0.15): fraction of the scan beyond
-        the edge of the specimen. ``bend`` (0): change of tilt across the scan in units of the spot envelope's
-        width; above 0 a grain is no longer one pattern times a weight, 0.3 is strong. ``hot_pixels`` (0): number of
-        detector pixels that report random high counts in every pattern.
+        the edge of the specimen. ``bend`` (0): change of tilt across the scan in units of the spot envelope's width.
+        Above 0 a grain is no longer one pattern times a weight; 0.3 is strong. ``hot_pixels`` (0): number of detector
+        pixels that report random high counts in every pattern.
 
     Returns
     -------
     xarray.Dataset
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts, uint16], with ``truth_loading(component, scan_y,
-        scan_x)`` [counts], ``truth_factor(component, qy, qx)`` (sum 1), ``truth_hot(qy, qx)``; attributes
-        ``truth_n_components`` (all components) and ``truth_background`` (index of the background, -1 without one).
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts, uint16]. The truth: ``truth_loading(component, scan_y,
+        scan_x)`` [counts], ``truth_factor(component, qy, qx)`` (sum 1), ``truth_hot(qy, qx)``. Attributes:
+        ``truth_n_components`` (all components), ``truth_background`` (index of the background, -1 without one).
 
     Raises
     ------
@@ -85,17 +93,19 @@ def overlapping_grains(
     inside = _make_specimen(shape, extra["vacuum"], boundary_width, rng)
     abundance = _compute_abundances(n_components, shape, boundary_width, inside, rng)
     factors, tilted = _make_grain_patterns(n_components, detector, extra["bend"], rng)
+    # Direct beam and diffuse scattering form one component: both are present wherever the beam is.
     transmitted = background + extra["direct_beam"]
     loading = abundance * thickness * ((1 - transmitted) * dose)
     position = np.linspace(-1, 1, shape[1])[None, None, :]  # the bend runs along x
     expected = np.tensordot(loading * (1 - position) / 2, tilted[0], axes=(0, 0))
     expected += np.tensordot(loading * (1 + position) / 2, tilted[1], axes=(0, 0))
     if transmitted > 0:
-        haze = _make_direct_beam(detector, background, extra["direct_beam"])
+        background_factor = _make_direct_beam(detector, background, extra["direct_beam"])
+        # The background varies by itself: a constant one would be a trivial component.
         level = (1 + 0.1 * _draw_smooth_field(shape, 0.6, rng)).clip(0.3)
         loading = np.concatenate([loading, (transmitted * dose * level)[None]])
-        factors = np.concatenate([factors, haze[None]])
-        expected += np.multiply.outer(loading[-1], haze)
+        factors = np.concatenate([factors, background_factor[None]])
+        expected += np.multiply.outer(loading[-1], background_factor)
     counts = rng.poisson(expected).clip(0, 65535).astype(np.uint16)
     hot = _add_hot_pixels(counts, int(extra["hot_pixels"]), rng)
     settings = {"n_components": n_components, "dose": dose, "background": background, "boundary_width": boundary_width}
@@ -170,6 +180,7 @@ def _draw_smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Gene
     """Random field of unit standard deviation (0 on one point), smooth over ``scale`` of the scan's shorter side."""
     from scipy.ndimage import gaussian_filter
 
+    # "reflect" keeps the field's statistics at the borders; a constant outside would flatten it there.
     field = gaussian_filter(rng.standard_normal(shape), scale * min(shape), mode="reflect")
     return (field - field.mean()) / max(field.std(), 1e-12)
 
@@ -178,11 +189,13 @@ def _make_specimen(
     shape: tuple[int, int], vacuum: float, width: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Presence of the specimen, 0..1: it ends along a wavy line, ``vacuum`` of the scan stays empty."""
+    # Drawn even without vacuum, so that later random numbers do not depend on it.
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.indices(shape)
     along = np.sin(turn) * y + np.cos(turn) * x + 0.08 * min(shape) * _draw_smooth_field(shape, 0.12, rng)
     if vacuum == 0:
         return np.ones(shape)
+    # The quantile gives exactly the asked share of vacuum; the clip keeps the exponential finite.
     return 1 / (1 + np.exp(np.clip(-2 * (along - np.quantile(along, vacuum)) / width, -50, 50)))
 
 
@@ -191,6 +204,7 @@ def _compute_abundances(
 ) -> NDArray[np.float64]:
     """Soft Voronoi cells, ``(grain, y, x)``, that sum to ``inside``; warped, so that boundaries are not straight."""
     points = np.indices(shape).reshape(2, -1).T.astype(float)
+    # Centres lie on the specimen where it has room for all, else a grain would be outside the scan.
     allowed = points[inside.ravel() > 0.5] if (inside > 0.5).sum() >= n else points
     centres = allowed[rng.choice(len(allowed), 1)]
     while len(centres) < n:  # best of ten candidates: grains of similar, not equal, size
@@ -200,6 +214,7 @@ def _compute_abundances(
     spacing = np.sqrt(len(points) / n)
     warp = np.stack([_draw_smooth_field(shape, 0.15, rng).ravel() for _ in range(2)], axis=1) * 0.12 * spacing
     distance = np.linalg.norm((points + warp)[:, None] - centres, axis=2)
+    # Less the smallest distance: the nearest grain keeps weight 1, so that the sum is never zero.
     weight = np.exp(-(distance - distance.min(axis=1, keepdims=True)) * 2 / width)
     return (weight / weight.sum(axis=1, keepdims=True)).T.reshape(n, *shape) * inside
 
@@ -207,15 +222,16 @@ def _compute_abundances(
 def _make_grain_patterns(
     n: int, detector: tuple[int, int], bend: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Mean spot pattern of each grain, ``(grain, qy, qx)`` of sum 1, and the patterns at both ends of its bend."""
+    """Mean spot pattern of each grain, ``(grain, qy, qx)`` of sum 1, and those at both ends of the bend."""
     size = min(detector)
-    rotations = (np.arange(n) + rng.uniform(0, 1, n)) * (180.0 / n)  # spread, so that no two grains are twins by chance
+    rotations = (np.arange(n) + rng.uniform(0, 1, n)) * (180.0 / n)  # spread, so that no two grains are alike by chance
     rng.shuffle(rotations)
     ends: list[list[NDArray[np.float64]]] = [[], []]
     for grain in range(n):
         spots, strength = _draw_lattice_spots(size, _NETS[rng.integers(len(_NETS))], rotations[grain], rng)
         tilt, turn = rng.normal(0, 0.12 * size, 2), rng.uniform(0, 2 * np.pi)
         for end, sign in zip(ends, (-1, 1), strict=True):
+            # Spots are strong near the centre of the Laue circle, which moves with the tilt.
             laue = tilt + sign * bend * 0.25 * size * np.array([np.sin(turn), np.cos(turn)])
             envelope = np.exp(-np.sum((spots - laue) ** 2, axis=1) / (2 * (0.25 * size) ** 2))
             pattern = _draw_disks(spots, strength * envelope, detector, radius=size / 35)
@@ -232,6 +248,7 @@ def _draw_lattice_spots(
     turn = np.deg2rad(rotation_deg + np.array([0.0, angle]))
     basis = size / 7 * np.array([a, b])[:, None] * np.stack([np.sin(turn), np.cos(turn)], axis=1)
     hk = np.array([(h, k) for h in range(-4, 5) for k in range(-4, 5) if (h, k) != (0, 0)])
+    # Kinematic intensities obey Friedel's law, and vary over more than one decade as structure factors do.
     strength = rng.lognormal(0, 0.8, len(hk))
     return hk @ basis, strength * strength[::-1]  # hk[::-1] = -hk
 
@@ -250,7 +267,7 @@ def _draw_disks(
 
 
 def _make_direct_beam(detector: tuple[int, int], background: float, direct_beam: float) -> NDArray[np.float64]:
-    """Diffuse scattering falling off from the direct beam, and the beam's own disk; sum 1."""
+    """Diffuse scattering about the direct beam, and the disk of the beam; sum 1."""
     size = min(detector)
     y, x = (np.arange(n) - (n - 1) / 2 for n in detector)
     radius = np.hypot(y[:, None], x)
@@ -260,10 +277,11 @@ def _make_direct_beam(detector: tuple[int, int], background: float, direct_beam:
 
 
 def _add_hot_pixels(counts: NDArray[np.uint16], n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Let ``n`` detector pixels report random high counts, in place; say which."""
+    """Write random high counts to ``n`` detector pixels, in place; the mask ``(qy, qx)`` of these pixels."""
     hot = np.zeros(counts.shape[2:], dtype=bool)
-    chosen = np.unravel_index(rng.choice(hot.size, min(n, hot.size), replace=False), hot.shape)
-    hot[chosen] = True
+    rows, columns = np.unravel_index(rng.choice(hot.size, min(n, hot.size), replace=False), hot.shape)
+    hot[rows, columns] = True
+    # Well above the mean at any dose, but mostly below the direct beam: no threshold on the counts finds them all.
     level = 5 * max(float(counts.mean()), 1.0) + counts.max() / 4
-    counts[:, :, chosen[0], chosen[1]] = rng.exponential(level, (*counts.shape[:2], len(chosen[0]))).clip(0, 65535)
+    counts[:, :, rows, columns] = rng.exponential(level, (*counts.shape[:2], len(rows))).clip(0, 65535)
     return hot

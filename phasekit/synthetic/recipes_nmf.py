@@ -1,4 +1,4 @@
-"""The NMF sample that comes with phasekit: how it is made, bit for bit."""
+"""The recipe of the NMF sample, which gives the same file bit for bit."""
 
 import xarray as xr
 
@@ -21,6 +21,7 @@ def nmf_grains() -> dict[str, xr.Dataset]:
     >>> scan.attrs["truth_n_components"], scan.intensity.shape
     (7, (32, 40, 64, 64))
     """
+    # Hot pixels are added, so that the workflow must mask them.
     scan = overlapping_grains(
         n_components=6, dose=4000, background=0.25, boundary_width=2.0, seed=503, direct_beam=0.3, hot_pixels=6
     )

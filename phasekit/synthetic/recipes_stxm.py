@@ -1,4 +1,4 @@
-"""The STXM sample that comes with phasekit: how it is made, bit for bit."""
+"""The recipe of the STXM sample, which gives the same files bit for bit."""
 
 import xarray as xr
 
@@ -9,9 +9,9 @@ from .vanadium import vanadium_references
 def stxm_nvpf() -> dict[str, xr.Dataset]:
     """STXM sample: 13 energies across V L2,3 of NaxV2(PO4)2F3 particles with five states of charge.
 
-    Moderately noisy (1500 photons: OD noise 0.026 at OD 0, 0.043 at OD 1), with frames that drift, an incident
-    intensity that drifts by 3 %, hot pixels, a 35 nm probe on 20 nm pixels, 1 % stray light and an energy axis that is
-    0.2 eV off.
+    Moderately noisy: 1500 photons, so noise of 0.026 at OD 0 and 0.043 at OD 1. Frames drift, and the incident
+    intensity drifts by 3 %. The probe is 35 nm wide on pixels of 20 nm. There are hot pixels and 1 % stray light. The
+    energy axis is 0.2 eV off.
 
     Returns
     -------
@@ -23,5 +23,6 @@ def stxm_nvpf() -> dict[str, xr.Dataset]:
     >>> sorted(stxm_nvpf())
     ['stxm_nvpf', 'stxm_nvpf_references.csv']
     """
+    # The energy offset is set, so that the workflow must find it; the other effects have their defaults.
     stack = stxm_stack(n_particles=12, energy_offset=0.2, seed=2603)
     return {"stxm_nvpf": stack, "stxm_nvpf_references.csv": vanadium_references()}

@@ -42,7 +42,7 @@ def sample_phases() -> list[Any]:
 
 
 def cif_text(entry: dict[str, Any]) -> str:
-    """CIF of one of this module's structures, with its space group's operations written out.
+    """CIF of one of this module's structures, with the operations of its space group written out.
 
     Examples
     --------
@@ -51,6 +51,7 @@ def cif_text(entry: dict[str, Any]) -> str:
     """
     from diffpy.structure.spacegroups import GetSpaceGroup
 
+    # Operations are written out because not every reader knows the settings of the space groups.
     names = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
     columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "B_iso_or_equiv")
     lines = [
@@ -66,6 +67,7 @@ def cif_text(entry: dict[str, Any]) -> str:
         "loop_",
         *(f"_atom_site_{name}" for name in columns),
     ]
+    # Labels must be unique within a CIF, so the atoms of an element are numbered.
     counts: dict[str, int] = {}
     for element, *numbers in entry["atoms"]:
         counts[element] = counts.get(element, 0) + 1
@@ -80,6 +82,7 @@ def _format_triplet(matrix: Any, shift: Any) -> str:
     rows = []
     for row, offset in zip(matrix, shift, strict=True):
         letters = "".join(f"{'+' if value > 0 else '-'}{axis}" for value, axis in zip(row, "xyz", strict=True) if value)
+        # Decimals back to fractions: the translations of both space groups are halves and quarters.
         part = Fraction(float(offset)).limit_denominator(12) % 1
         rows.append(f"{part}{letters}" if part else letters.lstrip("+"))
     return ",".join(rows)

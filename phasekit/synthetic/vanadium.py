@@ -1,7 +1,7 @@
 """Absorption of NaxV2(PO4)2F3 at the vanadium L edge: stored multiplets on tabulated baselines.
 
 The multiplets were computed once (``docs/provenance/vanadium_multiplets.py``). The baseline is Chantler's table, in
-which V L2,3 and O K are sharp steps of free atoms; here each step sits where the solid has it, with a width.
+which V L2,3 and O K are sharp steps of free atoms. Here each step lies at the energy of the solid, with a width.
 """
 
 from functools import cache
@@ -23,6 +23,7 @@ DENSITY = 3.16
 WHITE_LINE = 3.0
 #: L3 maximum of the stored ions [eV].
 _L3_MAXIMUM = {"V3": 516.3, "V3d": 516.5, "V4": 517.3, "V4d": 517.5, "V5": 518.3}
+#: Relative atomic masses [g/mol].
 _MASS = {"Na": 22.990, "V": 50.942, "P": 30.974, "O": 15.999, "F": 18.998}
 
 
@@ -45,7 +46,12 @@ STATES: dict[str, State] = {
 
 
 def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = True) -> xr.Dataset:
-    """Linear absorption spectra of NaxV2(PO4)2F3 at the vanadium L2,3 edge.
+    r"""Linear absorption spectra of NaxV2(PO4)2F3 at the vanadium L2,3 edge.
+
+    .. math:: \mu(E) = \sum_Z \rho_Z \left[\mu/\rho\right]_Z(E) + A \sum_i w_i\, L_i(E)
+
+    with the partial density :math:`\rho_Z` and mass absorption :math:`[\mu/\rho]_Z` of each element. :math:`L_i` are
+    the multiplet spectra of the vanadium ions and :math:`w_i` their weights. :data:`WHITE_LINE` is the scale :math:`A`.
 
     Parameters
     ----------
@@ -73,8 +79,8 @@ def vanadium_references(energies: ArrayLike | None = None, *, below_one: bool = 
     Notes
     -----
     Baseline: Chantler, J. Phys. Chem. Ref. Data 29, 597 (2000), through xraydb. White lines: crystal-field multiplets
-    of V3+, V4+ and V5+ weighted per state (:data:`STATES`). Neighbouring spectra are as alike as measured ones are:
-    Pearson 0.980, 0.993 and 0.960 between x = 3, 2.4, 2 and 1 (510..528 eV).
+    of V3+, V4+ and V5+ weighted per state (:data:`STATES`). Neighbouring spectra are as similar as measured ones. Their
+    Pearson correlations are 0.980, 0.993 and 0.960 between x = 3, 2.4, 2 and 1 (510..528 eV).
 
     Examples
     --------
@@ -130,9 +136,9 @@ def vanadium_baseline(energies: ArrayLike, composition: float = 3.0) -> Array:
 def _check_energies(grid: Array) -> None:
     inside = grid.size and grid.min() >= 500 and grid.max() <= 540
     if not inside or (np.diff(grid) <= 0).any():
-        found = f"{grid.min():g}..{grid.max():g} eV" if grid.size else "none"
+        given = f"{grid.min():g}..{grid.max():g} eV" if grid.size else "none"
         raise SchemaError(
-            f"vanadium_references: got energies {found}, needs increasing values within 500..540 eV. "
+            f"vanadium_references: got energies {given}, needs increasing values within 500..540 eV. "
             "Sort them and leave out what lies outside."
         )
 
@@ -140,7 +146,9 @@ def _check_energies(grid: Array) -> None:
 def _compute_absorption(state: State, energy: Array) -> Array:
     """Baseline with edges of the solid, plus white lines [1/um]."""
     density = _compute_partial_densities(state.composition)
+    # The edges shift with the mean valence as the white lines do.
     l3 = sum(weight * _L3_MAXIMUM[ion] for ion, weight in state.ions.items())
+    # L3 and L2 share the step 2 to 1, as their 2p3/2 and 2p1/2 electrons do; the spin-orbit splitting is 7 eV.
     edges = 2 / 3 * _edge_step(energy, l3 + 0.8, 0.6) + 1 / 3 * _edge_step(energy, l3 + 7.8, 0.8)
     baseline = density["V"] * _add_edge("V", energy, edges, below=(470, 508), above=(532, 610))
     baseline += density["O"] * _add_edge(
@@ -155,11 +163,13 @@ def _compute_absorption(state: State, energy: Array) -> Array:
 
 def _add_edge(element: str, energy: Array, edge: Array, *, below: tuple[int, int], above: tuple[int, int]) -> Array:
     """Mass absorption [cm2/g]: the table's power laws below and above its edge, joined by ``edge`` (0 to 1)."""
+    # Windows keep clear of the edge: the table steps there at the free atom's energy.
     low, high = _fit_power_law(element, energy, below), _fit_power_law(element, energy, above)
     return low + (high - low) * edge
 
 
 def _fit_power_law(element: str, energy: Array, window: tuple[int, int]) -> Array:
+    """Mass absorption [cm2/g] continued from an energy window [eV] as a power of the energy."""
     grid = np.linspace(*window, 40)
     fit = np.polyfit(np.log(grid), np.log(_read_mass_absorption(element, grid)), 1)
     return np.asarray(np.exp(np.polyval(fit, np.log(energy))))
@@ -173,12 +183,14 @@ def _read_mass_absorption(element: str, energy: Array) -> Array:
 
 
 def _edge_step(energy: Array, centre: float, hwhm: float) -> Array:
+    r"""Step from 0 to 1, a sharp edge broadened by a Lorentzian: :math:`1/2 + \arctan((E - E_0)/\gamma) / \pi`."""
     return np.asarray(0.5 + np.arctan((energy - centre) / hwhm) / np.pi)
 
 
 def _compute_partial_densities(composition: float) -> dict[str, float]:
     """Mass of each element per volume [g/cm3], for a volume that does not depend on the sodium content."""
     count = {"Na": composition, "V": 2.0, "P": 2.0, "O": 8.0, "F": 3.0}
+    # The sodium-rich compound gives the density; the volume is taken as the same for every sodium content.
     full = sum(_MASS[element] * n for element, n in {**count, "Na": 3.0}.items())
     return {element: DENSITY * _MASS[element] * n / full for element, n in count.items()}
 

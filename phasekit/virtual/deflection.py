@@ -21,8 +21,8 @@ def compute_centre_of_mass(
     .. math:: \langle \mathbf q \rangle(\mathbf r) = \frac{\sum_{\mathbf q} w\,(\mathbf q - \mathbf q_0)\,
         I(\mathbf r, \mathbf q)}{\sum_{\mathbf q} w\, I(\mathbf r, \mathbf q)}
 
-    For a thin specimen it is proportional to the electric field, averaged over the probe (Muller et al. 2014, Nature
-    Communications 5, 5653).
+    For a thin specimen it is proportional to the electric field, averaged over the probe. Source: Muller et al. 2014,
+    Nature Communications 5, 5653.
 
     Parameters
     ----------
@@ -69,6 +69,7 @@ def compute_centre_of_mass(
     centre = find_direct_beam(patterns).centre if centre is None else centre
     distance, pixel = pixel_distances(patterns, centre)
     weight: Array = used.astype(np.float64)
+    # Without a radius even the corners count, where there is mostly noise.
     if radius is not None:
         weight = weight * ring_weights(distance, 0.0, radius, pixel)
     offsets = tuple(patterns[dim].values.astype(float) - middle for dim, middle in zip(DETECTOR, centre, strict=True))
@@ -88,11 +89,13 @@ def compute_centre_of_mass(
 
 def _centre_of_mass(frames: Array, weight: Array, offsets: tuple[Array, ...]) -> tuple[Array, Array]:
     """Centres ``(..)`` of frames ``(.., qy, qx)``; every pattern is summed alone."""
-    here = np.flatnonzero(weight)
+    # Only the pixels that count are touched: a NaN elsewhere must not spoil the sum.
+    used = np.flatnonzero(weight)
     # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
-    flat = np.take(np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1), here, axis=-1)
-    flat = flat * weight.ravel()[here]
-    y, x = (grid.ravel()[here] for grid in np.meshgrid(*offsets, indexing="ij"))
+    flat = np.take(np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1), used, axis=-1)
+    flat = flat * weight.ravel()[used]
+    y, x = (grid.ravel()[used] for grid in np.meshgrid(*offsets, indexing="ij"))
     total = flat.sum(-1)
+    # A pattern without counts has no centre: NaN, without a warning about a division by zero.
     total = np.where(total > 0, total, np.nan)
     return (flat * y).sum(-1) / total, (flat * x).sum(-1) / total

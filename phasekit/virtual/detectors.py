@@ -46,8 +46,8 @@ def apply_detectors(
     Raises
     ------
     SchemaError
-        Not PATTERNS; no detector; radii that are not 0 <= inner < outer; a detector without a used pixel; a mask of
-        another shape.
+        Not PATTERNS, no detector, or radii that are not 0 <= inner < outer. A detector without a used pixel, or a mask
+        of another shape.
 
     See Also
     --------
@@ -70,8 +70,10 @@ def apply_detectors(
     used = select_pixels(patterns, mask, step)
     _check_detectors(detectors)
     centre = find_direct_beam(patterns).centre if centre is None else centre
+    # Distances are computed once for all detectors: they depend on the centre alone.
     distance, pixel = pixel_distances(patterns, centre)
     weights = np.stack([ring_weights(distance, *radii, pixel) * used for radii in detectors.values()])
+    # A detector beside the pattern would give an image of zeros without a warning.
     for name, weight in zip(detectors, weights, strict=True):
         if not weight.any():
             raise SchemaError(f"{step}: detector {name!r} = {detectors[name]} holds no pixel. Give it other radii.")
@@ -91,11 +93,13 @@ def apply_detectors(
         },
         coords={"detector": list(detectors), "qy": patterns["qy"], "qx": patterns["qx"]},
     )
+    # JSON has no tuples, so the radii are recorded as lists.
     settings = {"detectors": {name: list(radii) for name, radii in detectors.items()}, "centre": centre}
     return describe(out, VIRTUAL_IMAGES, step=step, settings=settings, source=patterns)
 
 
 def _check_detectors(detectors: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse radii that make no ring, before the scan is read."""
     if not detectors:
         raise SchemaError("apply_detectors: no detector, needs at least one. Give {'bright field': (0, radius)}.")
     for name, radii in detectors.items():
@@ -112,6 +116,6 @@ def _sum_over_detectors(frames: Array, weights: Array) -> Array:
     rows = weights.reshape(len(weights), -1)
     # Only the pixels that count are touched: a NaN elsewhere must not spoil the sum.
     # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
-    here = [np.flatnonzero(row) for row in rows]
-    sums = [(np.take(flat, index, axis=-1) * row[index]).sum(-1) for index, row in zip(here, rows, strict=True)]
+    used = [np.flatnonzero(row) for row in rows]
+    sums = [(np.take(flat, index, axis=-1) * row[index]).sum(-1) for index, row in zip(used, rows, strict=True)]
     return np.stack(sums, axis=-1)

@@ -48,9 +48,11 @@ def detectors_figure(patterns: xr.Dataset, images: xr.Dataset) -> "Figure":
     """
     require(patterns, PATTERNS, step="detectors_figure", argument="patterns")
     require(images, VIRTUAL_IMAGES, step="detectors_figure", argument="images")
+    # An outline and the title of its image have the same colour.
     names = [str(name) for name in images["detector"].values]
     figure, axes = panels(1, 1 + len(names), width=3.2, height=2.9)
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
+    # Pixels without counts take the smallest positive mean, because a logarithm needs one.
     positive = mean.clip(min=float(mean.where(mean > 0).min()))
     logarithm = positive.copy(data=np.log10(positive.values))
     image(axes[0, 0], logarithm, label="log10 of counts")
@@ -58,6 +60,7 @@ def detectors_figure(patterns: xr.Dataset, images: xr.Dataset) -> "Figure":
     for number, name in enumerate(names):
         colour = PHASE_COLOURS[number % len(PHASE_COLOURS)]
         weight = images["weight"].isel(detector=number)
+        # At one half the outline follows the radius, whatever the size of the pixels.
         axes[0, 0].contour(weight["qx"], weight["qy"], weight, levels=[0.5], colors=[colour], linewidths=1.2)
         image(axes[0, number + 1], images["virtual_image"].isel(detector=number).compute(), label="counts")
         axes[0, number + 1].set_title(name, fontsize="medium", color=colour)
@@ -99,6 +102,7 @@ def radial_figure(profiles: xr.Dataset) -> "Figure":
     scan = ("scan_y", "scan_x")
     figure, axes = panels(1, 2, width=4.4, height=3.0)
     radius = data["radius"].values
+    # Quantiles, not a standard deviation: few patterns with a strong spot would widen it.
     mean, low, high = (
         data["radial_mean"].mean(scan),
         *(data["radial_mean"].quantile(share, scan) for share in (0.1, 0.9)),
@@ -110,6 +114,7 @@ def radial_figure(profiles: xr.Dataset) -> "Figure":
     left.set_ylabel("intensity [counts]")
     left.legend(frameon=False, fontsize="small")
     right.plot(radius, (data["radial_variance"] / data["radial_mean"]).mean(scan), color="#D55E00")
+    # Counting noise alone has a variance equal to the mean.
     right.axhline(1.0, color="grey", linestyle=":")
     right.set_ylim(bottom=0)
     right.set_ylabel("variance / mean [counts]")

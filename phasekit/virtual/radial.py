@@ -1,4 +1,4 @@
-"""Patterns averaged over the azimuth."""
+"""Radial profiles: mean and variance of every pattern over the azimuth."""
 
 import numpy as np
 import xarray as xr
@@ -23,9 +23,9 @@ def compute_radial_profiles(
         \bar I(\mathbf r, q) = \langle I(\mathbf r, \mathbf q) \rangle_{|\mathbf q - \mathbf q_0| = q}, \qquad
         V(\mathbf r, q) = \langle (I - \bar I)^2 \rangle_{|\mathbf q - \mathbf q_0| = q}
 
-    Counting noise alone gives :math:`V = \bar I`. A larger variance says that the ring has spots: the annular mean of
-    the variance is the signal of fluctuation electron microscopy (Daulton, Bondi and Kelton 2010, Ultramicroscopy 110,
-    1279).
+    Counting noise alone gives :math:`V = \bar I`. A larger variance shows that the ring has spots. The annular mean of
+    the variance is the signal of fluctuation electron microscopy. Source: Daulton, Bondi and Kelton 2010,
+    Ultramicroscopy 110, 1279.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def compute_radial_profiles(
     Returns
     -------
     xarray.Dataset
-        RADIAL_SCAN by ``radius`` (middle of the ring, in the unit of the detector's axes): ``radial_mean`` [counts] and
-        ``radial_variance`` [counts^2] ``(scan_y, scan_x, radius)``, ``n_pixels(radius)``. Rings without a used pixel
-        are left out. A missing value (NaN) makes its ring NaN.
+        RADIAL_SCAN: ``radial_mean`` [counts] and ``radial_variance`` [counts^2] ``(scan_y, scan_x, radius)``, and
+        ``n_pixels(radius)``. ``radius`` is the middle of the ring, in the unit of the detector's axes. Rings without a
+        used pixel are left out. A missing value (NaN) makes its ring NaN.
 
     Raises
     ------
@@ -73,6 +73,7 @@ def compute_radial_profiles(
         raise SchemaError(f"{step}: the mask leaves no pixel. Give one that is True, or 0, where pixels are good.")
     centre = find_direct_beam(patterns).centre if centre is None else centre
     distance, pixel = pixel_distances(patterns, centre)
+    # Rounded to the nearest ring: ring 0 is the beam's own pixel, for a width of 1.
     rings = np.rint(distance / (width * pixel)).astype(np.intp)
     order, starts, number = _sort_by_ring(rings, used)
     mean, variance = xr.apply_ufunc(
@@ -97,6 +98,7 @@ def _sort_by_ring(
     rings: NDArray[np.intp], used: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Used pixels in the order of their rings, where each ring starts among them, and the numbers of the rings."""
+    # Sorted once, so that every frame needs one pass; stable, so that the order of the sums is fixed.
     pixels = np.flatnonzero(used)
     order = pixels[np.argsort(rings.ravel()[pixels], kind="stable")]
     number, starts = np.unique(rings.ravel()[order], return_index=True)

@@ -8,6 +8,7 @@ VIRTUAL_IMAGES = Schema(
     "VIRTUAL_IMAGES",
     (
         Variable("virtual_image", ("detector", *_SCAN), "counts", "counts on the virtual detector"),
+        # Stored with the images, so that a result says what the detectors were.
         Variable("weight", ("detector", "qy", "qx"), "1", "share of the detector pixel that counts"),
     ),
     "pk.virtual.apply_detectors",
@@ -16,6 +17,7 @@ RADIAL_SCAN = Schema(
     "RADIAL_SCAN",
     (
         Variable("radial_mean", (*_SCAN, "radius"), "counts", "mean over the azimuth"),
+        # Not divided by the mean squared: a ring without counts would be undefined.
         Variable("radial_variance", (*_SCAN, "radius"), "counts^2", "variance over the azimuth"),
         Variable("n_pixels", ("radius",), "1", "detector pixels in the ring"),
     ),
@@ -24,6 +26,7 @@ RADIAL_SCAN = Schema(
 DEFLECTION = Schema(
     "DEFLECTION",
     (
+        # In 1/angstrom or px: the unit of the detector is copied.
         Variable("centre_of_mass_y", _SCAN, "any", "centre of mass along y, from the centre"),
         Variable("centre_of_mass_x", _SCAN, "any", "centre of mass along x, from the centre"),
     ),

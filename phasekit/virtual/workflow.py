@@ -1,4 +1,4 @@
-"""What the rest of phasekit knows of virtual imaging."""
+"""Description of virtual imaging for the registry of workflows."""
 
 from ..workflows import Workflow
 
@@ -8,7 +8,7 @@ WORKFLOW = Workflow(
     notebook="06_virtual_images.ipynb",
     input="a scan of electron diffraction patterns (4D-STEM)",
     output="images of virtual detectors, radial profiles, deflections",
-    sample="nmf_grains",
+    sample="nmf_grains",  # any 4D-STEM scan serves
     stages=("schema", "geometry", "detectors", "radial", "deflection", "figures"),
     result="virtual_image",
 )

@@ -1,8 +1,9 @@
-"""Figures and live explorers of every workflow: datasets in, matplotlib figures or Panel objects out; no mathematics.
+"""Figures and explorers of every workflow: they take datasets and return matplotlib figures or Panel objects.
 
-``setup`` is imported at once because its module has the same name; everything else loads when it is first used.
+Nothing is computed here; numbers come from the workflows.
 """
 
+# `setup` is imported at once because its module has the same name; everything else loads when it is first used.
 import lazy_loader as _lazy
 
 from .setup import is_interactive, setup

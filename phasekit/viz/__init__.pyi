@@ -4,6 +4,7 @@ from . import stxm as stxm
 from . import style as style
 from .explorer import Explorer as Explorer
 from .explorer import Slider as Slider
+from .saving import save_figure as save_figure
 from .setup import is_interactive as is_interactive
 from .setup import setup as setup
 from .style import BACKGROUND_GREY as BACKGROUND_GREY
@@ -11,5 +12,4 @@ from .style import PHASE_COLOURS as PHASE_COLOURS
 from .style import categorical as categorical
 from .style import image as image
 from .style import panels as panels
-from .style import save_figure as save_figure
 from .style import scale_bar as scale_bar

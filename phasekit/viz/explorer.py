@@ -1,4 +1,7 @@
-"""A live view: sliders, a number and a map that follow them, and the chosen values for the next cell of a notebook."""
+"""Explorers: sliders, and a number and a map that follow them.
+
+The chosen values are read by the next cell of the notebook.
+"""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,21 +15,21 @@ from .style import BACKGROUND_GREY
 
 
 class Slider(NamedTuple):
-    """One threshold: its text, its range, its step, where it starts, and the decimals shown."""
+    """One threshold of an explorer."""
 
     label: str
     start: float
     end: float
     step: float
-    value: float
-    decimals: int = 2
+    value: float  # at the start
+    decimals: int = 2  # shown beside the slider
 
 
 class Classes(NamedTuple):
-    """What is mapped, its map (scan_y, scan_x) of places in ``names`` (-1: background), and the colour of each name."""
+    """A map of classes with the name and colour of each class."""
 
-    kind: str
-    label: xr.DataArray
+    kind: str  # what is mapped: "phase", "component"
+    label: xr.DataArray  # (scan_y, scan_x): index into ``names``, -1: background
     names: Sequence[str]
     colours: Sequence[str]
 
@@ -41,7 +44,7 @@ class Explorer:
     readout
         Function of all thresholds, by name -> the number beside the map, as text.
     picture
-        Function of all thresholds, by name -> HoloViews element, drawn anew when a slider moves.
+        Function of all thresholds, by name -> HoloViews element. It is drawn again when a slider moves.
     figure
         Function of all thresholds, by name -> the same view as a matplotlib figure, for runs without a screen.
     key
@@ -61,8 +64,8 @@ class Explorer:
     >>> import phasekit as pk
     >>> pk.viz.setup(interactive=False)
     >>> sliders = {"threshold": Slider("threshold", 0, 1, 0.01, 0.75)}
-    >>> shown = Explorer(sliders, readout=str, picture=None, figure=lambda threshold: f"a figure at {threshold}")
-    >>> shown.values, shown.view
+    >>> explorer = Explorer(sliders, readout=str, picture=None, figure=lambda threshold: f"a figure at {threshold}")
+    >>> explorer.values, explorer.view
     ({'threshold': 0.75}, 'a figure at 0.75')
     """
 
@@ -93,6 +96,7 @@ class Explorer:
         import panel
 
         pn: Any = panel  # only partly typed
+        # `bind` connects functions and sliders in the kernel; the class lets tests find the number on the page.
         text = pn.pane.Markdown(pn.bind(readout, **self._widgets), css_classes=["pk-readout"])
         image = pn.pane.HoloViews(hv.DynamicMap(pn.bind(picture, **self._widgets)))
         widgets = list(self._widgets.values())
@@ -110,6 +114,7 @@ class Explorer:
 
 
 def _make_widget(slider: Slider) -> Any:
+    """Panel slider with a fixed number of decimals, so that the text beside it keeps its width."""
     import panel
 
     widgets: Any = panel.widgets  # only partly typed
@@ -118,8 +123,9 @@ def _make_widget(slider: Slider) -> Any:
     return widgets.FloatSlider(label=slider.label, format=text, **limits)
 
 
-def chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> float:
-    """Answer of the old ``chosen_...`` functions, with a warning that says what to write instead."""
+def read_chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> float:
+    """Return the value for the old ``chosen_...`` functions, with a warning that names the replacement."""
+    # The warning points at the caller's cell: this function, the old function, the cell.
     warnings.warn(
         f"{function}: an explorer's choice is now explorer.values[{name!r}]; this function goes with the next release.",
         FutureWarning,
@@ -129,18 +135,19 @@ def chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> fl
 
 
 def draw_classes(classes: Classes) -> Any:
-    """Map of classes as a HoloViews image, with equal scales on both axes."""
+    """Draw a map of classes as a HoloViews image, with equal scales on both axes."""
     import holoviews as hv
 
     x, y = (np.asarray(classes.label[dim], dtype=float) for dim in ("scan_x", "scan_y"))
     axes = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
-    drawn = hv.Image((x, y, np.asarray(classes.label, dtype=float)), kdims=axes, vdims=[classes.kind])
-    look = {"cmap": [BACKGROUND_GREY, *classes.colours], "clim": (-1.5, len(classes.names) - 0.5)}
-    return drawn.opts(hv.opts.Image(**look, invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]))
+    element = hv.Image((x, y, np.asarray(classes.label, dtype=float)), kdims=axes, vdims=[classes.kind])
+    # Limits half a class beyond the first and last: each class, background included, gets exactly one colour.
+    colours = {"cmap": [BACKGROUND_GREY, *classes.colours], "clim": (-1.5, len(classes.names) - 0.5)}
+    return element.opts(hv.opts.Image(**colours, invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]))
 
 
-def colour_key(names: Sequence[str], colours: Sequence[str]) -> str:
-    """Colour key as HTML, in words beside the colours."""
+def make_colour_key(names: Sequence[str], colours: Sequence[str]) -> str:
+    """Make a colour key as HTML, with the name of each class beside its colour."""
     entries = zip([*names, "background"], [*colours, BACKGROUND_GREY], strict=True)
     square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
     return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)

@@ -1,4 +1,4 @@
-"""Getting a notebook ready to draw: live widgets that need no network, or static figures in a headless run."""
+"""Setup of a notebook for figures: live widgets that need no network, or static figures in a headless run."""
 
 from typing import Any
 
@@ -8,10 +8,9 @@ _STATE = {"interactive": False}
 def setup(*, interactive: bool = True) -> None:
     """Prepare the running notebook for figures and, when ``interactive``, for live widgets.
 
-    Interactive: the HoloViews and Panel extensions are loaded inline, in the order in which they work without a
-    network (Panel shows blank widgets, with all cells green, when its content servers cannot be reached). This adds
-    about 6 MB to a notebook that is saved with its outputs. Otherwise no extension is loaded, matplotlib draws
-    without a screen, and every explorer returns the static figure of the same view.
+    Interactive: the HoloViews and Panel extensions are loaded inline, so that they work without a network. This adds
+    about 6 MB to a notebook that is saved with its outputs. Otherwise no extension is loaded, and matplotlib draws
+    without a screen. Every explorer then holds the static figure of the same view.
 
     Parameters
     ----------
@@ -20,7 +19,7 @@ def setup(*, interactive: bool = True) -> None:
 
     See Also
     --------
-    is_interactive : What was set up.
+    is_interactive : Tells what was set up.
 
     Examples
     --------
@@ -38,7 +37,9 @@ def setup(*, interactive: bool = True) -> None:
     import holoviews as hv
     import panel as pn
 
-    hv.extension("bokeh", inline=True)  # before pn.extension and before hvplot: the other order asks for the network
+    # Before pn.extension and before hvplot: the other order asks for Panel's content servers. Where they cannot be
+    # reached, widgets stay blank without an error.
+    hv.extension("bokeh", inline=True)
     pn.extension(inline=True)
 
 

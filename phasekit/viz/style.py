@@ -1,11 +1,9 @@
-"""How every figure looks: colours, maps with scale bar and colour bar, files with alt text.
+"""Style of every figure: colours, maps with scale bar and colour bar, legends.
 
-matplotlib is imported inside the functions; figures are made without pyplot, so nothing stays open behind them.
+matplotlib is imported inside the functions. Figures are made without pyplot, so none stays open in memory.
 """
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-#: Okabe and Ito's colours, told apart with every kind of colour vision (black left out: it reads as "no data").
+#: Okabe and Ito's colours, distinct for every kind of colour vision. Black is left out: it looks like missing data.
 PHASE_COLOURS: list[str] = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"]
 #: Pixels without a phase: background, vacuum, not measured.
 BACKGROUND_GREY: str = "#BDBDBD"
 
 
 def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 3.0) -> "tuple[Figure, Any]":
-    """Empty figure with a grid of axes, laid out so that labels do not overlap.
+    """Make an empty figure with a grid of axes, laid out so that labels do not overlap.
 
     Parameters
     ----------
@@ -73,10 +71,10 @@ def image(
     ax
         Axes to draw in.
     array
-        Two-dimensional, ``(scan_y, scan_x)`` [nm] or ``(qy, qx)`` [1/angstrom or px]; NaN is drawn grey. Lazy data
-        are computed. Three-dimensional with a last dimension of 3 or 4 is taken as colours, without colour bar.
+        Two-dimensional, ``(scan_y, scan_x)`` [nm] or ``(qy, qx)`` [1/angstrom or px]. NaN is drawn grey. Lazy data are
+        computed. An array with a third dimension of 3 or 4 is taken as colours, without colour bar.
     cmap
-        matplotlib colour map; cividis reads the same with every kind of colour vision.
+        matplotlib colour map; cividis looks the same with every kind of colour vision.
     label
         Text of the colour bar; ``None`` takes name and unit from the array's attributes, ``""`` leaves the bar out.
     vmin, vmax
@@ -107,19 +105,20 @@ def image(
         raise SchemaError(f"image: got dimensions {array.dims}, needs a map of two. Select one frame with .isel(...).")
     from matplotlib import colormaps
 
+    # A norm brings its own limits, and matplotlib refuses both.
     map_ = colormaps[cmap].with_extremes(bad=BACKGROUND_GREY)
     limits = {} if "norm" in imshow else {"vmin": vmin, "vmax": vmax}
     settings = {} if colours else {"cmap": map_, **limits}
     values = np.asarray(array.astype(float)) if not colours else np.asarray(array)
-    drawn = ax.imshow(
+    map_image = ax.imshow(
         values, extent=_image_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
     )
     _label_axes(ax, array)
     text = _colour_bar_label(array) if label is None else label
     if text and not colours:
-        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.85)
+        bar = ax.figure.colorbar(map_image, ax=ax, shrink=0.85)
         bar.set_label(text)
-    return drawn
+    return map_image
 
 
 def categorical(
@@ -161,8 +160,8 @@ def categorical(
     Examples
     --------
     >>> figure, axes = panels()
-    >>> found = xr.DataArray([[0, 1], [-1, 1]], dims=("scan_y", "scan_x"))
-    >>> drawn = categorical(axes[0, 0], found, ["Ni", "LiFePO4"])
+    >>> phase = xr.DataArray([[0, 1], [-1, 1]], dims=("scan_y", "scan_x"))
+    >>> drawn = categorical(axes[0, 0], phase, ["Ni", "LiFePO4"])
     >>> [text.get_text() for text in axes[0, 0].get_legend().get_texts()]
     ['Ni', 'LiFePO4', 'none']
     """
@@ -173,12 +172,13 @@ def categorical(
 
     palette = [(colours or PHASE_COLOURS)[i % len(colours or PHASE_COLOURS)] for i in range(len(names))]
     table = np.array([to_rgb(colour) for colour in (*palette, BACKGROUND_GREY)])
+    # Drawn as colours, not as numbers: a colour map would mix neighbouring indices where the map is scaled.
     index = np.where(index < 0, len(names), index)
-    drawn = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
+    map_image = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
     _label_axes(ax, array)
     if legend:
         _add_legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
-    return drawn
+    return map_image
 
 
 def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
@@ -209,63 +209,20 @@ def scale_bar(ax: "Axes", scan_x: xr.DataArray) -> None:
     text = f"{length / 1000:g} µm" if unit == "nm" and length >= 1000 else f"{length:g} {unit}"
     from matplotlib.patches import Rectangle
 
+    # In fractions of the axes, so that the bar keeps its place when the map is resized.
     fraction, left, bottom = length / width, 0.05, 0.05
     edge: dict[str, Any] = {"facecolor": "black", "edgecolor": "white", "linewidth": 0.6}
     ax.add_patch(Rectangle((left, bottom), fraction, 0.022, transform=ax.transAxes, **edge))
+    # Black on a white box is readable on every colour map.
     box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.0}
-    spot = (left + fraction / 2, bottom + 0.04)
-    ax.text(*spot, text, transform=ax.transAxes, ha="center", va="bottom", fontsize="small", bbox=box)
-
-
-def save_figure(figure: "Figure", path: str | os.PathLike[str], *, alt: str, dpi: int = 150) -> Path:
-    """Write a figure as PNG under its final name only when it is complete, with its alt text inside.
-
-    Parameters
-    ----------
-    figure
-        matplotlib figure. The alt text is also kept as its label, so the notebook shows it with the picture.
-    path
-        File to write; the folder is made. ``figure_1_*.png`` is the map that the index page shows.
-    alt
-        One sentence that says what is seen, for readers who do not see it.
-    dpi
-        Dots per inch.
-
-    Returns
-    -------
-    pathlib.Path
-        Where it lies.
-
-    Raises
-    ------
-    SchemaError
-        ``alt`` is empty.
-
-    See Also
-    --------
-    panels : Makes a figure.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_figure(panels()[0], Path(folder) / "figure_1_empty.png", alt="Empty axes.").name
-    'figure_1_empty.png'
-    """
-    if not alt.strip():
-        raise SchemaError("save_figure: 'alt' is empty, needs one sentence that says what is seen. Write it.")
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.set_label(alt)
-    partial = target.with_name(f".{target.name}.part")
-    figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight", metadata={"Description": alt})
-    os.replace(partial, target)
-    return target
+    position = (left + fraction / 2, bottom + 0.04)
+    ax.text(*position, text, transform=ax.transAxes, ha="center", va="bottom", fontsize="small", bbox=box)
 
 
 def round_length(length: float) -> float:
-    """Largest of 1, 2, 5 times a power of ten that is not above ``length``."""
+    """Round down to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(length))
+    # The tolerance keeps a length that is round already: its logarithm may be rounded down.
     return float(max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)))
 
 
@@ -276,6 +233,7 @@ def _image_extent(array: xr.DataArray) -> tuple[float, float, float, float]:
 
 
 def _axis_edges(array: xr.DataArray, dim: str) -> tuple[float, float]:
+    """Outer edges of the first and the last pixel along an axis."""
     values = np.asarray(array[dim], dtype=float)  # xarray counts pixels where there is no coordinate
     half = (values[-1] - values[0]) / (values.size - 1) / 2 if values.size > 1 else 0.5
     return float(values[0] - half), float(values[-1] + half)
@@ -286,6 +244,7 @@ def _label_axes(ax: "Axes", array: xr.DataArray) -> None:
     y, x = (str(dim) for dim in array.dims[:2])
     ax.set_aspect("equal")
     if x == "scan_x":
+        # The length says more than positions in the scan, whose origin is arbitrary.
         ax.set_xticks([])
         ax.set_yticks([])
         if x in array.coords:
@@ -297,22 +256,26 @@ def _label_axes(ax: "Axes", array: xr.DataArray) -> None:
 
 
 def _colour_bar_label(array: xr.DataArray) -> str:
+    """Name and unit as the attributes give them."""
     name = str(array.attrs.get("long_name", array.name or ""))
     unit = str(array.attrs.get("units", ""))
     return f"{name} [{unit}]" if unit not in ("", "1") else name
 
 
-def _add_legend(ax: "Axes", found: Any, names: Sequence[str], colours: Sequence[str]) -> None:
+def _add_legend(ax: "Axes", present: Any, names: Sequence[str], colours: Sequence[str]) -> None:
+    """Legend of the indices that are present in the map."""
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in found]
+    patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in present]
+    # Below the map: inside it would hide pixels.
     below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
-    columns = _count_legend_columns([names[i] for i in found])
+    columns = _count_legend_columns([names[i] for i in present])
     ax.legend(handles=patches, ncols=columns, fontsize="small", handlelength=1.0, columnspacing=1.0, **below)
 
 
 def _count_legend_columns(names: Sequence[str], letters: int = 36) -> int:
-    """Most columns, up to four, that fit a panel: the layout would shrink the map under a legend that is wider."""
+    """Largest number of columns, up to four, that fits a panel."""
+    # The layout would shrink the map under a legend that is wider. Six letters stand for the colour and the gap.
     for columns in range(min(len(names), 4), 1, -1):
         rows = -(-len(names) // columns)
         widths = [max(map(len, names[i : i + rows])) + 6 for i in range(0, len(names), rows)]

@@ -119,7 +119,7 @@ def test_an_executed_notebook_that_cannot_be_read_is_a_failure_with_a_record(tmp
     def cut_short(notebook, folder, chosen, **_):
         (folder / "notebook.ipynb").write_text("", encoding="utf-8")
 
-    monkeypatch.setattr(runner, "_execute", cut_short)
+    monkeypatch.setattr(runner, "_execute_notebook", cut_short)
     record = run(tmp_path, SAVE)
     assert record["status"] == "failed"
     assert "notebook.ipynb cannot be read" in record["error"]

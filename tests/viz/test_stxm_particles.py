@@ -12,8 +12,8 @@ from phasekit.viz.stxm.particles import (
     histogram_figure,
     particle_figure,
     profile_figure,
-    thickness_figure,
 )
+from phasekit.viz.stxm.thickness import thickness_figure
 
 N_Y, N_X = 40, 60
 NAMES = ["Na3", "Na2", "Na1"]

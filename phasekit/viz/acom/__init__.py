@@ -2,6 +2,7 @@
 
 from ...deprecation import attach_stub as _attach_stub
 
+# Old name -> new one: the old ones warn and work for one release.
 _RENAMED = {
     "pole_figure": "plot_pole_figure",
 }

@@ -1,4 +1,4 @@
-"""Pictures of boundaries between grains, of misorientation inside them, and of pole figures."""
+"""Figures of boundaries between grains, of misorientation inside them, and of pole figures."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Kind (flag of BOUNDARIES), name, colour, width [pt], dashes [widths]; white below each lifts it off the map.
+#: Kind (flag of BOUNDARIES), name, colour, width [pt], dashes [widths]. Kinds differ in more than colour.
 _LINES: tuple[tuple[int, str, str, float, Any], ...] = (
     (1, "low angle", "#6E6E6E", 0.8, "-"),
     (2, "high angle", "#000000", 1.4, "-"),
@@ -49,8 +49,8 @@ def boundary_figure(
     direction
         Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam.
     ipf_key
-        ``"tsl"``: red, green, blue corners; ``"cvd"``: corners told apart with every kind of colour vision. The key
-        itself stands in ``orientation_figure``.
+        ``"tsl"``: red, green, blue corners; ``"cvd"``: corners distinct for every kind of colour vision.
+        ``orientation_figure`` draws the key.
 
     Returns
     -------
@@ -66,6 +66,7 @@ def boundary_figure(
     --------
     phasekit.acom.misorientation_maps : Makes the maps.
     phasekit.acom.label_grains : Makes the grains.
+    orientation_figure : The map with its colour key.
 
     Examples
     --------
@@ -75,9 +76,9 @@ def boundary_figure(
     >>> data = {name: (scan, [[0.0] * 4]) for name in ("phase", "reliability", "phase_reliability", "status")}
     >>> data["quaternion"] = ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]] * 3 + [[[0.8, 0.6, 0, 0]]]])
     >>> data["correlation"] = ((*scan, "match"), [[[1.0]] * 4])
-    >>> found = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> grains = acom.label_grains(found)
-    >>> [axis.get_title() for axis in boundary_figure(found, grains, acom.misorientation_maps(found)).axes][:2]
+    >>> best = xr.Dataset(data, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> grains = acom.label_grains(best)
+    >>> [axis.get_title() for axis in boundary_figure(best, grains, acom.misorientation_maps(best)).axes][:2]
     ['2 grains (IPF-z)', 'kernel misorientation']
     """
     require(orientations, ORIENTATIONS, step="boundary_figure")
@@ -95,6 +96,7 @@ def boundary_figure(
     axes[0, 0].set_title(f"{grains.sizes['grain_number']} grains (IPF-{direction})", fontsize="medium")
     _draw_boundary_lines(axes[0, 0], maps.compute())
     kernel = maps["kernel_misorientation"].compute()
+    # A few pixels at boundaries that were not recognised must not set the scale.
     top = float(np.nanpercentile(kernel, 99)) if kernel.notnull().any() else 1.0
     image(axes[0, 1], kernel, vmin=0, vmax=top or 1.0, label="mean angle to the neighbours [degree]")
     axes[0, 1].set_title("kernel misorientation", fontsize="medium")
@@ -111,17 +113,20 @@ def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
     handles = []
     for kind, name, colour, thick, dashes in _LINES:
         across, down = (maps[f"boundary_kind_{edge}"].values == kind for edge in ("x", "y"))
-        lines = np.concatenate(
+        ends = np.concatenate(
             [_join_segments(across.T)[..., ::-1], _join_segments(down)]
         )  # (line, end, (y, x) in edges of pixels)
-        if not len(lines):
+        if not len(ends):
             continue
-        place = np.stack(
-            [left + lines[..., 1] * (right - left) / width, top + lines[..., 0] * (bottom - top) / height], axis=-1
+        position = np.stack(
+            [left + ends[..., 1] * (right - left) / width, top + ends[..., 0] * (bottom - top) / height], axis=-1
         )
-        below = LineCollection(list(place), colors="white", linewidths=thick + 1.0, capstyle="projecting", zorder=0.4)
+        # A white line below each, so that it is seen on every colour of the map.
+        below = LineCollection(
+            list(position), colors="white", linewidths=thick + 1.0, capstyle="projecting", zorder=0.4
+        )
         axis.add_collection(below)
-        line = LineCollection(list(place), colors=colour, linewidths=thick, linestyles=[dashes], zorder=0.5)
+        line = LineCollection(list(position), colors=colour, linewidths=thick, linestyles=[dashes], zorder=0.5)
         axis.add_collection(line)
         handles.append(Line2D([], [], color=colour, linewidth=thick, linestyle=dashes, label=name))
     style: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
@@ -130,10 +135,11 @@ def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
 
 
 def _join_segments(lower: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Unbroken lines (line, end, (y, x)) below the pixels that are true: pixel (i, j) spans y = i + 1, x = j to j + 1.
+    """Unbroken lines (line, end, (y, x)) below the pixels that are true.
 
-    Long lines keep their dashes, which one short line per pixel would not.
+    The line below pixel (i, j) is at y = i + 1, from x = j to j + 1.
     """
+    # Neighbours are joined, because one short line per pixel would show no dashes.
     step = np.diff(np.pad(lower.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     y, start = np.nonzero(step == 1)
     _, stop = np.nonzero(step == -1)
@@ -151,8 +157,8 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Two circles with the sample's x to the right and y downwards, as in the maps; the beam is in the middle. The
-        area of a point grows with the number of poles gathered there.
+        Two circles with the sample's x to the right and y downwards, as in the maps. The beam is in the middle. The
+        area of a point increases with the number of poles gathered there.
 
     Raises
     ------
@@ -174,6 +180,7 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     """
     require(pole, POLE_FIGURE, step="plot_pole_figure")
     pole = pole.compute()
+    # Points show where single grains are, the density how strong a texture is.
     figure, axes = panels(1, 2, width=3.8, height=3.6)
     weight = pole["weight"].values / max(int(pole["weight"].max()), 1)
     points: dict[str, Any] = {"color": "#0072B2", "alpha": 0.5, "linewidths": 0}
@@ -189,17 +196,18 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
 
 
 def _draw_density(axis: "Axes", density: xr.DataArray) -> None:
-    """Density cut off at the rim of the circle, which the grid only follows in steps."""
+    """Density inside the circle of the hemisphere."""
     from matplotlib.patches import Circle
     from scipy.ndimage import distance_transform_edt
 
     values = density.values
+    # Filled beyond the rim and cut by a circle: the grid alone would leave a rim of steps.
     nearest = distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
     edge = 1 + 1 / max(density.sizes["pole_x"] - 1, 1)  # half a step beyond the last centre
     extent = (-edge, edge, edge, -edge)
-    drawn = axis.imshow(values[tuple(nearest)], extent=extent, cmap="cividis", vmin=0, interpolation="bilinear")
-    drawn.set_clip_path(Circle((0, 0), 1, transform=axis.transData))
-    axis.figure.colorbar(drawn, ax=axis, shrink=0.75).set_label("density [multiples of random]")
+    map_image = axis.imshow(values[tuple(nearest)], extent=extent, cmap="cividis", vmin=0, interpolation="bilinear")
+    map_image.set_clip_path(Circle((0, 0), 1, transform=axis.transData))
+    axis.figure.colorbar(map_image, ax=axis, shrink=0.75).set_label("density [multiples of random]")
 
 
 def _draw_circle(axis: "Axes") -> None:

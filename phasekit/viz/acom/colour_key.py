@@ -1,4 +1,4 @@
-"""The colour key of an inverse pole figure, drawn as a picture of the fundamental sector."""
+"""The colour key of an inverse pole figure: the fundamental sector in its colours."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,11 +11,15 @@ from phasekit.crystals import direct_basis, phase_from_record
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Pixels along each side of the key, fine enough for a panel of 3 inches.
 _PIXELS = 240
 
 
 def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl", "cvd"] = "tsl") -> None:
-    """Draw the key of one phase (an entry of ``attrs["phases"]``): stereographic, corners labelled as directions."""
+    r"""Draw the key of one phase (an entry of ``attrs["phases"]``), with its corners labelled as directions.
+
+    Directions are projected stereographically, :math:`(X, Y) = (x, y) / (1 + z)`.
+    """
     import_alone("orix.quaternion.symmetry")
     from orix.vector import Vector3d
 
@@ -33,6 +37,7 @@ def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl"
         low = np.maximum(np.array([x[inside].min(), y[inside].min()]) - step, -1)
         high = np.minimum(np.array([x[inside].max(), y[inside].max()]) + step, 1)
     colours = np.ones((*x.shape, 4))
+    # Transparent outside the sector, so that the page shows whatever its colour.
     colours[..., 3] = inside
     colours[inside, :3] = direction_colours(vectors.data[inside], group, ipf_key)
     axis.imshow(colours, extent=extent, origin="lower", interpolation="bilinear")
@@ -48,31 +53,33 @@ def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl"
 def _label_corners(axis: "Axes", corners: Any, basis: Any) -> None:
     """Directions [uvw] at the corners of the sector; ``basis`` holds the cell vectors as rows."""
     for corner in np.atleast_2d(corners.data):
+        # Corners below the equator are not in the picture.
         if corner[2] < -1e-6:
             continue
-        where = corner[:2] / (1 + corner[2])
+        position = corner[:2] / (1 + corner[2])
         axis.annotate(
             _format_direction(corner @ np.linalg.inv(basis)),
-            where,
+            position,
             ha="center",
             va="center",
             fontsize="small",
-            xytext=_shift_outwards(axis, where),
+            xytext=_shift_outwards(axis, position),
         )
 
 
-def _shift_outwards(axis: "Axes", where: Any) -> tuple[float, float]:
-    """Place of a label: a little further from the middle of the sector than its corner."""
+def _shift_outwards(axis: "Axes", corner: Any) -> tuple[float, float]:
+    """Position of a label: 9 % of the width further from the middle of the sector than its corner."""
     middle = np.array([np.mean(axis.get_xlim()), np.mean(axis.get_ylim())])
-    reach = 0.09 * (axis.get_xlim()[1] - axis.get_xlim()[0])
-    step = np.asarray(where) - middle
-    place = np.asarray(where) + reach * step / max(float(np.linalg.norm(step)), 1e-9)
-    return float(place[0]), float(place[1])
+    distance = 0.09 * (axis.get_xlim()[1] - axis.get_xlim()[0])
+    step = np.asarray(corner) - middle
+    label = np.asarray(corner) + distance * step / max(float(np.linalg.norm(step)), 1e-9)
+    return float(label[0]), float(label[1])
 
 
 def _format_direction(vector: Any) -> str:
     """Smallest whole numbers along a direction, as [u v w]."""
     scaled = np.asarray(vector) / max(np.abs(vector))
+    # Corners are directions of low indices, but only to the precision of the stored lattice.
     for factor in range(1, 13):
         whole = np.round(scaled * factor)
         if np.abs(scaled * factor - whole).max() < 0.02 * factor:

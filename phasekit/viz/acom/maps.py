@@ -1,4 +1,4 @@
-"""Pictures of orientation mapping: a pattern with its peaks, virtual images, orientation maps with their key, grains.
+"""Figures of orientation mapping: a pattern with its peaks, virtual images, orientation maps with their key, grains.
 
 Numbers come from ``phasekit.acom``; here they are only drawn.
 """
@@ -30,7 +30,7 @@ def pattern_figure(
     Parameters
     ----------
     patterns, peaks
-        PATTERNS and the PEAKS found in them (not registered: both in the same coordinates).
+        PATTERNS and the PEAKS found in them, not calibrated: both in the same coordinates.
     scan_y, scan_x
         Index of the pattern; only this one is read.
     power
@@ -63,20 +63,22 @@ def pattern_figure(
 
     require(patterns, PATTERNS, step="pattern_figure")
     require(peaks, PEAKS, step="pattern_figure")
-    here = {"scan_y": scan_y, "scan_x": scan_x}
+    position = {"scan_y": scan_y, "scan_x": scan_x}
+    # Calibrated peaks count from the direct beam and would be ringed in the wrong places.
     if "direct" in peaks or peaks.qx.attrs.get("units") != patterns.qx.attrs.get("units", "px"):
         raise SchemaError("pattern_figure: the peaks are registered, needs them as find_peaks gives them. Pass those.")
-    pattern, found = patterns.intensity.isel(here).compute(), peaks.isel(here).compute()
+    pattern, spots = patterns.intensity.isel(position).compute(), peaks.isel(position).compute()
     figure, axes = panels(1, 2, width=4.2, height=3.8)
     counts = pattern.clip(min=0).assign_attrs(long_name="intensity", units=patterns.intensity.attrs.get("units", ""))
     for axis, label in zip(axes[0], ("", None), strict=True):
         image(axis, counts, cmap="cividis", norm=PowerNorm(power, vmin=0, vmax=float(counts.max()) or 1), label=label)
-    known = np.isfinite(found.qx.values)
-    size = 60 + 30 * np.log10(np.maximum(found.intensity.values[known], 1))
+    # Rows of peaks are filled up with NaN.
+    valid = np.isfinite(spots.qx.values)
+    size = 60 + 30 * np.log10(np.maximum(spots.intensity.values[valid], 1))
     ring: dict[str, Any] = {"s": size, "facecolors": "none", "edgecolors": "#D55E00", "linewidths": 0.9}
-    axes[0, 1].scatter(found.qx.values[known], found.qy.values[known], **ring)
+    axes[0, 1].scatter(spots.qx.values[valid], spots.qy.values[valid], **ring)
     axes[0, 0].set_title(f"pattern ({scan_y}, {scan_x})", fontsize="medium")
-    axes[0, 1].set_title(f"{int(found['count'])} peaks", fontsize="medium")
+    axes[0, 1].set_title(f"{int(spots['count'])} peaks", fontsize="medium")
     axes[0, 1].set_ylabel("")
     return figure
 
@@ -110,6 +112,7 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     8
     """
     require(images, VIRTUAL, step="virtual_figure")
+    # The threshold is shown, too: where it is high, few spots say little.
     names = ("bright_field", "dark_field", "spot_count", "min_prominence")
     titles = ("bright field", "dark field", "spots", "adaptive threshold")
     figure, axes = panels(1, 4, width=3.0, height=2.8)
@@ -142,7 +145,7 @@ def orientation_figure(
     reliability
         Pixels below this orientation reliability (0 .. 100) are grey in the orientation map.
     ipf_key
-        ``"tsl"``: red, green, blue corners; ``"cvd"``: corners told apart with every kind of colour vision.
+        ``"tsl"``: red, green, blue corners; ``"cvd"``: corners distinct for every kind of colour vision.
 
     Returns
     -------
@@ -167,19 +170,21 @@ def orientation_figure(
     >>> maps |= {n: (scan, [[0, 0]]) for n in ("phase", "status")}
     >>> best = {"quaternion": ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]] * 2])}
     >>> best["correlation"] = ((*scan, "match"), [[[0.9]] * 2])
-    >>> found = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> [axis.get_title() for axis in orientation_figure(found).axes][:3]
+    >>> orientations = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> [axis.get_title() for axis in orientation_figure(orientations).axes][:3]
     ['orientation (IPF-z)', 'phase', 'reliability']
     """
     require(orientations, ORIENTATIONS, step="orientation_figure")
     records = _read_phases(orientations)
     names = [str(record["name"]) for record in records]
     rows = 1 if truth is None else 2
+    # Keys fill the columns at the right, from the first row on.
     columns = 3 + -(-len(records) // rows)
     figure, axes = panels(rows, columns, width=2.9, height=2.9)
     colours = acom.ipf_colours(orientations, direction=direction, ipf_key=ipf_key)
     image(axes[0, 0], mask_unreliable(orientations, colours, reliability).compute())
     axes[0, 0].set_title(f"orientation (IPF-{direction})", fontsize="medium")
+    # No reliability means no orientation, whatever stands in the phase there.
     phase = orientations.phase.where(orientations.reliability.notnull(), -1)
     categorical(axes[0, 1], phase, names, background="not indexed")
     axes[0, 1].set_title("phase", fontsize="medium")
@@ -190,8 +195,8 @@ def orientation_figure(
     for axis, record in zip(axes[:, 3:].ravel(), records, strict=False):
         draw_colour_key(axis, record, ipf_key)
     if truth is not None:
-        known = _truth_as_orientations(truth, orientations)
-        image(axes[1, 0], mask_unreliable(known, acom.ipf_colours(known, direction=direction, ipf_key=ipf_key), 0.0))
+        true = _make_true_orientations(truth, orientations)
+        image(axes[1, 0], mask_unreliable(true, acom.ipf_colours(true, direction=direction, ipf_key=ipf_key), 0.0))
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
         categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
         axes[1, 1].set_title("truth: phase", fontsize="medium")
@@ -200,7 +205,7 @@ def orientation_figure(
 
 
 def grains_figure(grains: xr.Dataset) -> "Figure":
-    """Grain map in neighbouring colours that differ, and the grain sizes beside it.
+    """Grain map and the grain sizes beside it.
 
     Parameters
     ----------
@@ -232,14 +237,16 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     label = np.asarray(grains.grain)
     n = int(label.max(initial=-1)) + 1
     figure, axes = panels(1, 2, width=3.6, height=3.2)
+    # No legend: the numbers of grains have no meaning.
     palette = _make_colours(max(n, 1))
     categorical(axes[0, 0], grains.grain, [str(i) for i in range(n)], colours=palette, legend=False)
     axes[0, 0].set_title(f"{n} grains", fontsize="medium")
     sizes = np.bincount(label[label >= 0].astype(int), minlength=n)
-    known = "diameter" in grains
-    diameter = grains.diameter.values if known else 2 * np.sqrt(sizes[sizes > 0] / np.pi)
+    measured = "diameter" in grains
+    # Without a scale the diameter of the circle of equal area, in pixels.
+    diameter = grains.diameter.values if measured else 2 * np.sqrt(sizes[sizes > 0] / np.pi)
     axes[0, 1].hist(diameter[np.isfinite(diameter)], bins=12, color="#0072B2", edgecolor="white")
-    axes[0, 1].set_xlabel(f"equivalent diameter [{grains.diameter.attrs.get('units', 'nm') if known else 'px'}]")
+    axes[0, 1].set_xlabel(f"equivalent diameter [{grains.diameter.attrs.get('units', 'nm') if measured else 'px'}]")
     axes[0, 1].set_ylabel("grains")
     return figure
 
@@ -248,6 +255,7 @@ def _make_colours(n: int) -> list[str]:
     """Okabe and Ito's colours, then the same mixed with white and with black: 21 before they repeat."""
     from matplotlib.colors import to_hex, to_rgb
 
+    # Grains are numbered from the top, so neighbours seldom have numbers that are 21 apart.
     tints = [(0.0, 0.0), (0.5, 1.0), (0.45, 0.0)]  # share and grey level that is mixed in
     rgb = [(share, grey, to_rgb(colour)) for share, grey in tints for colour in PHASE_COLOURS]
     mixed = [to_hex(tuple((1 - share) * part + share * grey for part in colour)) for share, grey, colour in rgb]  # type: ignore[arg-type]
@@ -255,13 +263,14 @@ def _make_colours(n: int) -> list[str]:
 
 
 def _read_phases(orientations: xr.Dataset) -> list[dict[str, Any]]:
+    """Records of the phases, from the attributes of the map."""
     if "phases" not in orientations.attrs:
         raise SchemaError("orientation_figure: attrs['phases'] is missing. pk.acom.match_orientations writes it.")
     return list(json.loads(orientations.attrs["phases"]))
 
 
-def _truth_as_orientations(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
-    """The truth in the shape of a result, so that the same function colours both."""
+def _make_true_orientations(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
+    """Truth in the form of ORIENTATIONS, so that the same function colours both."""
     out = orientations.isel(match=[0]).copy()
     out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)
     out["phase"] = truth.truth_phase

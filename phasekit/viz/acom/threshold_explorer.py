@@ -1,4 +1,4 @@
-"""The live view of an orientation map: a reliability threshold, the number of pixels that pass it, the map."""
+"""Explorer of an orientation map: a reliability threshold, the share of pixels that pass it, and the map."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 def explorer(
     orientations: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z"
 ) -> Explorer:
-    """Orientation map under a live reliability threshold, with the part of the pixels that pass it.
+    """Orientation map with a slider for the reliability threshold, and the share of the pixels that pass it.
 
     Parameters
     ----------
     orientations
         ORIENTATIONS.
     reliability
-        Threshold at the start (0 .. 100); about 15 is commonly called safe.
+        Threshold at the start (0 to 100); maps are commonly taken as safe above about 15.
     direction
         Sample direction of the colours.
 
     Returns
     -------
     Explorer
-        ``values`` holds the chosen ``threshold``, as :func:`phasekit.acom.reliable_fraction` takes it, which is the
-        number beside the map. In a run without a screen ``view`` is the same map as a figure.
+        ``values`` holds the chosen ``threshold``, as :func:`phasekit.acom.reliable_fraction` takes it. This fraction is
+        the number beside the map. In a run without a screen ``view`` is the same map as a figure.
 
     Raises
     ------
@@ -58,11 +58,12 @@ def explorer(
     >>> maps |= {n: (scan, [[0, 0]]) for n in ("phase", "status")}
     >>> best = {"quaternion": ((*scan, "match", "wxyz"), [[[[1.0, 0, 0, 0]]] * 2])}
     >>> best["correlation"] = ((*scan, "match"), [[[0.9]] * 2])
-    >>> found = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
-    >>> explorer(found, reliability=30.0).view.axes[0].get_title()
+    >>> orientations = xr.Dataset({**maps, **best}, attrs={"phases": json.dumps([phase_record(cell)])})
+    >>> explorer(orientations, reliability=30.0).view.axes[0].get_title()
     'indexed above threshold: 50.0 % of pixels'
     """
     require(orientations, ORIENTATIONS, step="explorer", argument="orientations")
+    # In memory and coloured once: a slider that moves only changes which pixels are grey.
     data = orientations.compute()
     colours = acom.ipf_colours(data, direction=direction)
 
@@ -75,6 +76,7 @@ def explorer(
         axes[0, 0].set_title(readout(threshold), fontsize="medium")
         return figure
 
+    # Useful thresholds lie below 60.
     slider = Slider("reliability threshold", 0, 60, 1, reliability, decimals=0)
     return Explorer(
         {"threshold": slider},
@@ -84,21 +86,23 @@ def explorer(
     )
 
 
-def _draw_colours(shown: xr.DataArray) -> Any:
+def _draw_colours(colours: xr.DataArray) -> Any:
     """Colours (scan_y, scan_x, rgb) as a HoloViews image."""
     import holoviews as hv
 
-    drawn = hv.RGB((shown.scan_x.values, shown.scan_y.values, *np.moveaxis(shown.values, -1, 0)))
-    ratio = shown.sizes["scan_y"] / shown.sizes["scan_x"]
+    element = hv.RGB((colours.scan_x.values, colours.scan_y.values, *np.moveaxis(colours.values, -1, 0)))
+    ratio = colours.sizes["scan_y"] / colours.sizes["scan_x"]
+    # A narrow scan keeps at least 60 pixels of height, else its axes would overlap.
     size = {"frame_width": 460, "frame_height": max(int(460 * ratio), 60)}
     axes = {"xlabel": "scan_x [nm]", "ylabel": "scan_y [nm]", "title": "orientation above the threshold"}
-    return drawn.opts(hv.opts.RGB(invert_yaxis=True, **size, **axes))
+    return element.opts(hv.opts.RGB(invert_yaxis=True, **size, **axes))
 
 
 def mask_unreliable(orientations: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
-    """Colours (scan_y, scan_x, rgb), grey where the reliability is below the threshold or unknown."""
+    """Set colours (scan_y, scan_x, rgb) to grey where the reliability is below the threshold or unknown."""
     from matplotlib.colors import to_rgb
 
+    # Both conditions: a pixel may have an orientation of low reliability, or a colour that is NaN.
     channel = str(colours.dims[-1])
     grey = xr.DataArray(list(to_rgb(BACKGROUND_GREY)), dims=channel)
     return colours.where((orientations.reliability >= threshold) & colours.notnull().all(channel), grey)

@@ -1,4 +1,4 @@
-"""Figures of the NMF workflow: components, the evidence for k, overlap. All numbers come from ``phasekit.nmf``."""
+"""Figures of features, components and their overlap. All numbers come from ``phasekit.nmf``."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,14 +8,14 @@ from phasekit.nmf import find_overlap, match_components, overlap_evolution, rela
 from phasekit.schema import FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
-from .threshold_explorer import draw_label_map, overlap_text
+from .threshold_explorer import draw_label_map, format_overlap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
-    """Mean pattern of the scan, and what of it is masked.
+    """Mean pattern of the scan, and the detector pixels that are masked.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     require(patterns, PATTERNS, step="features_figure")
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
     figure, axes = panels(1, 2, width=4.0, height=3.4)
+    # Pixels that counted once in the whole scan would stretch the logarithmic scale.
     bottom = float(mean.where(mean > 0).quantile(0.01))
     norm = LogNorm(vmin=bottom, vmax=max(float(mean.max()), 2 * bottom), clip=True)
     image(axes[0, 0], mean, norm=norm, label="mean intensity [counts]")
@@ -69,13 +70,13 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     factors
         FACTORS.
     truth
-        Simulated PATTERNS with ``truth_factor`` and ``truth_loading``; the cosine of each pair is written on it.
+        Simulated PATTERNS with ``truth_factor`` and ``truth_loading``. The cosine of each pair stands in its title.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One column per component. Patterns share one scale (square root of the intensity), maps another; masked
-        detector pixels are grey.
+        One column per component. Patterns share one scale (square root of the intensity), maps another. Masked detector
+        pixels are grey.
 
     Raises
     ------
@@ -95,31 +96,37 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     'component 0'
     """
     require(factors, FACTORS, step="components_figure")
-    known = truth is not None and "truth_factor" in truth
+    # A measured scan may be passed, too: it has no truth, and only the components are drawn.
+    has_truth = truth is not None and "truth_factor" in truth
     columns = factors.sizes["component"]
-    figure, axes = panels(4 if known else 2, columns, width=1.9, height=2.0)
+    figure, axes = panels(4 if has_truth else 2, columns, width=1.9, height=2.0)
     titles = [f"component {i}" for i in range(columns)]
+    # Optional in FACTORS: the truth has no share of modelled counts.
     if "explained" in factors:
         shares = 100 * factors["explained"].to_numpy()
         titles = [f"{title}\n{share:.0f} % of counts" for title, share in zip(titles, shares, strict=True)]
     _draw_component_rows(axes[:2], factors, dict(enumerate(titles)), dict(enumerate(range(columns))))
-    if truth is not None and known:
+    if truth is not None and has_truth:
         reference = truth_as_factors(truth, like=factors).compute()
         matches = match_components(factors, reference)
+        # Each true component stands below the one that matches it; -1 has no match and is left out.
         partner = {int(c): t for t, c in enumerate(matches["component"].to_numpy()) if c >= 0}
         cosine = matches["pattern_cosine"].to_numpy()
         names = {column: f"truth {t}\ncosine {cosine[t]:.3f}" for column, t in partner.items()}
         _draw_component_rows(axes[2:], reference, names, partner)
-    figure.set_label("Diffraction pattern and weight map of every component" + (" beside the truth." if known else "."))
+    ending = " beside the truth." if has_truth else "."
+    figure.set_label("Diffraction pattern and weight map of every component" + ending)
     return figure
 
 
 def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
-    """Patterns above, maps below; ``source`` says which component stands in which column. Colour bars on the last."""
+    """Patterns above, maps below; ``source``: column -> component. The last column has the colour bars."""
     from matplotlib.colors import PowerNorm
 
+    # The direct beam would leave the reflections dark; a square root brings out weak ones.
     top = float(factors["factor"].quantile(0.998))
     norm = PowerNorm(0.5, vmin=0, vmax=top)
+    # Columns without a matching true component stay empty, so that pairs stand below each other.
     last = max(source, default=-1)
     for column in range(axes.shape[1]):
         for ax in axes[:, column]:
@@ -137,6 +144,7 @@ def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str],
 
 
 def _map_label(factors: xr.Dataset) -> str:
+    """Label of the weight maps, with the unit of the data that were factorised."""
     unit = factors["loading"].attrs.get("units", "1")
     return f"weight [{unit}]" if unit != "1" else "weight"
 
@@ -148,7 +156,7 @@ def overlap_figure(
     background: int | None = None,
     truth: xr.Dataset | None = None,
 ) -> "Figure":
-    """Dominant component, where a second one overlaps, and up to which threshold; the truth below where there is one.
+    """Dominant component, overlap with a second one, and the highest threshold that finds it.
 
     Parameters
     ----------
@@ -157,12 +165,12 @@ def overlap_figure(
     threshold, background
         As in :func:`phasekit.nmf.find_overlap`.
     truth
-        Simulated PATTERNS with truth; its components take the colours of those they match.
+        Simulated PATTERNS with truth, drawn below. Its components take the colours of those they match.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Three panels per row; overlap is drawn black on the component map, background grey.
+        Three panels per row. Overlap is black on the component map, background grey.
 
     Raises
     ------
@@ -182,31 +190,34 @@ def overlap_figure(
     >>> len([ax for ax in figure.axes if ax.get_title()])
     6
     """
-    found = find_overlap(factors, threshold=threshold, background=background)
-    known = truth is not None and "truth_factor" in truth
-    figure, axes = panels(2 if known else 1, 3, width=3.6, height=3.3)
-    title = f"components\n{overlap_text(factors, threshold, background)}"
+    overlap = find_overlap(factors, threshold=threshold, background=background)
+    has_truth = truth is not None and "truth_factor" in truth
+    figure, axes = panels(2 if has_truth else 1, 3, width=3.6, height=3.3)
+    title = f"components\n{format_overlap(factors, threshold, background)}"
     _draw_overlap_row(
-        axes[0], found, overlap_evolution(factors, background=background), title, factors.sizes["component"]
+        axes[0], overlap, overlap_evolution(factors, background=background), title, factors.sizes["component"]
     )
-    if truth is not None and known:
+    if truth is not None and has_truth:
         reference = truth_as_factors(truth, like=factors).compute()
         matches = match_components(factors, reference)
-        haze = int(truth.attrs.get("truth_background", -1))
-        true = find_overlap(reference, threshold=threshold, background=haze)
+        true_background = int(truth.attrs.get("truth_background", -1))
+        true = find_overlap(reference, threshold=threshold, background=true_background)
+        # Numbered as the components that match, so that both rows have the same colours.
         true["label"] = relabel(true["label"], matches)
-        true.attrs["background"] = int(matches["component"][haze]) if haze >= 0 else -1
-        title = f"truth\n{overlap_text(reference, threshold, haze)}"
+        true.attrs["background"] = int(matches["component"][true_background]) if true_background >= 0 else -1
+        title = f"truth\n{format_overlap(reference, threshold, true_background)}"
+        # True components without a match get numbers beyond those of the fit.
         n = max(int(true["label"].max()) + 1, factors.sizes["component"])
-        _draw_overlap_row(axes[1], true, overlap_evolution(reference, background=haze), title, n)
+        _draw_overlap_row(axes[1], true, overlap_evolution(reference, background=true_background), title, n)
     figure.set_label(
         "Map of the dominant component with the overlapping scan points in black, the weight ratio of the second "
-        "component, and the highest threshold reached" + (", above the same maps of the truth." if known else ".")
+        "component, and the highest threshold reached" + (", above the same maps of the truth." if has_truth else ".")
     )
     return figure
 
 
 def _draw_overlap_row(axes: Any, overlap: xr.Dataset, evolution: xr.DataArray, title: str, n: int) -> None:
+    """Component map, weight ratio, and the highest threshold at which a pixel still overlaps."""
     draw_label_map(axes[0], overlap, n)
     axes[0].set_title(title, fontsize="medium")
     image(axes[1], overlap["ratio"], label="second / first weight", vmin=0, vmax=1)

@@ -1,4 +1,4 @@
-"""Overlap with its doubt, and an overlapped pattern beside the sum of its two components."""
+"""Figures of the probability of overlap, and of a mean overlapping pattern beside the sum of its two components."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
-    """Where two components overlap, how probable that is, and how well every pattern is explained.
+    """Overlap of two components, its probability, and the misfit of every pattern.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Three maps: the dominant component with overlap (probability of at least one half) in black; the probability;
-        chi-square per degree of freedom (1 is noise alone).
+        Three maps. The first is the dominant component, with overlap (probability of at least one half) in black. The
+        others are the probability, and chi-square per degree of freedom (1 is noise alone).
 
     Raises
     ------
@@ -38,6 +38,7 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     See Also
     --------
     phasekit.nmf.overlap_probability : Computes the probability.
+    overlap_figure : Overlap by a threshold of the weight ratio.
 
     Examples
     --------
@@ -53,9 +54,11 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     require(overlap, OVERLAP, step="mixtures_figure")
     figure, axes = panels(1, 3, width=3.6, height=3.3)
     draw_label_map(axes[0, 0], overlap, loadings.sizes["component"])
+    # The mean probability is the expected share, which counting the black points would not give.
     share = 100 * float(overlap["probability"].mean())
     axes[0, 0].set_title(f"overlap expected at {share:.1f} % of points", fontsize="medium")
     image(axes[0, 1], overlap["probability"], label="probability of overlap [1]", vmin=0, vmax=1)
+    # At least 1.2: in a good fit the noise of chi-square itself must not fill the colour scale.
     top = max(float(loadings["chi_square"].quantile(0.99)), 1.2)
     image(axes[0, 2], loadings["chi_square"], label="chi-square per degree of freedom", vmin=0.8, vmax=top)
     axes[0, 2].set_title("what no component explains", fontsize="medium")
@@ -65,7 +68,7 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
 
 @renamed_arguments(found="pattern")
 def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
-    """Mean pattern of overlapped points, the sum of its two components, each of them, and what is left.
+    """Mean pattern of overlapping points, the sum of its two components, each of them, and the residual.
 
     Parameters
     ----------
@@ -75,7 +78,7 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Five panels; the first four share one scale (square root), the residual has its own, symmetric about 0.
+        Five panels. The first four share one scale (square root). The residual has its own, symmetric about 0.
 
     Raises
     ------
@@ -100,6 +103,7 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     require(pattern, OVERLAP_PATTERN, step="overlap_pattern_figure")
     first, second = pattern.attrs["pair"]
     figure, axes = panels(1, 5, width=2.3, height=2.5)
+    # One scale for measured and modelled, without the few brightest pixels of the direct beam.
     norm = PowerNorm(0.5, vmin=0, vmax=float(pattern["measured"].quantile(0.998)))
     titles = {
         "measured": f"measured\nmean of {pattern.attrs['n_points']} points",
@@ -111,8 +115,8 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
         image(ax, pattern[name], cmap="cividis", norm=norm, label="counts per pattern" if name == "second" else "")
         ax.set_title(title, fontsize="small")
         ax.set_ylabel("" if name != "measured" else ax.get_ylabel())
-    most = float(abs(pattern["residual"]).quantile(0.995))
-    image(axes[0, 4], pattern["residual"], cmap="PuOr", vmin=-most, vmax=most, label="counts per pattern")
+    limit = float(abs(pattern["residual"]).quantile(0.995))
+    image(axes[0, 4], pattern["residual"], cmap="PuOr", vmin=-limit, vmax=limit, label="counts per pattern")
     axes[0, 4].set_title("residual", fontsize="small")
     axes[0, 4].set_ylabel("")
     figure.set_label("Mean pattern of overlapping scan points beside the sum of the two components, and the residual.")

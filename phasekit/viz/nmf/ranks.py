@@ -1,4 +1,4 @@
-"""The evidence for the number of components, and who votes for what. All numbers come from ``phasekit.nmf``."""
+"""Figure of the criteria for the number of components, and of their votes. Numbers come from ``phasekit.nmf``."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GREY = "#595959"
+#: Names of rules that are not their words.
 _NAMES = {"published": "published knee", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "vif_p": "VIF"}
 
 
 def ranks_figure(ranks: xr.Dataset) -> "Figure":
-    """What speaks for each number of components: six panels over k, and who voted what.
+    """Criteria for the number of components k in five panels, and the vote of every rule in a sixth.
 
     Parameters
     ----------
@@ -28,10 +29,11 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        K-component loss with the published knee and window; error on held-out data; standard errors by which each k
-        predicts better than the one before; stability and redundancy; singular values over the edge of the noise;
-        probability of each k with every rule's vote. The dashed line is the combined choice, the grey band of the last
-        panel holds 90 % of the probability. Panels whose evidence is missing stay away.
+        First row: K-component loss with the published knee and window, error on held-out data, and gain. The gain is
+        the number of standard errors by which each k predicts better than the one before. Second row: stability and
+        redundancy, singular values over the edge of the noise, and probability of k with all votes.
+        The dashed line is the combined choice. The grey band of the last panel holds 90 % of the probability. Panels
+        without data are left out.
 
     Raises
     ------
@@ -40,8 +42,8 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
 
     See Also
     --------
-    phasekit.nmf.scan_ranks : Makes the evidence.
-    phasekit.nmf.rank_votes : What every rule says.
+    phasekit.nmf.scan_ranks : Computes the criteria.
+    phasekit.nmf.rank_votes : Applies the rules.
 
     Examples
     --------
@@ -64,14 +66,14 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     axes[1, 0].set_ylim(0, 1.05)
     _draw_scree(axes[1, 1], ranks)
     _draw_votes(axes[1, 2], votes)
-    chosen = int(votes["vote"].sel(rule="combined"))
+    combined = int(votes["vote"].sel(rule="combined"))
     for ax in axes.flat:
-        ax.axvline(chosen, color=_GREY, lw=1, ls="--", zorder=0, label=f"chosen, k = {chosen}")
+        ax.axvline(combined, color=_GREY, lw=1, ls="--", zorder=0, label=f"chosen, k = {combined}")
         ax.set_xlabel("number of components k")
         ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in (axes[0, 0], axes[1, 0]):
         ax.legend(fontsize="small", frameon=False)
-    figure.set_label(f"Evidence and votes against the number of components; chosen {chosen}.")
+    figure.set_label(f"Evidence and votes against the number of components; chosen {combined}.")
     return figure
 
 
@@ -79,6 +81,7 @@ def _draw_loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
     """Training loss with the published knee and its window."""
     _draw_curve(ax, ranks["loss"], "K-component loss, mean |V - WH|")
     k, knee = ranks["rank"].to_numpy(), int(votes["vote"].sel(rule="published"))
+    # The window is that of the paper and may lie beyond the numbers that were tried.
     window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
     ax.axvspan(window[0] - 0.5, window[1] + 0.5, color="#56B4E9", alpha=0.2, lw=0, label="published window")
     ax.axvline(knee, color=PHASE_COLOURS[5], lw=1, label=f"published knee, k = {knee}")
@@ -86,6 +89,7 @@ def _draw_loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
 
 def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
     """Every run as a dot, their mean as a line."""
+    # Single runs show how much the starting values matter.
     k = curve["rank"].to_numpy()
     runs = curve.transpose("rank", "run").to_numpy()
     ax.plot(k, runs, ".", color=_GREY, ms=3, alpha=0.6)
@@ -95,6 +99,7 @@ def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
 
 def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
     """Bars upwards where one component more predicts better, downwards where it predicts worse."""
+    # The gain is optional in RANKS.
     if "gain" not in ranks:
         ax.set_visible(False)
         return
@@ -106,11 +111,12 @@ def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
 
 
 def _draw_scree(ax: Any, ranks: xr.Dataset) -> None:
-    """Singular values; what lies in the grey is noise."""
+    """Singular values over the edge of the noise; the grey band is noise."""
     if "scree" not in ranks:
         ax.set_visible(False)
         return
     ax.semilogy(ranks["rank"], ranks["scree"], "o-", color=PHASE_COLOURS[4])
+    # The edge itself must be seen even when every singular value lies above it.
     bottom = min(0.9, 0.95 * float(ranks["scree"].min()))
     ax.axhspan(bottom, 1, color=_GREY, alpha=0.2, lw=0)
     ax.set_ylim(bottom=bottom)
@@ -125,8 +131,10 @@ def _draw_votes(ax: Any, votes: xr.Dataset) -> None:
     low, high = votes.attrs["k_low"], votes.attrs["k_high"]
     ax.axvspan(low - 0.5, high + 0.5, color=_GREY, alpha=0.15, lw=0)
     ax.bar(k, votes["probability"], color=PHASE_COLOURS[1], width=0.7)
+    # The combined choice has its own line in every panel.
     single = votes.sel(rule=votes["rule"] != "combined")
     names = [_NAMES.get(str(rule), str(rule).replace("_", " ")) for rule in single["rule"].to_numpy()]
+    # Probabilities end at 1; the rows of the rules stand above on the same axis, so that k is shared.
     rows = 1.25 + 0.2 * np.arange(len(names))[::-1]
     ax.hlines(rows, k[0], k[-1], color=_GREY, lw=0.3)
     ax.plot(single["vote"], rows, "o", color=PHASE_COLOURS[5], ms=5)

@@ -1,4 +1,4 @@
-"""The overlap threshold under a slider: where two components are then nearly as strong as each other."""
+"""Explorer of the overlap: a slider for the threshold of the weight ratio, and the map of the components."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +7,7 @@ import xarray as xr
 from phasekit.nmf import find_overlap, overlap_fraction
 from phasekit.schema import FACTORS, require
 
-from ..explorer import Classes, Explorer, Slider, chosen_value, colour_key, draw_classes
+from ..explorer import Classes, Explorer, Slider, draw_classes, make_colour_key, read_chosen_value
 from ..style import PHASE_COLOURS, categorical, panels
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ OVERLAP_BLACK = "#000000"
 
 
 def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Explorer:
-    """Component map with the overlapping scan points in black, the threshold under a slider.
+    """Component map with the overlapping scan points in black, and a slider for the threshold.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     names, colours = _class_names(n), _class_colours(n)
 
     def readout(threshold: float) -> str:
-        return overlap_text(factors, threshold, background)
+        return format_overlap(factors, threshold, background)
 
     def figure(threshold: float) -> "Figure":
         figure, axes = panels(width=4.5, height=4.0)
@@ -68,16 +68,18 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
         return figure
 
     def picture(threshold: float) -> Any:
+        # The step itself is called, so that the map and the next cell of the notebook agree.
         overlap = find_overlap(factors, threshold=threshold, background=background)
         return draw_classes(Classes("component", _classify_pixels(overlap, n), names, colours))
 
+    # Below 0.3 nearly every point has a second component of that weight, by noise alone.
     slider = Slider("overlap threshold", 0.3, 1.0, 0.01, threshold)
-    key = colour_key(names, colours)
+    key = make_colour_key(names, colours)
     return Explorer({"threshold": slider}, readout=readout, picture=picture, figure=figure, key=key)
 
 
 def chosen_threshold(view: Any, threshold: float) -> float:
-    """Threshold that was chosen in an explorer, as a plain number for the next cell.
+    """Read the threshold that was chosen in an explorer, as a plain number for the next cell.
 
     Parameters
     ----------
@@ -103,11 +105,11 @@ def chosen_threshold(view: Any, threshold: float) -> float:
     ...     chosen_threshold(None, 0.75)
     0.75
     """
-    return chosen_value(view, "threshold", threshold, function="chosen_threshold")
+    return read_chosen_value(view, "threshold", threshold, function="chosen_threshold")
 
 
-def overlap_text(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
-    """The number beside the map."""
+def format_overlap(factors: xr.Dataset, threshold: float, background: int | None = None) -> str:
+    """Format the number beside the map."""
     return f"overlap: {100 * overlap_fraction(factors, threshold, background=background):.1f} % of pixels"
 
 
@@ -123,6 +125,7 @@ def _classify_pixels(overlap: xr.Dataset, n: int) -> xr.DataArray:
     return label.where(~overlap["overlap"], n)
 
 
+# Overlap is one more class behind the components, and the background none.
 def _class_names(n: int) -> list[str]:
     return [*(str(i) for i in range(n)), "overlap"]
 

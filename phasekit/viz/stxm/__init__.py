@@ -1,5 +1,6 @@
-"""Figures of the STXM workflow, and the explorer of its thresholds; a figure draws what the steps return."""
+"""Figures of the STXM workflow, and the explorer of its thresholds."""
 
+# Loaded on first use: matplotlib and Panel must not be imported with phasekit.
 import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

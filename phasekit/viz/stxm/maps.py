@@ -1,126 +1,27 @@
-"""Maps of the STXM workflow: frames, optical density, phases, composition, fractions."""
+"""Maps of the STXM workflow: phases with their status, composition, fractions."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import xarray as xr
 
 from phasekit.errors import SchemaError, StxmStatus
-from phasekit.schema import OD, PHASES, STACK, require
+from phasekit.schema import PHASES, require
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels, scale_bar
+from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
+from .images import add_scale_bar
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_Place = Literal["outside upper center", "outside lower center"]
-#: Colour of every status word: ok white, background grey, the others apart from each other and from the phases.
+_Location = Literal["outside upper center", "outside lower center"]
+#: Colour of every status word: ok white, background grey, the others different from each other.
 STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
 
 
-def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
-    """Frame shifts that were undone, and the aligned image averaged over the energies.
-
-    Parameters
-    ----------
-    aligned
-        STACK from :func:`phasekit.stxm.align`, with ``shift_y, shift_x (energy)`` [px].
-    truth
-        Dataset that may carry ``truth_shift_y, truth_shift_x``; they are drawn as open circles.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left the shifts with their errors, right the mean image; pixels not seen at every energy are grey.
-
-    Raises
-    ------
-    SchemaError
-        ``aligned`` carries no shifts.
-
-    See Also
-    --------
-    phasekit.stxm.align : Finds the shifts.
-
-    Examples
-    --------
-    >>> import phasekit as pk
-    >>> stack = pk.synthetic.stxm_stack(shape=(24, 32), n_particles=2)
-    >>> shifts = {name: stack[f"truth_{name}"] for name in ("shift_y", "shift_x")}
-    >>> len(alignment_figure(stack.assign(shifts)).axes)
-    3
-    """
-    require(aligned, STACK, step="alignment_figure")
-    if "shift_y" not in aligned or "shift_x" not in aligned:
-        raise SchemaError("alignment_figure: there is no 'shift_y' or 'shift_x'. pk.stxm.align makes them.")
-    figure, axes = panels(1, 2, width=4.2)
-    plot, map_ = axes[0]
-    for name, colour in (("shift_y", PHASE_COLOURS[4]), ("shift_x", PHASE_COLOURS[5])):
-        error = aligned.get("shift_error")
-        plot.errorbar(aligned["energy"], aligned[name], yerr=error, color=colour, marker=".", label=f"{name[-1]} found")
-        if truth is not None and f"truth_{name}" in truth:
-            style: dict[str, Any] = {"marker": "o", "linestyle": "none", "markerfacecolor": "none"}
-            plot.plot(truth["energy"], truth[f"truth_{name}"], color=colour, label=f"{name[-1]} true", **style)
-    plot.set(xlabel="photon energy / eV", ylabel="frame shift / px", title="Frame drift")
-    plot.legend(fontsize="small", ncols=2)
-    mean = aligned["intensity"].mean("energy")
-    image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
-    map_.set_title("Aligned, mean over energies")
-    _add_colour_bar(map_, aligned)
-    return figure
-
-
-def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
-    """Optical density at one energy, its noise there, and the incident intensity it was made with.
-
-    Parameters
-    ----------
-    od
-        OD from :func:`phasekit.stxm.optical_density`.
-    energy
-        Photon energy [eV]; the nearest one measured is drawn. ``None``: the one with the highest mean OD.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Pixels that are not valid are grey; the region that gave I0, where there is one, is outlined.
-
-    See Also
-    --------
-    phasekit.stxm.optical_density : Computes it.
-
-    Examples
-    --------
-    >>> import phasekit as pk
-    >>> stack = pk.synthetic.stxm_stack(shape=(32, 48), n_particles=3, energies=[510.0, 517.0, 525.0])
-    >>> len(od_figure(pk.stxm.optical_density(stack), energy=517.0).axes)
-    5
-    """
-    require(od, OD, step="od_figure")
-    density = od["optical_density"].where(od["valid"])
-    if energy is None:
-        index = int(density.mean(("scan_y", "scan_x")).argmax("energy").compute())
-    else:
-        index = int(np.abs(od["energy"].values - energy).argmin())
-    figure, axes = panels(1, 3, width=3.8)
-    shown = f"{float(od['energy'][index]):.1f} eV"
-    for ax, array, label in ((axes[0, 0], density, "optical density"), (axes[0, 1], od["noise"], "noise of OD")):
-        image(ax, array.isel(energy=index).where(od["valid"]), label=label)
-        ax.set_title(f"{label[0].upper()}{label[1:]} at {shown}")
-    if "i0_region" in od:
-        y, x = od["scan_y"], od["scan_x"]
-        axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
-    if "i0" in od:
-        axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
-    axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
-    _add_colour_bar(axes[0, 0], od)
-    return figure
-
-
 def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
-    """Phase map with the truth beside it, what is flagged and why, and the margin.
+    """Phase map with the truth beside it, the status of every pixel, and the margin.
 
     Parameters
     ----------
@@ -149,19 +50,22 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     """
     require(phases, PHASES, step="phase_figure")
     names = _phase_names(phases)
+    # Four panels fit a page better as a square.
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
-    _add_colour_bar(axes[0, 0], phases)
+    add_scale_bar(axes[0, 0], phases)
     if truth is not None:
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
+    # All words, in the order of their codes: the map holds codes.
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
     status, margin = axes.flat[-2:]
     categorical(status, phases["status"], words, colours=STATUS_COLOURS, legend=False)
     status.set_title("Status")
     image(margin, phases["margin"].where(phases["phase"] >= 0), label="best minus second-best Pearson")
     margin.set_title("Margin")
+    # The key names only what occurs; both keys lie across the figure, because two panels share one of them.
     codes = np.unique(np.asarray(phases["status"])).astype(int)
     _add_colour_key(
         figure, [*names, "background"], [*_phase_palette(len(names)), BACKGROUND_GREY], "outside upper center", "Phase"
@@ -205,15 +109,17 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     """
     require(phases, PHASES, step="composition_figure")
     maps = {"Composition found": phases["composition"], "True composition": truth}
-    shown = {title: array for title, array in maps.items() if array is not None}
-    limits = _composition_limits(shown.values())
-    figure, axes = panels(1, len(shown), width=3.8)
-    for ax, (title, array) in zip(axes[0], shown.items(), strict=True):
+    available = {title: array for title, array in maps.items() if array is not None}
+    # One scale for both, else equal colours would mean different compositions.
+    limits = _composition_limits(available.values())
+    figure, axes = panels(1, len(available), width=3.8)
+    for ax, (title, array) in zip(axes[0], available.items(), strict=True):
         image(ax, array, label="composition x", vmin=limits[0], vmax=limits[1])
         ax.set_title(title)
+    # A grey map needs a word, else it looks like a fault.
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
-    _add_colour_bar(axes[0, 0], phases)
+    add_scale_bar(axes[0, 0], phases)
     return figure
 
 
@@ -225,8 +131,8 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     fit
         What :func:`phasekit.stxm.fit_references` returned: ``fraction(scan_y, scan_x, reference)``, ``residual``.
     material
-        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it holds, because those of an empty pixel are noise
-        over noise. ``None``: everywhere.
+        Boolean map ``(scan_y, scan_x)``: fractions are drawn where it is true. In an empty pixel they are a ratio of
+        noise. ``None``: everywhere.
 
     Returns
     -------
@@ -253,19 +159,19 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     if "fraction" not in fit or "residual" not in fit:
         raise SchemaError("fraction_figure: there is no 'fraction' or 'residual'. pk.stxm.fit_references makes them.")
     names = _phase_names(fit)
-    columns = min(len(names) + 1, 3)
+    columns = min(len(names) + 1, 3)  # the residual stands in one more panel
     figure, axes = panels(-(-(len(names) + 1) // columns), columns, width=3.6, height=2.8)
     for index, name in enumerate(names):
         fraction = fit["fraction"].isel(reference=index)
-        shown = fraction if material is None else fraction.where(material)
-        image(axes.flat[index], shown, label="fraction", vmin=0, vmax=1)
+        masked = fraction if material is None else fraction.where(material)
+        image(axes.flat[index], masked, label="fraction", vmin=0, vmax=1)
         axes.flat[index].set_title(name)
-    bright = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
-    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=bright)
+    top = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
+    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=top)
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
-    _add_colour_bar(axes[0, 0], fit)
+    add_scale_bar(axes[0, 0], fit)
     return figure
 
 
@@ -273,14 +179,14 @@ def _phase_palette(n: int) -> list[str]:
     return [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(n)]
 
 
-def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], place: _Place, title: str) -> None:
-    """Legend across the figure: below a single map it would take the map's room."""
+def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], location: _Location, title: str) -> None:
+    """Legend across the figure: below a single map it would make the map smaller."""
     from matplotlib.patches import Patch
 
     handles = [
         Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
     ]
-    figure.legend(handles=handles, loc=place, ncols=len(names), fontsize="small", title=title)
+    figure.legend(handles=handles, loc=location, ncols=len(names), fontsize="small", title=title)
 
 
 def _phase_names(data: xr.Dataset) -> list[str]:
@@ -289,11 +195,7 @@ def _phase_names(data: xr.Dataset) -> list[str]:
 
 
 def _composition_limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:
-    known = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
-    values = np.concatenate([part.ravel() for part in known])
+    """Smallest and largest composition of all maps; 0 and 1 where there is none."""
+    finite = [np.asarray(array)[np.isfinite(np.asarray(array))] for array in arrays]
+    values = np.concatenate([part.ravel() for part in finite])
     return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
-
-
-def _add_colour_bar(ax: "Axes", data: xr.Dataset) -> None:
-    if "scan_x" in data.coords:
-        scale_bar(ax, data["scan_x"])

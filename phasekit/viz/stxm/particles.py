@@ -1,4 +1,4 @@
-"""Figures of what follows from a phase map: particles, profiles, composites, histograms, thickness."""
+"""Figures of results computed from a phase map: particles, profiles, composites, histograms."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +13,18 @@ from phasekit.schema import (
     PHASES,
     PROFILE,
     RADIAL_PROFILES,
-    THICKNESS,
     require,
 )
 
 from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
 from .maps import STATUS_COLOURS
-from .particle_parts import add_key, draw_outlines, draw_tables, figure_notes, format_width, select_largest, table_rows
+from .particle_parts import add_key, draw_notes, draw_outlines, draw_share_bars, format_width, select_largest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Sure pixels in bars: white, their colour in the map of the status, would not be seen.
-_SURE = "#4D4D4D"
+#: Pixels with status ok in bars: white, their colour in the map of the status, would not be seen.
+_OK_COLOUR = "#4D4D4D"
 _BLUE, _ORANGE = PHASE_COLOURS[4], PHASE_COLOURS[5]
 
 
@@ -44,9 +43,9 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     Returns
     -------
     matplotlib.figure.Figure
-        Left the map: particles outlined black with their numbers, domains white. Middle the phase fractions with their
-        standard errors, mean composition and diameter. Right the shares of status. At most the 25 largest particles
-        have a row.
+        Left the map: particles outlined in black with their numbers, domains in white. Middle the phase fractions with
+        their standard errors, mean composition and diameter. Right the shares of status. At most the 25 largest
+        particles have a row.
 
     Raises
     ------
@@ -80,28 +79,32 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
         require(statistics, PARTICLE_STATISTICS, step="particle_figure")
 
     names = [str(name) for name in phases["reference"].values]
-    shown = select_largest(statistics)
-    figure, axes = panels(1, 3, width=3.9, height=max(3.6, 0.8 + 0.26 * shown.sizes["particle_number"]))
+    largest = select_largest(statistics)
+    # A row of text needs 0.26 inch.
+    figure, axes = panels(1, 3, width=3.9, height=max(3.6, 0.8 + 0.26 * largest.sizes["particle_number"]))
     map_, bars, status = axes[0]
     categorical(map_, phases["phase"].compute(), names, background="no material")
     maps = particles[["particle", "domain"]].compute()
+    # Domains first: where both outlines coincide, that of the particle is seen.
     draw_outlines(map_, maps["domain"].values, "white", 0.5)
     draw_outlines(map_, maps["particle"].values, "black", 1.0)
-    for row in range(shown.sizes["particle_number"]):
-        place = float(shown["centroid_x"][row]), float(shown["centroid_y"][row])
+    for row in range(largest.sizes["particle_number"]):
+        centroid = float(largest["centroid_x"][row]), float(largest["centroid_y"][row])
         box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-        map_.text(*place, str(int(shown["number"][row])), ha="center", va="center", fontsize="x-small", bbox=box)
+        map_.text(*centroid, str(int(largest["number"][row])), ha="center", va="center", fontsize="x-small", bbox=box)
     n, n_domains = statistics.sizes["particle_number"], int(maps["domain"].max()) + 1
     map_.set_title(f"{n} particle{'s' * (n != 1)}, {n_domains} phase domain{'s' * (n_domains != 1)}")
     colours = [PHASE_COLOURS[index % len(PHASE_COLOURS)] for index in range(len(names))]
-    table_rows(bars, shown, shown["phase_fraction"].values, colours, shown["phase_fraction_error"].values)
-    figure_notes(bars, shown)
+    draw_share_bars(bars, largest, largest["phase_fraction"].values, colours, largest["phase_fraction_error"].values)
+    draw_notes(bars, largest)
     bars.set(title="Phase fractions", ylabel="particle", xlabel="share of its area, with standard error")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    table_rows(status, shown, shown["status_share"].values, [_SURE, *STATUS_COLOURS[1:]], None)
+    status_colours = [_OK_COLOUR, *STATUS_COLOURS[1:]]
+    draw_share_bars(status, largest, largest["status_share"].values, status_colours, None)
     status.set(title="Status", xlabel="share of its pixels", yticklabels=[])
-    seen = np.flatnonzero(shown["status_share"].values.sum(axis=0) > 0)
-    add_key(status, [words[index] for index in seen], [[_SURE, *STATUS_COLOURS[1:]][index] for index in seen])
+    # The key names only the words that occur.
+    present = np.flatnonzero(largest["status_share"].values.sum(axis=0) > 0)
+    add_key(status, [words[index] for index in present], [status_colours[index] for index in present])
     return figure
 
 
@@ -119,8 +122,8 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     Returns
     -------
     matplotlib.figure.Figure
-        Points with standard errors, a band of one standard deviation, the fit and its 10-90 % width; for radial
-        profiles each particle as a thin line and their mean.
+        Points with standard errors, a band of one standard deviation, the fit and its 10-90 % width. Radial profiles
+        show each particle as a thin line, and their mean.
 
     Raises
     ------
@@ -141,6 +144,7 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     'distance / nm'
     """
     radial = "depth" in profile.dims
+    # A map without particles gives an empty profile, which is drawn, too; `require` refuses empty arrays.
     if not (radial and profile.sizes["particle_number"] == 0):
         require(profile, RADIAL_PROFILES if radial else PROFILE, step="profile_figure")
     figure, axes = panels(1, 1, width=5.0, height=3.4)
@@ -149,6 +153,7 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     if radial:
         ax.plot(profile[x], profile["profile"].transpose("depth", ...), color="0.6", linewidth=0.7)
         ax.plot([], [], color="0.6", linewidth=0.7, label=f"each of {profile.sizes['particle_number']}")
+    # The band is the scatter of the pixels, the bars the error of their mean: they differ by a factor of many.
     low, high = (profile[mean] + sign * profile[f"{mean}_std"] for sign in (-1, 1))
     ax.fill_between(profile[x], low, high, color=_BLUE, alpha=0.15, linewidth=0, label="± standard deviation")
     points: dict[str, Any] = {"color": _BLUE, "marker": "o", "markersize": 3, "linestyle": "none", "capsize": 2}
@@ -166,7 +171,7 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
 
 
 def composite_figure(composite: xr.Dataset) -> "Figure":
-    """Picture of several amounts with the key of its colours.
+    """Image of several amounts, one colour each, with the key of its colours.
 
     Parameters
     ----------
@@ -176,12 +181,12 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
     Returns
     -------
     matplotlib.figure.Figure
-        Nothing known is grey, nothing there is black. The key names each channel, what two of them make together, and
-        the amount drawn at full colour.
+        Pixels that are not known are grey, pixels with none of the amounts black. The key names each channel, the
+        mixtures of two, and the amount drawn at full colour.
 
     See Also
     --------
-    phasekit.stxm.rgb_composite : Makes the picture.
+    phasekit.stxm.rgb_composite : Makes the image.
 
     Examples
     --------
@@ -204,6 +209,7 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
         f"{name} (full at {value:.3g}{'' if unit == '1' else ' ' + unit})"
         for name, value in zip(names, full, strict=True)
     ]
+    # Mixtures are in the key, too: sums of colours are hard to predict.
     pairs = [(i, j) for i in range(len(names)) for j in range(i + 1, len(names))]
     texts += [f"{names[i]} + {names[j]}" for i, j in pairs]
     texts += ["none of these", "not known"]
@@ -225,7 +231,7 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     Returns
     -------
     matplotlib.figure.Figure
-        Sure pixels at the bottom, then each doubtful status; by area in um2, or volume in um3.
+        Pixels with status ok at the bottom, then each other status; by area in um2, or volume in um3.
 
     See Also
     --------
@@ -245,16 +251,19 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     figure, axes = panels(1, 1, width=5.4, height=3.4)
     ax = axes[0, 0]
     volume = histogram["weight"].attrs.get("units") == "nm^3"
+    # nm3 or nm2 to um3 or um2, which give numbers of a few digits.
     weight = histogram["weight"].values * (1e-9 if volume else 1e-6)
     low, width = histogram["bin_low"].values, (histogram["bin_high"] - histogram["bin_low"]).values
     bottom = np.zeros(low.size)
     for index, word in enumerate(histogram["status_word"].values):
+        # A status that does not occur gets no entry in the legend.
         if weight[:, index].any():
-            colour = _SURE if str(word) == "ok" else STATUS_COLOURS[index]
+            colour = _OK_COLOUR if str(word) == "ok" else STATUS_COLOURS[index]
             style: dict[str, Any] = {"color": colour, "edgecolor": "white", "linewidth": 0.3}
             ax.bar(low, weight[:, index], width, bottom, align="edge", label=str(word).replace("_", " "), **style)
         bottom += weight[:, index]
     if references is not None and "composition" in references:
+        # x in data, y in fractions of the axes: names stand above the frame whatever the bars.
         top = ax.get_xaxis_transform()
         for name, x in zip(references["reference"].values, references["composition"].values, strict=True):
             ax.axvline(float(x), color="0.5", linewidth=0.8, linestyle=":", zorder=0)
@@ -263,44 +272,4 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     ax.set_ylim(0, 1.08 * float(bottom.max()) or 1.0)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize="small", frameon=False)
-    return figure
-
-
-def thickness_figure(thickness: xr.Dataset) -> "Figure":
-    """Thickness, its two errors, and the tables it rests on.
-
-    Parameters
-    ----------
-    thickness
-        THICKNESS of :func:`phasekit.stxm.thickness_map` or :func:`phasekit.stxm.thickness_from_references`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Maps in nm: thickness, standard error by noise, and with tables half their range and their absorption, the
-        energies used marked. Not valid is grey.
-
-    See Also
-    --------
-    phasekit.stxm.thickness_map : Computes the thickness.
-
-    Examples
-    --------
-    >>> map_ = xr.DataArray(np.ones((4, 6)), dims=("scan_y", "scan_x"))
-    >>> figure = thickness_figure(xr.Dataset({"thickness": map_, "thickness_error": map_}))
-    >>> [ax.get_title() for ax in figure.axes[:2]]
-    ['Thickness', 'Error by noise']
-    """
-    require(thickness, THICKNESS, step="thickness_figure")
-    maps = {"Thickness": "thickness", "Error by noise": "thickness_error", "Spread of tables": "thickness_table_error"}
-    drawn = {title: name for title, name in maps.items() if name in thickness}
-    with_tables = "absorption" in thickness
-    figure, axes = panels(2, 2, width=4.4, height=3.4) if with_tables else panels(1, len(drawn), width=4.4, height=3.4)
-    for ax, (title, name) in zip(axes.flat, drawn.items(), strict=False):
-        values = thickness[name].compute()
-        top = float(values.quantile(0.995)) if bool(values.notnull().any()) else 1.0  # a few bad pixels hide the rest
-        image(ax, values, label=f"{title.lower()} / nm", vmin=0, vmax=top)
-        ax.set_title(title)
-    if with_tables:
-        draw_tables(axes[1, 1], thickness)
     return figure

@@ -1,4 +1,4 @@
-"""Figure of a planned scan: where it measures, and what it will be able to tell."""
+"""Figure of a planned scan: its energies and the predicted errors."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ _FLOOR = 1e-5
 
 
 def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Dataset | None = None) -> "Figure":
-    """References with the energies that were chosen, and predicted errors against number of energies and dwell time.
+    """References with the chosen energies, and predicted errors over the number of energies and the dwell time.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     Returns
     -------
     matplotlib.figure.Figure
-        Left the references, a point on each at every chosen energy. Middle the mean error rate of the phases, right the
-        standard error of a share in a mixture of two, one line per dose (dwell time where the forecast knows it). Rates
-        below 1e-5 are drawn at 1e-5.
+        Left the references, with a point on each at every chosen energy. Middle the mean error rate of the phases.
+        Right the standard error of a share in a mixture of two. There is one line per dose, with the dwell time where
+        the forecast has it. Rates below 1e-5 are drawn at 1e-5.
 
     Raises
     ------
@@ -59,15 +59,18 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     ['8 energies', 'Wrong phase', 'Share of a phase']
     """
     require(refs, REFERENCES, step="planning_figure")
+    # Energies chosen from a scan may lie outside the references, where nothing can be drawn.
     inside = _select_inside(refs, energies)
     if forecast is not None:
         require(forecast, FORECAST, step="planning_figure")
     figure, axes = panels(1, 1 if forecast is None else 3, width=4.3, height=3.2)
     _draw_references(axes[0, 0], refs, inside)
     if forecast is not None:
+        # The mean over the phases; a rate of zero has no place on a logarithmic axis.
         rate = forecast["error_rate"].mean("reference").clip(min=_FLOOR)
         _draw_error(axes[0, 1], rate, "Wrong phase", "mean error rate")
         _draw_error(axes[0, 2], forecast["share_error"], "Share of a phase", "standard error of a share")
+        # One legend for both panels, which show the same doses.
         below: dict[str, Any] = {"loc": "outside lower right", "fontsize": "small", "title_fontsize": "small"}
         handles = axes[0, 2].get_lines()
         figure.legend(handles=handles, ncols=len(handles), title=_legend_title(forecast), frameon=False, **below)
@@ -75,6 +78,7 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
 
 
 def _select_inside(refs: xr.Dataset, energies: xr.DataArray) -> xr.DataArray:
+    """Chosen energies within those of the references, sorted; NaN is left out."""
     low, high = float(refs["energy"].min()), float(refs["energy"].max())
     values = np.asarray(energies, dtype=float).ravel()
     values = np.sort(values[(values >= low) & (values <= high)])
@@ -87,14 +91,16 @@ def _select_inside(refs: xr.Dataset, energies: xr.DataArray) -> xr.DataArray:
 
 
 def _draw_references(ax: "Axes", refs: xr.Dataset, chosen: xr.DataArray) -> None:
+    """Reference spectra with a point on each at every chosen energy."""
     spectra = refs["reference_spectrum"].sortby("energy")
+    # Lines behind the spectra: points alone are hard to assign to an energy.
     for energy in chosen.values:
         ax.axvline(energy, color="#999999", linewidth=0.6, zorder=0)
     for index, name in enumerate(spectra["reference"].values):
         colour = PHASE_COLOURS[index % len(PHASE_COLOURS)]
-        one = spectra.isel(reference=index)
-        ax.plot(one["energy"], one, color=colour, linewidth=1.2, label=str(name))
-        ax.plot(chosen, one.interp(energy=chosen), color=colour, linestyle="none", marker="o", markersize=3.5)
+        spectrum = spectra.isel(reference=index)
+        ax.plot(spectrum["energy"], spectrum, color=colour, linewidth=1.2, label=str(name))
+        ax.plot(chosen, spectrum.interp(energy=chosen), color=colour, linestyle="none", marker="o", markersize=3.5)
     unit = str(spectra.attrs.get("units", "1"))
     label = "reference spectrum" if unit == "1" else f"reference spectrum / {unit.replace('1/um', '(1/µm)')}"
     ax.set(xlabel="photon energy / eV", ylabel=label, title=f"{chosen.size} energies")
@@ -105,6 +111,7 @@ def _draw_error(ax: "Axes", error: xr.DataArray, title: str, label: str) -> None
     """One line per dose; the colours go from weak (light) to strong (dark)."""
     from matplotlib import colormaps
 
+    # From 15 % of the colour map on: its lightest colours are hardly seen on white. Markers help in grey print.
     n = error.sizes["photons"]
     for index in range(n):
         line = error.isel(photons=index)
@@ -116,6 +123,7 @@ def _draw_error(ax: "Axes", error: xr.DataArray, title: str, label: str) -> None
 
 
 def _format_dose(line: xr.DataArray) -> str:
+    """Photons, with the dwell time where the forecast has it."""
     photons = f"{float(line['photons']):g}"
     return f"{photons} ({float(line['dwell_ms']):g} ms)" if "dwell_ms" in line.coords else photons
 

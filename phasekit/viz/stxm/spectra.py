@@ -1,4 +1,4 @@
-"""Cluster spectra against the references they are named after."""
+"""Figure of cluster spectra beside the reference spectra they are labelled with."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset | None = None) -> "Figure":
-    """Mean spectra of the clusters against the references they are named after.
+    r"""Mean spectra of the clusters beside the references they are labelled with.
 
-    All are drawn as Pearson sees them: mean 0 and standard deviation 1 over the energies of the data, whatever the
-    thickness.
+    Spectra are standardised over the energies of the data, as in Pearson's correlation:
+    :math:`(D(E) - \bar D) / \sigma_D`. The thickness has no effect then.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     refs
         REFERENCES.
     phases
-        PHASES made from them: each cluster is drawn in the panel of its ``cluster_phase``, and references are moved by
-        ``energy_offset``. ``None`` draws every living cluster in every panel.
+        PHASES made from them: each cluster is drawn in the panel of its ``cluster_phase``, and references are shifted
+        by ``energy_offset``. ``None`` draws every cluster that has pixels in every panel.
 
     Returns
     -------
@@ -55,13 +55,14 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     require(clusters, CLUSTERS, step="spectra_figure")
     require(refs, REFERENCES, step="spectra_figure")
     names = [str(name) for name in refs["reference"].values]
+    # Phases may come from a method without clusters or without a fit of the offset.
     offset = float(phases["energy_offset"]) if phases is not None and "energy_offset" in phases else 0.0
     assigned = np.asarray(phases["cluster_phase"]) if phases is not None and "cluster_phase" in phases else None
     columns = min(len(names), 3)
     figure, axes = panels(-(-len(names) // columns), columns, width=3.6, height=2.6)
     for index, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
-        mine = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
-        _draw_clusters(ax, clusters, mine)
+        members = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
+        _draw_clusters(ax, clusters, members)
         _draw_reference(ax, refs["reference_spectrum"].isel(reference=index), clusters["energy"], offset)
         ax.set(title=name, xlabel="photon energy / eV", ylabel="OD, standardised")
         ax.legend(fontsize="x-small", loc="best")
@@ -70,13 +71,16 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     return figure
 
 
-def _draw_clusters(ax: "Axes", clusters: xr.Dataset, which: Iterable[int]) -> None:
-    for cluster in which:
+def _draw_clusters(ax: "Axes", clusters: xr.Dataset, members: Iterable[int]) -> None:
+    """Standardised spectra of some clusters, with standard errors."""
+    for cluster in members:
         spectrum = clusters["spectrum"].isel(cluster=int(cluster))
+        # A cluster without pixels has no mean.
         if not bool(np.isfinite(np.asarray(spectrum)).all()):
             continue
         spread = spectrum.std("energy")
         error = clusters["spectrum_error"].isel(cluster=int(cluster)) / spread if "spectrum_error" in clusters else None
+        # The colour belongs to the cluster, so that it is the same in every panel.
         colour = PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
         style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 0.8, "color": colour}
         shape = (spectrum - spectrum.mean("energy")) / spread
@@ -84,7 +88,8 @@ def _draw_clusters(ax: "Axes", clusters: xr.Dataset, which: Iterable[int]) -> No
 
 
 def _draw_reference(ax: "Axes", spectrum: xr.DataArray, energies: xr.DataArray, offset: float) -> None:
-    """The whole reference, scaled by what it is at the energies of the data."""
+    """The whole reference, standardised by its values at the energies of the data."""
+    # Standardised over its own energies, a finer reference would not lie on the clusters' points.
     at_data = spectrum.interp(energy=energies.values + offset)
     axis = spectrum["energy"].values - offset
     inside = (axis >= energies.values.min()) & (axis <= energies.values.max())

@@ -1,4 +1,4 @@
-"""The thresholds of margin and confidence under sliders: which pixels are then too close to call."""
+"""Explorer of a phase map: sliders for the thresholds of margin and confidence, and the ambiguous pixels."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ from phasekit.errors import StxmStatus
 from phasekit.schema import PHASES, require
 from phasekit.stxm import ambiguous_fraction, flag_ambiguous
 
-from ..explorer import Classes, Explorer, Slider, chosen_value, colour_key, draw_classes
+from ..explorer import Classes, Explorer, Slider, draw_classes, make_colour_key, read_chosen_value
 from ..style import PHASE_COLOURS, categorical, panels, scale_bar
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ AMBIGUOUS_GREY = "#4D4D4D"
 
 
 def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float = 0.75) -> Explorer:
-    """Phase map with the pixels that are too close to call greyed, both thresholds under sliders.
+    """Phase map with the ambiguous pixels in dark grey, and sliders for both thresholds.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
     'ambiguous: 100.0 % of pixels'
     """
     require(phases, PHASES, step="explorer", argument="phases")
+    # Usual margins are a few thousandths, so the slider is fine and its range short.
     sliders = {
         "margin": Slider("margin threshold", 0.0, max(0.05, 2 * margin), 0.001, margin, decimals=3),
         "min_confidence": Slider("least confidence", 0.0, 1.0, 0.01, min_confidence),
@@ -69,6 +70,7 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
 
     def classify(margin: float, min_confidence: float) -> xr.DataArray:
         """Index into ``names``, -1 for background."""
+        # The step itself is called, so that the map and the next cell of the notebook agree.
         status = flag_ambiguous(phases, margin, min_confidence=min_confidence)["status"]
         ambiguous = (status == StxmStatus.AMBIGUOUS) & (phases["phase"] >= 0)
         return phases["phase"].where(~ambiguous, phases.sizes["reference"])
@@ -86,12 +88,12 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
         readout=readout,
         picture=lambda **thresholds: draw_classes(Classes("phase", classify(**thresholds), names, colours)),
         figure=figure,
-        key=colour_key(names, colours),
+        key=make_colour_key(names, colours),
     )
 
 
 def chosen_margin(view: Any, margin: float) -> float:
-    """Margin threshold that was chosen in an explorer, as a plain number for the next cell.
+    """Read the margin threshold that was chosen in an explorer, as a plain number for the next cell.
 
     Parameters
     ----------
@@ -117,11 +119,11 @@ def chosen_margin(view: Any, margin: float) -> float:
     ...     chosen_margin(None, 0.002)
     0.002
     """
-    return chosen_value(view, "margin", margin, function="chosen_margin")
+    return read_chosen_value(view, "margin", margin, function="chosen_margin")
 
 
 def chosen_confidence(view: Any, min_confidence: float) -> float:
-    """Least confidence that was chosen in an explorer, as a plain number for the next cell.
+    """Read the least confidence that was chosen in an explorer, as a plain number for the next cell.
 
     Parameters
     ----------
@@ -147,9 +149,10 @@ def chosen_confidence(view: Any, min_confidence: float) -> float:
     ...     chosen_confidence(None, 0.75)
     0.75
     """
-    return chosen_value(view, "min_confidence", min_confidence, function="chosen_confidence")
+    return read_chosen_value(view, "min_confidence", min_confidence, function="chosen_confidence")
 
 
+# Ambiguous pixels are one more class behind the references.
 def _class_names(phases: xr.Dataset) -> list[str]:
     return [*(str(name) for name in phases["reference"].values), "ambiguous"]
 
