@@ -52,7 +52,7 @@ def to_orix(orientations: xr.Dataset) -> "CrystalMap":
     >>> to_orix(xr.Dataset())
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: to_orix: there is no variable 'quaternion', needs ORIENTATIONS (...
+    phasekit.errors.SchemaError: to_orix: 'orientations' has no variable 'quaternion', needs ORIENTATIONS (...
     """
     from .writers.orix_hdf5 import build_crystal_map
 
@@ -151,7 +151,7 @@ def save_blo(
     """
     from .writers.blo import write
 
-    require(patterns, PATTERNS, step="save_blo")
+    require(patterns, PATTERNS, step="save_blo", argument="patterns")
     # A block file stores one number for both sides of a frame, and counts positions with 16 bits.
     qy, qx = patterns.sizes["qy"], patterns.sizes["qx"]
     if qy != qx:

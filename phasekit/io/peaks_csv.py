@@ -53,9 +53,9 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     >>> save_peaks_csv(xr.Dataset(), "peaks.csv")
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: save_peaks_csv: there is no variable 'qy', needs PEAKS (...
+    phasekit.errors.SchemaError: save_peaks_csv: 'peaks' has no variable 'qy', needs PEAKS (...
     """
-    require(peaks, PEAKS, step="save_peaks_csv")
+    require(peaks, PEAKS, step="save_peaks_csv", argument="peaks")
     target = Path(fspath(path))
     with rename_when_complete(target) as temporary:
         write(peaks, temporary)

@@ -82,8 +82,7 @@ def orientation_scan(
 
     with :math:`N` electrons, the unit disk :math:`d` and the diffuse background :math:`h`. :math:`w_i` are the weights
     of the grains under the beam. Spot intensities :math:`I_i(\mathbf g)` are kinematic:
-    :math:`|F|^2 \operatorname{sinc}^2(\pi t s)`, averaged over the precession cone. Disks lie at exact sub-pixel
-    positions. Vacuum holds the direct beam (98 %) and background (2 %) alone.
+    :math:`|F|^2 \operatorname{sinc}^2(\pi t s)`, averaged over the precession cone. Disks lie at exact positions.
 
     Parameters
     ----------
@@ -227,7 +226,7 @@ def _compute_expected_pattern(scan: _Scan, index: tuple[int, ...], detector: tup
     optics, grain = scan.microscope, int(scan.layout.grain[index])
     beam = (np.array(detector) - 1) / 2 + scan.origin[index]
     image = np.zeros(detector)
-    # Even without a specimen some electrons scatter, in the column and in the detector.
+    # Vacuum: some electrons scatter in the column and in the detector.
     diffuse, direct = (0.02, 0.98) if grain == VACUUM else (optics.diffuse_fraction, optics.direct_fraction)
     y, x = (np.arange(n) - centre for n, centre in zip(detector, beam, strict=True))
     # Diffuse scattering falls by 1/e every 0.4 1/angstrom, whatever the size of the detector.

@@ -175,7 +175,7 @@ def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particl
 
 def _make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     """Absorption (reference, energy) [1/um] at the true energies, and the compositions."""
-    require(refs, REFERENCES, step="stxm_stack", units={"reference_spectrum": "1/um"})
+    require(refs, REFERENCES, step="stxm_stack", argument="refs", units={"reference_spectrum": "1/um"})
     if "composition" not in refs:
         raise SchemaError("stxm_stack: the references have no 'composition'. Add one value per reference.")
     grid = refs["energy"].values

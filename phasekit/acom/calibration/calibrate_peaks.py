@@ -113,7 +113,7 @@ def calibrate_peaks(
     """
     given = {"origin": origin, "pixel_size": pixel_size, "phase": phase, "ellipse": ellipse}
     given["detector_rotation_deg"] = detector_rotation_deg
-    require(peaks, PEAKS, step="calibrate_peaks")
+    require(peaks, PEAKS, step="calibrate_peaks", argument="peaks")
     settings = check_settings(peaks, given)
     out = _assemble_peaks(peaks, _apply_to_table(peaks, settings), settings)
     # An orix Phase cannot be stored in the provenance, but its name can.
@@ -211,7 +211,7 @@ def calibrate(data: xr.Dataset, *, pixel_size: float) -> xr.Dataset:
         if data.qx.attrs.get("units") == "1/angstrom":
             raise SchemaError("calibrate: 'qx' is in '1/angstrom' already. Calibrate the patterns before find_peaks.")
         return calibrate_peaks(data, pixel_size=pixel_size)
-    require(data, PATTERNS, step="calibrate")
+    require(data, PATTERNS, step="calibrate", argument="data")
     # The middle of the detector stands in for the direct beam, which is found later in the peaks.
     axes = {d: (np.arange(data.sizes[d]) - (data.sizes[d] - 1) / 2) * pixel_size for d in ("qy", "qx")}
     out = data.assign_coords({d: (d, values, {"units": "1/angstrom"}) for d, values in axes.items()})

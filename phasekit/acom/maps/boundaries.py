@@ -112,7 +112,7 @@ def misorientation_maps(
     >>> maps["boundary_kind_x"].values
     array([[0, 1, 2, 0]], dtype=int8)
     """
-    require(orientations, ORIENTATIONS, step="misorientation_maps")
+    require(orientations, ORIENTATIONS, step="misorientation_maps", argument="orientations")
     limits = {"low_angle_deg": low_angle_deg, "high_angle_deg": high_angle_deg, "half_turn_deg": half_turn_deg}
     settings: dict[str, Any] = {"max_kernel_deg": max_kernel_deg, **limits, "fold_180": fold_180}
     _check_settings(orientations, grains, settings)
@@ -146,7 +146,7 @@ def _check_settings(orientations: xr.Dataset, grains: xr.Dataset | None, setting
         return
     # A grain dimension of length 0 would fail the check of the schema.
     if grains.sizes.get("grain_number") != 0:  # a map without any grain is a result, too
-        require(grains, GRAINS, step="misorientation_maps")
+        require(grains, GRAINS, step="misorientation_maps", argument="grains")
     sizes = [tuple(data.sizes[dim] for dim in _SCAN) for data in (orientations, grains)]
     if sizes[0] != sizes[1]:
         raise SchemaError(

@@ -76,7 +76,7 @@ def ipf_colours(orientations: xr.Dataset, *, direction: Direction = "z", ipf_key
     >>> ipf_colours(cube).values.round(2).tolist()
     [[[1.0, 0.0, 0.0]]]
     """
-    require(orientations, ORIENTATIONS, step="ipf_colours")
+    require(orientations, ORIENTATIONS, step="ipf_colours", argument="orientations")
     if direction not in _AXES or ipf_key not in ("tsl", "cvd"):
         raise SchemaError(
             f"ipf_colours: direction '{direction}', ipf_key '{ipf_key}'. Choose direction 'x', 'y' or 'z' and "

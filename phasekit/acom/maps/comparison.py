@@ -72,7 +72,7 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     >>> float(compare_with_truth(orientations, truth)["median"].sel(counting="folded").round(6))
     0.5
     """
-    require(orientations, ORIENTATIONS, step="compare_with_truth")
+    require(orientations, ORIENTATIONS, step="compare_with_truth", argument="orientations")
     _check_truth(orientations, truth)
     best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)

@@ -86,7 +86,7 @@ def label_grains(
     >>> label_grains(orientations)["grain"].values
     array([[0, 0, 1, 2]], dtype=int32)
     """
-    require(orientations, ORIENTATIONS, step="label_grains")
+    require(orientations, ORIENTATIONS, step="label_grains", argument="orientations")
     if max_disorientation_deg < 0:
         raise SchemaError(
             f"label_grains: max_disorientation_deg = {max_disorientation_deg}, needs 0 or more. Give degrees, as in 5."

@@ -94,7 +94,7 @@ def resolve_180_ambiguity(
     >>> resolve_180_ambiguity(orientations)["changed"].values.astype(int)
     array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])
     """
-    require(orientations, ORIENTATIONS, step="resolve_180_ambiguity")
+    require(orientations, ORIENTATIONS, step="resolve_180_ambiguity", argument="orientations")
     settings = {"max_disorientation_deg": max_disorientation_deg, "max_reliability": max_reliability}
     settings |= {"min_gain": min_gain, "max_safe_share": max_safe_share}
     _check_settings(orientations, settings)

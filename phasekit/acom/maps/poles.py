@@ -107,7 +107,7 @@ def pole_figure(
     >>> (pole["direction_x"].values.round(3) + 0.0).tolist(), (pole["direction_y"].values.round(3) + 0.0).tolist()
     ([0.0, -1.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0, 1.0])
     """
-    require(orientations, ORIENTATIONS, step="pole_figure")
+    require(orientations, ORIENTATIONS, step="pole_figure", argument="orientations")
     phases = read_phases(orientations)
     settings = {"hkl": [int(index) for index in hkl], "phase": phase, "projection": projection}
     settings |= {"half_width_deg": half_width_deg, "grid": grid, "min_reliability": min_reliability}

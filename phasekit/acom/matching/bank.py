@@ -71,8 +71,8 @@ class PhaseBank:
 
 def check_inputs(peaks: xr.Dataset, bank: xr.Dataset, step: str) -> None:
     """Check kinds and units of peaks and bank before any data are read."""
-    require(bank, TEMPLATES, step=step)
-    require(peaks, PEAKS, step=step, units={"qy": "1/angstrom", "qx": "1/angstrom"})
+    require(bank, TEMPLATES, step=step, argument="bank")
+    require(peaks, PEAKS, step=step, argument="peaks", units={"qy": "1/angstrom", "qx": "1/angstrom"})
     # The schema allows other units of length; the kernels do not convert.
     for name in ("spot_qy", "spot_qx"):
         unit = bank[name].attrs.get("units")

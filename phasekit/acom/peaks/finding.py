@@ -139,7 +139,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         "scan_mean": scan_mean,
         "mode": mode,
     }
-    require(patterns, PATTERNS, step="find_peaks")
+    require(patterns, PATTERNS, step="find_peaks", argument="patterns")
     axes = {dim: read_axis(patterns, dim) for dim in ("qy", "qx")}
     _check_settings(settings)
     # A pattern must be whole in memory: the background and the flooding need all of it.

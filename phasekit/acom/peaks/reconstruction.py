@@ -75,7 +75,7 @@ def reconstruct_patterns(
         "radius": radius,
         "direct_beam": direct_beam,
     }
-    require(peaks, PEAKS, step="reconstruct_patterns")
+    require(peaks, PEAKS, step="reconstruct_patterns", argument="peaks")
     if len(shape) != 2 or min(shape) < 1:
         raise SchemaError(f"reconstruct_patterns: shape = {shape}, needs two positive numbers of pixels.")
     axes = _make_axes(peaks, shape, pixel_size)

@@ -50,7 +50,7 @@ def virtual_images(peaks: xr.Dataset, *, aperture: tuple[float, float, float] | 
     >>> float(images.bright_field[0, 0]), float(images.dark_field[0, 0])
     (9.0, 2.0)
     """
-    require(peaks, PEAKS, step="virtual_images")
+    require(peaks, PEAKS, step="virtual_images", argument="peaks")
     direct = _find_direct_beam(peaks)
     # Without an aperture the dark field is everything that was scattered.
     if aperture is None:
@@ -126,7 +126,7 @@ def reliable_fraction(orientations: xr.Dataset, threshold: float = 15.0) -> floa
     >>> reliable_fraction(xr.Dataset({**maps, **best}))
     0.5
     """
-    require(orientations, ORIENTATIONS, step="reliable_fraction")
+    require(orientations, ORIENTATIONS, step="reliable_fraction", argument="orientations")
     return float((orientations.reliability >= threshold).mean())
 
 

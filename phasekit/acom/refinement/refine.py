@@ -108,7 +108,7 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     ('scan_y', 'scan_x')
     """
     check_inputs(peaks, bank, "refine_orientations")
-    require(orientations, ORIENTATIONS, step="refine_orientations")
+    require(orientations, ORIENTATIONS, step="refine_orientations", argument="orientations")
     position_tolerance = _estimate_tolerance(peaks) if position_tolerance is None else position_tolerance
     _check_settings(peaks, bank, orientations, position_tolerance, intensity_power)
     # Reflections are computed from the crystals, not from the templates: they do not have the bank's sampling.

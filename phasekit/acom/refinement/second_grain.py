@@ -80,7 +80,7 @@ def match_second_grain(
     array([[-1, -1]], dtype=int16)
     """
     check_inputs(peaks, bank, "match_second_grain")
-    require(orientations, ORIENTATIONS, step="match_second_grain")
+    require(orientations, ORIENTATIONS, step="match_second_grain", argument="orientations")
     if not 0 < tolerance < 0.3 or min_peaks < 1 or not 0 <= min_share < 1:
         raise SchemaError(
             f"match_second_grain: tolerance = {tolerance}, min_peaks = {min_peaks}, min_share = {min_share}; needs "

@@ -18,7 +18,7 @@ _NEEDED = ("quaternion", "correlation", "phase", "reliability", "phase_reliabili
 
 def make_orientation_table(orientations: xr.Dataset, step: str, *more: str) -> tuple[xr.Dataset, NDArray[np.bool_]]:
     """Checked dataset in memory (with what it has of ``more``), and which positions (flat) have an orientation."""
-    require(orientations, ORIENTATIONS, step=step)
+    require(orientations, ORIENTATIONS, step=step, argument="orientations")
     data = orientations[[*_NEEDED, *(name for name in more if _is_on_scan(orientations, name))]].compute()
     data.attrs = dict(orientations.attrs)
     highest, phases = int(data["phase"].max()), read_phase_records(data)

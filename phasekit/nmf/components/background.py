@@ -67,7 +67,7 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
     >>> bool(after.pattern_cosine[:3].min() > before.pattern_cosine[:3].min())
     True
     """
-    require(factors, FACTORS, step="separate_background")
+    require(factors, FACTORS, step="separate_background", argument="factors")
     chosen = choose_background(factors, background, "separate_background")
     patterns = factors["factor"].transpose("component", "qy", "qx")
     rows = patterns.to_numpy().astype(np.float64).reshape(patterns.sizes["component"], -1)

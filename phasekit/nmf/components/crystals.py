@@ -47,7 +47,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     >>> dict(component_patterns(pk.nmf.truth_as_factors(scan)).intensity.sizes)
     {'scan_y': 1, 'scan_x': 3, 'qy': 32, 'qx': 32}
     """
-    require(factors, FACTORS, step="component_patterns")
+    require(factors, FACTORS, step="component_patterns", argument="factors")
     brightest = factors["factor"] * factors["loading"].max(("scan_y", "scan_x"))
     image = brightest.fillna(0.0).rename(component="scan_x").expand_dims("scan_y").astype(np.float32)
     image = image.drop_vars(["scan_y", "scan_x"], errors="ignore")
@@ -202,8 +202,8 @@ def _is_faint(loading: xr.DataArray, label: xr.DataArray, min_weight: float) -> 
 
 def _get_solutions(factors: xr.Dataset, orientations: xr.Dataset, step: str) -> xr.Dataset:
     """The solutions along ``component``, checked to be one for each."""
-    require(factors, FACTORS, step=step)
-    require(orientations, ORIENTATIONS, step=step)
+    require(factors, FACTORS, step=step, argument="factors")
+    require(orientations, ORIENTATIONS, step=step, argument="orientations")
     sizes = orientations.sizes["scan_y"], orientations.sizes["scan_x"]
     if sizes != (1, factors.sizes["component"]):
         raise SchemaError(

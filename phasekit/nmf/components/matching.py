@@ -132,7 +132,7 @@ def truth_as_factors(patterns: xr.Dataset, *, like: xr.Dataset | None = None) ->
         )
     out = patterns[["truth_loading", "truth_factor"]].rename(truth_loading="loading", truth_factor="factor")
     if like is not None:
-        require(like, FACTORS, step="truth_as_factors")
+        require(like, FACTORS, step="truth_as_factors", argument="like")
         out["factor"] = out["factor"].where(like["factor"].isel(component=0, drop=True).notnull())
         kept = out["factor"].sum(("qy", "qx"))  # what the mask leaves of a pattern of sum 1 goes over to the map
         out["factor"], out["loading"] = out["factor"] / kept.where(kept > 0, 1), out["loading"] * kept

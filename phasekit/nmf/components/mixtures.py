@@ -93,8 +93,8 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
     """
     from threadpoolctl import threadpool_limits
 
-    require(features, FEATURES, step="fit_loadings")
-    require(factors, FACTORS, step="fit_loadings")
+    require(features, FEATURES, step="fit_loadings", argument="features")
+    require(factors, FACTORS, step="fit_loadings", argument="factors")
     detector = tuple(factors.sizes[n] for n in ("qy", "qx"))
     if detector != features["feature_index"].shape:
         raise SchemaError(
@@ -168,8 +168,8 @@ def overlap_probability(
     >>> bool(found.probability.max() > 0.9), bool(found.probability.min() == 0)
     (True, True)
     """
-    require(loadings, LOADINGS, step="overlap_probability")
-    require(factors, FACTORS, step="overlap_probability")
+    require(loadings, LOADINGS, step="overlap_probability", argument="loadings")
+    require(factors, FACTORS, step="overlap_probability", argument="factors")
     if loadings.sizes["component"] != factors.sizes["component"]:
         raise SchemaError(
             f"overlap_probability: {loadings.sizes['component']} loadings for {factors.sizes['component']} factors. "

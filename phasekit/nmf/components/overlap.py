@@ -73,7 +73,7 @@ def find_overlap(factors: xr.Dataset, *, threshold: float = 0.75, background: in
     >>> find_overlap(factors, background=-1).overlap.values
     array([[False,  True, False]])
     """
-    require(factors, FACTORS, step="find_overlap")
+    require(factors, FACTORS, step="find_overlap", argument="factors")
     if not 0 <= threshold <= 1:
         raise SchemaError(f"find_overlap: threshold = {threshold}, needs a ratio from 0 to 1, e.g. 0.75 for 75 %.")
     chosen = choose_background(factors, background, "find_overlap")
@@ -217,7 +217,7 @@ def propose_background(factors: xr.Dataset) -> int:
     >>> propose_background(pk.nmf.truth_as_factors(scan)) == scan.attrs["truth_background"]
     True
     """
-    require(factors, FACTORS, step="propose_background")
+    require(factors, FACTORS, step="propose_background", argument="factors")
     patterns = factors["factor"].transpose("component", "qy", "qx").to_numpy().astype(float)
     shape = patterns.shape[1:]
     centre = [factors.attrs.get(f"beam_{d}_px", np.nan) for d in ("qy", "qx")]

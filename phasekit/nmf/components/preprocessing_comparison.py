@@ -62,7 +62,7 @@ def compare_variants(
     >>> bool(found.pattern_cosine.sel(variant="scaled").min() > 0.8)
     True
     """
-    require(patterns, PATTERNS, step="compare_variants")
+    require(patterns, PATTERNS, step="compare_variants", argument="patterns")
     if not variants:
         raise SchemaError("compare_variants: no variant was given, needs e.g. {'as it is': {}, 'mean': {...}}.")
     fits = {name: _fit_variant(to_features(patterns, **settings), k, seed) for name, settings in variants.items()}

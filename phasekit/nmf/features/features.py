@@ -150,7 +150,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     """
     # The steps follow in the order in which they are described above. Each one only needs what the ones before gave.
     settings = FeatureSettings(mask, bin, scan_mean, scale, centre, peaks, layout, n_sectors, missing, gain)
-    require(patterns, PATTERNS, step="to_features")
+    require(patterns, PATTERNS, step="to_features", argument="patterns")
     check_settings(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
     intensity = patterns["intensity"] if peaks is None else draw_patterns(peaks, patterns)
     selection = select_pixels(patterns, intensity, settings)
@@ -207,7 +207,7 @@ def to_detector(features: xr.Dataset, values: xr.DataArray) -> xr.DataArray:
     >>> bool((to_detector(features, features.feature_value) == scan.intensity).all())
     True
     """
-    require(features, FEATURES, step="to_detector")
+    require(features, FEATURES, step="to_detector", argument="features")
     n = features.sizes["feature"]
     if values.sizes.get("feature") != n:
         raise SchemaError(

@@ -64,7 +64,7 @@ def estimate_gain(patterns: xr.Dataset) -> float:
     >>> abs(estimate_gain(scan.assign(intensity=3.0 * scan.intensity)) / 3.0 - 1) < 0.1
     True
     """
-    require(patterns, PATTERNS, step="estimate_gain")
+    require(patterns, PATTERNS, step="estimate_gain", argument="patterns")
     intensity = patterns["intensity"]
     if max(intensity.sizes["scan_y"], intensity.sizes["scan_x"]) < 2:
         raise SchemaError(

@@ -72,7 +72,7 @@ def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto
     >>> int((mask == 3).sum()), mask.attrs["beam_qy_px"]
     (3, 15.5)
     """
-    require(patterns, PATTERNS, step="find_detector_mask")
+    require(patterns, PATTERNS, step="find_detector_mask", argument="patterns")
     images = compute_scan_images(patterns["intensity"], "find_detector_mask", missing=True)
     return make_mask(images, patterns, direct_beam)
 

@@ -18,7 +18,7 @@ def draw_patterns(peaks: xr.Dataset, patterns: xr.Dataset) -> xr.DataArray:
     Peaks in the unit of the detector's coordinates are placed by these coordinates. Calibrated peaks in 1/angstrom on a
     detector in px are placed about its middle.
     """
-    require(peaks, PEAKS, step="to_features")
+    require(peaks, PEAKS, step="to_features", argument="peaks")
     scan = tuple(patterns.sizes[d] for d in ("scan_y", "scan_x"))
     if tuple(peaks.sizes[d] for d in ("scan_y", "scan_x")) != scan:
         raise SchemaError(

@@ -153,7 +153,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
-    require(features, FEATURES, step="factorise")
+    require(features, FEATURES, step="factorise", argument="features")
     scan = (features.sizes["scan_y"], features.sizes["scan_x"])
     penalties = Penalties(float(sparsity), float(smoothness), float(orthogonality), scan)
     settings = _FitSettings(k, loss, n_starts, max_iterations, tolerance, penalties)
@@ -232,7 +232,7 @@ def _refine_fit(
 
 def _fit_from_factors(start: xr.Dataset, features: xr.Dataset, k: int, low: LowRank) -> Fit:
     """A given factorisation fitted to the compressed data, with one more component if it has one too few."""
-    require(start, FACTORS, step="factorise")
+    require(start, FACTORS, step="factorise", argument="start")
     sizes = [tuple(d.sizes[n] for n in ("scan_y", "scan_x")) for d in (start, features)]
     detector = tuple(start.sizes[n] for n in ("qy", "qx")), features["feature_index"].shape
     if sizes[0] != sizes[1] or detector[0] != detector[1] or start.sizes["component"] not in (k, k - 1):

@@ -82,7 +82,7 @@ def factorise_ranks(
     from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
-    require(features, FEATURES, step="factorise_ranks")
+    require(features, FEATURES, step="factorise_ranks", argument="features")
     source = load_complete_rows(features, in_memory, "factorise_ranks")
     tried = sorted({int(k) for k in ranks})
     for k in tried:

@@ -75,8 +75,8 @@ def component_quality(
     >>> found.pairwise_ssim.shape, int(found.n_assigned.sum())
     ((3, 3), 64)
     """
-    require(factors, FACTORS, step="component_quality")
-    require(patterns, PATTERNS, step="component_quality")
+    require(factors, FACTORS, step="component_quality", argument="factors")
+    require(patterns, PATTERNS, step="component_quality", argument="patterns")
     sizes = [tuple(data.sizes[n] for n in (*_SCAN, "qy", "qx")) for data in (factors, patterns)]
     if sizes[0] != sizes[1]:
         raise SchemaError(

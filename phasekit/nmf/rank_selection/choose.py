@@ -119,7 +119,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     >>> int(votes.vote.sel(rule="held_out")), bool(votes.probability.max() > 0.5)
     (3, True)
     """
-    require(ranks, RANKS, step="rank_votes")
+    require(ranks, RANKS, step="rank_votes", argument="ranks")
     k = ranks["rank"].to_numpy()
     if len(k) < 3:
         raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")

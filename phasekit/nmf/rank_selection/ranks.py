@@ -108,7 +108,7 @@ def scan_ranks(
     from threadpoolctl import threadpool_limits
     from tqdm.auto import tqdm
 
-    require(features, FEATURES, step="scan_ranks")
+    require(features, FEATURES, step="scan_ranks", argument="features")
     metrics = _select_metrics(metrics, features)
     source = load_complete_rows(features, in_memory, "scan_ranks")
     tried = _check_ranks(ranks, source.shape, n_runs)

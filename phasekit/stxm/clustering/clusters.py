@@ -72,7 +72,7 @@ def assign_clusters(od: xr.Dataset, gmvae: FittedGMVAE) -> xr.Dataset:
     >>> bool(np.allclose(found["responsibility"].sum("cluster"), 1))
     True
     """
-    require(od, OD, step="assign_clusters")
+    require(od, OD, step="assign_clusters", argument="od")
     # A network knows its energies by position only, so a different list would give wrong clusters silently.
     if od.sizes["energy"] != gmvae.energy.size or (
         "energy" in od.coords and not np.allclose(od["energy"], gmvae.energy, atol=1e-6)

@@ -178,7 +178,7 @@ def fit_gmvae(
     """
     from tqdm.auto import tqdm
 
-    require(od, OD, step="fit_gmvae")
+    require(od, OD, step="fit_gmvae", argument="od")
     training = training or Training()
     n_energies = od.sizes["energy"]
     if n_energies < 4:

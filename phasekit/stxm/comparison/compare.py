@@ -149,10 +149,10 @@ def compare_methods(  # noqa: PLR0913
 
 def _check_inputs(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:
     """Refuse datasets of other kinds, and maps on another grid."""
-    require(od, OD, step="compare_methods")
-    require(refs, REFERENCES, step="compare_methods")
+    require(od, OD, step="compare_methods", argument="od")
+    require(refs, REFERENCES, step="compare_methods", argument="refs")
     if phases is not None:
-        require(phases, PHASES, step="compare_methods")
+        require(phases, PHASES, step="compare_methods", argument="phases")
     for name, other in (("truth_phase", truth), ("phases", phases)):
         if other is not None and any(other.sizes.get(dim) != od.sizes[dim] for dim in ("scan_y", "scan_x")):
             raise SchemaError(

@@ -164,8 +164,8 @@ def cluster_gaussian_mixture(
 
 def _check_inputs(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
     """Refuse datasets of other kinds."""
-    require(od, OD, step=step)
-    require(refs, REFERENCES, step=step)
+    require(od, OD, step=step, argument="od")
+    require(refs, REFERENCES, step=step, argument="refs")
 
 
 def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float | str, step: str) -> MaterialPixels:

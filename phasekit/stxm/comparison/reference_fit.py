@@ -125,8 +125,8 @@ def fit_references(
     >>> fit["fraction"].values[0, 0].round(3) + 0.0, fit["baseline"].values[0, 0].round(3)
     (array([0., 1.]), np.float64(0.8))
     """
-    require(od, OD, step="fit_references")
-    require(refs, REFERENCES, step="fit_references")
+    require(od, OD, step="fit_references", argument="od")
+    require(refs, REFERENCES, step="fit_references", argument="refs")
     library = build_library(refs, od["energy"], step="fit_references", n_nuisance=1 + slope)
     offset = find_energy_offset(od, library, energy_offset, limit=max_offset_ev, step="fit_references")
     design = design_matrix(library, od["energy"].values.astype(np.float64), offset.value, slope=slope)

@@ -85,8 +85,8 @@ def match_single_phase(
     >>> found["amount_alone"].max("reference").values.round(1).tolist()
     [[0.3..., 0.3...], [0.3..., 0.3...]]
     """
-    require(od, OD, step="match_single_phase")
-    require(refs, REFERENCES, step="match_single_phase")
+    require(od, OD, step="match_single_phase", argument="od")
+    require(refs, REFERENCES, step="match_single_phase", argument="refs")
     library = build_library(refs, od["energy"], step="match_single_phase", n_nuisance=1)
     if slope and od.sizes["energy"] < MIN_ENERGIES_WITH_SLOPE:
         raise SchemaError(

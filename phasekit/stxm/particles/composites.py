@@ -175,7 +175,7 @@ def composition_histogram(
     (array([1, 0, 0, 0, 2]), 300.0)
     """
     step = "composition_histogram"
-    require(phases, PHASES, step=step)
+    require(phases, PHASES, step=step, argument="phases")
     for other in (thickness, composition):
         if other is not None:
             require_same_scan(phases, other, step=step, what="phases and the other map", cure="Use one field for both.")
@@ -188,7 +188,7 @@ def composition_histogram(
     edges = _make_bin_edges(x[material], bins, limits)
     weight = np.full(x.shape, read_scan_grid(phases, step).pixel_area)
     if thickness is not None:
-        require(thickness, THICKNESS, step=step)
+        require(thickness, THICKNESS, step=step, argument="thickness")
         weight *= np.maximum(np.nan_to_num(thickness["thickness"].compute().values.astype(np.float64)), 0.0)
     words = len(StxmStatus)
     # bin and status together make one number per pixel, which is counted at once
@@ -224,7 +224,7 @@ def _load_amounts(data: xr.Dataset, channels: Sequence[str]) -> Array:
     """Amounts (scan_y, scan_x, channel) in memory."""
     step = "rgb_composite"
     fitted = isinstance(data, xr.Dataset) and "amount" in data
-    require(data, REFERENCE_FIT if fitted else PHASES, step=step)
+    require(data, REFERENCE_FIT if fitted else PHASES, step=step, argument="data")
     names = [str(name) for name in data["reference"].values]
     missing = [channel for channel in channels if channel not in names]
     if isinstance(channels, str) or missing or not 1 <= len(channels) <= 3 or len(set(channels)) < len(channels):

@@ -63,8 +63,8 @@ def fitted_composition(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
     >>> fitted_composition(fit, refs)["composition"].values
     array([[2.5, 1. ]])
     """
-    require(fit, REFERENCE_FIT, step="fitted_composition")
-    require(refs, REFERENCES, step="fitted_composition")
+    require(fit, REFERENCE_FIT, step="fitted_composition", argument="fit")
+    require(refs, REFERENCES, step="fitted_composition", argument="refs")
     if "composition" not in refs:
         raise SchemaError("fitted_composition: the references have no 'composition'. Add one value per reference.")
     names = [fit["reference"].values.tolist(), refs["reference"].values.tolist()]

@@ -117,7 +117,7 @@ def label_particles(
     >>> int(found["particle"].max()) + 1, found["domain_phase"].values
     (2, array([0, 0, 1, 1, 1], dtype=int16))
     """
-    require(phases, PHASES, step="label_particles")
+    require(phases, PHASES, step="label_particles", argument="phases")
     _check_settings(min_area_px, neck, max_hole_px, min_domain_width_px)
     grid = read_scan_grid(phases, "label_particles")
     maps = phases[["phase", "status"]].compute()

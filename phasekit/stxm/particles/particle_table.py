@@ -120,7 +120,7 @@ def particle_statistics(
     (array([472.]), array([[0.47, 0.53]]), array([450.]))
     """
     step = "particle_statistics"
-    require(phases, PHASES, step=step)
+    require(phases, PHASES, step=step, argument="phases")
     require_particles(particles, step)
     require_same_scan(
         phases, particles, step=step, what="phases and particles", cure="Make the particles of these phases."

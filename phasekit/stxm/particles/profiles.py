@@ -165,7 +165,7 @@ def fit_boundary_width(profile: xr.Dataset, *, probe_fwhm_nm: float | None = Non
     >>> [round(float(found[name])) for name in ("edge_position", "edge_width")], round(2.563 * (40**2 - 17**2)**0.5)
     ([210, 93], 93)
     """
-    require(profile, PROFILE, step="fit_boundary_width", units={"distance": "nm"})
+    require(profile, PROFILE, step="fit_boundary_width", argument="profile", units={"distance": "nm"})
     distance = profile["distance"].values.astype(np.float64)
     value = profile["profile"].compute().values.astype(np.float64)
     known = np.isfinite(value)

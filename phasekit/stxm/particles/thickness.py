@@ -94,7 +94,7 @@ def thickness_map(
     >>> [float(found[name].round(2).item()) for name in ("thickness", "thickness_error", "constant")]
     [250.2, 3.29, 0.1]
     """
-    require(od, OD, step="thickness_map", units={"energy": "eV"})
+    require(od, OD, step="thickness_map", argument="od", units={"energy": "eV"})
     if constant not in ("fit", "zero") or table not in TABLES:
         raise SchemaError(
             f"thickness_map: constant={constant!r}, table={table!r}; needs 'fit' or 'zero', and {TABLES}."
@@ -159,8 +159,8 @@ def thickness_from_references(fit: xr.Dataset, refs: xr.Dataset) -> xr.Dataset:
     >>> thickness_from_references(fit, refs)["thickness"].values.round(1)
     array([[150., 150.]])
     """
-    require(fit, REFERENCE_FIT, step="thickness_from_references")
-    require(refs, REFERENCES, step="thickness_from_references", units={"reference_spectrum": "1/um"})
+    require(fit, REFERENCE_FIT, step="thickness_from_references", argument="fit")
+    require(refs, REFERENCES, step="thickness_from_references", argument="refs", units={"reference_spectrum": "1/um"})
     # um to nm
     thickness = 1e3 * fit["amount"].sum("reference", skipna=False)
     error: Any = xr.full_like(thickness, np.nan)

@@ -56,7 +56,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     >>> flag_ambiguous(phases, 0.05)["status"].values
     array([[3, 3, 0]], dtype=int8)
     """
-    require(phases, PHASES, step="flag_ambiguous")
+    require(phases, PHASES, step="flag_ambiguous", argument="phases")
     if not margin >= 0:
         raise SchemaError(f"flag_ambiguous: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
     out = phases.copy()

@@ -164,10 +164,10 @@ def label_phases(  # noqa: PLR0913
 
 def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset) -> Library:
     """Refuse datasets that do not belong together; return the references as a library."""
-    require(od, OD, step="label_phases")
-    require(refs, REFERENCES, step="label_phases")
+    require(od, OD, step="label_phases", argument="od")
+    require(refs, REFERENCES, step="label_phases", argument="refs")
     if clusters is not None:
-        require(clusters, CLUSTERS, step="label_phases")
+        require(clusters, CLUSTERS, step="label_phases", argument="clusters")
         if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", "scan_y", "scan_x")):
             raise SchemaError(
                 f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "

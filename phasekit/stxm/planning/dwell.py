@@ -85,7 +85,7 @@ def allocate_dwell(
     >>> float(dwell.sum().round(6)), bool(dwell.min() >= 1.0), dwell.attrs["error_ratio"] < 1
     (16.0, True, True)
     """
-    require(refs, REFERENCES, step="allocate_dwell")
+    require(refs, REFERENCES, step="allocate_dwell", argument="refs")
     if not total_ms > 0 or not 0 <= min_share <= 1:
         raise SchemaError(
             f"allocate_dwell: total_ms={total_ms}, min_share={min_share}, needs a time above 0 and a share in 0..1. "

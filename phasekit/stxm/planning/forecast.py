@@ -121,7 +121,7 @@ def predict_errors(  # noqa: PLR0913  settings, keyword-only
     >>> bool((rate.diff("photons") < 0).all()), bool((rate.diff("n_energies") < 0).all())
     (True, True)
     """
-    require(refs, REFERENCES, step="predict_errors")
+    require(refs, REFERENCES, step="predict_errors", argument="refs")
     dose = _check_dose(photons, n_averaged, peak_od, background_od)
     # Each choice is checked against the number of terms on its own, hence no background terms here.
     library = build_library(refs, refs["energy"], step="predict_errors", n_nuisance=0)

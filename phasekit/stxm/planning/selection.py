@@ -142,7 +142,7 @@ def select_energies(  # noqa: PLR0913  settings, keyword-only
     >>> chosen.sizes["energy"], bool(chosen.diff("energy").min() >= 1.0), 512.0 in chosen
     (5, True, True)
     """
-    require(refs, REFERENCES, step="select_energies")
+    require(refs, REFERENCES, step="select_energies", argument="refs")
     _check_settings(criterion, peak_od)
     library = build_library(refs, refs["energy"], step="select_energies", n_nuisance=0)
     candidates = select_candidates(library.energies, energy_range, include, min_spacing_ev, step="select_energies")

@@ -120,8 +120,8 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     >>> select_energies_from_scan(coarse, refs, 5).sizes["energy"]
     5
     """
-    require(coarse, OD, step="select_energies_from_scan")
-    require(refs, REFERENCES, step="select_energies_from_scan")
+    require(coarse, OD, step="select_energies_from_scan", argument="coarse")
+    require(refs, REFERENCES, step="select_energies_from_scan", argument="refs")
     library = build_library(refs, coarse["energy"], step="select_energies_from_scan", n_nuisance=1 + slope)
     # An offset between the two scales would pass for a deviation of the specimen.
     offset = find_energy_offset(coarse, library, energy_offset, limit=1.5, step="select_energies_from_scan").value

@@ -132,7 +132,7 @@ def align(
     >>> align(stack, progress=False)["shift_y"].values.round(1)
     array([0. , 1.5])
     """
-    require(stack, STACK, step="align")
+    require(stack, STACK, step="align", argument="stack")
     frames = stack["intensity"]
     limit = _check_settings(frames, max_shift_px, reference, order)
     features, factor = _read_features(frames, smoothing_px, despike_sigma, progress)

@@ -119,7 +119,7 @@ def optical_density(
     >>> od["optical_density"].values[:, 8:16, 8:20].mean(axis=(1, 2)).round(2)
     array([0.2, 1. , 0.6], dtype=float32)
     """
-    require(aligned, STACK, step="optical_density")
+    require(aligned, STACK, step="optical_density", argument="aligned")
     if not 0 <= stray_light < 1:
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
     # Spikes first: they would spread over nine pixels in the local mean.

@@ -30,7 +30,7 @@ class IncidentIntensity(NamedTuple):
 
 def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
     """Read the mean counts by energy of a scan without sample, at the stack's ring current where both are known."""
-    require(i0, STACK, step="optical_density")
+    require(i0, STACK, step="optical_density", argument="i0")
     spectrum = apply_over_frames(i0["intensity"], _compute_means, out_dims=())
     if "ring_current" not in i0 or "ring_current" not in stack:
         return spectrum

@@ -67,7 +67,7 @@ def subtract_pre_edge(od: xr.Dataset, pre_edge: tuple[float, float], *, model: s
     >>> subtract_pre_edge(od, (507, 513), model="linear")["optical_density"].values.ravel().round(3) + 0.0
     array([0. , 0. , 0. , 1. , 0.7], dtype=float32)
     """
-    require(od, OD, step="subtract_pre_edge")
+    require(od, OD, step="subtract_pre_edge", argument="od")
     energies = od["energy"].values.astype(np.float64)
     terms = _make_background_terms(energies, model)
     inside = (energies >= min(pre_edge)) & (energies <= max(pre_edge))

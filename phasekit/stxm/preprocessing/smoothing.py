@@ -59,7 +59,7 @@ def smooth_od(od: xr.Dataset, sigma_px: float) -> xr.Dataset:
     >>> round(float(smooth["optical_density"].std()), 2), round(float(smooth["noise"].mean()), 2)
     (0.02, 0.02)
     """
-    require(od, OD, step="smooth_od")
+    require(od, OD, step="smooth_od", argument="od")
     if not sigma_px >= 0:
         raise SchemaError(f"smooth_od: sigma_px={sigma_px}, needs 0 or more. 0 leaves the data unchanged.")
     # The same object, so that a chain of steps costs nothing when smoothing is off.

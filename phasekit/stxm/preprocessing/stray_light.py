@@ -59,7 +59,7 @@ def remove_stray_light(od: xr.Dataset, stray_light: float) -> xr.Dataset:
     >>> remove_stray_light(od, 0.05)["optical_density"].values.ravel().round(6)
     array([2., 2.], dtype=float32)
     """
-    require(od, OD, step="remove_stray_light")
+    require(od, OD, step="remove_stray_light", argument="od")
     if not 0 <= stray_light < 1:
         raise SchemaError(
             f"remove_stray_light: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %."

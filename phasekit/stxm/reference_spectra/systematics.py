@@ -127,8 +127,8 @@ def fit_systematics(
     >>> round(float(found["energy_offset"]), 1), round(float(found["stray_light"]), 2)
     (0.3, 0.05)
     """
-    require(od, OD, step="fit_systematics")
-    require(refs, REFERENCES, step="fit_systematics")
+    require(od, OD, step="fit_systematics", argument="od")
+    require(refs, REFERENCES, step="fit_systematics", argument="refs")
     # One background term, the constant; the slope belongs to the references.
     library = build_library(refs, od["energy"], step="fit_systematics", n_nuisance=1)
     wanted = {"energy_offset": energy_offset, "stray_light": stray_light}

@@ -81,10 +81,10 @@ def boundary_figure(
     >>> [axis.get_title() for axis in boundary_figure(best, grains, acom.misorientation_maps(best)).axes][:2]
     ['2 grains (IPF-z)', 'kernel misorientation']
     """
-    require(orientations, ORIENTATIONS, step="boundary_figure")
+    require(orientations, ORIENTATIONS, step="boundary_figure", argument="orientations")
     if grains.sizes.get("grain_number") != 0:  # a map without any grain is drawn, too
-        require(grains, GRAINS, step="boundary_figure")
-    require(maps, BOUNDARIES, step="boundary_figure")
+        require(grains, GRAINS, step="boundary_figure", argument="grains")
+    require(maps, BOUNDARIES, step="boundary_figure", argument="maps")
     sizes = [(data.sizes["scan_y"], data.sizes["scan_x"]) for data in (orientations, grains, maps)]
     if len(set(sizes)) > 1:
         raise SchemaError(
@@ -178,7 +178,7 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     >>> [axis.get_title() for axis in plot_pole_figure(pole).axes][:2]
     ['Ni {0 0 1}: poles of 7 pixels', 'density (equal area)']
     """
-    require(pole, POLE_FIGURE, step="plot_pole_figure")
+    require(pole, POLE_FIGURE, step="plot_pole_figure", argument="pole")
     pole = pole.compute()
     # Points show where single grains are, the density how strong a texture is.
     figure, axes = panels(1, 2, width=3.8, height=3.6)

@@ -61,8 +61,8 @@ def pattern_figure(
     """
     from matplotlib.colors import PowerNorm
 
-    require(patterns, PATTERNS, step="pattern_figure")
-    require(peaks, PEAKS, step="pattern_figure")
+    require(patterns, PATTERNS, step="pattern_figure", argument="patterns")
+    require(peaks, PEAKS, step="pattern_figure", argument="peaks")
     position = {"scan_y": scan_y, "scan_x": scan_x}
     # Calibrated peaks count from the direct beam and would be ringed in the wrong places.
     if "direct" in peaks or peaks.qx.attrs.get("units") != patterns.qx.attrs.get("units", "px"):
@@ -111,7 +111,7 @@ def virtual_figure(images: xr.Dataset) -> "Figure":
     >>> len(virtual_figure(xr.Dataset(maps)).axes)
     8
     """
-    require(images, VIRTUAL, step="virtual_figure")
+    require(images, VIRTUAL, step="virtual_figure", argument="images")
     # The threshold is shown, too: where it is high, few spots say little.
     names = ("bright_field", "dark_field", "spot_count", "min_prominence")
     titles = ("bright field", "dark field", "spots", "adaptive threshold")
@@ -174,7 +174,7 @@ def orientation_figure(
     >>> [axis.get_title() for axis in orientation_figure(orientations).axes][:3]
     ['orientation (IPF-z)', 'phase', 'reliability']
     """
-    require(orientations, ORIENTATIONS, step="orientation_figure")
+    require(orientations, ORIENTATIONS, step="orientation_figure", argument="orientations")
     records = _read_phases(orientations)
     names = [str(record["name"]) for record in records]
     rows = 1 if truth is None else 2

@@ -47,7 +47,7 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     """
     from matplotlib.colors import LogNorm
 
-    require(patterns, PATTERNS, step="features_figure")
+    require(patterns, PATTERNS, step="features_figure", argument="patterns")
     mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
     figure, axes = panels(1, 2, width=4.0, height=3.4)
     # Pixels that counted once in the whole scan would stretch the logarithmic scale.
@@ -95,7 +95,7 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     >>> figure.axes[0].get_title()[:11]
     'component 0'
     """
-    require(factors, FACTORS, step="components_figure")
+    require(factors, FACTORS, step="components_figure", argument="factors")
     # A measured scan may be passed, too: it has no truth, and only the components are drawn.
     has_truth = truth is not None and "truth_factor" in truth
     columns = factors.sizes["component"]

@@ -50,8 +50,8 @@ def mixtures_figure(loadings: xr.Dataset, overlap: xr.Dataset) -> "Figure":
     >>> len(mixtures_figure(loadings, pk.nmf.overlap_probability(loadings, factors)).axes)
     5
     """
-    require(loadings, LOADINGS, step="mixtures_figure")
-    require(overlap, OVERLAP, step="mixtures_figure")
+    require(loadings, LOADINGS, step="mixtures_figure", argument="loadings")
+    require(overlap, OVERLAP, step="mixtures_figure", argument="overlap")
     figure, axes = panels(1, 3, width=3.6, height=3.3)
     draw_label_map(axes[0, 0], overlap, loadings.sizes["component"])
     # The mean probability is the expected share, which counting the black points would not give.
@@ -100,7 +100,7 @@ def overlap_pattern_figure(pattern: xr.Dataset) -> "Figure":
     """
     from matplotlib.colors import PowerNorm
 
-    require(pattern, OVERLAP_PATTERN, step="overlap_pattern_figure")
+    require(pattern, OVERLAP_PATTERN, step="overlap_pattern_figure", argument="pattern")
     first, second = pattern.attrs["pair"]
     figure, axes = panels(1, 5, width=2.3, height=2.5)
     # One scale for measured and modelled, without the few brightest pixels of the direct beam.

@@ -53,7 +53,7 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     >>> len(ranks_figure(ranks).axes)
     6
     """
-    require(ranks, RANKS, step="ranks_figure")
+    require(ranks, RANKS, step="ranks_figure", argument="ranks")
     votes = rank_votes(ranks)
     figure, axes = panels(2, 3, width=4.0, height=3.1)
     k = ranks["rank"].to_numpy()

@@ -47,7 +47,7 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     >>> len(alignment_figure(stack.assign(shifts)).axes)
     3
     """
-    require(aligned, STACK, step="alignment_figure")
+    require(aligned, STACK, step="alignment_figure", argument="aligned")
     if "shift_y" not in aligned or "shift_x" not in aligned:
         raise SchemaError("alignment_figure: there is no 'shift_y' or 'shift_x'. pk.stxm.align makes them.")
     # Both axes in one plot: a jump of a frame is usually seen in both.
@@ -96,7 +96,7 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     >>> len(od_figure(pk.stxm.optical_density(stack), energy=517.0).axes)
     5
     """
-    require(od, OD, step="od_figure")
+    require(od, OD, step="od_figure", argument="od")
     # Pixels that are not valid have extreme values, which would decide the energy and the scale.
     density = od["optical_density"].where(od["valid"])
     if energy is None:

@@ -48,7 +48,7 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     >>> len(phase_figure(phases, truth=map_).axes)
     5
     """
-    require(phases, PHASES, step="phase_figure")
+    require(phases, PHASES, step="phase_figure", argument="phases")
     names = _phase_names(phases)
     # Four panels fit a page better as a square.
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
@@ -107,7 +107,7 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     >>> len(composition_figure(phases).axes)
     2
     """
-    require(phases, PHASES, step="composition_figure")
+    require(phases, PHASES, step="composition_figure", argument="phases")
     maps = {"Composition found": phases["composition"], "True composition": truth}
     available = {title: array for title, array in maps.items() if array is not None}
     # One scale for both, else equal colours would mean different compositions.

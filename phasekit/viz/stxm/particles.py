@@ -72,11 +72,11 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     >>> [ax.get_title() for ax in figure.axes]
     ['1 particle, 2 phase domains', 'Phase fractions', 'Status']
     """
-    require(phases, PHASES, step="particle_figure")
+    require(phases, PHASES, step="particle_figure", argument="phases")
     if "particle" not in particles or "domain" not in particles:
         raise SchemaError("particle_figure: there is no 'particle' or 'domain'. pk.stxm.label_particles makes them.")
     if statistics.sizes.get("particle_number") != 0:  # a map without any particle is drawn, too
-        require(statistics, PARTICLE_STATISTICS, step="particle_figure")
+        require(statistics, PARTICLE_STATISTICS, step="particle_figure", argument="statistics")
 
     names = [str(name) for name in phases["reference"].values]
     largest = select_largest(statistics)
@@ -146,7 +146,7 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
     radial = "depth" in profile.dims
     # A map without particles gives an empty profile, which is drawn, too; `require` refuses empty arrays.
     if not (radial and profile.sizes["particle_number"] == 0):
-        require(profile, RADIAL_PROFILES if radial else PROFILE, step="profile_figure")
+        require(profile, RADIAL_PROFILES if radial else PROFILE, step="profile_figure", argument="profile")
     figure, axes = panels(1, 1, width=5.0, height=3.4)
     ax = axes[0, 0]
     x, mean = ("depth", "pooled") if radial else ("distance", "profile")
@@ -196,7 +196,7 @@ def composite_figure(composite: xr.Dataset) -> "Figure":
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['Na3 (full at 1)', 'Na1 (full at 2)', 'Na3 + Na1', 'none of these', 'not known']
     """
-    require(composite, COMPOSITE, step="composite_figure")
+    require(composite, COMPOSITE, step="composite_figure", argument="composite")
     from matplotlib.colors import to_rgb
 
     figure, axes = panels(1, 1, width=5.0, height=4.4)
@@ -246,7 +246,7 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     >>> histogram_figure(histogram).axes[0].get_ylabel()
     'area / µm²'
     """
-    require(histogram, HISTOGRAM, step="histogram_figure")
+    require(histogram, HISTOGRAM, step="histogram_figure", argument="histogram")
 
     figure, axes = panels(1, 1, width=5.4, height=3.4)
     ax = axes[0, 0]

@@ -58,11 +58,11 @@ def planning_figure(refs: xr.Dataset, energies: xr.DataArray, *, forecast: xr.Da
     >>> [ax.get_title() for ax in figure.axes]
     ['8 energies', 'Wrong phase', 'Share of a phase']
     """
-    require(refs, REFERENCES, step="planning_figure")
+    require(refs, REFERENCES, step="planning_figure", argument="refs")
     # Energies chosen from a scan may lie outside the references, where nothing can be drawn.
     inside = _select_inside(refs, energies)
     if forecast is not None:
-        require(forecast, FORECAST, step="planning_figure")
+        require(forecast, FORECAST, step="planning_figure", argument="forecast")
     figure, axes = panels(1, 1 if forecast is None else 3, width=4.3, height=3.2)
     _draw_references(axes[0, 0], refs, inside)
     if forecast is not None:

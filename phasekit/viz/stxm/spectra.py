@@ -52,8 +52,8 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     >>> [ax.get_title() for ax in spectra_figure(clusters, refs).axes[:5]]
     ['Na3', 'Na2.4', 'Na2', 'Na1', 'Na0.5']
     """
-    require(clusters, CLUSTERS, step="spectra_figure")
-    require(refs, REFERENCES, step="spectra_figure")
+    require(clusters, CLUSTERS, step="spectra_figure", argument="clusters")
+    require(refs, REFERENCES, step="spectra_figure", argument="refs")
     names = [str(name) for name in refs["reference"].values]
     # Phases may come from a method without clusters or without a fit of the offset.
     offset = float(phases["energy_offset"]) if phases is not None and "energy_offset" in phases else 0.0

@@ -40,7 +40,7 @@ def thickness_figure(thickness: xr.Dataset) -> "Figure":
     >>> [ax.get_title() for ax in figure.axes[:2]]
     ['Thickness', 'Error by noise']
     """
-    require(thickness, THICKNESS, step="thickness_figure")
+    require(thickness, THICKNESS, step="thickness_figure", argument="thickness")
     maps = {"Thickness": "thickness", "Error by noise": "thickness_error", "Spread of tables": "thickness_table_error"}
     available = {title: name for title, name in maps.items() if name in thickness}
     # Thickness from reference spectra has no tables, and then neither their spread nor a fourth panel.
