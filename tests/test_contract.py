@@ -3,6 +3,9 @@
 Each workflow is run on data in memory, then again, then in chunks on one thread and on three.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import dask
@@ -14,6 +17,7 @@ import phasekit as pk
 from phasekit.synthetic.structures import sample_phases
 
 from .rounding import EPSILON, of_sum
+from .tree import ROOT
 
 Steps = dict[str, xr.Dataset]
 
@@ -165,3 +169,36 @@ def test_a_fit_block_by_block_is_the_fit_in_memory_to_single_precision():
         np.testing.assert_allclose(
             streamed[name], loaded[name], rtol=0, atol=of_sum(features.sizes["feature"]) * largest
         )
+
+
+HASHED = """
+import hashlib, sys
+import tests.test_contract as contract
+chain, make, chunks = {chain}, contract.{make}, {chunks}
+for step, data in contract.run(chain, make().chunk(chunks)).items():
+    for name, variable in data.variables.items():
+        print(step, name, hashlib.sha1(str(variable.values.tolist()).encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workflow", [*WORKFLOWS, "stxm_products"])
+def test_the_same_to_the_last_bit_whatever_the_order_of_sets(workflow):
+    # The order of a set of strings differs from process to process, and dask sums in the order of a set.
+    chain, make, chunks, _ = WORKFLOWS.get(
+        workflow, (stxm_products, stack_of_particles, {"scan_y": 13, "scan_x": 20}, {})
+    )
+    code = HASHED.format(chain=f"contract.{chain.__name__}", make=make.__name__, chunks=chunks)
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()
+        for seed in ("0", "1")
+    )
+    assert first
+    assert [one for one, other in zip(first, second, strict=True) if one != other] == []

@@ -128,9 +128,17 @@ def _compute_weighted_spectra(
     density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
     if density.chunks is not None:  # one block per spectrum; otherwise every block of weights meets every energy
         density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
-    spectrum = xr.dot(weight, density, dim=scan) / known
-    error = np.sqrt(xr.dot(weight**2, noise**2, dim=scan)) / known
+    spectrum = _sum_over_scan(weight, density) / known
+    error = np.sqrt(_sum_over_scan(weight**2, noise**2)) / known
     return spectrum, error, total
+
+
+def _sum_over_scan(weight: xr.DataArray, values: xr.DataArray) -> xr.DataArray:
+    """Sum the products of ``weight`` (scan_y, scan_x, group) and ``values`` (energy, scan_y, scan_x) over the scan."""
+    if values.chunks is None and weight.chunks is None:
+        return xr.dot(weight, values, dim=["scan_y", "scan_x"])
+    # dask sums several dimensions in the order of a set, which differs from process to process: one at a time.
+    return xr.dot(weight, values, dim="scan_x").sum("scan_y")
 
 
 def compute_mean_spectra(
