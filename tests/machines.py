@@ -29,7 +29,7 @@ FAST = "not slow and not browser and not network"
 QUICK = (
     *("tests/test_contract.py", "tests/test_samples.py", "tests/test_correlation.py", "tests/test_diffraction.py"),
     *(f"tests/nmf/test_{name}.py" for name in ("factors", "kernels", "mixtures", "features", "centring", "polar")),
-    *(f"tests/acom/test_{name}.py" for name in ("matching", "refinement", "peaks", "peak_kernels", "registration")),
+    *(f"tests/acom/test_{name}.py" for name in ("matching", "refinement", "peaks", "peak_kernels", "calibration")),
     *(
         f"tests/stxm/test_{name}.py"
         for name in ("labels", "sufficient_statistics", "linear", "domains", "density", "alignment", "gmvae")

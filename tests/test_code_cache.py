@@ -102,14 +102,15 @@ def test_a_module_that_compiles_is_imported_by_one_process_at_a_time(tmp_path, m
 
 FRESH = """
 import hashlib
+import numpy as np
 import phasekit as pk
-scan = pk.io.open_4dstem(pk.samples.path("acom_two_phases")).isel(scan_y=slice(0, 8), scan_x=slice(0, 10)).load()
-phases = [pk.io.open_phase(pk.samples.path(name)) for name in ("Ni.cif", "LiFePO4.cif")]
-found = pk.acom.find_peaks(scan)
-peaks = pk.acom.calibrate_peaks(found, phase=phases)
-bank = pk.acom.build_templates(phases, voltage_kv=200, resolution_deg=4, precession_deg=1.0)
+from phasekit.synthetic.structures import sample_phases
+bank = pk.acom.build_templates(sample_phases(), resolution_deg=8)
+peaks = pk.acom.simulate_peaks(bank, range(0, bank.sizes["template"], 3))
+shift = np.random.default_rng(0).normal(0, 0.004, peaks.qx.shape)
+peaks = peaks.assign(qx=peaks.qx + shift, qy=peaks.qy - shift)
 matched = pk.acom.match_orientations(peaks, bank)
-for data in (found, matched, pk.acom.refine_orientations(peaks, bank, matched)):
+for data in (matched, pk.acom.refine_orientations(peaks, bank, matched)):
     for name, variable in data.data_vars.items():
         print(name, hashlib.sha1(variable.values.tobytes()).hexdigest())
 """

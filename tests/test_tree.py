@@ -91,3 +91,7 @@ def test_a_report_is_counted(tmp_path):
     row = read_report("here", tmp_path / "report.xml", 90.0)
     assert row == Row("here", 5, 2, 2, 90.0)
     assert "1.5" in table([row]).splitlines()[1]
+
+
+def test_the_quick_selection_of_the_emulated_machines_exists():
+    assert not [path for path in machines.QUICK if not (tree.ROOT / path).exists()]
