@@ -27,6 +27,11 @@ def make_pages(meanings: dict[str, str]) -> dict[str, str]:
     }
 
 
+def _as_code(endings: str) -> str:
+    """Each ending as code, so that a long list can wrap."""
+    return " ".join(f"`{ending}`" for ending in endings.split())
+
+
 def _formats_page() -> str:
     lines = [
         "# File formats",
@@ -39,13 +44,13 @@ def _formats_page() -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in list_formats():
-        endings = f"`{row.endings}`" + (f" with `{row.beside}`" if row.beside else "")
+        endings = _as_code(row.endings) + (f" with {_as_code(row.beside)}" if row.beside else "")
         function = f"{{func}}`phasekit.io.{row.function}`"
         lines.append(f"| {row.instrument} | {row.name} | {endings} | {row.keeps} | {row.dialects} | {function} |")
     lines += ["", "## Written", "", "| format | endings | what is kept | functions |", "|---|---|---|---|"]
     for writer in list_writers():
         functions = ", ".join(f"{{func}}`phasekit.io.{name}`" for name in writer.functions.split(", "))
-        lines.append(f"| {writer.name} | `{writer.endings}` | {writer.keeps} | {functions} |")
+        lines.append(f"| {writer.name} | {_as_code(writer.endings)} | {writer.keeps} | {functions} |")
     return "\n".join(lines)
 
 
