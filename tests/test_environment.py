@@ -154,7 +154,11 @@ def test_what_is_declared_is_imported_or_used_by_name():
     assert unused == {canonicalize_name(name) for name in BY_NAME}
 
 
-@pytest.mark.parametrize("name", sorted(declared("test") - {"grimp", "hypothesis", "packaging", "playwright", "pytest"}))
+#: Test dependencies that a test imports; no command calls them.
+IMPORTED = {"grimp", "hypothesis", "packaging", "playwright", "pytest"}
+
+
+@pytest.mark.parametrize("name", sorted(declared("test") - IMPORTED))
 def test_every_test_tool_is_called_somewhere(name):
     words = {"import-linter": "lint-imports", "pytest-timeout": "timeout =", "pytest-xdist": "-n $(WORKERS)"}
     places = ["Makefile", "pyproject.toml", "binder/make_environment.sh", "constraints/make.sh", "tests/test_binder.py"]

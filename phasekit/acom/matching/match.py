@@ -106,7 +106,7 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
 
     References
     ----------
-    E. F. Rauch and L. Dupuy, Arch. Metall. Mater. 50, 87 (2005).
+    Rauch and Dupuy (2005), Archives of Metallurgy and Materials 50, 87.
 
     Examples
     --------

@@ -129,7 +129,7 @@ def _compute_weighted_spectra(
     if density.chunks is not None:  # one block per spectrum; otherwise every block of weights meets every energy
         density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
     spectrum = _sum_over_scan(weight, density) / known
-    error = np.sqrt(_sum_over_scan(weight**2, noise**2)) / known
+    error = _sum_over_scan(weight**2, noise**2) ** 0.5 / known
     return spectrum, error, total
 
 
