@@ -120,3 +120,9 @@ def test_links_to_files_that_are_no_pages_lead_to_the_repository(extension, tmp_
     found = extension("repository_links").rewrite(text, "docs/a", tmp_path)
     place = "https://github.com/phasekit/phasekit/blob/main"
     assert found == text.replace("../Makefile", f"{place}/Makefile").replace("adr", f"{place}/docs/adr")
+
+
+@pytest.mark.parametrize("path", tracked("phasekit", "*.py"), ids=identity)
+def test_no_line_of_a_docstring_begins_with_an_initial(path):
+    # "H. White (1980)" at the start of a line is the eighth item of a list to Sphinx, and the initial vanishes.
+    assert not re.findall(r"^ +[A-Z]\. .*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -46,7 +46,7 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
 
     References
     ----------
-    H. W. Kuhn, Nav. Res. Logist. Q. 2 (1955) 83 (the Hungarian method for the assignment).
+    Kuhn, Nav. Res. Logist. Q. 2 (1955) 83 (the Hungarian method for the assignment).
 
     Examples
     --------

@@ -80,7 +80,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
 
     References
     ----------
-    H. White, Econometrica 48 (1980) 817 (covariance under uneven noise).
+    White, Econometrica 48 (1980) 817 (covariance under uneven noise).
 
     Examples
     --------

@@ -55,7 +55,7 @@ def estimate_gain(patterns: xr.Dataset) -> float:
 
     References
     ----------
-    J. R. Janesick, Photon Transfer (SPIE Press, 2007), chapter 5 (variance of differences against the mean).
+    Janesick, Photon Transfer (SPIE Press, 2007), chapter 5 (variance of differences against the mean).
 
     Examples
     --------

@@ -58,7 +58,7 @@ def compute_ms_ssim(reference: Images, kept: tuple[Images, ...], image: Images) 
     with scale M the coarsest and :math:`w` = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333. The window is 7 x 7 (sigma 1.5
     px). Five scales need 97 px; 49 px give four, 25 px three, 13 px two and 7 px one. Their weights are then scaled to
     sum 1. A negative term counts as 0. An odd axis is halved with its last row repeated. Z. Wang, E. P. Simoncelli and
-    A. C. Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
+    Bovik, Asilomar Conf. Signals, Systems and Computers (2003) 1398, eq. 7.
     """
     n = len(kept) // 3
     weights = np.array(_WEIGHTS[:n]) / sum(_WEIGHTS[:n])

@@ -109,7 +109,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
 
     References
     ----------
-    D. McFadden, in: P. Zarembka (ed.), Frontiers in Econometrics (Academic Press, 1974) 105 (conditional logit).
+    McFadden, in: P. Zarembka (ed.), Frontiers in Econometrics (Academic Press, 1974) 105 (conditional logit).
 
     Examples
     --------
@@ -202,7 +202,7 @@ def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
 
     References
     ----------
-    V. Satopaa, J. Albrecht, D. Irwin and B. Raghavan, ICDCS Workshops (2011) 166, doi 10.1109/ICDCSW.2011.20
+    Satopaa, J. Albrecht, D. Irwin and B. Raghavan, ICDCS Workshops (2011) 166, doi 10.1109/ICDCSW.2011.20
     (kneedle: the largest local maximum of the difference curve, without smoothing).
 
     Examples
