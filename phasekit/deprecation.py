@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def attach_stub(package: str, file: str, *, renamed: Mapping[str, str]) -> tuple[Callable[[str], Any], Any, list[str]]:
-    """``lazy_loader.attach_stub`` that also answers to old names.
+    """``lazy_loader.attach_stub`` that also gives access to old names.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def attach_stub(package: str, file: str, *, renamed: Mapping[str, str]) -> tuple
     ...     pk.acom.register_peaks is pk.acom.calibrate_peaks
     True
     >>> str(caught[0].message)
-    'phasekit.acom.register_peaks is now called calibrate_peaks; the old name goes with the next release.'
+    'phasekit.acom.register_peaks is now called calibrate_peaks; the old name is deprecated and will be removed.'
     """
     load, names, public = _lazy.attach_stub(package, file)
 
@@ -43,7 +43,7 @@ def attach_stub(package: str, file: str, *, renamed: Mapping[str, str]) -> tuple
         if name not in renamed:
             return load(name)
         warnings.warn(
-            f"{package}.{name} is now called {renamed[name]}; the old name goes with the next release.",
+            f"{package}.{name} is now called {renamed[name]}; the old name is deprecated and will be removed.",
             FutureWarning,
             stacklevel=2,
         )
@@ -53,7 +53,7 @@ def attach_stub(package: str, file: str, *, renamed: Mapping[str, str]) -> tuple
 
 
 def renamed_arguments(**renamed: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function answer to old names of its arguments, with a FutureWarning.
+    """Let a function accept old names of its arguments, with a FutureWarning.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def renamed_arguments(**renamed: str) -> Callable[[Callable[P, R]], Callable[P, 
                 if new in kwargs:
                     raise TypeError(f"{function.__name__}: {old!r} is the old name of {new!r}. Give only {new!r}.")
                 warnings.warn(
-                    f"{function.__name__}: the argument {old!r} is now called {new!r}; the old name goes with the next "
-                    "release.",
+                    f"{function.__name__}: the argument {old!r} is now called {new!r}; the old name is deprecated "
+                    "and will be removed.",
                     FutureWarning,
                     stacklevel=2,
                 )

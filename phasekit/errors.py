@@ -25,12 +25,12 @@ class ReadError(PhasekitError, OSError):
     >>> raise ReadError("scan.hdf5", found="an empty file (0 bytes)", cure="copy the file again")
     Traceback (most recent call last):
     ...
-    phasekit.errors.ReadError: scan.hdf5: found an empty file (0 bytes). To mend it: copy the file again.
+    phasekit.errors.ReadError: scan.hdf5: found an empty file (0 bytes). To fix it: copy the file again.
     """
 
     def __init__(self, path: str | PathLike[str], *, found: str, cure: str) -> None:
         self.path, self.found, self.cure = str(path), found, cure
-        super().__init__(f"{self.path}: found {found}. To mend it: {cure}.")
+        super().__init__(f"{self.path}: found {found}. To fix it: {cure}.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Parts from which another process (a dask worker) rebuilds the error."""

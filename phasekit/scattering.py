@@ -42,7 +42,7 @@ def scattering_factor(element: str, s: ArrayLike) -> Array:
 
     References
     ----------
-    Waasmaier & A. Kirfel, Acta Cryst. A51, 416 (1995).
+    Waasmaier and Kirfel, Acta Cryst. A51, 416 (1995).
 
     Examples
     --------

@@ -25,13 +25,13 @@ def test_every_error_is_ours_and_python_s(error, builtin):
 
 def test_read_error_names_file_finding_and_cure():
     error = ReadError("a.h5", found="0 bytes", cure="copy it again")
-    assert str(error) == "a.h5: found 0 bytes. To mend it: copy it again."
+    assert str(error) == "a.h5: found 0 bytes. To fix it: copy it again."
     assert (error.path, error.found, error.cure) == ("a.h5", "0 bytes", "copy it again")
 
 
 def test_errors_come_back_whole_from_another_process():
     read = pickle.loads(pickle.dumps(ReadError("a.h5", found="0 bytes", cure="copy it again")))
-    assert (str(read), read.cure) == ("a.h5: found 0 bytes. To mend it: copy it again.", "copy it again")
+    assert (str(read), read.cure) == ("a.h5: found 0 bytes. To fix it: copy it again.", "copy it again")
     stopped = pickle.loads(pickle.dumps(ConvergenceError("stopped", {"k": 3})))
     assert stopped.partial == {"k": 3}
 

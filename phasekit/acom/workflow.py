@@ -1,4 +1,4 @@
-"""What the rest of phasekit knows of the ACOM workflow."""
+"""Description of the ACOM orientation mapping workflow, read by the command line, batch runs, samples and tests."""
 
 from typing import TYPE_CHECKING
 

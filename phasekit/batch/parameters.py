@@ -69,7 +69,7 @@ def find_notebook(workflow: str) -> Path:
     else:
         raise SchemaError(
             f"find_notebook: there is no workflow '{workflow}', needs one of {', '.join(WORKFLOWS)} or an .ipynb file. "
-            "Choose one."
+            "For example: phasekit run stxm --out runs/stxm."
         )
     if not path.is_file():
         raise ReadError(path, found="no file", cure="check the path, or install phasekit again")

@@ -90,7 +90,7 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     >>> open_peaks_csv("nowhere.csv")
     Traceback (most recent call last):
     ...
-    phasekit.errors.ReadError: nowhere.csv: found no such file. To mend it: check the path.
+    phasekit.errors.ReadError: nowhere.csv: found no such file. To fix it: check the path.
     """
     source = Path(fspath(path))
     if not source.is_file():

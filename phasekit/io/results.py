@@ -96,7 +96,7 @@ def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
     >>> load("nowhere.nc")
     Traceback (most recent call last):
     ...
-    phasekit.errors.ReadError: nowhere.nc: found no such file. To mend it: check the path.
+    phasekit.errors.ReadError: nowhere.nc: found no such file. To fix it: check the path.
     """
     source = Path(fspath(path))
     check_readable(source)

@@ -1,4 +1,4 @@
-"""What the rest of phasekit knows of the NMF workflow."""
+"""Description of the NMF workflow, read by the command line, batch runs, samples and tests."""
 
 from typing import TYPE_CHECKING
 

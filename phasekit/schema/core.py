@@ -137,7 +137,7 @@ PHASES = Schema(
         _optional("chi_square", _SCAN, "1", "chi-square per degree of freedom of the phase's fit"),
         _optional("mixture", _SCAN, "1", "share of the lesser phases under the probe"),
         _optional("unknown_probability", _SCAN, "1", "probability that it is none of the references"),
-        _optional("cluster_contradicted", _SCAN, "1", "own spectrum speaks against the cluster's name"),
+        _optional("cluster_contradicted", _SCAN, "1", "own spectrum contradicts the cluster's name"),
         _optional("cost_adjacent", (), "1", "cost of a neighbour next on the composition path, in nat"),
         _optional("cost_other", (), "1", "cost of another unlike neighbour, in nat"),
         _optional("fitted_blur_px", (), "px", "full width of the blur at half maximum"),

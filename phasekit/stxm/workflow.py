@@ -1,4 +1,4 @@
-"""What the rest of phasekit knows of the STXM workflow."""
+"""Description of the STXM workflow, read by the command line, batch runs, samples and tests."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Description of virtual imaging for the registry of workflows."""
+"""Description of the virtual imaging workflow, read by the command line, batch runs, samples and tests."""
 
 from ..workflows import Workflow
 

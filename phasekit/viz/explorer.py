@@ -127,7 +127,8 @@ def read_chosen_value(view: Any, name: str, otherwise: float, *, function: str) 
     """Return the value for the old ``chosen_...`` functions, with a warning that names the replacement."""
     # The warning points at the caller's cell: this function, the old function, the cell.
     warnings.warn(
-        f"{function}: an explorer's choice is now explorer.values[{name!r}]; this function goes with the next release.",
+        f"{function}: an explorer's choice is now explorer.values[{name!r}]; this function is deprecated and will be "
+        "removed.",
         FutureWarning,
         stacklevel=3,
     )

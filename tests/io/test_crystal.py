@@ -229,7 +229,7 @@ GOOD = cif(CUBIC, ["x,y,z", "-x,-y,-z"], [("Ni", 0, 0, 0)])
 def test_wrong_text_is_refused_with_a_cure(text, message):
     with pytest.raises(ReadError, match=message) as caught:
         open_phase(text)
-    assert "To mend it: " in str(caught.value)
+    assert "To fix it: " in str(caught.value)
 
 
 def test_wrong_files_are_refused(tmp_path):

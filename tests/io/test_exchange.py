@@ -309,5 +309,5 @@ def test_damaged_peak_tables_are_refused(tmp_path, peaks):
     for name, content in cases.items():
         path = tmp_path / f"{name}.csv"
         path.write_text(content, encoding="utf-8")
-        with pytest.raises(ReadError, match="To mend it"):
+        with pytest.raises(ReadError, match="To fix it"):
             open_peaks_csv(path)

@@ -48,7 +48,7 @@ def outcome(path):
     try:
         return open_4dstem(path, **options)["intensity"].compute()
     except ReadError as error:
-        complete = str(path) in str(error) and "To mend it" in str(error)
+        complete = str(path) in str(error) and "To fix it" in str(error)
         return None if complete else pytest.fail(f"incomplete message: {error}")
 
 

@@ -84,7 +84,7 @@ def judge(paths, answers, allowed_sizes):
     for path, answer in zip(paths, answers, strict=True):
         if "refused" in answer:
             assert str(path.parent) in answer["refused"]
-            assert "To mend it" in answer["refused"]
+            assert "To fix it" in answer["refused"]
         else:
             sizes = {k: v for k, v in answer["sizes"].items() if k in ("energy", "scan_y", "scan_x", "reference")}
             assert sizes in allowed_sizes, path

@@ -182,7 +182,7 @@ def test_load_of_something_else(tmp_path):
     (tmp_path / "folder.nc").mkdir()
     (tmp_path / "file.zarr").write_text("x", encoding="utf-8")
     for path in (*sorted(tmp_path.iterdir()), tmp_path / "nowhere.nc"):
-        with pytest.raises(ReadError, match="To mend it") as caught:
+        with pytest.raises(ReadError, match="To fix it") as caught:
             pk.io.load(path)
         assert str(path) in str(caught.value)
 

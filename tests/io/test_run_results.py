@@ -111,7 +111,7 @@ def test_wrong_files(tmp_path):
     (tmp_path / "text.nc").write_text("not a netCDF file", encoding="utf-8")
     (tmp_path / "hollow.zarr").mkdir()
     for path in (*sorted(tmp_path.iterdir()), tmp_path / "nowhere.nc"):
-        with pytest.raises(ReadError, match="To mend it") as caught:
+        with pytest.raises(ReadError, match="To fix it") as caught:
             pk.io.load_results(path)
         assert str(path) in str(caught.value)
 

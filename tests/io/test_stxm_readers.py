@@ -322,7 +322,7 @@ def test_foreign_files(tmp_path):
         with pytest.raises(ReadError) as caught:
             pk.io.open_stxm(tmp_path / name)
         message = str(caught.value)
-        for part in (str(tmp_path / name), "found", "To mend it"):
+        for part in (str(tmp_path / name), "found", "To fix it"):
             assert part in message
 
 
@@ -339,7 +339,7 @@ def test_wrong_arguments(stxm, tmp_path):
 
 def test_errors_come_back_from_another_process():
     error = pickle.loads(pickle.dumps(ReadError("a.nc", found="b", cure="c")))
-    assert (str(error), error.cure) == ("a.nc: found b. To mend it: c.", "c")
+    assert (str(error), error.cure) == ("a.nc: found b. To fix it: c.", "c")
     partial = pickle.loads(pickle.dumps(pk.errors.ConvergenceError("stopped", {"k": 3})))
     assert (str(partial), partial.partial) == ("stopped", {"k": 3})
 

@@ -63,7 +63,7 @@ def label_grains(
 
     See Also
     --------
-    resolve_180_ambiguity : Step before: settles the 180-degree ambiguity.
+    resolve_180_ambiguity : Step before: resolves the 180-degree ambiguity.
     misorientation_maps : Misorientation inside the grains, and their boundaries.
     ipf_colours : Colours of the same map.
 

@@ -26,7 +26,7 @@ def make_orientation_table(orientations: xr.Dataset, step: str, *more: str) -> t
     if highest >= len(phases):
         raise SchemaError(
             f"{step}: phase index {highest}, but attrs['phases'] names {len(phases)} phases. "
-            "Keep the attributes match_orientations wrote (found.attrs)."
+            "Keep the attributes match_orientations wrote (orientations.attrs)."
         )
     for dim in ("scan_y", "scan_x"):
         # A map without positions is written on a grid of 1 nm.

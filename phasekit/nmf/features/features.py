@@ -135,7 +135,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
 
     References
     ----------
-    Keenan and P. G. Kotula, Surf. Interface Anal. 36 (2004) 203, eq. 10; F. J. Anscombe, Biometrika 35 (1948)
+    Keenan and Kotula, Surf. Interface Anal. 36 (2004) 203, eq. 10; Anscombe, Biometrika 35 (1948)
     246, eq. 1.8; W. Cao et al., Digital Discovery (2025), doi 10.1039/D5DD00071H (the variants).
 
     Examples

@@ -138,7 +138,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
 
     References
     ----------
-    Cichocki and A.-H. Phan, IEICE Trans. Fundam. E92-A (2009) 708 (HALS); N. Gillis and F. Glineur, Neural Comput.
+    Cichocki and Phan, IEICE Trans. Fundam. E92-A (2009) 708 (HALS); Gillis and Glineur, Neural Comput.
     24 (2012) 1085 (several inner sweeps per product); N. B. Erichson et al., Pattern Recogn. Lett. 104 (2018) 1
     (randomised compression); D. D. Lee and H. S. Seung, NIPS 13 (2001) 556 (Kullback-Leibler).
 

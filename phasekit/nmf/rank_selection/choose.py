@@ -202,7 +202,7 @@ def published_knee(loss: ArrayLike, ranks: ArrayLike) -> int:
 
     References
     ----------
-    Satopaa, J. Albrecht, D. Irwin and B. Raghavan, ICDCS Workshops (2011) 166, doi 10.1109/ICDCSW.2011.20
+    Satopaa, Albrecht, Irwin and Raghavan, ICDCS Workshops (2011) 166, doi 10.1109/ICDCSW.2011.20
     (kneedle: the largest local maximum of the difference curve, without smoothing).
 
     Examples

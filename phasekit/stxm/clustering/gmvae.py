@@ -111,7 +111,7 @@ def fit_gmvae(
         OD. Pixels that are ``valid`` and, where the variable exists, not ``empty`` are used.
     n_clusters
         Number of clusters. Take more than the phases expected; twice as many is good.
-        Several clusters may get the same name, and dead ones do no harm.
+        Several clusters may get the same name, and unused clusters do not change the result.
     n_latent
         Dimensions of the latent space. 3 spans mixtures of 4 phases. At most energies - 2.
     n_runs

@@ -21,7 +21,7 @@ Array = NDArray[np.floating]
 #: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
 COMMON_MISFIT = 1.5
 _BATCH = 65536  # pixels
-_FEW_DRAWS = 20  # that show which candidates for unknown phases deserve the test
+_FEW_DRAWS = 20  # that show which candidates for unknown phases are tested
 _N_PRIOR = 3  # numbers of the learned prior
 
 

@@ -62,7 +62,7 @@ _DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 6, np.
 
 
 class PixelEvidence(NamedTuple):
-    """What speaks for and against the names of pixels (n, ..)."""
+    """Evidence for and against each phase of pixels (n, ..)."""
 
     chi_square_single: Array  # (n, reference), each reference alone
     best_pair: BestPairs  # best mixture of two references

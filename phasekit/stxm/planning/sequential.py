@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 #: What is left of the uncertainty of the scale once the offset is fitted: 0.06 eV.
 _FITTED_SCALE = ((-0.1, 1 / 6), (0.0, 2 / 3), (0.1, 1 / 6))
-#: Least share of the richest pixels' amounts for a pixel to have a say.
+#: Least share of the richest pixels' amounts for a pixel to be used.
 _LEAST_AMOUNT = 0.25
 _LEAST_PIXELS = 12
 _MOST_COMPONENTS = 10

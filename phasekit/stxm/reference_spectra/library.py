@@ -48,7 +48,8 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     _check_coverage(own, energies, step)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
-            f"{step}: {energies.size} energies cannot tell {len(names)} references + {n_nuisance} background terms. "
+            f"{step}: {energies.size} energies are too few to separate {len(names)} references + "
+            f"{n_nuisance} background terms. "
             f"Use fewer references, .isel(reference=[...]), or measure at least {len(names) + n_nuisance} energies."
         )
     composition = (
@@ -64,7 +65,7 @@ def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
     slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
     if lowest < own[0] - slack or highest > own[-1] + slack:
         ratio = lowest / own[0] if own[0] > 0 else 1.0
-        # A factor of about 1000 is an error of unit, which deserves its own cure.
+        # A factor of about 1000 is an error of unit, which gets its own message.
         if not 0.01 < ratio < 100:
             which = "references" if ratio > 1 else "data"
             raise SchemaError(
