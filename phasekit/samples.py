@@ -96,7 +96,10 @@ def path(name: str) -> Path:
     """
     files_by_name = {key: file for sample in BUNDLED for file in sample.files for key in (file, Path(file).stem)}
     if name not in files_by_name:
-        raise SchemaError(f"samples.path: there is no sample '{name}', needs one of {', '.join(names())}. Choose one.")
+        raise SchemaError(
+            f"samples.path: there is no sample '{name}', needs one of {', '.join(names())}. "
+            "The command `phasekit samples` lists them."
+        )
     sample_file = root() / "data-samples" / files_by_name[name]
     if not sample_file.is_file():
         raise ReadError(sample_file, found="no file", cure="make it with `phasekit samples make`")
@@ -137,12 +140,15 @@ def fetch(name: str, *, progress: bool = False) -> Path:
     >>> fetch("als_fe3p")
     Traceback (most recent call last):
     ...
-    phasekit.errors.SchemaError: samples.fetch: there are no public data 'als_fe3p', needs one of als_fe2p. Choose one.
+    phasekit.errors.SchemaError: samples.fetch: there are no public data 'als_fe3p', needs one of als_fe2p. ...
     """
     sample = {sample.name: sample for sample in PUBLIC}.get(name)
     if sample is None:
         available = ", ".join(sample.name for sample in PUBLIC)
-        raise SchemaError(f"samples.fetch: there are no public data '{name}', needs one of {available}. Choose one.")
+        raise SchemaError(
+            f"samples.fetch: there are no public data '{name}', needs one of {available}. "
+            "The command `phasekit samples` lists them."
+        )
     import pooch
 
     cache = Path(os.environ.get("PHASEKIT_CACHE") or pooch.os_cache("phasekit")) / name
@@ -193,7 +199,10 @@ def make(name: str, folder: str | os.PathLike[str] | None = None) -> list[Path]:
     recipe = {sample.name: sample.source for sample in BUNDLED}.get(name)
     if recipe is None:
         available = ", ".join(sample.name for sample in BUNDLED)
-        raise SchemaError(f"samples.make: there is no recipe '{name}', needs one of {available}. Choose one.")
+        raise SchemaError(
+            f"samples.make: there is no recipe '{name}', needs one of {available}. "
+            "The command `phasekit samples` lists them."
+        )
     # The recipe is named as text, "module:function", so that listing the samples imports no simulation.
     module, _, function = recipe.partition(":")
     target = Path(folder) if folder is not None else root() / "data-samples"

@@ -199,7 +199,7 @@ def _convert_setting(parameter: Parameter, text: str) -> Any:
     except ValueError:
         raise SchemaError(
             f"parameters: got {parameter.name}={text}, needs a value of type {parameter.kind} "
-            f"(the default is {parameter.default!r}). Write one."
+            f"(the default is {parameter.default!r}), as in {parameter.name}={parameter.default}."
         ) from None
 
 

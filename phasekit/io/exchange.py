@@ -161,7 +161,10 @@ def save_blo(
             f".isel(qy=slice(0, {small}), qx=slice(0, {small})), or bin one axis with .coarsen(...)."
         )
     if max(patterns.sizes.values()) > 65535:
-        raise SchemaError(f"save_blo: sizes {dict(patterns.sizes)}, but .blo counts to 65535. Cut the scan.")
+        raise SchemaError(
+            f"save_blo: sizes {dict(patterns.sizes)}, but .blo counts to 65535. "
+            "Cut the scan, for example scan.isel(scan_x=slice(0, 65535))."
+        )
     if scale is not None and not scale > 0:
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
     target = Path(fspath(path))

@@ -149,7 +149,8 @@ def _check_plan(energies: xr.DataArray, dwell_ms: xr.DataArray | float) -> tuple
     order = np.argsort(values)
     if unit != "eV" or values.size == 0 or not (values > 0).all() or not np.isfinite(values).all():
         raise SchemaError(
-            f"save_scan_list: {values.size} energies in '{unit}', needs at least one, positive, in 'eV'. Convert them."
+            f"save_scan_list: {values.size} energies in '{unit}', needs at least one, positive, in 'eV'. "
+            "Multiply keV by 1000."
         )
     if np.any(np.diff(values[order]) < SAME_STEP_EV):
         raise SchemaError("save_scan_list: two energies are equal to 0.1 meV. Take one of them out.")

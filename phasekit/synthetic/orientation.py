@@ -192,7 +192,7 @@ def _check_settings(
     if min(*shape, *detector, specimen.n_grains) < 1 or not electrons > 0 or not microscope.pixel_size > 0:
         raise SchemaError(
             f"orientation_scan: shape = {shape}, detector = {detector}, electrons = {electrons}, n_grains = "
-            f"{specimen.n_grains}, pixel_size = {microscope.pixel_size}: all need to be positive."
+            f"{specimen.n_grains}, pixel_size = {microscope.pixel_size}: raise those that are not positive."
         )
     if microscope.units not in ("1/angstrom", "px"):
         raise SchemaError(f"orientation_scan: units = '{microscope.units}', needs '1/angstrom' or 'px'.")

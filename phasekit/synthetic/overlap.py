@@ -140,7 +140,7 @@ def _check_settings(
     }
     for message, wrong in faults.items():
         if wrong:
-            raise SchemaError(f"overlapping_grains: {message}.")
+            raise SchemaError(f"overlapping_grains: {message}. Leave the argument out for its default.")
 
 
 def _label_scan(

@@ -143,7 +143,7 @@ def _check_settings(hkl: Sequence[int], settings: dict[str, Any], names: list[st
         raise SchemaError(f"pole_figure: phase = {settings['phase']}, needs an index into {names}. Count from 0.")
     if settings["projection"] not in ("equal_area", "stereographic"):
         raise SchemaError(
-            f"pole_figure: projection '{settings['projection']}', needs 'equal_area' or 'stereographic'. Choose one."
+            f"pole_figure: projection '{settings['projection']}', needs 'equal_area' (the default) or 'stereographic'."
         )
     if not 0.5 <= settings["half_width_deg"] <= 60 or settings["grid"] < 3:
         raise SchemaError(

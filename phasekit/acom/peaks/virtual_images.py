@@ -172,7 +172,10 @@ def compression_ratio(
     971
     """
     if min(*shape, columns, pattern_bytes, value_bytes) <= 0:
-        raise SchemaError(f"compression_ratio: shape {shape}, {columns} columns: all sizes must be positive.")
+        raise SchemaError(
+            f"compression_ratio: shape {shape}, {columns} columns, {pattern_bytes} and {value_bytes} bytes; all need "
+            "to be positive. Give the shape of the detector, patterns.qy.size and patterns.qx.size."
+        )
     table = n_peaks * (columns * value_bytes)
     # A pattern without peaks has an infinite ratio, not a warning.
     with np.errstate(divide="ignore"):

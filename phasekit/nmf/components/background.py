@@ -96,7 +96,10 @@ def separate_background(factors: xr.Dataset, *, background: int | None = None) -
 def _compute_background_shares(rows: Array, background: int) -> Array:
     """Share of each pattern (component, pixel), sum 1, that is the background's."""
     if not 0 <= background < len(rows):
-        raise SchemaError(f"separate_background: background = {background} is no component.")
+        raise SchemaError(
+            f"separate_background: background = {background} is no component. "
+            f"Give a number from 0 to {len(rows) - 1}, or the one of propose_background."
+        )
     diffuse = rows[background]
     bright = np.isfinite(diffuse) & (diffuse > np.nanquantile(diffuse, _BRIGHT_QUANTILE))
     share = (

@@ -209,7 +209,10 @@ def _check_settings(settings: _FitSettings) -> None:
     if min(wanted) < 0:
         raise SchemaError(f"factorise: sparsity, smoothness, orthogonality = {wanted}, need values >= 0 (0: none).")
     if settings.loss == "kullback-leibler" and settings.penalties.is_active:
-        raise SchemaError("factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only.")
+        raise SchemaError(
+            "factorise: sparsity, smoothness and orthogonality go with loss='frobenius' only. Leave "
+            "them at 0, or fit with loss='frobenius'."
+        )
 
 
 def _refine_fit(

@@ -28,7 +28,10 @@ def compute_absorption(formula: str, density: float, energy: ArrayLike, *, step:
     if not density > 0:
         raise SchemaError(f"{step}: density_g_cm3={density}, needs a positive density [g/cm3].")
     if not (np.isfinite(grid).all() and grid.min() >= _RANGE[0] and grid.max() <= _RANGE[1]):
-        raise SchemaError(f"{step}: energies {grid.min():g}..{grid.max():g}, tables hold {_RANGE} eV. Is it keV?")
+        raise SchemaError(
+            f"{step}: energies {grid.min():g}..{grid.max():g}, tables hold {_RANGE} eV. "
+            "Give energies in eV; multiply those in keV by 1000."
+        )
     atoms = _parse_formula(formula, step)
     values = [_compute_from_elements(table, atoms, density, grid) for table in ("chantler", "elam")]
     values.append(_compute_from_henke(formula, density, grid))

@@ -31,7 +31,10 @@ def select_candidates(
     if not spacing >= 0:
         raise SchemaError(f"{step}: min_spacing_ev={spacing}, needs 0 or more. Use the beamline's resolution.")
     if inside.size == 0:
-        raise SchemaError(f"{step}: no candidate in energy_range={energy_range}. Widen it.")
+        raise SchemaError(
+            f"{step}: no candidate in energy_range={energy_range}; the candidates are "
+            f"{energies.min():g}..{energies.max():g} eV. Leave energy_range out for all of them."
+        )
     fixed = np.array([int(np.abs(inside - energy).argmin()) for energy in include], dtype=np.intp)
     # Two requested energies with the same nearest candidate are an error, not one energy.
     fixed = np.unique(fixed)

@@ -66,7 +66,10 @@ def pattern_figure(
     position = {"scan_y": scan_y, "scan_x": scan_x}
     # Calibrated peaks count from the direct beam and would be ringed in the wrong places.
     if "direct" in peaks or peaks.qx.attrs.get("units") != patterns.qx.attrs.get("units", "px"):
-        raise SchemaError("pattern_figure: the peaks are registered, needs them as find_peaks gives them. Pass those.")
+        raise SchemaError(
+            "pattern_figure: the peaks are calibrated already, needs them in the unit of the patterns. "
+            "Pass the result of find_peaks."
+        )
     pattern, spots = patterns.intensity.isel(position).compute(), peaks.isel(position).compute()
     figure, axes = panels(1, 2, width=4.2, height=3.8)
     counts = pattern.clip(min=0).assign_attrs(long_name="intensity", units=patterns.intensity.attrs.get("units", ""))
