@@ -6,6 +6,15 @@ from numpy.typing import NDArray
 
 from .errors import SchemaError
 
+__all__ = [
+    "pearson",
+    "pearson_coefficient",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
 
 def pearson(first: xr.DataArray, second: xr.DataArray, dim: str) -> xr.DataArray:
     r"""Pearson correlation coefficient along one dimension; the other dimensions broadcast against each other.

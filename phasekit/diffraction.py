@@ -28,6 +28,11 @@ __all__ = [
     "wavelength",
 ]
 
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 Array = NDArray[np.float64]
 
 DEFAULT_B_ISO = 0.5  # angstrom^2, for an atom whose file gives no displacement parameter

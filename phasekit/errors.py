@@ -8,6 +8,21 @@ from enum import IntEnum
 from os import PathLike
 from typing import Any
 
+__all__ = [
+    "AcomStatus",
+    "ConvergenceError",
+    "FrameStatus",
+    "PhasekitError",
+    "ReadError",
+    "SchemaError",
+    "StxmStatus",
+    "status_attributes",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
 
 class PhasekitError(Exception):
     """Base class of all errors that phasekit raises itself."""

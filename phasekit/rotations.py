@@ -9,6 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+__all__ = [
+    "about_axis",
+    "from_matrix",
+    "from_vector",
+    "inverse",
+    "multiply",
+    "positive",
+    "random",
+    "symmetric_angle_deg",
+    "to_matrix",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
 
 def multiply(first: ArrayLike, second: ArrayLike) -> Array:
     r"""Product ``first * second``: the rotation that applies ``second``, then ``first``.

@@ -25,6 +25,21 @@ PUBLIC: tuple[Sample, ...] = (
     ),
 )
 
+__all__ = [
+    "BUNDLED",
+    "PUBLIC",
+    "fetch",
+    "make",
+    "names",
+    "path",
+    "root",
+    "write_references",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
 
 def root() -> Path:
     """Find the folder of ``notebooks/`` and ``data-samples/``: the source tree, or shared files of the installation.

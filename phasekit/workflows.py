@@ -17,6 +17,18 @@ from .errors import SchemaError
 if TYPE_CHECKING:
     import xarray as xr
 
+__all__ = [
+    "Sample",
+    "Workflow",
+    "find_workflow",
+    "format_percent",
+    "list_workflows",
+]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
 
 @dataclass(frozen=True)
 class Sample:

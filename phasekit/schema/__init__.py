@@ -92,3 +92,7 @@ __all__ = [
     "provenance",
     "require",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
