@@ -82,7 +82,7 @@ def test_csv_says_units_errors_total_time_and_how_it_was_planned(tmp_path):
     ("damage", "settings", "words"),
     [
         (lambda e: e[:0], {}, "0 energies in 'eV', needs at least one"),
-        (lambda e: e.assign_attrs(units="keV"), {}, "in 'keV'.*Convert them"),
+        (lambda e: e.assign_attrs(units="keV"), {}, "in 'keV'.*Multiply keV"),
         (lambda e: e * np.nan, {}, "needs at least one, positive"),
         (lambda e: e.copy(data=np.full(8, 500.0)), {}, "two energies are equal"),
         (lambda e: e, {"dwell_ms": 0.0}, "not above 0 ms"),

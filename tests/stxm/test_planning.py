@@ -303,7 +303,7 @@ def test_dwell_times_sum_up_and_keep_their_least(refs):
     np.testing.assert_allclose(even, 2.0)
     with pytest.raises(SchemaError, match="needs a time above 0"):
         pk.stxm.allocate_dwell(chosen, refs, total_ms=0.0)
-    with pytest.raises(SchemaError, match="cannot tell 4 references"):
+    with pytest.raises(SchemaError, match="too few to separate 4 references"):
         pk.stxm.allocate_dwell(chosen[:4], refs, total_ms=1.0)
 
 

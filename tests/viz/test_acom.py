@@ -72,7 +72,7 @@ def test_pattern_figure_reads_one_pattern_of_lazy_data(scan, peaks):
 
 
 def test_registered_peaks_do_not_fit_on_the_pattern(scan, peaks):
-    with pytest.raises(SchemaError, match="registered"):
+    with pytest.raises(SchemaError, match="calibrated already"):
         draw.pattern_figure(scan, calibrate_peaks(peaks, pixel_size=0.0125))
 
 
