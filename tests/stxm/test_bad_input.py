@@ -49,7 +49,7 @@ def test_references_elsewhere_or_in_other_units(od, stack):
 
 
 def test_fewer_energies_than_references(od):
-    with pytest.raises(SchemaError, match="4 energies too few to separate 4 references"):
+    with pytest.raises(SchemaError, match="4 energies are too few to separate 4 references"):
         pk.stxm.label_phases(od.isel(energy=slice(4)), None, references())
     with pytest.raises(SchemaError, match="needs at least 4"):
         pk.stxm.fit_gmvae(od.isel(energy=[0, 5]))

@@ -159,7 +159,7 @@ def test_references_that_do_not_fit_are_refused(od, clusters, refs):
     with pytest.raises(SchemaError, match=r"cover 520..535.9 eV, the data need 509..528"):
         pk.stxm.label_phases(od, clusters, refs.sel(energy=slice(519.95, 540)))
     few = od.isel(energy=slice(0, 4))
-    with pytest.raises(SchemaError, match="4 energies too few to separate 4 references"):
+    with pytest.raises(SchemaError, match="4 energies are too few to separate 4 references"):
         pk.stxm.label_phases(few, clusters.isel(energy=slice(0, 4)), refs)
     with pytest.raises(SchemaError, match="Make them from this OD"):
         pk.stxm.label_phases(od, clusters.isel(scan_y=slice(0, 9)), refs)
