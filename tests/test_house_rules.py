@@ -87,7 +87,7 @@ def test_notebooks_are_thin_and_stored_clean(path):
         if "parameters" not in cell.metadata.get("tags", []):
             assert not re.search(r"[\"'](/|\.\.?/|data-samples)", cell.source), f"rule 19: a path in {cell.source!r}"
     lines = [line for cell in code for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
-    assert len(lines) <= 75, f"rule 19: {len(lines)} code lines"
+    assert len(lines) <= 60, f"rule 19: {len(lines)} code lines"
 
 
 @pytest.mark.parametrize("folder", ["phasekit", "tests", "benchmarks"])
