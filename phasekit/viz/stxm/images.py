@@ -8,10 +8,9 @@ import xarray as xr
 from phasekit.errors import SchemaError
 from phasekit.schema import OD, STACK, require
 
-from ..style import PHASE_COLOURS, image, panels, scale_bar
+from ..style import PHASE_COLOURS, image, panels
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -66,7 +65,6 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     mean = aligned["intensity"].mean("energy")
     image(map_, mean.where(aligned["seen"]) if "seen" in aligned else mean, label="mean intensity / counts")
     map_.set_title("Aligned, mean over energies")
-    add_scale_bar(map_, aligned)
     return figure
 
 
@@ -115,11 +113,4 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
     if "i0" in od:
         axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
     axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
-    add_scale_bar(axes[0, 0], od)
     return figure
-
-
-def add_scale_bar(ax: "Axes", data: xr.Dataset) -> None:
-    """Draw a scale bar where the dataset has positions; without them a length has no meaning."""
-    if "scan_x" in data.coords:
-        scale_bar(ax, data["scan_x"])

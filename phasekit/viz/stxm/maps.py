@@ -10,7 +10,6 @@ from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import PHASES, require
 
 from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
-from .images import add_scale_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +53,6 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
-    add_scale_bar(axes[0, 0], phases)
     if truth is not None:
         categorical(axes[0, 1], truth, names, legend=False)
         axes[0, 1].set_title("True phase")
@@ -119,7 +117,6 @@ def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None)
     # A grey map needs a word, else it looks like a fault.
     if not bool(phases["composition"].notnull().any()):
         axes[0, 0].text(0.5, 0.5, "references carry no composition", transform=axes[0, 0].transAxes, ha="center")
-    add_scale_bar(axes[0, 0], phases)
     return figure
 
 
@@ -171,7 +168,6 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
-    add_scale_bar(axes[0, 0], fit)
     return figure
 
 

@@ -9,7 +9,7 @@ from phasekit.schema import PHASES, require
 from phasekit.stxm import ambiguous_fraction, flag_ambiguous
 
 from ..explorer import Classes, Explorer, Slider, draw_classes, make_colour_key, read_chosen_value
-from ..style import PHASE_COLOURS, categorical, panels, scale_bar
+from ..style import PHASE_COLOURS, categorical, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,8 +79,6 @@ def explorer(phases: xr.Dataset, *, margin: float = 0.002, min_confidence: float
         figure, axes = panels(width=4.5, height=3.8)
         categorical(axes[0, 0], classify(**thresholds), names, colours=colours, background="background")
         axes[0, 0].set_title(readout(**thresholds))
-        if "scan_x" in phases.coords:
-            scale_bar(axes[0, 0], phases["scan_x"])
         return figure
 
     return Explorer(
