@@ -12,15 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import SchemaError
-
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
     "Sample",
     "Workflow",
-    "find_workflow",
     "format_percent",
     "list_workflows",
 ]
@@ -96,31 +93,6 @@ def list_workflows() -> tuple[Workflow, ...]:
     folders = sorted(path.parent.name for path in Path(__file__).parent.glob("*/workflow.py"))
     described = [importlib.import_module(f"phasekit.{name}.workflow").WORKFLOW for name in folders]
     return tuple(sorted(described, key=lambda workflow: workflow.notebook))
-
-
-def find_workflow(name: str) -> Workflow:
-    """Find a workflow by its name.
-
-    Parameters
-    ----------
-    name
-        ``stxm``, ``nmf``, ``acom``, ...
-
-    Raises
-    ------
-    SchemaError
-        There is no such workflow.
-
-    Examples
-    --------
-    >>> find_workflow("nmf").notebook
-    '02_nmf_components.ipynb'
-    """
-    by_name = {workflow.name: workflow for workflow in list_workflows()}
-    if name not in by_name:
-        needed = ", ".join(by_name)
-        raise SchemaError(f"find_workflow: there is no workflow '{name}', needs one of {needed}. Choose one.")
-    return by_name[name]
 
 
 def format_percent(share: float) -> str:
