@@ -147,7 +147,9 @@ def label_phases(  # noqa: PLR0913
     names = name_clusters(clusters, fit.model.reference_spectra, library)
     vote = compute_cluster_vote(clusters, names, library)
     # 3: every spectrum as a few numbers
-    statistics = compute_sufficient_statistics(fit.od, fit.model.templates, fit.model.n_references)
+    statistics = compute_sufficient_statistics(
+        fit.od, fit.model.templates, fit.model.n_references, fit.model.model_error
+    )
     # 4: maps drawn from their posterior
     maps = draw_phase_maps(statistics, fit.model)
     # 5: names, confidence and the one status of every pixel

@@ -7,14 +7,15 @@ import xarray as xr
 
 from ..preprocessing.material import find_material
 from ..preprocessing.stray_light import subtract_stray_light
-from ..reference_spectra.library import Library
+from ..reference_spectra.library import Library, compute_block_means
+from ..reference_spectra.model_error import fit_model_error
 from ..reference_spectra.systematics import SharedParameters, fit_shared_parameters
 from .phase_maps import compute_membership
 from .phase_model import PhaseModel, SamplerOptions, build_phase_model
 from .sufficient_statistics import compute_sufficient_statistics
 from .unknown_phases import confirm_unknown_phases, find_candidate_clusters, no_unknown_phases
 
-#: pixels with at least this probability of belonging to an unknown or transition phase are left out of the second fit
+#: pixels with at least this probability of belonging to an unknown phase are left out of the second fit
 _MEMBER = 0.5
 
 
@@ -41,7 +42,7 @@ def fit_phase_model(
     """
     material = find_material(od)
     first = _fit_once(od, clusters, library, settings, options, fitted_pixels=material)
-    if first.membership is None or not first.model.unknown_phases.is_unknown.any():
+    if first.membership is None or not len(first.model.unknown_phases.spectra):
         return first
     explained = material & (first.membership.sum("group") < _MEMBER)
     return _fit_once(od, clusters, library, settings, options, fitted_pixels=explained)
@@ -62,14 +63,17 @@ def _fit_once(
     systematics, _ = fit_shared_parameters(od.assign(valid=fitted_pixels), library, settings, limit=1.5, step=step)
     corrected = subtract_stray_light(od, float(systematics.value[1]))
     spectra = systematics.spectra(library, od["energy"].values.astype(np.float64))
+    model_error = fit_model_error(spectra, *compute_block_means(corrected, fitted_pixels))
+    spectra = spectra + model_error.correction
     candidates = no_unknown_phases(spectra)
     if clusters is not None:
         candidates = find_candidate_clusters(corrected, clusters["responsibility"], material, spectra)
-    model = build_phase_model(library, spectra, candidates, options)
+    model = build_phase_model(library, spectra, candidates, options, model_error)
     if not candidates.spectra.size:
         return FittedModel(systematics, corrected, model, None)
     # A candidate is confirmed by pixels that did not choose it: those whose neighbours belong to it.
-    statistics = compute_sufficient_statistics(corrected, model.templates, model.n_references)
+    statistics = compute_sufficient_statistics(corrected, model.templates, model.n_references, model_error)
     membership = compute_membership(statistics, model)
     confirmed = confirm_unknown_phases(corrected, membership, material, spectra, candidates)
-    return FittedModel(systematics, corrected, build_phase_model(library, spectra, confirmed, options), membership)
+    model = build_phase_model(library, spectra, confirmed, options, model_error)
+    return FittedModel(systematics, corrected, model, membership)

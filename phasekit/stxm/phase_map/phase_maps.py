@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import ndimage, stats
 
+from .mixture_field import make_shares
 from .phase_model import PhaseModel
 from .potts_sampler import N_DRAWS, PosteriorMaps, sample_phase_maps
 from .sufficient_statistics import (
@@ -26,11 +28,14 @@ _N_PRIOR = 3  # numbers of the learned prior
 
 
 class PixelPosterior(NamedTuple):
-    """What the drawn maps say of pixels (..): see :class:`PosteriorMaps`."""
+    """What the drawn maps say of pixels (..)."""
 
-    probability: Array  # (.., template), share of the draws
-    mixture: Array  # (.., template), mean shares under the probe
-    probability_known: Array  # (.., template without unknown phases), drawn as if no phase were unknown; may be empty
+    name: Array  # (.., reference), probability of being this reference, or a mixture of which it is the larger part
+    nearest: Array  # (.., reference), the same drawn as if no phase were unknown
+    unknown: Array  # (..), probability of an unknown phase
+    mixed: Array  # (..), probability of a mixture, 0 where the probe alone can have made it
+    composition: Array  # (.., reference), mean shares of the pixel itself
+    probed: Array  # (.., template), mean shares under the probe
 
 
 def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray:
@@ -43,19 +48,70 @@ def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray
     def draw_tile(channels: Array) -> Array:
         tile = unpack_channels(channels, len(model.templates), model.n_references)
         drawn = _sample_tile(tile, model)
-        parts = [drawn.probability, drawn.mixture]
-        if model.unknown_phases.is_unknown.any():
-            parts.append(_sample_without_unknown(tile, model).probability)
-        parts.append(np.broadcast_to(np.asarray(drawn.prior), (*drawn.probability.shape[:2], _N_PRIOR)))
+        names = compute_name_probability(drawn, model.n_references)
+        without = _sample_without_unknown(tile, model) if len(model.unknown_phases.spectra) else None
+        unknown = drawn.probability[..., model.n_references : len(model.templates)].sum(axis=-1, keepdims=True)
+        parts = [
+            names,
+            names if without is None else compute_name_probability(without, model.n_references),
+            unknown,
+            find_resolved_mixtures(drawn)[..., None],
+            compute_composition(drawn, model.n_references),
+            drawn.mixture,
+            np.broadcast_to(np.asarray(drawn.prior), (*names.shape[:2], _N_PRIOR)),
+        ]
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    return apply_over_tiles(statistics, draw_tile, 2 * len(model.templates) + _count_known(model) + _N_PRIOR)
+    n_parts = 3 * model.n_references + 2 + len(model.templates) + _N_PRIOR
+    return apply_over_tiles(statistics, draw_tile, n_parts)
 
 
 def unpack_posterior(parts: Array, model: PhaseModel) -> PixelPosterior:
     """Posterior from the parts (.., part) of :func:`draw_phase_maps`."""
-    n = len(model.templates)
-    return PixelPosterior(*np.split(parts[..., :-_N_PRIOR], [n, 2 * n], axis=-1))
+    n = model.n_references
+    name, nearest, unknown, mixed, composition, probed = np.split(
+        parts[..., :-_N_PRIOR], np.cumsum([n, n, 1, 1, n]), axis=-1
+    )
+    return PixelPosterior(name, nearest, unknown[..., 0], mixed[..., 0], composition, probed)
+
+
+def compute_name_probability(drawn: PosteriorMaps, n_references: int) -> Array:
+    """Probability (y, x, reference) that a pixel is this reference, or a mixture of which it is the larger part."""
+    out = np.array(drawn.probability[..., :n_references])
+    if drawn.has_mixture:
+        first = stats.norm.cdf((0.5 - drawn.field.share) / np.maximum(drawn.field.share_error, 1e-6))
+        index = np.arange(n_references)
+        larger = (drawn.field.first[..., None] == index) * first[..., None]
+        larger += (drawn.field.second[..., None] == index) * (1 - first[..., None])
+        out += drawn.probability[..., -1:] * larger
+    return out
+
+
+def compute_composition(drawn: PosteriorMaps, n_references: int) -> Array:
+    """Mean shares (y, x, reference) of the references in the pixel itself."""
+    out = np.array(drawn.probability[..., :n_references])
+    if drawn.has_mixture:
+        out += drawn.probability[..., -1:] * make_shares(drawn.field, n_references)
+    return out / np.maximum(out.sum(axis=-1, keepdims=True), 1e-9)
+
+
+def find_resolved_mixtures(drawn: PosteriorMaps) -> Array:
+    """Probability (y, x) of a mixture, 0 where it is as thin as the probe and lies between its two phases.
+
+    A sharp boundary shows shares from 15 to 85 % over 0.88 of the full width of a Gaussian probe. A mixture of that
+    width between its phases may be the probe's.
+    """
+    if not drawn.has_mixture:
+        return np.zeros(drawn.probability.shape[:2])
+    mixed = np.nan_to_num(drawn.probability[..., -1])
+    width = round(0.88 * drawn.prior.blur_px) + 1
+    wide = ndimage.binary_opening(mixed > 0.5, np.ones((width, width)))
+    pure = np.nan_to_num(drawn.probability[..., :-1]) > 0.5
+    near = np.stack([ndimage.binary_dilation(one, iterations=width) for one in np.moveaxis(pure, -1, 0)], axis=-1)
+    both = np.ones(mixed.shape, dtype=bool)
+    for index in (drawn.field.first, drawn.field.second):
+        both &= np.take_along_axis(near, index[..., None].astype(np.intp), axis=-1)[..., 0]
+    return np.where(wide | ~both, mixed, 0.0)
 
 
 def unpack_prior(maps: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -65,19 +121,14 @@ def unpack_prior(maps: xr.DataArray) -> dict[str, xr.DataArray]:
 
 
 def compute_membership(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray:
-    """Probability (scan_y, scan_x, group), in memory, of belonging to each unknown or transition phase."""
+    """Probability (scan_y, scan_x, group), in memory, of belonging to each unknown phase."""
     n, n_references = len(model.templates), model.n_references
 
     def draw_tile(channels: Array) -> Array:
         tile = unpack_channels(channels, n, n_references)
-        return _sample_tile(tile, model, _FEW_DRAWS).probability[..., n_references:]
+        return _sample_tile(tile, model, _FEW_DRAWS).probability[..., n_references:n]
 
     return apply_over_tiles(statistics, draw_tile, n - n_references, "group").compute()
-
-
-def _count_known(model: PhaseModel) -> int:
-    """Number of templates in the second draw, 0 where it is not needed."""
-    return int(model.has_reference.sum()) if model.unknown_phases.is_unknown.any() else 0
 
 
 def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: int = N_DRAWS) -> PosteriorMaps:
@@ -91,12 +142,13 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
         return np.minimum(pair, compute_single_chi_square(part).min(axis=-1))
 
     least = _apply_to_material(compute_least, statistics)
-    noise_scale = np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0)
+    noise_scale = compute_noise_scale(least, statistics.independent, model)
     options = model.options
     return sample_phase_maps(
         statistics,
         noise_scale,
         model.is_adjacent,
+        model.pairs,
         neighbours=options.neighbours,
         blur_px=options.blur_px,
         seed=options.seed,
@@ -104,12 +156,20 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
     )
 
 
+def compute_noise_scale(least: Array, independent: Array, model: PhaseModel) -> Array:
+    """Factor (..) >= 1 by which differences of chi-square are divided.
+
+    It grows where no explanation fits, with ``least`` (..) as the smallest chi-square, and where misfits of neighbouring
+    energies are not independent.
+    """
+    return np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0) / independent
+
+
 def _sample_without_unknown(statistics: SufficientStatistics, model: PhaseModel) -> PosteriorMaps:
-    """Maps of one tile drawn from the references and the transition phases only."""
-    keep = model.has_reference
+    """Maps of one tile drawn from the references only."""
+    n = model.n_references
     part = statistics._replace(
-        normal_matrix=statistics.normal_matrix[..., keep, :][..., keep],
-        template_projection=statistics.template_projection[..., keep],
+        normal_matrix=statistics.normal_matrix[..., :n, :n], template_projection=statistics.template_projection[..., :n]
     )
     return _sample_tile(part, model.without_unknown())
 

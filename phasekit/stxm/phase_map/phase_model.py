@@ -1,4 +1,4 @@
-"""The phases that may occur in a stack: references, transition phases and unknown phases, with what relates them."""
+"""The phases that may occur in a stack: references and unknown phases, with what relates them."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reference_spectra.library import Library
+from ..reference_spectra.model_error import ModelError
 from .sufficient_statistics import select_pairs
 from .unknown_phases import UnknownPhases
 
@@ -21,7 +22,7 @@ class SamplerOptions(NamedTuple):
 
 
 class PhaseModel(NamedTuple):
-    """What all pixels share. Templates are the references, then the unknown and transition phases."""
+    """What all pixels share. Templates are the references, then the unknown phases."""
 
     templates: Array  # (template, energy)
     composition: Array  # (reference,), NaN where unknown
@@ -29,10 +30,11 @@ class PhaseModel(NamedTuple):
     pairs: NDArray[np.intp]  # (pair, 2) references that may mix
     degrees_of_freedom: int  # of a spectrum after two amounts and a constant
     options: SamplerOptions
+    model_error: ModelError  # what the references lack
 
     @property
     def n_references(self) -> int:
-        """Number of references; the templates behind them are unknown and transition phases."""
+        """Number of references; the templates behind them are unknown phases."""
         return len(self.composition)
 
     @property
@@ -41,54 +43,33 @@ class PhaseModel(NamedTuple):
         return self.templates[: self.n_references]
 
     @property
+    def has_mixture(self) -> bool:
+        """Whether the last label is a mixture of two references: not with a lone reference."""
+        return self.n_references > 1
+
+    @property
     def is_adjacent(self) -> NDArray[np.bool_]:
-        """Which templates (template, template) are next to each other in composition; none without compositions."""
+        """Which labels (label, label) are next to each other in composition; a mixture is next to every phase."""
         n_references, n_templates = self.n_references, len(self.templates)
-        out = np.zeros((n_templates, n_templates), dtype=bool)
+        out = np.zeros((n_templates + self.has_mixture,) * 2, dtype=bool)
+        out[n_templates:] = True
+        out[:, n_templates:] = True
         if np.isfinite(self.composition).all():
             rank = np.argsort(np.argsort(self.composition))
             out[:n_references, :n_references] = np.abs(rank[:, None] - rank) == 1
         return out
 
-    @property
-    def reference_of_template(self) -> Array:
-        """Matrix (template, reference) that turns probabilities of templates into those of names.
-
-        A reference names itself, a transition phase is named by the nearest reference in composition. An unknown phase
-        has no name, so its row is 0.
-        """
-        mixture = np.nan_to_num(self.unknown_phases.mixture)
-        if np.isfinite(self.composition).all():
-            nearest = np.abs((mixture @ self.composition)[:, None] - self.composition).argmin(axis=1)
-        else:
-            nearest = mixture.argmax(axis=1)
-        is_named = ~self.unknown_phases.is_unknown[:, None]
-        named = np.eye(self.n_references)[nearest.astype(np.intp)] * is_named
-        return np.concatenate([np.eye(self.n_references), named])
-
-    @property
-    def mixture_of_template(self) -> Array:
-        """Shares (template, reference) of the references in each template; 0 for an unknown phase."""
-        return np.concatenate([np.eye(self.n_references), np.nan_to_num(self.unknown_phases.mixture)])
-
-    @property
-    def has_reference(self) -> NDArray[np.bool_]:
-        """Which templates (template,) references explain: all but the unknown phases."""
-        return np.concatenate([np.ones(self.n_references, dtype=bool), ~self.unknown_phases.is_unknown])
-
     def without_unknown(self) -> "PhaseModel":
-        """Model of the references and the transition phases only."""
-        return self._replace(
-            templates=self.templates[self.has_reference], unknown_phases=self.unknown_phases.without_unknown()
-        )
+        """Model of the references only."""
+        return self._replace(templates=self.reference_spectra, unknown_phases=self.unknown_phases.none())
 
 
 def build_phase_model(
-    library: Library, spectra: Array, unknown_phases: UnknownPhases, options: SamplerOptions
+    library: Library, spectra: Array, unknown_phases: UnknownPhases, options: SamplerOptions, model_error: ModelError
 ) -> PhaseModel:
-    """Model of the reference ``spectra`` (reference, energy), followed by the unknown and transition phases."""
+    """Model of the reference ``spectra`` (reference, energy), followed by the unknown phases."""
     templates = np.concatenate([spectra, unknown_phases.spectra])
     # two amounts and the constant are fitted to every spectrum
     degrees_of_freedom = max(spectra.shape[1] - 3, 1)
     pairs = select_pairs(library)
-    return PhaseModel(templates, library.composition, unknown_phases, pairs, degrees_of_freedom, options)
+    return PhaseModel(templates, library.composition, unknown_phases, pairs, degrees_of_freedom, options, model_error)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ...errors import StxmStatus, status_attributes
 from .ambiguity import AmbiguityLimits, is_ambiguous
-from .phase_maps import COMMON_MISFIT, PixelPosterior, unpack_posterior, unpack_prior
+from .phase_maps import PixelPosterior, compute_noise_scale, unpack_posterior, unpack_prior
 from .phase_model import PhaseModel
 from .sufficient_statistics import (
     BestPairs,
@@ -53,12 +53,14 @@ class PixelResult(NamedTuple):
     chi_square: Array
     composition: Array
     mixture: Array
+    fraction: Array  # (.., reference)
     status: NDArray[Any]  # int8
     cluster_contradicted: NDArray[Any]  # bool
 
 
 #: of the fields of PixelResult
-_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 6, np.int8, np.bool_)
+_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 7, np.int8, np.bool_)
+_OUT_DIMS = [["reference"] if name == "fraction" else [] for name in PixelResult._fields]
 
 
 class PixelEvidence(NamedTuple):
@@ -67,15 +69,15 @@ class PixelEvidence(NamedTuple):
     chi_square_single: Array  # (n, reference), each reference alone
     best_pair: BestPairs  # best mixture of two references
     chi_square_map: Array  # (n,), of the mixture that the maps show under the probe
-    mixture: Array  # (n, template), that mixture
-    probability: Array  # (n, template), share of the draws
-    unknown_probability: Array  # (n,)
+    noise_scale: Array  # (n,), by which differences of chi-square are divided
+    posterior: PixelPosterior
     phase: NDArray[np.intp]  # (n,), the name
 
-    def noise_scale(self, degrees_of_freedom: int) -> Array:
-        """Factor (n,) >= 1 by which differences of chi-square are divided where no explanation fits well."""
-        least = np.minimum(self.best_pair.chi_square, self.chi_square_map)
-        return np.asarray(np.maximum(least / degrees_of_freedom / COMMON_MISFIT, 1.0))
+    @property
+    def fraction(self) -> Array:
+        """Shares (n, reference) under the probe, of sum 1."""
+        probed = self.posterior.probed[:, : self.chi_square_single.shape[1]]
+        return np.asarray(probed / np.maximum(probed.sum(axis=1, keepdims=True), 1e-9))
 
 
 class StatusFlags(NamedTuple):
@@ -102,13 +104,13 @@ def classify_pixels(pixels: PixelInput, model: PhaseModel, limits: AmbiguityLimi
         partial(_classify_block, model=model, limits=limits),
         *inputs,
         input_core_dims=core_dims,
-        output_core_dims=[[]] * len(_DTYPES),
+        output_core_dims=_OUT_DIMS,
         dask="parallelized",
         output_dtypes=list(_DTYPES),
-        dask_gufunc_kwargs={"allow_rechunk": True},
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": model.n_references}},
         keep_attrs=False,
     )
-    pearson = statistics.isel(channel=slice(-model.n_references, None)).rename(channel="reference")
+    pearson = statistics.isel(channel=slice(-model.n_references - 1, -1)).rename(channel="reference")
     out = xr.Dataset({"pearson": pearson, **dict(zip(PixelResult._fields, results, strict=True))})
     out["status"].attrs = status_attributes(StxmStatus)
     return out.assign(unpack_prior(maps))
@@ -127,7 +129,9 @@ def _classify_block(
     statistics = unpack_channels(channels, len(model.templates), model.n_references)
     posterior = unpack_posterior(parts, model)
     shape = too_thick.shape
-    out = PixelResult(*(np.full(shape, np.nan if dtype is np.float32 else 0, dtype=dtype) for dtype in _DTYPES))
+    sizes = [(model.n_references,) if dims else () for dims in _OUT_DIMS]
+    empty = [np.nan if dtype is np.float32 else 0 for dtype in _DTYPES]
+    out = PixelResult(*(np.full((*shape, *size), *one) for size, *one in zip(sizes, empty, _DTYPES, strict=True)))
     out.phase[:], out.runner_up[:] = -1, -1
     out.status[:] = np.where(too_thick, StxmStatus.TOO_THICK, StxmStatus.BACKGROUND)
     y, x = np.nonzero(np.isfinite(statistics.weighted_norm))
@@ -157,49 +161,40 @@ def _classify_batch(
     """Results of material pixels (n,); the status does not yet know of thickness and ambiguity."""
     n, has_several = len(statistics.weighted_norm), model.n_references > 1
     rows = np.arange(n)
-    name_probability, best, unknown_probability = _compute_name_probability(posterior, model)
+    # a pixel that is probably of an unknown phase is named as if none were unknown, so that it has a nearest reference
+    best = np.where((posterior.unknown > 0.5)[:, None], posterior.nearest, posterior.name)
     phase = best.argmax(axis=1)
     others = np.where(np.arange(model.n_references) == phase[:, None], -1.0, best)
+    pair = find_best_pair(statistics, model.pairs)
+    mapped = compute_mixture_chi_square(statistics, posterior.probed)
     evidence = PixelEvidence(
         compute_single_chi_square(statistics)[:, : model.n_references],
-        find_best_pair(statistics, model.pairs),
-        compute_mixture_chi_square(statistics, posterior.mixture),
-        posterior.mixture,
-        posterior.probability,
-        unknown_probability,
+        pair,
+        mapped,
+        compute_noise_scale(np.minimum(pair.chi_square, mapped), statistics.independent, model),
+        posterior,
         phase,
     )
     flags = _test_explanations(evidence, model)
     ranked = np.sort(statistics.pearson, axis=1)
-    composition, mixture = _compute_composition(evidence, flags, model)
+    fraction = np.where(flags.no_reference[:, None], np.nan, evidence.fraction)
+    composition = np.where(flags.no_reference, np.nan, posterior.composition @ model.composition)
     contradicted = np.zeros(n, dtype=bool)
     if cluster_vote is not None:
         contradicted = _contradicts_cluster(cluster_vote, evidence, model)
     return PixelResult(
         phase=phase.astype(np.int16),
         runner_up=others.argmax(axis=1).astype(np.int16) if has_several else np.full(n, -1, dtype=np.int16),
-        confidence=np.clip(name_probability[rows, phase], 0.0, 1.0),
-        unknown_probability=unknown_probability,
+        confidence=np.clip(posterior.name[rows, phase], 0.0, 1.0),
+        unknown_probability=posterior.unknown,
         margin=ranked[:, -1] - ranked[:, -2] if has_several else np.full(n, np.nan),
         chi_square=evidence.chi_square_single[rows, phase] / (model.degrees_of_freedom + 1),
         composition=composition,
-        mixture=mixture,
+        mixture=np.clip(1 - evidence.fraction.max(axis=1), 0.0, 1.0),
+        fraction=fraction,
         status=_select_status(flags),
         cluster_contradicted=contradicted,
     )
-
-
-def _compute_name_probability(posterior: PixelPosterior, model: PhaseModel) -> tuple[Array, Array, Array]:
-    """Probabilities (n, reference) of the names, those by which the name is chosen, and (n,) of no reference.
-
-    A pixel that is probably of an unknown phase is named as if none were unknown, so that it has a nearest reference.
-    """
-    probability = posterior.probability @ model.reference_of_template
-    unknown = posterior.probability[:, model.n_references :] @ model.unknown_phases.is_unknown
-    if not model.unknown_phases.is_unknown.any():
-        return probability, probability, unknown
-    known = posterior.probability_known @ model.without_unknown().reference_of_template
-    return probability, np.where((unknown > 0.5)[:, None], known, probability), unknown
 
 
 def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlags:
@@ -208,25 +203,23 @@ def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlag
     Two explanations are compared by the difference of their chi-square, divided by the noise scale :math:`v`:
     :math:`(\chi^2_a - \chi^2_b) / v > 12` prefers :math:`b`.
     """
-    rows, n_references = np.arange(len(evidence.phase)), model.n_references
-    scale = evidence.noise_scale(model.degrees_of_freedom)
+    rows = np.arange(len(evidence.phase))
+    scale = evidence.noise_scale
     pair, blur = evidence.best_pair.chi_square, evidence.chi_square_map
     named = evidence.chi_square_single[rows, evidence.phase]
     alone = evidence.chi_square_single.min(axis=1)
-    # no reference: neither two references nor the blurred map come near the limit for noise
+    # no reference: neither two references nor the maps come near the limit for noise
     reduced = np.minimum(pair, blur) / model.degrees_of_freedom
     limit = 2 * stats.chi2.isf(_UNEXPLAINED, model.degrees_of_freedom) / model.degrees_of_freedom
-    no_reference = (reduced > limit) | (evidence.unknown_probability > 0.5)
-    # transition: a mixture beats one phase and the blur, or the pixel belongs to a transition phase
-    lesser_share = np.minimum(evidence.best_pair.second_share, 1 - evidence.best_pair.second_share)
-    is_mixture = ((np.minimum(blur, alone) - pair) / scale > _DECISIVE) & (lesser_share > _MIXED_PIXEL)
-    in_transition_phase = evidence.probability[:, n_references:] @ ~model.unknown_phases.is_unknown > 0.5
-    # false assignment: another phase alone beats the name, and the blur does not explain it either
+    no_reference = (reduced > limit) | (evidence.posterior.unknown > 0.5)
+    # transition: the maps show a mixture that is wider than the probe
+    is_mixture = 1 - evidence.fraction.max(axis=1) > _MIXED_PIXEL
+    transition = (evidence.posterior.mixed > 0.5) & is_mixture
+    # false assignment: another phase alone beats the name, and the maps do not explain it either
     false_assignment = (np.minimum(blur, named) - alone) / scale > _DECISIVE
     # boundary: the mixture under the probe beats the named phase alone
-    is_visible = (named - blur) / scale > _DECISIVE
-    boundary = is_visible & (1 - evidence.mixture[:, :n_references].max(axis=1) > _MIXED_PIXEL)
-    return StatusFlags(no_reference, in_transition_phase | is_mixture, false_assignment, boundary)
+    boundary = ((named - blur) / scale > _DECISIVE) & is_mixture
+    return StatusFlags(no_reference, transition, false_assignment, boundary)
 
 
 def _select_status(flags: StatusFlags) -> NDArray[Any]:
@@ -240,29 +233,9 @@ def _select_status(flags: StatusFlags) -> NDArray[Any]:
     return np.select(list(flags), list(codes), StxmStatus.OK)
 
 
-def _compute_composition(evidence: PixelEvidence, flags: StatusFlags, model: PhaseModel) -> tuple[Array, Array]:
-    """Composition (n,) and share (n,) of the lesser phases.
-
-    Both come from the drawn maps. Where the pixel is a transition they come from its own best pair of references.
-    """
-    n_references = model.n_references
-    shares = evidence.probability @ model.mixture_of_template
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
-    first, second = model.pairs[evidence.best_pair.pair].T
-    second_share = evidence.best_pair.second_share
-    pair_composition = model.composition[first] * (1 - second_share) + model.composition[second] * second_share
-    is_transition = flags.transition & ~flags.no_reference
-    composition = np.where(is_transition, pair_composition, shares @ model.composition)
-    composition = np.where(flags.no_reference, np.nan, composition)
-    largest = evidence.mixture[:, :n_references].max(axis=1)
-    total = np.maximum(evidence.mixture[:, :n_references].sum(axis=1), 1e-9)
-    lesser = np.clip(1 - largest / total, 0.0, 1.0)
-    return composition, np.where(is_transition, np.minimum(second_share, 1 - second_share), lesser)
-
-
 def _contradicts_cluster(cluster_vote: Array, evidence: PixelEvidence, model: PhaseModel) -> Flags:
     """Whether (n,) another phase explains the spectrum decisively better than the name by the clusters."""
     rows = np.arange(len(evidence.phase))
     named = evidence.chi_square_single[rows, np.nan_to_num(cluster_vote).argmax(axis=1)]
-    scale = evidence.noise_scale(model.degrees_of_freedom)
-    return np.asarray((named - evidence.chi_square_single.min(axis=1)) / scale > _DECISIVE)
+    least = evidence.chi_square_single.min(axis=1)
+    return np.asarray((named - least) / evidence.noise_scale > _DECISIVE)

@@ -19,6 +19,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .mixture_field import MixtureField
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 _DIAGONAL = 0.7  # weight of a diagonal neighbour
@@ -37,6 +39,7 @@ class GibbsState(NamedTuple):
     gram_mix: Float32  # (y, x, template), N m
     model_norm: Float32  # (y, x), m N m
     projection: Float32  # (y, x), p m
+    field: MixtureField  # (y, x), what the last label stands for
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -80,7 +83,7 @@ def gibbs_sweep(
         (5,), gradient (near, far) and curvature (near-near, far-far, near-far) of the log pseudo-likelihood [1/nat,
         1/nat2]; those of this sweep are added.
     """
-    n_y, n_x, n = state.template_projection.shape
+    n_y, n_x, n = probability.shape
     n_near, n_far, energy = np.empty(n), np.empty(n), np.empty(n)
     for y in range(n_y):
         for x in range(n_x):
@@ -91,6 +94,8 @@ def gibbs_sweep(
             _add_slopes(n_near, n_far, near, far, old, energy, slopes)
             for r in range(n):
                 energy[r] = -near * n_near[r] - far * n_far[r]
+            if n > state.template_projection.shape[2]:
+                energy[n - 1] -= state.field.cost[y, x]
             _add_likelihood(state, kernel, y, x, energy)
             new = _draw_phase(energy, uniform[y, x])
             for r in range(n):
@@ -170,11 +175,29 @@ def _add_slopes(
 
 
 @njit(cache=True, error_model="numpy")
+def _compute_product(
+    matrix: Float32, yy: int, xx: int, i: int, j: int, share: float, k: int, m: int, other: float
+) -> float:  # pragma: no cover
+    """Product u N v at a pixel, u and v holding a share and an other share of the references j and m beside i and k."""
+    out = (1 - share) * (1 - other) * matrix[yy, xx, i, k] + (1 - share) * other * matrix[yy, xx, i, m]
+    return out + share * (1 - other) * matrix[yy, xx, j, k] + share * other * matrix[yy, xx, j, m]
+
+
+@njit(cache=True, error_model="numpy")
+def _read_label(state: GibbsState, y: int, x: int, label: int) -> tuple[int, int, float]:  # pragma: no cover
+    """What a label stands for in a pixel: two templates and the share of the second; a phase is one template."""
+    if label < state.template_projection.shape[2]:
+        return label, label, 0.0
+    return state.field.first[y, x], state.field.second[y, x], state.field.share[y, x]
+
+
+@njit(cache=True, error_model="numpy")
 def _add_likelihood(state: GibbsState, kernel: Float32, y: int, x: int, energy: Float64) -> None:  # pragma: no cover
-    """Add the change of the log likelihood [nat] of all pixels that see this one, for each of its templates."""
+    """Add the change of the log likelihood [nat] of all pixels that see this one, for each of its labels."""
     n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
     old = state.label[y, x]
+    i, j, share = _read_label(state, y, x, old)
     matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
@@ -184,30 +207,44 @@ def _add_likelihood(state: GibbsState, kernel: Float32, y: int, x: int, energy: 
             norm, projection = state.model_norm[yy, xx], state.projection[yy, xx]
             before = max(projection, 0.0) ** 2 / max(norm, 1e-12)
             half = 0.5 / state.noise_scale[yy, xx]
+            old_gram = (1 - share) * gram_mix[yy, xx, i] + share * gram_mix[yy, xx, j]
+            old_projection = (1 - share) * template_projection[yy, xx, i] + share * template_projection[yy, xx, j]
+            old_norm = _compute_product(matrix, yy, xx, i, j, share, i, j, share)
             for r in range(energy.size):
                 if r != old:
-                    new_norm = norm + 2 * k * (gram_mix[yy, xx, r] - gram_mix[yy, xx, old])
-                    new_norm += k * k * (matrix[yy, xx, r, r] + matrix[yy, xx, old, old] - 2 * matrix[yy, xx, r, old])
-                    change = template_projection[yy, xx, r] - template_projection[yy, xx, old]
-                    new_projection = max(projection + k * change, 0.0)
+                    a, b, part = _read_label(state, y, x, r)
+                    gram = (1 - part) * gram_mix[yy, xx, a] + part * gram_mix[yy, xx, b]
+                    change = (1 - part) * template_projection[yy, xx, a] + part * template_projection[yy, xx, b]
+                    square = _compute_product(matrix, yy, xx, a, b, part, a, b, part) + old_norm
+                    square -= 2 * _compute_product(matrix, yy, xx, a, b, part, i, j, share)
+                    new_norm = norm + 2 * k * (gram - old_gram) + k * k * square
+                    new_projection = max(projection + k * (change - old_projection), 0.0)
                     energy[r] += half * (new_projection**2 / max(new_norm, 1e-12) - before)
 
 
 @njit(cache=True, error_model="numpy")
 def _update_sums(state: GibbsState, kernel: Float32, y: int, x: int, old: int, new: int) -> None:  # pragma: no cover
-    """Update the running sums of all pixels that see this one, after its template has changed."""
+    """Update the running sums of all pixels that see this one, after its label has changed."""
     n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
+    i, j, share = _read_label(state, y, x, old)
+    a, b, part = _read_label(state, y, x, new)
     matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
             if not state.material[yy, xx]:
                 continue
             k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.psf_thickness[yy, xx]
-            state.model_norm[yy, xx] += 2 * k * (gram_mix[yy, xx, new] - gram_mix[yy, xx, old])
-            state.model_norm[yy, xx] += (
-                k * k * (matrix[yy, xx, new, new] + matrix[yy, xx, old, old] - 2 * matrix[yy, xx, new, old])
-            )
-            state.projection[yy, xx] += k * (template_projection[yy, xx, new] - template_projection[yy, xx, old])
+            gram = (1 - part) * gram_mix[yy, xx, a] + part * gram_mix[yy, xx, b]
+            gram -= (1 - share) * gram_mix[yy, xx, i] + share * gram_mix[yy, xx, j]
+            square = _compute_product(matrix, yy, xx, a, b, part, a, b, part)
+            square += _compute_product(matrix, yy, xx, i, j, share, i, j, share)
+            square -= 2 * _compute_product(matrix, yy, xx, a, b, part, i, j, share)
+            state.model_norm[yy, xx] += 2 * k * gram + k * k * square
+            projection = template_projection[yy, xx]
+            change = (1 - part) * projection[a] + part * projection[b] - (1 - share) * projection[i]
+            state.projection[yy, xx] += k * (change - share * projection[j])
             for r in range(gram_mix.shape[2]):
-                gram_mix[yy, xx, r] += k * (matrix[yy, xx, r, new] - matrix[yy, xx, r, old])
+                row = matrix[yy, xx, r]
+                change = (1 - part) * row[a] + part * row[b] - (1 - share) * row[i] - share * row[j]
+                gram_mix[yy, xx, r] += k * change

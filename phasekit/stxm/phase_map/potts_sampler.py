@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .mixture_field import MixtureField, fit_mixture_field, make_shares
 from .potts_kernels import GibbsState, gibbs_sweep
-from .sufficient_statistics import SufficientStatistics, compute_single_chi_square
+from .sufficient_statistics import SufficientStatistics, compute_mixture_chi_square, compute_single_chi_square
 
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -33,7 +34,7 @@ _N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
 _SETTLING = 3  # sweeps before the costs are learned
 _REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
 #: costs where learning starts, and their bounds [nat]
-_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.1, 2.5
+_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.55, 2.5
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
 _PRIOR_WIDTH, _PRIOR_WIDTH_STD = 1.8, 0.6
@@ -51,9 +52,15 @@ class _Prior(NamedTuple):
 class PosteriorMaps(NamedTuple):
     """What the draws of a map have in common."""
 
-    probability: Array  # (y, x, template), share of the draws
+    probability: Array  # (y, x, label), share of the draws; labels are the templates, then the mixture
     mixture: Array  # (y, x, template), mean shares under the probe
     prior: _Prior  # as learned
+    field: MixtureField  # what the mixture label stands for
+
+    @property
+    def has_mixture(self) -> bool:
+        """Whether the last label is a mixture."""
+        return self.probability.shape[-1] > self.mixture.shape[-1]
 
 
 class _ChainSettings(NamedTuple):
@@ -69,6 +76,7 @@ def sample_phase_maps(
     statistics: SufficientStatistics,
     noise_scale: Array,
     is_adjacent: Flags,
+    pairs: NDArray[np.intp],
     *,
     neighbours: float | None,
     blur_px: float | None,
@@ -81,7 +89,7 @@ def sample_phase_maps(
     other in composition. ``neighbours`` fixes both costs [nat], ``blur_px`` the width [px]; None learns them. Chains of
     different seeds run side by side and are averaged, because a single chain underestimates its own uncertainty.
     """
-    start = initialise_state(statistics, noise_scale)
+    start = initialise_state(statistics, noise_scale, pairs)
     settings = _ChainSettings(is_adjacent, neighbours, blur_px, n_draws)
     seeds = np.random.SeedSequence(seed).spawn(_N_CHAINS)
     # the kernel releases the interpreter lock, so threads suffice
@@ -93,7 +101,7 @@ def sample_phase_maps(
     mixture = np.mean([chain.mixture for chain in chains], axis=0)
     for values in (probability, mixture):
         values[~start.material] = np.nan
-    return PosteriorMaps(probability, mixture, prior)
+    return PosteriorMaps(probability, mixture, prior, start.field)
 
 
 def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Generator) -> PosteriorMaps:
@@ -104,8 +112,8 @@ def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Gener
     near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
     prior = _Prior(near, far, _PRIOR_WIDTH if settings.blur_px is None else settings.blur_px)
     kernel = refresh_state(state, prior.blur_px)
-    probability = np.zeros(state.template_projection.shape, dtype=np.float32)
-    mixture = np.zeros_like(probability)
+    probability = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
+    mixture = np.zeros_like(state.template_projection)
     n_pixels = int(state.material.sum())
     for sweep in range(_BURN_IN + settings.n_draws):
         if sweep == _BURN_IN:  # what was drawn with a prior still being learned does not count
@@ -122,25 +130,42 @@ def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Gener
             kernel = refresh_state(state, prior.blur_px)
         elif sweep % _REFRESH_PERIOD == 0:
             kernel = refresh_state(state, prior.blur_px)
-    return PosteriorMaps(probability / settings.n_draws, mixture / settings.n_draws, prior)
+    return PosteriorMaps(probability / settings.n_draws, mixture / settings.n_draws, prior, state.field)
 
 
-def initialise_state(statistics: SufficientStatistics, noise_scale: Array) -> GibbsState:
-    """State at the most probable phase of each pixel by its own spectrum, smoothed once over 3 x 3 pixels."""
+def initialise_state(statistics: SufficientStatistics, noise_scale: Array, pairs: NDArray[np.intp]) -> GibbsState:
+    """State at the most probable label of each pixel by its own spectrum, smoothed once over 3 x 3 pixels."""
     material: Flags = np.isfinite(statistics.weighted_norm)
     normal_matrix = np.where(material[..., None, None], statistics.normal_matrix, 0.0).astype(np.float32)
     projection = np.where(material[..., None], statistics.template_projection, 0.0).astype(np.float32)
     scale = np.where(material, noise_scale, 1.0).astype(np.float32)
-    log_likelihood = -0.5 * np.nan_to_num(compute_single_chi_square(statistics)) / scale[..., None]
-    log_likelihood = np.where(material[..., None], log_likelihood, 0.0)
+    thickness = _estimate_thickness(normal_matrix, projection, material)
+    field = fit_mixture_field(statistics, pairs, scale, thickness)
+    log_likelihood = _compute_label_likelihood(statistics, scale, field, is_mixed(pairs))
     # the floor keeps a phase possible that one noisy spectrum excludes
     relative = log_likelihood - log_likelihood.max(axis=-1, keepdims=True)
     likelihood = np.exp(np.maximum(relative, -30.0)) * material[..., None]
     smooth = np.stack([ndimage.uniform_filter(image, 3) for image in np.moveaxis(likelihood, -1, 0)], axis=-1)
     label = (np.log(np.maximum(smooth, 1e-12)) + 0.5 * log_likelihood).argmax(axis=-1).astype(np.int8)
-    thickness = _estimate_thickness(normal_matrix, projection, material)
     running_sums = [np.zeros_like(part) for part in (scale, projection, scale, scale)]
-    return GibbsState(label, material, normal_matrix, projection, scale, thickness, *running_sums)
+    return GibbsState(label, material, normal_matrix, projection, scale, thickness, *running_sums, field)
+
+
+def is_mixed(pairs: NDArray[np.intp]) -> bool:
+    """Whether there is a mixture among the labels: a lone reference does not mix."""
+    return bool((pairs[:, 0] != pairs[:, 1]).any())
+
+
+def _compute_label_likelihood(
+    statistics: SufficientStatistics, noise_scale: Array, field: MixtureField, has_mixture: bool
+) -> Array:
+    """Log likelihood (y, x, label) [nat] of every label by the pixel's own spectrum, 0 where there is no material."""
+    chi_square = compute_single_chi_square(statistics)
+    if has_mixture:
+        shares = make_shares(field, chi_square.shape[-1])
+        mixed = compute_mixture_chi_square(statistics, shares) + 2 * field.cost * noise_scale
+        chi_square = np.concatenate([chi_square, mixed[..., None]], axis=-1)
+    return np.asarray(np.nan_to_num(-0.5 * chi_square / noise_scale[..., None]))
 
 
 def _estimate_thickness(
@@ -166,9 +191,12 @@ def make_probe_kernel(width: float) -> NDArray[np.float32]:
 def compute_mixture(state: GibbsState, kernel: NDArray[np.float32]) -> Array:
     """Shares (y, x, template) of the phases under the probe, weighted by thickness."""
     out = np.empty_like(state.template_projection)
+    mixed = state.label == out.shape[-1]
     for index in range(out.shape[-1]):
-        thickness = np.where(state.label == index, state.thickness, 0.0).astype(np.float32)
-        out[..., index] = ndimage.convolve(thickness, kernel, mode="constant")
+        share = (state.label == index) + mixed * (
+            (state.field.first == index) * (1 - state.field.share) + (state.field.second == index) * state.field.share
+        )
+        out[..., index] = ndimage.convolve((share * state.thickness).astype(np.float32), kernel, mode="constant")
     return out / np.maximum(state.psf_thickness, 1e-12)[..., None]
 
 

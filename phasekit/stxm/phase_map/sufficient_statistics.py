@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ...correlation import pearson_coefficient
 from ..preprocessing.material import find_material
 from ..reference_spectra.library import Library
+from ..reference_spectra.model_error import ModelError, no_model_error
 
 Array = NDArray[np.floating]
 _BATCH = 16384  # pixels
@@ -39,6 +40,7 @@ class SufficientStatistics(NamedTuple):
     template_projection: Array  # p (.., template)
     weighted_norm: Array  # q (..)
     pearson: Array  # (.., reference), correlation without weights
+    independent: Array  # (..), share of the energies that count as independent observations, 0..1
 
 
 class BestPairs(NamedTuple):
@@ -65,26 +67,30 @@ def _pack_channels(statistics: SufficientStatistics) -> NDArray[np.float32]:
     matrix = statistics.normal_matrix
     flat = matrix.reshape(*matrix.shape[:-2], -1)
     parts = [flat, statistics.template_projection, statistics.weighted_norm[..., None], statistics.pearson]
+    parts.append(statistics.independent[..., None])
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
 def unpack_channels(channels: Array, n_templates: int, n_references: int) -> SufficientStatistics:
     """Statistics from rows (.., channel)."""
-    ends = np.cumsum([n_templates**2, n_templates, 1, n_references])
-    matrix, projection, norm, pearson = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
+    ends = np.cumsum([n_templates**2, n_templates, 1, n_references, 1])
+    matrix, projection, norm, pearson, independent = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
     matrix = matrix.reshape(*matrix.shape[:-1], n_templates, n_templates)
-    return SufficientStatistics(matrix, projection, norm[..., 0], pearson)
+    return SufficientStatistics(matrix, projection, norm[..., 0], pearson, independent[..., 0])
 
 
-def compute_sufficient_statistics(od: xr.Dataset, templates: Array, n_references: int) -> xr.DataArray:
+def compute_sufficient_statistics(
+    od: xr.Dataset, templates: Array, n_references: int, model_error: ModelError
+) -> xr.DataArray:
     """Statistics of every material pixel (scan_y, scan_x, channel), block by block; lazy where ``od`` is.
 
     ``templates`` (template, energy) begin with the references.
     """
     material = find_material(od)
     n = len(templates)
+    settings = {"templates": templates, "n_references": n_references, "model_error": model_error}
     statistics: xr.DataArray = xr.apply_ufunc(
-        lambda *parts: _pack_channels(compute_block_statistics(*parts, templates=templates, n_references=n_references)),
+        lambda *parts: _pack_channels(compute_block_statistics(*parts, **settings)),
         od["optical_density"],
         od["noise"],
         material,
@@ -92,13 +98,19 @@ def compute_sufficient_statistics(od: xr.Dataset, templates: Array, n_references
         output_core_dims=[["channel"]],
         dask="parallelized",
         output_dtypes=[np.float32],
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 1 + n_references}},
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 2 + n_references}},
     )
     return statistics.transpose("scan_y", "scan_x", "channel")
 
 
 def compute_block_statistics(
-    density: Array, noise: Array, material: NDArray[np.bool_], *, templates: Array, n_references: int
+    density: Array,
+    noise: Array,
+    material: NDArray[np.bool_],
+    *,
+    templates: Array,
+    n_references: int,
+    model_error: ModelError | None = None,
 ) -> SufficientStatistics:
     """Statistics of a block of optical density (.., energy) with its noise; NaN where there is no material."""
     shape, n_energies = density.shape[:-1], density.shape[-1]
@@ -106,20 +118,29 @@ def compute_block_statistics(
     spectra = density.reshape(-1, n_energies)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, n_energies)
     n = len(templates)
-    sizes = ((n, n), (n,), (), (n_references,))
+    sizes = ((n, n), (n,), (), (n_references,), ())
+    error = no_model_error(templates) if model_error is None else model_error
     out = [np.full((use.size, *size), np.nan, dtype=np.float32) for size in sizes]
     pixels = np.flatnonzero(use)
     # in batches, because sums are made in double precision and kept in single
     for first in range(0, pixels.size, _BATCH):
         batch = pixels[first : first + _BATCH]
-        x, weight = spectra[batch].astype(np.float64), np.maximum(sigma[batch].astype(np.float64), 1e-6) ** -2.0
-        for target, values in zip(out, _compute_sums(x, weight, templates, n_references), strict=True):
+        x, variance = spectra[batch].astype(np.float64), np.maximum(sigma[batch].astype(np.float64), 1e-6) ** 2
+        for target, values in zip(out, _compute_sums(x, variance, templates, n_references, error), strict=True):
             target[batch] = values
     return SufficientStatistics(*(values.reshape(*shape, *size) for values, size in zip(out, sizes, strict=True)))
 
 
-def _compute_sums(x: Array, weight: Array, templates: Array, n_references: int) -> SufficientStatistics:
-    """Statistics of spectra (pixel, energy), by matrix products over the energies."""
+def _compute_sums(
+    x: Array, variance: Array, templates: Array, n_references: int, error: ModelError
+) -> SufficientStatistics:
+    """Statistics of spectra (pixel, energy) with noise ``variance``, by matrix products over the energies."""
+    contrast = np.maximum(x.var(axis=1) - variance.mean(axis=1), 0.0)
+    model_variance = (error.relative**2 * contrast)[:, None]
+    weight = 1.0 / (variance + model_variance)
+    # correlated misfit repeats itself in neighbouring energies; noise does not
+    repeated = (model_variance * weight).mean(axis=1)
+    independent = 1.0 / (1.0 + (error.correlated_energies - 1.0) * repeated)
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
     template_mean = weight @ templates.T / total[:, None]
@@ -129,7 +150,8 @@ def _compute_sums(x: Array, weight: Array, templates: Array, n_references: int) 
     normal_matrix -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
     centred = weight * (x - mean[:, None])
     pearson = pearson_coefficient(x[:, None], templates[None, :n_references])
-    return SufficientStatistics(normal_matrix, centred @ templates.T, (centred * x).sum(axis=1), pearson)
+    norm = (centred * x).sum(axis=1)
+    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, independent)
 
 
 def compute_single_chi_square(statistics: SufficientStatistics) -> Array:

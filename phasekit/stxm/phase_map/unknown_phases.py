@@ -30,38 +30,22 @@ _MIN_SURROUNDED = 0.7  # share of the neighbours in the phase, for a pixel to co
 _MIN_PIXELS = 10.0
 #: Misfit of references relative to the contrast of a spectrum that is usual, so it needs no unknown phase.
 _USUAL_MISFIT = 0.02
-#: Share of the lesser reference from which a mean spectrum is a mixture.
-_MIXED_CLUSTER = 0.2
 
 
 class UnknownPhases(NamedTuple):
-    """Mean spectra that are no reference: of unknown phases, and of transition phases (mixtures of two references)."""
+    """Mean spectra that no mixture of two references explains."""
 
     spectra: Array  # (group, energy)
-    mixture: Array  # (group, reference), shares of the references; NaN where no mixture explains the spectrum
     tolerance: float  # misfit of the references relative to the contrast of a spectrum
 
-    @property
-    def is_unknown(self) -> NDArray[np.bool_]:
-        """Whether (group,) no mixture of references explains the spectrum."""
-        return np.asarray(np.isnan(self.mixture).any(axis=1))
-
-    def without_unknown(self) -> "UnknownPhases":
-        """The transition phases only."""
-        return self._replace(spectra=self.spectra[~self.is_unknown], mixture=self.mixture[~self.is_unknown])
-
-
-class MisfitTest(NamedTuple):
-    """Probability, by noise alone, of the misfit of a mean spectrum."""
-
-    p_pair: float  # misfit of the best two references
-    p_single: float  # misfit of the best reference; 1 unless the best two are a mixture
-    mixture: Array  # (reference,), shares of the best two
+    def none(self) -> "UnknownPhases":
+        """An empty set with the same tolerance."""
+        return self._replace(spectra=self.spectra[:0])
 
 
 def no_unknown_phases(spectra: Array, tolerance: float = _USUAL_MISFIT) -> UnknownPhases:
     """An empty set beside reference ``spectra`` (reference, energy)."""
-    return UnknownPhases(np.empty((0, spectra.shape[1])), np.empty((0, len(spectra))), tolerance)
+    return UnknownPhases(np.empty((0, spectra.shape[1])), tolerance)
 
 
 def find_candidate_clusters(
@@ -74,12 +58,12 @@ def find_candidate_clusters(
     if large.size == 0:
         return no_unknown_phases(spectra)
     tolerance = estimate_usual_misfit(mean[large], error[large], total[large], spectra)
-    tests = [compute_misfit_probability(mean[index], error[index], spectra, tolerance) for index in large]
-    probability = np.array([min(test.p_pair, test.p_single) for test in tests])
+    probability = np.array(
+        [compute_misfit_probability(mean[index], error[index], spectra, tolerance) for index in large]
+    )
     order = np.argsort(probability)[:_MAX_CANDIDATES]
     order = order[probability[order] < _P_CANDIDATE]
-    means = [mean[large[index]] for index in order]
-    return _make_templates(means, [tests[index] for index in order], spectra, tolerance)
+    return _make_templates(mean[large[order]], spectra, tolerance)
 
 
 def confirm_unknown_phases(
@@ -94,11 +78,11 @@ def confirm_unknown_phases(
     )
     mean, error, total = compute_mean_spectra(od, weight, material)
     large = np.flatnonzero(total >= _MIN_PIXELS)
-    tests = [compute_misfit_probability(mean[index], error[index], spectra, candidates.tolerance) for index in large]
-    is_confirmed = [test.p_pair < _P_CONFIRMED or test.p_single < _P_CONFIRMED for test in tests]
-    confirmed = [(mean[index], test) for index, test, yes in zip(large, tests, is_confirmed, strict=True) if yes]
-    means, kept_tests = [one for one, _ in confirmed], [test for _, test in confirmed]
-    return _make_templates(means, kept_tests, spectra, candidates.tolerance)
+    probability = np.array(
+        [compute_misfit_probability(mean[index], error[index], spectra, candidates.tolerance) for index in large]
+    )
+    confirmed = large[probability < _P_CONFIRMED] if large.size else large
+    return _make_templates(mean[confirmed], spectra, candidates.tolerance)
 
 
 def weight_surrounded_pixels(membership: Array) -> Array:
@@ -118,27 +102,24 @@ def weight_surrounded_pixels(membership: Array) -> Array:
     return out
 
 
-def compute_misfit_probability(mean: Array, error: Array, spectra: Array, tolerance: float) -> MisfitTest:
-    """Test whether noise, and references inexact by ``tolerance`` of the contrast, explain a mean spectrum (energy,).
+def compute_misfit_probability(mean: Array, error: Array, spectra: Array, tolerance: float) -> float:
+    """Probability that noise, and references inexact by ``tolerance`` of the contrast, misfit a mean spectrum (energy,).
 
     Each reference alone and every pair is fitted with non-negative amounts and a free constant.
     """
     weights = 1.0 / (error**2 + (tolerance * mean.std()) ** 2)[None]
+    return _noise_probability(_fit_mean_spectrum(mean, weights, spectra), mean.size - 3)
+
+
+def _fit_mean_spectrum(mean: Array, weights: Array, spectra: Array) -> float:
+    """Chi-square of a mean spectrum (energy,) for the best pair of references, or for the only one."""
     one = np.ones((1, mean.size))
-    singles = [solve_non_negative(np.vstack([row[None], one]), mean[None], weights, 1) for row in spectra]
-    least_pair, mixture = np.inf, np.full(len(spectra), np.nan)
-    for i, j in combinations(range(len(spectra)), 2):
-        fit = solve_non_negative(np.vstack([spectra[[i, j]], one]), mean[None], weights, 2)
-        if fit.chi_square[0] < least_pair:
-            least_pair = float(fit.chi_square[0])
-            amounts = fit.coefficient[0, :2]
-            mixture = np.zeros(len(spectra))
-            mixture[[i, j]] = amounts / max(amounts.sum(), 1e-12)
-    least_single = min(float(fit.chi_square[0]) for fit in singles)
-    p_pair = _noise_probability(min(least_pair, least_single), mean.size - 3)
-    is_mixture = np.sort(mixture)[-2] >= _MIXED_CLUSTER if len(spectra) > 1 else False
-    p_single = _noise_probability(least_single, mean.size - 2) if is_mixture else 1.0
-    return MisfitTest(p_pair, p_single, mixture)
+    n_mixed = min(2, len(spectra))
+    fits = [
+        solve_non_negative(np.vstack([spectra[list(pair)], one]), mean[None], weights, n_mixed)
+        for pair in combinations(range(len(spectra)), n_mixed)
+    ]
+    return min(float(fit.chi_square[0]) for fit in fits)
 
 
 def _noise_probability(chi_square: float, degrees_of_freedom: int) -> float:
@@ -153,14 +134,9 @@ def estimate_usual_misfit(mean: Array, error: Array, total: Array, spectra: Arra
 
     ``mean`` and ``error`` are (cluster, energy), ``total`` (cluster,) the pixels in each cluster.
     """
-    one = np.ones((1, mean.shape[1]))
     misfit = []
     for row, sigma in zip(mean, error, strict=True):
-        fits = [
-            solve_non_negative(np.vstack([spectra[list(pair)], one]), row[None], sigma[None] ** -2.0, len(pair))
-            for pair in combinations(range(len(spectra)), min(2, len(spectra)))
-        ]
-        least = min(float(fit.chi_square[0]) for fit in fits)
+        least = _fit_mean_spectrum(row, sigma[None] ** -2.0, spectra)
         variance = float(np.mean(sigma**2))
         # what chi-square exceeds its expectation by, turned back into optical density
         excess = np.sqrt(max(least / max(row.size - 3, 1) - 1.0, 0.0) * variance)
@@ -170,12 +146,10 @@ def estimate_usual_misfit(mean: Array, error: Array, total: Array, spectra: Arra
     return max(float(np.array(misfit)[order][min(int(middle), len(misfit) - 1)]), _USUAL_MISFIT)
 
 
-def _make_templates(means: list[Array], tests: list[MisfitTest], spectra: Array, tolerance: float) -> UnknownPhases:
+def _make_templates(means: Array, spectra: Array, tolerance: float) -> UnknownPhases:
     """Mean spectra scaled to the size of the references, so that amounts stay comparable."""
-    if not means:
+    if not len(means):
         return no_unknown_phases(spectra, tolerance)
     size = float(np.linalg.norm(spectra - spectra.mean(axis=1, keepdims=True), axis=1).mean())
-    centred = [mean - mean.mean() for mean in means]
-    scaled = np.array([row * size / max(float(np.linalg.norm(row)), 1e-12) for row in centred])
-    mixture = [np.full(len(spectra), np.nan) if test.p_pair < _P_CANDIDATE else test.mixture for test in tests]
-    return UnknownPhases(scaled, np.array(mixture), tolerance)
+    centred = means - means.mean(axis=1, keepdims=True)
+    return UnknownPhases(centred * size / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12), tolerance)

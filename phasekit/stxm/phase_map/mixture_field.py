@@ -1,0 +1,159 @@
+r"""The smooth field of mixtures: what each pixel holds where no sharp domain explains it.
+
+A pixel that is no pure phase is a mixture of two references. Its share is estimated from the pixel and as many of its
+neighbours as the data support. With a Gaussian window :math:`K` over the neighbours :math:`l`, thicknesses :math:`t` and
+the sufficient statistics :math:`N, p` (:mod:`.sufficient_statistics`) the amounts :math:`b \ge 0` of a pair minimise
+
+.. math:: \sum_l K_{jl} \, (t_l^2 \, b^\top N_l b - 2 t_l \, p_l \cdot b)
+
+The window is the one with the least :math:`C_p` (Mallows 1973) around the pixel,
+
+.. math:: C_p = \sum_j \chi^2_j / v_j + 2 h_j, \quad h_j = K_{jj} I_j \Big/ \sum_l K_{jl} I_l
+
+where :math:`I` is the Fisher information of the share and :math:`h` the leverage of a pixel on its own value. A free share
+fits noise. Its cost is the Occam factor of the Laplace approximation (MacKay 1992) with a uniform prior of the share,
+
+.. math:: h_j \Bigl(\tfrac12 \log \frac{1}{2 \pi \sigma_j^2} + \log n_\mathrm{pairs}\Bigr), \quad
+    \sigma_j^2 = \sum_l K_{jl}^2 I_l \Big/ \Bigl(\sum_l K_{jl} I_l\Bigr)^2
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .sufficient_statistics import (
+    BestPairs,
+    SufficientStatistics,
+    compute_mixture_chi_square,
+    find_best_pair,
+)
+
+Array = NDArray[np.floating]
+#: standard deviations of the window that are tried [px]; 0: the pixel alone
+_WINDOWS = (0.0, 0.7, 1.2, 2.0, 3.5)
+#: standard deviation of the surroundings over which the windows are compared [px]
+_COMPARED_PX = 3.0
+_BATCH = 65536  # pixels
+
+
+class MixtureField(NamedTuple):
+    """Mixture of two references in every pixel of a map (y, x); a share of 0 where there is no material."""
+
+    first: NDArray[np.int8]
+    second: NDArray[np.int8]
+    share: NDArray[np.float32]  # of the second reference, 0..1
+    share_error: NDArray[np.float32]  # standard error by noise
+    cost: NDArray[np.float32]  # Occam factor [nat]
+
+
+def fit_mixture_field(
+    statistics: SufficientStatistics, pairs: NDArray[np.intp], noise_scale: Array, thickness: Array
+) -> MixtureField:
+    """Fit the field to the statistics of the references (y, x, ..).
+
+    ``noise_scale`` and ``thickness`` are (y, x), ``pairs`` (pair, 2) the references that may mix.
+    """
+    material = np.isfinite(statistics.weighted_norm)
+    least = np.full(material.shape, np.inf)
+    field = _make_empty_field(material.shape)
+    for width in _WINDOWS:
+        tried, criterion = _fit_window(statistics, pairs, noise_scale, thickness, width)
+        around = ndimage.gaussian_filter(material.astype(float), _COMPARED_PX)
+        local = ndimage.gaussian_filter(np.where(material, criterion, 0.0), _COMPARED_PX) / np.maximum(around, 1e-12)
+        better = material & (local < least)
+        least[better] = local[better]
+        for target, values in zip(field, tried, strict=True):
+            target[better] = values[better]
+    return field
+
+
+def make_shares(field: MixtureField, n_templates: int) -> Array:
+    """Shares (y, x, template) of the field."""
+    index = np.arange(n_templates)
+    share = field.share[..., None].astype(np.float64)
+    return (field.first[..., None] == index) * (1 - share) + (field.second[..., None] == index) * share
+
+
+def _make_empty_field(shape: tuple[int, ...]) -> MixtureField:
+    """A field of the first reference alone."""
+    return MixtureField(
+        np.zeros(shape, np.int8), np.zeros(shape, np.int8), *(np.zeros(shape, np.float32) for _ in range(3))
+    )
+
+
+def _fit_window(
+    statistics: SufficientStatistics, pairs: NDArray[np.intp], noise_scale: Array, thickness: Array, width: float
+) -> tuple[MixtureField, Array]:
+    """Field of one window and its criterion (y, x)."""
+    material = np.isfinite(statistics.weighted_norm)
+    best = _fit_pairs(statistics, pairs, noise_scale, thickness, width)
+    first, second = pairs[best.pair].T
+    mixture = np.zeros((first.size, statistics.template_projection.shape[-1]))
+    rows = np.arange(first.size)
+    mixture[rows, first] += 1 - best.second_share
+    mixture[rows, second] += best.second_share
+    inside = SufficientStatistics(*(values[material] for values in statistics))
+    scale, amount = noise_scale[material], thickness[material]
+    chi_square = compute_mixture_chi_square(inside, mixture) / scale
+    information = _compute_information(inside.normal_matrix, mixture, first, second) * amount**2 / scale
+    leverage, variance = _compute_leverage(information, material, width)
+    nat = 0.5 * np.log(1 / (2 * np.pi * np.maximum(variance, 1e-12))) + np.log(len(pairs))
+    field = _make_empty_field(material.shape)
+    for target, values in zip(
+        field, (first, second, best.second_share, np.sqrt(variance), leverage * np.maximum(nat, 1.0)), strict=True
+    ):
+        target[material] = values
+    criterion = np.zeros(material.shape)
+    criterion[material] = 0.5 * chi_square + leverage * np.maximum(nat, 1.0)
+    return field, criterion
+
+
+def _fit_pairs(
+    statistics: SufficientStatistics, pairs: NDArray[np.intp], noise_scale: Array, thickness: Array, width: float
+) -> BestPairs:
+    """Best pair of every material pixel from the statistics summed over the window."""
+    material = np.isfinite(statistics.weighted_norm)
+    if width == 0:
+        return find_best_pair(SufficientStatistics(*(values[material] for values in statistics)), pairs)
+    by_pixel = np.where(material, thickness / noise_scale, 0.0)
+
+    def average(values: Array, weight: Array) -> Array:
+        """Average channels (y, x, channel) over the window, at the material pixels."""
+        channels = np.moveaxis(np.where(material[..., None], values * weight[..., None], 0.0), -1, 0)
+        return np.stack([ndimage.gaussian_filter(one, width, mode="constant")[material] for one in channels], axis=-1)
+
+    n = statistics.template_projection.shape[-1]
+    matrix = average(statistics.normal_matrix.reshape(*material.shape, n * n), by_pixel * thickness)
+    projection = average(statistics.template_projection, by_pixel)
+    norm = average(statistics.weighted_norm[..., None], 1.0 / noise_scale)[:, 0]
+    pooled = SufficientStatistics(matrix.reshape(-1, n, n), projection, norm, projection, norm)
+    return find_best_pair(pooled, pairs)
+
+
+def _compute_information(
+    normal_matrix: Array, mixture: Array, first: NDArray[np.intp], second: NDArray[np.intp]
+) -> Array:
+    """Fisher information (n,) of the share for unit thickness, with thickness and constant free."""
+    direction = np.zeros_like(mixture)
+    rows = np.arange(len(mixture))
+    direction[rows, first] -= 1.0
+    direction[rows, second] += 1.0
+    along = np.einsum("ni,nij,nj->n", direction, normal_matrix, direction, optimize=True)
+    across = np.einsum("ni,nij,nj->n", direction, normal_matrix, mixture, optimize=True)
+    norm = np.einsum("ni,nij,nj->n", mixture, normal_matrix, mixture, optimize=True)
+    return np.maximum(along - across**2 / np.maximum(norm, 1e-12), 1e-12)
+
+
+def _compute_leverage(information: Array, material: NDArray[np.bool_], width: float) -> tuple[Array, Array]:
+    """Leverage (n,) of each material pixel on its own share, and the variance (n,) of the share."""
+    if width == 0:
+        return np.ones_like(information), 1.0 / information
+    image = np.zeros(material.shape)
+    image[material] = information
+    total = ndimage.gaussian_filter(image, width, mode="constant")[material]
+    # the square of a Gaussian is a Gaussian of 1 / sqrt(2) the width, divided by 4 pi sigma^2
+    squares = ndimage.gaussian_filter(image, width / np.sqrt(2), mode="constant")[material] / (4 * np.pi * width**2)
+    centre = ndimage.gaussian_filter1d(np.eye(1, 31, 15)[0], width)[15] ** 2
+    return centre * information / total, squares / total**2
