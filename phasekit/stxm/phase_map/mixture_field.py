@@ -96,9 +96,12 @@ def _fit_window(
     mixture[rows, second] += best.second_share
     inside = SufficientStatistics(*(values[material] for values in statistics))
     scale, amount = noise_scale[material], thickness[material]
-    chi_square = compute_mixture_chi_square(inside, mixture) / scale
-    information = _compute_information(inside.normal_matrix, mixture, first, second) * amount**2 / scale
-    leverage, variance = _compute_leverage(information, material, width)
+    noise_share = inside.noise_share
+    chi_square = compute_mixture_chi_square(inside, mixture) / noise_share
+    information = _compute_information(inside.normal_matrix, mixture, first, second) * amount**2
+    leverage, variance = _compute_leverage(information / noise_share, material, width)
+    # a misfit is the same in the neighbours, so that averaging does not reduce it
+    variance += (scale - noise_share) / information
     nat = 0.5 * np.log(1 / (2 * np.pi * np.maximum(variance, 1e-12))) + np.log(len(pairs))
     field = _make_empty_field(material.shape)
     for target, values in zip(
@@ -117,7 +120,8 @@ def _fit_pairs(
     material = np.isfinite(statistics.weighted_norm)
     if width == 0:
         return find_best_pair(SufficientStatistics(*(values[material] for values in statistics)), pairs)
-    by_pixel = np.where(material, thickness / noise_scale, 0.0)
+    noise_share = statistics.noise_share
+    by_pixel = np.where(material, thickness / noise_share, 0.0)
 
     def average(values: Array, weight: Array) -> Array:
         """Average channels (y, x, channel) over the window, at the material pixels."""
@@ -127,7 +131,7 @@ def _fit_pairs(
     n = statistics.template_projection.shape[-1]
     matrix = average(statistics.normal_matrix.reshape(*material.shape, n * n), by_pixel * thickness)
     projection = average(statistics.template_projection, by_pixel)
-    norm = average(statistics.weighted_norm[..., None], 1.0 / noise_scale)[:, 0]
+    norm = average(statistics.weighted_norm[..., None], 1.0 / noise_share)[:, 0]
     pooled = SufficientStatistics(matrix.reshape(-1, n, n), projection, norm, projection, norm)
     return find_best_pair(pooled, pairs)
 

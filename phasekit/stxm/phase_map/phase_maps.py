@@ -35,7 +35,9 @@ class PixelPosterior(NamedTuple):
     unknown: Array  # (..), probability of an unknown phase
     mixed: Array  # (..), probability of a mixture, 0 where the probe alone can have made it
     composition: Array  # (.., reference), mean shares of the pixel itself
-    probed: Array  # (.., template), mean shares under the probe
+    measured: Array  # (.., reference), shares under the probe by the spectra, whatever the phase
+    measured_error: Array  # (..)
+    probed: Array  # (.., template), mean shares under the probe in the maps
 
 
 def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray:
@@ -57,22 +59,24 @@ def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray
             unknown,
             find_resolved_mixtures(drawn)[..., None],
             compute_composition(drawn, model.n_references),
+            make_shares(drawn.field, model.n_references),
+            drawn.field.share_error[..., None],
             drawn.mixture,
             np.broadcast_to(np.asarray(drawn.prior), (*names.shape[:2], _N_PRIOR)),
         ]
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    n_parts = 3 * model.n_references + 2 + len(model.templates) + _N_PRIOR
+    n_parts = 4 * model.n_references + 3 + len(model.templates) + _N_PRIOR
     return apply_over_tiles(statistics, draw_tile, n_parts)
 
 
 def unpack_posterior(parts: Array, model: PhaseModel) -> PixelPosterior:
     """Posterior from the parts (.., part) of :func:`draw_phase_maps`."""
     n = model.n_references
-    name, nearest, unknown, mixed, composition, probed = np.split(
-        parts[..., :-_N_PRIOR], np.cumsum([n, n, 1, 1, n]), axis=-1
+    name, nearest, unknown, mixed, composition, measured, error, probed = np.split(
+        parts[..., :-_N_PRIOR], np.cumsum([n, n, 1, 1, n, n, 1]), axis=-1
     )
-    return PixelPosterior(name, nearest, unknown[..., 0], mixed[..., 0], composition, probed)
+    return PixelPosterior(name, nearest, unknown[..., 0], mixed[..., 0], composition, measured, error[..., 0], probed)
 
 
 def compute_name_probability(drawn: PosteriorMaps, n_references: int) -> Array:
@@ -142,7 +146,7 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
         return np.minimum(pair, compute_single_chi_square(part).min(axis=-1))
 
     least = _apply_to_material(compute_least, statistics)
-    noise_scale = compute_noise_scale(least, statistics.independent, model)
+    noise_scale = compute_noise_scale(least, statistics.noise_share, model)
     options = model.options
     return sample_phase_maps(
         statistics,
@@ -156,13 +160,14 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
     )
 
 
-def compute_noise_scale(least: Array, independent: Array, model: PhaseModel) -> Array:
+def compute_noise_scale(least: Array, noise_share: Array, model: PhaseModel) -> Array:
     """Factor (..) >= 1 by which differences of chi-square are divided.
 
-    It grows where no explanation fits, with ``least`` (..) as the smallest chi-square, and where misfits of neighbouring
-    energies are not independent.
+    It grows where no explanation fits, with ``least`` (..) as the smallest chi-square. And it grows with the share of
+    the model error, because misfits repeat themselves in neighbouring energies, which noise does not.
     """
-    return np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0) / independent
+    misfit = np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0)
+    return misfit * (1 + (model.model_error.correlated_energies - 1) * (1 - noise_share))
 
 
 def _sample_without_unknown(statistics: SufficientStatistics, model: PhaseModel) -> PosteriorMaps:

@@ -54,12 +54,13 @@ class PixelResult(NamedTuple):
     composition: Array
     mixture: Array
     fraction: Array  # (.., reference)
+    fraction_error: Array
     status: NDArray[Any]  # int8
     cluster_contradicted: NDArray[Any]  # bool
 
 
 #: of the fields of PixelResult
-_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 7, np.int8, np.bool_)
+_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 8, np.int8, np.bool_)
 _OUT_DIMS = [["reference"] if name == "fraction" else [] for name in PixelResult._fields]
 
 
@@ -72,12 +73,6 @@ class PixelEvidence(NamedTuple):
     noise_scale: Array  # (n,), by which differences of chi-square are divided
     posterior: PixelPosterior
     phase: NDArray[np.intp]  # (n,), the name
-
-    @property
-    def fraction(self) -> Array:
-        """Shares (n, reference) under the probe, of sum 1."""
-        probed = self.posterior.probed[:, : self.chi_square_single.shape[1]]
-        return np.asarray(probed / np.maximum(probed.sum(axis=1, keepdims=True), 1e-9))
 
 
 class StatusFlags(NamedTuple):
@@ -171,13 +166,13 @@ def _classify_batch(
         compute_single_chi_square(statistics)[:, : model.n_references],
         pair,
         mapped,
-        compute_noise_scale(np.minimum(pair.chi_square, mapped), statistics.independent, model),
+        compute_noise_scale(np.minimum(pair.chi_square, mapped), statistics.noise_share, model),
         posterior,
         phase,
     )
     flags = _test_explanations(evidence, model)
     ranked = np.sort(statistics.pearson, axis=1)
-    fraction = np.where(flags.no_reference[:, None], np.nan, evidence.fraction)
+    fraction = np.where(flags.no_reference[:, None], np.nan, posterior.measured)
     composition = np.where(flags.no_reference, np.nan, posterior.composition @ model.composition)
     contradicted = np.zeros(n, dtype=bool)
     if cluster_vote is not None:
@@ -190,8 +185,9 @@ def _classify_batch(
         margin=ranked[:, -1] - ranked[:, -2] if has_several else np.full(n, np.nan),
         chi_square=evidence.chi_square_single[rows, phase] / (model.degrees_of_freedom + 1),
         composition=composition,
-        mixture=np.clip(1 - evidence.fraction.max(axis=1), 0.0, 1.0),
+        mixture=np.clip(1 - posterior.measured.max(axis=1), 0.0, 1.0),
         fraction=fraction,
+        fraction_error=np.where(flags.no_reference, np.nan, posterior.measured_error),
         status=_select_status(flags),
         cluster_contradicted=contradicted,
     )
@@ -213,12 +209,13 @@ def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlag
     limit = 2 * stats.chi2.isf(_UNEXPLAINED, model.degrees_of_freedom) / model.degrees_of_freedom
     no_reference = (reduced > limit) | (evidence.posterior.unknown > 0.5)
     # transition: the maps show a mixture that is wider than the probe
-    is_mixture = 1 - evidence.fraction.max(axis=1) > _MIXED_PIXEL
-    transition = (evidence.posterior.mixed > 0.5) & is_mixture
+    lesser = 1 - evidence.posterior.measured.max(axis=1)
+    transition = (evidence.posterior.mixed > 0.5) & (lesser > _MIXED_PIXEL)
     # false assignment: another phase alone beats the name, and the maps do not explain it either
     false_assignment = (np.minimum(blur, named) - alone) / scale > _DECISIVE
     # boundary: the mixture under the probe beats the named phase alone
-    boundary = ((named - blur) / scale > _DECISIVE) & is_mixture
+    probed = evidence.posterior.probed
+    boundary = ((named - blur) / scale > _DECISIVE) & (1 - probed.max(axis=1) > _MIXED_PIXEL)
     return StatusFlags(no_reference, transition, false_assignment, boundary)
 
 

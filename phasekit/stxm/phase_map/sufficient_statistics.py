@@ -40,7 +40,7 @@ class SufficientStatistics(NamedTuple):
     template_projection: Array  # p (.., template)
     weighted_norm: Array  # q (..)
     pearson: Array  # (.., reference), correlation without weights
-    independent: Array  # (..), share of the energies that count as independent observations, 0..1
+    noise_share: Array  # (..), share of the variance that is noise and not model error, 0..1
 
 
 class BestPairs(NamedTuple):
@@ -67,16 +67,16 @@ def _pack_channels(statistics: SufficientStatistics) -> NDArray[np.float32]:
     matrix = statistics.normal_matrix
     flat = matrix.reshape(*matrix.shape[:-2], -1)
     parts = [flat, statistics.template_projection, statistics.weighted_norm[..., None], statistics.pearson]
-    parts.append(statistics.independent[..., None])
+    parts.append(statistics.noise_share[..., None])
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
 def unpack_channels(channels: Array, n_templates: int, n_references: int) -> SufficientStatistics:
     """Statistics from rows (.., channel)."""
     ends = np.cumsum([n_templates**2, n_templates, 1, n_references, 1])
-    matrix, projection, norm, pearson, independent = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
+    matrix, projection, norm, pearson, noise_share = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
     matrix = matrix.reshape(*matrix.shape[:-1], n_templates, n_templates)
-    return SufficientStatistics(matrix, projection, norm[..., 0], pearson, independent[..., 0])
+    return SufficientStatistics(matrix, projection, norm[..., 0], pearson, noise_share[..., 0])
 
 
 def compute_sufficient_statistics(
@@ -138,9 +138,7 @@ def _compute_sums(
     contrast = np.maximum(x.var(axis=1) - variance.mean(axis=1), 0.0)
     model_variance = (error.relative**2 * contrast)[:, None]
     weight = 1.0 / (variance + model_variance)
-    # correlated misfit repeats itself in neighbouring energies; noise does not
-    repeated = (model_variance * weight).mean(axis=1)
-    independent = 1.0 / (1.0 + (error.correlated_energies - 1.0) * repeated)
+    noise_share = (variance * weight).mean(axis=1)
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
     template_mean = weight @ templates.T / total[:, None]
@@ -151,7 +149,7 @@ def _compute_sums(
     centred = weight * (x - mean[:, None])
     pearson = pearson_coefficient(x[:, None], templates[None, :n_references])
     norm = (centred * x).sum(axis=1)
-    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, independent)
+    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, noise_share)
 
 
 def compute_single_chi_square(statistics: SufficientStatistics) -> Array:

@@ -111,5 +111,7 @@ def _fit_correction(
     right = np.einsum("be,bi,be->ei", weights, amounts, left)
     found = np.linalg.solve(normal, right[..., None])[..., 0].T
     # corrections along the references and the constant would only rename amounts
-    span = np.linalg.qr(np.vstack([spectra, np.ones((1, spectra.shape[1]))]).T)[0]
-    return np.asarray(found - (found @ span) @ span.T)
+    root = np.sqrt((amounts.sum(axis=1, keepdims=True) ** 2 / variance).sum(axis=0))
+    span = np.linalg.qr((np.vstack([spectra, np.ones((1, spectra.shape[1]))]) * root).T)[0]
+    scaled = found * root
+    return np.asarray((scaled - (scaled @ span) @ span.T) / root)
