@@ -21,6 +21,7 @@ from .non_negative import solve_non_negative
 
 Array = NDArray[np.float64]
 _ITERATIONS = 5
+_FEWEST_BLOCKS = 4  # two to fit a correction and two to test it
 #: reduced chi-square at which a block's weight is halved: the references do not explain it
 _POOR_FIT = 3.0
 
@@ -39,17 +40,38 @@ def no_model_error(spectra: Array) -> ModelError:
 
 
 def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
-    """Fit the model error of references (reference, energy) to block means (block, energy) with standard errors."""
+    """Fit the model error of references (reference, energy) to block means (block, energy) with standard errors.
+
+    The correction is made only if it explains more than half of the misfit in blocks that it was not fitted to. Misfits
+    that differ from place to place, such as those of misaligned frames, are no fault of the references.
+    """
     n_free = means.shape[1] - min(len(spectra), 2) - 1
-    if len(means) < 2 or n_free < 1:
+    if len(means) < _FEWEST_BLOCKS or n_free < 1:
         return no_model_error(spectra)
-    prior, _ = _measure_misfit(*_fit_blocks(spectra, means, errors, 0.0), means, errors)
+    prior, correlated = _measure_misfit(*_fit_blocks(spectra, means, errors, 0.0), means, errors)
+    exact = ModelError(np.zeros_like(spectra), prior, correlated)
+    if prior == 0:
+        return exact
+    odd = np.arange(len(means)) % 2 == 1
+    left = []
+    for half in (odd, ~odd):
+        corrected = spectra + _adapt_references(spectra, means[half], errors[half], prior)
+        fit = _fit_blocks(corrected, means[~half], errors[~half], prior)
+        left.append(_measure_misfit(*fit, means[~half], errors[~half])[0] ** 2)
+    if np.mean(left) > 0.5 * prior**2:
+        return exact
+    correction = _adapt_references(spectra, means, errors, prior)
+    fit = _fit_blocks(spectra + correction, means, errors, prior)
+    return ModelError(correction, *_measure_misfit(*fit, means, errors))
+
+
+def _adapt_references(spectra: Array, means: Array, errors: Array, prior: float) -> Array:
+    """Correction (reference, energy) of the references by the blocks, under the prior."""
     correction = np.zeros_like(spectra)
-    for _ in range(_ITERATIONS if prior > 0 else 0):
+    for _ in range(_ITERATIONS):
         amounts, residual = _fit_blocks(spectra + correction, means, errors, prior)
         correction = _fit_correction(spectra, correction, amounts, residual, errors, prior)
-    relative, correlated = _measure_misfit(*_fit_blocks(spectra + correction, means, errors, prior), means, errors)
-    return ModelError(correction, relative, correlated)
+    return correction
 
 
 def _fit_blocks(spectra: Array, means: Array, errors: Array, relative: float) -> tuple[Array, Array]:
