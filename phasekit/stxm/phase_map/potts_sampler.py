@@ -34,7 +34,7 @@ _N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
 _SETTLING = 3  # sweeps before the costs are learned
 _REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
 #: costs where learning starts, and their bounds [nat]
-_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.55, 2.5
+_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.1, 2.5
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
 _PRIOR_WIDTH, _PRIOR_WIDTH_STD = 1.8, 0.6

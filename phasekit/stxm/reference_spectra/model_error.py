@@ -42,7 +42,7 @@ def no_model_error(spectra: Array) -> ModelError:
 def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
     """Fit the model error of references (reference, energy) to block means (block, energy) with standard errors.
 
-    The correction is made only if it explains more than half of the misfit in blocks that it was not fitted to. Misfits
+    The correction is made only if it explains more than half of the misfit in each half of the field from the other. Misfits
     that differ from place to place, such as those of misaligned frames, are no fault of the references.
     """
     n_free = means.shape[1] - min(len(spectra), 2) - 1
@@ -52,13 +52,14 @@ def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
     exact = ModelError(np.zeros_like(spectra), prior, correlated)
     if prior == 0:
         return exact
-    odd = np.arange(len(means)) % 2 == 1
+    # halves of the field and not every other block, because neighbouring blocks share their misfits
+    first = np.arange(len(means)) < len(means) // 2
     left = []
-    for half in (odd, ~odd):
+    for half in (first, ~first):
         corrected = spectra + _adapt_references(spectra, means[half], errors[half], prior)
         fit = _fit_blocks(corrected, means[~half], errors[~half], prior)
         left.append(_measure_misfit(*fit, means[~half], errors[~half])[0] ** 2)
-    if np.mean(left) > 0.5 * prior**2:
+    if max(left) > 0.5 * prior**2:
         return exact
     correction = _adapt_references(spectra, means, errors, prior)
     fit = _fit_blocks(spectra + correction, means, errors, prior)
