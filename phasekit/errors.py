@@ -80,6 +80,7 @@ class StxmStatus(IntEnum):
     NO_REFERENCE = 5
     TRANSITION = 6
     BOUNDARY_TRANSITION = 7
+    INCOMPLETE = 8
 
 
 class AcomStatus(IntEnum):

@@ -12,7 +12,7 @@ from .ambiguity import AmbiguityLimits
 from .cluster_names import compute_cluster_vote, name_clusters
 from .model_fit import fit_phase_model
 from .phase_maps import draw_phase_maps
-from .phase_model import SamplerOptions
+from .phase_model import PhaseModel, SamplerOptions
 from .pixel_status import PixelInput, classify_pixels
 from .sufficient_statistics import compute_sufficient_statistics
 
@@ -34,17 +34,19 @@ def label_phases(  # noqa: PLR0913
 ) -> xr.Dataset:
     r"""Name the phase of every material pixel, and say how far the name can be trusted.
 
-    1. Fit what all spectra share: energy offset, stray light, background slope.
-    2. Name each cluster by the reference with the highest Pearson correlation. A cluster that no mixture of references
-       explains is an unknown phase. One that only a mixture explains is a transition phase.
+    1. Fit what all spectra share: energy offset, stray light, background slope, and how inexact the references are.
+    2. Name each cluster by the reference with the highest Pearson correlation. A cluster that no mixture of two
+       references explains is an unknown phase.
     3. Reduce every spectrum :math:`x_j` to its chi-square for any mixture of phases.
-    4. Draw maps of phases :math:`z` from their posterior. The likelihood sees :math:`z` through the blur of the probe.
-       The prior is a Potts model, in which unlike neighbours cost :math:`\beta`:
+    4. Draw maps of labels :math:`z` from their posterior. A label is a phase, or a mixture whose share varies smoothly.
+       The likelihood sees :math:`z` through the blur of the probe. The prior is a Potts model, in which unlike
+       neighbours cost :math:`\beta`; a mixture costs :math:`c_j` for its free share:
 
-       .. math:: P(z \mid x) \propto \exp\Bigl(-\tfrac12 \sum_j \chi^2_j(z) - \sum_{(i,j)} \beta\,[z_i \ne z_j]\Bigr)
+       .. math:: P(z \mid x) \propto \exp\Bigl(-\tfrac12 \sum_j \chi^2_j(z) - \sum_{(i,j)} \beta\,[z_i \ne z_j]
+           - \sum_j c_j\,[z_j = \mathrm{mixture}]\Bigr)
 
-    5. Take the most frequent phase as the name, its share of the draws as the confidence. Compare each spectrum with
-       the maps, which gives its status.
+    5. Take the most probable phase as the name. The larger part of a mixture counts as its phase. Compare each spectrum
+       with the maps, which gives its status.
 
     Parameters
     ----------
@@ -77,9 +79,13 @@ def label_phases(  # noqa: PLR0913
         - ``confidence`` that the phase is right, ``unknown_probability`` that it is no reference, both 0..1.
         - ``pearson`` of the spectrum with each reference; ``margin``, best minus second best.
         - ``chi_square`` of the named phase, per degree of freedom.
-        - ``composition``, mean over the draws; NaN also where the phase is unknown or references carry none.
-        - ``mixture``, share of the lesser phases under the probe, 0..1.
+        - ``fraction`` of each reference under the probe, of sum 1, from the spectra of the pixel and of as many
+          neighbours as they support; ``fraction_error``, which contains the misfit of the references.
+        - ``mixture``, the share of all references but the first, 0..1.
+        - ``composition`` of the pixel itself, mean over the draws; NaN also where references carry none.
         - ``cluster_phase``, ``cluster_pearson``; ``cluster_contradicted``, where the spectrum contradicts its cluster.
+        - ``fitted_reference``, the references as the stack shows them, and ``reference_misfit``, what they lack
+          relative to the contrast of a spectrum. Chi-square and confidence contain it.
         - the systematics with ``.._error``, and the learned ``cost_adjacent``, ``cost_other`` [nat],
           ``fitted_blur_px``.
         - ``status``, the first that holds:
@@ -87,11 +93,11 @@ def label_phases(  # noqa: PLR0913
           - ``too_thick`` for light to pass; ``background``, empty or not measured.
           - ``no_reference``: an unknown phase, or a large misfit. Its chi-square is over twice the limit that noise
             exceeds with probability 1e-4.
-          - ``transition``: a transition phase, or a mixture with over 15 % of the lesser phase. It lowers chi-square by
-            12 against one phase and against the blur. ``composition`` and ``mixture`` are those of its two references.
+          - ``transition``: a mixture with over 15 % of the lesser phase, wider than the probe.
           - ``false_assignment``: another phase lowers chi-square by 12.
           - ``boundary_transition``: a visible mixture, as the blur of the domains around predicts.
-          - ``ambiguous``: below ``margin`` or ``min_confidence``. Else ``ok``.
+          - ``ambiguous``: below ``margin`` or ``min_confidence``.
+          - ``incomplete``: some energies were not measured in this pixel. Else ``ok``.
 
     Raises
     ------
@@ -111,8 +117,9 @@ def label_phases(  # noqa: PLR0913
     "fit" reads block means into memory (1/36 of the stack). The rest is lazy where ``od`` is. Maps over 512 pixels a
     side are drawn in overlapping tiles.
 
-    The confidence assumes that the references are right. A large misfit lowers it, but a wrong reference that fits well
-    cannot be noticed.
+    The references are adapted to the data's own means where a correction found in one half of the field explains more
+    than half of the misfit in the other. Corrections along the references themselves cannot be told from amounts. So a
+    reference that is wrong and fits well cannot be noticed.
 
     References
     ----------
@@ -156,7 +163,8 @@ def label_phases(  # noqa: PLR0913
     pixels = PixelInput(statistics, maps, _select_too_thick(od), vote)
     out = classify_pixels(pixels, fit.model, AmbiguityLimits(margin, min_confidence))
     out = out.assign_coords(reference=library.names)
-    out = xr.merge([out, names, shared_variables(fit.systematics)], compat="no_conflicts", join="exact")
+    parts = [out, names, shared_variables(fit.systematics), _describe_references(fit.model, od)]
+    out = xr.merge(parts, compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
     settings: dict[str, Any] = {"margin": margin, "min_confidence": min_confidence, "neighbours": neighbours}
@@ -176,6 +184,12 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset)
                 "Make them from this OD with assign_clusters."
             )
     return build_library(refs, od["energy"], step="label_phases", n_nuisance=1)
+
+
+def _describe_references(model: PhaseModel, od: xr.Dataset) -> xr.Dataset:
+    """The references as the stack shows them, and their misfit."""
+    spectra = xr.DataArray(model.reference_spectra, dims=("reference", "energy"), coords={"energy": od["energy"]})
+    return xr.Dataset({"fitted_reference": spectra, "reference_misfit": ((), model.model_error.relative)})
 
 
 def _check_cost(neighbours: float | str) -> float | None:

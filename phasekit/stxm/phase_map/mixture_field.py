@@ -132,7 +132,7 @@ def _fit_pairs(
     matrix = average(statistics.normal_matrix.reshape(*material.shape, n * n), by_pixel * thickness)
     projection = average(statistics.template_projection, by_pixel)
     norm = average(statistics.weighted_norm[..., None], 1.0 / noise_share)[:, 0]
-    pooled = SufficientStatistics(matrix.reshape(-1, n, n), projection, norm, projection, norm)
+    pooled = SufficientStatistics(matrix.reshape(-1, n, n), projection, norm, projection, norm, norm)
     return find_best_pair(pooled, pairs)
 
 

@@ -146,7 +146,7 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
         return np.minimum(pair, compute_single_chi_square(part).min(axis=-1))
 
     least = _apply_to_material(compute_least, statistics)
-    noise_scale = compute_noise_scale(least, statistics.noise_share, model)
+    noise_scale = compute_noise_scale(least, statistics, model)
     options = model.options
     return sample_phase_maps(
         statistics,
@@ -160,14 +160,14 @@ def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: i
     )
 
 
-def compute_noise_scale(least: Array, noise_share: Array, model: PhaseModel) -> Array:
+def compute_noise_scale(least: Array, statistics: SufficientStatistics, model: PhaseModel) -> Array:
     """Factor (..) >= 1 by which differences of chi-square are divided.
 
     It grows where no explanation fits, with ``least`` (..) as the smallest chi-square. And it grows with the share of
     the model error, because misfits repeat themselves in neighbouring energies, which noise does not.
     """
-    misfit = np.maximum(least / (COMMON_MISFIT * model.degrees_of_freedom), 1.0)
-    return misfit * (1 + (model.model_error.correlated_energies - 1) * (1 - noise_share))
+    misfit = np.maximum(least / (COMMON_MISFIT * statistics.degrees_of_freedom), 1.0)
+    return misfit * (1 + (model.model_error.correlated_energies - 1) * (1 - statistics.noise_share))
 
 
 def _sample_without_unknown(statistics: SufficientStatistics, model: PhaseModel) -> PosteriorMaps:

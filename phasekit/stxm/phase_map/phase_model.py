@@ -28,7 +28,6 @@ class PhaseModel(NamedTuple):
     composition: Array  # (reference,), NaN where unknown
     unknown_phases: UnknownPhases
     pairs: NDArray[np.intp]  # (pair, 2) references that may mix
-    degrees_of_freedom: int  # of a spectrum after two amounts and a constant
     options: SamplerOptions
     model_error: ModelError  # what the references lack
 
@@ -69,7 +68,5 @@ def build_phase_model(
 ) -> PhaseModel:
     """Model of the reference ``spectra`` (reference, energy), followed by the unknown phases."""
     templates = np.concatenate([spectra, unknown_phases.spectra])
-    # two amounts and the constant are fitted to every spectrum
-    degrees_of_freedom = max(spectra.shape[1] - 3, 1)
     pairs = select_pairs(library)
-    return PhaseModel(templates, library.composition, unknown_phases, pairs, degrees_of_freedom, options, model_error)
+    return PhaseModel(templates, library.composition, unknown_phases, pairs, options, model_error)

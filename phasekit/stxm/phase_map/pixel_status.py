@@ -71,6 +71,7 @@ class PixelEvidence(NamedTuple):
     best_pair: BestPairs  # best mixture of two references
     chi_square_map: Array  # (n,), of the mixture that the maps show under the probe
     noise_scale: Array  # (n,), by which differences of chi-square are divided
+    degrees_of_freedom: Array  # (n,)
     posterior: PixelPosterior
     phase: NDArray[np.intp]  # (n,), the name
 
@@ -142,9 +143,10 @@ def _classify_block(
             target[at] = values
         # compared in the single precision that is stored, so that flag_ambiguous with the same limits changes nothing
         doubtful = is_ambiguous(out.margin[at], out.confidence[at], limits)
+        is_ok = batch.status == StxmStatus.OK
         out.status[at] = np.select(
-            [too_thick[at], (batch.status == StxmStatus.OK) & doubtful],
-            [StxmStatus.TOO_THICK, StxmStatus.AMBIGUOUS],
+            [too_thick[at], is_ok & doubtful, is_ok & (statistics.n_energies[at] < model.templates.shape[1])],
+            [StxmStatus.TOO_THICK, StxmStatus.AMBIGUOUS, StxmStatus.INCOMPLETE],
             batch.status,
         )
     return out
@@ -166,11 +168,12 @@ def _classify_batch(
         compute_single_chi_square(statistics)[:, : model.n_references],
         pair,
         mapped,
-        compute_noise_scale(np.minimum(pair.chi_square, mapped), statistics.noise_share, model),
+        compute_noise_scale(np.minimum(pair.chi_square, mapped), statistics, model),
+        statistics.degrees_of_freedom,
         posterior,
         phase,
     )
-    flags = _test_explanations(evidence, model)
+    flags = _test_explanations(evidence)
     ranked = np.sort(statistics.pearson, axis=1)
     fraction = np.where(flags.no_reference[:, None], np.nan, posterior.measured)
     composition = np.where(flags.no_reference, np.nan, posterior.composition @ model.composition)
@@ -183,7 +186,7 @@ def _classify_batch(
         confidence=np.clip(posterior.name[rows, phase], 0.0, 1.0),
         unknown_probability=posterior.unknown,
         margin=ranked[:, -1] - ranked[:, -2] if has_several else np.full(n, np.nan),
-        chi_square=evidence.chi_square_single[rows, phase] / (model.degrees_of_freedom + 1),
+        chi_square=evidence.chi_square_single[rows, phase] / (statistics.degrees_of_freedom + 1),
         composition=composition,
         mixture=np.clip(1 - posterior.measured.max(axis=1), 0.0, 1.0),
         fraction=fraction,
@@ -193,7 +196,7 @@ def _classify_batch(
     )
 
 
-def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlags:
+def _test_explanations(evidence: PixelEvidence) -> StatusFlags:
     r"""Test what explains each spectrum.
 
     Two explanations are compared by the difference of their chi-square, divided by the noise scale :math:`v`:
@@ -205,9 +208,8 @@ def _test_explanations(evidence: PixelEvidence, model: PhaseModel) -> StatusFlag
     named = evidence.chi_square_single[rows, evidence.phase]
     alone = evidence.chi_square_single.min(axis=1)
     # no reference: neither two references nor the maps come near the limit for noise
-    reduced = np.minimum(pair, blur) / model.degrees_of_freedom
-    limit = 2 * stats.chi2.isf(_UNEXPLAINED, model.degrees_of_freedom) / model.degrees_of_freedom
-    no_reference = (reduced > limit) | (evidence.posterior.unknown > 0.5)
+    limit = 2 * stats.chi2.isf(_UNEXPLAINED, evidence.degrees_of_freedom)
+    no_reference = (np.minimum(pair, blur) > limit) | (evidence.posterior.unknown > 0.5)
     # transition: the maps show a mixture that is wider than the probe
     lesser = 1 - evidence.posterior.measured.max(axis=1)
     transition = (evidence.posterior.mixed > 0.5) & (lesser > _MIXED_PIXEL)

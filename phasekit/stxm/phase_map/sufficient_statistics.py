@@ -31,6 +31,7 @@ from ..reference_spectra.model_error import ModelError, no_model_error
 
 Array = NDArray[np.floating]
 _BATCH = 16384  # pixels
+_FEWEST_ENERGIES = 4  # that a spectrum needs for two amounts, a constant and one degree of freedom
 
 
 class SufficientStatistics(NamedTuple):
@@ -41,6 +42,12 @@ class SufficientStatistics(NamedTuple):
     weighted_norm: Array  # q (..)
     pearson: Array  # (.., reference), correlation without weights
     noise_share: Array  # (..), share of the variance that is noise and not model error, 0..1
+    n_energies: Array  # (..), energies that were measured
+
+    @property
+    def degrees_of_freedom(self) -> Array:
+        """Degrees of freedom (..) of a spectrum after two amounts and a constant, at least 1."""
+        return np.maximum(self.n_energies - 3, 1)
 
 
 class BestPairs(NamedTuple):
@@ -67,16 +74,16 @@ def _pack_channels(statistics: SufficientStatistics) -> NDArray[np.float32]:
     matrix = statistics.normal_matrix
     flat = matrix.reshape(*matrix.shape[:-2], -1)
     parts = [flat, statistics.template_projection, statistics.weighted_norm[..., None], statistics.pearson]
-    parts.append(statistics.noise_share[..., None])
+    parts += [statistics.noise_share[..., None], statistics.n_energies[..., None]]
     return np.concatenate(parts, axis=-1).astype(np.float32)
 
 
 def unpack_channels(channels: Array, n_templates: int, n_references: int) -> SufficientStatistics:
     """Statistics from rows (.., channel)."""
-    ends = np.cumsum([n_templates**2, n_templates, 1, n_references, 1])
-    matrix, projection, norm, pearson, noise_share = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
+    ends = np.cumsum([n_templates**2, n_templates, 1, n_references, 1, 1])
+    matrix, projection, norm, pearson, *single = np.split(channels[..., : ends[-1]], ends[:-1], axis=-1)
     matrix = matrix.reshape(*matrix.shape[:-1], n_templates, n_templates)
-    return SufficientStatistics(matrix, projection, norm[..., 0], pearson, noise_share[..., 0])
+    return SufficientStatistics(matrix, projection, norm[..., 0], pearson, *(one[..., 0] for one in single))
 
 
 def compute_sufficient_statistics(
@@ -98,7 +105,7 @@ def compute_sufficient_statistics(
         output_core_dims=[["channel"]],
         dask="parallelized",
         output_dtypes=[np.float32],
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 2 + n_references}},
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"channel": n * n + n + 3 + n_references}},
     )
     return statistics.transpose("scan_y", "scan_x", "channel")
 
@@ -114,11 +121,12 @@ def compute_block_statistics(
 ) -> SufficientStatistics:
     """Statistics of a block of optical density (.., energy) with its noise; NaN where there is no material."""
     shape, n_energies = density.shape[:-1], density.shape[-1]
-    use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
+    enough = np.isfinite(density).sum(axis=-1) >= min(_FEWEST_ENERGIES, n_energies)
+    use = np.broadcast_to(material, shape).ravel() & enough.ravel()
     spectra = density.reshape(-1, n_energies)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, n_energies)
     n = len(templates)
-    sizes = ((n, n), (n,), (), (n_references,), ())
+    sizes = ((n, n), (n,), (), (n_references,), (), ())
     error = no_model_error(templates) if model_error is None else model_error
     out = [np.full((use.size, *size), np.nan, dtype=np.float32) for size in sizes]
     pixels = np.flatnonzero(use)
@@ -126,6 +134,7 @@ def compute_block_statistics(
     for first in range(0, pixels.size, _BATCH):
         batch = pixels[first : first + _BATCH]
         x, variance = spectra[batch].astype(np.float64), np.maximum(sigma[batch].astype(np.float64), 1e-6) ** 2
+        variance[~np.isfinite(x)] = np.inf  # energies that were not measured have no weight
         for target, values in zip(out, _compute_sums(x, variance, templates, n_references, error), strict=True):
             target[batch] = values
     return SufficientStatistics(*(values.reshape(*shape, *size) for values, size in zip(out, sizes, strict=True)))
@@ -135,10 +144,14 @@ def _compute_sums(
     x: Array, variance: Array, templates: Array, n_references: int, error: ModelError
 ) -> SufficientStatistics:
     """Statistics of spectra (pixel, energy) with noise ``variance``, by matrix products over the energies."""
-    contrast = np.maximum(x.var(axis=1) - variance.mean(axis=1), 0.0)
+    known = np.isfinite(x)
+    n_energies = known.sum(axis=1)
+    x, noise = np.where(known, x, 0.0), np.where(known, variance, 0.0)
+    power = (x**2).sum(axis=1) / n_energies - (x.sum(axis=1) / n_energies) ** 2
+    contrast = np.maximum(power - noise.sum(axis=1) / n_energies, 0.0)
     model_variance = (error.relative**2 * contrast)[:, None]
     weight = 1.0 / (variance + model_variance)
-    noise_share = (variance * weight).mean(axis=1)
+    noise_share = (noise * weight).sum(axis=1) / n_energies
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
     template_mean = weight @ templates.T / total[:, None]
@@ -147,9 +160,21 @@ def _compute_sums(
     normal_matrix = (weight @ products.T).reshape(len(x), len(templates), len(templates))
     normal_matrix -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
     centred = weight * (x - mean[:, None])
-    pearson = pearson_coefficient(x[:, None], templates[None, :n_references])
+    pearson = _correlate_known(x, known, templates[:n_references])
     norm = (centred * x).sum(axis=1)
-    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, noise_share)
+    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, noise_share, n_energies)
+
+
+def _correlate_known(x: Array, known: NDArray[np.bool_], references: Array) -> Array:
+    """Pearson correlation (pixel, reference) over the energies that are known in a pixel."""
+    if known.all():
+        return np.asarray(pearson_coefficient(x[:, None], references[None]))
+    count = known.sum(axis=1, keepdims=True)
+    centred = np.where(known, x - x.sum(axis=1, keepdims=True) / count, 0.0)
+    mean = known @ references.T / count
+    product = centred @ references.T
+    power = np.maximum(known @ (references**2).T - count * mean**2, 1e-300)
+    return product / np.sqrt(power * np.maximum((centred**2).sum(axis=1, keepdims=True), 1e-300))
 
 
 def compute_single_chi_square(statistics: SufficientStatistics) -> Array:
