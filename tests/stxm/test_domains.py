@@ -18,6 +18,9 @@ from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statisti
 
 TEMPLATES = np.array([[0.0, 1.0, 3.0, 2.0, 1.0, 0.5], [0.0, 2.0, 2.0, 3.0, 1.0, 0.2], [1.0, 0.0, 2.0, 2.5, 2.0, 0.1]])
 ADJACENT = np.array([[False, True, False], [True, False, True], [False, True, False]])
+WITH_MIXTURE = np.pad(ADJACENT, ((0, 1), (0, 1)), constant_values=True)
+PURE = np.array([[0, 0]])  # no two phases mix
+PAIRS = np.array([[0, 1], [1, 2]])
 
 
 def _pixels(label, noise, blur, seed, thickness=0.4):
@@ -38,46 +41,51 @@ def _grains(shape, n, seed):
     return rng.integers(0, 3, n)[nearest]
 
 
-def test_marginals_equal_those_of_all_maps():
-    """2 x 3 pixels of 3 phases: 729 maps, each with its blurred chi-square and the cost of its neighbours."""
+@pytest.mark.parametrize(("pairs", "adjacent"), [(PURE, ADJACENT), (PAIRS, WITH_MIXTURE)])
+def test_marginals_equal_those_of_all_maps(pairs, adjacent):
+    """2 x 3 pixels of 3 phases, with a mixture or without: every map has its blurred chi-square and its costs."""
     label = np.array([[0, 0, 1], [0, 2, 1]])
     statistics = _pixels(label, 0.35, 1.6, seed=3)
-    cost, blur = 0.6, 1.6
+    cost, blur, n = 0.6, 1.6, len(adjacent)
     drawn = sample_phase_maps(
-        statistics, np.ones(label.shape), ADJACENT, neighbours=cost, blur_px=blur, seed=0, n_draws=4000
+        statistics, np.ones(label.shape), adjacent, pairs, neighbours=cost, blur_px=blur, seed=0, n_draws=4000
     )
-    state = initialise_state(statistics, np.ones(label.shape))
+    state = initialise_state(statistics, np.ones(label.shape), pairs)
     kernel = refresh_state(state, blur)
-    total, weight_of = np.zeros((2, 3, 3)), []
-    pairs = [((a, b), (c, d)) for a, b, c, d in product(range(2), range(3), range(2), range(3)) if (a, b) < (c, d)]
+    total, weight_of = np.zeros((2, 3, n)), []
+    pixels = [((a, b), (c, d)) for a, b, c, d in product(range(2), range(3), range(2), range(3)) if (a, b) < (c, d)]
     near = [
         (p, q, 1.0 if p[0] == q[0] or p[1] == q[1] else 0.7)
-        for p, q in pairs
+        for p, q in pixels
         if max(abs(p[0] - q[0]), abs(p[1] - q[1])) == 1
     ]
-    maps = [np.array(one).reshape(2, 3) for one in product(range(3), repeat=6)]
+    maps = [np.array(one).reshape(2, 3) for one in product(range(n), repeat=6)]
     for one in maps:
         state.label[:] = one
         energy = 0.5 * compute_mixture_chi_square(statistics, compute_mixture(state, kernel)).sum()
         energy += cost * sum(weight for p, q, weight in near if one[p] != one[q])
+        energy += state.field.cost[one == 3].sum()
         weight_of.append(-energy)
     weights = np.exp(np.array(weight_of) - max(weight_of))
     for one, weight in zip(maps, weights / weights.sum(), strict=True):
-        total += weight * np.eye(3)[one]
+        total += weight * np.eye(n)[one]
     np.testing.assert_allclose(drawn.probability, total, atol=0.03)
+    assert n == 3 or total[..., 3].mean() > 0.01  # the mixture takes part
 
 
 def test_running_sums_stay_those_of_the_labels():
     """After sweeps that change labels, what was kept up step by step equals what is made anew."""
     statistics = _pixels(_grains((12, 14), 6, 1), 0.3, 1.8, seed=1)
-    state = initialise_state(statistics, np.ones((12, 14)))
+    state = initialise_state(statistics, np.ones((12, 14)), PAIRS)
     kernel = refresh_state(state, 1.8)
-    rng, probability = np.random.default_rng(0), np.zeros((12, 14, 3), np.float32)
+    rng, probability = np.random.default_rng(0), np.zeros((12, 14, 4), np.float32)
     before = state.label.copy()
     for _ in range(3):
         uniform = rng.random((12, 14), dtype=np.float32)
-        kernels.gibbs_sweep(state, kernel, ADJACENT, 0.3, 0.3, uniform, probability, np.zeros(5))
+        kernels.gibbs_sweep(state, kernel, WITH_MIXTURE, 0.3, 0.3, uniform, probability, np.zeros(5))
     assert (before != state.label).any()
+    assert (state.label == 3).any()
+    assert (state.label < 3).any()
     kept = [part.copy() for part in (state.gram_mix, state.model_norm, state.projection)]
     refresh_state(state, 1.8)
     for was, anew in zip(kept, (state.gram_mix, state.model_norm, state.projection), strict=True):
@@ -89,12 +97,12 @@ def test_the_compiled_kernel_is_the_python_one():
     statistics = _pixels(_grains((6, 7), 4, 2), 0.3, 1.8, seed=2)
     results = []
     for compiled in (True, False):
-        state = initialise_state(statistics, np.ones((6, 7)))
+        state = initialise_state(statistics, np.ones((6, 7)), PAIRS)
         kernel = refresh_state(state, 1.8)
-        probability, slopes = np.zeros((6, 7, 3), np.float32), np.zeros(5)
+        probability, slopes = np.zeros((6, 7, 4), np.float32), np.zeros(5)
         uniform = np.random.default_rng(0).random((6, 7), dtype=np.float32)
         sweep = kernels.gibbs_sweep if compiled else kernels.gibbs_sweep.py_func
-        sweep(state, kernel, ADJACENT, 0.5, 0.9, uniform, probability, slopes)
+        sweep(state, kernel, WITH_MIXTURE, 0.5, 0.9, uniform, probability, slopes)
         results.append((state.label.copy(), probability, slopes))
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-4)
@@ -107,7 +115,7 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
     for seed in range(3):
         label = _grains((60, 60), 25, seed + 10)
         statistics = _pixels(label, 0.25, 1.8, seed)
-        drawn = sample_phase_maps(statistics, np.ones(label.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
+        drawn = sample_phase_maps(statistics, np.ones(label.shape), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0)
         right.append(drawn.probability.argmax(axis=-1) == label)
         stated.append(drawn.probability.max(axis=-1))
         single = statistics.weighted_norm[..., None] - np.maximum(statistics.template_projection, 0) ** 2 / np.einsum(
@@ -126,10 +134,10 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
 def test_noise_alone_finds_no_domains_without_cost_and_one_phase_stays_one():
     lone = np.zeros((10, 12), dtype=int)
     statistics = _pixels(lone, 0.05, 1.8, seed=4)
-    drawn = sample_phase_maps(statistics, np.ones(lone.shape), ADJACENT, neighbours=None, blur_px=None, seed=0)
+    drawn = sample_phase_maps(statistics, np.ones(lone.shape), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0)
     assert (drawn.probability.argmax(axis=-1) == 0).all()
     noisy = _pixels(lone, 2.0, 0.0, seed=5)
-    free = sample_phase_maps(noisy, np.ones(lone.shape), ADJACENT, neighbours=0.0, blur_px=0.0, seed=0)
+    free = sample_phase_maps(noisy, np.ones(lone.shape), ADJACENT, PURE, neighbours=0.0, blur_px=0.0, seed=0)
     own = np.exp(0.5 * np.maximum(noisy.template_projection, 0) ** 2 / np.einsum("yxii->yxi", noisy.normal_matrix))
     np.testing.assert_allclose(free.probability, own / own.sum(axis=-1, keepdims=True), atol=0.02)
 
@@ -138,20 +146,20 @@ def test_no_material_is_nan_and_does_not_pull():
     label = np.full((8, 9), -1)
     label[:, :3], label[:, 6:] = 0, 1
     drawn = sample_phase_maps(
-        _pixels(label, 0.1, 1.0, seed=6), np.ones(label.shape), ADJACENT, neighbours=None, blur_px=None, seed=0
+        _pixels(label, 0.1, 1.0, seed=6), np.ones(label.shape), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0
     )
     assert np.isnan(drawn.probability[label < 0]).all()
     assert (drawn.probability[:, :3].argmax(axis=-1) == 0).all()
     assert (drawn.probability[:, 6:].argmax(axis=-1) == 1).all()
     empty = _pixels(np.full((4, 4), -1), 0.1, 1.0, seed=7)
-    none = sample_phase_maps(empty, np.ones((4, 4)), ADJACENT, neighbours=None, blur_px=None, seed=0)
+    none = sample_phase_maps(empty, np.ones((4, 4)), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0)
     assert np.isnan(none.probability).all()
 
 
 def test_same_seed_same_draws():
     statistics = _pixels(_grains((20, 20), 6, 8), 0.4, 1.8, seed=8)
     first, again, other = (
-        sample_phase_maps(statistics, np.ones((20, 20)), ADJACENT, neighbours=None, blur_px=None, seed=seed)
+        sample_phase_maps(statistics, np.ones((20, 20)), ADJACENT, PURE, neighbours=None, blur_px=None, seed=seed)
         for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first.probability, again.probability)

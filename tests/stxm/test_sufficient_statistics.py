@@ -73,8 +73,18 @@ def test_a_constant_changes_nothing_and_no_material_is_nan(pixels, statistics):
     np.testing.assert_allclose(other.weighted_norm[material], statistics.weighted_norm[material], rtol=1e-4)
     np.testing.assert_allclose(other.pearson[material], statistics.pearson[material], atol=1e-6)
     assert all(np.isnan(part[~material]).all() for part in other)
+
+
+def test_lost_energies_leave_the_statistics_of_the_others(pixels):
+    x, noise, templates = pixels
     lost = x.copy()
-    lost[0, 3] = np.nan
-    assert np.isnan(
-        compute_block_statistics(lost, noise, material, templates=templates, n_references=3).weighted_norm[0]
-    )
+    lost[:, 3] = np.nan
+    material = np.ones(len(x), bool)
+    found = compute_block_statistics(lost, noise, material, templates=templates, n_references=3)
+    kept = np.arange(x.shape[1]) != 3
+    right = compute_block_statistics(x[:, kept], noise[:, kept], material, templates=templates[:, kept], n_references=3)
+    for part, wanted in zip(found, right, strict=True):
+        np.testing.assert_allclose(part, wanted, rtol=1e-4, atol=1e-5)
+    lost[0, 2:] = np.nan
+    few = compute_block_statistics(lost, noise, material, templates=templates, n_references=3)
+    assert np.isnan(few.weighted_norm[0])

@@ -48,7 +48,9 @@ def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
     n_free = means.shape[1] - min(len(spectra), 2) - 1
     if len(means) < _FEWEST_BLOCKS or n_free < 1:
         return no_model_error(spectra)
+    largest = compute_largest_tolerance(spectra)
     prior, correlated = _measure_misfit(*_fit_blocks(spectra, means, errors, 0.0), means, errors)
+    prior = min(prior, largest)
     exact = ModelError(np.zeros_like(spectra), prior, correlated)
     if prior == 0:
         return exact
@@ -63,7 +65,21 @@ def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
         return exact
     correction = _adapt_references(spectra, means, errors, prior)
     fit = _fit_blocks(spectra + correction, means, errors, prior)
-    return ModelError(correction, *_measure_misfit(*fit, means, errors))
+    relative, correlated = _measure_misfit(*fit, means, errors)
+    return ModelError(correction, min(relative, largest), correlated)
+
+
+def compute_largest_tolerance(spectra: Array) -> float:
+    r"""Largest misfit relative to the contrast with which references (reference, energy) still name a spectrum.
+
+    Two spectra of contrast 1 and Pearson correlation :math:`\rho` differ by :math:`\sqrt{2 (1 - \rho)}`. A spectrum
+    further from a reference than half of that may as well be another phase. A lone reference has nothing to differ
+    from, so it must fit within noise.
+    """
+    if len(spectra) < 2:
+        return 0.0
+    correlation = np.corrcoef(spectra)[np.triu_indices(len(spectra), 1)]
+    return float(0.5 * np.sqrt(2 * max(1 - correlation.max(), 0.0)))
 
 
 def _adapt_references(spectra: Array, means: Array, errors: Array, prior: float) -> Array:
