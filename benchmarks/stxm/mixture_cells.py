@@ -11,8 +11,9 @@ N_ENERGIES = (4, 10, 60)
 NOISE = (0.02, 0.05, 0.1)
 KINDS = ("sharp grains", "solid solution", "nano-mixture", "gradual rims", "mixed population")
 ELEMENTS = ("iron", "vanadium")
-#: Range over which energies are planned or spread [eV].
+#: Ranges over which a full scan is spread, and within which few energies are planned [eV].
 _RANGES = {"iron": (700.0, 725.0), "vanadium": (508.0, 530.0)}
+_EDGES = {"iron": (704.0, 716.0), "vanadium": (507.0, 531.0)}
 _EVEN_FROM = 30  # energies from which they are spread evenly, as in a full scan
 
 
@@ -32,10 +33,9 @@ def list_references(element: str) -> xr.Dataset:
 
 def plan_mixture_energies(element: str, n: int) -> np.ndarray:
     """Return the energies to measure [eV]: planned where they are few, else evenly spread."""
-    low, high = _RANGES[element]
     if n >= _EVEN_FROM:
-        return np.linspace(low, high, n).round(2)
-    refs = list_references(element).sel(energy=slice(low - 1, high + 1))
+        return np.linspace(*_RANGES[element], n).round(2)
+    refs = list_references(element).sel(energy=slice(*_EDGES[element]))
     return pk.stxm.select_energies(refs, n, min_spacing_ev=0.5, offset_robust=n > 4).values
 
 
