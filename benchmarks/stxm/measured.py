@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import minimize_scalar, nnls
 
 import phasekit as pk
 
 from ..harness import write_json
 from .common import find_code_state
 from .maps import compute_lone_share, correlate_fractions, count_statuses, select_fraction
+from .mixture_scores import CLEAR_LEAD
 
 Array = NDArray[np.float64]
 NUMBERS = (60, 30, 10, 6, 4)
@@ -84,6 +85,22 @@ def select_rich(judge: Judge, material: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return material & (judge.total > RICH_SHARE * np.nanquantile(judge.total[material], 0.95))
 
 
+def find_best_offset(measured: Measured, energies: Array, use: NDArray[np.bool_]) -> float:
+    """Energy offset [eV] at which least squares of all pixels of ``use`` together leave the least."""
+    density = measured.od["optical_density"].sel(energy=energies).transpose("energy", "scan_y", "scan_x").values
+    spectra = density[:, use & np.isfinite(density).all(axis=0)].astype(float)
+
+    def compute_rest(offset: float) -> float:
+        columns = [np.interp(energies + offset, table[:, 0], table[:, 1]) for table in measured.tables]
+        design = np.stack([*columns, np.ones(energies.size)], axis=1)
+        terms = np.linalg.lstsq(design, spectra, rcond=None)[0]
+        return float(((spectra - design @ terms) ** 2).sum())
+
+    grid = np.arange(-5.0, 5.01, 0.1)
+    start = float(grid[np.argmin([compute_rest(offset) for offset in grid])])
+    return float(minimize_scalar(compute_rest, bounds=(start - 0.1, start + 0.1), method="bounded").x)
+
+
 def draw_energies(measured: Measured, n: int, seed: int) -> Array:
     """Random energies of the stack: one before the edge, the others anywhere."""
     energy = measured.od["energy"].values
@@ -108,6 +125,7 @@ def score_measured(measured: Measured, energies: Array, full: Judge, areas: dict
     offset = float(phases["energy_offset"])
     same = fit_nnls(measured, energies, offset)
     out = {"n": int(energies.size), "energies_eV": energies.round(3).tolist(), "energy_offset": offset}
+    out["independent_offset"] = find_best_offset(measured, energies, areas["rich"])
     for name in ("energy_offset_error", "fitted_blur_px", "systematics_status"):
         if name in phases:
             out[name] = float(phases[name])
@@ -121,7 +139,6 @@ def _score_area(phases: xr.Dataset, use: NDArray[np.bool_], full: Judge, same: J
     """Agreement in one area of pixels."""
     phase, fraction = phases["phase"].values, select_fraction(phases)[..., 0]
     shares = count_statuses(phases["status"].values, use)
-    explained = ("ok", "transition", "boundary_transition")
     out: dict[str, Any] = {
         "pixels": int(use.sum()),
         "oxidised": float((phase == 0)[use].mean()),
@@ -129,7 +146,7 @@ def _score_area(phases: xr.Dataset, use: NDArray[np.bool_], full: Judge, same: J
         "lone": compute_lone_share(phase, use),
         "nnls_lone": compute_lone_share(np.where(full.fraction > 0.5, 0, 1), use),
         "named": float((phase >= 0)[use].mean()),
-        "ok_or_transition": sum(shares[name] for name in explained),
+        "ok_or_transition": shares["ok"] + shares["transition"],
         "status": shares,
     }
     for name, judge in (("all", full), ("same", same)):
@@ -138,6 +155,7 @@ def _score_area(phases: xr.Dataset, use: NDArray[np.bool_], full: Judge, same: J
             f"correlation_{name}": correlate_fractions(fraction, judge.fraction, use),
             f"error_{name}": float(np.nanmean(np.abs(fraction - judge.fraction)[use])),
             f"agrees_{name}": float(agrees[use].mean()),
+            f"agrees_clear_{name}": float(agrees[use & (np.abs(judge.fraction - 0.5) > CLEAR_LEAD / 2)].mean()),
         }
     # What the noise of fewer energies leaves of the judge itself, and what phasekit's own linear fit reaches.
     out["noise_correlation"] = correlate_fractions(same.fraction, full.fraction, use)

@@ -9,10 +9,11 @@ from ..harness import markdown_table
 Rows = list[dict[str, Any]]
 ABOUT_MIXTURES = (
     "Specimens of `pk.synthetic.sample_mixture`: iron (two references) and vanadium (three). The probe is 0 to 3 px "
-    "wide. Accuracy: the phase is the one with the largest true fraction. Lone: pixels unlike every neighbour. Error "
-    "of the fraction: half the sum of absolute differences, for a method that names one phase only as well. Transitions: "
-    'share of clear mixtures named so; false ones: share of pure and blurred pixels named so. "Faults" are those of '
-    "measured stacks: interpolated frames, references wrong by 1 to 4 %, residual misalignment, unknown gain."
+    "wide. Accuracy: the phase is the one with the largest true fraction. Lone: pixels unlike every neighbour. "
+    "Error of the fraction: half the sum of absolute differences, for methods that name one phase only as well. "
+    "Transitions: share of clear mixtures named so; false ones: share of pure and blurred pixels named so. "
+    '"Faults" are those of measured stacks: interpolated frames, references wrong by 1 to 4 %, residual '
+    "misalignment, unknown gain."
 )
 ABOUT_MEASURED = (
     "Iron-rich pixels of the measured Fe 2p stack against an independent non-negative least squares fit on all "

@@ -30,7 +30,7 @@ from ..harness import write_json
 from .common import find_code_state
 from .maps import compute_lone_share, correlate_fractions, count_statuses, select_fraction
 from .measured import RICH_SHARE, Measured, find_folder, open_measured, plan_energies
-from .mixture_scores import CLEAR_MIXTURE, CLEAR_PHASE
+from .mixture_scores import CLEAR_LEAD, CLEAR_MIXTURE, CLEAR_PHASE
 
 Array = NDArray[np.float64]
 KINDS = ("smooth", "turned", "sharp")
@@ -154,6 +154,7 @@ def _score_fraction(phase: NDArray[Any], fraction: Array, truth: Array, use: NDA
     right = np.where(truth > 0.5, phase == 0, phase > 0)
     return {
         "agrees": float(right[use].mean()),
+        "agrees_clear": float(right[use & (np.abs(truth - 0.5) > CLEAR_LEAD / 2)].mean()),
         "lone": compute_lone_share(phase, use),
         "correlation": correlate_fractions(fraction, truth, use),
         "error": float(np.nanmean(np.abs(fraction - truth)[use])),
@@ -161,7 +162,10 @@ def _score_fraction(phase: NDArray[Any], fraction: Array, truth: Array, use: NDA
 
 
 def _score_status(phases: xr.Dataset, truth: Array, use: NDArray[np.bool_]) -> dict[str, float]:
-    """Shares of every status, and of ``transition`` where the truth clearly is a mixture, or clearly one phase."""
+    """Shares of every status, and of ``transition`` where the truth clearly is a mixture, or clearly one phase.
+
+    What is mixed under the probe is a transition in ``smooth`` and ``turned``, and a blurred boundary in ``sharp``.
+    """
     status = phases["status"].values
     shares = count_statuses(status, use)
     largest = np.maximum(truth, 1 - truth)
