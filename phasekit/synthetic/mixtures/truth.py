@@ -1,6 +1,7 @@
 """What a map of a mixture is compared with."""
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -36,7 +37,7 @@ def label_mixture_truth(mixture: Mixture, refs: xr.Dataset, probe_px: float) -> 
     pure = seen.max(axis=0) >= 1 - LESSER_SHARE
     kind = np.where(2 * mixed_mass >= total, MixtureClass.TRANSITION, MixtureClass.BOUNDARY)
     kind = np.where(material, np.where(pure, MixtureClass.PURE, kind), MixtureClass.EMPTY)
-    values = {
+    values: dict[str, NDArray[Any]] = {
         "phase": np.where(material, seen.argmax(axis=0), -1).astype(np.int16),
         "class": kind.astype(np.int8),
         "thickness": thickness,
@@ -55,7 +56,7 @@ def _divide_pixels(fine: Array) -> tuple[Array, Array]:
     return mass / np.where(total > 0, total, 1.0), total
 
 
-def _label_variables(values: dict[str, NDArray[np.generic]]) -> dict[str, xr.Variable]:
+def _label_variables(values: dict[str, NDArray[Any]]) -> dict[str, xr.Variable]:
     words = {
         "phase": ("true phase of the largest fraction (index into reference)", "1"),
         "class": ("why the probe sees one reference or several", "1"),
