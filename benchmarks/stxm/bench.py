@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..harness import peer_environment, run_if_missing, run_tasks
 from ..harness.paths import RUNS as ALL_RUNS
+from . import mixture_cells
 from .cells import N_ENERGIES, NOISE, NUISANCES
 from .report import write_report
 
@@ -23,6 +24,8 @@ SEEDS = (70, 71)
 PROMISE_SEEDS = (80, 81, 82, 83, 84, 85)
 #: Mantis asks for Qt and more, which its analysis does not import: installed alone, after the pinned requirements.
 MANTIS = "mantis-xray==3.3.0"
+#: Specimens of the mixtures; at the middle noise also with the faults of measured stacks.
+MIXTURE_SEEDS = (90, 91)
 AS_PROMISED = ("--stray-light", 0.03, "--energy-offset", 0.3)
 Task = Callable[[], None]
 
@@ -41,9 +44,15 @@ def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     if not chosen.report_only:
         mantis = peer_environment("mantis", HERE / "requirements-mantis.txt", without_dependencies=MANTIS)
-        tasks = [*_promise_tasks(), *_grid_tasks(chosen.seeds), *_mantis_tasks(chosen.seeds[0], mantis)]
+        tasks = [*_promise_tasks(), *_grid_tasks(chosen.seeds), *_mixture_tasks()]
+        tasks += _mantis_tasks(chosen.seeds[0], mantis)
         run_tasks(tasks, chosen.processes)
-        for script in ("scaling", "real_stack"):  # alone on the machine, because they are timed
+        for script in (
+            "scaling",
+            "real_stack",
+            "measured",
+            "resampled",
+        ):  # alone on the machine, because they are timed
             _run(RUNS / f"{script}.json", script)
         if chosen.streaming:
             _run(RUNS / "streaming.json", "streaming", 2048, 100)
@@ -74,6 +83,19 @@ def _grid_tasks(seeds: list[int]) -> list[Task]:
         repeated = noise == 0.05 and n in (4, 10) and seed == seeds[0]
         more = ("--gmvae-seeds", 3) if repeated else ()
         tasks.append(_cell_task(f"cell_{_name_cell(n, noise, nuisance)}", n, noise, nuisance, seed, *more))
+    return tasks
+
+
+def _mixture_tasks() -> list[Task]:
+    """Every mixture specimen."""
+    grid = product(mixture_cells.ELEMENTS, mixture_cells.KINDS, mixture_cells.N_ENERGIES, mixture_cells.NOISE)
+    tasks = []
+    for (element, kind, n, noise), seed in product(grid, MIXTURE_SEEDS):
+        for measured in (False, True) if noise == 0.05 else (False,):
+            faults = "faults" if measured else "none"
+            out = RUNS / f"mixture_{element}_{kind.replace(' ', '_')}_{n}_{noise}_{faults}_{seed}.json"
+            more = ("--element", element, *(("--measured",) if measured else ()))
+            tasks.append(partial(_run, out, "run_mixture", n, noise, kind, seed, *more))
     return tasks
 
 

@@ -8,8 +8,11 @@ import numpy as np
 
 from ..harness import read_json, read_json_files
 from .cells import N_ENERGIES, NOISE, NUISANCES
+from .collect_mixtures import collect_mixtures
 from .common import ALONE, OWN
 
+#: Scripts that write one result each.
+_ALONE_STANDING = ("scaling", "real_stack", "streaming", "measured", "resampled")
 Rows = list[dict[str, Any]]
 _LEAST_SPREAD = 0.005  # of an accuracy between specimens, where two of them happen to agree
 
@@ -26,7 +29,8 @@ def collect_results(runs: Path) -> dict[str, Any]:
         "reliability": _sum_bins([one["reliability"] for one in cells if one["cell"]["nuisance"] != "unknown phase"]),
         "mantis": [_collect_mantis(one, runs) for one in read_json_files(runs, "mantis_*.json")],
         "codes": _count_code_states(runs),
-        **{name: read_json(runs / f"{name}.json") for name in ("scaling", "real_stack", "streaming")},
+        "mixtures": collect_mixtures(runs),
+        **{name: read_json(runs / f"{name}.json") for name in _ALONE_STANDING},
     }
 
 
@@ -36,7 +40,9 @@ def _order_cell(key: tuple[int, float, str]) -> tuple[int, int, int]:
 
 def _count_code_states(runs: Path) -> dict[str, int]:
     """Return how many results were made by which state of the code (``find_code_state``)."""
-    results = [one for kind in ("cell", "promise", "mantis") for one in read_json_files(runs, f"{kind}_*.json")]
+    results = [
+        one for kind in ("cell", "promise", "mantis", "mixture") for one in read_json_files(runs, f"{kind}_*.json")
+    ]
     return dict(Counter(one.get("code", "unrecorded") for one in results))
 
 

@@ -4,7 +4,10 @@ from ..harness import compute_code_state
 
 #: Parts of phasekit, and scripts of this folder, that the result of a cell depends on.
 PARTS = ("stxm", "synthetic", "schema", "correlation.py")
-SCRIPTS = ("cells.py", "run_cell.py", "scores.py", "run_mantis.py")
+SCRIPTS = (
+    *("cells.py", "run_cell.py", "scores.py", "run_mantis.py"),
+    *("maps.py", "mixture_cells.py", "mixture_scores.py", "run_mixture.py"),
+)
 #: Names of phasekit's maps in the results: with the clusters of the GMVAE, and without.
 OWN, ALONE = "phasekit", "phasekit without GMVAE"
 

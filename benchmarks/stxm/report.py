@@ -10,6 +10,7 @@ from ..harness import format_code_states, format_machine, markdown_table, save_r
 from .cells import N_ENERGIES, NOISE, NUISANCES
 from .collect import collect_results
 from .common import OWN
+from .report_mixtures import compose_mixture_lines
 
 Rows = list[dict[str, Any]]
 INTRODUCTION = (
@@ -72,6 +73,7 @@ def compose_report(results: dict[str, Any]) -> list[str]:
         *_cluster_lines(cells),
         *_confidence_lines(cells),
         *("## Mantis", "", *_mantis_lines(results["mantis"])),
+        *compose_mixture_lines(results),
         *("## Real Fe 2p stack", "", *_real_stack_lines(results["real_stack"])),
         *("## Time and memory", "", *_time_lines(results["scaling"]), *_streaming_lines(results["streaming"])),
         "",

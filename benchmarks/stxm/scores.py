@@ -33,10 +33,10 @@ def score_map(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition
         "ok_share": float(ok[counted].mean()),
         "offset_error": abs(float(phases["energy_offset"]) - offset),
         "found_material": float((phase >= 0)[truth >= 0].mean()),
-        **_score_confidence(confidence[counted], right[counted]),
+        **score_confidence(confidence[counted], right[counted]),
     }
     pure = counted & ~transition
-    out |= {f"pure_{name}": value for name, value in _score_confidence(confidence[pure], right[pure]).items()}
+    out |= {f"pure_{name}": value for name, value in score_confidence(confidence[pure], right[pure]).items()}
     unknown = (truth >= n) & (phase >= 0)
     if unknown.any():
         none = status == StxmStatus.NO_REFERENCE
@@ -44,7 +44,7 @@ def score_map(phases: xr.Dataset, truth: NDArray[Any], offset: float, transition
     return out
 
 
-def _score_confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
+def score_confidence(confidence: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
     """Expected calibration error over equal-width bins, area under the ROC of right against wrong."""
     from sklearn.metrics import roc_auc_score
 

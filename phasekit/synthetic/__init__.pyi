@@ -1,3 +1,7 @@
+from .mixtures.fields import MixtureSettings as MixtureSettings
+from .mixtures.iron import iron_references as iron_references
+from .mixtures.samples import sample_mixture as sample_mixture
+from .mixtures.stack import mixture_stack as mixture_stack
 from .orientation import Microscope as Microscope
 from .orientation import orientation_scan as orientation_scan
 from .overlap import overlapping_grains as overlapping_grains

@@ -46,11 +46,11 @@ def draw_particles(
     particle = np.full(shape, -1, dtype=np.int64)
     grains: list[float] = []
     remaining: list[float] = []
-    for centre, radius in _draw_places(shape, n_particles, rng):
-        depth = _make_outline(shape, centre, radius, rng)
+    for centre, radius in draw_places(shape, n_particles, rng):
+        depth = make_outline(shape, centre, radius, rng)
         inside = (depth > 0) & (particle < 0)
         seeds = _draw_grain_seeds(centre, radius, rng)
-        nearest = _find_nearest_seed(shape, seeds)
+        nearest = find_nearest_seed(shape, seeds)
         grain[inside] = len(grains) + nearest[inside]
         particle[inside] = particle.max() + 1
         # Compositions are drawn without replacement, so that every phase occurs as soon as there are enough grains.
@@ -67,7 +67,7 @@ def draw_particles(
     return Particles(thickness, _blur_composition(composition, particle, rim_px), grain, composition)
 
 
-def _draw_places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) -> list[tuple[Array, float]]:
+def draw_places(shape: tuple[int, int], n_particles: int, rng: np.random.Generator) -> list[tuple[Array, float]]:
     """Centres and mean radii [px] of particles that do not touch, the largest first."""
     # With this radius the particles together would cover about half of the frame.
     typical = 0.47 * np.sqrt(shape[0] * shape[1] / max(n_particles, 1))
@@ -85,7 +85,7 @@ def _draw_places(shape: tuple[int, int], n_particles: int, rng: np.random.Genera
     return placed
 
 
-def _make_outline(shape: tuple[int, int], centre: Array, radius: float, rng: np.random.Generator) -> Array:
+def make_outline(shape: tuple[int, int], centre: Array, radius: float, rng: np.random.Generator) -> Array:
     """Relative depth in an irregular particle: 1 at its centre, 0 on its outline, negative outside."""
     y, x = np.indices(shape, dtype=float)
     angle = np.arctan2(y - centre[0], x - centre[1])
@@ -103,7 +103,7 @@ def _draw_grain_seeds(centre: Array, radius: float, rng: np.random.Generator) ->
     return np.asarray(centre + np.stack([distance * np.sin(angle), distance * np.cos(angle)], axis=1))
 
 
-def _find_nearest_seed(shape: tuple[int, int], seeds: Array) -> NDArray[np.int64]:
+def find_nearest_seed(shape: tuple[int, int], seeds: Array) -> NDArray[np.int64]:
     """Index of the Voronoi cell of every pixel."""
     from scipy.spatial import cKDTree
 

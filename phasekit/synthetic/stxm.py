@@ -134,17 +134,17 @@ def stxm_stack(
     effects = _make_effects(nuisances, shape, n_particles, pixel_nm)
     energy = np.asarray(PLANNED_ENERGIES if energies is None else energies, dtype=float).ravel()
     refs = vanadium_references() if references is None else references
-    spectra, compositions = _make_spectra(refs, energy + effects.energy_offset)
+    spectra, compositions = make_spectra(refs, energy + effects.energy_offset)
     # One stream each: the particles stay the same when the dose or the number of energies changes.
     rng_specimen, rng_drift, rng_counts = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
-    drift = _draw_frame_drift(energy.size, effects, rng_drift)
+    drift = draw_frame_drift(energy.size, effects, rng_drift)
     specimen = draw_particles(shape, compositions, n_particles=n_particles, rim_px=rim_nm / pixel_nm, rng=rng_specimen)
-    i0 = _make_incident_spectrum(energy.size, effects, rng_drift)
+    i0 = make_incident_spectrum(energy.size, effects, rng_drift)
     transmission = _compute_transmission(specimen, spectra, compositions, effects.pre_edge_slope * (energy - energy[0]))
-    expected = _make_images(transmission, i0, drift, effects, pixel_nm)
-    counts = _draw_counts(expected, effects, rng_counts)
-    stack = _label_stack(counts, energy, pixel_nm)
-    stack = round_truth(stack.assign(_label_specimen_truth(specimen, refs) | _label_frame_truth(drift, i0)))
+    expected = make_images(transmission, i0, drift, effects, pixel_nm)
+    counts = draw_counts(expected, effects, rng_counts)
+    stack = label_stack(counts, energy, pixel_nm)
+    stack = round_truth(stack.assign(_label_specimen_truth(specimen, refs) | label_frame_truth(drift, i0)))
     stack = stack.assign_coords(reference=refs["reference"])
     stack.attrs |= {"truth_energy_offset": effects.energy_offset, "truth_stray_light": effects.stray_light}
     settings = {"seed": seed, "n_particles": n_particles, "pixel_nm": pixel_nm, "rim_nm": rim_nm, **asdict(effects)}
@@ -173,7 +173,7 @@ def _make_effects(nuisances: dict[str, float], shape: tuple[int, int], n_particl
     return effects
 
 
-def _make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
+def make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     """Absorption (reference, energy) [1/um] at the true energies, and the compositions."""
     require(refs, REFERENCES, step="stxm_stack", argument="refs", units={"reference_spectrum": "1/um"})
     if "composition" not in refs:
@@ -192,7 +192,7 @@ def _make_spectra(refs: xr.Dataset, true_energy: Array) -> tuple[Array, Array]:
     return spectra, np.asarray(refs["composition"].values, dtype=float)
 
 
-def _draw_frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+def draw_frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     """Shift (energy, 2) [px] of each frame against the first: a random walk, and jitter of its own."""
     walk = np.cumsum(rng.standard_normal((n, 2)) * effects.frame_drift_px, axis=0)
     if effects.frame_jitter_px:  # drawn only where asked for: without it the same seed gives the same stack as before
@@ -200,7 +200,7 @@ def _draw_frame_drift(n: int, effects: Nuisances, rng: np.random.Generator) -> A
     return np.asarray(walk - walk[0])
 
 
-def _make_incident_spectrum(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
+def make_incident_spectrum(n: int, effects: Nuisances, rng: np.random.Generator) -> Array:
     """Incident intensity per energy [counts]."""
     walk = np.cumsum(rng.standard_normal(n))
     # Scaled after the walk, so that `i0_drift` is the spread whatever the number of energies.
@@ -226,7 +226,7 @@ def _compute_transmission(specimen: Particles, spectra: Array, compositions: Arr
     return transmission
 
 
-def _make_images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
+def make_images(transmission: Array, i0: Array, drift: Array, effects: Nuisances, pixel_nm: float) -> Array:
     """Expected counts: blurred by the probe, with stray light, scaled by I0, shifted by the drift."""
     # The probe adds intensities, so the transmission is blurred, not the optical density.
     sigma = effects.probe_fwhm_nm / pixel_nm / np.sqrt(8 * np.log(2))
@@ -242,7 +242,7 @@ def _make_images(transmission: Array, i0: Array, drift: Array, effects: Nuisance
     return np.maximum(images, 0)  # a cubic spline may overshoot below zero
 
 
-def _draw_counts(expected: Array, effects: Nuisances, rng: np.random.Generator) -> NDArray[np.generic]:
+def draw_counts(expected: Array, effects: Nuisances, rng: np.random.Generator) -> NDArray[np.generic]:
     """Poisson counts with hot pixels."""
     if np.isinf(effects.photons):
         return expected
@@ -252,7 +252,7 @@ def _draw_counts(expected: Array, effects: Nuisances, rng: np.random.Generator) 
     return np.where(hot, counts * rng.uniform(3, 10, counts.shape), counts).astype(np.uint32)
 
 
-def _label_stack(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Dataset:
+def label_stack(counts: NDArray[np.generic], energy: Array, pixel_nm: float) -> xr.Dataset:
     """Dataset of the counts with its coordinates."""
     coords = {
         "energy": ("energy", energy, {"units": "eV", "long_name": "photon energy"}),
@@ -284,7 +284,7 @@ def _find_smallest_step(compositions: Array) -> float:
     return float(np.diff(np.sort(compositions)).min()) if compositions.size > 1 else np.inf
 
 
-def _label_frame_truth(drift: Array, i0: Array) -> dict[str, xr.Variable]:
+def label_frame_truth(drift: Array, i0: Array) -> dict[str, xr.Variable]:
     """Truth per energy."""
     return {
         "truth_shift_y": xr.Variable("energy", drift[:, 0], {"long_name": "true frame shift along y", "units": "px"}),
