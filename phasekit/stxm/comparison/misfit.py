@@ -25,7 +25,11 @@ def exceeds_noise(misfit: Array, sigma: Array, design: Array, n_at_bound: NDArra
     spare = known.sum(axis=1) - len(design) + n_at_bound
     square = np.where(known, misfit, 0.0) ** 2
     if weighted:
-        mean, variance, total = spare.astype(float), 2.0 * spare, (square / np.where(known, sigma, 1.0) ** 2).sum(axis=1)
+        mean, variance, total = (
+            spare.astype(float),
+            2.0 * spare,
+            (square / np.where(known, sigma, 1.0) ** 2).sum(axis=1),
+        )
     else:
         mean, variance = _compute_moments(np.where(known, sigma, 0.0) ** 2, known, design, n_at_bound)
         total = square.sum(axis=1)

@@ -152,7 +152,9 @@ def _fit_block(
     for first in range(0, pixels.size, _BATCH):
         batch = pixels[first : first + _BATCH]
         weight = np.maximum(sigma[batch].astype(np.float64), 1e-6) ** -2.0
-        out[:, batch] = _fit_single(*exclude_missing(spectra[batch].astype(np.float64), weight), templates, n_references)
+        out[:, batch] = _fit_single(
+            *exclude_missing(spectra[batch].astype(np.float64), weight), templates, n_references
+        )
     chi_square, amount, pearson = out.reshape(3, *shape, n_references)
     return chi_square, amount, pearson
 
