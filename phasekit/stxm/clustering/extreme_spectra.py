@@ -10,7 +10,7 @@ from .tile_sums import ClusterMeans
 
 Array = NDArray[np.float64]
 _MAX_EXCHANGES = 20  # rounds, of which a few suffice
-_MAX_ALTERNATIONS = 200
+_MAX_ALTERNATIONS = 50
 _STOP = 1e-6  # relative change of chi-square at which the alternation ends
 
 
@@ -78,6 +78,8 @@ def refine_members(fixed: MixtureModel, start: Array, means: ClusterMeans) -> Ar
     .. math:: \min_{A \ge 0,\, S} \sum_{ne} \frac{(x_{ne} - \sum_k A_{nk} S_{ke} - b_{ne})^2}{\sigma_{ne}^2}
     """
     n_fixed, n_own = len(fixed.members), len(start)
+    if not n_own:
+        return start
     weight, members, last = means.noise**-2.0, start.copy(), np.inf
     for _ in range(_MAX_ALTERNATIONS):
         model = fixed.with_members(members)
