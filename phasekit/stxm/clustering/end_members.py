@@ -85,7 +85,9 @@ def find_end_members(
 
         - ``reference_spectrum(reference, energy)``. End members have the lowest value and the contrast of the given
           references, so that amounts can be compared. Without references amount 1 is the contrast of a typical cluster.
-        - ``reference_error``, their standard error, measured between the parts of the field; NaN for given ones.
+        - ``reference_error``, their standard error from noise, measured between the parts of the field; NaN for given
+          ones. Stray light and the choice of clusters add to it: on simulated stacks of 1500 photons the distance to
+          the truth was 2 to 7 times as large, with 5 % stray light 13 times.
         - ``origin(reference)``: 0 "reference" or 1 "data".
         - ``composition``, where ``refs`` has it; NaN for end members.
         - ``least_purity(reference)`` and ``reference_limit(reference, energy)``, see Notes.
@@ -111,6 +113,8 @@ def find_end_members(
     least share of the pure phase in what was found. Each other end member is tried alone, and the lowest share is
     given. Values are counted from the lowest of each spectrum, with two standard errors to spare. A phase that is pure
     nowhere in the field cannot be found.
+
+    A straight background cannot be told from the end member. It stays in its spectrum.
 
     Reads the field block by block. Sums and block means stay in memory (1/36 of the stack).
 
