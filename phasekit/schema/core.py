@@ -98,6 +98,13 @@ REFERENCES = Schema(
         # 1/um or optical density: only the shape counts for a phase, the unit for a thickness.
         _needed("reference_spectrum", ("reference", "energy"), ANY, "reference spectrum"),
         _optional("composition", ("reference",), "1", "composition (for NVPF the sodium content x)"),
+        # Of end members, which are spectra that the data themselves show.
+        _optional("origin", ("reference",), "1", "origin: a reference, or the data"),
+        _optional("reference_error", ("reference", "energy"), ANY, "standard error of the end member"),
+        _optional("reference_limit", ("reference", "energy"), ANY, "purest end member that is not negative"),
+        _optional("least_purity", ("reference",), "1", "least share of the pure phase in the end member"),
+        _optional("count_probability", ("n_end_members",), "1", "probability of the number of end members"),
+        _optional("count_misfit", ("n_end_members",), "1", "misfit of the block means relative to their contrast"),
     ),
     "pk.io.open_references",
 )
@@ -147,6 +154,7 @@ PHASES = Schema(
         _optional("fitted_blur_px", (), "px", "full width of the blur at half maximum"),
         _optional("cluster_pearson", ("cluster", "reference"), "1", "Pearson correlation of cluster and reference"),
         _optional("cluster_phase", ("cluster",), "1", "phase of the cluster (index into reference)"),
+        _optional("reference_origin", ("reference",), "1", "origin of the reference: a reference, or the data"),
         # Optional here, because maps can be made without a fit of the systematics.
         *(_optional(one.name, one.dims, one.units, one.long_name) for one in _SHARED),
     ),

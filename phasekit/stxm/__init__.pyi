@@ -1,4 +1,5 @@
 from .clustering.clusters import assign_clusters as assign_clusters
+from .clustering.end_members import find_end_members as find_end_members
 from .clustering.gmvae import FittedGMVAE as FittedGMVAE
 from .clustering.gmvae import fit_gmvae as fit_gmvae
 from .clustering.training import Training as Training

@@ -16,6 +16,7 @@ from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
 from ..preprocessing.material import find_material
 from ..reference_spectra.library import build_library
+from ..reference_spectra.non_negative import solve_non_negative
 from ..reference_spectra.systematics import find_energy_offset
 
 Array = NDArray[np.float64]
@@ -27,10 +28,21 @@ class MaterialPixels(NamedTuple):
     """Material pixels in memory, and the references on their energy scale."""
 
     use: NDArray[np.bool_]  # (scan_y, scan_x)
-    density: Array  # (pixel, energy)
+    density: Array  # (pixel, energy), NaN at energies that a pixel lacks
     spectra: Array  # (reference, energy)
     names: list[str]  # of the references
     offset: float  # of the energies [eV]
+
+    @property
+    def complete(self) -> NDArray[np.intp]:
+        """Places (n,) of the pixels that have all energies."""
+        return np.flatnonzero(np.isfinite(self.density).all(axis=1))
+
+    def keep_pixels(self, keep: NDArray[np.bool_]) -> "MaterialPixels":
+        """Some of the pixels (pixel,)."""
+        use = self.use.copy()
+        use[self.use] = keep
+        return self._replace(use=use, density=self.density[keep])
 
     def place_on_map(self, values: NDArray[Any]) -> NDArray[np.int16]:
         """Values of the material pixels on the scan, -1 elsewhere."""
@@ -74,6 +86,9 @@ def cluster_kmeans(
         - ``spectrum(cluster, energy)``, mean OD; ``cluster_phase(cluster)``, ``cluster_pearson(cluster, reference)``.
         - ``explained(component)``, share of the variance.
         - ``energy_offset`` [eV].
+
+        Clusters are fitted to pixels that have all energies. Others are assigned by the energies they have, at least
+        ``n_components`` + 2.
 
     Raises
     ------
@@ -177,10 +192,17 @@ def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float 
     material = find_material(od)
     use = np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool)
     density = np.asarray(od["optical_density"].transpose("scan_y", "scan_x", "energy"), dtype=np.float64)
-    use = use & np.isfinite(density).all(axis=-1)
+    # references and a constant need as many energies, in a pixel as in the stack
+    use = use & (np.isfinite(density).sum(axis=-1) > len(spectra))
     if not use.any():
         raise SchemaError(f"{step}: no pixel holds material. See od['valid'] and od['empty'] for why.")
-    return MaterialPixels(use, density[use], spectra, library.names, offset)
+    task = MaterialPixels(use, density[use], spectra, library.names, offset)
+    if not task.complete.size:
+        raise SchemaError(
+            f"{step}: every material pixel lacks some energy, and some pixels need all of them. "
+            "Leave out the frames that are missing with od.isel(energy=[...])."
+        )
+    return task
 
 
 def _cluster_pixels(
@@ -200,16 +222,18 @@ def _cluster_pixels(
     if settings["n_clusters"] < 1 or settings["n_components"] < 1:
         raise SchemaError(f"{step}: got {settings}, needs at least 1 cluster and 1 component. Raise the one below 1.")
     task = read_material_pixels(od, refs, settings["energy_offset"], step)
-    # mean 0 and norm 1: thickness and background drop out, as in Pearson's correlation
-    shape = task.density - task.density.mean(axis=1, keepdims=True)
-    shape /= np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9)
+    shape = _normalise_shape(task.density[task.complete])
     n = min(settings["n_components"], shape.shape[1] - 1)
     # a few energies, many pixels: the eigenvectors of the covariance are the components
     variance, axes = np.linalg.eigh(np.cov(shape.T, bias=True))
-    scores = (shape - shape.mean(axis=0)) @ axes[:, ::-1][:, :n]
-    # the components use all pixels, the clusters a random part of them
+    mean, axes = shape.mean(axis=0), axes[:, ::-1][:, :n]
+    if task.complete.size < len(task.density):
+        task = task.keep_pixels(np.isfinite(task.density).sum(axis=1) >= n + 2)
+        shape = _normalise_shape(_fill_missing(task.density, np.vstack([np.ones_like(mean), mean, axes.T])))
+    scores = (shape - mean) @ axes
+    # the components use all complete pixels, the clusters a random part of them
     rng = np.random.default_rng(settings["seed"])
-    some = np.sort(rng.permutation(len(scores))[:_MAX_PIXELS])
+    some = np.sort(rng.permutation(task.complete)[:_MAX_PIXELS])
     with threadpool_limits(1):  # sums then do not depend on the number of threads
         label = method(scores, some)
     means = np.stack([_compute_mean_spectrum(task.density[label == index]) for index in range(int(label.max()) + 1)])
@@ -226,9 +250,26 @@ def _cluster_pixels(
     return describe(out, BASELINE, step=step, settings=settings, source=od)
 
 
+def _normalise_shape(density: Array) -> Array:
+    """Spectra (pixel, energy) of mean 0 and norm 1: thickness and background drop out, as in Pearson's correlation."""
+    shape = density - density.mean(axis=1, keepdims=True)
+    return np.asarray(shape / np.maximum(np.linalg.norm(shape, axis=1, keepdims=True), 1e-9))
+
+
+def _fill_missing(density: Array, basis: Array) -> Array:
+    """Spectra (pixel, energy), what is missing taken from the fit of the ``basis`` (term, energy) to the rest.
+
+    Only the assignment to a cluster sees these values; means of clusters do not.
+    """
+    missing = ~np.isfinite(density)
+    fit = solve_non_negative(basis, density, np.ones_like(density), 0)
+    return np.where(missing, fit.coefficient @ basis, density)
+
+
 def _compute_mean_spectrum(density: Array) -> Array:
-    """Mean spectrum (energy,) of pixels (pixel, energy); NaN for none."""
-    return density.mean(axis=0) if len(density) else np.full(density.shape[1], np.nan)
+    """Mean spectrum (energy,) of the values that pixels (pixel, energy) have; NaN for none."""
+    count = np.isfinite(density).sum(axis=0)
+    return np.where(count > 0, np.nansum(density, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def make_maps(od: xr.Dataset, task: MaterialPixels, phase: NDArray[Any]) -> xr.Dataset:

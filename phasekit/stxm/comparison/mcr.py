@@ -56,6 +56,8 @@ def fit_mcr_als(
         - ``phase``, the name of the component with the most contrast in the pixel.
         - ``energy_offset`` [eV].
 
+        Only pixels that have all energies are resolved. Amounts of the others are fitted with the energies they have.
+
     Raises
     ------
     SchemaError
@@ -82,7 +84,7 @@ def fit_mcr_als(
     if max_iter < 1:
         raise SchemaError(f"fit_mcr_als: max_iter={max_iter}, needs at least 1.")
     rng = np.random.default_rng(seed)
-    some = np.sort(rng.permutation(len(task.density))[:_MAX_PIXELS])
+    some = np.sort(rng.permutation(task.complete)[:_MAX_PIXELS])
     # the last component starts flat and takes what no reference explains, such as a background
     start = np.vstack([task.spectra, np.full((1, task.spectra.shape[1]), task.spectra.mean())])
     spectra = _fit_als(np.maximum(task.density[some], 0.0), start, max_iter)

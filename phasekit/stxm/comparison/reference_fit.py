@@ -94,7 +94,8 @@ def fit_references(
           has no degree of freedom left.
         - the scalars ``energy_offset`` and ``energy_offset_error`` [eV].
 
-        NaN (False in ``unexplained``) where the pixel is not ``valid``.
+        A pixel that is NaN at some energies is fitted with the others; its degrees of freedom are fewer. NaN (False in
+        ``unexplained``) where the pixel is not ``valid``, or has fewer energies than the model has terms.
 
     Raises
     ------
@@ -186,17 +187,19 @@ def _fit_block(
 ) -> _PixelFit:
     """Fit of a block (.., energy); every result has the block's leading shape, NaN where ``valid`` is False."""
     shape = density.shape[:-1]
-    # all pixels are fitted to all energies, so a pixel that lacks one is left out
-    known = np.isfinite(density).all(axis=-1) & np.isfinite(noise).all(axis=-1)
-    use = np.broadcast_to(valid, shape).ravel() & known.ravel()
+    known = np.isfinite(density) & np.isfinite(noise)
+    # a pixel is fitted with the energies it has, at least as many as the model has terms
+    use = np.broadcast_to(valid, shape).ravel() & (known.sum(axis=-1).ravel() >= len(design))
     spectra = density.reshape(-1, density.shape[-1])[use].astype(np.float64)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, density.shape[-1])[use].astype(np.float64)
+    if not known.all():
+        sigma[~known.reshape(-1, density.shape[-1])[use]] = np.nan
     # without weights the mean variance of the pixel still scales its covariance and its chi-square
-    variance = sigma**2 if weighted else np.broadcast_to((sigma**2).mean(axis=1, keepdims=True), sigma.shape)
+    variance = sigma**2 if weighted else np.where(np.isnan(sigma), np.nan, np.nanmean(sigma**2, axis=1, keepdims=True))
     fit = solve_non_negative(design, spectra, 1.0 / np.maximum(variance, 1e-12), n)
     misfit = spectra - fit.coefficient @ design
     # without a degree of freedom chi-square is 0 anyway, and 1 avoids the division by 0
-    degrees_of_freedom = max(design.shape[1] - len(design), 1)
+    degrees_of_freedom = np.maximum(np.isfinite(sigma).sum(axis=1) - len(design), 1)
     slope = fit.coefficient[:, n + 1] if len(design) > n + 1 else np.zeros(len(spectra))
     # amounts kept at 0 fit nothing, so they give their degree of freedom back
     n_at_bound = (fit.coefficient[:, :n] <= 0).sum(axis=1)
@@ -213,7 +216,7 @@ def _fit_block(
         place_on_block(fit.covariance[:, :n, :n]),
         place_on_block(fit.coefficient[:, n]),
         place_on_block(slope),
-        place_on_block(np.sqrt((misfit**2).mean(axis=1))),
+        place_on_block(np.sqrt(np.nanmean(misfit**2, axis=1))),
         place_on_block(fit.chi_square / degrees_of_freedom),
         is_unexplained.reshape(shape),
     )

@@ -1,18 +1,22 @@
 """One phase per pixel: each reference alone against the spectrum, the simplest fit there is."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
-from ..phase_map.sufficient_statistics import SufficientStatistics, compute_sufficient_statistics, unpack_channels
+from ..preprocessing.material import find_material
 from ..reference_spectra.library import build_library, design_matrix
+from ..reference_spectra.non_negative import exclude_missing
 from ..reference_spectra.systematics import find_energy_offset
 
 Array = NDArray[np.floating]
 #: thickness, constant and slope, and one more so that something is left to tell the references apart
 MIN_ENERGIES_WITH_SLOPE = 4
+_BATCH = 16384  # pixels
 
 
 def match_single_phase(
@@ -50,6 +54,8 @@ def match_single_phase(
         - ``pearson(.., reference)`` and ``pearson_phase``.
         - ``energy_offset`` [eV].
 
+        A pixel that is NaN at some energies is fitted with the others. At least 3 are needed, and 4 with ``slope``.
+
     Raises
     ------
     SchemaError
@@ -64,8 +70,8 @@ def match_single_phase(
 
     Notes
     -----
-    The fit uses the statistics of :mod:`phasekit.stxm.phase_map.sufficient_statistics`. With ``slope`` the straight
-    line is eliminated from them like the constant.
+    Everything follows from sums over the energies. The constant is eliminated by centring with the weighted means, and
+    with ``slope`` the straight line by its Schur complement.
 
     Examples
     --------
@@ -97,17 +103,17 @@ def match_single_phase(
     n, energies = len(library.names), od["energy"].values.astype(np.float64)
     # the slope is one more template; the constant is eliminated by centring
     templates = design_matrix(library, energies, offset, baseline=False, slope=slope)
-    statistics = compute_sufficient_statistics(od, templates, n)
-    chi_square, amount = xr.apply_ufunc(
-        lambda channels: _fit_single(unpack_channels(channels, len(templates), n), n),
-        statistics,
-        input_core_dims=[["channel"]],
-        output_core_dims=[["reference"]] * 2,
+    chi_square, amount, pearson = xr.apply_ufunc(
+        partial(_fit_block, templates=templates, n_references=n),
+        od["optical_density"],
+        od["noise"],
+        find_material(od),
+        input_core_dims=[["energy"], ["energy"], []],
+        output_core_dims=[["reference"]] * 3,
         dask="parallelized",
-        output_dtypes=[np.float32] * 2,
-        dask_gufunc_kwargs={"output_sizes": {"reference": n}},
+        output_dtypes=[np.float32] * 3,
+        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": n}},
     )
-    pearson = statistics.isel(channel=slice(-n, None)).rename(channel="reference")
     out = _rank_references(chi_square).assign(chi_square=chi_square, amount_alone=amount, pearson=pearson)
     # -2 is below every correlation, so a pixel without material has no best one
     best = pearson.fillna(-2.0).argmax("reference")
@@ -130,27 +136,57 @@ def _rank_references(chi_square: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"phase": phase, "runner_up": second, "margin": margin})
 
 
-def _fit_single(statistics: SufficientStatistics, n_references: int) -> tuple[Array, Array]:
-    """Chi-square and amount (.., reference) of each reference alone, amount not negative.
-
-    A template behind the references is the slope. It is eliminated from all statistics, as the constant already is.
-    """
-    matrix, projection, norm = (
-        part.astype(np.float64)
-        for part in (statistics.normal_matrix, statistics.template_projection, statistics.weighted_norm)
-    )
-    diagonal = np.einsum("...ii->...i", matrix)
-    if matrix.shape[-1] > n_references:
-        # Schur complement: what remains of every product once the slope has explained its part
-        slope_norm = np.maximum(diagonal[..., n_references, None], 1e-12)
-        slope_projection = projection[..., n_references, None]
-        with_slope = matrix[..., n_references]
-        norm = norm - slope_projection[..., 0] ** 2 / slope_norm[..., 0]
-        diagonal, projection = (
-            diagonal - with_slope**2 / slope_norm,
-            projection - with_slope * slope_projection / slope_norm,
+def _fit_block(
+    density: Array, noise: Array, material: NDArray[np.bool_], *, templates: Array, n_references: int
+) -> tuple[Array, Array, Array]:
+    """Chi-square, amount and Pearson correlation (.., reference) of a block (.., energy); NaN without material."""
+    shape, n_energies = density.shape[:-1], density.shape[-1]
+    spectra = density.reshape(-1, n_energies)
+    sigma = np.broadcast_to(noise, density.shape).reshape(-1, n_energies)
+    # a thickness, a constant, the slope where there is one, and one energy more to tell the references apart
+    needed = len(templates) - n_references + 3
+    is_enough = (np.isfinite(spectra) & np.isfinite(sigma)).sum(axis=1) >= needed
+    pixels = np.flatnonzero(np.broadcast_to(material, shape).ravel() & is_enough)
+    out = np.full((3, len(spectra), n_references), np.nan, dtype=np.float32)
+    # in batches, because sums are made in double precision and kept in single
+    for first in range(0, pixels.size, _BATCH):
+        batch = pixels[first : first + _BATCH]
+        weight = np.maximum(sigma[batch].astype(np.float64), 1e-6) ** -2.0
+        out[:, batch] = _fit_single(
+            *exclude_missing(spectra[batch].astype(np.float64), weight), templates, n_references
         )
-    diagonal = np.maximum(diagonal[..., :n_references], 1e-12)
-    projection = np.maximum(projection[..., :n_references], 0.0)
-    chi_square = np.maximum(norm[..., None] - projection**2 / diagonal, 0.0)
-    return chi_square.astype(np.float32), (projection / diagonal).astype(np.float32)
+    chi_square, amount, pearson = out.reshape(3, *shape, n_references)
+    return chi_square, amount, pearson
+
+
+def _fit_single(x: Array, weight: Array, templates: Array, n_references: int) -> tuple[Array, Array, Array]:
+    """Chi-square, amount and Pearson correlation (pixel, reference) of each reference alone, amount not negative.
+
+    Spectra and weights (pixel, energy) are 0 where a pixel lacks an energy. A template behind the references is the
+    slope. It is eliminated from all sums, as the constant is.
+    """
+    diagonal, projection, norm, total = _sum_products(x, weight, templates)
+    pearson = _sum_products(x, (weight > 0).astype(float), templates[:n_references])
+    spread = np.sqrt(np.maximum(pearson[0] * pearson[2][:, None], 1e-30))
+    correlation = np.clip(pearson[1] / spread, -1.0, 1.0)
+    if len(templates) > n_references:
+        # Schur complement: what remains of every product once the slope has explained its part
+        slope = templates[n_references]
+        slope_norm, slope_projection = np.maximum(diagonal[:, -1:], 1e-12), projection[:, -1:]
+        mean = (weight @ templates.T) / total[:, None]
+        with_slope = (weight * slope) @ templates.T - total[:, None] * mean * mean[:, -1:]
+        norm = norm - slope_projection[:, 0] ** 2 / slope_norm[:, 0]
+        diagonal = diagonal - with_slope**2 / slope_norm
+        projection = projection - with_slope * slope_projection / slope_norm
+    diagonal = np.maximum(diagonal[:, :n_references], 1e-12)
+    projection = np.maximum(projection[:, :n_references], 0.0)
+    return np.maximum(norm[:, None] - projection**2 / diagonal, 0.0), projection / diagonal, correlation
+
+
+def _sum_products(x: Array, weight: Array, templates: Array) -> tuple[Array, Array, Array, Array]:
+    """Centred sums over the energies: templates squared, with the spectrum, the spectrum squared; summed weights."""
+    total = weight.sum(axis=1)
+    mean = (weight @ templates.T) / total[:, None]
+    centred = weight * (x - ((weight * x).sum(axis=1) / total)[:, None])
+    diagonal = weight @ (templates**2).T - total[:, None] * mean**2
+    return diagonal, centred @ templates.T, (centred * x).sum(axis=1), total

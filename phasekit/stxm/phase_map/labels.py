@@ -167,6 +167,7 @@ def label_phases(  # noqa: PLR0913
     out = xr.merge(parts, compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
+    out = out.assign(reference_origin=refs["origin"].variable) if "origin" in refs else out
     settings: dict[str, Any] = {"margin": margin, "min_confidence": min_confidence, "neighbours": neighbours}
     settings |= {"blur_px": blur_px, "seed": seed, **systematics}
     return describe(out, PHASES, step="label_phases", settings=settings, source=od if clusters is None else clusters)

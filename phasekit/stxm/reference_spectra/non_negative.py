@@ -36,10 +36,11 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
     design
         Rows A of the model (term, energy).
     spectra, weights
-        Spectra and inverse variances (n, energy).
+        Spectra and inverse variances (n, energy). A spectrum that is NaN at some energies is fitted with the others.
     n_bounded
         Number of leading terms with a lower bound of 0.
     """
+    spectra, weights = exclude_missing(spectra, weights)
     # Terms are scaled to unit length: references in 1/um and a constant differ by orders of magnitude.
     scale = np.sqrt((design**2).sum(axis=1))
     scale[scale == 0] = 1.0
@@ -55,6 +56,13 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
     # A pixel without weights has a singular normal matrix, for which the pseudo-inverse is defined.
     covariance = np.linalg.pinv(_add_ridge(normal), hermitian=True) / (scale[:, None] * scale)
     return _NonNegativeFit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
+
+
+def exclude_missing(spectra: Array, weights: Array) -> tuple[Array, Array]:
+    """Spectra and weights (n, energy), both 0 where either is not finite; as they are where nothing is missing."""
+    known = np.isfinite(spectra) & np.isfinite(weights)
+    # The usual case is not copied.
+    return (spectra, weights) if known.all() else (np.where(known, spectra, 0.0), np.where(known, weights, 0.0))
 
 
 def _add_ridge(normal: Array) -> Array:

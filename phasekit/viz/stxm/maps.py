@@ -186,8 +186,12 @@ def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], loca
 
 
 def _phase_names(data: xr.Dataset) -> list[str]:
-    """Names of the references, or numbers where they have none."""
-    return [str(name) for name in data["reference"].values]
+    """Names of the references, or numbers where they have none; end members of the data are named as such."""
+    names = [str(name) for name in data["reference"].values]
+    if "reference_origin" not in data:
+        return names
+    is_own = np.asarray(data["reference_origin"]) == 1
+    return [f"{name} (from the data)" if own else name for name, own in zip(names, is_own, strict=True)]
 
 
 def _composition_limits(arrays: Iterable[xr.DataArray]) -> tuple[float, float]:

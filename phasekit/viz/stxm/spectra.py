@@ -64,7 +64,8 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
         members = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
         _draw_clusters(ax, clusters, members)
         _draw_reference(ax, refs["reference_spectrum"].isel(reference=index), clusters["energy"], offset)
-        ax.set(title=name, xlabel="photon energy / eV", ylabel="OD, standardised")
+        own = "origin" in refs and int(refs["origin"][index]) == 1
+        ax.set(title=f"{name} (from the data)" if own else name, xlabel="photon energy / eV", ylabel="OD, standardised")
         ax.legend(fontsize="x-small", loc="best")
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
