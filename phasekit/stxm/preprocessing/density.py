@@ -12,7 +12,7 @@ from .count_statistics import fill_lost_pixels
 from .frames import apply_around_pixels, remove_spikes
 from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
 from .material import mark_empty_pixels
-from .measured_noise import select_noise
+from .noise.measured_noise import select_noise
 
 Array = NDArray[np.floating]
 

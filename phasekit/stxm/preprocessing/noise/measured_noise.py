@@ -6,18 +6,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import NoiseSource, SchemaError, status_attributes
-from ...schema import NOISE, STACK, describe, require
-from .count_statistics import estimate_frame_gains
-from .frames import remove_spikes, select_middle
-from .noise_residuals import (
+from ....errors import NoiseSource, SchemaError, status_attributes
+from ....schema import NOISE, STACK, describe, require
+from ..count_statistics import estimate_frame_gains
+from ..frames import remove_spikes, select_middle
+from .low_rank import LowRankResidual, fit_low_rank
+from .pixel_pairs import (
     Estimate,
     Field,
-    LowRankResidual,
     compute_block_ratio,
-    fit_low_rank,
+    label_blocks,
     linearise_logarithm,
     pair_distant_pixels,
+    select_flat_pairs,
 )
 
 Array = NDArray[np.floating]
@@ -29,7 +30,7 @@ _ESTIMATORS = ("neighbours", "distant", "energies", "low_rank")
 
 
 class _Measured(NamedTuple):
-    """Gains (energy,) by each estimator, the low-rank residual or None, and the median counts."""
+    """Gains (energy,) by each estimator, the low-rank residual, position error [px], and the median counts."""
 
     gains: dict[str, Estimate]
     residual: LowRankResidual | None
@@ -164,7 +165,7 @@ def _apply_estimators(frames: Array, energy: Array) -> _Measured:
     gains = {"neighbours": neighbours}
     counts = float(np.nanmedian(frames))
     field = linearise_logarithm(frames)
-    pairs = pair_distant_pixels(field)
+    pairs = select_flat_pairs(field, pair_distant_pixels(field))
     # Few pairs cannot show which components are significant.
     if np.unique(pairs.block).size < 2 or not (neighbours.value > 0).all():
         return _Measured(gains, None, counts)
@@ -173,7 +174,7 @@ def _apply_estimators(frames: Array, energy: Array) -> _Measured:
     gains["distant"] = compute_block_ratio(square, 0.5 * (field.unit[:, first] + field.unit[:, second]), pairs.block)
     if len(frames) >= 3:
         gains["energies"] = _estimate_along_energy(field, energy)
-    if len(frames) < 2:
+    if len(frames) < 2 or not np.isfinite(gains["distant"].value).all():
         return _Measured(gains, None, counts)
     # Linear interpolation lowers neighbour differences about as the square of the variance.
     start = np.sqrt(np.maximum(neighbours.value, 1e-6 * neighbours.value.max()) * neighbours.value.mean())
@@ -192,12 +193,10 @@ def _estimate_from_neighbours(frames: Array) -> Estimate:
 
 def _estimate_along_energy(field: Field, energy: Array) -> Estimate:
     """Estimate gains from the departure of each energy from the line through its two neighbours; the ends are NaN."""
-    flat = np.flatnonzero(field.flat.ravel())
-    ny, nx = field.shape
-    # Blocks as those of the pairs: a hot pixel spoils one of them.
-    size = int(np.clip(min(ny, nx) // 4, 2, 8))
-    block = (flat // nx // size) * (nx // size + 1) + (flat % nx) // size
-    span = np.diff(energy)
+    flat = field.measured & (field.steepness <= np.quantile(field.steepness[field.measured], 0.4))
+    block = label_blocks(field)[0][flat]
+    # Energies that were measured twice lie beside each other without a span.
+    span = np.maximum(np.abs(np.diff(energy)), 1e-9)
     before = (span[1:] / (span[1:] + span[:-1]))[:, None]
     z, unit = field.log_counts[:, flat], field.unit[:, flat]
     departure = z[1:-1] - before * z[:-2] - (1 - before) * z[2:]
