@@ -25,7 +25,7 @@ Array = NDArray[np.floating]
 #: values of the window that is read: 204 x 204 pixels at 100 energies, 32 MB in double precision
 _MAX_VALUES = 2**22
 #: standard errors by which a correlation or a difference must exceed zero
-_SIGNIFICANCE = 3.0
+_SIGNIFICANCE = 2.0
 _ESTIMATORS = ("neighbours", "distant", "energies", "low_rank")
 
 
@@ -82,12 +82,13 @@ def estimate_noise(stack: xr.Dataset, *, dark: float = 0.0, despike_sigma: float
 
     Notes
     -----
-    ``low_rank`` is used where the noise of adjacent pixels is correlated by more than 3 standard errors. Of white
-    noise, ``neighbours`` and ``low_rank`` are both upper limits. So ``low_rank`` is used where it is lower by more than
-    3 standard errors, otherwise ``neighbours``.
+    The noise of adjacent pixels is taken as white where two conditions hold. Its correlation is below 2 standard
+    errors, and ``neighbours`` and ``low_rank`` agree within 2 standard errors. Of the two the more precise one is used.
+    Otherwise ``low_rank`` is used.
 
-    Errors are standard errors. They come from the scatter between blocks of 8 x 8 pixels. They do not include structure
-    that the components miss. With 4 energies and a specimen that is structured everywhere this can double the noise.
+    Errors are standard errors, from the scatter between blocks of at most 8 x 8 pixels. They do not include structure
+    that the components miss. With 4 energies, 20 000 photons and a specimen that is structured everywhere the noise was
+    stated 1.3 to 2 times too large, with 10 energies up to 1.2 times. Elsewhere it was right within 10 %.
 
     A window around the middle of the frames is read, at most 4 million values.
 
@@ -210,12 +211,11 @@ def _choose_estimator(measured: _Measured) -> NoiseSource:
     if residual is None or not np.isfinite(residual.gains.value).all():
         return NoiseSource.NEIGHBOURS
     correlation, error = float(residual.correlation.value[0]), float(residual.correlation.error[0])
-    if correlation > _SIGNIFICANCE * error:
-        return NoiseSource.LOW_RANK
     near, far = _pool_energies(measured.gains["neighbours"]), _pool_energies(residual.gains)
-    excess = near.value[0] - far.value[0]
-    lower = excess > _SIGNIFICANCE * np.hypot(near.error[0], far.error[0])
-    return NoiseSource.LOW_RANK if lower else NoiseSource.NEIGHBOURS
+    difference = abs(float(near.value[0] - far.value[0])) / float(np.hypot(near.error[0], far.error[0]))
+    agree = correlation <= _SIGNIFICANCE * error and difference <= _SIGNIFICANCE
+    # Of two that agree, the more precise one is used.
+    return NoiseSource.NEIGHBOURS if agree and near.error[0] < far.error[0] else NoiseSource.LOW_RANK
 
 
 def _pool_energies(gains: Estimate) -> Estimate:
