@@ -96,6 +96,8 @@ OD = Schema(
         _optional("noise_estimate_error", ("estimator",), "1", "standard error of the noise"),
         _optional("noise_correlation", (), "1", "correlation of the noise of adjacent pixels"),
         _optional("noise_correlation_error", (), "1", "standard error of the correlation"),
+        _optional("position_noise", (), "px", "random error of a pixel's position"),
+        _optional("position_noise_error", (), "px", "standard error of the position's error"),
     ),
     "pk.stxm.optical_density",
 )

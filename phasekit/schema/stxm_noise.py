@@ -16,6 +16,8 @@ NOISE = Schema(
         # Not zero after an interpolation, a smoothing, or with a beam that fluctuates slowly.
         Variable("noise_correlation", (), "1", "correlation of the noise of adjacent pixels"),
         Variable("noise_correlation_error", (), "1", "standard error of the correlation"),
+        Variable("position_noise", (), "px", "random error of a pixel's position"),
+        Variable("position_noise_error", (), "px", "standard error of the position's error"),
         Variable("n_components", (), "1", "components of the spectra that were removed"),
     ),
     "pk.stxm.estimate_noise",

@@ -184,3 +184,23 @@ def test_another_unit_of_the_counts_scales_the_gain_and_not_the_noise():
 def test_a_dataset_that_is_no_stack_is_refused():
     with pytest.raises(SchemaError, match=r"estimate_noise: 'stack' has no variable 'intensity'"):
         pk.stxm.estimate_noise(xr.Dataset())
+
+
+def test_random_positions_make_noise_where_the_specimen_is_steep():
+    """Every pixel of every frame is measured 0.15 px away from its place."""
+    energy, rng = ENERGIES[40], np.random.default_rng(6)
+    sharp = transmission(energy)
+    places = [np.add(np.mgrid[: SHAPE[0], : SHAPE[1]], rng.normal(0, 0.15, (2, *SHAPE))) for _ in energy]
+    moved = [
+        ndimage.map_coordinates(frame, at, order=3, mode="nearest") for frame, at in zip(sharp, places, strict=True)
+    ]
+    still, shaken = (rng.poisson(20000 * np.clip(mean, 0, None)).astype(float) for mean in (sharp, np.stack(moved)))
+    assert float(pk.stxm.estimate_noise(as_stack(still, energy))["position_noise"]) == 0
+    found = pk.stxm.estimate_noise(as_stack(shaken, energy))
+    assert float(found["position_noise"]) == pytest.approx(0.15, abs=0.03)
+    od = pk.stxm.optical_density(as_stack(shaken, energy), i0=20000.0)
+    error = od["optical_density"].values + np.log(sharp)
+    chi = (error / od["noise"].values)[:, 3:-3, 3:-3]
+    steep = np.hypot(*np.gradient(np.log(sharp), axis=(1, 2)))[:, 3:-3, 3:-3] > 0.05
+    assert 1.4826 * np.median(np.abs(chi[steep])) == pytest.approx(1, abs=0.2)
+    assert 1.4826 * np.median(np.abs(chi[~steep])) == pytest.approx(1, abs=0.1)

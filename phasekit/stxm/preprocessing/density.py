@@ -13,6 +13,7 @@ from .frames import apply_around_pixels, remove_spikes
 from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
 from .material import mark_empty_pixels
 from .noise.measured_noise import select_noise
+from .noise.position_noise import add_position_noise
 
 Array = NDArray[np.floating]
 
@@ -103,11 +104,13 @@ def optical_density(
 
     Gaussian error propagation gives its variance, with the gain g and the factor v of the interpolation:
 
-    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}.
+    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}
+              + \delta^2 |\nabla \ln \langle I \rangle|^2.
 
     The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts. For counted photons without
     stray light the first term is :math:`1/I`. The logarithm of Poisson counts is biased upward by :math:`g/(2I)`, which
-    is 0.005 at 100 photons. This bias is not corrected.
+    is 0.005 at 100 photons. This bias is not corrected. The last term is that of the measured random
+    position error of a pixel, ``position_noise``.
 
     A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
     and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.
@@ -134,7 +137,7 @@ def optical_density(
     incident = _select_incident(aligned, raw, i0, seen, dark)
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
     counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
-    out = _convert_counts(counts, incident, stray_light)
+    out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, measured)
     out = _add_masks(out, counts, incident, seen, max_od).merge(measured)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od}

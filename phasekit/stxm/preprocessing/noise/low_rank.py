@@ -147,6 +147,34 @@ def _solve_with_common_value(weights: Array, rows: Estimate, common: float) -> E
     return Estimate(common + departure, np.sqrt(np.diag(covariance)))
 
 
+class Residuals(NamedTuple):
+    """Squared residuals of pairs (pair,) summed over energies, their expectation, and a further variance's."""
+
+    square: Array
+    expected: Array
+    further: Array
+    block: Index
+
+
+def compute_residuals(
+    field: Field, pairs: Pairs, fitted: NDArray[np.bool_], gains: Array, variance: Array
+) -> Residuals:
+    """Compute what is left of the pairs without the significant components of the ``fitted`` ones (pair,).
+
+    ``variance`` (energy, pixel) is a further one, whose part in the residuals is computed too.
+    """
+    scale = gains * field.unit[:, field.measured].mean(axis=1)
+    every = _scale_differences(field, pairs, gains, scale)
+    chosen = _Differences(every.value[:, fitted], every.unit[:, fitted], every.block[fitted], every.odd[fitted])
+    bases = (_find_components(chosen, odd=True), _find_components(chosen, odd=False))
+    n_components = _choose_n_components(chosen, bases)
+    projectors = [np.eye(len(gains)) - basis[:, :n_components] @ basis[:, :n_components].T for basis in bases]
+    square, unit, block = _project_differences(every, projectors)
+    added = 0.5 * (variance[:, pairs.first] + variance[:, pairs.second]) / scale[:, None]
+    _, further, _ = _project_differences(every._replace(unit=added), projectors)
+    return Residuals(square.sum(axis=0), unit.sum(axis=0), further.sum(axis=0), block)
+
+
 def _project_differences(pairs: _Differences, projectors: list[Array]) -> tuple[Array, Array, Index]:
     """Compute the squared residuals (energy, pair) of both halves, their expectation, and the blocks."""
     squares, units, blocks = [], [], []

@@ -20,6 +20,7 @@ from .pixel_pairs import (
     pair_distant_pixels,
     select_flat_pairs,
 )
+from .position_noise import estimate_position_noise
 
 Array = NDArray[np.floating]
 #: values of the window that is read: 204 x 204 pixels at 100 energies, 32 MB in double precision
@@ -34,6 +35,7 @@ class _Measured(NamedTuple):
 
     gains: dict[str, Estimate]
     residual: LowRankResidual | None
+    position: Estimate | None
     counts: float
 
 
@@ -68,6 +70,8 @@ def estimate_noise(stack: xr.Dataset, *, dark: float = 0.0, despike_sigma: float
         - ``noise_source``: the estimator that was used, with ``flag_meanings``;
         - ``noise_correlation`` [1] and its error: correlation of the noise of adjacent pixels;
         - ``noise_estimate(estimator)`` [1] and its error: standard deviation of OD at the median counts;
+        - ``position_noise`` [px] and its error: random error of a pixel's position, independent between energies. It is
+          0 where less than 3 standard errors. Then the error is the limit that one standard error sets;
         - ``n_components``: components that were removed for ``low_rank``.
 
     Raises
@@ -151,7 +155,7 @@ def measure_noise(counts: xr.DataArray) -> xr.Dataset:
     lit = (np.nan_to_num(frames) > 0).mean(axis=(1, 2)) > 0.1
     if not lit.any():
         lost = np.full(len(frames), np.nan)
-        return _build_result(counts, _Measured({}, None, np.nan), NoiseSource.NEIGHBOURS, Estimate(lost, lost))
+        return _build_result(counts, _Measured({}, None, None, np.nan), NoiseSource.NEIGHBOURS, Estimate(lost, lost))
     measured = _apply_estimators(frames[lit], np.asarray(energy, dtype=np.float64)[lit])
     source = _choose_estimator(measured)
     chosen = measured.gains[source.name.lower()]
@@ -169,18 +173,19 @@ def _apply_estimators(frames: Array, energy: Array) -> _Measured:
     pairs = select_flat_pairs(field, pair_distant_pixels(field))
     # Few pairs cannot show which components are significant.
     if np.unique(pairs.block).size < 2 or not (neighbours.value > 0).all():
-        return _Measured(gains, None, counts)
+        return _Measured(gains, None, None, counts)
     first, second = pairs.first, pairs.second
     square = 0.5 * (field.log_counts[:, first] - field.log_counts[:, second]) ** 2
     gains["distant"] = compute_block_ratio(square, 0.5 * (field.unit[:, first] + field.unit[:, second]), pairs.block)
     if len(frames) >= 3:
         gains["energies"] = _estimate_along_energy(field, energy)
     if len(frames) < 2 or not np.isfinite(gains["distant"].value).all():
-        return _Measured(gains, None, counts)
+        return _Measured(gains, None, None, counts)
     # Linear interpolation lowers neighbour differences about as the square of the variance.
     start = np.sqrt(np.maximum(neighbours.value, 1e-6 * neighbours.value.max()) * neighbours.value.mean())
     residual = fit_low_rank(field, start)
-    return _Measured(gains | {"low_rank": residual.gains}, residual, counts)
+    position = estimate_position_noise(frames, field, residual.gains.value)
+    return _Measured(gains | {"low_rank": residual.gains}, residual, position, counts)
 
 
 def _estimate_from_neighbours(frames: Array) -> Estimate:
@@ -243,5 +248,8 @@ def _build_result(counts: xr.DataArray, measured: _Measured, source: NoiseSource
     residual = measured.residual
     out["noise_correlation"] = ((), np.nan if residual is None else float(residual.correlation.value[0]))
     out["noise_correlation_error"] = ((), np.nan if residual is None else float(residual.correlation.error[0]))
+    position = measured.position
+    out["position_noise"] = ((), 0.0 if position is None else float(position.value[0]))
+    out["position_noise_error"] = ((), np.nan if position is None else float(position.error[0]))
     out["n_components"] = ((), 0 if residual is None else residual.n_components)
     return out
