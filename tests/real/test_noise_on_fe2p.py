@@ -31,7 +31,7 @@ def _scatter_over_noise(od, low, high, use):
 
 @pytest.mark.parametrize(("low", "high"), [(700, 704), (704, 707), (712, 719), (719, 724), (724, 731)])
 def test_noise_is_the_scatter_between_energies_where_the_spectrum_is_smooth(od, low, high):
-    """Vacuum 1.01 to 1.03, material 1.04 to 1.07; with the differences of neighbours 1.2 to 1.9."""
+    """Vacuum 1.01 to 1.03, material 1.04 to 1.07; with the differences of neighbours 1.05 to 1.63 and 1.16 to 1.84."""
     assert _scatter_over_noise(od, low, high, (od["valid"] & od["empty"]).values) == pytest.approx(1, abs=0.06)
     assert _scatter_over_noise(od, low, high, (od["valid"] & ~od["empty"]).values) == pytest.approx(1, abs=0.12)
 

@@ -155,6 +155,14 @@ def test_a_frame_without_light_has_no_gain_and_does_not_spoil_the_others():
         pk.stxm.estimate_noise(as_stack(counts, 700.0 + np.arange(6)), dark=1e6)
 
 
+def test_a_frame_that_is_there_twice_has_the_same_gain_and_changes_no_other():
+    counts = interpolate(np.random.default_rng(1).poisson(900 * transmission(ENERGIES[10])).astype(float), 1)
+    stack = as_stack(counts, ENERGIES[10])
+    once = pk.stxm.estimate_noise(stack)["gain"].values
+    twice = pk.stxm.estimate_noise(stack.isel(energy=[0, 1, 2, 2, *range(3, 10)]))["gain"].values
+    np.testing.assert_array_equal(twice, once[[0, 1, 2, 2, *range(3, 10)]])
+
+
 def test_dark_counts_are_no_mean():
     counts = np.random.default_rng(0).poisson(400.0, (4, 40, 40)) + 300.0
     gain = pk.stxm.estimate_noise(as_stack(counts, 700.0 + np.arange(4)), dark=300)["gain"]

@@ -5,6 +5,7 @@ energies. The kernels here therefore use two properties of noise: no covariance 
 pixels some steps apart in both scan directions.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -175,7 +176,7 @@ def compute_residuals(
     return Residuals(square.sum(axis=0), unit.sum(axis=0), further.sum(axis=0), block)
 
 
-def _project_differences(pairs: _Differences, projectors: list[Array]) -> tuple[Array, Array, Index]:
+def _project_differences(pairs: _Differences, projectors: Sequence[Array]) -> tuple[Array, Array, Index]:
     """Compute the squared residuals (energy, pair) of both halves, their expectation, and the blocks."""
     squares, units, blocks = [], [], []
     for odd, projector in zip((False, True), projectors, strict=True):

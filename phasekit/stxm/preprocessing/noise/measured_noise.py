@@ -153,6 +153,9 @@ def measure_noise(counts: xr.DataArray) -> xr.Dataset:
     energy = counts["energy"].values if "energy" in counts.coords else np.arange(len(frames))
     # A frame without counts has no noise to be measured, and would spoil those of the others.
     lit = (np.nan_to_num(frames) > 0).mean(axis=(1, 2)) > 0.1
+    original = _find_originals(frames)
+    # A frame that was copied has no noise of its own.
+    lit &= original == np.arange(len(frames))
     if not lit.any():
         lost = np.full(len(frames), np.nan)
         return _build_result(counts, _Measured({}, None, None, np.nan), NoiseSource.NEIGHBOURS, Estimate(lost, lost))
@@ -161,7 +164,19 @@ def measure_noise(counts: xr.DataArray) -> xr.Dataset:
     chosen = measured.gains[source.name.lower()]
     by_energy = Estimate(np.full(len(frames), np.nan), np.full(len(frames), np.nan))
     by_energy.value[lit], by_energy.error[lit] = chosen
-    return _build_result(counts, measured, source, by_energy)
+    copied = Estimate(by_energy.value[original], by_energy.error[original])
+    return _build_result(counts, measured, source, copied)
+
+
+def _find_originals(frames: Array) -> NDArray[np.intp]:
+    """Find for each frame (energy, y, x) the first one that is equal to it."""
+    total = np.nansum(frames, axis=(1, 2))
+    original = np.arange(len(frames))
+    for index in range(1, len(frames)):
+        alike = [earlier for earlier in np.flatnonzero(total[:index] == total[index]) if original[earlier] == earlier]
+        equal = [earlier for earlier in alike if np.array_equal(frames[earlier], frames[index], equal_nan=True)]
+        original[index] = equal[0] if equal else index
+    return original
 
 
 def _apply_estimators(frames: Array, energy: Array) -> _Measured:
