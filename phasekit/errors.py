@@ -12,6 +12,7 @@ __all__ = [
     "AcomStatus",
     "ConvergenceError",
     "FrameStatus",
+    "NoiseSource",
     "PhasekitError",
     "ReadError",
     "SchemaError",
@@ -100,6 +101,15 @@ class FrameStatus(IntEnum):
     OK = 0
     UNCERTAIN = 1
     FAILED = 2
+
+
+class NoiseSource(IntEnum):
+    """Where the noise of an optical density comes from."""
+
+    GIVEN = 0
+    ALIGNED = 1
+    NEIGHBOURS = 2
+    LOW_RANK = 3
 
 
 def status_attributes(codes: type[IntEnum]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from .nmf_mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANT
 from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
 from .stxm_comparison import BASELINE
 from .stxm_fits import FORECAST, REFERENCE_FIT
+from .stxm_noise import NOISE
 from .stxm_particles import (
     COMPOSITE,
     COMPOSITION,
@@ -63,6 +64,7 @@ __all__ = [
     "HISTOGRAM",
     "IMAGE_QUALITY",
     "LOADINGS",
+    "NOISE",
     "NUISANCES",
     "OD",
     "ORIENTATIONS",

@@ -89,6 +89,15 @@ OD = Schema(
         _optional("i0_error", ("energy",), "counts", "standard error of the incident intensity"),
         _optional("i0_region", _SCAN, "1", "pixel from which the incident intensity was taken"),
         _optional("gain", ("energy",), "counts", "variance over mean of the counts that was used"),
+        # As in NOISE: how the gain was measured, and what the other estimators gave.
+        _optional("gain_error", ("energy",), "counts", "standard error of the gain"),
+        _optional("noise_source", (), "1", "estimator that was used"),
+        _optional("noise_estimate", ("estimator",), "1", "noise of the optical density at the median counts"),
+        _optional("noise_estimate_error", ("estimator",), "1", "standard error of the noise"),
+        _optional("noise_correlation", (), "1", "correlation of the noise of adjacent pixels"),
+        _optional("noise_correlation_error", (), "1", "standard error of the correlation"),
+        _optional("position_noise", (), "px", "random error of a pixel's position"),
+        _optional("position_noise_error", (), "px", "standard error of the position's error"),
     ),
     "pk.stxm.optical_density",
 )

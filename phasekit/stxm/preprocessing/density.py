@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
-from .frames import apply_around_pixels, estimate_gains, remove_spikes
+from .frames import apply_around_pixels, remove_spikes
 from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
 from .material import mark_empty_pixels
+from .noise.measured_noise import select_noise
+from .noise.position_noise import add_position_noise
 
 Array = NDArray[np.floating]
 
@@ -57,8 +59,9 @@ def optical_density(
     stray_light
         Fraction of I0 that never crossed the sample, subtracted from both. With 0.03 the OD saturates at 3.5.
     gain
-        Variance over mean of the counts, 1 for counted photons. None measures it from the differences between
-        neighbouring pixels of each frame. Scaled counts (kHz, normalised current) then get the right noise too.
+        Variance over mean of the counts, 1 for counted photons. None takes that of ``align``, or measures it as
+        :func:`phasekit.stxm.estimate_noise` does. Scaled counts (kHz, normalised current) and frames that were
+        interpolated elsewhere then get the right noise too.
     despike_sigma
         As in :func:`phasekit.stxm.align`. It has no effect after that step.
     max_od
@@ -76,6 +79,7 @@ def optical_density(
         - ``empty``: the pixel shows no edge, so there is nothing to label;
         - ``too_thick``;
         - ``i0``, ``i0_error`` and ``gain`` by energy;
+        - ``noise_source``, and, where the noise was measured, ``noise_estimate`` of each ``estimator``;
         - ``i0_region``, where a region was used.
 
     Raises
@@ -88,6 +92,7 @@ def optical_density(
     align : The step before: undo the drift between frames.
     remove_stray_light : Subtract stray light after this step.
     subtract_pre_edge : Subtract the absorption below the edge.
+    estimate_noise : How the gain is measured.
     fit_gmvae : The next step: group the spectra.
 
     Notes
@@ -99,11 +104,13 @@ def optical_density(
 
     Gaussian error propagation gives its variance, with the gain g and the factor v of the interpolation:
 
-    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}.
+    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}
+              + \delta^2 |\nabla \ln \langle I \rangle|^2.
 
     The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts. For counted photons without
     stray light the first term is :math:`1/I`. The logarithm of Poisson counts is biased upward by :math:`g/(2I)`, which
-    is 0.005 at 100 photons. This bias is not corrected.
+    is 0.005 at 100 photons. This bias is not corrected. The last term is that of the measured random
+    position error of a pixel, ``position_noise``.
 
     A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
     and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.
@@ -124,28 +131,17 @@ def optical_density(
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
     # Spikes first: they would spread over nine pixels in the local mean.
     raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
-    gains = _select_gain(aligned, raw, gain)
+    measured = select_noise(aligned, raw, gain)
+    gains = measured["gain"]
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
     incident = _select_incident(aligned, raw, i0, seen, dark)
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
     counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
-    out = _convert_counts(counts, incident, stray_light)
-    out = _add_masks(out, counts, incident, seen, max_od)
+    out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, measured)
+    out = _add_masks(out, counts, incident, seen, max_od).merge(measured)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
-
-
-def _select_gain(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) -> xr.DataArray:
-    """Take the gain by energy as given, from ``align``, or measure it here."""
-    if gain is not None:
-        if not gain > 0:
-            raise SchemaError(f"optical_density: gain={gain}, needs a positive number: 1 for counted photons.")
-        return xr.full_like(stack["energy"], gain, dtype=np.float64).rename("gain").drop_attrs()
-    if "gain" in stack:
-        # Measured on the raw counts, before interpolation changed their variance.
-        return stack["gain"]
-    return estimate_gains(counts)
 
 
 def _select_incident(

@@ -57,18 +57,20 @@ def apply_around_pixels(
     return ordered.copy(data=out)
 
 
+def select_middle(frames: xr.DataArray, side: int) -> xr.DataArray:
+    """Select a window of at most ``side`` pixels a side around the middle of the frames."""
+    start = {dim: max((frames.sizes[dim] - side) // 2, 0) for dim in SCAN}
+    return frames.isel({dim: slice(first, first + side) for dim, first in start.items()})
+
+
 def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.DataArray:
     """Estimate variance over mean of the counts of each frame, in a window around its middle, without its spikes.
 
     The window of a lazy stack is read here. Every block waits for these numbers, and would be kept in memory until
     then.
     """
-    middle = {}
-    for dim in SCAN:
-        # One number per frame needs no more pixels, and drift hardly moves the middle out of view.
-        start = max((frames.sizes[dim] - _WINDOW) // 2, 0)
-        middle[dim] = slice(start, start + _WINDOW)
-    window = frames.isel(middle)
+    # One number per frame needs no more pixels, and drift hardly moves the middle out of view.
+    window = select_middle(frames, _WINDOW)
 
     # Spikes are removed inside the window alone: the whole stack need not be filtered for a number.
     def estimate_block(block: Array) -> NDArray[np.float64]:
