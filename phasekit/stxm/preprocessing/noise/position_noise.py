@@ -20,15 +20,19 @@ _MAX_BLOCKS = 400
 def compute_squared_gradient(frames: Array, gains: Array) -> NDArray[np.float32]:
     r"""Compute :math:`|\nabla \ln \langle I \rangle|^2` [1/px^2] of frames (.., y, x), on their 3 x 3 means.
 
-    ``gains`` (.., 1, 1) is the least intensity that is taken, since dark pixels have no logarithm.
+    ``gains`` (.., 1, 1) is the least intensity that is taken, since dark pixels have no logarithm. A gradient of less
+    than the noise of one pixel is 0.
     """
     out = np.zeros(frames.shape, dtype=np.float32)
     for index in np.ndindex(frames.shape[:-2]):
         mean = ndimage.uniform_filter(fill_lost_pixels(np.asarray(frames[index], np.float64)), 3, mode="nearest")
-        logarithm = np.log(np.maximum(mean, gains[(*index, 0, 0)]))
+        gain = gains[(*index, 0, 0)]
+        logarithm = np.log(np.maximum(mean, gain))
         for axis in (0, 1):
             if logarithm.shape[axis] > 1:
                 out[index] += np.gradient(logarithm, axis=axis) ** 2
+        # Noise has gradients too, which would pass for those of the specimen.
+        out[index][out[index] * mean < gain] = 0.0
     return out
 
 
