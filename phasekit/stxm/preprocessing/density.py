@@ -9,18 +9,23 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
+from .dwell import arrange_dark, average_dark, normalise_pixel_dwell
 from .frames import apply_around_pixels, estimate_gains, remove_spikes
-from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
-from .material import mark_empty_pixels
+from .incident_intensity import IncidentIntensity, select_incident
+from .intensity_kind import refuse_optical_density
+from .material import find_measured_pixels, mark_empty_pixels
 
 Array = NDArray[np.floating]
+#: photons that must be expected at every energy of a pixel that is not too thick
+_FEWEST_PHOTONS = 3.0
 
 
 class _Counts(NamedTuple):
-    """Counts without dark counts: raw, their 3 x 3 mean, gain by energy, and variance factor of the interpolation."""
+    """Counts without dark counts, their 3 x 3 mean, the dark counts, and gain and variance factor of the counts."""
 
     intensity: xr.DataArray
     local_mean: xr.DataArray
+    dark: xr.DataArray | float
     gain: xr.DataArray
     noise_factor: xr.DataArray
 
@@ -29,11 +34,12 @@ def optical_density(
     aligned: xr.Dataset,
     *,
     i0: xr.Dataset | xr.DataArray | float | None = None,
-    dark: float = 0.0,
+    dark: float | xr.DataArray = 0.0,
     stray_light: float = 0.0,
     gain: float | None = None,
     despike_sigma: float | None = 6.0,
     max_od: float | None = None,
+    check_kind: bool = True,
 ) -> xr.Dataset:
     r"""Compute the optical density of an aligned stack, with its noise per pixel and energy.
 
@@ -122,17 +128,26 @@ def optical_density(
     require(aligned, STACK, step="optical_density", argument="aligned")
     if not 0 <= stray_light < 1:
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
-    # Spikes first: they would spread over nine pixels in the local mean.
-    raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
-    gains = _select_gain(aligned, raw, gain)
-    seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
-    incident = _select_incident(aligned, raw, i0, seen, dark)
+    kind = refuse_optical_density(aligned["intensity"]) if check_kind else ""
+    measured, share = normalise_pixel_dwell(aligned)
+    gains = _select_gain(aligned, measured, gain)
+    seen = aligned["seen"] if "seen" in aligned else xr.ones_like(measured.isel(energy=0, drop=True), dtype=bool)
+    # Spikes first: they would spread over nine pixels in the local mean. Interpolated frames have none of one pixel.
+    is_raw = "noise_factor" not in aligned
+    cleaned, n_replaced = remove_spikes(measured, despike_sigma if is_raw else None, gains)
+    dark_counts = arrange_dark(dark, measured)
+    raw = cleaned - dark_counts
+    incident = select_incident(aligned, raw, i0, seen, average_dark(dark_counts, aligned["energy"]))
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
-    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
+    # Half the dwell means half the counts, whose relative variance is twice as large.
+    factor = factor if share is None else factor / share
+    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), dark_counts, gains, factor)
     out = _convert_counts(counts, incident, stray_light)
     out = _add_masks(out, counts, incident, seen, max_od)
+    out["n_replaced"] = aligned.get("n_replaced", n_replaced)
+    out["i0"].attrs["comment"] = "; ".join(text for text in (incident.origin, kind) if text)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
-    settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
+    settings |= {"despike_sigma": despike_sigma, "max_od": max_od, "check_kind": check_kind}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
 
 
@@ -146,24 +161,6 @@ def _select_gain(stack: xr.Dataset, counts: xr.DataArray, gain: float | None) ->
         # Measured on the raw counts, before interpolation changed their variance.
         return stack["gain"]
     return estimate_gains(counts)
-
-
-def _select_incident(
-    stack: xr.Dataset,
-    counts: xr.DataArray,
-    i0: xr.Dataset | xr.DataArray | float | None,
-    seen: xr.DataArray,
-    dark: float,
-) -> IncidentIntensity:
-    """Take the incident intensity as given, from the stack, or find it in the empty region."""
-    # An explicit argument comes before the stack's own I0, and that before a search.
-    if isinstance(i0, xr.Dataset):
-        i0 = read_incident_scan(i0, stack)
-    if i0 is None and "i0" in stack:
-        i0 = stack["i0"]
-    if i0 is None:
-        return find_incident_spectrum(counts, seen)
-    return as_incident_spectrum(i0, counts, seen, dark)
 
 
 def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
@@ -185,12 +182,15 @@ def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
 def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: float) -> xr.Dataset:
     """Convert counts to optical density and its standard deviation, as in :func:`optical_density`."""
     direct = counts.intensity - stray_light * incident.i0
-    density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
+    # The mean of the logarithm of few counts lies below the logarithm of their mean; half a gain corrects it.
+    half = 0.5 * counts.gain * counts.noise_factor
+    density: Any = -np.log((direct.where(direct > 0) + half) / ((1 - stray_light) * incident.i0))
     # A pixel without counts would get no noise at all: at least one photon (one gain) is assumed.
-    gain_counts = counts.local_mean.clip(min=counts.gain)
+    expected_counts = (counts.local_mean + counts.dark).clip(min=counts.gain)
     # The derivative of the logarithm, at the expected direct light.
     expected = (counts.local_mean - stray_light * incident.i0).clip(min=counts.gain)
-    variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
+    variance: Any = counts.gain * counts.noise_factor * expected_counts / expected**2
+    variance = variance + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
     out = xr.Dataset(
         {
@@ -206,21 +206,34 @@ def _add_masks(
 ) -> xr.Dataset:
     """Add ``valid``, ``empty`` and ``too_thick``, and hide the pixels that were not seen."""
     if max_od is None:
-        # The limit is where ten photons are expected: OD = ln(I0 / 10 g).
-        limit: Any = np.log(incident.i0 / (10 * counts.gain))
+        # Below about three photons most of the distribution of the logarithm is its tail: OD = ln(I0 / 3 g).
+        limit: Any = np.log(incident.i0 / (_FEWEST_PHOTONS * counts.gain))
         limit = limit.clip(max=4.0)
     else:
         limit = xr.full_like(incident.i0, max_od)
     # The local mean, since a single pixel's noise would make thin pixels too thick by chance.
     transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
-    # NaN at one energy makes a spectrum useless for every later fit.
-    finite = out["optical_density"].notnull().all("energy")
     # The borders that an alignment filled hold copies of other pixels.
     out["optical_density"] = out["optical_density"].where(seen)
+    out["n_missing"] = out["optical_density"].isnull().sum("energy").astype(np.int16)
     out["too_thick"] = too_thick
-    out["valid"] = seen & finite & ~too_thick
+    out["valid"] = seen & find_measured_pixels(out["n_missing"], out.sizes["energy"]) & ~too_thick
+    _refuse_too_few_photons(incident, counts, max_od)
     out = mark_empty_pixels(out)
     if incident.region is not None:
         out["i0_region"] = incident.region
     return out
+
+
+def _refuse_too_few_photons(incident: IncidentIntensity, counts: _Counts, max_od: float | None) -> None:
+    """Refuse light so weak that even vacuum would be too thick, and name the cure."""
+    photons = np.asarray(incident.i0 / counts.gain)
+    darkest = int(np.argmin(photons))
+    if max_od is not None or not photons[darkest] <= _FEWEST_PHOTONS:
+        return
+    raise SchemaError(
+        f"optical_density: I0 is {float(photons[darkest]):.2g} photons per pixel in frame {darkest}, needs more than "
+        f"{_FEWEST_PHOTONS:g}: every pixel is too thick. Bin the pixels, leave that frame out, or give max_od=4 to "
+        "keep them."
+    )

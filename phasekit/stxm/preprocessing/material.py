@@ -15,6 +15,13 @@ def find_material(od: xr.Dataset) -> xr.DataArray:
     return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
 
 
+def find_measured_pixels(n_missing: xr.DataArray, n_energies: int) -> xr.DataArray:
+    """Find the pixels that lack at most half of the energies and keep at least three, or all where there are fewer."""
+    # Two amounts and a constant are the least that any later fit has.
+    fewest = max(-(-n_energies // 2), min(n_energies, 3))
+    return n_missing <= n_energies - fewest
+
+
 def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
     r"""Add ``empty`` to OD: valid pixels that show no edge.
 
@@ -24,7 +31,7 @@ def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
     .. math:: a = \frac{\sum w \, e \, x}{\sum w \, e^2}, \quad \sigma_a = \Big(\sum w \, e^2\Big)^{-1/2}.
 
     A pixel counts as material when a exceeds 4 standard errors and 5 % of the field's 95th percentile. The weighted
-    mean of e is removed, so a constant in OD has no effect.
+    mean of e is removed, so a constant in OD has no effect. Energies without a value have weight 0.
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
@@ -51,12 +58,11 @@ def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
 def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
     """Test each valid pixel's amplitude of the mean edge against its standard error."""
     density, noise, valid = out["optical_density"], out["noise"], out["valid"]
-    weight = 1.0 / noise.clip(min=1e-6) ** 2
-    weight = weight / weight.sum("energy")
+    weight = (1.0 / noise.clip(min=1e-6) ** 2).where(density.notnull(), 0.0)
     # Orthogonal to a constant under these weights, so that a constant in OD cannot pass for an edge.
-    edge = edge - (weight * edge).sum("energy")
-    precision = (edge**2 / noise.clip(min=1e-6) ** 2).sum("energy")
-    amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
+    edge = edge - (weight * edge).sum("energy") / weight.sum("energy").clip(min=1e-30)
+    precision = (weight * edge**2).sum("energy")
+    amplitude = (weight * edge * density.fillna(0.0)).sum("energy") / precision.where(precision > 0)
     # The amplitude in units of its standard error.
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
@@ -101,7 +107,10 @@ def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]
 
 
 def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
-    """Read spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, block by block."""
+    """Read spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, block by block.
+
+    Energies without a value are filled as by :func:`fill_missing_energies`.
+    """
     places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
     if places.size > max_pixels:
         # Sorted, so that each block of a lazy stack is read once.
@@ -111,5 +120,26 @@ def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[A
     chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
     names = ("optical_density", "noise")
     picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
-    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
-    return picked[0][finite], picked[1][finite]
+    usable = np.isfinite(picked[0]).any(axis=1) & np.where(np.isfinite(picked[0]), picked[1] > 0, True).all(axis=1)
+    return fill_missing_energies(picked[0][usable], picked[1][usable])
+
+
+#: factor on the noise of a filled value: its weight is a millionth of that of a measured one
+_FILLED_NOISE = 1e3
+
+
+def fill_missing_energies(spectra: Array, noise: Array) -> tuple[Array, Array]:
+    """Fill values (pixel, energy) that are missing by a line between their neighbours in energy, almost without weight.
+
+    A method that needs a number at every energy gets one, and its noise says that it means nothing.
+    """
+    lost = ~np.isfinite(spectra)
+    if not lost.any():
+        return spectra, noise
+    spectra, noise = np.array(spectra), np.array(noise)
+    position = np.arange(spectra.shape[1])
+    for pixel in np.flatnonzero(lost.any(axis=1) & ~lost.all(axis=1)):
+        gap = lost[pixel]
+        spectra[pixel, gap] = np.interp(position[gap], position[~gap], spectra[pixel, ~gap])
+        noise[pixel, gap] = _FILLED_NOISE * noise[pixel, ~gap].max()
+    return spectra, noise

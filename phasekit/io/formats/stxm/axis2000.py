@@ -72,9 +72,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
 
 def _read_header(
     path: Path,
-) -> tuple[
-    tuple[int, int], float, list[tuple[float, float]], NDArray[np.float64], NDArray[np.float64] | None
-]:
+) -> tuple[tuple[int, int], float, list[tuple[float, float]], NDArray[np.float64], NDArray[np.float64] | None]:
     lines = [line.split() for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
     try:
         n_x, n_y, scale = int(lines[0][0]), int(lines[0][1]), float(lines[0][2])
@@ -98,6 +96,8 @@ def _read_header(
 def _read_dwell(lines: list[list[str]], n_energy: int) -> NDArray[np.float64] | None:
     """Dwell [s] of the frames from lines of name, energy and dwell in ms; None where a line lacks it."""
     try:
-        return convert_to_seconds([float(line[2]) for line in lines[:n_energy]], "ms") if lines[n_energy - 1 :] else None
+        return (
+            convert_to_seconds([float(line[2]) for line in lines[:n_energy]], "ms") if lines[n_energy - 1 :] else None
+        )
     except (IndexError, ValueError):
         return None

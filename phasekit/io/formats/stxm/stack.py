@@ -223,7 +223,9 @@ def _add_pixel_dwell(data: xr.Dataset, source: FrameSource, to_seconds: float) -
     """Add the dwell of every pixel and the mean of each frame [s], lazily."""
     seconds = source.to_dask() * to_seconds
     # Blocks hold whole frames, so a mean does not depend on them.
-    return data.assign(pixel_dwell=(data["intensity"].dims, seconds), dwell=("energy", da.nanmean(seconds, axis=(1, 2))))
+    return data.assign(
+        pixel_dwell=(data["intensity"].dims, seconds), dwell=("energy", da.nanmean(seconds, axis=(1, 2)))
+    )
 
 
 def _sort_axes(data: xr.Dataset) -> xr.Dataset:
