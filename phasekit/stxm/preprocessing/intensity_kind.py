@@ -110,8 +110,8 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
 
     ``frames`` (energy, pixel) of light are :math:`I_0(E) \, e^{-b - m f(E)}`. After the logarithm, the first principal
     component of the deviations from the mean spectrum parts pixels with much of the edge f from those with little. The
-    spectrum of one group contains the difference of both, up to a line; that of the other does not. The difference of
-    the first from the second falls from the lowest to the highest energies in light, and rises in optical density.
+    spectrum of one group contains the difference of both, up to a line; that of the other does not. In light the first
+    is darker than the second and falls from the lowest energies on. In optical density it is brighter and rises.
     """
     n_energies, n_pixels = frames.shape
     bright = np.percentile(frames, 95) if n_pixels else 0.0
@@ -122,8 +122,11 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
     # A twentieth of the bright level keeps the logarithm of dark places finite and their noise small.
     level = np.log(np.maximum(frames, 0.0) / bright + 0.05)
     deviation = level - level.mean(axis=0) - level.mean(axis=1, keepdims=True) + level.mean()
-    amount = np.linalg.svd(deviation, full_matrices=False)[2][0]
-    rank = np.argsort(amount)
+    _, singular, rows = np.linalg.svd(deviation, full_matrices=False)
+    # Components of noise are about equal, and would choose the groups by chance.
+    if singular[0] < 1.5 * singular[1]:
+        return 0.0
+    rank = np.argsort(rows[0])
     share = max(n_pixels // 5, 5)
     first, second = (level[:, rank[part]].mean(axis=1) for part in (slice(None, share), slice(-share, None)))
     line = np.polynomial.polynomial.polyvander((energy - energy.mean()) / np.ptp(energy), 1)
@@ -138,9 +141,11 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
     # By chance, half of the difference is in each group.
     related = abs(slopes[strong]) > 0.75 and _are_related(flat[strong], difference)
     relative = (first - second) * (-1) ** strong
-    part = max(n_energies // 4, 1)
-    step = relative[-part:].mean() - relative[:part].mean()
-    return float(step) if related and abs(step) > 0.15 * np.ptp(relative) else 0.0
+    # Absorption is least below the edge, so its mean over all energies lies above the lowest ones.
+    rise = relative.mean() - relative[: max(n_energies // 8, 1)].mean()
+    # A stack that begins on the edge falls from its first energy; brighter pixels alone may be another material.
+    agree = relative.mean() * rise > 0 and abs(rise) > 0.1 * np.ptp(relative)
+    return float(rise) if related and agree else 0.0
 
 
 def _are_related(group: Array, difference: Array) -> bool:
