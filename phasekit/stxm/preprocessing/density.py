@@ -46,20 +46,24 @@ def optical_density(
     Parameters
     ----------
     aligned
-        STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used where present.
+        STACK: ``intensity`` [counts]. ``dwell``, ``pixel_dwell``, ``ring_current``, ``seen``, ``gain``,
+        ``noise_factor`` and ``i0`` are used where present.
     i0
         Incident intensity. The choices are
 
         - a spectrum ``(energy)`` [counts], interpolated to the energies of the stack, which it must cover;
-        - a STACK scanned without sample: its mean is used, scaled by the ring currents where both stacks carry them;
+        - a STACK scanned without sample, whose mean is used;
         - a boolean mask ``(scan_y, scan_x)`` of empty pixels;
         - one number [counts];
         - None: the stack's own ``i0``. Without one, the mean over the empty region, found as the brightest mode of the
           energy-averaged image.
 
+        A scan or a spectrum is brought to the dwell and to the ring current of the stack, each where both carry it.
+        A spectrum carries them as coordinates ``dwell`` [s] and ``ring_current`` [mA] along its energy.
         A spectrum from another field leaves a constant in OD, which the later steps fit.
     dark
-        Dark counts, subtracted from the intensity and from I0 [counts].
+        Dark counts at the dwell of the frames, subtracted from the intensity and from I0 [counts]. It is a number, or
+        a DataArray ``(energy)``, ``(scan_y, scan_x)`` or on all three.
     stray_light
         Fraction of I0 that never crossed the sample, subtracted from both. With 0.03 the OD saturates at 3.5.
     gain
@@ -68,8 +72,10 @@ def optical_density(
     despike_sigma
         As in :func:`phasekit.stxm.align`. It has no effect after that step.
     max_od
-        OD above which a pixel is too thick. None sets the limit where fewer than 10 gains of counts are expected, at
-        most 4.
+        OD above which a pixel is too thick. None sets the limit where fewer than 3 gains of counts (3 photons) are
+        expected, at most 4.
+    check_kind
+        Refuse a stack that looks like optical density or like a yield. False takes any values as transmitted light.
 
     Returns
     -------
@@ -78,20 +84,30 @@ def optical_density(
 
         - ``optical_density`` [1]: NaN where the counts do not exceed the dark counts or the pixel was not seen;
         - ``noise`` [1]: standard deviation, to first order in the noise of counts and I0;
-        - ``valid``: measured at every energy and not too thick. Empty pixels are valid;
+        - ``valid``: measured at half of the energies or more, at three at least, and not too thick. Empty pixels are
+          valid;
+        - ``n_missing``: number of energies at which the pixel has no value;
         - ``empty``: the pixel shows no edge, so there is nothing to label;
         - ``too_thick``;
-        - ``i0``, ``i0_error`` and ``gain`` by energy;
+        - ``i0``, ``i0_error``, ``gain`` and ``n_replaced`` (hot and dead pixels) by energy. The comment of ``i0`` says
+          where it comes from, and whether the intensity is a transmission;
         - ``i0_region``, where a region was used.
 
     Raises
     ------
     SchemaError
-        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found.
+        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found. The
+        stack holds optical densities already, or every pixel of it is too thick.
+
+    Warns
+    -----
+    IntensityWarning
+        The dwell changes with the energy in one of I0 and stack, and the other states none.
 
     See Also
     --------
     align : The step before: undo the drift between frames.
+    as_optical_density : Take a stack that holds optical densities already.
     remove_stray_light : Subtract stray light after this step.
     subtract_pre_edge : Subtract the absorption below the edge.
     fit_gmvae : The next step: group the spectra.
@@ -105,11 +121,14 @@ def optical_density(
 
     Gaussian error propagation gives its variance, with the gain g and the factor v of the interpolation:
 
-    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}.
+    .. math:: \sigma^2 = \frac{g v (\langle I \rangle + d)}{(\langle I \rangle - f I_0)^2}
+        + \frac{\sigma_{I_0}^2}{I_0^2}.
 
-    The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts. For counted photons without
-    stray light the first term is :math:`1/I`. The logarithm of Poisson counts is biased upward by :math:`g/(2I)`, which
-    is 0.005 at 100 photons. This bias is not corrected.
+    The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts, and d for the dark counts,
+    which are counted as well. For counted photons without stray light the first term is :math:`1/I`. The mean of the
+    logarithm of counts lies below the logarithm of their mean by :math:`g v/(2I)`. Therefore :math:`g v/2` is added to
+    the counts. Where pixels have a dwell of their own, their counts are scaled to the frame's mean dwell. Their
+    variance remains that of what was counted.
 
     A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
     and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.
@@ -219,21 +238,23 @@ def _add_masks(
     out["n_missing"] = out["optical_density"].isnull().sum("energy").astype(np.int16)
     out["too_thick"] = too_thick
     out["valid"] = seen & find_measured_pixels(out["n_missing"], out.sizes["energy"]) & ~too_thick
-    _refuse_too_few_photons(incident, counts, max_od)
+    _refuse_opaque_stack(incident, counts, limit, seen)
     out = mark_empty_pixels(out)
     if incident.region is not None:
         out["i0_region"] = incident.region
     return out
 
 
-def _refuse_too_few_photons(incident: IncidentIntensity, counts: _Counts, max_od: float | None) -> None:
-    """Refuse light so weak that even vacuum would be too thick, and name the cure."""
-    photons = np.asarray(incident.i0 / counts.gain)
-    darkest = int(np.argmin(photons))
-    if max_od is not None or not photons[darkest] <= _FEWEST_PHOTONS:
+def _refuse_opaque_stack(incident: IncidentIntensity, counts: _Counts, limit: xr.DataArray, seen: xr.DataArray) -> None:
+    """Refuse a stack whose first frame is too thick everywhere, and name the cure; that frame is read."""
+    level, photons = (float(x[0]) for x in (incident.i0, incident.i0 / counts.gain))
+    transmitted = np.asarray(counts.local_mean.isel(energy=0).where(seen)) / level
+    known = transmitted[np.isfinite(transmitted)]
+    thinnest = -np.log(max(float(known.max()), 1e-30)) if known.size else 0.0
+    if thinnest <= float(limit[0]):
         return
     raise SchemaError(
-        f"optical_density: I0 is {float(photons[darkest]):.2g} photons per pixel in frame {darkest}, needs more than "
-        f"{_FEWEST_PHOTONS:g}: every pixel is too thick. Bin the pixels, leave that frame out, or give max_od=4 to "
-        "keep them."
+        f"optical_density: I0 is {level:.3g} counts or {photons:.3g} photons in the first frame, and its brightest "
+        f"pixel has OD {thinnest:.2g}, above max_od = {float(limit[0]):.2g}: every pixel is too thick. Bring i0= to "
+        "the unit of the stack (1 for a transmission), bin pixels with too few photons, or give a larger max_od=."
     )
