@@ -22,7 +22,7 @@ def truth():
 
 
 def stack_of(density, dwell, *, current=None, dark=0.0, seed=0, rate=4e6):
-    """Counts of ``rate`` photons per second at 400 mA; ``dwell`` by energy or by pixel, ``dark`` in counts per second."""
+    """Counts of ``rate`` photons per second at 400 mA, by dwell of energies or pixels, with dark counts per second."""
     rng = np.random.default_rng(seed)
     dwell = np.asarray(dwell, dtype=float)
     full = dwell if dwell.ndim == 3 else dwell[:, None, None]

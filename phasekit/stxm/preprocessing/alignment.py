@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import FrameStatus, SchemaError, status_attributes
 from ...schema import STACK, describe, require
 from .count_statistics import compute_noise_response, fill_lost_pixels, replace_spikes
-from .dwell import normalise_pixel_dwell
+from .exposure.dwell import normalise_pixel_dwell
 from .frame_interpolation import apply_shifts, find_seen_pixels
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (

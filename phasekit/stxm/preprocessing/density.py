@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
-from .dwell import arrange_dark, average_dark, normalise_pixel_dwell
+from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
+from .exposure.intensity_kind import refuse_optical_density
 from .frames import apply_around_pixels, estimate_gains, remove_spikes
 from .incident_intensity import IncidentIntensity, select_incident
-from .intensity_kind import refuse_optical_density
 from .material import find_measured_pixels, mark_empty_pixels
 
 Array = NDArray[np.floating]

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ...errors import SchemaError
 from ...schema import STACK, require
 from .count_statistics import fill_lost_pixels
-from .dwell import find_dwell, get_condition, normalise_pixel_dwell, warn_of_unknown_dwell
+from .exposure.dwell import find_dwell, get_condition, normalise_pixel_dwell, warn_of_unknown_dwell
 from .frames import apply_over_frames
 
 Array = NDArray[np.floating]

@@ -73,7 +73,9 @@ def _are_whole(values: NDArray[Any]) -> bool:
     nearest = np.round(finite)
     # By chance one value in ten lies this near to a whole number.
     near = np.abs(finite - nearest) < 0.05
-    return bool(finite.size and near.mean() > 0.95 and np.median(nearest) >= 1)
+    # Values crowded about one number may all be near it; counts differ by one at least.
+    steps = np.diff(np.unique(finite))
+    return bool(finite.size and near.mean() > 0.95 and np.median(nearest) >= 1 and (steps > 0.9).all())
 
 
 def describe_unit(unit: str, factor: float | None) -> str:

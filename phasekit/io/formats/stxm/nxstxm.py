@@ -123,9 +123,10 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
         dataset=signal.name,
         order=order,
     )
-    entry_names = _find_entries(entry.file)
     dwell = find_dwell(entry, counter, signal.shape, order)
     per_energy = _read_monitors(path, entry, frames)
+    times = None if dwell.by_pixel is None else replace(frames, dataset=dwell.by_pixel, dtype=np.dtype(np.float64))
+    by_pixel = None if times is None else (times, dwell.to_seconds)
     return RawStack(
         frames=frames,
         energy=energy,
@@ -133,19 +134,22 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
         x=x,
         per_energy=per_energy if dwell.by_energy is None else {**per_energy, "dwell": dwell.by_energy},
         comments=[note_y, note_x, note],
+        attrs=_read_attributes(entry, counter),
         unit=decode_text(signal.attrs.get("units")).strip(),
-        pixel_dwell=None
-        if dwell.by_pixel is None
-        else (replace(frames, dataset=dwell.by_pixel, dtype=np.dtype(np.float64)), dwell.to_seconds),
-        attrs={
-            "format": "NXstxm" if "NXstxm" in decode_text(entry.get("definition")) else "HDF5",
-            "entry": entry.name.strip("/"),
-            "entries": ", ".join(entry_names),
-            "counter": counter.name.rsplit("/", maxsplit=1)[-1],
-            "counters": ", ".join(name for name, _ in _find_counters(entry)),
-            **{key: text for key in ("title", "start_time") if (text := decode_text(entry.get(key)))},
-        },
+        pixel_dwell=by_pixel,
     )
+
+
+def _read_attributes(entry: h5py.Group, counter: h5py.Group) -> dict[str, Any]:
+    """Format, chosen entry and counter with the others to choose from, title and time."""
+    return {
+        "format": "NXstxm" if "NXstxm" in decode_text(entry.get("definition")) else "HDF5",
+        "entry": entry.name.strip("/"),
+        "entries": ", ".join(_find_entries(entry.file)),
+        "counter": counter.name.rsplit("/", maxsplit=1)[-1],
+        "counters": ", ".join(name for name, _ in _find_counters(entry)),
+        **{key: text for key in ("title", "start_time") if (text := decode_text(entry.get(key)))},
+    }
 
 
 # ---- entries and counters

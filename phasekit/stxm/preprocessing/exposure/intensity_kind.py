@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from ...errors import SchemaError
+from ....errors import SchemaError
 
 Array = NDArray[np.float64]
 

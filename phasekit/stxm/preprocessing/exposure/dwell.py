@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import xarray as xr
 
-from ...errors import SchemaError
+from ....errors import SchemaError
 
 
 class IntensityWarning(UserWarning):

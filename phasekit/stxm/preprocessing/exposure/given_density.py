@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from ...errors import SchemaError
-from ...schema import OD, STACK, describe, require
-from .density import optical_density
-from .frames import select_middle
+from ....errors import SchemaError
+from ....schema import OD, STACK, describe, require
+from ..density import optical_density
+from ..frames import select_middle
 
 
 def as_optical_density(
