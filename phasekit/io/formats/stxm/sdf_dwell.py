@@ -47,10 +47,9 @@ def _list_by_energy_region(header: dict[str, Any], scan: dict[str, Any], n_energ
 def _find_region_dwell(regions: list[dict[str, Any]], energy: Any) -> float | None:
     """Dwell of the first region of energies that holds an energy [eV]."""
     for one in regions:
-        ends = [one.get(key) for key in ("StartEnergy", "EndEnergy")]
-        known = all(isinstance(value, int | float) for value in (*ends, energy))
+        ends = [value for key in ("StartEnergy", "EndEnergy") if isinstance(value := one.get(key), int | float)]
         # Energies in headers are rounded to their last digit.
-        if known and min(ends) - 1e-3 <= energy <= max(ends) + 1e-3:  # type: ignore[type-var]
+        if len(ends) == 2 and isinstance(energy, int | float) and min(ends) - 1e-3 <= energy <= max(ends) + 1e-3:
             return _get_dwell(one)
     return None
 
