@@ -110,8 +110,9 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
 
     ``frames`` (energy, pixel) of light are :math:`I_0(E) \, e^{-b - m f(E)}`. After the logarithm, the first principal
     component of the deviations from the mean spectrum parts pixels with much of the edge f from those with little. The
-    spectrum of one group contains the difference of both, up to a line; that of the other does not. In light the first
-    is darker than the second and falls from the lowest energies on. In optical density it is brighter and rises.
+    spectrum of one group contains the difference of both, up to a smooth curve; that of the other does not. In light
+    the first is darker than the second and falls from the lowest energies on. In optical density it is brighter and
+    rises.
     """
     n_energies, n_pixels = frames.shape
     bright = np.percentile(frames, 95) if n_pixels else 0.0
@@ -129,9 +130,10 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
     rank = np.argsort(rows[0])
     share = max(n_pixels // 5, 5)
     first, second = (level[:, rank[part]].mean(axis=1) for part in (slice(None, share), slice(-share, None)))
-    line = np.polynomial.polynomial.polyvander((energy - energy.mean()) / np.ptp(energy), 1)
-    # I0 may rise or fall steadily through the stack.
-    flat = [group - line @ np.linalg.lstsq(line, group, rcond=None)[0] for group in (first, second)]
+    # I0 may rise or bend smoothly through the stack, an edge does not; few energies cannot tell a bend.
+    degree = 1 + min((n_energies - 1) // 6, 2)
+    smooth = np.polynomial.polynomial.polyvander((energy - energy.mean()) / np.ptp(energy), degree)
+    flat = [group - smooth @ np.linalg.lstsq(smooth, group, rcond=None)[0] for group in (first, second)]
     difference = flat[0] - flat[1]
     power = float(difference @ difference)
     if power <= 1e-20:
@@ -139,7 +141,7 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
     slopes = [float(group @ difference) / power for group in flat]
     strong = int(abs(slopes[1]) > abs(slopes[0]))
     # By chance, half of the difference is in each group.
-    related = abs(slopes[strong]) > 0.75 and _are_related(flat[strong], difference)
+    related = abs(slopes[strong]) > 0.75 and _are_related(flat[strong], difference, degree)
     relative = (first - second) * (-1) ** strong
     # Absorption is least below the edge, so its mean over all energies lies above the lowest ones.
     rise = relative.mean() - relative[: max(n_energies // 8, 1)].mean()
@@ -148,9 +150,9 @@ def compute_edge_direction(frames: Array, energy: Array) -> float:
     return float(rise) if related and agree else 0.0
 
 
-def _are_related(group: Array, difference: Array) -> bool:
-    """Whether a group's spectrum contains the difference, at a chance of 1e-4; two parameters of the line are spent."""
+def _are_related(group: Array, difference: Array, degree: int) -> bool:
+    """Whether a group's spectrum contains the difference, at a chance of 1e-4, after a polynomial of this degree."""
     r = np.corrcoef(group, difference)[0, 1]
-    freedom = group.size - 3
+    freedom = group.size - 2 - degree
     t = abs(r) * np.sqrt(freedom / max(1 - r**2, 1e-12))
     return bool(2 * stats.t.sf(t, freedom) < 1e-4)
