@@ -74,7 +74,7 @@ def _read_evidence(intensity: xr.DataArray) -> _Evidence:
         start = max((intensity.sizes[dim] - _WINDOW) // 2, 0)
         sides[dim] = slice(start, start + _WINDOW)
     window = (
-        intensity.isel(energy=places, **sides)
+        intensity.isel({"energy": places, **sides})
         .transpose("energy", "scan_y", "scan_x")
         .drop_vars(list(sides), errors="ignore")
     )
