@@ -51,13 +51,15 @@ def open_stxm(
     -------
     xarray.Dataset
         ``intensity(energy, scan_y, scan_x)`` [counts] as stored, in dask blocks of whole frames. Its ``comment``
-        names a unit other than counts. A block opens the file when it is computed and closes it again.
+        names a unit other than counts. Counts per second are multiplied by the dwell, and the comment says so.
+        A block opens the file when it is computed and closes it again.
 
         ``scan_y`` and ``scan_x`` [nm] are the stage positions of the file. They rise with the index, so x grows to the
         right and y downwards. ``energy`` [eV] is in the order of measurement, and reversed if it falls.
 
-        ``ring_current(energy)`` [mA] and ``energy_readback(energy)`` [eV] are there where the file has them. They are
-        means over each frame, and NaN where nothing was recorded.
+        ``ring_current(energy)`` [mA], ``energy_readback(energy)`` [eV] and ``dwell(energy)`` [s] are there where the
+        file has them. They are means over each frame, and NaN where nothing was recorded.
+        ``pixel_dwell(energy, scan_y, scan_x)`` [s] is there where the file has a dwell for every pixel.
 
     Raises
     ------

@@ -63,6 +63,8 @@ STACK = Schema(
         _needed("intensity", _IMAGES, "counts", "transmitted intensity"),
         _optional("i0", ("energy",), "counts", "incident intensity"),
         _optional("ring_current", ("energy",), "mA", "storage-ring current"),
+        _optional("dwell", ("energy",), "s", "dwell of the frame, its mean over the pixels"),
+        _optional("pixel_dwell", _IMAGES, "s", "dwell of the pixel"),
         _optional("energy_readback", ("energy",), "eV", "photon energy read back from the monochromator"),
         _optional("shift_y", ("energy",), "px", "frame shift along y that was undone"),
         _optional("shift_x", ("energy",), "px", "frame shift along x that was undone"),
@@ -73,6 +75,7 @@ STACK = Schema(
         _optional("gain", ("energy",), "counts", "variance over mean of the raw counts"),
         _optional("noise_factor", ("energy",), "1", "variance left by the interpolation"),
         _optional("noise_response", ("energy", "lag"), "1", "autocorrelation the interpolation gives to white noise"),
+        _optional("n_replaced", ("energy",), "1", "hot and dead pixels that were replaced"),
     ),
     "pk.io.open_stxm",
 )
@@ -82,7 +85,8 @@ OD = Schema(
         _needed("optical_density", _IMAGES, "1", "optical density"),
         _needed("noise", _IMAGES, "1", "standard deviation of the optical density"),
         # Pixels that are not valid keep their values: they get a status, never an invented number.
-        _needed("valid", _SCAN, "1", "pixel is measured at every energy and not too thick"),
+        _needed("valid", _SCAN, "1", "pixel is measured at enough energies and not too thick"),
+        _optional("n_missing", _SCAN, "1", "energies without a value"),
         _optional("empty", _SCAN, "1", "pixel shows no edge: vacuum, or too little material to tell"),
         _optional("too_thick", _SCAN, "1", "too few photons come through at some energy"),
         _optional("i0", ("energy",), "counts", "incident intensity that was used"),
@@ -98,6 +102,7 @@ OD = Schema(
         _optional("noise_correlation_error", (), "1", "standard error of the correlation"),
         _optional("position_noise", (), "px", "random error of a pixel's position"),
         _optional("position_noise_error", (), "px", "standard error of the position's error"),
+        _optional("n_replaced", ("energy",), "1", "hot and dead pixels that were replaced"),
     ),
     "pk.stxm.optical_density",
 )

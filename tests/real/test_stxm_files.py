@@ -105,3 +105,15 @@ def test_round_trip_of_a_real_stack(folder, tmp_path):
     again = pk.io.open_stxm(pk.io.save(stack, tmp_path / "a.nc"))
     assert_array_equal(again.intensity, stack.intensity)
     again.close()
+
+
+def test_dwell_of_the_files(folder):
+    names = {
+        "als_fe2p_71214078/71214078.hdr": 0.433e-3,
+        "pollux_nxstxm/Sample_Stack_2021-03-16_128.hdf5": 0.01,
+        "pollux_nxstxm/Sample_Image_2021-03-16_095.hdf5": 0.01,
+        "maxiv_sdf/max_iv.hdr": 1e-3,
+    }
+    for name, seconds in names.items():
+        assert_allclose(pk.io.open_stxm(folder / name).dwell, seconds)
+    assert "dwell" not in pk.io.open_stxm(folder / "hermes_layout/small_OK.hdf5")

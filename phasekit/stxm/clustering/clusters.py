@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, describe, require
-from ..preprocessing.material import find_material, read_material_spectra
+from ..preprocessing.material import fill_missing_energies, find_material, read_material_spectra
 from .gmvae import FittedGMVAE, compute_responsibility
 
 Array = NDArray[np.floating]
@@ -123,13 +123,16 @@ def _compute_weighted_spectra(
     """Compute mean spectra weighted by ``weight`` (scan_y, scan_x, group), standard errors and summed weights."""
     scan = ["scan_y", "scan_x"]
     total = weight.sum(scan)
-    # An empty cluster has no mean: NaN and not zero.
-    known = total.where(total > 0)
     density, noise = (od[name].where(material, 0.0) for name in ("optical_density", "noise"))
     if density.chunks is not None:  # one block per spectrum; otherwise every block of weights meets every energy
         density, noise = density.chunk(energy=-1), noise.chunk(energy=-1)
-    spectrum = _sum_over_scan(weight, density) / known
-    error = _sum_over_scan(weight**2, noise**2) ** 0.5 / known
+    # A pixel that lacks an energy takes no part in the mean there.
+    measured = density.notnull()
+    known = _sum_over_scan(weight, measured.astype(weight.dtype))
+    # An empty cluster has no mean: NaN and not zero.
+    known = known.where(known > 0)
+    spectrum = _sum_over_scan(weight, density.fillna(0.0)) / known
+    error = _sum_over_scan(weight**2, (noise**2).where(measured, 0.0)) ** 0.5 / known
     return spectrum, error, total
 
 
@@ -184,9 +187,10 @@ def _compute_block_responsibility(
 ) -> Array:
     """Compute the mean responsibilities (.., cluster) of a block (.., energy); NaN where there is no material."""
     shape, n_energies, n_clusters = density.shape[:-1], density.shape[-1], runs[0].gmvae.n_clusters
-    use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).all(axis=-1).ravel()
+    use = np.broadcast_to(material, shape).ravel() & np.isfinite(density).any(axis=-1).ravel()
     out = np.full((use.size, n_clusters), np.nan, dtype=np.float32)
     spectra, sigma = (np.broadcast_to(part, density.shape).reshape(-1, n_energies)[use] for part in (density, noise))
+    spectra, sigma = fill_missing_energies(spectra, sigma)
     if use.any():
         total = np.zeros((len(spectra), n_clusters))
         for run in runs:

@@ -43,7 +43,9 @@ def fit_initial_model(spectra: Array, noise: Array, n_clusters: int, n_latent: i
     mean = centred.mean(axis=0)
     # Amplitude of the mean edge, the thickness as far as one shape can tell it.
     amplitude = centred @ mean / (mean @ mean)
-    snr = amplitude / np.sqrt((noise**2).mean(axis=1))
+    # A filled value has a thousand times the noise and no part in the mean.
+    measured = noise < 100 * noise.min(axis=1, keepdims=True)
+    snr = amplitude / np.sqrt((noise**2 * measured).sum(axis=1) / measured.sum(axis=1))
     # Noise of thin pixels would grow when they are divided by their amplitude.
     good = np.flatnonzero(snr >= np.median(snr))[:8000]
     normalised = centred[good] / amplitude[good, None]

@@ -83,7 +83,9 @@ class Network(nn.Module):
         scale = scale.clamp_min(1e-3)
         # Division by the thickness makes the encoder's task the same for thin and thick pixels.
         normalised = centred / scale[:, None]
-        log_snr = torch.log(scale) - 0.5 * torch.log((noise**2).mean(-1))
+        # A filled value has a thousand times the noise and no part in the mean.
+        measured = noise < 100 * noise.amin(-1, keepdim=True)
+        log_snr = torch.log(scale) - 0.5 * torch.log((noise**2 * measured).sum(-1) / measured.sum(-1))
         features = torch.cat([normalised.clamp(-10, 10), log_snr[:, None] / 3.0], dim=-1)
         more_mean, more_precision = self.encode_more(features).chunk(2, dim=-1)
         mean = (normalised - self.shape_mean) @ self.project.T + more_mean

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...errors import FrameStatus, SchemaError, status_attributes
 from ...schema import STACK, describe, require
 from .count_statistics import compute_noise_response, fill_lost_pixels, replace_spikes
+from .exposure.dwell import normalise_pixel_dwell
 from .frame_interpolation import apply_shifts, find_seen_pixels
 from .frames import estimate_gains, remove_spikes
 from .image_registration import (
@@ -69,7 +70,8 @@ def align(
         ``noise_factor`` passes this factor to ``optical_density``.
     despike_sigma
         Threshold for hot and dead pixels, in standard deviations beyond their neighbours.
-        They are replaced by the median of their neighbours before the interpolation. None leaves them.
+        They are replaced by the median of their neighbours before the interpolation, unless a neighbouring energy
+        shows them too. None leaves them.
     n_iterations
         Largest number of estimates. The loop ends when no frame moves by more than 0.02 px.
     progress
@@ -89,7 +91,9 @@ def align(
         - ``gain(energy)``: variance over mean of the raw counts.
         - ``noise_factor(energy)`` and ``noise_response(energy, lag)``: effect of the interpolation on white noise.
 
-        ``i0`` and ``ring_current`` are passed on.
+        - ``n_replaced(energy)``: hot and dead pixels that were replaced.
+
+        ``i0``, ``ring_current`` and ``dwell`` are passed on. ``pixel_dwell`` is moved with the counts.
 
     Raises
     ------
@@ -133,13 +137,13 @@ def align(
     array([0. , 1.5])
     """
     require(stack, STACK, step="align", argument="stack")
-    frames = stack["intensity"]
+    frames, share = normalise_pixel_dwell(stack)
     limit = _check_settings(frames, max_shift_px, reference, order)
     features, factor = _read_features(frames, smoothing_px, despike_sigma, progress)
     # Shifts are estimated on binned frames, hence the factor.
     drift = _estimate_drift(features, limit / factor, reference, n_iterations)
     shift = drift.shift * factor
-    out = stack[[name for name in ("i0", "ring_current") if name in stack]].copy()
+    out = stack[[name for name in ("i0", "ring_current", "dwell") if name in stack]].copy()
     energy = ("energy",)
     out["shift_y"], out["shift_x"] = (energy, shift[:, 0]), (energy, shift[:, 1])
     out["shift_error"] = (energy, drift.error * factor)
@@ -150,7 +154,10 @@ def align(
     out["noise_response"] = (("energy", "lag"), response)
     # The gain must come from the raw counts: interpolation changes their variance.
     out["gain"] = estimate_gains(frames, despike_sigma)
-    out["intensity"] = _apply_drift(remove_spikes(frames, despike_sigma), out, order)
+    cleaned, out["n_replaced"] = remove_spikes(frames, despike_sigma, out["gain"])
+    out["intensity"] = _apply_drift(cleaned, out, order)
+    if share is not None:
+        out = _restore_pixel_dwell(out, stack, share)
     out["seen"] = (("scan_y", "scan_x"), find_seen_pixels(shift, frames.sizes["scan_y"], frames.sizes["scan_x"]))
     settings: dict[str, Any] = {
         "max_shift_px": limit,
@@ -160,6 +167,13 @@ def align(
     }
     settings |= {"despike_sigma": despike_sigma, "n_iterations": n_iterations}
     return describe(out, STACK, step="align", settings=settings, source=stack)
+
+
+def _restore_pixel_dwell(out: xr.Dataset, stack: xr.Dataset, share: xr.DataArray) -> xr.Dataset:
+    """Give every pixel the dwell of the place its counts came from, and counts of that dwell."""
+    moved = _apply_drift(share.fillna(1.0), out, 1)
+    mean = stack["pixel_dwell"] / share
+    return out.assign(intensity=out["intensity"] * moved, pixel_dwell=moved * mean.mean(("scan_y", "scan_x")))
 
 
 def _check_settings(frames: xr.DataArray, max_shift_px: float | None, reference: int, order: int) -> float:

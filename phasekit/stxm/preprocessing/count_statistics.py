@@ -1,5 +1,7 @@
 """Counting statistics of STXM frames: hot pixels, detector gain, and the effect of interpolation on noise."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -26,30 +28,74 @@ def replace_spikes(frames: Array, n_sigma: float, gain: Array | None = None) -> 
     A pixel is hot when it lies ``n_sigma`` standard deviations above the second-brightest of its eight neighbours. The
     second-brightest is used so that a pair of hot pixels is found too. A pixel is dead when it lies as far below the
     second-darkest. A blurred particle edge never reaches these limits. ``gain`` (..., 1, 1) is the variance over mean
-    of the counts; None measures it on each frame.
+    of the counts; None measures it on each frame. Statistics of a frame use it; the counts themselves are mended by
+    :func:`replace_lone_spikes`, which looks at the neighbouring energies too.
     """
     out = np.array(frames, dtype=np.float32)
     for index in np.ndindex(out.shape[:-2]):
         own = _estimate_one_gain(out[index]) if gain is None else float(gain[(*index, 0, 0)])
-        out[index] = _replace_frame_spikes(out[index], n_sigma, own)
+        found = _find_frame_spikes(out[index], n_sigma, own)
+        out[index] = np.where(found.spike, found.middle, out[index])
     return out
 
 
-def _replace_frame_spikes(frame: NDArray[np.float32], n_sigma: float, gain: float) -> NDArray[np.float32]:
-    """Replace the spikes of one frame (y, x); lost pixels stay lost."""
+def replace_lone_spikes(frames: Array, gain: Array, brightest: Array, n_sigma: float) -> NDArray[np.float32]:
+    """Replace the spikes of ``(energy, y, x)`` counts that no neighbouring energy shows at the same pixel.
+
+    An event in the detector lasts for one reading. What a neighbouring energy shows too, at a quarter of the contrast
+    or more, is structure of the sample and stays. A pixel brighter than the light itself is no structure: it is
+    replaced in any case. ``gain`` and ``brightest`` (energy, 1, 1) are variance over mean and the counts of the
+    brightest place of each frame.
+    """
+    found = [_find_frame_spikes(frame, n_sigma, float(own.ravel()[0])) for frame, own in zip(frames, gain, strict=True)]
+    out = np.array(frames, dtype=np.float32)
+    for index, one in enumerate(found):
+        beside = [found[i].contrast for i in (index - 1, index + 1) if 0 <= i < len(found)]
+        shown = np.zeros(one.spike.shape, dtype=bool)
+        for other in beside:
+            # In the same direction: a dark event beside a bright one is two events.
+            shown |= other * np.sign(one.contrast) > 0.25 * np.abs(one.contrast)
+        light = float(brightest[index].ravel()[0])
+        impossible = out[index] > light + n_sigma * np.sqrt(float(gain[index].ravel()[0]) * max(light, 0.0))
+        out[index] = np.where(one.spike & (~shown | impossible), one.middle, out[index])
+    return out
+
+
+class _Spikes(NamedTuple):
+    """Spikes of one frame (y, x), the median of each pixel's neighbours, and its contrast to them."""
+
+    spike: NDArray[np.bool_]
+    middle: NDArray[np.float32]
+    contrast: NDArray[np.float32]
+
+
+def _find_frame_spikes(frame: Array, n_sigma: float, gain: float) -> _Spikes:
+    """Find the spikes of one frame (y, x); a lost pixel is none."""
     lost = ~np.isfinite(frame)
+    filled = np.asarray(fill_lost_pixels(frame), dtype=np.float32)
     if min(frame.shape) < 3 or lost.all():
-        return frame
+        return _Spikes(np.zeros(frame.shape, dtype=bool), filled, np.zeros(frame.shape, dtype=np.float32))
     # A lost pixel must not hide or make a spike among its neighbours.
-    frame = fill_lost_pixels(frame)
-    middle = ndimage.median_filter(frame, footprint=_NEIGHBOURS, mode="reflect")
+    middle = ndimage.median_filter(filled, footprint=_NEIGHBOURS, mode="reflect")
     # The variance of counts is the gain times their expectation, for which the median of the neighbours stands.
-    sigma = np.sqrt(gain * np.maximum(middle, 1e-6))
+    expected = np.maximum(middle, np.float32(1e-6))
+    sigma = np.sqrt(gain * expected)
     # Ranks and not the extremes: one more hot pixel among the neighbours must not hide this one.
-    high = ndimage.rank_filter(frame, -2, footprint=_NEIGHBOURS, mode="reflect")
-    low = ndimage.rank_filter(frame, 1, footprint=_NEIGHBOURS, mode="reflect")
-    spike = (frame > high + n_sigma * sigma) | (frame < low - n_sigma * sigma)
-    return np.where(lost, np.float32(np.nan), np.where(spike, middle, frame))
+    high = ndimage.rank_filter(filled, -2, footprint=_NEIGHBOURS, mode="reflect")
+    low = ndimage.rank_filter(filled, 1, footprint=_NEIGHBOURS, mode="reflect")
+    spike = (filled > high + n_sigma * sigma) | (filled < low - n_sigma * sigma)
+    return _Spikes(spike & ~lost, middle, np.where(lost, np.float32(0), (filled - middle) / expected))
+
+
+def find_brightest_counts(frames: Array) -> NDArray[np.float64]:
+    """Find the counts of the brightest place of each frame ``(..., y, x)``, without its single bright pixels."""
+    out = np.full(frames.shape[:-2], np.nan)
+    for index in np.ndindex(out.shape):
+        frame = fill_lost_pixels(np.asarray(frames[index], dtype=np.float32))
+        # A median over nine pixels: four hot ones beside each other would be needed to pass.
+        smooth = ndimage.median_filter(frame, 3, mode="reflect") if min(frame.shape) >= 3 else frame
+        out[index] = smooth.max() if np.isfinite(smooth).all() else np.nan
+    return out
 
 
 def estimate_frame_gains(frames: Array, response: Array | None = None) -> NDArray[np.float64]:

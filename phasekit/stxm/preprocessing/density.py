@@ -9,20 +9,25 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
+from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
+from .exposure.intensity_kind import refuse_optical_density
 from .frames import apply_around_pixels, remove_spikes
-from .incident_intensity import IncidentIntensity, as_incident_spectrum, find_incident_spectrum, read_incident_scan
-from .material import mark_empty_pixels
+from .incident_intensity import IncidentIntensity, select_incident
+from .material import find_measured_pixels, mark_empty_pixels
 from .noise.measured_noise import select_noise
 from .noise.position_noise import add_position_noise
 
 Array = NDArray[np.floating]
+#: photons that must be expected at every energy of a pixel that is not too thick
+_FEWEST_PHOTONS = 3.0
 
 
 class _Counts(NamedTuple):
-    """Counts without dark counts: raw, their 3 x 3 mean, gain by energy, and variance factor of the interpolation."""
+    """Counts without dark counts, their 3 x 3 mean, the dark counts, and gain and variance factor of the counts."""
 
     intensity: xr.DataArray
     local_mean: xr.DataArray
+    dark: xr.DataArray | float
     gain: xr.DataArray
     noise_factor: xr.DataArray
 
@@ -31,31 +36,36 @@ def optical_density(
     aligned: xr.Dataset,
     *,
     i0: xr.Dataset | xr.DataArray | float | None = None,
-    dark: float = 0.0,
+    dark: float | xr.DataArray = 0.0,
     stray_light: float = 0.0,
     gain: float | None = None,
     despike_sigma: float | None = 6.0,
     max_od: float | None = None,
+    check_kind: bool = True,
 ) -> xr.Dataset:
     r"""Compute the optical density of an aligned stack, with its noise per pixel and energy.
 
     Parameters
     ----------
     aligned
-        STACK: ``intensity`` [counts]. ``seen``, ``gain``, ``noise_factor`` and ``i0`` are used where present.
+        STACK: ``intensity`` [counts]. ``dwell``, ``pixel_dwell``, ``ring_current``, ``seen``, ``gain``,
+        ``noise_factor`` and ``i0`` are used where present.
     i0
         Incident intensity. The choices are
 
         - a spectrum ``(energy)`` [counts], interpolated to the energies of the stack, which it must cover;
-        - a STACK scanned without sample: its mean is used, scaled by the ring currents where both stacks carry them;
+        - a STACK scanned without sample, whose mean is used;
         - a boolean mask ``(scan_y, scan_x)`` of empty pixels;
         - one number [counts];
         - None: the stack's own ``i0``. Without one, the mean over the empty region, found as the brightest mode of the
           energy-averaged image.
 
+        A scan or a spectrum is brought to the dwell and to the ring current of the stack, each where both carry it.
+        A spectrum carries them as coordinates ``dwell`` [s] and ``ring_current`` [mA] along its energy.
         A spectrum from another field leaves a constant in OD, which the later steps fit.
     dark
-        Dark counts, subtracted from the intensity and from I0 [counts].
+        Dark counts at the dwell of the frames, subtracted from the intensity and from I0 [counts]. It is a number, or
+        a DataArray ``(energy)``, ``(scan_y, scan_x)`` or on all three.
     stray_light
         Fraction of I0 that never crossed the sample, subtracted from both. With 0.03 the OD saturates at 3.5.
     gain
@@ -65,8 +75,10 @@ def optical_density(
     despike_sigma
         As in :func:`phasekit.stxm.align`. It has no effect after that step.
     max_od
-        OD above which a pixel is too thick. None sets the limit where fewer than 10 gains of counts are expected, at
-        most 4.
+        OD above which a pixel is too thick. None sets the limit where fewer than 3 gains of counts (3 photons) are
+        expected, at most 4.
+    check_kind
+        Refuse a stack that looks like optical density or like a yield. False takes any values as transmitted light.
 
     Returns
     -------
@@ -75,21 +87,31 @@ def optical_density(
 
         - ``optical_density`` [1]: NaN where the counts do not exceed the dark counts or the pixel was not seen;
         - ``noise`` [1]: standard deviation, to first order in the noise of counts and I0;
-        - ``valid``: measured at every energy and not too thick. Empty pixels are valid;
+        - ``valid``: measured at half of the energies or more, at three at least, and not too thick. Empty pixels are
+          valid;
+        - ``n_missing``: number of energies at which the pixel has no value;
         - ``empty``: the pixel shows no edge, so there is nothing to label;
         - ``too_thick``;
-        - ``i0``, ``i0_error`` and ``gain`` by energy;
+        - ``i0``, ``i0_error``, ``gain`` and ``n_replaced`` (hot and dead pixels) by energy. The comment of ``i0`` says
+          where it comes from, and whether the intensity is a transmission;
         - ``noise_source``, and, where the noise was measured, ``noise_estimate`` of each ``estimator``;
         - ``i0_region``, where a region was used.
 
     Raises
     ------
     SchemaError
-        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found.
+        I0 does not cover the energies, or holds values <= 0 or NaN. Or its region is empty, or none was found. The
+        stack holds optical densities already, or every pixel of it is too thick.
+
+    Warns
+    -----
+    IntensityWarning
+        The dwell changes with the energy in one of I0 and stack, and the other states none.
 
     See Also
     --------
     align : The step before: undo the drift between frames.
+    as_optical_density : Take a stack that holds optical densities already.
     remove_stray_light : Subtract stray light after this step.
     subtract_pre_edge : Subtract the absorption below the edge.
     estimate_noise : How the gain is measured.
@@ -104,13 +126,15 @@ def optical_density(
 
     Gaussian error propagation gives its variance, with the gain g and the factor v of the interpolation:
 
-    .. math:: \sigma^2 = \frac{g v \langle I \rangle}{(\langle I \rangle - f I_0)^2} + \frac{\sigma_{I_0}^2}{I_0^2}
-              + \delta^2 |\nabla \ln \langle I \rangle|^2.
+    .. math:: \sigma^2 = \frac{g v (\langle I \rangle + d)}{(\langle I \rangle - f I_0)^2}
+        + \frac{\sigma_{I_0}^2}{I_0^2} + \delta^2 |\nabla \ln \langle I \rangle|^2.
 
-    The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts. For counted photons without
-    stray light the first term is :math:`1/I`. The logarithm of Poisson counts is biased upward by :math:`g/(2I)`, which
-    is 0.005 at 100 photons. This bias is not corrected. The last term is that of the measured random
-    position error of a pixel, ``position_noise``.
+    The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts, and d for the dark counts,
+    which are counted as well. For counted photons without stray light the first term is :math:`1/I`. The last term is
+    that of the measured random position error of a pixel, ``position_noise``. The mean of the logarithm of counts lies
+    below the logarithm of their mean by :math:`g v/(2I)`. Therefore :math:`g v/2` is added to the counts. Where pixels
+    have a dwell of their own, their counts are scaled to the frame's mean dwell. Their variance remains that of what
+    was counted.
 
     A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
     and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.
@@ -129,37 +153,30 @@ def optical_density(
     require(aligned, STACK, step="optical_density", argument="aligned")
     if not 0 <= stray_light < 1:
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
-    # Spikes first: they would spread over nine pixels in the local mean.
-    raw = remove_spikes(aligned["intensity"], despike_sigma) - dark
-    measured = select_noise(aligned, raw, gain)
-    gains = measured["gain"]
-    seen = aligned["seen"] if "seen" in aligned else xr.ones_like(raw.isel(energy=0, drop=True), dtype=bool)
-    incident = _select_incident(aligned, raw, i0, seen, dark)
+    kind = refuse_optical_density(aligned["intensity"]) if check_kind else ""
+    measured, share = normalise_pixel_dwell(aligned)
+    noise = select_noise(aligned, measured, gain)
+    gains = noise["gain"]
+    seen = aligned["seen"] if "seen" in aligned else xr.ones_like(measured.isel(energy=0, drop=True), dtype=bool)
+    # Spikes first: they would spread over nine pixels in the local mean. Interpolated frames have none of one pixel.
+    is_raw = "noise_factor" not in aligned
+    cleaned, n_replaced = remove_spikes(measured, despike_sigma if is_raw else None, gains)
+    dark_counts = arrange_dark(dark, measured)
+    raw = cleaned - dark_counts
+    incident = select_incident(aligned, raw, i0, seen, average_dark(dark_counts, aligned["energy"]))
     factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
-    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), gains, factor)
-    out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, measured)
-    out = _add_masks(out, counts, incident, seen, max_od).merge(measured)
+    # Half the dwell means half the counts, whose relative variance is twice as large.
+    factor = factor if share is None else factor / share
+    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), dark_counts, gains, factor)
+    out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, noise)
+    out = _add_masks(out, counts, incident, seen, max_od).merge(noise)
+    out["n_replaced"] = aligned.get("n_replaced", n_replaced)
+    out["i0"].attrs["comment"] = "; ".join(text for text in (incident.origin, kind) if text)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
-    settings |= {"despike_sigma": despike_sigma, "max_od": max_od}
+    settings |= {"despike_sigma": despike_sigma, "max_od": max_od, "check_kind": check_kind}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
 
 
-def _select_incident(
-    stack: xr.Dataset,
-    counts: xr.DataArray,
-    i0: xr.Dataset | xr.DataArray | float | None,
-    seen: xr.DataArray,
-    dark: float,
-) -> IncidentIntensity:
-    """Take the incident intensity as given, from the stack, or find it in the empty region."""
-    # An explicit argument comes before the stack's own I0, and that before a search.
-    if isinstance(i0, xr.Dataset):
-        i0 = read_incident_scan(i0, stack)
-    if i0 is None and "i0" in stack:
-        i0 = stack["i0"]
-    if i0 is None:
-        return find_incident_spectrum(counts, seen)
-    return as_incident_spectrum(i0, counts, seen, dark)
 
 
 def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
@@ -181,12 +198,15 @@ def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
 def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: float) -> xr.Dataset:
     """Convert counts to optical density and its standard deviation, as in :func:`optical_density`."""
     direct = counts.intensity - stray_light * incident.i0
-    density: Any = -np.log(direct.where(direct > 0) / ((1 - stray_light) * incident.i0))
+    # The mean of the logarithm of few counts lies below the logarithm of their mean; half a gain corrects it.
+    half = 0.5 * counts.gain * counts.noise_factor
+    density: Any = -np.log((direct.where(direct > 0) + half) / ((1 - stray_light) * incident.i0))
     # A pixel without counts would get no noise at all: at least one photon (one gain) is assumed.
-    gain_counts = counts.local_mean.clip(min=counts.gain)
+    expected_counts = (counts.local_mean + counts.dark).clip(min=counts.gain)
     # The derivative of the logarithm, at the expected direct light.
     expected = (counts.local_mean - stray_light * incident.i0).clip(min=counts.gain)
-    variance: Any = counts.gain * counts.noise_factor * gain_counts / expected**2 + (incident.error / incident.i0) ** 2
+    variance: Any = counts.gain * counts.noise_factor * expected_counts / expected**2
+    variance = variance + (incident.error / incident.i0) ** 2
     dims = ("energy", "scan_y", "scan_x")
     out = xr.Dataset(
         {
@@ -202,21 +222,36 @@ def _add_masks(
 ) -> xr.Dataset:
     """Add ``valid``, ``empty`` and ``too_thick``, and hide the pixels that were not seen."""
     if max_od is None:
-        # The limit is where ten photons are expected: OD = ln(I0 / 10 g).
-        limit: Any = np.log(incident.i0 / (10 * counts.gain))
+        # Below about three photons most of the distribution of the logarithm is its tail: OD = ln(I0 / 3 g).
+        limit: Any = np.log(incident.i0 / (_FEWEST_PHOTONS * counts.gain))
         limit = limit.clip(max=4.0)
     else:
         limit = xr.full_like(incident.i0, max_od)
     # The local mean, since a single pixel's noise would make thin pixels too thick by chance.
     transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
-    # NaN at one energy makes a spectrum useless for every later fit.
-    finite = out["optical_density"].notnull().all("energy")
     # The borders that an alignment filled hold copies of other pixels.
     out["optical_density"] = out["optical_density"].where(seen)
+    out["n_missing"] = out["optical_density"].isnull().sum("energy").astype(np.int16)
     out["too_thick"] = too_thick
-    out["valid"] = seen & finite & ~too_thick
+    out["valid"] = seen & find_measured_pixels(out["n_missing"], out.sizes["energy"]) & ~too_thick
+    _refuse_opaque_stack(incident, counts, limit, seen)
     out = mark_empty_pixels(out)
     if incident.region is not None:
         out["i0_region"] = incident.region
     return out
+
+
+def _refuse_opaque_stack(incident: IncidentIntensity, counts: _Counts, limit: xr.DataArray, seen: xr.DataArray) -> None:
+    """Refuse a stack whose first frame is too thick everywhere, and name the cure; that frame is read."""
+    level, photons = (float(x[0]) for x in (incident.i0, incident.i0 / counts.gain))
+    transmitted = np.asarray(counts.local_mean.isel(energy=0).where(seen)) / level
+    known = transmitted[np.isfinite(transmitted)]
+    thinnest = -np.log(max(float(known.max()), 1e-30)) if known.size else 0.0
+    if thinnest <= float(limit[0]):
+        return
+    raise SchemaError(
+        f"optical_density: I0 is {level:.3g} counts or {photons:.3g} photons in the first frame, and its brightest "
+        f"pixel has OD {thinnest:.2g}, above max_od = {float(limit[0]):.2g}: every pixel is too thick. Bring i0= to "
+        "the unit of the stack (1 for a transmission), bin pixels with too few photons, or give a larger max_od=."
+    )

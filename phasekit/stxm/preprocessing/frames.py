@@ -4,13 +4,19 @@ A kernel sees either whole frames, or every pixel with its neighbours.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .count_statistics import estimate_frame_gains, replace_spikes
+from .count_statistics import (
+    estimate_frame_gains,
+    find_brightest_counts,
+    replace_lone_spikes,
+    replace_spikes,
+)
 
 Array = NDArray[np.floating]
 SCAN = ("scan_y", "scan_x")
@@ -34,25 +40,30 @@ def apply_over_frames(
 
 
 def apply_around_pixels(
-    frames: xr.DataArray, kernel: Callable[..., Any], reach: int, by_frame: xr.DataArray | None = None
+    frames: xr.DataArray,
+    kernel: Callable[..., Any],
+    reach: int,
+    by_frame: tuple[xr.DataArray, ...] = (),
+    frame_reach: int = 0,
 ) -> xr.DataArray:
-    """Apply a kernel (.., y, x) -> (.., y, x) that looks ``reach`` pixels around.
+    """Apply a kernel (energy, y, x) -> (energy, y, x) that looks ``reach`` pixels and ``frame_reach`` frames around.
 
-    Blocks of a lazy stack share a rim of that width. ``by_frame`` is one number per frame, passed to the kernel as
-    (.., 1, 1).
+    Blocks of a lazy stack share a rim of that width. ``by_frame`` are numbers by energy, passed to the kernel as
+    (energy, 1, 1).
     """
     ordered = frames.transpose(..., *SCAN)
-    numbers = () if by_frame is None else (by_frame.expand_dims({"scan_y": 1, "scan_x": 1}, axis=(-2, -1)),)
+    numbers = [np.asarray(one, dtype=np.float64).reshape(-1, 1, 1) for one in by_frame]
     # Without chunks the kernel sees the whole stack, and no graph is needed.
     if ordered.chunks is None:
-        return ordered.copy(data=kernel(ordered.values, *(np.asarray(one) for one in numbers)))
+        return ordered.copy(data=kernel(ordered.values, *numbers))
     import dask.array
 
     da: Any = dask.array  # only partly typed
     blocks = ordered.data
-    arrays = [blocks, *(da.from_array(np.asarray(one), chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
-    # Only the frames need a rim; the numbers by frame have a single pixel.
-    rims = [{blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([{}] * len(numbers))]
+    arrays = [blocks, *(da.from_array(one, chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
+    # Only the frames need a rim of pixels; the numbers by frame have a single one.
+    first = {0: frame_reach} if frame_reach else {}
+    rims = [{**first, blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([first] * len(numbers))]
     out = da.map_overlap(kernel, *arrays, depth=rims, boundary="none", dtype=np.float32, meta=np.empty(0, np.float32))
     return ordered.copy(data=out)
 
@@ -79,10 +90,16 @@ def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.Dat
     return apply_over_frames(window, estimate_block, out_dims=()).compute()
 
 
-def remove_spikes(frames: xr.DataArray, n_sigma: float | None) -> xr.DataArray:
-    """Replace single hot and dead pixels by the median of their neighbours; None returns the frames unchanged."""
+def remove_spikes(frames: xr.DataArray, n_sigma: float | None, gain: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Replace single hot and dead pixels by the median of their neighbours; return the frames and the number by energy.
+
+    ``gain(energy)`` is the measured variance over mean of the counts. None for ``n_sigma`` changes nothing. One number
+    per frame and not per block, so that the result does not depend on the chunks.
+    """
     if n_sigma is None:
-        return frames
-    # One gain per frame and not per block, so that the result does not depend on the chunks.
-    gain = estimate_gains(frames)
-    return apply_around_pixels(frames, lambda block, gains: replace_spikes(block, n_sigma, gains), 2, gain)
+        return frames, xr.zeros_like(gain, dtype=np.int64).drop_attrs()
+    brightest = apply_over_frames(select_middle(frames), find_brightest_counts, out_dims=()).compute()
+    kernel = partial(replace_lone_spikes, n_sigma=n_sigma)
+    cleaned = apply_around_pixels(frames, kernel, 2, (gain, brightest), frame_reach=1)
+    changed = frames.astype(np.float32).notnull() & (cleaned != frames.astype(np.float32))
+    return cleaned, changed.sum(SCAN).astype(np.int64)

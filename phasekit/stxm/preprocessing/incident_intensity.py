@@ -11,11 +11,13 @@ from scipy import ndimage
 from ...errors import SchemaError
 from ...schema import STACK, require
 from .count_statistics import fill_lost_pixels
+from .exposure.dwell import find_dwell, get_condition, normalise_pixel_dwell, warn_of_unknown_dwell
 from .frames import apply_over_frames
 
 Array = NDArray[np.floating]
 #: spread of the log brightness above which a region is not flat: a ramp or a thickness wedge, not vacuum
 _LARGEST_SPREAD = 0.05
+_CURRENT = "ring_current"
 _CURE = "Give i0=: a spectrum over energy (pk.io.open_i0), a mask of empty pixels, or a number."
 
 
@@ -28,35 +30,80 @@ class IncidentIntensity(NamedTuple):
     origin: str
 
 
-def read_incident_scan(i0: xr.Dataset, stack: xr.Dataset) -> xr.DataArray:
-    """Read the mean counts by energy of a scan without sample, at the stack's ring current where both are known."""
-    require(i0, STACK, step="optical_density", argument="i0")
-    spectrum = apply_over_frames(i0["intensity"], _compute_means, out_dims=())
-    if "ring_current" not in i0 or "ring_current" not in stack:
-        return spectrum
-    own = i0["ring_current"].astype(np.float64)
-    if not bool((own > 0).all()) or not bool((stack["ring_current"] > 0).all()):
-        return spectrum
-    # I0 is proportional to the ring current, so it is divided by its own and multiplied by the stack's.
-    at_one = _interpolate_spectrum(spectrum / own, stack["energy"])
-    return at_one * stack["ring_current"].astype(np.float64)
-
-
-def as_incident_spectrum(
-    i0: xr.DataArray | float, counts: xr.DataArray, seen: xr.DataArray, dark: float
+def select_incident(
+    stack: xr.Dataset,
+    counts: xr.DataArray,
+    i0: xr.Dataset | xr.DataArray | float | None,
+    seen: xr.DataArray,
+    dark: xr.DataArray,
 ) -> IncidentIntensity:
-    """Convert a given I0 (number, spectrum or mask of empty pixels) to counts by energy without dark counts."""
-    energy = counts["energy"]
+    """Select the incident intensity without dark counts: as given, from the stack, or found in the empty region.
+
+    ``counts`` are the stack's without dark counts, ``dark(energy)`` the mean dark counts of its frames.
+    """
+    # An explicit argument comes before the stack's own I0, and that before a search.
+    if i0 is None and "i0" in stack:
+        # Stored with the frames, it has their dwell and ring current.
+        return _check_positive(_interpolate_spectrum(stack["i0"], stack["energy"]) - dark, "given spectrum")
+    if i0 is None:
+        return find_incident_spectrum(counts, seen)
+    if isinstance(i0, xr.Dataset):
+        return _check_positive(_read_incident_scan(i0, stack, dark), "given stack")
     if not isinstance(i0, xr.DataArray):
-        spectrum, origin = xr.full_like(energy, float(i0) - dark, dtype=np.float64).drop_attrs(), f"given number {i0}"
-    elif set(i0.dims) == {"scan_y", "scan_x"}:
+        warn_of_unknown_dwell(None, find_dwell(stack))
+        flat = xr.full_like(counts["energy"], float(i0), dtype=np.float64).drop_attrs()
+        return _check_positive(flat - dark, f"given number {i0}")
+    if set(i0.dims) == {"scan_y", "scan_x"}:
         return _compute_region_spectrum(counts, i0.astype(bool) & seen, "given mask")
-    elif i0.dims == ("energy",):
-        spectrum, origin = _interpolate_spectrum(i0, energy) - dark, "given spectrum"
-    else:
-        raise SchemaError(
-            f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x'). Rename them."
-        )
+    if i0.dims == ("energy",):
+        return _check_positive(_scale_to_stack(i0, find_dwell(i0), i0, stack, dark), "given spectrum")
+    raise SchemaError(
+        f"optical_density: i0 has dimensions {i0.dims}, needs ('energy',) or ('scan_y', 'scan_x'). Rename them."
+    )
+
+
+def _read_incident_scan(i0: xr.Dataset, stack: xr.Dataset, dark: xr.DataArray) -> xr.DataArray:
+    """Read the mean counts by energy of a scan without sample, at the dwell and ring current of the stack."""
+    require(i0, STACK, step="optical_density", argument="i0")
+    frames, _ = normalise_pixel_dwell(i0)
+    return _scale_to_stack(apply_over_frames(frames, _compute_means, out_dims=()), find_dwell(i0), i0, stack, dark)
+
+
+def _scale_to_stack(
+    i0: xr.DataArray,
+    dwell: xr.DataArray | None,
+    conditions: xr.Dataset | xr.DataArray,
+    stack: xr.Dataset,
+    dark: xr.DataArray,
+) -> xr.DataArray:
+    r"""Scale I0 to the dwell t and ring current c of the stack, each where both state it, without dark counts d.
+
+    Light is proportional to both, and dark counts to the dwell alone. With t', c' of the I0 the result is
+
+    .. math:: \Big( I_0' \frac{t}{t'} - d \Big) \frac{c}{c'}.
+    """
+    energy, wanted = stack["energy"], find_dwell(stack)
+    warn_of_unknown_dwell(dwell, wanted)
+    own_dwell, own_current, spectrum = (_drop_other_coords(x) for x in (dwell, get_condition(conditions, _CURRENT), i0))
+    (before, now), (current_before, current_now) = (
+        (a, b) if a is not None and b is not None else (1.0, 1.0)
+        for a, b in ((own_dwell, wanted), (own_current, get_condition(stack, _CURRENT)))
+    )
+    # Divided before the interpolation: dwell and current need not be smooth in energy.
+    light = _interpolate_spectrum(spectrum / (before * current_before), energy)
+    inverse_current = _interpolate_spectrum(xr.ones_like(spectrum) / current_before, energy)
+    return current_now * (now * light - dark * inverse_current)
+
+
+def _drop_other_coords(values: Any) -> Any:
+    """Drop every coordinate but the energy, so that arithmetic does not compare them; None stays None."""
+    if values is None:
+        return None
+    return values.astype(np.float64).drop_vars([name for name in values.coords if name != "energy"])
+
+
+def _check_positive(spectrum: xr.DataArray, origin: str) -> IncidentIntensity:
+    """Refuse an I0 without dark counts that is not positive at every energy."""
     spectrum = spectrum.rename("i0")
     if not bool((spectrum > 0).all()):
         raise SchemaError(
@@ -89,9 +136,13 @@ def _compute_region_spectrum(counts: xr.DataArray, region: xr.DataArray, origin:
     if n == 0:
         raise SchemaError(f"optical_density: the mask of empty pixels holds no pixel that is seen. {_CURE}")
     inside = counts.where(region)
-    i0 = apply_over_frames(inside, _compute_means, out_dims=()).rename("i0")
-    error = apply_over_frames(inside, _compute_deviations, out_dims=()) / np.sqrt(n)
-    return IncidentIntensity(i0, error, region, f"{origin}, {n} pixels")
+    figures = xr.Dataset(
+        {
+            "i0": apply_over_frames(inside, _compute_means, out_dims=()),
+            "deviation": apply_over_frames(inside, _compute_deviations, out_dims=()),
+        }
+    ).compute()  # every block waits for these numbers, and would be kept in memory until then
+    return IncidentIntensity(figures["i0"], figures["deviation"] / np.sqrt(n), region, f"{origin}, {n} pixels")
 
 
 def _compute_means(frames: Array) -> NDArray[np.float64]:

@@ -15,6 +15,13 @@ def find_material(od: xr.Dataset) -> xr.DataArray:
     return od["valid"] & ~od["empty"] if "empty" in od else od["valid"]
 
 
+def find_measured_pixels(n_missing: xr.DataArray, n_energies: int) -> xr.DataArray:
+    """Find the pixels that lack at most half of the energies and keep at least three, or all where there are fewer."""
+    # Two amounts and a constant are the least that any later fit has.
+    fewest = max(-(-n_energies // 2), min(n_energies, 3))
+    return n_missing <= n_energies - fewest
+
+
 def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
     r"""Add ``empty`` to OD: valid pixels that show no edge.
 
@@ -23,8 +30,9 @@ def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
 
     .. math:: a = \frac{\sum w \, e \, x}{\sum w \, e^2}, \quad \sigma_a = \Big(\sum w \, e^2\Big)^{-1/2}.
 
-    A pixel counts as material when a exceeds 4 standard errors and 5 % of the field's 95th percentile. The weighted
-    mean of e is removed, so a constant in OD has no effect.
+    A pixel counts as material when a exceeds 4 standard errors and 5 % of the field's 95th percentile. It may also be
+    nearer to the mean of its 24 neighbours, if that exceeds 4 of its standard errors, than to zero. The weighted
+    mean of e is removed, so a constant in OD has no effect. Energies without a value have weight 0.
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
@@ -51,12 +59,11 @@ def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
 def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
     """Test each valid pixel's amplitude of the mean edge against its standard error."""
     density, noise, valid = out["optical_density"], out["noise"], out["valid"]
-    weight = 1.0 / noise.clip(min=1e-6) ** 2
-    weight = weight / weight.sum("energy")
+    weight = (1.0 / noise.clip(min=1e-6) ** 2).where(density.notnull(), 0.0)
     # Orthogonal to a constant under these weights, so that a constant in OD cannot pass for an edge.
-    edge = edge - (weight * edge).sum("energy")
-    precision = (edge**2 / noise.clip(min=1e-6) ** 2).sum("energy")
-    amplitude = (edge * density.fillna(0.0) / noise.clip(min=1e-6) ** 2).sum("energy") / precision
+    edge = edge - (weight * edge).sum("energy") / weight.sum("energy").clip(min=1e-30)
+    precision = (weight * edge**2).sum("energy")
+    amplitude = (weight * edge * density.fillna(0.0)).sum("energy") / precision.where(precision > 0)
     # The amplitude in units of its standard error.
     significance = amplitude * np.sqrt(precision)
     material = xr.apply_ufunc(
@@ -91,17 +98,37 @@ def _select_strongest(power: Array) -> NDArray[np.bool_]:
 
 
 def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
-    """Detect pixels whose amplitude is significant and not negligible against the field's own."""
+    """Detect pixels whose amplitude is significant, alone or with their neighbours, and not negligible in the field."""
     finite = np.isfinite(amplitude) & np.isfinite(significance)
     if not finite.any():
         return finite
     # Many photons make a trace of material significant; it is too thin to be labelled.
     floor = 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0)
-    return finite & (np.nan_to_num(significance) > 4.0) & (np.nan_to_num(amplitude) > floor)
+    alone = np.nan_to_num(significance) > 4.0
+    return finite & (alone | _is_like_neighbours(amplitude, significance, finite)) & (np.nan_to_num(amplitude) > floor)
+
+
+def _is_like_neighbours(amplitude: Array, significance: Array, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a pixel is nearer to the mean amplitude of its 24 neighbours, where that is significant, than to none.
+
+    With few photons no pixel alone shows an edge, while a particle of many pixels plainly does.
+    """
+    # The standard error is that of the weighted fit: amplitude over significance.
+    known = finite & (significance != 0)
+    weight = np.where(known, (np.where(known, significance, 0.0) / np.where(known, amplitude, 1.0)) ** 2, 0.0)
+    weighted = weight * np.where(known, amplitude, 0.0)
+    around = [25 * ndimage.uniform_filter(one, 5, mode="constant") - one for one in (weight, weighted)]
+    # Differences of sums leave a rounding where nothing is known.
+    total = np.maximum(around[0], 1e-30)
+    mean = around[1] / total
+    return known & (mean * np.sqrt(total) > 4.0) & (np.where(known, amplitude, 0.0) > 0.5 * mean)
 
 
 def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[Array, Array]:
-    """Read spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, block by block."""
+    """Read spectra and noise (pixel, energy) of at most ``max_pixels`` random material pixels, block by block.
+
+    Energies without a value are filled as by :func:`fill_missing_energies`.
+    """
     places = np.flatnonzero(np.asarray(find_material(od).transpose("scan_y", "scan_x"), dtype=bool).ravel())
     if places.size > max_pixels:
         # Sorted, so that each block of a lazy stack is read once.
@@ -111,5 +138,26 @@ def read_material_spectra(od: xr.Dataset, max_pixels: int, seed: int) -> tuple[A
     chosen = od[["optical_density", "noise"]].drop_vars(["scan_y", "scan_x"], errors="ignore").isel(at).compute()
     names = ("optical_density", "noise")
     picked = [chosen[name].transpose("pixel", "energy").values.astype(np.float32) for name in names]
-    finite = np.isfinite(picked[0]).all(axis=1) & (picked[1] > 0).all(axis=1)
-    return picked[0][finite], picked[1][finite]
+    usable = np.isfinite(picked[0]).any(axis=1) & np.where(np.isfinite(picked[0]), picked[1] > 0, True).all(axis=1)
+    return fill_missing_energies(picked[0][usable], picked[1][usable])
+
+
+#: factor on the noise of a filled value: its weight is a millionth of that of a measured one
+_FILLED_NOISE = 1e3
+
+
+def fill_missing_energies(spectra: Array, noise: Array) -> tuple[Array, Array]:
+    """Fill values (pixel, energy) that are missing by a line between their neighbours in energy, almost without weight.
+
+    A method that needs a number at every energy gets one, and its noise says that it means nothing.
+    """
+    lost = ~np.isfinite(spectra)
+    if not lost.any():
+        return spectra, noise
+    spectra, noise = np.array(spectra), np.array(noise)
+    position = np.arange(spectra.shape[1])
+    for pixel in np.flatnonzero(lost.any(axis=1) & ~lost.all(axis=1)):
+        gap = lost[pixel]
+        spectra[pixel, gap] = np.interp(position[gap], position[~gap], spectra[pixel, ~gap])
+        noise[pixel, gap] = _FILLED_NOISE * noise[pixel, ~gap].max()
+    return spectra, noise

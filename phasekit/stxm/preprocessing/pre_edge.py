@@ -111,8 +111,9 @@ def _subtract_background(
     density: NDArray[np.floating], noise: NDArray[np.floating], terms: Array, inside: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Subtract the weighted fit of the terms to the energies ``inside`` from spectra (.., energy); NaN stays NaN."""
-    # Energies without noise get weight 0.
-    weight = np.where(np.isfinite(noise) & (noise > 0), noise, np.inf)[..., inside].astype(np.float64) ** -2.0
+    # Energies without noise or without a value get weight 0.
+    known = np.isfinite(noise) & (noise > 0) & np.isfinite(density)
+    weight = np.where(known, noise, np.inf)[..., inside].astype(np.float64) ** -2.0
     part = terms[:, inside]
     normal = np.einsum("...e,ie,je->...ij", weight, part, part, optimize=True)
     # A relative ridge keeps pixels without noise values solvable; it changes no digit that matters.

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
+from .dwell import convert_to_seconds
 from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
 
 NAME = "aXis2000"
 EXTENSIONS = (".ncb",)
 BESIDE = (".dat",)
-KEEPS = "energies, positions"
+KEEPS = "energies, positions, dwell"
 OPTIONS = ("energies", "step_nm")
 
 
@@ -46,7 +47,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     header = next((path.with_suffix(s) for s in (".dat", ".DAT") if path.with_suffix(s).is_file()), None)
     if header is None:
         raise ReadError(path, found="no header of the same name", cure=f"put {path.stem}.dat beside it")
-    (n_x, n_y), scale, ends, listed = _read_header(header)
+    (n_x, n_y), scale, ends, listed, dwell = _read_header(header)
     energy = convert_to_ev(header, listed, "eV") if options.energies is None else options.energies
     # a negative scale says 32-bit floats, a positive one 16-bit integers that were multiplied by it
     stored = np.dtype("<f4" if scale < 0 else "<i2")
@@ -65,10 +66,13 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         convert_to_nm(header, name, np.linspace(*end, n), "um")
         for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
     )
-    return RawStack(frames=frames, energy=energy, y=y, x=x, attrs={"format": "aXis2000 ncb"})
+    per_energy = {} if dwell is None else {"dwell": dwell}
+    return RawStack(frames=frames, energy=energy, y=y, x=x, per_energy=per_energy, attrs={"format": "aXis2000 ncb"})
 
 
-def _read_header(path: Path) -> tuple[tuple[int, int], float, list[tuple[float, float]], NDArray[np.float64]]:
+def _read_header(
+    path: Path,
+) -> tuple[tuple[int, int], float, list[tuple[float, float]], NDArray[np.float64], NDArray[np.float64] | None]:
     lines = [line.split() for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
     try:
         n_x, n_y, scale = int(lines[0][0]), int(lines[0][1]), float(lines[0][2])
@@ -86,4 +90,14 @@ def _read_header(path: Path) -> tuple[tuple[int, int], float, list[tuple[float, 
             found=f"a header of {n_x} x {n_y} pixels, {n_energy} energies ({energy.size} listed), scale {scale}",
             cure="copy the .ncb and .dat files again",
         )
-    return (n_x, n_y), scale, ends, energy
+    return (n_x, n_y), scale, ends, energy, _read_dwell(lines[4 + n_energy :], n_energy)
+
+
+def _read_dwell(lines: list[list[str]], n_energy: int) -> NDArray[np.float64] | None:
+    """Dwell [s] of the frames from lines of name, energy and dwell in ms; None where a line lacks it."""
+    try:
+        return (
+            convert_to_seconds([float(line[2]) for line in lines[:n_energy]], "ms") if lines[n_energy - 1 :] else None
+        )
+    except (IndexError, ValueError):
+        return None

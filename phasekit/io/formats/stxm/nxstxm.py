@@ -6,7 +6,7 @@ used only if their lengths agree with it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from .nexus_axes import (
     read_values_and_unit,
     select_axis_order,
 )
+from .nexus_dwell import find_dwell
 from .stack import FrameSource, RawStack, StxmOptions, convert_to_nm
 
 NAME = "NXstxm"
 EXTENSIONS = (".hdf5", ".h5", ".nxs", ".hdf", ".stxm")
-KEEPS = "energies, positions, ring current, read-back energy, title, start time"
+KEEPS = "energies, positions, dwell, ring current, read-back energy, title, start time"
 OPTIONS = ("entry", "region", "counter", "energies", "step_nm")
 CONTENT = "HDF5"
 DIALECTS = ("PolLux", "MAXYMUS", "SoftiMAX", "CLS", "HERMES", "axes numbered before NXstxm")
@@ -51,6 +52,13 @@ class H5Frames(FrameSource):
 
     dataset: str
     order: tuple[str, ...]
+
+    def read_some(self) -> NDArray[Any]:
+        """Read the middle row of the first frame."""
+        with h5py.File(self.path, "r") as file:
+            signal = file[self.dataset]
+            place = {"energy": 0, "y": self.shape[1] // 2}
+            return np.asarray(signal[tuple(place.get(axis, slice(None)) for axis in self.order)])
 
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices; the file is opened and closed here."""
@@ -115,23 +123,33 @@ def _read_counter(path: Path, entry: h5py.Group, counter: h5py.Group, energies: 
         dataset=signal.name,
         order=order,
     )
-    entry_names = _find_entries(entry.file)
+    dwell = find_dwell(entry, counter, signal.shape, order)
+    per_energy = _read_monitors(path, entry, frames)
+    times = None if dwell.by_pixel is None else replace(frames, dataset=dwell.by_pixel, dtype=np.dtype(np.float64))
+    by_pixel = None if times is None else (times, dwell.to_seconds)
     return RawStack(
         frames=frames,
         energy=energy,
         y=y,
         x=x,
-        per_energy=_read_monitors(path, entry, frames),
+        per_energy=per_energy if dwell.by_energy is None else {**per_energy, "dwell": dwell.by_energy},
         comments=[note_y, note_x, note],
-        attrs={
-            "format": "NXstxm" if "NXstxm" in decode_text(entry.get("definition")) else "HDF5",
-            "entry": entry.name.strip("/"),
-            "entries": ", ".join(entry_names),
-            "counter": counter.name.rsplit("/", maxsplit=1)[-1],
-            "counters": ", ".join(name for name, _ in _find_counters(entry)),
-            **{key: text for key in ("title", "start_time") if (text := decode_text(entry.get(key)))},
-        },
+        attrs=_read_attributes(entry, counter),
+        unit=decode_text(signal.attrs.get("units")).strip(),
+        pixel_dwell=by_pixel,
     )
+
+
+def _read_attributes(entry: h5py.Group, counter: h5py.Group) -> dict[str, Any]:
+    """Format, chosen entry and counter with the others to choose from, title and time."""
+    return {
+        "format": "NXstxm" if "NXstxm" in decode_text(entry.get("definition")) else "HDF5",
+        "entry": entry.name.strip("/"),
+        "entries": ", ".join(_find_entries(entry.file)),
+        "counter": counter.name.rsplit("/", maxsplit=1)[-1],
+        "counters": ", ".join(name for name, _ in _find_counters(entry)),
+        **{key: text for key in ("title", "start_time") if (text := decode_text(entry.get(key)))},
+    }
 
 
 # ---- entries and counters

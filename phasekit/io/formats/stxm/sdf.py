@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .sdf_header import get_first_line, read_header
+from .sdf_dwell import read_dwell
+from .sdf_header import get_first_line, list_items, read_header
 from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, convert_to_nm
 
 NAME = "SDF"
@@ -68,7 +69,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     """Read a stack or single image from its header; the frames are read when computed."""
     header = read_header(path)
     scan = header.get("ScanDefinition")
-    regions = _list_items(scan, "Regions") if isinstance(scan, dict) else []
+    regions = list_items(scan, "Regions") if isinstance(scan, dict) else []
     if not isinstance(scan, dict) or not regions:
         raise ReadError(
             path, found="a header without ScanDefinition and Regions", cure="give the .hdr of an STXM image or stack"
@@ -107,19 +108,20 @@ def _make_stack(
         source.read([end])
     # Two spellings of the key are in use.
     unit = str(channel.get("Unit", channel.get("UnitName", "")))
-    scan_dwell = header["ScanDefinition"].get("Dwell")
+    dwell = read_dwell(header, energy, region)
+    per_energy = _read_per_frame(header, len(files), region)
     return RawStack(
         frames=source,
         energy=energy,
         y=y,
         x=x,
-        per_energy=_read_per_frame(header, len(files), region),
-        comments=[note_x, note_y, f"the file's unit is {unit}" if unit not in ("", "counts") else ""],
+        per_energy=per_energy if dwell is None else {**per_energy, "dwell": dwell},
+        comments=[note_x, note_y],
+        unit=unit,
         attrs={
             "format": "SDF",
             "counter": str(channel.get("Name", "")),
             "region": region,
-            **({"dwell_ms": float(scan_dwell)} if isinstance(scan_dwell, int | float) else {}),
             **({"start_time": str(header["Time"])} if "Time" in header else {}),
         },
     )
@@ -168,7 +170,7 @@ def _choose_channel(
     path: Path, header: dict[str, Any], scan: dict[str, Any], counter: str | None
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Channel, the letter its files carry, and the names of all channels."""
-    channels = [c for c in _list_items(scan, "Channels") or _list_items(header, "Channels") if isinstance(c, dict)] or [
+    channels = [c for c in list_items(scan, "Channels") or list_items(header, "Channels") if isinstance(c, dict)] or [
         {}
     ]
     names = [str(c.get("Name", f"channel {i}")) for i, c in enumerate(channels)]
@@ -183,7 +185,7 @@ def _read_energies(path: Path, header: dict[str, Any], scan: dict[str, Any]) -> 
     """Energies of the header and their unit; of a single image, where the monochromator stood."""
     # A single image has no stack axis, or an empty one.
     stack = scan.get("StackAxis")
-    if isinstance(stack, dict) and _list_items(stack, "Points"):
+    if isinstance(stack, dict) and list_items(stack, "Points"):
         axis = _read_axis(path, scan, "StackAxis")
         if "energy" not in axis["name"].lower():
             raise ReadError(path, found=f"a stack over '{axis['name']}'", cure="give a stack over photon energy")
@@ -218,12 +220,6 @@ def _find_frame_files(path: Path, letter: str, n_points: int, region: int | None
             "energies with energies=[...]",
         )
     return tuple(files[:n_wanted])
-
-
-def _list_items(struct: dict[str, Any], name: str) -> list[Any]:
-    """Items of an SDF array, whose first element is their number."""
-    found = struct.get(name)
-    return list(found[1:]) if isinstance(found, list) else []
 
 
 def _read_axis(path: Path, struct: Any, name: str) -> dict[str, Any]:

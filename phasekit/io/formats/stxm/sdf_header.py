@@ -97,3 +97,9 @@ def _parse_number(text: str) -> Any:
 def get_first_line(error: BaseException) -> str:
     """First line of an error's message, for messages of one line."""
     return str(error).split("\n", maxsplit=1)[0]
+
+
+def list_items(struct: dict[str, Any], name: str) -> list[Any]:
+    """Items of an SDF array, whose first element is their number."""
+    found = struct.get(name)
+    return list(found[1:]) if isinstance(found, list) else []

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -15,6 +15,8 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from ....errors import ReadError
+from .dwell import describe_unit, find_count_factor
+from .units import find_unit_factor
 
 #: Largest block of a lazy stack [bytes]; whole frames, at least one.
 BLOCK_BYTES = 32 * 2**20
@@ -63,6 +65,10 @@ class FrameSource(ABC):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices, shape ``(len(indices), n_y, n_x)``."""
 
+    def read_some(self) -> NDArray[Any]:
+        """Some values of the first frame, from which counts are told from rates."""
+        return self.read([0])
+
     def __getitem__(self, key: tuple[Any, ...]) -> NDArray[Any]:
         first, *rest = key
         indices = np.arange(self.shape[0])[first]
@@ -96,7 +102,11 @@ class FrameSource(ABC):
 
 @dataclass
 class RawStack:
-    """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm (None: unknown)."""
+    """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm (None: unknown).
+
+    ``per_energy`` holds the dwell [s] of the frames as ``dwell``, ``pixel_dwell`` that of every pixel in the unit of
+    its file with the factor to seconds, and ``unit`` what the file says about the values of the frames.
+    """
 
     frames: FrameSource
     energy: NDArray[np.float64]
@@ -105,6 +115,8 @@ class RawStack:
     per_energy: dict[str, Any] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
     attrs: dict[str, Any] = field(default_factory=dict)
+    unit: str = ""
+    pixel_dwell: tuple[FrameSource, float] | None = None
 
 
 def find_length_factor(unit: str | None) -> float | None:
@@ -115,7 +127,7 @@ def find_length_factor(unit: str | None) -> float | None:
     >>> find_length_factor("µm"), find_length_factor(" "), find_length_factor("parsec")
     (1000.0, None, nan)
     """
-    return _find_factor(unit, _NM)
+    return find_unit_factor(unit, _NM)
 
 
 def find_energy_factor(unit: str | None) -> float | None:
@@ -126,13 +138,7 @@ def find_energy_factor(unit: str | None) -> float | None:
     >>> find_energy_factor("keV"), find_energy_factor(None), find_energy_factor("nm")
     (1000.0, None, nan)
     """
-    return _find_factor(unit, _EV)
-
-
-def _find_factor(unit: str | None, table: Mapping[str, float]) -> float | None:
-    # Units come with the micro sign, the Greek letter, or in brackets.
-    plain = (unit or "").strip().lower().replace("µ", "u").replace("μ", "u").strip("[]()")
-    return table.get(plain, float("nan")) if plain else None
+    return find_unit_factor(unit, _EV)
 
 
 def convert_to_ev(path: Path, values: NDArray[Any], unit: str | None) -> NDArray[np.float64]:
@@ -177,7 +183,8 @@ def build_stack(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
     if 0 in raw.frames.shape:
         raise ReadError(path, found=f"an empty stack, shape {raw.frames.shape}", cure="choose another file or region")
     _check_length(path, "energy", raw.energy, n_energy)
-    comments = list(raw.comments)
+    factor = _find_count_factor(raw)
+    comments = [*raw.comments, describe_unit(raw.unit, factor)]
     y, note_y = _make_axis(path, "scan_y", raw.y, n_y, step_nm)
     x, note_x = _make_axis(path, "scan_x", raw.x, n_x, step_nm)
     data = xr.Dataset(
@@ -188,11 +195,37 @@ def build_stack(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
     for name, values in raw.per_energy.items():
         _check_length(path, name, values, n_energy)
         data[name] = ("energy", values)
+    if raw.pixel_dwell is not None:
+        data = _add_pixel_dwell(data, *raw.pixel_dwell)
+    if factor is not None:
+        dwell = data["pixel_dwell"] if "pixel_dwell" in data else data["dwell"]
+        data["intensity"] = data["intensity"] * (factor * dwell)
     data["intensity"].attrs["comment"] = "; ".join(dict.fromkeys(c for c in comments if c))
     for name, note in (("scan_y", note_y), ("scan_x", note_x)):
         data[name].attrs = {"units": "nm", "long_name": name.replace("_", " "), **({"comment": note} if note else {})}
     data["energy"].attrs = {"units": "eV", "long_name": "photon energy"}
     return _sort_axes(data)
+
+
+def _find_count_factor(raw: RawStack) -> float | None:
+    """Factor of values per second, see :func:`find_count_factor`; a few values of one frame are read."""
+    dwell = raw.per_energy.get("dwell")
+    # Integers without a unit are counts, and nothing need be read.
+    if raw.frames.dtype.kind in "iu" and not raw.unit:
+        return None
+    if raw.pixel_dwell is not None:
+        source, to_seconds = raw.pixel_dwell
+        return find_count_factor(raw.frames.read_some(), to_seconds * float(np.mean(source.read_some())), raw.unit)
+    return None if dwell is None else find_count_factor(raw.frames.read_some(), float(dwell[0]), raw.unit)
+
+
+def _add_pixel_dwell(data: xr.Dataset, source: FrameSource, to_seconds: float) -> xr.Dataset:
+    """Add the dwell of every pixel and the mean of each frame [s], lazily."""
+    seconds = source.to_dask() * to_seconds
+    # Blocks hold whole frames, so a mean does not depend on them.
+    return data.assign(
+        pixel_dwell=(data["intensity"].dims, seconds), dwell=("energy", da.nanmean(seconds, axis=(1, 2)))
+    )
 
 
 def _sort_axes(data: xr.Dataset) -> xr.Dataset:
