@@ -12,6 +12,7 @@ __all__ = [
     "AcomStatus",
     "ConvergenceError",
     "FrameStatus",
+    "OffsetStatus",
     "PhasekitError",
     "ReadError",
     "SchemaError",
@@ -99,6 +100,16 @@ class FrameStatus(IntEnum):
     OK = 0
     UNCERTAIN = 1
     FAILED = 2
+
+
+class OffsetStatus(IntEnum):
+    """Status of the energy offset between data and references."""
+
+    OK = 0
+    GIVEN = 1
+    UNDECIDED = 2
+    AT_BOUND = 3
+    NO_DATA = 4
 
 
 def status_attributes(codes: type[IntEnum]) -> dict[str, Any]:

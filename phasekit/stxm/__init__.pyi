@@ -31,4 +31,5 @@ from .preprocessing.density import optical_density as optical_density
 from .preprocessing.pre_edge import subtract_pre_edge as subtract_pre_edge
 from .preprocessing.smoothing import smooth_od as smooth_od
 from .preprocessing.stray_light import remove_stray_light as remove_stray_light
+from .reference_spectra.systematics import OffsetWarning as OffsetWarning
 from .reference_spectra.systematics import fit_systematics as fit_systematics

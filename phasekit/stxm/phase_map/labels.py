@@ -137,7 +137,7 @@ def label_phases(  # noqa: PLR0913
     >>> label_phases(od, clusters, refs, energy_offset=0.0)["phase"].values[0]
     array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], dtype=int16)
     """
-    library = _check_inputs(od, clusters, refs)
+    library = _check_inputs(od, clusters, refs, energy_offset)
     systematics = {"energy_offset": energy_offset, "stray_light": stray_light}
     systematics |= {"background_slope": background_slope, "broadening": broadening}
     options = SamplerOptions(_check_cost(neighbours), _check_width(blur_px), seed)
@@ -162,7 +162,7 @@ def label_phases(  # noqa: PLR0913
     return describe(out, PHASES, step="label_phases", settings=settings, source=od if clusters is None else clusters)
 
 
-def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset) -> Library:
+def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset, energy_offset: float | str) -> Library:
     """Refuse datasets that do not belong together; return the references as a library."""
     require(od, OD, step="label_phases", argument="od")
     require(refs, REFERENCES, step="label_phases", argument="refs")
@@ -173,7 +173,7 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset)
                 f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
                 "Make them from this OD with assign_clusters."
             )
-    return build_library(refs, od["energy"], step="label_phases", n_nuisance=1)
+    return build_library(refs, od["energy"], step="label_phases", n_nuisance=1, energy_offset=energy_offset)
 
 
 def _check_cost(neighbours: float | str) -> float | None:

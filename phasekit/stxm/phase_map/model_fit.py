@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..preprocessing.material import find_material
 from ..preprocessing.stray_light import subtract_stray_light
-from ..reference_spectra.library import Library
+from ..reference_spectra.library import MAX_OFFSET_EV, Library
 from ..reference_spectra.systematics import SharedParameters, fit_shared_parameters
 from .phase_maps import compute_membership
 from .phase_model import PhaseModel, SamplerOptions, build_phase_model
@@ -59,7 +59,9 @@ def _fit_once(
     """Fit the systematics to ``fitted_pixels`` (scan_y, scan_x), then look for unknown phases in all pixels."""
     material = find_material(od)
     step = "label_phases"
-    systematics, _ = fit_shared_parameters(od.assign(valid=fitted_pixels), library, settings, limit=1.5, step=step)
+    systematics, _ = fit_shared_parameters(
+        od.assign(valid=fitted_pixels), library, settings, limit=MAX_OFFSET_EV, step=step
+    )
     corrected = subtract_stray_light(od, float(systematics.value[1]))
     spectra = systematics.spectra(library, od["energy"].values.astype(np.float64))
     candidates = no_unknown_phases(spectra)
