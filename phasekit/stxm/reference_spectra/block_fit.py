@@ -84,7 +84,7 @@ class BlockSpectra(NamedTuple):
         """Say whether any block has more energies than terms."""
         return bool((np.isfinite(self.noise).sum(axis=1) > self.n_terms).any())
 
-    def choose_mixtures(self) -> "BlockSpectra":
+    def allow_mixtures(self) -> "BlockSpectra":
         """Let as many references mix as the energies can tell apart.
 
         Up to six are fitted exactly by trying every set; of more, pairs are taken.
@@ -92,6 +92,14 @@ class BlockSpectra(NamedTuple):
         n_references = len(self.library.names)
         n_mixed = min(n_references, max(self.energies.size - 2, 1)) if n_references <= _MOST_MIXED else 2
         return self._replace(n_mixed=n_mixed)
+
+    def choose_mixtures(self, value: Array) -> "BlockSpectra":
+        """Choose how many references mix in a block: 2 up to the number allowed, by the least reduced chi-square.
+
+        Where all may mix and few do, amounts that are not there fit the effects of stray light.
+        """
+        numbers = range(min(2, self.n_mixed), self.n_mixed + 1)
+        return min((self._replace(n_mixed=n) for n in numbers), key=lambda one: one.compute_misfit(value))
 
     def compute_misfit(self, value: Array) -> float:
         """Compute the median reduced chi-square of the blocks."""

@@ -50,14 +50,17 @@ def build_library(
     *,
     step: str,
     n_nuisance: int = 2,
-    energy_offset: float | str = 0.0,
+    energy_offset: float | str | None = None,
     limit: float = MAX_OFFSET_EV,
 ) -> Library:
     """Build the library for ``energies``; refuse references that do not cover them or are too many to tell apart.
 
-    References may end inside the data by as much as the offset may be: ``energy_offset``, or ``limit`` where it is to
-    be fitted.
+    Where there is an ``energy_offset``, a number or "fit", references may end inside the data by as much as ``limit``.
+    A fit and the number that it found are treated alike.
     """
+    allowed = 0.0 if energy_offset is None else limit
+    if isinstance(energy_offset, int | float):
+        allowed = max(limit, abs(energy_offset))
     names = [str(name) for name in refs["reference"].values] if "reference" in refs.coords else []
     names = names or [str(index) for index in range(refs.sizes["reference"])]
     if "energy" not in refs.coords:
@@ -69,7 +72,7 @@ def build_library(
         raise SchemaError(
             f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Remove such rows from the files."
         )
-    _check_coverage(own, energies, step, limit if isinstance(energy_offset, str) else abs(energy_offset))
+    _check_coverage(own, energies, step, allowed)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
             f"{step}: {energies.size} energies are too few to separate {len(names)} references + "

@@ -174,7 +174,7 @@ def fit_shared_parameters(
         return SharedParameters(given, np.where(np.isin(np.arange(4), free), np.nan, 0.0), np.nan, status), 0
     # Block means have little noise, so the logarithm in the stray-light correction does not bias them.
     blocks = BlockSpectra(library, od["energy"].values.astype(np.float64), spectra, noise)
-    blocks = blocks.choose_mixtures()
+    blocks = blocks.allow_mixtures()
     shared = _fit_blocks(blocks, given, free, limit, step)
     _warn_of_offset(shared, step)
     return shared, len(spectra)
@@ -200,6 +200,7 @@ def _fit_blocks(
 ) -> SharedParameters:
     """Fit the free parameters to the means of the blocks."""
     if 0 not in free:
+        blocks = blocks.choose_mixtures(given)
         value = blocks.refine(given, free, (0.0, 0.0))
         return SharedParameters(value, estimate_errors(blocks, value, free), blocks.compute_misfit(value), _GIVEN)
     if not blocks.leaves_a_degree_of_freedom():
@@ -208,6 +209,8 @@ def _fit_blocks(
         return SharedParameters(given, error, np.nan, OffsetStatus.UNDECIDED)
     # The same draws in every call: the answer depends on the data alone.
     search = search_offsets(blocks, given, free, limit, step, np.random.default_rng(_SEED))
+    best = search.values[int(np.argmin(search.cost))]
+    blocks = blocks.restrict(best[0]).choose_mixtures(best)._replace(noise=blocks.noise)
     value, alternative = _refine_best(blocks, search, free)
     at = blocks.restrict(value[0])
     error = estimate_errors(at, value, free)
