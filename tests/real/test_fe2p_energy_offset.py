@@ -1,7 +1,4 @@
-"""The energy offset of the measured Fe 2p stack: one for all steps, with an error that holds for any choice of energies.
-
-The stack is the mean of blocks of 6 x 6 pixels here, as the fit of the offset sees it.
-"""
+"""The energy offset of the measured Fe 2p stack: one for all steps, its error holds for any choice of energies."""
 
 import os
 import warnings
