@@ -129,17 +129,18 @@ def fit_systematics(
 
     Examples
     --------
-    >>> energy = np.arange(510.0, 530.0, 1.0)
+    >>> energy = np.arange(510.0, 530.0, 0.25)
     >>> edge = lambda centre: np.exp(-((energy - centre) ** 2) / 4) + 0.5 / (1 + np.exp(centre - energy))
     >>> refs = xr.Dataset({"reference_spectrum": (("reference", "energy"), [edge(517), edge(519)])},
     ...                   coords={"reference": ["V3", "V4"], "energy": ("energy", energy, {"units": "eV"})})
-    >>> at = refs.interp(energy=energy[3:-3] + 0.3)["reference_spectrum"].values
+    >>> at = refs.interp(energy=energy[12:-12] + 0.3)["reference_spectrum"].values
     >>> depth = np.linspace(0.3, 2.5, 144).reshape(12, 12)
-    >>> cube = -np.log(0.95 * np.exp(-depth * at[0][:, None, None]) + 0.05)
+    >>> phase = np.arange(12) // 6  # one phase alone, of this shape, could as well be the other one 2 eV away
+    >>> cube = -np.log(0.95 * np.exp(-depth * at[phase].T[:, None, :]) + 0.05)
     >>> od = xr.Dataset({"optical_density": (("energy", "scan_y", "scan_x"), cube),
     ...                  "noise": (("energy", "scan_y", "scan_x"), np.full(cube.shape, 0.01)),
     ...                  "valid": (("scan_y", "scan_x"), np.ones((12, 12), bool))},
-    ...                 coords={"energy": ("energy", energy[3:-3], {"units": "eV"})})
+    ...                 coords={"energy": ("energy", energy[12:-12], {"units": "eV"})})
     >>> found = fit_systematics(od, refs)
     >>> round(float(found["energy_offset"]), 1), round(float(found["stray_light"]), 2)
     (0.3, 0.05)
