@@ -128,7 +128,7 @@ class BlockSpectra(NamedTuple):
             at = rows[better]
             fit.chi_square[at], fit.mixture[at] = found.chi_square[better], index
             fit.coefficient[at] = 0.0
-            fit.coefficient[np.ix_(at, [*mixture, n_references])] = found.coefficient[better]
+            fit.coefficient[np.ix_(at, np.array([*mixture, n_references]))] = found.coefficient[better]
             fit.residual[at] = ((spectra[rows] - found.coefficient @ design) / noise[rows])[better]
         return fit
 

@@ -62,7 +62,7 @@ class OffsetSearch(NamedTuple):
         """Compute the half width [eV] of the interval around ``offset`` that holds 68 % of the posterior."""
         distance = np.abs(self.offsets - offset)
         order = np.argsort(distance)
-        index = np.searchsorted(np.cumsum(self.posterior[order]), _ONE_SIGMA)
+        index = int(np.searchsorted(np.cumsum(self.posterior[order]), _ONE_SIGMA))
         return float(distance[order][min(index, order.size - 1)])
 
 
