@@ -13,6 +13,7 @@ __all__ = [
     "ConvergenceError",
     "FrameStatus",
     "NoiseSource",
+    "OffsetStatus",
     "PhasekitError",
     "ReadError",
     "SchemaError",
@@ -110,6 +111,16 @@ class NoiseSource(IntEnum):
     ALIGNED = 1
     NEIGHBOURS = 2
     LOW_RANK = 3
+
+
+class OffsetStatus(IntEnum):
+    """Status of the energy offset between data and references."""
+
+    OK = 0
+    GIVEN = 1
+    UNDECIDED = 2
+    AT_BOUND = 3
+    NO_DATA = 4
 
 
 def status_attributes(codes: type[IntEnum]) -> dict[str, Any]:

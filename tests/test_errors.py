@@ -7,6 +7,7 @@ import pytest
 from phasekit.errors import (
     AcomStatus,
     ConvergenceError,
+    OffsetStatus,
     PhasekitError,
     ReadError,
     SchemaError,
@@ -36,7 +37,7 @@ def test_errors_come_back_whole_from_another_process():
     assert stopped.partial == {"k": 3}
 
 
-@pytest.mark.parametrize("codes", [StxmStatus, AcomStatus])
+@pytest.mark.parametrize("codes", [StxmStatus, AcomStatus, OffsetStatus])
 def test_zero_is_ok_and_flags_follow_cf(codes):
     attributes = status_attributes(codes)
     assert codes(0).name == "OK"

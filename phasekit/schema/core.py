@@ -133,6 +133,11 @@ CLUSTERS = Schema(
     ),
     "pk.stxm.assign_clusters",
 )
+# Files of earlier versions have neither.
+OFFSET_CERTAINTY = (
+    _optional("energy_offset_status", (), "1", "status of the energy offset"),
+    _optional("energy_offset_alternative", (), "eV", "another offset that explains the data nearly as well"),
+)
 # One value for the whole scan: they describe the instrument or the preparation, not a pixel.
 _SHARED = (
     _needed("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
@@ -171,6 +176,7 @@ PHASES = Schema(
         _optional("reference_origin", ("reference",), "1", "origin of the reference: a reference, or the data"),
         # Optional here, because maps can be made without a fit of the systematics.
         *(_optional(one.name, one.dims, one.units, one.long_name) for one in _SHARED),
+        *OFFSET_CERTAINTY,
     ),
     "pk.stxm.label_phases",
 )
@@ -178,6 +184,7 @@ NUISANCES = Schema(
     "NUISANCES",
     (
         *_SHARED,
+        *OFFSET_CERTAINTY,
         _needed("misfit", (), "1", "median reduced chi-square of the block means"),
         _needed("n_blocks", (), "1", "blocks of pixels that were fitted"),
     ),

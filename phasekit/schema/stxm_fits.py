@@ -1,6 +1,6 @@
 """Kinds of datasets of fits with reference spectra: the fit itself, and the forecast of its errors."""
 
-from .core import ANY, Schema, Variable
+from .core import ANY, OFFSET_CERTAINTY, Schema, Variable
 
 _SCAN = ("scan_y", "scan_x")
 # A planned scan: its number of energies and its dose.
@@ -31,6 +31,7 @@ REFERENCE_FIT = Schema(
         # Only where the fit determined it; otherwise the references are taken as calibrated.
         _optional("energy_offset", (), "eV", "energy added to the data's scale to reach the references'"),
         _optional("energy_offset_error", (), "eV", "standard error of the energy offset"),
+        *OFFSET_CERTAINTY,
     ),
     "pk.stxm.fit_references",
 )

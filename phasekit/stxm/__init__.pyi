@@ -29,10 +29,11 @@ from .planning.selection import select_energies as select_energies
 from .planning.sequential import select_energies_from_scan as select_energies_from_scan
 from .preprocessing.alignment import align as align
 from .preprocessing.density import optical_density as optical_density
-from .preprocessing.noise.measured_noise import estimate_noise as estimate_noise
 from .preprocessing.exposure.dwell import IntensityWarning as IntensityWarning
 from .preprocessing.exposure.given_density import as_optical_density as as_optical_density
+from .preprocessing.noise.measured_noise import estimate_noise as estimate_noise
 from .preprocessing.pre_edge import subtract_pre_edge as subtract_pre_edge
 from .preprocessing.smoothing import smooth_od as smooth_od
 from .preprocessing.stray_light import remove_stray_light as remove_stray_light
+from .reference_spectra.systematics import OffsetWarning as OffsetWarning
 from .reference_spectra.systematics import fit_systematics as fit_systematics

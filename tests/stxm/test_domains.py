@@ -115,7 +115,9 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
     for seed in range(3):
         label = _grains((60, 60), 25, seed + 10)
         statistics = _pixels(label, 0.25, 1.8, seed)
-        drawn = sample_phase_maps(statistics, np.ones(label.shape), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0)
+        drawn = sample_phase_maps(
+            statistics, np.ones(label.shape), ADJACENT, PURE, neighbours=None, blur_px=None, seed=0
+        )
         right.append(drawn.probability.argmax(axis=-1) == label)
         stated.append(drawn.probability.max(axis=-1))
         single = statistics.weighted_norm[..., None] - np.maximum(statistics.template_projection, 0) ** 2 / np.einsum(

@@ -29,9 +29,7 @@ def _fit_field(share, noise):
     clean = (1 - share)[..., None] * spectra[0] + share[..., None] * spectra[1]
     x = clean + np.random.default_rng(0).normal(0, noise, clean.shape)
     material = np.ones(share.shape, bool)
-    statistics = compute_block_statistics(
-        x, np.full_like(x, noise), material, templates=spectra, n_references=2
-    )
+    statistics = compute_block_statistics(x, np.full_like(x, noise), material, templates=spectra, n_references=2)
     return fit_mixture_field(statistics, PAIRS, np.ones(share.shape), np.ones(share.shape))
 
 

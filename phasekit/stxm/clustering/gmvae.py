@@ -193,7 +193,9 @@ def fit_gmvae(
         )
     settings = [asdict(training) | {"seed": seed + index} for index in range(max(n_runs, 1))]
     # Means of blocks and not pixels: the correction is not linear, so noise would bias the fraction.
-    stray = estimate_stray_fraction(*compute_block_means(od, find_material(od)), n_latent)
+    means, errors = compute_block_means(od, find_material(od))
+    complete = np.isfinite(errors).all(axis=1)
+    stray = estimate_stray_fraction(means[complete], errors[complete], n_latent)
     spectra, noise = correct_stray_light(spectra, noise, stray)
     # All initial models see the same pixels; only the seeds of their mixtures differ.
     starts = [fit_initial_model(spectra, noise, n_clusters, n_latent, one["seed"]) for one in settings]

@@ -189,7 +189,9 @@ def _apply_nnls(request: _MethodInput) -> xr.DataArray:
     """Phase (scan_y, scan_x) of the reference whose amount gives the most contrast, amount times standard deviation."""
     od, refs, offset, *_ = request
     amount = fit_references(od, refs, energy_offset=offset, weighted=True)["amount"]
-    spectra = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1).at(od["energy"].values + offset)
+    library = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1, energy_offset=offset)
+    energies = od["energy"].values + offset
+    spectra = library.at(energies[library.covers(energies)])
     # amounts of flat spectra hardly change what is seen, so they are weighed by the contrast
     contrast = (amount * xr.DataArray(spectra.std(axis=1), dims="reference")).compute()
     material = find_material(od)
@@ -234,8 +236,8 @@ def _select_energy_offset(
     """Energy offset [eV] of the phase map where there is one, else as asked for."""
     if phases is not None and "energy_offset" in phases:
         return float(phases["energy_offset"])
-    library = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1)
-    return find_energy_offset(od, library, energy_offset, limit=1.5, step="compare_methods").value
+    library = build_library(refs, od["energy"], step="compare_methods", n_nuisance=1, energy_offset=energy_offset)
+    return float(find_energy_offset(od, library, energy_offset, step="compare_methods").value[0])
 
 
 def _score_method(

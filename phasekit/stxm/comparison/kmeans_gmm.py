@@ -15,7 +15,7 @@ from ...correlation import pearson_coefficient
 from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
 from ..preprocessing.material import find_material
-from ..reference_spectra.library import build_library
+from ..reference_spectra.library import build_library, select_covered_energies
 from ..reference_spectra.non_negative import solve_non_negative
 from ..reference_spectra.systematics import find_energy_offset
 
@@ -186,8 +186,9 @@ def _check_inputs(od: xr.Dataset, refs: xr.Dataset, step: str) -> None:
 def read_material_pixels(od: xr.Dataset, refs: xr.Dataset, energy_offset: float | str, step: str) -> MaterialPixels:
     """Material pixels and references, read into memory."""
     _check_inputs(od, refs, step)
-    library = build_library(refs, od["energy"], step=step, n_nuisance=1)
-    offset = find_energy_offset(od, library, energy_offset, limit=1.5, step=step).value
+    library = build_library(refs, od["energy"], step=step, n_nuisance=1, energy_offset=energy_offset)
+    offset = float(find_energy_offset(od, library, energy_offset, step=step).value[0])
+    od = select_covered_energies(od, library, offset, step=step, n_terms=2)
     spectra = library.at(od["energy"].values.astype(np.float64) + offset)
     material = find_material(od)
     use = np.asarray(material.transpose("scan_y", "scan_x"), dtype=bool)

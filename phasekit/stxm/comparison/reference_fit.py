@@ -8,9 +8,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...schema import OD, REFERENCE_FIT, REFERENCES, describe, require
-from ..reference_spectra.library import build_library, design_matrix
+from ..reference_spectra.library import MAX_OFFSET_EV, build_library, design_matrix, select_covered_energies
 from ..reference_spectra.non_negative import solve_non_negative
-from ..reference_spectra.systematics import find_energy_offset
+from ..reference_spectra.systematics import find_energy_offset, offset_variables
 from .misfit import exceeds_noise
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ def fit_references(
     refs: xr.Dataset,
     *,
     energy_offset: float | str = "fit",
-    max_offset_ev: float = 1.5,
+    max_offset_ev: float = MAX_OFFSET_EV,
     slope: bool = False,
     weighted: bool = False,
 ) -> xr.Dataset:
@@ -69,7 +69,7 @@ def fit_references(
         are thicknesses in um.
     energy_offset
         Energy [eV] to add to the scale of the data to reach that of the references. "fit" finds one number for the
-        stack from the minimum of chi-square over the means of blocks of 6 x 6 material pixels.
+        stack, as :func:`fit_systematics` does. Energies that the references then do not cover are left out.
     max_offset_ev
         Largest offset that "fit" looks for, in both directions.
     slope
@@ -92,7 +92,8 @@ def fit_references(
         - ``residual``, root mean square [OD]; ``chi_square``, per degree of freedom.
         - ``unexplained``: the residual exceeds noise, as it does in 0.1 % of pixels by noise alone. False where the fit
           has no degree of freedom left.
-        - the scalars ``energy_offset`` and ``energy_offset_error`` [eV].
+        - the scalars ``energy_offset`` and ``energy_offset_error`` [eV], ``energy_offset_status`` and
+          ``energy_offset_alternative`` [eV], as in :func:`fit_systematics`.
 
         A pixel that is NaN at some energies is fitted with the others; its degrees of freedom are fewer. NaN (False in
         ``unexplained``) where the pixel is not ``valid``, or has fewer energies than the model has terms.
@@ -128,9 +129,14 @@ def fit_references(
     """
     require(od, OD, step="fit_references", argument="od")
     require(refs, REFERENCES, step="fit_references", argument="refs")
-    library = build_library(refs, od["energy"], step="fit_references", n_nuisance=1 + slope)
-    offset = find_energy_offset(od, library, energy_offset, limit=max_offset_ev, step="fit_references")
-    design = design_matrix(library, od["energy"].values.astype(np.float64), offset.value, slope=slope)
+    step = "fit_references"
+    library = build_library(
+        refs, od["energy"], step=step, n_nuisance=1 + slope, energy_offset=energy_offset, limit=max_offset_ev
+    )
+    shared = find_energy_offset(od, library, energy_offset, limit=max_offset_ev, step=step)
+    offset = float(shared.value[0])
+    od = select_covered_energies(od, library, offset, step=step, n_terms=len(library.names) + 1 + slope)
+    design = design_matrix(library, od["energy"].values.astype(np.float64), offset, slope=slope)
     fitted = xr.apply_ufunc(
         partial(_fit_block, design=design, n=len(library.names), weighted=weighted),
         od["optical_density"],
@@ -146,9 +152,9 @@ def fit_references(
         },
     )
     out = _assemble_fit(_FitMaps(*fitted), library.names, slope)
-    out["energy_offset"], out["energy_offset_error"] = xr.Variable((), offset.value), xr.Variable((), offset.error)
+    out = out.assign(offset_variables(shared))
     settings = {"energy_offset": energy_offset, "max_offset_ev": max_offset_ev, "slope": slope, "weighted": weighted}
-    return describe(out, REFERENCE_FIT, step="fit_references", settings=settings, source=od)
+    return describe(out, REFERENCE_FIT, step=step, settings=settings, source=od)
 
 
 def _assemble_fit(fit: _FitMaps, names: list[str], slope: bool) -> xr.Dataset:

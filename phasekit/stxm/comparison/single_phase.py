@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import BASELINE, OD, REFERENCES, describe, require
 from ..preprocessing.material import find_material
-from ..reference_spectra.library import build_library, design_matrix
+from ..reference_spectra.library import build_library, design_matrix, select_covered_energies
 from ..reference_spectra.non_negative import exclude_missing
 from ..reference_spectra.systematics import find_energy_offset
 
@@ -93,13 +93,15 @@ def match_single_phase(
     """
     require(od, OD, step="match_single_phase", argument="od")
     require(refs, REFERENCES, step="match_single_phase", argument="refs")
-    library = build_library(refs, od["energy"], step="match_single_phase", n_nuisance=1)
+    step = "match_single_phase"
+    library = build_library(refs, od["energy"], step=step, n_nuisance=1, energy_offset=energy_offset)
     if slope and od.sizes["energy"] < MIN_ENERGIES_WITH_SLOPE:
         raise SchemaError(
             f"match_single_phase: {od.sizes['energy']} energies cannot carry a thickness, a constant and a slope, "
             f"which needs {MIN_ENERGIES_WITH_SLOPE}. Leave slope=False."
         )
-    offset = find_energy_offset(od, library, energy_offset, limit=1.5, step="match_single_phase").value
+    offset = float(find_energy_offset(od, library, energy_offset, step=step).value[0])
+    od = select_covered_energies(od, library, offset, step=step, n_terms=2 + slope)
     n, energies = len(library.names), od["energy"].values.astype(np.float64)
     # the slope is one more template; the constant is eliminated by centring
     templates = design_matrix(library, energies, offset, baseline=False, slope=slope)
@@ -120,7 +122,7 @@ def match_single_phase(
     out["pearson_phase"] = best.where(chi_square.notnull().all("reference"), -1).astype(np.int16)
     out = out.assign(energy_offset=((), offset)).assign_coords(reference=library.names)
     settings = {"slope": slope, "energy_offset": energy_offset}
-    return describe(out, BASELINE, step="match_single_phase", settings=settings, source=od)
+    return describe(out, BASELINE, step=step, settings=settings, source=od)
 
 
 def _rank_references(chi_square: xr.DataArray) -> xr.Dataset:

@@ -10,17 +10,20 @@ from ..reference_spectra.library import Library
 Array = NDArray[np.floating]
 
 
-def name_clusters(clusters: xr.Dataset | None, spectra: Array, library: Library) -> xr.Dataset:
+def name_clusters(
+    clusters: xr.Dataset | None, covered: NDArray[np.bool_], spectra: Array, library: Library
+) -> xr.Dataset:
     """Pearson correlation of each cluster's mean spectrum with each reference, and the best reference.
 
-    ``spectra`` (reference, energy) are the references as the stack shows them. The result holds ``cluster_pearson``
+    ``spectra`` (reference, energy) are the references as the stack shows them, at the energies that are ``covered``
+    (energy of the clusters,). The result holds ``cluster_pearson``
     (cluster, reference) and ``cluster_phase`` (cluster,), -1 for an empty cluster. Without clusters it is empty.
     """
     if clusters is None:
         return xr.Dataset()
     pearson = xr.apply_ufunc(
         lambda mean: pearson_coefficient(mean[..., None, :], spectra),
-        clusters["spectrum"],
+        clusters["spectrum"].isel(energy=np.flatnonzero(covered)),
         input_core_dims=[["energy"]],
         output_core_dims=[["reference"]],
         dask="parallelized",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from ...errors import SchemaError
@@ -10,9 +11,9 @@ from ..reference_spectra.library import Library, build_library
 from ..reference_spectra.systematics import shared_variables
 from .ambiguity import AmbiguityLimits
 from .cluster_names import compute_cluster_vote, name_clusters
-from .model_fit import fit_phase_model
+from .model_fit import FittedModel, fit_phase_model
 from .phase_maps import draw_phase_maps
-from .phase_model import PhaseModel, SamplerOptions
+from .phase_model import SamplerOptions
 from .pixel_status import PixelInput, classify_pixels
 from .sufficient_statistics import compute_sufficient_statistics
 
@@ -144,14 +145,15 @@ def label_phases(  # noqa: PLR0913
     >>> label_phases(od, clusters, refs, energy_offset=0.0)["phase"].values[0]
     array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], dtype=int16)
     """
-    library = _check_inputs(od, clusters, refs)
+    library = _check_inputs(od, clusters, refs, energy_offset)
     systematics = {"energy_offset": energy_offset, "stray_light": stray_light}
     systematics |= {"background_slope": background_slope, "broadening": broadening}
     options = SamplerOptions(_check_cost(neighbours), _check_width(blur_px), seed)
     # 1, 2a: systematics and unknown phases, which depend on each other
     fit = fit_phase_model(od, clusters, library, systematics, options)
     # 2b: names of the clusters
-    names = name_clusters(clusters, fit.model.reference_spectra, library)
+    covered = np.isin(od["energy"].values, fit.od["energy"].values)
+    names = name_clusters(clusters, covered, fit.model.reference_spectra, library)
     vote = compute_cluster_vote(clusters, names, library)
     # 3: every spectrum as a few numbers
     statistics = compute_sufficient_statistics(
@@ -163,7 +165,7 @@ def label_phases(  # noqa: PLR0913
     pixels = PixelInput(statistics, maps, _select_too_thick(od), vote)
     out = classify_pixels(pixels, fit.model, AmbiguityLimits(margin, min_confidence))
     out = out.assign_coords(reference=library.names)
-    parts = [out, names, shared_variables(fit.systematics), _describe_references(fit.model, od)]
+    parts = [out, names, shared_variables(fit.systematics), _describe_references(fit)]
     out = xr.merge(parts, compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
@@ -173,7 +175,7 @@ def label_phases(  # noqa: PLR0913
     return describe(out, PHASES, step="label_phases", settings=settings, source=od if clusters is None else clusters)
 
 
-def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset) -> Library:
+def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset, energy_offset: float | str) -> Library:
     """Refuse datasets that do not belong together; return the references as a library."""
     require(od, OD, step="label_phases", argument="od")
     require(refs, REFERENCES, step="label_phases", argument="refs")
@@ -184,13 +186,14 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset)
                 f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
                 "Make them from this OD with assign_clusters."
             )
-    return build_library(refs, od["energy"], step="label_phases", n_nuisance=1)
+    return build_library(refs, od["energy"], step="label_phases", n_nuisance=1, energy_offset=energy_offset)
 
 
-def _describe_references(model: PhaseModel, od: xr.Dataset) -> xr.Dataset:
-    """The references as the stack shows them, and their misfit."""
-    spectra = xr.DataArray(model.reference_spectra, dims=("reference", "energy"), coords={"energy": od["energy"]})
-    return xr.Dataset({"fitted_reference": spectra, "reference_misfit": ((), model.model_error.relative)})
+def _describe_references(fit: FittedModel) -> xr.Dataset:
+    """The references as the stack shows them, at the energies they cover, and their misfit."""
+    at = {"energy": fit.od["energy"]}
+    spectra = xr.DataArray(fit.model.reference_spectra, dims=("reference", "energy"), coords=at)
+    return xr.Dataset({"fitted_reference": spectra, "reference_misfit": ((), fit.model.model_error.relative)})
 
 
 def _check_cost(neighbours: float | str) -> float | None:

@@ -1,20 +1,24 @@
 r"""The smooth field of mixtures: what each pixel holds where no sharp domain explains it.
 
 A pixel that is no pure phase is a mixture of two references. Its share is estimated from the pixel and as many of its
-neighbours as the data support. With a Gaussian window :math:`K` over the neighbours :math:`l`, thicknesses :math:`t` and
-the sufficient statistics :math:`N, p` (:mod:`.sufficient_statistics`) the amounts :math:`b \ge 0` of a pair minimise
+neighbours as the data support. With a Gaussian window :math:`K` over the neighbours :math:`l`, thicknesses :math:`t`
+and the sufficient statistics :math:`N, p` (:mod:`.sufficient_statistics`) the amounts :math:`b \ge 0` of a pair
+minimise
 
 .. math:: \sum_l K_{jl} \, (t_l^2 \, b^\top N_l b - 2 t_l \, p_l \cdot b)
 
-The window is the one with the least :math:`C_p` (Mallows 1973) around the pixel,
+A free share fits noise. Its cost is the Occam factor of the Laplace approximation (MacKay 1992) with a uniform prior of
+the share, and at least 1 nat, spread over the pixels that share it:
 
-.. math:: C_p = \sum_j \chi^2_j / v_j + 2 h_j, \quad h_j = K_{jj} I_j \Big/ \sum_l K_{jl} I_l
+.. math::
 
-where :math:`I` is the Fisher information of the share and :math:`h` the leverage of a pixel on its own value. A free share
-fits noise. Its cost is the Occam factor of the Laplace approximation (MacKay 1992) with a uniform prior of the share,
+    c_j = h_j \max\Bigl(\tfrac12 \log \frac{1}{2 \pi \sigma_j^2} + \log n_\mathrm{pairs}, 1\Bigr), \quad
+    h_j = K_{jj} I_j \Big/ \sum_l K_{jl} I_l, \quad
+    \sigma_j^2 = \sum_l K_{jl}^2 I_l \Big/ \Bigl(\sum_l K_{jl} I_l\Bigr)^2 + m_j
 
-.. math:: h_j \Bigl(\tfrac12 \log \frac{1}{2 \pi \sigma_j^2} + \log n_\mathrm{pairs}\Bigr), \quad
-    \sigma_j^2 = \sum_l K_{jl}^2 I_l \Big/ \Bigl(\sum_l K_{jl} I_l\Bigr)^2
+where :math:`I` is the Fisher information of the share, :math:`h` the leverage of a pixel on its own value and :math:`m`
+the variance by the misfit of the references, which is the same in the neighbours and does not average out. The window
+is the one with the least :math:`\chi^2_j / 2 + c_j` around the pixel.
 """
 
 from typing import NamedTuple

@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..preprocessing.material import find_material
 from ..preprocessing.stray_light import subtract_stray_light
-from ..reference_spectra.library import Library, compute_block_means
+from ..reference_spectra.library import MAX_OFFSET_EV, Library, compute_block_means, select_covered_energies
 from ..reference_spectra.model_error import fit_model_error
 from ..reference_spectra.systematics import SharedParameters, fit_shared_parameters
 from .phase_maps import compute_membership
@@ -60,9 +60,12 @@ def _fit_once(
     """Fit the systematics to ``fitted_pixels`` (scan_y, scan_x), then look for unknown phases in all pixels."""
     material = find_material(od)
     step = "label_phases"
-    systematics, _ = fit_shared_parameters(od.assign(valid=fitted_pixels), library, settings, limit=1.5, step=step)
+    systematics, _ = fit_shared_parameters(
+        od.assign(valid=fitted_pixels), library, settings, limit=MAX_OFFSET_EV, step=step
+    )
     corrected = subtract_stray_light(od, float(systematics.value[1]))
-    spectra = systematics.spectra(library, od["energy"].values.astype(np.float64))
+    corrected = select_covered_energies(corrected, library, float(systematics.value[0]), step=step, n_terms=3)
+    spectra = systematics.spectra(library, corrected["energy"].values.astype(np.float64))
     model_error = fit_model_error(spectra, *compute_block_means(corrected, fitted_pixels))
     spectra = spectra + model_error.correction
     candidates = no_unknown_phases(spectra)

@@ -176,11 +176,13 @@ def _add_slopes(
 
 @njit(cache=True, error_model="numpy")
 def _compute_product(
-    matrix: Float32, yy: int, xx: int, i: int, j: int, share: float, k: int, m: int, other: float
+    matrix: Float32, one: tuple[int, int, float], other: tuple[int, int, float]
 ) -> float:  # pragma: no cover
-    """Product u N v at a pixel, u and v holding a share and an other share of the references j and m beside i and k."""
-    out = (1 - share) * (1 - other) * matrix[yy, xx, i, k] + (1 - share) * other * matrix[yy, xx, i, m]
-    return out + share * (1 - other) * matrix[yy, xx, j, k] + share * other * matrix[yy, xx, j, m]
+    """Product u N v at a pixel (template, template), of two labels as :func:`_read_label` gives them."""
+    i, j, share = one
+    k, m, part = other
+    out = (1 - share) * (1 - part) * matrix[i, k] + (1 - share) * part * matrix[i, m]
+    return out + share * (1 - part) * matrix[j, k] + share * part * matrix[j, m]
 
 
 @njit(cache=True, error_model="numpy")
@@ -192,33 +194,37 @@ def _read_label(state: GibbsState, y: int, x: int, label: int) -> tuple[int, int
 
 
 @njit(cache=True, error_model="numpy")
+def _mix(values: Float32, label: tuple[int, int, float]) -> float:  # pragma: no cover
+    """Value of a label where those of the templates (template,) are given."""
+    first, second, share = label
+    return (1 - share) * values[first] + share * values[second]
+
+
+@njit(cache=True, error_model="numpy")
 def _add_likelihood(state: GibbsState, kernel: Float32, y: int, x: int, energy: Float64) -> None:  # pragma: no cover
     """Add the change of the log likelihood [nat] of all pixels that see this one, for each of its labels."""
     n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
     old = state.label[y, x]
-    i, j, share = _read_label(state, y, x, old)
-    matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
+    was = _read_label(state, y, x, old)
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
             if not state.material[yy, xx]:
                 continue
             k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.psf_thickness[yy, xx]
+            matrix, gram_mix = state.normal_matrix[yy, xx], state.gram_mix[yy, xx]
+            template_projection = state.template_projection[yy, xx]
             norm, projection = state.model_norm[yy, xx], state.projection[yy, xx]
             before = max(projection, 0.0) ** 2 / max(norm, 1e-12)
             half = 0.5 / state.noise_scale[yy, xx]
-            old_gram = (1 - share) * gram_mix[yy, xx, i] + share * gram_mix[yy, xx, j]
-            old_projection = (1 - share) * template_projection[yy, xx, i] + share * template_projection[yy, xx, j]
-            old_norm = _compute_product(matrix, yy, xx, i, j, share, i, j, share)
+            old_gram, old_projection = _mix(gram_mix, was), _mix(template_projection, was)
+            old_norm = _compute_product(matrix, was, was)
             for r in range(energy.size):
                 if r != old:
-                    a, b, part = _read_label(state, y, x, r)
-                    gram = (1 - part) * gram_mix[yy, xx, a] + part * gram_mix[yy, xx, b]
-                    change = (1 - part) * template_projection[yy, xx, a] + part * template_projection[yy, xx, b]
-                    square = _compute_product(matrix, yy, xx, a, b, part, a, b, part) + old_norm
-                    square -= 2 * _compute_product(matrix, yy, xx, a, b, part, i, j, share)
-                    new_norm = norm + 2 * k * (gram - old_gram) + k * k * square
-                    new_projection = max(projection + k * (change - old_projection), 0.0)
+                    now = _read_label(state, y, x, r)
+                    square = _compute_product(matrix, now, now) + old_norm - 2 * _compute_product(matrix, now, was)
+                    new_norm = norm + 2 * k * (_mix(gram_mix, now) - old_gram) + k * k * square
+                    new_projection = max(projection + k * (_mix(template_projection, now) - old_projection), 0.0)
                     energy[r] += half * (new_projection**2 / max(new_norm, 1e-12) - before)
 
 
@@ -227,24 +233,17 @@ def _update_sums(state: GibbsState, kernel: Float32, y: int, x: int, old: int, n
     """Update the running sums of all pixels that see this one, after its label has changed."""
     n_y, n_x = state.model_norm.shape
     reach = kernel.shape[0] // 2
-    i, j, share = _read_label(state, y, x, old)
-    a, b, part = _read_label(state, y, x, new)
-    matrix, template_projection, gram_mix = state.normal_matrix, state.template_projection, state.gram_mix
+    was, now = _read_label(state, y, x, old), _read_label(state, y, x, new)
     for yy in range(max(y - reach, 0), min(y + reach + 1, n_y)):
         for xx in range(max(x - reach, 0), min(x + reach + 1, n_x)):
             if not state.material[yy, xx]:
                 continue
             k = kernel[yy - y + reach, xx - x + reach] * state.thickness[y, x] / state.psf_thickness[yy, xx]
-            gram = (1 - part) * gram_mix[yy, xx, a] + part * gram_mix[yy, xx, b]
-            gram -= (1 - share) * gram_mix[yy, xx, i] + share * gram_mix[yy, xx, j]
-            square = _compute_product(matrix, yy, xx, a, b, part, a, b, part)
-            square += _compute_product(matrix, yy, xx, i, j, share, i, j, share)
-            square -= 2 * _compute_product(matrix, yy, xx, a, b, part, i, j, share)
-            state.model_norm[yy, xx] += 2 * k * gram + k * k * square
-            projection = template_projection[yy, xx]
-            change = (1 - part) * projection[a] + part * projection[b] - (1 - share) * projection[i]
-            state.projection[yy, xx] += k * (change - share * projection[j])
-            for r in range(gram_mix.shape[2]):
-                row = matrix[yy, xx, r]
-                change = (1 - part) * row[a] + part * row[b] - (1 - share) * row[i] - share * row[j]
-                gram_mix[yy, xx, r] += k * change
+            matrix, gram_mix = state.normal_matrix[yy, xx], state.gram_mix[yy, xx]
+            template_projection = state.template_projection[yy, xx]
+            square = _compute_product(matrix, now, now) + _compute_product(matrix, was, was)
+            square -= 2 * _compute_product(matrix, now, was)
+            state.model_norm[yy, xx] += 2 * k * (_mix(gram_mix, now) - _mix(gram_mix, was)) + k * k * square
+            state.projection[yy, xx] += k * (_mix(template_projection, now) - _mix(template_projection, was))
+            for r in range(gram_mix.size):
+                gram_mix[r] += k * (_mix(matrix[r], now) - _mix(matrix[r], was))

@@ -17,7 +17,7 @@ of the draws. Sources: Geman and Geman (1984), Besag (1986).
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,9 @@ _START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.1, 2.5
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
 _PRIOR_WIDTH, _PRIOR_WIDTH_STD = 1.8, 0.6
-_WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted
+_WIDTH_PERIOD = 5  # sweeps between two fits of the width
+_WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted, and unresolved domains are refused
+_CERTAIN = 1000.0  # nat
 
 
 class _Prior(NamedTuple):
@@ -107,13 +109,15 @@ def sample_phase_maps(
 def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Generator) -> PosteriorMaps:
     """Run one chain: sweeps that learn the prior, then sweeps that count."""
     changed = ("label", "psf_thickness", "gram_mix", "model_norm", "projection")
-    state = start._replace(**{name: getattr(start, name).copy() for name in changed})
+    field = start.field._replace(cost=start.field.cost.copy())
+    state = start._replace(field=field, **{name: getattr(start, name).copy() for name in changed})
     learns_costs, learns_width = settings.neighbours is None, settings.blur_px is None
     near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
     prior = _Prior(near, far, _PRIOR_WIDTH if settings.blur_px is None else settings.blur_px)
     kernel = refresh_state(state, prior.blur_px)
     probability = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
     mixture = np.zeros_like(state.template_projection)
+    boundaries, has_mixture = np.zeros(state.label.shape, dtype=np.float32), probability.shape[-1] > mixture.shape[-1]
     n_pixels = int(state.material.sum())
     for sweep in range(_BURN_IN + settings.n_draws):
         if sweep == _BURN_IN:  # what was drawn with a prior still being learned does not count
@@ -121,6 +125,7 @@ def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Gener
         slopes = np.zeros(5)
         uniform = rng.random(state.label.shape, dtype=np.float32)
         gibbs_sweep(state, kernel, settings.is_adjacent, prior.near, prior.far, uniform, probability, slopes)
+        boundaries += _count_boundaries(state)
         if sweep >= _BURN_IN:
             mixture += compute_mixture(state, kernel)
         if learns_costs and sweep >= _SETTLING:
@@ -128,9 +133,38 @@ def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Gener
         if learns_width and sweep in _WIDTH_SWEEPS:
             prior = prior._replace(blur_px=_fit_width(state))
             kernel = refresh_state(state, prior.blur_px)
+        if has_mixture and sweep in _WIDTH_SWEEPS:
+            _refuse_unresolved_domains(state, boundaries, _WIDTH_PERIOD, prior.blur_px)
+            boundaries[:] = 0.0
         elif sweep % _REFRESH_PERIOD == 0:
             kernel = refresh_state(state, prior.blur_px)
     return PosteriorMaps(probability / settings.n_draws, mixture / settings.n_draws, prior, state.field)
+
+
+def _count_boundaries(state: GibbsState) -> NDArray[np.float32]:
+    """Count boundaries (y, x) between two phases at the right and the lower side of each pixel."""
+    return _mark_neighbours(state.material & (state.label < state.template_projection.shape[-1]), state.label)
+
+
+def _mark_neighbours(use: Flags, label: NDArray[Any]) -> NDArray[np.float32]:
+    """Number (y, x) of right and lower neighbours that differ in ``label``, among the pixels ``use``."""
+    out = np.zeros(use.shape, dtype=np.float32)
+    out[:-1] += (label[1:] != label[:-1]) & use[1:] & use[:-1]
+    out[:, :-1] += (label[:, 1:] != label[:, :-1]) & use[:, 1:] & use[:, :-1]
+    return out
+
+
+def _refuse_unresolved_domains(state: GibbsState, boundaries: NDArray[np.float32], n_sweeps: int, width: float) -> None:
+    """Make a mixture of every place where the drawn domains are narrower than two widths of the probe [px].
+
+    ``boundaries`` (y, x) were counted over ``n_sweeps``. Square domains of side d have a boundary between a share 1/d
+    of the pairs of neighbours. Without this a fine checkerboard, which the probe blurs to the same shares, would win by
+    the number of its arrangements.
+    """
+    pairs = _mark_neighbours(state.material, np.arange(state.label.size).reshape(state.label.shape))
+    around = np.maximum(ndimage.gaussian_filter(pairs, width), 1e-6)
+    share = ndimage.gaussian_filter(boundaries / n_sweeps, width) / around
+    state.field.cost[share > 1 / (2 * max(width, 1.0))] = -_CERTAIN
 
 
 def initialise_state(statistics: SufficientStatistics, noise_scale: Array, pairs: NDArray[np.intp]) -> GibbsState:

@@ -103,7 +103,7 @@ def weight_surrounded_pixels(membership: Array) -> Array:
 
 
 def compute_misfit_probability(mean: Array, error: Array, spectra: Array, tolerance: float) -> float:
-    """Probability that noise, and references inexact by ``tolerance`` of the contrast, misfit a mean spectrum (energy,).
+    """Probability that noise, and references inexact by ``tolerance`` of the contrast, misfit a mean (energy,).
 
     Each reference alone and every pair is fitted with non-negative amounts and a free constant.
     """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import OD, REFERENCES, require
-from ..reference_spectra.library import build_library, design_matrix
+from ..reference_spectra.library import build_library, design_matrix, select_covered_energies
 from ..reference_spectra.non_negative import solve_non_negative
 from ..reference_spectra.systematics import find_energy_offset
 from .candidates import check_room, select_candidates
@@ -122,13 +122,15 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
     """
     require(coarse, OD, step="select_energies_from_scan", argument="coarse")
     require(refs, REFERENCES, step="select_energies_from_scan", argument="refs")
-    library = build_library(refs, coarse["energy"], step="select_energies_from_scan", n_nuisance=1 + slope)
+    step = "select_energies_from_scan"
+    library = build_library(refs, coarse["energy"], step=step, n_nuisance=1 + slope, energy_offset=energy_offset)
     # An offset between the two scales would pass for a deviation of the specimen.
-    offset = find_energy_offset(coarse, library, energy_offset, limit=1.5, step="select_energies_from_scan").value
+    offset = float(find_energy_offset(coarse, library, energy_offset, step=step).value[0])
+    coarse = select_covered_energies(coarse, library, offset, step=step, n_terms=len(library.names) + 1 + slope)
     order = np.argsort(coarse["energy"].values)
     energies = coarse["energy"].values[order].astype(np.float64)
-    candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step="select_energies_from_scan")
-    check_room(candidates, n, len(library.names), 1 + slope, step="select_energies_from_scan")
+    candidates = select_candidates(energies, energy_range, include, min_spacing_ev, step=step)
+    check_room(candidates, n, len(library.names), 1 + slope, step=step)
     learned = _estimate_statistics(
         coarse.isel(energy=order), design_matrix(library, energies, offset, slope=slope), len(library.names)
     )
@@ -143,7 +145,7 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
         peak_od=learned.total * find_peak_absorption(library, candidates.energies + offset),
         variance=learned.variance[inside],
     )
-    chosen = choose_energies(designs, candidates, n, step="select_energies_from_scan")
+    chosen = choose_energies(designs, candidates, n, step=step)
     attrs = {"n_components": len(learned.spectra), "n_pixels": learned.n_pixels, "energy_offset": offset}
     if len(library.names) > 1:
         attrs["share_error"] = float(np.sqrt(compute_score(designs, chosen)))
@@ -154,9 +156,7 @@ def select_energies_from_scan(  # noqa: PLR0913  settings, keyword-only
         "slope": slope,
     }
     settings |= {"energy_range": energy_range, "include": list(include), "weighted": weighted}
-    return label_energies(
-        candidates.energies[chosen], attrs, step="select_energies_from_scan", settings=settings, source=refs
-    )
+    return label_energies(candidates.energies[chosen], attrs, step=step, settings=settings, source=refs)
 
 
 def _estimate_statistics(coarse: xr.Dataset, design: Array, n_references: int) -> _ScanStatistics:

@@ -155,7 +155,7 @@ def optical_density(
         raise SchemaError(f"optical_density: stray_light={stray_light}, needs a fraction of I0 in [0, 1). 0.03 is 3 %.")
     kind = refuse_optical_density(aligned["intensity"]) if check_kind else ""
     measured, share = normalise_pixel_dwell(aligned)
-    noise = select_noise(aligned, measured, gain)
+    noise = select_noise(aligned, measured, gain, despike_sigma)
     gains = noise["gain"]
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(measured.isel(energy=0, drop=True), dtype=bool)
     # Spikes first: they would spread over nine pixels in the local mean. Interpolated frames have none of one pixel.
@@ -175,8 +175,6 @@ def optical_density(
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od, "check_kind": check_kind}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
-
-
 
 
 def _compute_local_mean(frames: Array) -> NDArray[np.float32]:

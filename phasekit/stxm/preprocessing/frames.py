@@ -68,7 +68,7 @@ def apply_around_pixels(
     return ordered.copy(data=out)
 
 
-def select_middle(frames: xr.DataArray, side: int) -> xr.DataArray:
+def select_middle(frames: xr.DataArray, side: int = _WINDOW) -> xr.DataArray:
     """Select a window of at most ``side`` pixels a side around the middle of the frames."""
     start = {dim: max((frames.sizes[dim] - side) // 2, 0) for dim in SCAN}
     return frames.isel({dim: slice(first, first + side) for dim, first in start.items()})
@@ -81,7 +81,7 @@ def estimate_gains(frames: xr.DataArray, n_sigma: float | None = None) -> xr.Dat
     then.
     """
     # One number per frame needs no more pixels, and drift hardly moves the middle out of view.
-    window = select_middle(frames, _WINDOW)
+    window = select_middle(frames)
 
     # Spikes are removed inside the window alone: the whole stack need not be filtered for a number.
     def estimate_block(block: Array) -> NDArray[np.float64]:

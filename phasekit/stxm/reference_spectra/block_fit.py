@@ -16,16 +16,16 @@ from .library import Library
 from .non_negative import solve_non_negative
 
 Array = NDArray[np.float64]
-#: standard deviations of the priors: offset [eV], stray fraction, slope [1/eV], broadening [eV]
-_PRIOR = np.array([2.0, 0.05, 0.02, 0.3])
-_LOWEST = np.array([-np.inf, 0.0, -0.2, 0.0])
-_HIGHEST = np.array([np.inf, 0.3, 0.2, 1.5])
+#: inverse variances of the priors: offset [eV], stray fraction, slope [1/eV], broadening [eV]
+PRIOR_PRECISION = np.array([2.0, 0.05, 0.02, 0.3]) ** -2.0
+LOWEST = np.array([-np.inf, 0.0, -0.2, 0.0])
+HIGHEST = np.array([np.inf, 0.3, 0.2, 1.5])
 #: steps of the numerical derivatives, well above the rounding of the interpolation
-_STEP = np.array([0.01, 0.002, 0.001, 0.02])
+STEP = np.array([0.01, 0.002, 0.001, 0.02])
 #: reduced chi-square at which a block's weight is halved: the references do not explain it
-_POOR_FIT = 3.0
+POOR_FIT = 3.0
+_MOST_MIXED = 6
 _FINE_EV = 0.05
-_START_SLOPES = (-0.02, -0.01, 0.01, 0.02)  # 1/eV, the start values besides 0
 
 
 def apply_systematics(library: Library, energies: Array, value: Array) -> Array:
@@ -44,18 +44,18 @@ def apply_systematics(library: Library, energies: Array, value: Array) -> Array:
 
 
 class BlockFit(NamedTuple):
-    """Values and standard errors of the four shared parameters, and the median reduced chi-square of the blocks."""
+    """Fits of all blocks at one value of the shared parameters."""
 
-    value: Array
-    error: Array
-    misfit: float
+    residual: Array  # (block, energy), in units of the noise
+    chi_square: Array  # (block,)
+    mixture: NDArray[np.intp]  # (block,), index into ``BlockSpectra.mixtures``
+    coefficient: Array  # (block, term): amount of each reference, constant
 
 
 class BlockSpectra(NamedTuple):
     """Mean spectra (block, energy) and their noise, explained by mixtures of references and the shared parameters.
 
-    ``n_mixed`` references mix in a block: two where a map of phases is sought, because a block rarely holds more and
-    fewer terms leave more to test; all of them where every pixel may be any mixture.
+    The noise is infinite where a value is missing. ``n_mixed`` references mix in a block.
     """
 
     library: Library
@@ -71,80 +71,102 @@ class BlockSpectra(NamedTuple):
         return list(combinations(range(n), min(self.n_mixed, n)))
 
     @property
-    def degrees_of_freedom(self) -> int:
-        """Degrees of freedom of one block: energies minus its amounts and a constant."""
-        return max(self.energies.size - len(self.mixtures[0]) - 1, 1)
+    def n_terms(self) -> int:
+        """Number of free terms of one block: its amounts and a constant."""
+        return len(self.mixtures[0]) + 1
 
-    def compute_residuals(
-        self, value: Array, chosen: NDArray[np.intp] | None = None
-    ) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Compute the normalised residuals (block, energy), chi-square (block,) and mixture (block,) of every block.
+    @property
+    def degrees_of_freedom(self) -> Array:
+        """Degrees of freedom (block,): energies that are there, minus the terms."""
+        return np.maximum(np.isfinite(self.noise).sum(axis=1) - self.n_terms, 1).astype(np.float64)
 
-        The best mixture is taken, or the one given by ``chosen`` (block,).
+    def leaves_a_degree_of_freedom(self) -> bool:
+        """Say whether any block has more energies than terms."""
+        return bool((np.isfinite(self.noise).sum(axis=1) > self.n_terms).any())
+
+    def allow_mixtures(self) -> "BlockSpectra":
+        """Let as many references mix as the energies can tell apart.
+
+        Up to six are fitted exactly by trying every set; of more, pairs are taken.
         """
+        n_references = len(self.library.names)
+        n_mixed = min(n_references, max(self.energies.size - 2, 1)) if n_references <= _MOST_MIXED else 2
+        return self._replace(n_mixed=n_mixed)
+
+    def choose_mixtures(self, value: Array) -> "BlockSpectra":
+        """Choose how many references mix in a block: 2 up to the number allowed, by the least reduced chi-square.
+
+        Where all may mix and few do, amounts that are not there fit the effects of stray light.
+        """
+        numbers = range(min(2, self.n_mixed), self.n_mixed + 1)
+        return min((self._replace(n_mixed=n) for n in numbers), key=lambda one: one.compute_misfit(value))
+
+    def compute_misfit(self, value: Array) -> float:
+        """Compute the median reduced chi-square of the blocks."""
+        return float(np.median(self.fit_blocks(value).chi_square / self.degrees_of_freedom))
+
+    def restrict(self, offset: float) -> "BlockSpectra":
+        """Treat the energies that lie outside the references at this offset as missing."""
+        inside = self.library.covers(self.energies + offset)
+        return self if inside.all() else self._replace(noise=np.where(inside, self.noise, np.inf))
+
+    def fit_blocks(self, value: Array, chosen: NDArray[np.intp] | None = None) -> BlockFit:
+        """Fit every block with its best mixture, or with the one given by ``chosen`` (block,)."""
         shapes = apply_systematics(self.library, self.energies, value)
         spectra, noise = correct_stray_light(self.spectra, self.noise, value[1])
-        residual, best = np.zeros_like(spectra), np.full(len(spectra), np.inf)
-        mixture_of = np.zeros(len(spectra), dtype=np.intp)
+        n, n_references = len(spectra), len(shapes)
+        fit = BlockFit(
+            np.zeros_like(spectra), np.full(n, np.inf), np.zeros(n, np.intp), np.zeros((n, n_references + 1))
+        )
         for index, mixture in enumerate(self.mixtures):
-            rows = np.arange(len(spectra)) if chosen is None else np.flatnonzero(chosen == index)
+            rows = np.arange(n) if chosen is None else np.flatnonzero(chosen == index)
             if rows.size == 0:
                 continue
             design = np.vstack([shapes[list(mixture)], np.ones((1, self.energies.size))])
-            found = solve_non_negative(design, spectra[rows], noise[rows] ** -2.0, len(mixture))
-            better = found.chi_square < best[rows]
-            best[rows[better]], mixture_of[rows[better]] = found.chi_square[better], index
-            left = (spectra[rows] - found.coefficient @ design) / noise[rows]
-            residual[rows[better]] = left[better]
-        return residual, best, mixture_of
+            found = solve_non_negative(design, spectra[rows], noise[rows] ** -2.0, len(mixture), covariance=False)
+            better = found.chi_square < fit.chi_square[rows]
+            at = rows[better]
+            fit.chi_square[at], fit.mixture[at] = found.chi_square[better], index
+            fit.coefficient[at] = 0.0
+            fit.coefficient[np.ix_(at, np.array([*mixture, n_references]))] = found.coefficient[better]
+            fit.residual[at] = ((spectra[rows] - found.coefficient @ design) / noise[rows])[better]
+        return fit
 
-    def find_start(self, value: Array, free: NDArray[np.intp], limit: float) -> Array:
-        """Find start values of offset and slope on a grid, under a cost to which badly explained blocks add little.
+    def compute_weights(self, chi_square: Array) -> Array:
+        """Compute the Cauchy weights (block,): blocks that the references do not explain lose theirs."""
+        return 1.0 / (1.0 + chi_square / (self.degrees_of_freedom * POOR_FIT))
 
-        Both parameters move the edge against the pre-edge. From a wrong slope the offset runs into a local minimum.
-        """
-        slopes = (0.0, *_START_SLOPES) if 2 in free else (value[2],)
-        costs = []
-        for slope in slopes:
-            # The grid over offsets is fine at slope 0, the usual case, and twice as coarse elsewhere.
-            n = 2 * round(limit / (0.1 if slope == slopes[0] else 0.2)) + 1
-            for offset in np.linspace(-limit, limit, n) if 0 in free else (value[0],):
-                guess = np.array([offset, value[1], slope, value[3]])
-                chi_square = self.compute_residuals(guess)[1]
-                # The logarithm is the cost of the Cauchy weights: it grows slowly for blocks that no reference
-                # explains.
-                costs.append((float(np.log1p(chi_square / (self.degrees_of_freedom * _POOR_FIT)).sum()), guess))
-        return min(costs, key=lambda one: one[0])[1]
+    def compute_cost(self, chi_square: Array) -> Array:
+        """Compute the cost (block,) that belongs to the Cauchy weights: it grows slowly for unexplained blocks."""
+        return np.log1p(chi_square / (self.degrees_of_freedom * POOR_FIT))
 
-    def fit_parameters(self, value: Array, free: NDArray[np.intp], limit: float) -> BlockFit:
-        """Fit the free parameters by least squares, repeated with renewed mixtures and weights of the blocks."""
-        value = self.find_start(value, free, limit)
+    def refine(self, value: Array, free: NDArray[np.intp], limits: tuple[float, float]) -> Array:
+        """Refine the free parameters by least squares, repeated with renewed mixtures and weights of the blocks."""
+        value = value.copy()
         # The solver needs start values inside the bounds.
         value[free] = np.maximum(value[free], np.array([-np.inf, 1e-3, -np.inf, 1e-2])[free])
-        lowest, highest = _LOWEST.copy(), _HIGHEST.copy()
-        lowest[0], highest[0] = -limit - 0.1, limit + 0.1
+        lowest, highest = LOWEST.copy(), HIGHEST.copy()
+        lowest[0], highest[0] = limits[0] - 0.1, limits[1] + 0.1
         for _ in range(8):
             before = value.copy()
-            _, chi_square, mixture = self.compute_residuals(value)
-            weight = 1.0 / (1.0 + chi_square / (self.degrees_of_freedom * _POOR_FIT))
-            # Imperfect references raise chi-square everywhere; the errors must grow by as much.
-            spread = max(float(np.median(chi_square)) / self.degrees_of_freedom, 1.0)
-            problem = _LeastSquaresProblem(self, value, free, mixture, np.sqrt(weight / spread))
+            # The energies used stay the same within one solution, or dropping one would look like a better fit.
+            blocks = self.restrict(value[0])
+            fit = blocks.fit_blocks(value)
+            reduced = float(np.median(fit.chi_square / blocks.degrees_of_freedom))
+            weight = blocks.compute_weights(fit.chi_square) / max(reduced, 1.0)
+            problem = _LeastSquaresProblem(blocks, value, free, fit.mixture, np.sqrt(weight))
             found = optimize.least_squares(
                 problem.compute_residual,
                 value[free],
                 problem.compute_jacobian,
                 (lowest[free], highest[free]),
-                x_scale=_STEP[free],
+                x_scale=STEP[free],
                 max_nfev=15,
             )
             value[free] = found.x
-            if np.abs((value - before) / _STEP).max() < 0.1:
+            if np.abs((value - before) / STEP).max() < 0.1:
                 break
-        error = np.zeros(4)
-        # The Cramer-Rao bound: the inverse of the information matrix, priors included.
-        error[free] = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
-        return BlockFit(value, error, float(np.median(self.compute_residuals(value)[1])) / self.degrees_of_freedom)
+        return value
 
 
 class _LeastSquaresProblem(NamedTuple):
@@ -160,16 +182,16 @@ class _LeastSquaresProblem(NamedTuple):
         """Compute the residuals of all blocks, followed by those of the priors."""
         value = self.value.copy()
         value[self.free] = free_values
-        data = self.blocks.compute_residuals(value, self.mixture_of_block)[0] * self.root_weight[:, None]
-        return np.concatenate([data.ravel(), free_values / _PRIOR[self.free]])
+        data = self.blocks.fit_blocks(value, self.mixture_of_block).residual * self.root_weight[:, None]
+        return np.concatenate([data.ravel(), free_values * np.sqrt(PRIOR_PRECISION[self.free])])
 
     def compute_jacobian(self, free_values: Array) -> Array:
         """Compute the derivatives of the residuals by central differences, one-sided at a lower bound."""
         columns = []
         for position, index in enumerate(self.free):
             step = np.zeros(free_values.size)
-            step[position] = _STEP[index]
-            low = np.maximum(free_values - step, _LOWEST[self.free])
+            step[position] = STEP[index]
+            low = np.maximum(free_values - step, LOWEST[self.free])
             width = float((free_values + step - low)[position])
             columns.append((self.compute_residual(free_values + step) - self.compute_residual(low)) / width)
         return np.stack(columns, axis=1)

@@ -10,6 +10,8 @@ from ...errors import SchemaError
 
 Array = NDArray[np.float64]
 _MOST_BLOCKS = 1500
+#: largest energy offset that is looked for [eV]; calibrations of beamlines differ by 1 to 3
+MAX_OFFSET_EV = 5.0
 
 
 class Library(NamedTuple):
@@ -23,6 +25,16 @@ class Library(NamedTuple):
     values: Array
     composition: Array
 
+    @property
+    def slack(self) -> float:
+        """Half a step of the references [eV]: so far beyond their ends the spectra count as constant."""
+        return float(0.5 * (self.energies[-1] - self.energies[0]) / (self.energies.size - 1))
+
+    def covers(self, energies: Array) -> NDArray[np.bool_]:
+        """Say which ``energies`` [eV] lie within the references, or less than half a step outside."""
+        inside = (energies >= self.energies[0] - self.slack) & (energies <= self.energies[-1] + self.slack)
+        return np.asarray(inside)
+
     def at(self, energies: Array) -> Array:
         """Interpolate the spectra to ``energies`` [eV] by monotone cubic splines, constant beyond the ends."""
         from scipy.interpolate import PchipInterpolator
@@ -32,8 +44,23 @@ class Library(NamedTuple):
         return PchipInterpolator(self.energies, self.values, axis=1)(inside)
 
 
-def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuisance: int = 2) -> Library:
-    """Build the library for ``energies``; refuse references that do not cover them or are too many to tell apart."""
+def build_library(
+    refs: xr.Dataset,
+    energies: xr.DataArray,
+    *,
+    step: str,
+    n_nuisance: int = 2,
+    energy_offset: float | str | None = None,
+    limit: float = MAX_OFFSET_EV,
+) -> Library:
+    """Build the library for ``energies``; refuse references that do not cover them or are too many to tell apart.
+
+    Where there is an ``energy_offset``, a number or "fit", references may end inside the data by as much as ``limit``.
+    A fit and the number that it found are treated alike.
+    """
+    allowed = 0.0 if energy_offset is None else limit
+    if isinstance(energy_offset, int | float):
+        allowed = max(limit, abs(energy_offset))
     names = [str(name) for name in refs["reference"].values] if "reference" in refs.coords else []
     names = names or [str(index) for index in range(refs.sizes["reference"])]
     if "energy" not in refs.coords:
@@ -45,7 +72,7 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
         raise SchemaError(
             f"{step}: the references repeat an energy, have fewer than 2, or hold NaN. Remove such rows from the files."
         )
-    _check_coverage(own, energies, step)
+    _check_coverage(own, energies, step, allowed)
     if energies.size < len(names) + n_nuisance:
         raise SchemaError(
             f"{step}: {energies.size} energies are too few to separate {len(names)} references + "
@@ -58,12 +85,14 @@ def build_library(refs: xr.Dataset, energies: xr.DataArray, *, step: str, n_nuis
     return Library(names, own, values, composition)
 
 
-def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
-    """Refuse references that end more than half a step before the energies of the data."""
+def _check_coverage(own: Array, energies: xr.DataArray, step: str, shift: float) -> None:
+    """Refuse references that end more than ``shift`` and half a step before the energies of the data."""
     lowest, highest = float(energies.min()), float(energies.max())
     # Beyond the ends the spectra are constant, which holds for half a step at most.
-    slack = 0.5 * (own[-1] - own[0]) / (own.size - 1)
-    if lowest < own[0] - slack or highest > own[-1] + slack:
+    slack = shift + 0.5 * (own[-1] - own[0]) / (own.size - 1)
+    inside = float(((energies >= own[0]) & (energies <= own[-1])).mean())
+    # A shift leaves most of the energies where they can be compared.
+    if lowest < own[0] - slack or highest > own[-1] + slack or (shift and inside < 0.5):
         ratio = lowest / own[0] if own[0] > 0 else 1.0
         # A factor of about 1000 is an error of unit, which gets its own message.
         if not 0.01 < ratio < 100:
@@ -76,6 +105,19 @@ def _check_coverage(own: Array, energies: xr.DataArray, step: str) -> None:
             f"{step}: the references cover {own[0]:g}..{own[-1]:g} eV, the data need {lowest:g}..{highest:g} eV. "
             f"Select the covered energies with od.sel(energy=slice({own[0]:g}, {own[-1]:g})), or use longer references."
         )
+
+
+def select_covered_energies(od: xr.Dataset, library: Library, offset: float, *, step: str, n_terms: int) -> xr.Dataset:
+    """Select the energies that the references cover at this offset, and refuse too few; others count as missing."""
+    inside = library.covers(od["energy"].values + offset)
+    if inside.all():
+        return od
+    if inside.sum() < n_terms:
+        raise SchemaError(
+            f"{step}: with an energy offset of {offset:.2f} eV the references cover {inside.sum()} of {inside.size} "
+            f"energies, and the fit has {n_terms} terms. Use longer references, or state energy_offset."
+        )
+    return od.isel(energy=np.flatnonzero(inside))
 
 
 def design_matrix(
@@ -99,18 +141,23 @@ def compute_block_means(od: xr.Dataset, material: xr.DataArray, size: int = 6) -
     """Compute mean spectra (n, energy) of blocks with at least 6 pixels of material, and their standard errors.
 
     Blocks are chosen by position, never by the noisy spectra themselves, so averaging does not bias them. Of more than
-    1500 blocks every second, third, ... is used. Shared parameters are known well enough from these.
+    1500 blocks every second, third, ... is used. Shared parameters are known well enough from these. Where an energy
+    has fewer than 6 finite pixels in a block, its mean is 0 and its error infinite, so its weight is 0.
     """
     blocks = {"scan_y": min(size, od.sizes["scan_y"]), "scan_x": min(size, od.sizes["scan_x"])}
-    n = material.astype(float).coarsen(blocks, boundary="trim").sum()
-    total = od["optical_density"].where(material, 0.0).coarsen(blocks, boundary="trim").sum()
-    variance = (od["noise"].where(material, 0.0) ** 2).coarsen(blocks, boundary="trim").sum()
+    # A missing value leaves out one energy of one pixel.
+    known = material & np.isfinite(od["optical_density"]) & np.isfinite(od["noise"])
+    n = known.astype(float).coarsen(blocks, boundary="trim").sum()
+    total = od["optical_density"].where(known, 0.0).coarsen(blocks, boundary="trim").sum()
+    variance = (od["noise"].where(known, 0.0) ** 2).coarsen(blocks, boundary="trim").sum()
     order = ("scan_y", "scan_x", "energy")
-    size_of = np.asarray(n, dtype=np.float64).ravel()
-    # Two sums are read instead of the stack: they are 1/36 of its size.
-    sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
-    squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(size_of.size, -1)
-    # A mean over few pixels has skewed noise, and NaN would spoil the block.
-    good = np.flatnonzero((size_of >= 6) & np.isfinite(sums).all(axis=1) & (squares > 0).all(axis=1))
+    # Three sums are read instead of the stack: they are 1/36 of its size each.
+    counts = np.asarray(n.transpose(*order), dtype=np.float64).reshape(-1, od.sizes["energy"])
+    sums = np.asarray(total.transpose(*order), dtype=np.float64).reshape(counts.shape)
+    squares = np.asarray(variance.transpose(*order), dtype=np.float64).reshape(counts.shape)
+    # A mean over few pixels has skewed noise.
+    usable = (counts >= 6) & (squares > 0)
+    good = np.flatnonzero(usable.any(axis=1))
     good = good[:: -(-good.size // _MOST_BLOCKS) or 1]
-    return sums[good] / size_of[good, None], np.sqrt(squares[good]) / size_of[good, None]
+    usable, counts = usable[good], np.maximum(counts[good], 1.0)
+    return np.where(usable, sums[good] / counts, 0.0), np.where(usable, np.sqrt(squares[good]) / counts, np.inf)

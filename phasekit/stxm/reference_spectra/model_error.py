@@ -42,8 +42,8 @@ def no_model_error(spectra: Array) -> ModelError:
 def fit_model_error(spectra: Array, means: Array, errors: Array) -> ModelError:
     """Fit the model error of references (reference, energy) to block means (block, energy) with standard errors.
 
-    The correction is made only if it explains more than half of the misfit in each half of the field from the other. Misfits
-    that differ from place to place, such as those of misaligned frames, are no fault of the references.
+    The correction is made only if it explains more than half of the misfit in each half of the field from the other.
+    Misfits that differ from place to place, such as those of misaligned frames, are no fault of the references.
     """
     n_free = means.shape[1] - min(len(spectra), 2) - 1
     if len(means) < _FEWEST_BLOCKS or n_free < 1:

@@ -20,7 +20,9 @@ class _NonNegativeFit(NamedTuple):
     covariance: Array
 
 
-def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded: int) -> _NonNegativeFit:
+def solve_non_negative(
+    design: Array, spectra: Array, weights: Array, n_bounded: int, *, covariance: bool = True
+) -> _NonNegativeFit:
     r"""Solve the weighted least squares of all spectra with bounds on the first ``n_bounded`` coefficients.
 
     Minimised is, for every spectrum x,
@@ -39,6 +41,8 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
         Spectra and inverse variances (n, energy). A spectrum that is NaN at some energies is fitted with the others.
     n_bounded
         Number of leading terms with a lower bound of 0.
+    covariance
+        Whether to compute the covariance; zeros otherwise. It takes longer than the fit.
     """
     spectra, weights = exclude_missing(spectra, weights)
     # Terms are scaled to unit length: references in 1/um and a constant differ by orders of magnitude.
@@ -53,9 +57,11 @@ def solve_non_negative(design: Array, spectra: Array, weights: Array, n_bounded:
     solve = solve_by_enumeration if n_bounded <= _MAX_ENUMERATED else solve_one_by_one
     coefficient = solve(normal, right, n_bounded)
     chi_square = power - 2 * (coefficient * right).sum(1) + np.einsum("ni,nij,nj->n", coefficient, normal, coefficient)
-    # A pixel without weights has a singular normal matrix, for which the pseudo-inverse is defined.
-    covariance = np.linalg.pinv(_add_ridge(normal), hermitian=True) / (scale[:, None] * scale)
-    return _NonNegativeFit(coefficient / scale, np.maximum(chi_square, 0.0), covariance)
+    spread = np.zeros_like(normal)
+    if covariance:
+        # A pixel without weights has a singular normal matrix, for which the pseudo-inverse is defined.
+        spread = np.linalg.pinv(_add_ridge(normal), hermitian=True) / (scale[:, None] * scale)
+    return _NonNegativeFit(coefficient / scale, np.maximum(chi_square, 0.0), spread)
 
 
 def exclude_missing(spectra: Array, weights: Array) -> tuple[Array, Array]:
