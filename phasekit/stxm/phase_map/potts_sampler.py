@@ -17,7 +17,7 @@ of the draws. Sources: Geman and Geman (1984), Besag (1986).
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,13 @@ _REACH = 2  # pixels on each side that the blur is followed
 _N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
 _SETTLING = 3  # sweeps before the costs are learned
 _REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
-#: costs where learning starts, and their bounds [nat]
-_START_NEAR, _START_FAR, _MIN_COST, _MAX_COST = 0.8, 1.2, 0.1, 2.5
+#: costs where learning starts, and their upper bound [nat]
+_START_NEAR, _START_FAR, _MAX_COST = 0.8, 1.2, 2.5
+_WEIGHT_OF_NEIGHBOURS = 4 + 4 * 0.7  # of a pixel: four beside it and four diagonal ones
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
 _PRIOR_WIDTH, _PRIOR_WIDTH_STD = 1.8, 0.6
-_WIDTH_PERIOD = 5  # sweeps between two fits of the width
-_WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted, and unresolved domains are refused
-_CERTAIN = 1000.0  # nat
+_WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted
 
 
 class _Prior(NamedTuple):
@@ -109,62 +108,30 @@ def sample_phase_maps(
 def _run_chain(start: GibbsState, settings: _ChainSettings, rng: np.random.Generator) -> PosteriorMaps:
     """Run one chain: sweeps that learn the prior, then sweeps that count."""
     changed = ("label", "psf_thickness", "gram_mix", "model_norm", "projection")
-    field = start.field._replace(cost=start.field.cost.copy())
-    state = start._replace(field=field, **{name: getattr(start, name).copy() for name in changed})
+    state = start._replace(**{name: getattr(start, name).copy() for name in changed})
     learns_costs, learns_width = settings.neighbours is None, settings.blur_px is None
     near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
     prior = _Prior(near, far, _PRIOR_WIDTH if settings.blur_px is None else settings.blur_px)
     kernel = refresh_state(state, prior.blur_px)
     probability = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
     mixture = np.zeros_like(state.template_projection)
-    boundaries, has_mixture = np.zeros(state.label.shape, dtype=np.float32), probability.shape[-1] > mixture.shape[-1]
-    n_pixels = int(state.material.sum())
+    n_pixels, least = int(state.material.sum()), compute_least_cost(len(settings.is_adjacent))
     for sweep in range(_BURN_IN + settings.n_draws):
         if sweep == _BURN_IN:  # what was drawn with a prior still being learned does not count
             probability[:] = 0.0
         slopes = np.zeros(5)
         uniform = rng.random(state.label.shape, dtype=np.float32)
         gibbs_sweep(state, kernel, settings.is_adjacent, prior.near, prior.far, uniform, probability, slopes)
-        boundaries += _count_boundaries(state)
         if sweep >= _BURN_IN:
             mixture += compute_mixture(state, kernel)
         if learns_costs and sweep >= _SETTLING:
-            prior = _update_costs(prior, slopes, n_pixels, max(sweep - _BURN_IN, 0))
+            prior = _update_costs(prior, slopes, n_pixels, max(sweep - _BURN_IN, 0), least)
         if learns_width and sweep in _WIDTH_SWEEPS:
             prior = prior._replace(blur_px=_fit_width(state))
             kernel = refresh_state(state, prior.blur_px)
-        if has_mixture and sweep in _WIDTH_SWEEPS:
-            _refuse_unresolved_domains(state, boundaries, _WIDTH_PERIOD, prior.blur_px)
-            boundaries[:] = 0.0
         elif sweep % _REFRESH_PERIOD == 0:
             kernel = refresh_state(state, prior.blur_px)
     return PosteriorMaps(probability / settings.n_draws, mixture / settings.n_draws, prior, state.field)
-
-
-def _count_boundaries(state: GibbsState) -> NDArray[np.float32]:
-    """Count boundaries (y, x) between two phases at the right and the lower side of each pixel."""
-    return _mark_neighbours(state.material & (state.label < state.template_projection.shape[-1]), state.label)
-
-
-def _mark_neighbours(use: Flags, label: NDArray[Any]) -> NDArray[np.float32]:
-    """Number (y, x) of right and lower neighbours that differ in ``label``, among the pixels ``use``."""
-    out = np.zeros(use.shape, dtype=np.float32)
-    out[:-1] += (label[1:] != label[:-1]) & use[1:] & use[:-1]
-    out[:, :-1] += (label[:, 1:] != label[:, :-1]) & use[:, 1:] & use[:, :-1]
-    return out
-
-
-def _refuse_unresolved_domains(state: GibbsState, boundaries: NDArray[np.float32], n_sweeps: int, width: float) -> None:
-    """Make a mixture of every place where the drawn domains are narrower than two widths of the probe [px].
-
-    ``boundaries`` (y, x) were counted over ``n_sweeps``. Square domains of side d have a boundary between a share 1/d
-    of the pairs of neighbours. Without this a fine checkerboard, which the probe blurs to the same shares, would win by
-    the number of its arrangements.
-    """
-    pairs = _mark_neighbours(state.material, np.arange(state.label.size).reshape(state.label.shape))
-    around = np.maximum(ndimage.gaussian_filter(pairs, width), 1e-6)
-    share = ndimage.gaussian_filter(boundaries / n_sweeps, width) / around
-    state.field.cost[share > 1 / (2 * max(width, 1.0))] = -_CERTAIN
 
 
 def initialise_state(statistics: SufficientStatistics, noise_scale: Array, pairs: NDArray[np.intp]) -> GibbsState:
@@ -259,13 +226,23 @@ def _fit_width(state: GibbsState) -> float:
     return float(_WIDTHS[int(np.argmax(scores))])
 
 
-def _update_costs(prior: _Prior, slopes: Array, n_pixels: int, sweeps_counted: int) -> _Prior:
+def compute_least_cost(n_labels: int) -> float:
+    r"""Cost [nat] below which the prior prefers random maps to domains: the transition of the Potts model.
+
+    On a square lattice with four neighbours it is :math:`\ln(1 + \sqrt q)` for q labels (Potts 1952). It is scaled by
+    the weight of the neighbours. With a smaller cost a mixture would be drawn as a checkerboard of phases, which the
+    probe blurs to the same shares: there are many checkerboards, and only one mixture.
+    """
+    return float(np.log1p(np.sqrt(n_labels)) * 4 / _WEIGHT_OF_NEIGHBOURS)
+
+
+def _update_costs(prior: _Prior, slopes: Array, n_pixels: int, sweeps_counted: int, least: float) -> _Prior:
     """Costs after a damped Newton step towards the maximum of the pseudo-likelihood of the labels (Besag 1986).
 
     ``slopes`` (5,) are gradient (near, far) and curvature (near-near, far-far, near-far), summed over the pixels. Steps
-    shrink while draws are counted, so that the prior comes to rest.
+    shrink while draws are counted, so that the prior comes to rest. No cost falls below ``least``.
     """
     curvature = np.array([[slopes[2], slopes[4]], [slopes[4], slopes[3]]]) + 0.02 * max(n_pixels, 1) * np.eye(2)
     step = 0.3 / (1 + 0.2 * sweeps_counted) * np.linalg.solve(curvature, slopes[:2])
-    near, far = np.clip([prior.near + step[0], prior.far + step[1]], _MIN_COST, _MAX_COST)
+    near, far = np.clip([prior.near + step[0], prior.far + step[1]], least, _MAX_COST)
     return prior._replace(near=float(near), far=float(far))

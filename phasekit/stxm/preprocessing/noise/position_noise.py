@@ -74,6 +74,6 @@ def add_position_noise(out: xr.Dataset, counts: xr.DataArray, measured: xr.Datas
     """Add the position error in ``measured``, where there is one, to the ``noise`` of an optical density."""
     if "position_noise" not in measured or not float(measured["position_noise"]) > 0:
         return out
-    gradient = apply_around_pixels(counts, compute_squared_gradient, 2, measured["gain"])
+    gradient = apply_around_pixels(counts, compute_squared_gradient, 2, (measured["gain"],))
     variance: Any = out["noise"] ** 2 + measured["position_noise"] ** 2 * gradient
     return out.assign(noise=(variance**0.5).transpose(*out["noise"].dims).astype(np.float32))
