@@ -68,8 +68,8 @@ def fit_mixture_field(
         local = ndimage.gaussian_filter(np.where(material, criterion, 0.0), _COMPARED_PX) / np.maximum(around, 1e-12)
         better = material & (local < least)
         least[better] = local[better]
-        for target, values in zip(field, tried, strict=True):
-            target[better] = values[better]
+        for name in MixtureField._fields:
+            getattr(field, name)[better] = getattr(tried, name)[better]
     return field
 
 
@@ -107,13 +107,13 @@ def _fit_window(
     # a misfit is the same in the neighbours, so that averaging does not reduce it
     variance += (scale - noise_share) / information
     nat = 0.5 * np.log(1 / (2 * np.pi * np.maximum(variance, 1e-12))) + np.log(len(pairs))
+    cost = leverage * np.maximum(nat, 1.0)
+    found = MixtureField(first, second, best.second_share, np.sqrt(variance), cost)
     field = _make_empty_field(material.shape)
-    for target, values in zip(
-        field, (first, second, best.second_share, np.sqrt(variance), leverage * np.maximum(nat, 1.0)), strict=True
-    ):
-        target[material] = values
+    for name in MixtureField._fields:
+        getattr(field, name)[material] = getattr(found, name)
     criterion = np.zeros(material.shape)
-    criterion[material] = 0.5 * chi_square + leverage * np.maximum(nat, 1.0)
+    criterion[material] = 0.5 * chi_square + cost
     return field, criterion
 
 

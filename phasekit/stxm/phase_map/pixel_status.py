@@ -125,9 +125,7 @@ def _classify_block(
     statistics = unpack_channels(channels, len(model.templates), model.n_references)
     posterior = unpack_posterior(parts, model)
     shape = too_thick.shape
-    sizes = [(model.n_references,) if dims else () for dims in _OUT_DIMS]
-    empty = [np.nan if dtype is np.float32 else 0 for dtype in _DTYPES]
-    out = PixelResult(*(np.full((*shape, *size), *one) for size, *one in zip(sizes, empty, _DTYPES, strict=True)))
+    out = _make_empty_result(shape, model.n_references)
     out.phase[:], out.runner_up[:] = -1, -1
     out.status[:] = np.where(too_thick, StxmStatus.TOO_THICK, StxmStatus.BACKGROUND)
     y, x = np.nonzero(np.isfinite(statistics.weighted_norm))
@@ -150,6 +148,15 @@ def _classify_block(
             batch.status,
         )
     return out
+
+
+def _make_empty_result(shape: tuple[int, ...], n_references: int) -> PixelResult:
+    """Results (..) of pixels without material: NaN where numbers are real, else 0."""
+    parts = []
+    for dims, dtype in zip(_OUT_DIMS, _DTYPES, strict=True):
+        size = (*shape, n_references) if dims else shape
+        parts.append(np.full(size, np.nan if dtype is np.float32 else 0, dtype=dtype))
+    return PixelResult(*parts)
 
 
 def _classify_batch(

@@ -35,11 +35,11 @@ class GibbsState(NamedTuple):
     template_projection: Float32  # (y, x, template), p
     noise_scale: Float32  # (y, x), what chi-square is divided by
     thickness: Float32  # (y, x), t, in amounts of the references
+    field: MixtureField  # (y, x), what the last label stands for
     psf_thickness: Float32  # (y, x), s, thickness averaged over the probe
     gram_mix: Float32  # (y, x, template), N m
     model_norm: Float32  # (y, x), m N m
     projection: Float32  # (y, x), p m
-    field: MixtureField  # (y, x), what the last label stands for
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

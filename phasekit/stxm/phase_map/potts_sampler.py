@@ -149,7 +149,7 @@ def initialise_state(statistics: SufficientStatistics, noise_scale: Array, pairs
     smooth = np.stack([ndimage.uniform_filter(image, 3) for image in np.moveaxis(likelihood, -1, 0)], axis=-1)
     label = (np.log(np.maximum(smooth, 1e-12)) + 0.5 * log_likelihood).argmax(axis=-1).astype(np.int8)
     running_sums = [np.zeros_like(part) for part in (scale, projection, scale, scale)]
-    return GibbsState(label, material, normal_matrix, projection, scale, thickness, *running_sums, field)
+    return GibbsState(label, material, normal_matrix, projection, scale, thickness, field, *running_sums)
 
 
 def is_mixed(pairs: NDArray[np.intp]) -> bool:

@@ -18,7 +18,7 @@ So :math:`N, p, q` are sufficient statistics. Single phases, pairs and blurred m
 spectrum, which is read once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -95,7 +95,7 @@ def compute_sufficient_statistics(
     """
     material = find_material(od)
     n = len(templates)
-    settings = {"templates": templates, "n_references": n_references, "model_error": model_error}
+    settings: dict[str, Any] = {"templates": templates, "n_references": n_references, "model_error": model_error}
     statistics: xr.DataArray = xr.apply_ufunc(
         lambda *parts: _pack_channels(compute_block_statistics(*parts, **settings)),
         od["optical_density"],
@@ -127,7 +127,7 @@ def compute_block_statistics(
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, n_energies)
     n = len(templates)
     sizes = ((n, n), (n,), (), (n_references,), (), ())
-    error = no_model_error(templates) if model_error is None else model_error
+    error = no_model_error(templates.astype(np.float64)) if model_error is None else model_error
     out = [np.full((use.size, *size), np.nan, dtype=np.float32) for size in sizes]
     pixels = np.flatnonzero(use)
     # in batches, because sums are made in double precision and kept in single

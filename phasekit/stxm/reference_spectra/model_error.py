@@ -78,7 +78,7 @@ def compute_largest_tolerance(spectra: Array) -> float:
     """
     if len(spectra) < 2:
         return 0.0
-    correlation = np.corrcoef(spectra)[np.triu_indices(len(spectra), 1)]
+    correlation = np.atleast_2d(np.corrcoef(spectra))[np.triu_indices(len(spectra), 1)]
     return float(0.5 * np.sqrt(2 * max(1 - correlation.max(), 0.0)))
 
 
@@ -95,13 +95,14 @@ def _fit_blocks(spectra: Array, means: Array, errors: Array, relative: float) ->
     """Amounts (block, reference) of the best pair in every block, and residuals (block, energy)."""
     weights = 1.0 / (errors**2 + (relative * means.std(axis=1, keepdims=True)) ** 2)
     amounts, residual, best = np.zeros((len(means), len(spectra))), means.copy(), np.full(len(means), np.inf)
-    for pair in combinations(range(len(spectra)), min(2, len(spectra))):
-        design = np.vstack([spectra[list(pair)], np.ones((1, means.shape[1]))])
+    for chosen in combinations(range(len(spectra)), min(2, len(spectra))):
+        pair = np.array(chosen)
+        design = np.vstack([spectra[pair], np.ones((1, means.shape[1]))])
         fit = solve_non_negative(design, means, weights, len(pair))
         better = fit.chi_square < best
         best[better] = fit.chi_square[better]
         amounts[better] = 0.0
-        amounts[np.ix_(better, list(pair))] = fit.coefficient[better, : len(pair)]
+        amounts[np.ix_(better, pair)] = fit.coefficient[better, : len(pair)]
         residual[better] = (means - fit.coefficient @ design)[better]
     return amounts, residual
 
