@@ -4,6 +4,7 @@ from .maps import STATUS_COLOURS as STATUS_COLOURS
 from .maps import composition_figure as composition_figure
 from .maps import fraction_figure as fraction_figure
 from .maps import phase_figure as phase_figure
+from .mixtures import mixture_figure as mixture_figure
 from .particles import composite_figure as composite_figure
 from .particles import histogram_figure as histogram_figure
 from .particles import particle_figure as particle_figure

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 _Location = Literal["outside upper center", "outside lower center"]
 #: Colour of every status word: ok white, background grey, the others different from each other.
-STATUS_COLOURS: list[str] = ["#FFFFFF", "#BDBDBD", "#000000", "#F0E442", "#D55E00", "#882255", "#0072B2", "#56B4E9"]
+STATUS_COLOURS: list[str] = [
+    "#FFFFFF",
+    "#BDBDBD",
+    "#000000",
+    "#F0E442",
+    "#D55E00",
+    "#882255",
+    "#0072B2",
+    "#56B4E9",
+    "#009E73",
+]
 
 
 def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
