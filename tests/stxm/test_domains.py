@@ -7,12 +7,13 @@ import pytest
 from scipy import ndimage
 
 from phasekit.stxm.phase_map import potts_kernels as kernels
-from phasekit.stxm.phase_map.potts_sampler import (
+from phasekit.stxm.phase_map.potts_sampler import sample_phase_maps
+from phasekit.stxm.phase_map.potts_state import (
+    compute_log_posterior,
     compute_mixture,
     initialise_state,
     make_probe_kernel,
     refresh_state,
-    sample_phase_maps,
 )
 from phasekit.stxm.phase_map.sufficient_statistics import compute_block_statistics, compute_mixture_chi_square
 
@@ -52,7 +53,7 @@ def test_marginals_equal_those_of_all_maps(pairs, adjacent):
     )
     state = initialise_state(statistics, np.ones(label.shape), pairs)
     kernel = refresh_state(state, blur)
-    total, weight_of = np.zeros((2, 3, n)), []
+    total, weight_of, stated = np.zeros((2, 3, n)), [], []
     pixels = [((a, b), (c, d)) for a, b, c, d in product(range(2), range(3), range(2), range(3)) if (a, b) < (c, d)]
     near = [
         (p, q, 1.0 if p[0] == q[0] or p[1] == q[1] else 0.7)
@@ -62,10 +63,14 @@ def test_marginals_equal_those_of_all_maps(pairs, adjacent):
     maps = [np.array(one).reshape(2, 3) for one in product(range(n), repeat=6)]
     for one in maps:
         state.label[:] = one
+        refresh_state(state, blur)
         energy = 0.5 * compute_mixture_chi_square(statistics, compute_mixture(state, kernel)).sum()
         energy += cost * sum(weight for p, q, weight in near if one[p] != one[q])
         energy += state.field.cost[one == 3].sum()
         weight_of.append(-energy)
+        stated.append(compute_log_posterior(state, adjacent, cost, cost))
+    # the stated log posterior differs from this one by the same number for every map
+    np.testing.assert_allclose(np.array(stated) - weight_of, stated[0] - weight_of[0], atol=1e-2)
     weights = np.exp(np.array(weight_of) - max(weight_of))
     for one, weight in zip(maps, weights / weights.sum(), strict=True):
         total += weight * np.eye(n)[one]
