@@ -33,7 +33,7 @@ def perfect_map(stack: xr.Dataset, **changes) -> xr.Dataset:
     )
     data = {
         "phase": (SCAN, phase.values),
-        "fraction": ((*SCAN, "reference"), stack["truth_fraction"].values),
+        "reference_fraction": ((*SCAN, "reference"), stack["truth_fraction"].values),
         "status": (SCAN, status),
         "confidence": (SCAN, np.where(phase >= 0, 1.0, np.nan)),
         "energy_offset": stack.attrs["truth_energy_offset"],
@@ -52,7 +52,7 @@ def test_the_truth_has_full_marks(stack):
 
 
 def test_a_map_without_fractions_is_judged_by_its_phase(stack):
-    bare = perfect_map(stack).drop_vars("fraction")
+    bare = perfect_map(stack).drop_vars("reference_fraction")
     fraction = select_fraction(bare)
     named = bare["phase"].values >= 0
     assert (fraction[named].sum(axis=-1) == 1).all()

@@ -41,8 +41,8 @@ def select_fraction(phases: xr.Dataset) -> NDArray[np.float64]:
     Else 1 for the phase of the pixel and 0 for the others. NaN where the map names nothing.
     """
     dims = ("scan_y", "scan_x", "reference")
-    if "fraction" in phases:
-        return np.asarray(phases["fraction"].transpose(*dims).values, dtype=float)
+    if "reference_fraction" in phases:
+        return np.asarray(phases["reference_fraction"].transpose(*dims).values, dtype=float)
     phase = phases["phase"].values
     one_hot = np.eye(phases.sizes["reference"])[np.maximum(phase, 0)]
     return np.where((phase >= 0)[..., None], one_hot, np.nan)

@@ -9,20 +9,13 @@ from .acom_maps import BOUNDARIES, POLE_FIGURE
 from .checks import describe, provenance, require
 from .core import (
     ANY,
-    CLUSTERS,
-    COMPARISON,
     DIMENSION_UNITS,
     GRAINS,
-    NUISANCES,
-    OD,
     ORIENTATION_ACCURACY,
     ORIENTATIONS,
     PATTERNS,
     PEAKS,
-    PHASES,
-    REFERENCES,
     SECOND_GRAIN,
-    STACK,
     TEMPLATES,
     VIRTUAL,
     Schema,
@@ -31,6 +24,7 @@ from .core import (
 from .nmf import FACTORS, FEATURES, OVERLAP, RANKS
 from .nmf_mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
 from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
+from .stxm import CLUSTERS, COMPARISON, NUISANCES, OD, PHASES, REFERENCES, STACK
 from .stxm_comparison import BASELINE
 from .stxm_fits import FORECAST, REFERENCE_FIT
 from .stxm_noise import NOISE

@@ -1,6 +1,7 @@
 """Kinds of datasets of fits with reference spectra: the fit itself, and the forecast of its errors."""
 
-from .core import ANY, OFFSET_CERTAINTY, Schema, Variable
+from .core import ANY, Schema, Variable
+from .stxm import OFFSET_CERTAINTY
 
 _SCAN = ("scan_y", "scan_x")
 # A planned scan: its number of energies and its dose.

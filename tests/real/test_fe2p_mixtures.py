@@ -17,6 +17,7 @@ FOLDER = find_folder()
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*do not decide the energy offset"),  # four energies; the map says so
     pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
 ]
 NUMBERS = (4, 6, 10, 30, 60, 123)

@@ -91,7 +91,7 @@ def test_a_solid_mixture_is_no_checkerboard(n_energies, share):
     assert (inside["phase"] == 1).all()
     right = [StxmStatus.TRANSITION] if share > 0.15 else [StxmStatus.OK, StxmStatus.TRANSITION]
     assert float(inside["status"].isin(right).mean()) > 0.98
-    assert float(inside["fraction"].isel(reference=0).mean()) == pytest.approx(share, abs=0.02)
+    assert float(inside["reference_fraction"].isel(reference=0).mean()) == pytest.approx(share, abs=0.02)
 
 
 def test_a_wide_rim_is_a_transition_and_a_sharp_edge_is_not():
@@ -101,7 +101,7 @@ def test_a_wide_rim_is_a_transition_and_a_sharp_edge_is_not():
     found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
     mixed = (rim > 0.25) & (rim < 0.75)
     assert (found["status"] == StxmStatus.TRANSITION).values[mixed].mean() > 0.9
-    assert np.abs(found["fraction"].values[..., 1] - rim).mean() < 0.02
+    assert np.abs(found["reference_fraction"].values[..., 1] - rim).mean() < 0.02
     sharp = np.broadcast_to((column >= 30).astype(float), (30, 60))
     od, refs = _stack(sharp, 0.02, blur=0.8)
     found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)

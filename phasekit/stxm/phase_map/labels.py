@@ -80,8 +80,9 @@ def label_phases(  # noqa: PLR0913
         - ``confidence`` that the phase is right, ``unknown_probability`` that it is no reference, both 0..1.
         - ``pearson`` of the spectrum with each reference; ``margin``, best minus second best.
         - ``chi_square`` of the named phase, per degree of freedom.
-        - ``fraction`` of each reference under the probe, of sum 1, from the spectra of the pixel and of as many
-          neighbours as they support; ``fraction_error``, which contains the misfit of the references.
+        - ``reference_fraction``, share of each reference under the probe, of sum 1. It comes from the spectra of the
+          pixel and of as many neighbours as they support. ``reference_fraction_error`` contains the misfit of the
+          references.
         - ``mixture``, the share of all references but the first, 0..1.
         - ``composition`` of the pixel itself, mean over the draws; NaN also where references carry none.
         - ``cluster_phase``, ``cluster_pearson``; ``cluster_contradicted``, where the spectrum contradicts its cluster.

@@ -53,15 +53,15 @@ class PixelResult(NamedTuple):
     chi_square: Array
     composition: Array
     mixture: Array
-    fraction: Array  # (.., reference)
-    fraction_error: Array
+    reference_fraction: Array  # (.., reference)
+    reference_fraction_error: Array
     status: NDArray[Any]  # int8
     cluster_contradicted: NDArray[Any]  # bool
 
 
 #: of the fields of PixelResult
 _DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 8, np.int8, np.bool_)
-_OUT_DIMS = [["reference"] if name == "fraction" else [] for name in PixelResult._fields]
+_OUT_DIMS = [["reference"] if name == "reference_fraction" else [] for name in PixelResult._fields]
 
 
 class PixelEvidence(NamedTuple):
@@ -196,8 +196,8 @@ def _classify_batch(
         chi_square=evidence.chi_square_single[rows, phase] / (statistics.degrees_of_freedom + 1),
         composition=composition,
         mixture=np.clip(1 - posterior.measured.max(axis=1), 0.0, 1.0),
-        fraction=fraction,
-        fraction_error=np.where(flags.no_reference, np.nan, posterior.measured_error),
+        reference_fraction=fraction,
+        reference_fraction_error=np.where(flags.no_reference, np.nan, posterior.measured_error),
         status=_select_status(flags),
         cluster_contradicted=contradicted,
     )

@@ -29,7 +29,7 @@ def mixture_figure(phases: xr.Dataset) -> "Figure":
     Parameters
     ----------
     phases
-        PHASES with ``fraction``.
+        PHASES with ``reference_fraction``.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def mixture_figure(phases: xr.Dataset) -> "Figure":
     Raises
     ------
     SchemaError
-        ``phases`` holds no ``fraction``.
+        ``phases`` holds no ``reference_fraction``.
 
     See Also
     --------
@@ -52,14 +52,16 @@ def mixture_figure(phases: xr.Dataset) -> "Figure":
     >>> map_ = xr.DataArray(np.zeros((4, 6), np.int8), dims=("scan_y", "scan_x"))
     >>> pearson = map_.expand_dims(reference=["Na3", "Na2"], axis=2)
     >>> phases = xr.Dataset({"phase": map_, "status": map_, "margin": map_ + 0.1, "confidence": map_ + 1.0,
-    ...                      "composition": map_ + 3.0, "pearson": pearson, "fraction": pearson + 0.5})
+    ...                      "composition": map_ + 3.0, "pearson": pearson, "reference_fraction": pearson + 0.5})
     >>> [ax.get_title() for ax in mixture_figure(phases).axes[:2]]
     ['Share of the main phase', 'Phases or mixtures']
     """
     require(phases, PHASES, step="mixture_figure", argument="phases")
-    if "fraction" not in phases:
-        raise SchemaError("mixture_figure: there is no 'fraction'. Make the map again with pk.stxm.label_phases.")
-    largest = phases["fraction"].max("reference")
+    if "reference_fraction" not in phases:
+        raise SchemaError(
+            "mixture_figure: there is no 'reference_fraction'. Make the map again with pk.stxm.label_phases."
+        )
+    largest = phases["reference_fraction"].max("reference")
     figure, axes = panels(1, 2, width=4.4, height=3.4)
     image(axes[0, 0], largest, label="largest fraction", vmin=0.5, vmax=1.0)
     axes[0, 0].set_title("Share of the main phase")
