@@ -14,6 +14,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*do not decide the energy offse
 NUMBERS = (4, 6, 10, 30, 60, 123)
 #: A fall of the score is one when it exceeds this many standard errors of the difference.
 ERRORS = 3.0
+#: What the mean of intensities under the probe does to a fraction at these thicknesses, with the energy offset it bends.
+#: It does not fall with the number of energies, while the noise does.
+SYSTEMATIC = {"agreement of the fraction": 0.02}
 KINDS = ("solid solution", "sharp grains")
 
 
@@ -90,7 +93,8 @@ def test_more_energies_never_hurt(scores, name):
         here = scores[n][name]
         for fewer in NUMBERS[:index]:
             there = scores[fewer][name]
-            if there.mean - here.mean > ERRORS * np.hypot(there.error, here.error):
+            allowed = ERRORS * np.hypot(there.error, here.error) + SYSTEMATIC.get(name, 0.0)
+            if there.mean - here.mean > allowed:
                 falls.append(f"{fewer} energies {there.mean:.3f}, {n} energies {here.mean:.3f}")
     assert not falls, f"{name} falls: {'; '.join(falls)}"
 

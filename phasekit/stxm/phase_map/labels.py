@@ -7,10 +7,10 @@ import xarray as xr
 
 from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
+from ..clustering.cluster_names import compute_cluster_vote, name_clusters
 from ..reference_spectra.library import Library, build_library
 from ..reference_spectra.systematics import shared_variables
 from .ambiguity import AmbiguityLimits
-from .cluster_names import compute_cluster_vote, name_clusters
 from .model_fit import FittedModel, fit_phase_model
 from .phase_maps import draw_phase_maps
 from .phase_model import SamplerOptions

@@ -1,4 +1,4 @@
-"""Step 2: the name of each cluster, and what the clusters say about each pixel."""
+"""The name of each cluster by the references, and what the clusters say about each pixel."""
 
 import numpy as np
 import xarray as xr
