@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*do not decide the energy offse
 NUMBERS = (4, 6, 10, 30, 60, 123)
 #: A fall of the score is one when it exceeds this many standard errors of the difference.
 ERRORS = 3.0
-#: What the mean of intensities under the probe does to a fraction at these thicknesses, with the energy offset it bends.
+#: What the mean of intensities under the probe does to a fraction here, with the energy offset that it bends.
 #: It does not fall with the number of energies, while the noise does.
 SYSTEMATIC = {"agreement of the fraction": 0.02}
 KINDS = ("solid solution", "sharp grains")
