@@ -116,3 +116,11 @@ def test_a_pixel_that_lacks_energies_says_so_and_keeps_its_name():
     assert int(found["phase"][8, 8]) == 0
     assert int(found["status"][8, 8]) == StxmStatus.INCOMPLETE
     assert float((found["status"] == StxmStatus.OK).mean()) == 399 / 400
+
+
+def test_composition_is_that_of_the_references_that_carry_one():
+    od, refs = _stack(np.broadcast_to((np.arange(20) >= 10).astype(float), (20, 20)), 0.02)
+    known = refs.assign(composition=("reference", [3.0, np.nan]))
+    found = pk.stxm.label_phases(od, None, known, energy_offset=0.0)["composition"].values
+    np.testing.assert_allclose(found[:, :8], 3.0)
+    assert np.isnan(found[:, 12:]).all()

@@ -183,7 +183,7 @@ def _classify_batch(
     flags = _test_explanations(evidence)
     ranked = np.sort(statistics.pearson, axis=1)
     fraction = np.where(flags.no_reference[:, None], np.nan, posterior.measured)
-    composition = np.where(flags.no_reference, np.nan, posterior.composition @ model.composition)
+    composition = np.where(flags.no_reference, np.nan, _average_composition(posterior.composition, model.composition))
     contradicted = np.zeros(n, dtype=bool)
     if cluster_vote is not None:
         contradicted = _contradicts_cluster(cluster_vote, evidence, model)
@@ -201,6 +201,14 @@ def _classify_batch(
         status=_select_status(flags),
         cluster_contradicted=contradicted,
     )
+
+
+def _average_composition(shares: Array, composition: Array) -> Array:
+    """Mean composition (n,) by shares (n, reference); NaN where over 15 % is of references without a composition."""
+    known = np.isfinite(composition)
+    of_known = shares[:, known].sum(axis=1)
+    mean = shares[:, known] @ composition[known] / np.maximum(of_known, 1e-9)
+    return np.where(of_known >= (1 - _MIXED_PIXEL) * shares.sum(axis=1), mean, np.nan)
 
 
 def _test_explanations(evidence: PixelEvidence) -> StatusFlags:
