@@ -84,7 +84,8 @@ def label_phases(  # noqa: PLR0913
           pixel and of as many neighbours as they support. ``reference_fraction_error`` contains the misfit of the
           references.
         - ``mixture``, the share of all references but the first, 0..1.
-        - ``composition`` of the pixel itself, mean over the draws; NaN where over 15 % of it is of references without one.
+        - ``composition`` of the pixel itself, mean over the draws. NaN where over 15 % of it is of references without
+          one.
         - ``cluster_phase``, ``cluster_pearson``; ``cluster_contradicted``, where the spectrum contradicts its cluster.
         - ``fitted_reference``, the references as the stack shows them, and ``reference_misfit``, what they lack
           relative to the contrast of a spectrum. Chi-square and confidence contain it.
