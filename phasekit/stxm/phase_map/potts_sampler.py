@@ -1,16 +1,21 @@
 r"""Phase maps drawn from their posterior by Gibbs sampling of a Potts model under the blur of the probe.
 
-Every pixel :math:`i` has one phase :math:`z_i`. What it shows is a mixture of the phases around it, weighted by the
-probe :math:`k` and the thickness :math:`t`:
+Every pixel :math:`i` has one label :math:`z_i`: a phase, or a mixture whose shares :math:`u_i` come from a smooth field
+(:mod:`.mixture_field`). A phase is the mixture that holds itself alone. What a pixel shows is the mean of the shares
+around it, weighted by the probe :math:`k` and the thickness :math:`t`:
 
-.. math:: m_{jr} = \sum_i k_{ij} t_i [z_i = r] \Big/ \sum_i k_{ij} t_i
+.. math:: m_{jr} = \sum_i k_{ij} t_i u_{ir}(z_i) \Big/ \sum_i k_{ij} t_i
 
 The likelihood is chi-square of the spectrum for this mixture (:mod:`.sufficient_statistics`). So a boundary pixel is
 explained by the domains on both sides and needs no phase of its own. The prior is a Potts model:
 
-.. math:: P(z) \propto \exp\Bigl(-\sum_{(i,j)} w_{ij} \beta(z_i, z_j) [z_i \ne z_j]\Bigr)
+.. math::
 
-The cost :math:`\beta` is ``near`` for phases that are adjacent in composition and ``far`` for others, in nat. A rim
+    P(z) \propto \exp\Bigl(-\sum_{(i,j)} w_{ij} \beta(z_i, z_j) [z_i \ne z_j]
+    - \sum_i c_i [z_i = \mathrm{mixture}]\Bigr)
+
+The cost :math:`\beta` is ``near`` for phases that are adjacent in composition, and for a mixture beside a phase; it is
+``far`` for others, in nat. :math:`c` is the cost of the free share of a mixture. A rim
 often leads over the phases between, so adjacent ones may cost less. The weight :math:`w` is 1, or 0.7 for diagonal
 neighbours. Both costs and the width of the blur are learned from the map during sampling. The confidence is the share
 of the draws. Sources: Geman and Geman (1984), Besag (1986).
