@@ -143,7 +143,10 @@ def test_products_over_pixels_agree_to_single_precision_in_any_chunks():
     linear = (whole["fit_references"], cut["fit_references"])
     assert float(abs(linear[1]["amount"] - linear[0]["amount"]).max()) <= 1e-9
     labels = (whole["label_phases"], cut["label_phases"])
-    assert float((labels[0]["phase"] != labels[1]["phase"]).mean()) < 1e-3
+    # Names that differ are those of ties.
+    differ = labels[0]["phase"] != labels[1]["phase"]
+    assert float(differ.mean()) < 5e-3
+    assert float(labels[0]["confidence"].where(differ, 0.0).max()) < 0.6
     # A draw that falls the other way once moves a confidence by one draw in some hundred: rare, and small.
     moved = abs(labels[1]["confidence"] - labels[0]["confidence"])
     assert float(moved.max()) < 0.05

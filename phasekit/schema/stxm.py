@@ -121,6 +121,7 @@ PHASES = Schema(
         _optional("runner_up", _SCAN, "1", "second-best phase (index into reference)"),
         _optional("chi_square", _SCAN, "1", "chi-square per degree of freedom of the phase's fit"),
         _optional("mixture", _SCAN, "1", "share of the lesser phases under the probe"),
+        _optional("n_missing", _SCAN, "1", "energies that were not measured in the pixel"),
         _optional("reference_fraction", (*_SCAN, "reference"), "1", "share of the reference under the probe"),
         _optional("reference_fraction_error", _SCAN, "1", "standard error of the shares"),
         _optional("unknown_probability", _SCAN, "1", "probability that it is none of the references"),

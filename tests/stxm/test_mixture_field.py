@@ -124,3 +124,39 @@ def test_composition_is_that_of_the_references_that_carry_one():
     found = pk.stxm.label_phases(od, None, known, energy_offset=0.0)["composition"].values
     np.testing.assert_allclose(found[:, :8], 3.0)
     assert np.isnan(found[:, 12:]).all()
+
+
+def test_a_frame_that_was_lost_changes_little():
+    od, refs = _stack(np.broadcast_to((np.arange(20) >= 10).astype(float), (20, 20)), 0.02, 12)
+    whole = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
+    od["optical_density"][4] = np.nan
+    found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
+    assert (found["phase"] == whole["phase"]).mean() > 0.99
+    assert found.sizes["energy"] == 11
+    assert (found["n_missing"] == 0).all()
+
+
+def test_noise_that_is_not_a_number_leaves_out_its_energy():
+    od, refs = _stack(np.zeros((20, 20)), 0.02, 12)
+    od["noise"][2, 5, 5], od["noise"][3, 6, 6], od["noise"][4, 7, 7] = np.nan, np.inf, -1.0
+    found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
+    assert (found["phase"] == 0).all()
+    assert found["n_missing"].values[[5, 6, 7], [5, 6, 7]].tolist() == [1, 1, 1]
+
+
+def test_incomplete_pixels_stay_so_under_other_limits():
+    od, refs = _stack(np.zeros((20, 20)), 0.02, 12)
+    od["optical_density"][3, :, 8] = np.nan
+    found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
+    strict = pk.stxm.flag_ambiguous(found, 2.5)
+    assert (strict["status"] == StxmStatus.AMBIGUOUS).all()
+    again = pk.stxm.flag_ambiguous(strict, 0.0)
+    np.testing.assert_array_equal(again["status"], found["status"])
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (40, 5), (600, 5)])
+def test_narrow_and_lazy_fields(shape):
+    od, refs = _stack(np.zeros(shape), 0.02, 8)
+    whole = pk.stxm.label_phases(od, None, refs, energy_offset=0.0)
+    lazy = pk.stxm.label_phases(od.chunk({"scan_y": 7}), None, refs, energy_offset=0.0).compute()
+    np.testing.assert_array_equal(lazy["phase"], whole["phase"])

@@ -53,9 +53,29 @@ def test_a_misfit_that_differs_from_place_to_place_is_no_fault_of_the_references
     assert 3 < found.correlated_energies < 15
 
 
-@pytest.mark.parametrize("correlation", [0.5, 0.98])
+@pytest.mark.parametrize("correlation", [0.985, 0.999])
 def test_the_tolerance_is_half_the_distance_of_the_nearest_references(correlation):
     angle = np.linspace(0, 2 * np.pi, 41)[:-1]
     spectra = np.array([np.sin(angle), correlation * np.sin(angle) + np.sqrt(1 - correlation**2) * np.cos(angle)])
     assert compute_largest_tolerance(spectra) == pytest.approx(0.5 * np.sqrt(2 * (1 - correlation)), rel=1e-6)
     assert compute_largest_tolerance(spectra[:1]) == 0.0
+    assert compute_largest_tolerance(np.array([np.sin(angle), np.cos(angle)])) == 0.1
+
+
+def test_another_material_is_no_inexact_reference():
+    """A misfit of the whole field is tolerated up to a tenth of the contrast, however unlike the references are."""
+    means, errors = _blocks(0.003)
+    found = fit_model_error(_references(), -means, errors)
+    assert found.relative <= 0.1
+    assert np.isfinite(found.correction).all()
+
+
+def test_lost_energies_change_neither_misfit_nor_correlation():
+    means, errors = _blocks(0.003)
+    means += 0.1 * ndimage.gaussian_filter1d(np.random.default_rng(2).normal(size=means.shape), 2.0, axis=1)
+    whole = fit_model_error(_references(), means, errors)
+    means[3, 20], errors[3, 20] = 0.0, np.inf
+    means[:40, 7], errors[:40, 7] = 0.0, np.inf
+    found = fit_model_error(_references(), means, errors)
+    assert found.relative == pytest.approx(whole.relative, rel=0.05)
+    assert found.correlated_energies == pytest.approx(whole.correlated_energies, rel=0.1)

@@ -146,6 +146,11 @@ def find_end_members(
     sums = read_tile_sums(od, clusters["responsibility"])
     means = sums.compute_means()
     usable = np.flatnonzero((means.n_pixels >= _MIN_PIXELS) & np.isfinite(means.spectra).all(axis=1))
+    if not usable.size:
+        raise SchemaError(
+            f"find_end_members: no cluster has {_MIN_PIXELS:g} pixels and a mean at every energy, needs one. Leave out "
+            "energies that were lost in the whole field, od.isel(energy=[...]), and make the clusters anew."
+        )
     counts, n_own = _count_members(od, given, means.select_clusters(usable), n)
     found = scale_members(given.fixed.members, *_resolve_members(given, sums, usable, n_own, method))
     out = _assemble_references(od, given, found, has_composition=refs is not None and "composition" in refs)

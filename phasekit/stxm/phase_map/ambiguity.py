@@ -29,8 +29,8 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     phases
         PHASES from :func:`label_phases`.
     margin, min_confidence
-        A pixel that is ``ok`` or ``ambiguous`` becomes ``ambiguous`` if its margin or its confidence is below. Else it
-        becomes ``ok``.
+        A pixel that is ``ok``, ``incomplete`` or ``ambiguous`` becomes ``ambiguous`` if its margin or its confidence is
+        below. Else it becomes ``incomplete`` or ``ok``.
 
     Returns
     -------
@@ -107,8 +107,10 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
 
 
 def _set_ambiguous(phases: xr.Dataset, limits: AmbiguityLimits) -> xr.DataArray:
-    """Status (scan_y, scan_x) in which only ``ok`` and ``ambiguous`` are set anew."""
-    is_free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS])
-    status = is_ambiguous(phases["margin"], phases["confidence"], limits) * StxmStatus.AMBIGUOUS.value
+    """Status (scan_y, scan_x) in which only ``ok``, ``incomplete`` and ``ambiguous`` are set anew."""
+    is_free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS, StxmStatus.INCOMPLETE])
+    clear = StxmStatus.OK if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    doubtful = is_ambiguous(phases["margin"], phases["confidence"], limits)
+    status = (doubtful * StxmStatus.AMBIGUOUS.value).where(doubtful, clear)
     out = phases["status"].where(~is_free, status).astype(np.int8)
     return out.assign_attrs(phases["status"].attrs)

@@ -17,6 +17,8 @@ from .phase_model import SamplerOptions
 from .pixel_status import PixelInput, classify_pixels
 from .sufficient_statistics import compute_sufficient_statistics
 
+_MOST_REFERENCES = 60  # a pixel keeps the product of every pair in memory
+
 
 def label_phases(  # noqa: PLR0913
     od: xr.Dataset,
@@ -83,9 +85,10 @@ def label_phases(  # noqa: PLR0913
         - ``reference_fraction``, share of each reference under the probe, of sum 1. It comes from the spectra of the
           pixel and of as many neighbours as they support. ``reference_fraction_error`` contains the misfit of the
           references.
-        - ``mixture``, the share of all references but the first, 0..1.
+        - ``mixture``, the share of all references but the largest, 0..1.
         - ``composition`` of the pixel itself, mean over the draws. NaN where over 15 % of it is of references without
           one.
+        - ``n_missing``, the energies that were not measured in the pixel, though in others.
         - ``cluster_phase``, ``cluster_pearson``; ``cluster_contradicted``, where the spectrum contradicts its cluster.
         - ``fitted_reference``, the references as the stack shows them, and ``reference_misfit``, what they lack
           relative to the contrast of a spectrum. Chi-square and confidence contain it.
@@ -188,6 +191,11 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset,
                 f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
                 "Make them from this OD with assign_clusters."
             )
+    if refs.sizes["reference"] > _MOST_REFERENCES:
+        raise SchemaError(
+            f"label_phases: {refs.sizes['reference']} references, a map can hold {_MOST_REFERENCES} at most. "
+            "Select those that may occur, refs.sel(reference=[...])."
+        )
     return build_library(refs, od["energy"], step="label_phases", n_nuisance=1, energy_offset=energy_offset)
 
 

@@ -39,7 +39,6 @@ Array = NDArray[np.floating]
 _WINDOWS = (0.0, 0.7, 1.2, 2.0, 3.5)
 #: standard deviation of the surroundings over which the windows are compared [px]
 _COMPARED_PX = 3.0
-_BATCH = 65536  # pixels
 
 
 class MixtureField(NamedTuple):

@@ -65,8 +65,13 @@ def _fit_once(
     )
     corrected = subtract_stray_light(od, float(systematics.value[1]))
     corrected = select_covered_energies(corrected, library, float(systematics.value[0]), step=step, n_terms=3)
+    means, errors = compute_block_means(corrected, fitted_pixels)
+    if len(means):  # an energy that no block has was lost in the whole field
+        measured = np.isfinite(errors).any(axis=0)
+        corrected = corrected.isel(energy=np.flatnonzero(measured))
+        means, errors = means[:, measured], errors[:, measured]
     spectra = systematics.spectra(library, corrected["energy"].values.astype(np.float64))
-    model_error = fit_model_error(spectra, *compute_block_means(corrected, fitted_pixels))
+    model_error = fit_model_error(spectra, means, errors)
     spectra = spectra + model_error.correction
     candidates = no_unknown_phases(spectra)
     if clusters is not None:

@@ -62,7 +62,8 @@ def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray
             make_shares(drawn.field, model.n_references),
             drawn.field.share_error[..., None],
             drawn.mixture,
-            np.broadcast_to(np.asarray(drawn.prior), (*names.shape[:2], _N_PRIOR)),
+            # where there is no material nothing was learned
+            np.where(np.isfinite(names[..., :1]), np.asarray(drawn.prior), np.nan),
         ]
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
@@ -119,7 +120,7 @@ def find_resolved_mixtures(drawn: PosteriorMaps) -> Array:
 
 
 def unpack_prior(maps: xr.DataArray) -> dict[str, xr.DataArray]:
-    """Costs of unlike neighbours [nat] and the width of the blur [px] that were learned, as means over the tiles."""
+    """Costs of unlike neighbours [nat] and the width of the blur [px] that were learned, as means over the material."""
     names = ("cost_adjacent", "cost_other", "fitted_blur_px")
     return {name: maps.isel(part=index - _N_PRIOR).mean() for index, name in enumerate(names)}
 

@@ -55,12 +55,13 @@ class PixelResult(NamedTuple):
     mixture: Array
     reference_fraction: Array  # (.., reference)
     reference_fraction_error: Array
+    n_missing: NDArray[Any]  # int16
     status: NDArray[Any]  # int8
     cluster_contradicted: NDArray[Any]  # bool
 
 
 #: of the fields of PixelResult
-_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 8, np.int8, np.bool_)
+_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 8, np.int16, np.int8, np.bool_)
 _OUT_DIMS = [["reference"] if name == "reference_fraction" else [] for name in PixelResult._fields]
 
 
@@ -143,7 +144,7 @@ def _classify_block(
         doubtful = is_ambiguous(out.margin[at], out.confidence[at], limits)
         is_ok = batch.status == StxmStatus.OK
         out.status[at] = np.select(
-            [too_thick[at], is_ok & doubtful, is_ok & (statistics.n_energies[at] < model.templates.shape[1])],
+            [too_thick[at], is_ok & doubtful, is_ok & (batch.n_missing > 0)],
             [StxmStatus.TOO_THICK, StxmStatus.AMBIGUOUS, StxmStatus.INCOMPLETE],
             batch.status,
         )
@@ -198,6 +199,7 @@ def _classify_batch(
         mixture=np.clip(1 - posterior.measured.max(axis=1), 0.0, 1.0),
         reference_fraction=fraction,
         reference_fraction_error=np.where(flags.no_reference, np.nan, posterior.measured_error),
+        n_missing=(model.templates.shape[1] - statistics.n_energies).astype(np.int16),
         status=_select_status(flags),
         cluster_contradicted=contradicted,
     )
@@ -250,6 +252,8 @@ def _select_status(flags: StatusFlags) -> NDArray[Any]:
 def _contradicts_cluster(cluster_vote: Array, evidence: PixelEvidence, model: PhaseModel) -> Flags:
     """Whether (n,) another phase explains the spectrum decisively better than the name by the clusters."""
     rows = np.arange(len(evidence.phase))
-    named = evidence.chi_square_single[rows, np.nan_to_num(cluster_vote).argmax(axis=1)]
+    vote = np.nan_to_num(cluster_vote)
+    named = evidence.chi_square_single[rows, vote.argmax(axis=1)]
     least = evidence.chi_square_single.min(axis=1)
-    return np.asarray((named - least) / evidence.noise_scale > _DECISIVE)
+    # clusters without a name contradict nothing
+    return np.asarray(((named - least) / evidence.noise_scale > _DECISIVE) & (vote.sum(axis=1) > 0))

@@ -15,10 +15,10 @@ explained by the domains on both sides and needs no phase of its own. The prior 
     - \sum_i c_i [z_i = \mathrm{mixture}]\Bigr)
 
 The cost :math:`\beta` is ``near`` for phases that are adjacent in composition, and for a mixture beside a phase; it is
-``far`` for others, in nat. :math:`c` is the cost of the free share of a mixture. A rim
-often leads over the phases between, so adjacent ones may cost less. The weight :math:`w` is 1, or 0.7 for diagonal
-neighbours. Both costs and the width of the blur are learned from the map during sampling. The confidence is the share
-of the draws. Sources: Geman and Geman (1984), Besag (1986).
+``far`` for others, in nat. :math:`c` is the cost of the free share of a mixture. A rim often leads over the phases
+between, so adjacent ones may cost less. The weight :math:`w` is 1, or 0.7 for diagonal neighbours. Both costs and the
+width of the blur are learned from the map during sampling. The confidence is the share of the draws. Sources: Geman
+and Geman (1984), Besag (1986).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -158,7 +158,7 @@ def _select_start(chains: list[_Chain], settings: _ChainSettings) -> list[_Chain
         return groups[0]
 
     def score(group: list[_Chain]) -> float:
-        costs = (_START_NEAR, _START_FAR)
+        costs = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
         return sum(compute_log_posterior(chain.state, settings.is_adjacent, *costs) for chain in group)
 
     return max(groups, key=score)

@@ -121,9 +121,10 @@ def compute_block_statistics(
 ) -> SufficientStatistics:
     """Statistics of a block of optical density (.., energy) with its noise; NaN where there is no material."""
     shape, n_energies = density.shape[:-1], density.shape[-1]
-    enough = np.isfinite(density).sum(axis=-1) >= min(_FEWEST_ENERGIES, n_energies)
+    known = np.isfinite(density) & np.isfinite(noise) & (np.asarray(noise) > 0)
+    enough = known.sum(axis=-1) >= min(_FEWEST_ENERGIES, n_energies)
     use = np.broadcast_to(material, shape).ravel() & enough.ravel()
-    spectra = density.reshape(-1, n_energies)
+    spectra = np.where(known, density, np.nan).reshape(-1, n_energies)
     sigma = np.broadcast_to(noise, density.shape).reshape(-1, n_energies)
     n = len(templates)
     sizes = ((n, n), (n,), (), (n_references,), (), ())

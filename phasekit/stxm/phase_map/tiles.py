@@ -29,7 +29,8 @@ def apply_over_tiles(
     is_lazy = ordered.chunks is not None
     # small maps take the direct way above; here chunks are first made equal to the tiles
     blocks = da.asarray(ordered.data).rechunk((_split_axis(ordered.shape[0]), _split_axis(ordered.shape[1]), -1))
-    overlap_px = {0: _OVERLAP, 1: _OVERLAP, 2: 0}
+    # an axis with a single tile needs none, and may be shorter than the overlap
+    overlap_px = {axis: _OVERLAP if ordered.shape[axis] > _SIDE else 0 for axis in (0, 1)} | {2: 0}
     wide = da.overlap.overlap(blocks, depth=overlap_px, boundary="none")
     chunks = (*wide.chunks[:2], (n_out,))
     out = wide.map_blocks(kernel, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))

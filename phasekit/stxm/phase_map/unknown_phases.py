@@ -116,7 +116,7 @@ def _fit_mean_spectrum(mean: Array, weights: Array, spectra: Array) -> float:
     one = np.ones((1, mean.size))
     n_mixed = min(2, len(spectra))
     fits = [
-        solve_non_negative(np.vstack([spectra[list(pair)], one]), mean[None], weights, n_mixed)
+        solve_non_negative(np.vstack([spectra[list(pair)], one]), mean[None], weights, n_mixed, covariance=False)
         for pair in combinations(range(len(spectra)), n_mixed)
     ]
     return min(float(fit.chi_square[0]) for fit in fits)

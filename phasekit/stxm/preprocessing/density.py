@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import SchemaError
+from ...errors import NoiseSource, SchemaError
 from ...schema import OD, STACK, describe, require
 from .count_statistics import fill_lost_pixels
 from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
@@ -164,7 +164,9 @@ def optical_density(
     dark_counts = arrange_dark(dark, measured)
     raw = cleaned - dark_counts
     incident = select_incident(aligned, raw, i0, seen, average_dark(dark_counts, aligned["energy"]))
-    factor = aligned["noise_factor"] if "noise_factor" in aligned else xr.ones_like(gains)
+    # A gain that was measured on interpolated frames is that of the counts as they are.
+    is_of_raw = int(noise["noise_source"]) in (NoiseSource.GIVEN, NoiseSource.ALIGNED)
+    factor = aligned["noise_factor"] if "noise_factor" in aligned and is_of_raw else xr.ones_like(gains)
     # Half the dwell means half the counts, whose relative variance is twice as large.
     factor = factor if share is None else factor / share
     counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), dark_counts, gains, factor)

@@ -24,6 +24,8 @@ _ITERATIONS = 5
 _FEWEST_BLOCKS = 4  # two to fit a correction and two to test it
 #: reduced chi-square at which a block's weight is halved: the references do not explain it
 _POOR_FIT = 3.0
+#: misfit relative to the contrast beyond which a spectrum is of another material, however unlike the references are
+_LARGEST_MISFIT = 0.1
 
 
 class ModelError(NamedTuple):
@@ -73,13 +75,13 @@ def compute_largest_tolerance(spectra: Array) -> float:
     r"""Largest misfit relative to the contrast with which references (reference, energy) still name a spectrum.
 
     Two spectra of contrast 1 and Pearson correlation :math:`\rho` differ by :math:`\sqrt{2 (1 - \rho)}`. A spectrum
-    further from a reference than half of that may as well be another phase. A lone reference has nothing to differ
-    from, so it must fit within noise.
+    further from a reference than half of that may as well be another phase. More than a tenth of the contrast is no
+    error of a measurement. A lone reference has nothing to differ from, so it must fit within noise.
     """
     if len(spectra) < 2:
         return 0.0
     correlation = np.atleast_2d(np.corrcoef(spectra))[np.triu_indices(len(spectra), 1)]
-    return float(0.5 * np.sqrt(2 * max(1 - correlation.max(), 0.0)))
+    return min(float(0.5 * np.sqrt(2 * max(1 - correlation.max(), 0.0))), _LARGEST_MISFIT)
 
 
 def _adapt_references(spectra: Array, means: Array, errors: Array, prior: float) -> Array:
@@ -93,25 +95,36 @@ def _adapt_references(spectra: Array, means: Array, errors: Array, prior: float)
 
 def _fit_blocks(spectra: Array, means: Array, errors: Array, relative: float) -> tuple[Array, Array]:
     """Amounts (block, reference) of the best pair in every block, and residuals (block, energy)."""
-    weights = 1.0 / (errors**2 + (relative * means.std(axis=1, keepdims=True)) ** 2)
+    weights = 1.0 / (errors**2 + (relative**2 * _compute_contrast(means, errors))[:, None])
     amounts, residual, best = np.zeros((len(means), len(spectra))), means.copy(), np.full(len(means), np.inf)
     for chosen in combinations(range(len(spectra)), min(2, len(spectra))):
         pair = np.array(chosen)
         design = np.vstack([spectra[pair], np.ones((1, means.shape[1]))])
-        fit = solve_non_negative(design, means, weights, len(pair))
+        fit = solve_non_negative(design, means, weights, len(pair), covariance=False)
         better = fit.chi_square < best
         best[better] = fit.chi_square[better]
         amounts[better] = 0.0
         amounts[np.ix_(better, pair)] = fit.coefficient[better, : len(pair)]
         residual[better] = (means - fit.coefficient @ design)[better]
-    return amounts, residual
+    # an energy that a block lacks has an infinite error and no residual
+    return amounts, np.where(np.isfinite(errors), residual, 0.0)
+
+
+def _compute_contrast(means: Array, errors: Array) -> Array:
+    """Variance (block,) of the means over the energies that a block has, without that of the noise; positive."""
+    known = np.isfinite(errors)
+    count = np.maximum(known.sum(axis=1), 1)
+    centred = np.where(known, means - (known * means).sum(axis=1, keepdims=True) / count[:, None], 0.0)
+    return np.maximum(((centred**2).sum(axis=1) - (np.where(known, errors, 0.0) ** 2).sum(axis=1)) / count, 1e-12)
 
 
 def _measure_misfit(amounts: Array, residual: Array, means: Array, errors: Array) -> tuple[float, float]:
     """Misfit beyond noise relative to the contrast, exceeded by half of the material, and its correlated energies."""
-    n_free = max(means.shape[1] - (amounts > 0).sum(axis=1).mean() - 1, 1.0)
-    contrast = np.maximum(means.var(axis=1) - (errors**2).mean(axis=1), 1e-12)
-    excess = ((residual**2).sum(axis=1) / n_free - (errors**2).mean(axis=1)) / contrast
+    known = np.isfinite(errors)
+    noise = (np.where(known, errors, 0.0) ** 2).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    n_free = np.maximum(known.sum(axis=1) - (amounts > 0).sum(axis=1) - 1, 1)
+    contrast = _compute_contrast(means, errors)
+    excess = ((residual**2).sum(axis=1) / n_free - noise) / contrast
     # weighted by the material in a block, for half of which the misfit is at least this
     order = np.argsort(excess)
     total = np.cumsum(contrast[order])
@@ -124,7 +137,7 @@ def _measure_misfit(amounts: Array, residual: Array, means: Array, errors: Array
 def _count_correlated_energies(residual: Array, errors: Array) -> float:
     r"""Energies per independent one, :math:`1 + 2 \sum_k \rho_k` over the first positive lags."""
     n = residual.shape[1]
-    noise = float((errors**2).sum())
+    noise = float((errors[np.isfinite(errors)] ** 2).sum())
     power = float((residual**2).sum()) - noise
     if power <= 0:
         return 1.0
@@ -154,4 +167,5 @@ def _fit_correction(
     root = np.sqrt((amounts.sum(axis=1, keepdims=True) ** 2 / variance).sum(axis=0))
     span = np.linalg.qr((np.vstack([spectra, np.ones((1, spectra.shape[1]))]) * root).T)[0]
     scaled = found * root
-    return np.asarray((scaled - (scaled @ span) @ span.T) / root)
+    # energies that no block with material has are not corrected
+    return np.asarray((scaled - (scaled @ span) @ span.T) / np.where(root > 0, root, np.inf))

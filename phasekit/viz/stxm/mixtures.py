@@ -74,7 +74,7 @@ def _draw_histogram(ax: "Axes", largest: np.ndarray, status: np.ndarray) -> None
     is_counted = np.isfinite(largest)
     groups = {code.name.lower().replace("_", " "): (status == code, STATUS_COLOURS[code]) for code in _COUNTED}
     groups["other status"] = (~np.isin(status, _COUNTED), "#BDBDBD")
-    edges = np.linspace(float(np.nanmin(largest)) if is_counted.any() else 0.0, 1.0, _N_BINS + 1)
+    edges = np.linspace(0.5, 1.0, _N_BINS + 1)  # the larger part of two
     bottom = np.zeros(_N_BINS)
     for name, (those, colour) in groups.items():
         count = np.histogram(largest[those & is_counted], bins=edges)[0]

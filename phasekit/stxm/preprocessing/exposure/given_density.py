@@ -59,7 +59,7 @@ def as_optical_density(
     values = stack["intensity"].astype(np.float64)
     _refuse_counts(values)
     # Conditions of the exposure are part of the optical density already, and the gain of counts is not that of T.
-    kept = [name for name in ("seen", "noise_factor") if name in stack]
+    kept = [name for name in ("seen",) if name in stack]  # the noise is measured as it is, interpolated or not
     transmission = stack[kept].assign(intensity=np.exp(-values)).assign_attrs(stack.attrs)
     out = optical_density(transmission, i0=1.0, despike_sigma=None, max_od=max_od, check_kind=False)
     # The mean logarithm is not corrected for few photons: that was the task of the program that took it.
@@ -94,7 +94,9 @@ def _arrange_noise(noise: float | xr.DataArray, out: xr.Dataset) -> xr.DataArray
             )
         noise = noise.transpose(*dims).drop_vars(list(noise.coords))
     given = (xr.zeros_like(cube) + noise).astype(np.float32)
-    if not bool((given.isel(scan_y=0, scan_x=0) > 0).all()):
+    # a lazy cube of noise is not read for this
+    checked = given.isel(scan_y=0, scan_x=0) if given.chunks is not None else given
+    if not bool((checked > 0).all()):
         raise SchemaError(
             "as_optical_density: noise holds values that are not positive, needs a standard deviation in optical "
             "density. Leave it out to have it measured."
