@@ -155,15 +155,26 @@ def _compute_sums(
     noise_share = (noise * weight).sum(axis=1) / n_energies
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
-    template_mean = weight @ templates.T / total[:, None]
+    template_mean = _sum_over_energies(weight, templates) / total[:, None]
     # products of templates are the same for all pixels, so N is one matrix product with the weights
     products = (templates[:, None] * templates[None]).reshape(len(templates) ** 2, -1)
-    normal_matrix = (weight @ products.T).reshape(len(x), len(templates), len(templates))
+    normal_matrix = _sum_over_energies(weight, products).reshape(len(x), len(templates), len(templates))
     normal_matrix -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
     centred = weight * (x - mean[:, None])
     pearson = _correlate_known(x, known, templates[:n_references])
     norm = (centred * x).sum(axis=1)
-    return SufficientStatistics(normal_matrix, centred @ templates.T, norm, pearson, noise_share, n_energies)
+    return SufficientStatistics(
+        normal_matrix, _sum_over_energies(centred, templates), norm, pearson, noise_share, n_energies
+    )
+
+
+def _sum_over_energies(one: Array, other: Array) -> Array:
+    """Product (pixel, row) of (pixel, energy) and (row, energy), each sum alone.
+
+    A matrix product adds up in an order that depends on how many pixels there are. The map would then depend on the
+    chunks: one last bit decides a draw, and that draw the next ones.
+    """
+    return np.asarray(np.einsum("pe,re->pr", one, other, optimize=False))
 
 
 def _correlate_known(x: Array, known: NDArray[np.bool_], references: Array) -> Array:
