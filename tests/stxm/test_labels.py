@@ -171,3 +171,14 @@ def test_without_composition_there_is_none(od, clusters, refs):
     found = pk.stxm.label_phases(od, clusters, refs.drop_vars("composition"), energy_offset=0.25)
     assert found["composition"].isnull().all()
     assert (found["phase"] >= 0).any()
+
+
+def test_pearson_is_the_correlation_with_each_reference(od, refs):
+    found = pk.stxm.label_phases(od, None, refs, energy_offset=0.0, stray_light=0.0)
+    density = od["optical_density"].transpose("scan_y", "scan_x", "energy").values
+    shown = found["fitted_reference"].values
+    for y, x in np.argwhere((found["phase"] >= 0).values)[::37]:
+        wanted = [np.corrcoef(density[y, x], row)[0, 1] for row in shown]
+        np.testing.assert_allclose(found["pearson"].values[y, x], wanted, atol=1e-4)
+        ranked = np.sort(found["pearson"].values[y, x])
+        assert float(found["margin"][y, x]) == pytest.approx(ranked[-1] - ranked[-2], abs=1e-6)

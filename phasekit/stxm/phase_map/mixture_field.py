@@ -47,7 +47,7 @@ class MixtureField(NamedTuple):
     first: NDArray[np.int8]
     second: NDArray[np.int8]
     share: NDArray[np.float32]  # of the second reference, 0..1
-    share_error: NDArray[np.float32]  # standard error by noise
+    share_error: NDArray[np.float32]  # standard error by noise and by the misfit of the references
     cost: NDArray[np.float32]  # Occam factor [nat]
 
 

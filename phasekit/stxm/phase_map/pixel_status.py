@@ -18,6 +18,7 @@ from .sufficient_statistics import (
     compute_mixture_chi_square,
     compute_single_chi_square,
     find_best_pair,
+    select_pearson,
     unpack_channels,
 )
 
@@ -107,7 +108,7 @@ def classify_pixels(pixels: PixelInput, model: PhaseModel, limits: AmbiguityLimi
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": model.n_references}},
         keep_attrs=False,
     )
-    pearson = statistics.isel(channel=slice(-model.n_references - 1, -1)).rename(channel="reference")
+    pearson = select_pearson(statistics, model.n_references)
     out = xr.Dataset({"pearson": pearson, **dict(zip(PixelResult._fields, results, strict=True))})
     out["status"].attrs = status_attributes(StxmStatus)
     return out.assign(unpack_prior(maps))
