@@ -1,8 +1,5 @@
 """The measured Fe 2p stack: structure is not taken for spikes, and its optical density not for counts."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,11 +7,9 @@ import xarray as xr
 import phasekit as pk
 from phasekit.errors import SchemaError
 
-FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
-]
+from .fe2p import FOLDER, MARKS
+
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

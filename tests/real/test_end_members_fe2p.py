@@ -1,29 +1,13 @@
 """The measured Fe 2p stack with one of its two references, or none: the withheld one is found in the data."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import phasekit as pk
 
-FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
-]
+from .fe2p import MARKS
 
-
-@pytest.fixture(scope="module")
-def refs():
-    return pk.io.open_references([FOLDER / "oxidized.t", FOLDER / "reduced.t"])
-
-
-@pytest.fixture(scope="module")
-def od():
-    i0 = pk.io.open_i0(FOLDER / "i0.xsp")
-    return pk.stxm.optical_density(pk.io.open_stxm(FOLDER / "71214078.hdr"), i0=i0).compute()
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

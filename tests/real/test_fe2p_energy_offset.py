@@ -1,34 +1,16 @@
 """The energy offset of the measured Fe 2p stack: one for all steps, its error holds for any choice of energies."""
 
-import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import phasekit as pk
 from phasekit.errors import OffsetStatus
 
-FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
-]
+from .fe2p import MARKS
 
-
-@pytest.fixture(scope="module")
-def refs():
-    return pk.io.open_references([FOLDER / "oxidized.t", FOLDER / "reduced.t"])
-
-
-@pytest.fixture(scope="module")
-def od():
-    stack = pk.io.open_stxm(FOLDER / "71214078.hdr")
-    i0 = np.loadtxt(FOLDER / "i0.xsp")
-    spectrum = xr.DataArray(i0[:, 1], dims="energy", coords={"energy": i0[:, 0]})
-    return pk.stxm.optical_density(stack, i0=spectrum).compute()
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,13 @@
 """Noise measured on the Fe 2p stack, whose frames were interpolated before, against neighbouring energies."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import phasekit as pk
 
-FOLDER = Path(os.environ.get("PHASEKIT_REAL_DATA", "/nonexistent")) / "stxm" / "als_fe2p_71214078"
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER.is_dir(), reason="PHASEKIT_REAL_DATA does not hold stxm/als_fe2p_71214078"),
-]
+from .fe2p import FOLDER, MARKS
 
-
-@pytest.fixture(scope="module")
-def od():
-    return pk.stxm.optical_density(pk.io.open_stxm(FOLDER / "71214078.hdr"), i0=pk.io.open_i0(FOLDER / "i0.xsp")).load()
+pytestmark = MARKS
 
 
 def _scatter_over_noise(od, low, high, use):

@@ -29,7 +29,7 @@ _DIAGONAL = 0.7  # weight of a diagonal neighbour
 class GibbsState(NamedTuple):
     """Maps (y, x, ..) that the kernels read and change; 0 where there is no material. Chi-square has no unit."""
 
-    label: NDArray[np.int8]  # (y, x), template of each pixel
+    label: NDArray[np.int8]  # (y, x), template of each pixel; behind the templates: the mixture of ``field``
     material: NDArray[np.bool_]  # (y, x)
     normal_matrix: Float32  # (y, x, template, template), N
     template_projection: Float32  # (y, x, template), p
@@ -53,17 +53,17 @@ def gibbs_sweep(
     probability: Float32,
     slopes: Float64,
 ) -> None:  # pragma: no cover  (compiled)
-    r"""Draw the phase of every pixel anew, given all others.
+    r"""Draw the label of every pixel anew, given all others.
 
-    The phase :math:`r` of pixel :math:`i` is drawn from its Gibbs conditional
+    The label :math:`r` of pixel :math:`i` is drawn from its Gibbs conditional
 
     .. math::
 
         P(z_i = r \mid z_{-i}, x) \propto
-        \exp\Bigl(-\beta_1 n_1(r) - \beta_2 n_2(r) - \tfrac12 \sum_j \chi^2_j(z_i = r) / v_j\Bigr)
+        \exp\Bigl(-\beta_1 n_1(r) - \beta_2 n_2(r) - c_i(r) - \tfrac12 \sum_j \chi^2_j(z_i = r) / v_j\Bigr)
 
-    with the weights :math:`n_1, n_2` of unlike neighbours that are adjacent in composition or not, and the noise scale
-    :math:`v_j` of the pixels that see it.
+    with the weights :math:`n_1, n_2` of unlike neighbours that are adjacent in composition or not, the cost
+    :math:`c_i` of a mixture (0 for a phase), and the noise scale :math:`v_j` of the pixels that see it.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def gibbs_sweep(
     kernel
         Probe (2 reach + 1, 2 reach + 1), sum 1.
     is_adjacent
-        Templates (template, template) that are next to each other in composition.
+        Labels (label, label), the templates and then the mixture, that are next to each other in composition.
     near, far
         Costs :math:`\beta_1, \beta_2` of unlike neighbours [nat].
     uniform
         Random numbers (y, x) in [0, 1).
     probability
-        (y, x, template); the conditional probabilities are added.
+        (y, x, label); the conditional probabilities are added.
     slopes
         (5,), gradient (near, far) and curvature (near-near, far-far, near-far) of the log pseudo-likelihood [1/nat,
         1/nat2]; those of this sweep are added.
