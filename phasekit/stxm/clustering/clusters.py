@@ -198,3 +198,12 @@ def _compute_block_responsibility(
             total[:, run.first_cluster] += compute_responsibility(run.gmvae, spectra, sigma)
         out[use] = total / len(runs)
     return out.reshape(*shape, n_clusters)
+
+
+def check_same_stack(clusters: xr.Dataset, od: xr.Dataset, *, step: str) -> None:
+    """Refuse clusters that were made from another stack than ``od``."""
+    if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", "scan_y", "scan_x")):
+        raise SchemaError(
+            f"{step}: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
+            "Make them from this OD with assign_clusters."
+        )

@@ -10,6 +10,7 @@ from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, REFERENCES, describe, require
 from ..preprocessing.material import find_material
 from ..reference_spectra.library import build_library, compute_block_means
+from .clusters import check_same_stack
 from .extreme_spectra import (
     MemberCounts,
     MixtureModel,
@@ -168,11 +169,7 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset, refs: xr.Dataset | None,
     require(clusters, CLUSTERS, step="find_end_members", argument="clusters")
     if refs is not None:
         require(refs, REFERENCES, step="find_end_members", argument="refs")
-    if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", "scan_y", "scan_x")):
-        raise SchemaError(
-            f"find_end_members: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
-            "Make them from this OD with assign_clusters."
-        )
+    check_same_stack(clusters, od, step="find_end_members")
     if method not in ("extreme", "mcr"):
         raise SchemaError(f"find_end_members: method={method!r}, needs 'extreme' or 'mcr'.")
     if n != "fit" and (isinstance(n, str) or n < (refs is None)):

@@ -8,6 +8,7 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import CLUSTERS, OD, PHASES, REFERENCES, describe, require
 from ..clustering.cluster_names import compute_cluster_vote, name_clusters
+from ..clustering.clusters import check_same_stack
 from ..reference_spectra.library import Library, build_library
 from ..reference_spectra.systematics import shared_variables
 from .ambiguity import AmbiguityLimits
@@ -186,11 +187,7 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset,
     require(refs, REFERENCES, step="label_phases", argument="refs")
     if clusters is not None:
         require(clusters, CLUSTERS, step="label_phases", argument="clusters")
-        if any(clusters.sizes[dim] != od.sizes[dim] for dim in ("energy", "scan_y", "scan_x")):
-            raise SchemaError(
-                f"label_phases: clusters have {dict(clusters.sizes)}, the optical density {dict(od.sizes)}. "
-                "Make them from this OD with assign_clusters."
-            )
+        check_same_stack(clusters, od, step="label_phases")
     if refs.sizes["reference"] > _MOST_REFERENCES:
         raise SchemaError(
             f"label_phases: {refs.sizes['reference']} references, a map can hold {_MOST_REFERENCES} at most. "
