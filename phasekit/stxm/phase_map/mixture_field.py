@@ -37,6 +37,7 @@ from .sufficient_statistics import (
 Array = NDArray[np.floating]
 #: standard deviations of the window that are tried [px]; 0: the pixel alone
 _WINDOWS = (0.0, 0.7, 1.2, 2.0, 3.5)
+_BATCH = 65536  # pixels whose spectra are compared at a time
 #: standard deviation of the surroundings over which the windows are compared [px]
 _COMPARED_PX = 3.0
 
@@ -93,15 +94,9 @@ def _fit_window(
     material = np.isfinite(statistics.weighted_norm)
     best = _fit_pairs(statistics, pairs, noise_scale, thickness, width)
     first, second = pairs[best.pair].T
-    mixture = np.zeros((first.size, statistics.template_projection.shape[-1]))
-    rows = np.arange(first.size)
-    mixture[rows, first] += 1 - best.second_share
-    mixture[rows, second] += best.second_share
-    inside = SufficientStatistics(*(values[material] for values in statistics))
-    scale, amount = noise_scale[material], thickness[material]
-    noise_share = inside.noise_share
-    chi_square = compute_mixture_chi_square(inside, mixture) / noise_share
-    information = _compute_information(inside.normal_matrix, mixture, first, second) * amount**2
+    scale, noise_share = noise_scale[material], statistics.noise_share[material]
+    chi_square, information = _compare_with_spectra(statistics, first, second, best.second_share)
+    chi_square, information = chi_square / noise_share, information * thickness[material] ** 2
     leverage, variance = _compute_leverage(information / noise_share, material, width)
     # a misfit is the same in the neighbours, so that averaging does not reduce it
     variance += (scale - noise_share) / information
@@ -116,6 +111,25 @@ def _fit_window(
     return field, criterion
 
 
+def _compare_with_spectra(
+    statistics: SufficientStatistics, first: NDArray[np.intp], second: NDArray[np.intp], second_share: Array
+) -> tuple[Array, Array]:
+    """Chi-square and Fisher information, both (n,), of the mixture of each material pixel; in batches."""
+    flat = SufficientStatistics(*(values.reshape(-1, *values.shape[2:]) for values in statistics))
+    pixels = np.flatnonzero(np.isfinite(flat.weighted_norm))
+    chi_square, information = np.empty(pixels.size), np.empty(pixels.size)
+    for start in range(0, pixels.size, _BATCH):
+        part = slice(start, start + _BATCH)
+        inside = SufficientStatistics(*(values[pixels[part]] for values in flat))
+        mixture = np.zeros(inside.template_projection.shape)
+        rows = np.arange(len(mixture))
+        mixture[rows, first[part]] += 1 - second_share[part]
+        mixture[rows, second[part]] += second_share[part]
+        chi_square[part] = compute_mixture_chi_square(inside, mixture)
+        information[part] = _compute_information(inside.normal_matrix, mixture, first[part], second[part])
+    return chi_square, information
+
+
 def _fit_pairs(
     statistics: SufficientStatistics, pairs: NDArray[np.intp], noise_scale: Array, thickness: Array, width: float
 ) -> BestPairs:
@@ -128,14 +142,17 @@ def _fit_pairs(
 
     def average(values: Array, weight: Array) -> Array:
         """Average channels (y, x, channel) over the window, at the material pixels."""
-        channels = np.moveaxis(np.where(material[..., None], values * weight[..., None], 0.0), -1, 0)
-        return np.stack([ndimage.gaussian_filter(one, width, mode="constant")[material] for one in channels], axis=-1)
+        weighted = [np.where(material, values[..., index] * weight, 0.0) for index in range(values.shape[-1])]
+        return np.stack([ndimage.gaussian_filter(one, width, mode="constant")[material] for one in weighted], axis=-1)
 
     n = statistics.template_projection.shape[-1]
-    matrix = average(statistics.normal_matrix.reshape(*material.shape, n * n), by_pixel * thickness)
+    upper = np.triu_indices(n)
+    matrix = np.empty((int(material.sum()), n, n), dtype=np.float32)
+    matrix[:, upper[0], upper[1]] = average(statistics.normal_matrix[..., upper[0], upper[1]], by_pixel * thickness)
+    matrix[:, upper[1], upper[0]] = matrix[:, upper[0], upper[1]]
     projection = average(statistics.template_projection, by_pixel)
     norm = average(statistics.weighted_norm[..., None], 1.0 / noise_share)[:, 0]
-    pooled = SufficientStatistics(matrix.reshape(-1, n, n), projection, norm, projection, norm, norm)
+    pooled = SufficientStatistics(matrix, projection, norm, projection, norm, norm)
     return find_best_pair(pooled, pairs)
 
 
