@@ -136,7 +136,9 @@ def fit_references(
     shared = find_energy_offset(od, library, energy_offset, limit=max_offset_ev, step=step)
     offset = float(shared.value[0])
     od = select_covered_energies(od, library, offset, step=step, n_terms=len(library.names) + 1 + slope)
-    design = design_matrix(library, od["energy"].values.astype(np.float64), offset, slope=slope)
+    unit = library.unit
+    energies = od["energy"].values.astype(np.float64)
+    design = design_matrix(library.in_units_of(unit), energies, offset, slope=slope)
     fitted = xr.apply_ufunc(
         partial(_fit_block, design=design, n=len(library.names), weighted=weighted),
         od["optical_density"],
@@ -151,7 +153,9 @@ def fit_references(
             "output_sizes": {"reference": len(library.names), "other_reference": len(library.names)},
         },
     )
-    out = _assemble_fit(_FitMaps(*fitted), library.names, slope)
+    maps = _FitMaps(*fitted)
+    maps = maps._replace(amount=maps.amount / unit, covariance=maps.covariance / unit**2)
+    out = _assemble_fit(maps, library.names, slope)
     out = out.assign(offset_variables(shared))
     settings = {"energy_offset": energy_offset, "max_offset_ev": max_offset_ev, "slope": slope, "weighted": weighted}
     return describe(out, REFERENCE_FIT, step=step, settings=settings, source=od)

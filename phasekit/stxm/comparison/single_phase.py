@@ -104,7 +104,8 @@ def match_single_phase(
     od = select_covered_energies(od, library, offset, step=step, n_terms=2 + slope)
     n, energies = len(library.names), od["energy"].values.astype(np.float64)
     # the slope is one more template; the constant is eliminated by centring
-    templates = design_matrix(library, energies, offset, baseline=False, slope=slope)
+    unit = library.unit
+    templates = design_matrix(library.in_units_of(unit), energies, offset, baseline=False, slope=slope)
     chi_square, amount, pearson = xr.apply_ufunc(
         partial(_fit_block, templates=templates, n_references=n),
         od["optical_density"],
@@ -116,7 +117,7 @@ def match_single_phase(
         output_dtypes=[np.float32] * 3,
         dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": n}},
     )
-    out = _rank_references(chi_square).assign(chi_square=chi_square, amount_alone=amount, pearson=pearson)
+    out = _rank_references(chi_square).assign(chi_square=chi_square, amount_alone=amount / unit, pearson=pearson)
     # -2 is below every correlation, so a pixel without material has no best one
     best = pearson.fillna(-2.0).argmax("reference")
     out["pearson_phase"] = best.where(chi_square.notnull().all("reference"), -1).astype(np.int16)

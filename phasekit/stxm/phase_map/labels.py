@@ -151,7 +151,8 @@ def label_phases(  # noqa: PLR0913
     >>> label_phases(od, clusters, refs, energy_offset=0.0)["phase"].values[0]
     array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1], dtype=int16)
     """
-    library = _check_inputs(od, clusters, refs, energy_offset)
+    given = _check_inputs(od, clusters, refs, energy_offset)
+    library = given.in_units_of(given.unit)
     systematics = {"energy_offset": energy_offset, "stray_light": stray_light}
     systematics |= {"background_slope": background_slope, "broadening": broadening}
     options = SamplerOptions(_check_cost(neighbours), _check_width(blur_px), seed)
@@ -171,7 +172,7 @@ def label_phases(  # noqa: PLR0913
     pixels = PixelInput(statistics, maps, _select_too_thick(od), vote)
     out = classify_pixels(pixels, fit.model, AmbiguityLimits(margin, min_confidence))
     out = out.assign_coords(reference=library.names)
-    parts = [out, names, shared_variables(fit.systematics), _describe_references(fit)]
+    parts = [out, names, shared_variables(fit.systematics), _describe_references(fit, given.unit)]
     out = xr.merge(parts, compat="no_conflicts", join="exact")
     if "composition" in refs:
         out = out.assign_coords(reference_composition=("reference", library.composition))
@@ -196,10 +197,10 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset | None, refs: xr.Dataset,
     return build_library(refs, od["energy"], step="label_phases", n_nuisance=1, energy_offset=energy_offset)
 
 
-def _describe_references(fit: FittedModel) -> xr.Dataset:
-    """The references as the stack shows them, at the energies they cover, and their misfit."""
+def _describe_references(fit: FittedModel, unit: float) -> xr.Dataset:
+    """The references as the stack shows them, at the energies they cover and in their own unit, and their misfit."""
     at = {"energy": fit.od["energy"]}
-    spectra = xr.DataArray(fit.model.reference_spectra, dims=("reference", "energy"), coords=at)
+    spectra = xr.DataArray(unit * fit.model.reference_spectra, dims=("reference", "energy"), coords=at)
     return xr.Dataset({"fitted_reference": spectra, "reference_misfit": ((), fit.model.model_error.relative)})
 
 

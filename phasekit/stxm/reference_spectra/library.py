@@ -43,6 +43,16 @@ class Library(NamedTuple):
         # Monotone pieces do not overshoot at sharp lines, as cubic splines do.
         return PchipInterpolator(self.energies, self.values, axis=1)(inside)
 
+    @property
+    def unit(self) -> float:
+        """Power of two nearest to the largest contrast, by which sums are freed from the unit of the references."""
+        contrast = float(np.ptp(self.values, axis=1).max())
+        return float(2.0 ** np.round(np.log2(contrast))) if contrast > 0 else 1.0
+
+    def in_units_of(self, unit: float) -> "Library":
+        """Return the library with spectra divided by ``unit``; amounts are then larger by as much."""
+        return self._replace(values=self.values / unit)
+
 
 def build_library(
     refs: xr.Dataset,

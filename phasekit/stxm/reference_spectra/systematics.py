@@ -165,6 +165,7 @@ def fit_shared_parameters(
 ) -> tuple[SharedParameters, int]:
     """Take the shared parameters as given or fit them, and count the blocks they rest on."""
     given, free = _split_settings(wanted, step)
+    library = library.in_units_of(library.unit)  # the steps of the search are for contrasts of about 1
     status = OffsetStatus.NO_DATA if 0 in free else OffsetStatus.GIVEN
     if not free.size:
         # Numbers that are given have no error, and no data need be read.
