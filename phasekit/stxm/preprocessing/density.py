@@ -13,7 +13,7 @@ from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
 from .exposure.intensity_kind import refuse_optical_density
 from .frames import apply_around_pixels, remove_spikes
 from .incident_intensity import IncidentIntensity, select_incident
-from .material import find_measured_pixels, mark_empty_pixels
+from .material import average_bins, choose_bins, find_measured_pixels, mark_empty_pixels
 from .noise.measured_noise import select_noise
 from .noise.position_noise import add_position_noise
 
@@ -171,7 +171,13 @@ def optical_density(
     factor = factor if share is None else factor / share
     counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), dark_counts, gains, factor)
     out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, noise)
-    out = _add_masks(out, counts, incident, seen, max_od).merge(noise)
+    limit = _limit_density(counts, incident, max_od)
+    out = _add_masks(out, counts, incident, seen, limit)
+    _refuse_opaque_stack(incident, counts, limit, seen)
+    unfiltered = counts._replace(intensity=measured - dark_counts)
+    binned = _bin_map(out, unfiltered, incident, limit, stray_light=stray_light, seen=seen)
+    out = mark_empty_pixels(out, binned).merge(noise)
+    out = out if incident.region is None else out.assign(i0_region=incident.region)
     out["n_replaced"] = aligned.get("n_replaced", n_replaced)
     out["i0"].attrs["comment"] = "; ".join(text for text in (incident.origin, kind) if text)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
@@ -217,16 +223,48 @@ def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: f
     return out.assign(i0=incident.i0, i0_error=incident.error, gain=counts.gain)
 
 
-def _add_masks(
-    out: xr.Dataset, counts: _Counts, incident: IncidentIntensity, seen: xr.DataArray, max_od: float | None
+def _bin_map(
+    out: xr.Dataset,
+    counts: _Counts,
+    incident: IncidentIntensity,
+    limit: xr.DataArray,
+    *,
+    stray_light: float,
+    seen: xr.DataArray,
 ) -> xr.Dataset:
-    """Add ``valid``, ``empty`` and ``too_thick``, and hide the pixels that were not seen."""
-    if max_od is None:
-        # Below about three photons most of the distribution of the logarithm is its tail: OD = ln(I0 / 3 g).
-        limit: Any = np.log(incident.i0 / (_FEWEST_PHOTONS * counts.gain))
-        limit = limit.clip(max=4.0)
-    else:
-        limit = xr.full_like(incident.i0, max_od)
+    """Optical density and noise of the valid pixels, in bins where the field is large.
+
+    Counts are binned as they were measured. Spikes hardly change the mean of a bin. Blocks that were filtered for them
+    share rims, and a lazy stack would be kept in memory.
+    """
+    bins = choose_bins(out)
+    if max(bins.values()) == 1:
+        return out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
+
+    def average(values: Any) -> Any:
+        has_scan = isinstance(values, xr.DataArray) and {"scan_y", "scan_x"} <= set(values.dims)
+        return average_bins(values, bins) if has_scan else values
+
+    intensity = average_bins(counts.intensity.where(seen), bins)
+    dark, factor = average(counts.dark), average(counts.noise_factor)
+    small = _Counts(intensity, intensity, dark, counts.gain, factor)
+    too_thick = (intensity / incident.i0 < np.exp(-limit)).any("energy")
+    return _convert_counts(small, incident, stray_light)[["optical_density", "noise"]].where(~too_thick)
+
+
+def _limit_density(counts: _Counts, incident: IncidentIntensity, max_od: float | None) -> xr.DataArray:
+    """Optical density (energy) above which a pixel is too thick."""
+    if max_od is not None:
+        return xr.full_like(incident.i0, max_od)
+    # Below about three photons most of the distribution of the logarithm is its tail: OD = ln(I0 / 3 g).
+    limit: Any = np.log(incident.i0 / (_FEWEST_PHOTONS * counts.gain))
+    return limit.clip(max=4.0)
+
+
+def _add_masks(
+    out: xr.Dataset, counts: _Counts, incident: IncidentIntensity, seen: xr.DataArray, limit: xr.DataArray
+) -> xr.Dataset:
+    """Add ``valid``, ``too_thick`` and ``n_missing``, and hide the pixels that were not seen."""
     # The local mean, since a single pixel's noise would make thin pixels too thick by chance.
     transmitted = counts.local_mean / incident.i0
     too_thick = (transmitted < np.exp(-limit)).any("energy") & seen
@@ -235,10 +273,6 @@ def _add_masks(
     out["n_missing"] = out["optical_density"].isnull().sum("energy").astype(np.int16)
     out["too_thick"] = too_thick
     out["valid"] = seen & find_measured_pixels(out["n_missing"], out.sizes["energy"]) & ~too_thick
-    _refuse_opaque_stack(incident, counts, limit, seen)
-    out = mark_empty_pixels(out)
-    if incident.region is not None:
-        out["i0_region"] = incident.region
     return out
 
 

@@ -22,11 +22,12 @@ def find_measured_pixels(n_missing: xr.DataArray, n_energies: int) -> xr.DataArr
     return n_missing <= n_energies - fewest
 
 
-def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
+def mark_empty_pixels(out: xr.Dataset, binned: xr.Dataset) -> xr.Dataset:
     r"""Add ``empty`` to OD: valid pixels that show no edge.
 
-    The strongest fifth of the field gives the mean edge e. The amplitude of a pixel's spectrum x is that of weighted
-    least squares, with the standard error below. Weights are :math:`w = 1/\sigma^2`.
+    ``binned`` holds the optical density of the field in the bins of :func:`choose_bins`, with the noise of single
+    pixels. The strongest fifth of the field gives the mean edge e. The amplitude of a pixel's spectrum x is that of
+    weighted least squares, with the standard error below. Weights are :math:`w = 1/\sigma^2`.
 
     .. math:: a = \frac{\sum w \, e \, x}{\sum w \, e^2}, \quad \sigma_a = \Big(\sum w \, e^2\Big)^{-1/2}.
 
@@ -36,22 +37,31 @@ def mark_empty_pixels(out: xr.Dataset) -> xr.Dataset:
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
-    return out.assign(empty=_is_empty(out, _compute_mean_edge(out)))
+    return out.assign(empty=_is_empty(out, _compute_mean_edge(binned, np.prod(list(choose_bins(out).values())))))
 
 
-def _compute_mean_edge(out: xr.Dataset) -> xr.DataArray:
-    """Compute the contrast (energy) of the strongest fifth of the valid pixels, binned to at most 256 pixels a side.
+def choose_bins(out: xr.Dataset | xr.DataArray) -> dict[str, int]:
+    """Choose the size of the bins [px] that leave at most 256 pixels a side."""
+    return {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
+
+
+def average_bins(frames: xr.DataArray, bins: dict[str, int]) -> xr.DataArray:
+    """Average frames over bins; values that are missing do not count."""
+    plain = frames.drop_vars(["scan_y", "scan_x"], errors="ignore")
+    return plain.coarsen(bins, boundary="trim").mean()
+
+
+def _compute_mean_edge(binned: xr.Dataset, n_pixels: int) -> xr.DataArray:
+    """Compute the contrast (energy) of the strongest fifth of a field in bins of ``n_pixels``, with the pixels' noise.
 
     A lazy stack is read here, block by block. The edge must be known before the first pixel can be judged. In one
     graph with the rest every block would have to be kept until then.
     """
     # Binning reduces the noise, and one small map suffices for the mean edge.
-    bins = {dim: -(-out.sizes[dim] // _BINNED) for dim in ("scan_y", "scan_x")}
-    known = out[["optical_density", "noise"]].where(out["valid"]).drop_vars(["scan_y", "scan_x"], errors="ignore")
-    small = known.coarsen(bins, boundary="trim").mean().compute()
+    small = binned.compute()
     contrast = small["optical_density"] - small["optical_density"].mean("energy")
     # The noise variance of the binned map is subtracted, so that noisy regions do not pass for strong ones.
-    power = (contrast**2 - small["noise"] ** 2 / np.prod(list(bins.values()))).mean("energy")
+    power = (contrast**2 - small["noise"] ** 2 / n_pixels).mean("energy")
     strong = power.copy(data=_select_strongest(power.transpose("scan_y", "scan_x").values)) if power.size else power > 0
     return contrast.where(strong).mean(("scan_y", "scan_x"))
 
