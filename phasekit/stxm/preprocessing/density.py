@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 
 from ...errors import NoiseSource, SchemaError
 from ...schema import OD, STACK, describe, require
-from .count_statistics import fill_lost_pixels
 from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
 from .exposure.intensity_kind import refuse_optical_density
-from .frames import apply_around_pixels, remove_spikes
+from .filtered_counts import filter_counts
 from .incident_intensity import IncidentIntensity, select_incident
 from .material import average_bins, choose_bins, find_measured_pixels, mark_empty_pixels
 from .noise.measured_noise import select_noise
-from .noise.position_noise import add_position_noise
+from .noise.position_noise import add_position_noise, has_position_noise
 
 Array = NDArray[np.floating]
 #: photons that must be expected at every energy of a pixel that is not too thick
@@ -158,19 +157,18 @@ def optical_density(
     noise = select_noise(aligned, measured, gain, despike_sigma)
     gains = noise["gain"]
     seen = aligned["seen"] if "seen" in aligned else xr.ones_like(measured.isel(energy=0, drop=True), dtype=bool)
-    # Spikes first: they would spread over nine pixels in the local mean. Interpolated frames have none of one pixel.
-    is_raw = "noise_factor" not in aligned
-    cleaned, n_replaced = remove_spikes(measured, despike_sigma if is_raw else None, gains)
     dark_counts = arrange_dark(dark, measured)
-    raw = cleaned - dark_counts
-    incident = select_incident(aligned, raw, i0, seen, average_dark(dark_counts, aligned["energy"]))
+    # Interpolated frames have no spikes of one pixel.
+    n_sigma = despike_sigma if "noise_factor" not in aligned else None
+    filtered = filter_counts(measured, dark_counts, gains, n_sigma=n_sigma, with_gradient=has_position_noise(noise))
+    incident = select_incident(aligned, filtered.intensity, i0, seen, average_dark(dark_counts, aligned["energy"]))
     # A gain that was measured on interpolated frames is that of the counts as they are.
     is_of_raw = int(noise["noise_source"]) in (NoiseSource.GIVEN, NoiseSource.ALIGNED)
     factor = aligned["noise_factor"] if "noise_factor" in aligned and is_of_raw else xr.ones_like(gains)
     # Half the dwell means half the counts, whose relative variance is twice as large.
     factor = factor if share is None else factor / share
-    counts = _Counts(raw, apply_around_pixels(raw, _compute_local_mean, 1), dark_counts, gains, factor)
-    out = add_position_noise(_convert_counts(counts, incident, stray_light), raw, noise)
+    counts = _Counts(filtered.intensity, filtered.local_mean, dark_counts, gains, factor)
+    out = add_position_noise(_convert_counts(counts, incident, stray_light), filtered.squared_gradient, noise)
     limit = _limit_density(counts, incident, max_od)
     out = _add_masks(out, counts, incident, seen, limit)
     _refuse_opaque_stack(incident, counts, limit, seen)
@@ -178,27 +176,11 @@ def optical_density(
     binned = _bin_map(out, unfiltered, incident, limit, stray_light=stray_light, seen=seen)
     out = mark_empty_pixels(out, binned).merge(noise)
     out = out if incident.region is None else out.assign(i0_region=incident.region)
-    out["n_replaced"] = aligned.get("n_replaced", n_replaced)
+    out["n_replaced"] = aligned.get("n_replaced", filtered.n_replaced)
     out["i0"].attrs["comment"] = "; ".join(text for text in (incident.origin, kind) if text)
     settings = {"i0": incident.origin, "dark": dark, "stray_light": stray_light, "gain": gain}
     settings |= {"despike_sigma": despike_sigma, "max_od": max_od, "check_kind": check_kind}
     return describe(out, OD, step="optical_density", settings=settings, source=aligned)
-
-
-def _compute_local_mean(frames: Array) -> NDArray[np.float32]:
-    """Compute the 3 x 3 mean of each frame.
-
-    It stands for the expected counts, which set the variance of Poisson counts; a single count would not do.
-    """
-    from scipy import ndimage
-
-    out = np.empty(frames.shape, dtype=np.float32)
-    for index in np.ndindex(frames.shape[:-2]):
-        # Single precision halves the memory; a mean of nine counts does not need more.
-        out[index] = ndimage.uniform_filter(
-            fill_lost_pixels(np.asarray(frames[index], np.float32)), size=3, mode="nearest"
-        )
-    return out
 
 
 def _convert_counts(counts: _Counts, incident: IncidentIntensity, stray_light: float) -> xr.Dataset:

@@ -43,29 +43,52 @@ def apply_around_pixels(
     frames: xr.DataArray,
     kernel: Callable[..., Any],
     reach: int,
-    by_frame: tuple[xr.DataArray, ...] = (),
+    beside: tuple[xr.DataArray, ...] = (),
+    *,
     frame_reach: int = 0,
-) -> xr.DataArray:
-    """Apply a kernel (energy, y, x) -> (energy, y, x) that looks ``reach`` pixels and ``frame_reach`` frames around.
+    n_out: int = 1,
+) -> tuple[xr.DataArray, ...]:
+    """Apply a kernel (energy, y, x) -> tuple of ``n_out`` (energy, y, x) that looks around in pixels and frames.
 
-    Blocks of a lazy stack share a rim of that width. ``by_frame`` are numbers by energy, passed to the kernel as
-    (energy, 1, 1).
+    ``reach`` pixels and ``frame_reach`` frames are looked at; blocks of a lazy stack share a rim of that width. Arrays
+    ``beside`` are numbers by energy, passed to the kernel as (energy, 1, 1), or have the dimensions of the scan.
     """
     ordered = frames.transpose(..., *SCAN)
-    numbers = [np.asarray(one, dtype=np.float64).reshape(-1, 1, 1) for one in by_frame]
     # Without chunks the kernel sees the whole stack, and no graph is needed.
     if ordered.chunks is None:
-        return ordered.copy(data=kernel(ordered.values, *numbers))
+        numbers = [_arrange_beside(one, ordered).values for one in beside]
+        return tuple(ordered.copy(data=out) for out in kernel(ordered.values, *numbers))
     import dask.array
 
     da: Any = dask.array  # only partly typed
-    blocks = ordered.data
-    arrays = [blocks, *(da.from_array(one, chunks=(blocks.chunks[0], 1, 1)) for one in numbers)]
-    # Only the frames need a rim of pixels; the numbers by frame have a single one.
-    first = {0: frame_reach} if frame_reach else {}
-    rims = [{**first, blocks.ndim - 2: reach, blocks.ndim - 1: reach}, *([first] * len(numbers))]
-    out = da.map_overlap(kernel, *arrays, depth=rims, boundary="none", dtype=np.float32, meta=np.empty(0, np.float32))
-    return ordered.copy(data=out)
+    arrays = [ordered.data, *(_chunk_beside(_arrange_beside(one, ordered), ordered) for one in beside)]
+    rims = [
+        {axis: rim if array.shape[axis] > 1 else 0 for axis, rim in enumerate((frame_reach, reach, reach))}
+        for array in arrays
+    ]
+    wide = [da.overlap.overlap(array, depth=rim, boundary="none") for array, rim in zip(arrays, rims, strict=True)]
+    together = da.map_blocks(
+        lambda *blocks: np.stack(kernel(*blocks)),
+        *wide,
+        new_axis=0,
+        chunks=((n_out,), *wide[0].chunks),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0, 0), np.float32),
+    )
+    trimmed = da.overlap.trim_internal(together, {0: 0} | {axis + 1: rim for axis, rim in rims[0].items()}, "none")
+    return tuple(ordered.copy(data=trimmed[index]) for index in range(n_out))
+
+
+def _arrange_beside(values: xr.DataArray, frames: xr.DataArray) -> xr.DataArray:
+    """Values as (energy, y, x), of size 1 along the dimensions they do not have."""
+    missing = [dim for dim in frames.dims if dim not in values.dims]
+    return values.astype(np.float64).drop_vars(list(values.coords)).expand_dims(missing).transpose(*frames.dims)
+
+
+def _chunk_beside(values: xr.DataArray, frames: xr.DataArray) -> Any:
+    """Dask array in the blocks of the frames."""
+    sizes = dict(zip(frames.dims, frames.data.chunks, strict=True))
+    return values.chunk({dim: sizes[dim] if values.sizes[dim] > 1 else 1 for dim in values.dims}).data
 
 
 def select_middle(frames: xr.DataArray, side: int = _WINDOW) -> xr.DataArray:
@@ -98,8 +121,19 @@ def remove_spikes(frames: xr.DataArray, n_sigma: float | None, gain: xr.DataArra
     """
     if n_sigma is None:
         return frames, xr.zeros_like(gain, dtype=np.int64).drop_attrs()
-    brightest = apply_over_frames(select_middle(frames), find_brightest_counts, out_dims=()).compute()
     kernel = partial(replace_lone_spikes, n_sigma=n_sigma)
-    cleaned = apply_around_pixels(frames, kernel, 2, (gain, brightest), frame_reach=1)
+    (cleaned,) = apply_around_pixels(
+        frames, lambda *parts: (kernel(*parts),), 2, (gain, find_brightest(frames)), frame_reach=1
+    )
+    return cleaned, count_changes(frames, cleaned)
+
+
+def find_brightest(frames: xr.DataArray) -> xr.DataArray:
+    """Find the counts (energy) of the brightest place in the middle of each frame; it is read."""
+    return apply_over_frames(select_middle(frames), find_brightest_counts, out_dims=()).compute()
+
+
+def count_changes(frames: xr.DataArray, cleaned: xr.DataArray) -> xr.DataArray:
+    """Count the pixels of each frame that cleaning changed; lost ones are none."""
     changed = frames.astype(np.float32).notnull() & (cleaned != frames.astype(np.float32))
-    return cleaned, changed.sum(SCAN).astype(np.int64)
+    return changed.sum(SCAN).astype(np.int64)

@@ -1,13 +1,17 @@
 """Pixels that hold material, found by a matched filter for the mean edge of the field."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .frames import apply_around_pixels
+
 Array = NDArray[np.floating]
+#: bins a side of a large field
+_BINNED = 256
+#: pixels on either side with which a pixel is compared
+_NEIGHBOURS_PX = 2
 
 
 def find_material(od: xr.Dataset) -> xr.DataArray:
@@ -31,13 +35,17 @@ def mark_empty_pixels(out: xr.Dataset, binned: xr.Dataset) -> xr.Dataset:
 
     .. math:: a = \frac{\sum w \, e \, x}{\sum w \, e^2}, \quad \sigma_a = \Big(\sum w \, e^2\Big)^{-1/2}.
 
-    A pixel counts as material when a exceeds 4 standard errors and 5 % of the field's 95th percentile. It may also be
-    nearer to the mean of its 24 neighbours, if that exceeds 4 of its standard errors, than to zero. The weighted
-    mean of e is removed, so a constant in OD has no effect. Energies without a value have weight 0.
+    A pixel counts as material when a exceeds 4 standard errors and 5 % of the 95th percentile of the bins. It may
+    also be nearer to the mean of its 24 neighbours, if that exceeds 4 of its standard errors, than to zero. The
+    weighted mean of e is removed, so a constant in OD has no effect. Energies without a value have weight 0.
     """
     if out.sizes["energy"] < 2:
         return out.assign(empty=xr.zeros_like(out["valid"]))
-    return out.assign(empty=_is_empty(out, _compute_mean_edge(binned, np.prod(list(choose_bins(out).values())))))
+    small = binned.compute()
+    edge = _compute_mean_edge(small, int(np.prod(list(choose_bins(out).values()))))
+    # Known before the first pixel is judged: in one graph with the rest every block would be kept until then.
+    floor = _compute_floor(small, edge)
+    return out.assign(empty=_is_empty(out, edge, floor))
 
 
 def choose_bins(out: xr.Dataset | xr.DataArray) -> dict[str, int]:
@@ -51,14 +59,11 @@ def average_bins(frames: xr.DataArray, bins: dict[str, int]) -> xr.DataArray:
     return plain.coarsen(bins, boundary="trim").mean()
 
 
-def _compute_mean_edge(binned: xr.Dataset, n_pixels: int) -> xr.DataArray:
+def _compute_mean_edge(small: xr.Dataset, n_pixels: int) -> xr.DataArray:
     """Compute the contrast (energy) of the strongest fifth of a field in bins of ``n_pixels``, with the pixels' noise.
 
-    A lazy stack is read here, block by block. The edge must be known before the first pixel can be judged. In one
-    graph with the rest every block would have to be kept until then.
+    Binning reduces the noise, and one small map suffices.
     """
-    # Binning reduces the noise, and one small map suffices for the mean edge.
-    small = binned.compute()
     contrast = small["optical_density"] - small["optical_density"].mean("energy")
     # The noise variance of the binned map is subtracted, so that noisy regions do not pass for strong ones.
     power = (contrast**2 - small["noise"] ** 2 / n_pixels).mean("energy")
@@ -66,38 +71,36 @@ def _compute_mean_edge(binned: xr.Dataset, n_pixels: int) -> xr.DataArray:
     return contrast.where(strong).mean(("scan_y", "scan_x"))
 
 
-def _is_empty(out: xr.Dataset, edge: xr.DataArray) -> xr.DataArray:
-    """Test each valid pixel's amplitude of the mean edge against its standard error."""
-    density, noise, valid = out["optical_density"], out["noise"], out["valid"]
+def _compute_floor(small: xr.Dataset, edge: xr.DataArray) -> float:
+    """Compute 5 % of the 95th percentile of the amplitude of a binned field.
+
+    Many photons make a trace of material significant; it is too thin to be labelled.
+    """
+    amplitude = _fit_amplitude(small, edge)[0].values
+    finite = np.isfinite(amplitude)
+    return 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0) if finite.any() else 0.0
+
+
+def _fit_amplitude(out: xr.Dataset, edge: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Amplitude (scan_y, scan_x) of the mean edge in every spectrum, and its ratio to its standard error."""
+    density, noise = out["optical_density"], out["noise"]
     weight = (1.0 / noise.clip(min=1e-6) ** 2).where(density.notnull(), 0.0)
     # Orthogonal to a constant under these weights, so that a constant in OD cannot pass for an edge.
     edge = edge - (weight * edge).sum("energy") / weight.sum("energy").clip(min=1e-30)
     precision = (weight * edge**2).sum("energy")
     amplitude = (weight * edge * density.fillna(0.0)).sum("energy") / precision.where(precision > 0)
-    # The amplitude in units of its standard error.
-    significance = amplitude * np.sqrt(precision)
-    material = xr.apply_ufunc(
-        _detect_material,
-        amplitude.where(valid),
-        significance,
-        **{**_make_ufunc_settings(bool), "input_core_dims": [_SCAN, _SCAN]},
+    return amplitude, amplitude * np.sqrt(precision)
+
+
+def _is_empty(out: xr.Dataset, edge: xr.DataArray, floor: float) -> xr.DataArray:
+    """Test each valid pixel's amplitude of the mean edge against its standard error and the least amplitude."""
+    amplitude, significance = _fit_amplitude(out, edge)
+    both = xr.concat([amplitude.where(out["valid"]), significance], "energy", coords="minimal", compat="override")
+    both = both if both.chunks is None else both.chunk(energy=-1)
+    (material,) = apply_around_pixels(
+        both, lambda block: (_detect_material(*block, floor)[None].astype(np.float32),), _NEIGHBOURS_PX
     )
-    return (~material) & valid
-
-
-_SCAN = ["scan_y", "scan_x"]
-_BINNED = 256
-
-
-def _make_ufunc_settings(dtype: type) -> dict[str, Any]:
-    """Make the arguments of ``apply_ufunc`` for a kernel from image to image."""
-    return {
-        "input_core_dims": [_SCAN],
-        "output_core_dims": [_SCAN],
-        "dask": "parallelized",
-        "output_dtypes": [dtype],
-        "dask_gufunc_kwargs": {"allow_rechunk": True},
-    }
+    return (material.isel(energy=0, drop=True) < 0.5) & out["valid"]
 
 
 def _select_strongest(power: Array) -> NDArray[np.bool_]:
@@ -107,13 +110,9 @@ def _select_strongest(power: Array) -> NDArray[np.bool_]:
     return finite & (smooth >= np.quantile(smooth[finite], 0.8)) if finite.any() else finite
 
 
-def _detect_material(amplitude: Array, significance: Array) -> NDArray[np.bool_]:
+def _detect_material(amplitude: Array, significance: Array, floor: float) -> NDArray[np.bool_]:
     """Detect pixels whose amplitude is significant, alone or with their neighbours, and not negligible in the field."""
     finite = np.isfinite(amplitude) & np.isfinite(significance)
-    if not finite.any():
-        return finite
-    # Many photons make a trace of material significant; it is too thin to be labelled.
-    floor = 0.05 * max(float(np.quantile(amplitude[finite], 0.95)), 0.0)
     alone = np.nan_to_num(significance) > 4.0
     return finite & (alone | _is_like_neighbours(amplitude, significance, finite)) & (np.nan_to_num(amplitude) > floor)
 
@@ -127,7 +126,9 @@ def _is_like_neighbours(amplitude: Array, significance: Array, finite: NDArray[n
     known = finite & (significance != 0)
     weight = np.where(known, (np.where(known, significance, 0.0) / np.where(known, amplitude, 1.0)) ** 2, 0.0)
     weighted = weight * np.where(known, amplitude, 0.0)
-    around = [25 * ndimage.uniform_filter(one, 5, mode="constant") - one for one in (weight, weighted)]
+    around = [
+        25 * ndimage.uniform_filter(one, 2 * _NEIGHBOURS_PX + 1, mode="constant") - one for one in (weight, weighted)
+    ]
     # Differences of sums leave a rounding where nothing is known.
     total = np.maximum(around[0], 1e-30)
     mean = around[1] / total

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from ..count_statistics import fill_lost_pixels
-from ..frames import apply_around_pixels
 from .low_rank import compute_residuals
 from .pixel_pairs import Estimate, Field, pair_distant_pixels
 
@@ -70,10 +69,17 @@ def estimate_position_noise(frames: Array, field: Field, gains: Array) -> Estima
     return Estimate(root, 0.5 * error / root)
 
 
-def add_position_noise(out: xr.Dataset, counts: xr.DataArray, measured: xr.Dataset) -> xr.Dataset:
-    """Add the position error in ``measured``, where there is one, to the ``noise`` of an optical density."""
-    if "position_noise" not in measured or not float(measured["position_noise"]) > 0:
+def has_position_noise(measured: xr.Dataset) -> bool:
+    """Whether a position error was measured."""
+    return "position_noise" in measured and float(measured["position_noise"]) > 0
+
+
+def add_position_noise(out: xr.Dataset, gradient: xr.DataArray | None, measured: xr.Dataset) -> xr.Dataset:
+    """Add the position error in ``measured`` to the ``noise`` of an optical density, by the squared gradient.
+
+    Without a gradient nothing is added.
+    """
+    if gradient is None:
         return out
-    gradient = apply_around_pixels(counts, compute_squared_gradient, 2, (measured["gain"],))
     variance: Any = out["noise"] ** 2 + measured["position_noise"] ** 2 * gradient
     return out.assign(noise=(variance**0.5).transpose(*out["noise"].dims).astype(np.float32))
