@@ -97,9 +97,12 @@ def _is_empty(out: xr.Dataset, edge: xr.DataArray, floor: float) -> xr.DataArray
     amplitude, significance = _fit_amplitude(out, edge)
     both = xr.concat([amplitude.where(out["valid"]), significance], "energy", coords="minimal", compat="override")
     both = both if both.chunks is None else both.chunk(energy=-1)
-    (material,) = apply_around_pixels(
-        both, lambda block: (_detect_material(*block, floor)[None].astype(np.float32),), _NEIGHBOURS_PX
-    )
+
+    def detect(block: Array) -> tuple[NDArray[np.float32]]:
+        material = _detect_material(block[0], block[1], floor).astype(np.float32)
+        return (np.broadcast_to(material, block.shape),)
+
+    (material,) = apply_around_pixels(both, detect, _NEIGHBOURS_PX)
     return (material.isel(energy=0, drop=True) < 0.5) & out["valid"]
 
 
