@@ -135,3 +135,29 @@ def test_input_untouched_and_round_trip(aligned, od, tmp_path):
     xr.testing.assert_identical(aligned, before)
     pk.io.save(od, tmp_path / "od.nc")
     xr.testing.assert_identical(pk.io.load(tmp_path / "od.nc").compute(), od)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 2)])
+def test_frames_too_small_to_measure_a_gain_name_the_argument(shape):
+    counts = np.full((3, *shape), 900.0)
+    stack = xr.Dataset(
+        {"intensity": (("energy", "scan_y", "scan_x"), counts)},
+        coords={"energy": ("energy", [700.0, 708.0, 712.0], {"units": "eV"})},
+    )
+    with pytest.raises(SchemaError, match="Give gain="):
+        pk.stxm.optical_density(stack, i0=1200.0)
+    od = pk.stxm.optical_density(stack, i0=1200.0, gain=1.0)
+    np.testing.assert_allclose(od["optical_density"], np.log(1200 / 900.5), atol=1e-3)
+
+
+def test_a_large_field_finds_the_same_material_as_its_parts():
+    """Bins and blocks are used in large fields only; a spike in a bin and a lost frame do not matter."""
+    stack = pk.synthetic.stxm_stack(shape=(300, 290), energies=np.linspace(509, 529, 8), n_particles=20, seed=4)
+    stack["intensity"].values[:, 40, 50] = 60_000
+    i0 = stack["truth_i0"]
+    whole = pk.stxm.optical_density(stack, i0=i0)
+    lazy = pk.stxm.optical_density(stack.chunk({"scan_y": 97, "scan_x": 64}), i0=i0)
+    for name in ("optical_density", "noise", "empty", "valid", "n_replaced"):
+        np.testing.assert_array_equal(lazy[name].values, whole[name].values, err_msg=name)
+    part = pk.stxm.optical_density(stack.isel(scan_y=slice(0, 250), scan_x=slice(0, 250)), i0=i0)
+    assert (whole["empty"][:250, :250] != part["empty"]).mean() < 0.002

@@ -164,8 +164,12 @@ def test_wrong_input_is_refused_with_its_cure():
         pk.stxm.find_end_members(od.isel(scan_y=slice(0, 9)), clusters)
     with pytest.raises(SchemaError, match="'extreme' or 'mcr'"):
         pk.stxm.find_end_members(od, clusters, method="nmf")
-    with pytest.raises(SchemaError, match="at least 1"):
-        pk.stxm.find_end_members(od, clusters, n=0)
+    for n in (0, 2.5, True, "two"):
+        with pytest.raises(SchemaError, match="at least 1"):
+            pk.stxm.find_end_members(od, clusters, n=n)
+    many = xr.concat([pk.synthetic.vanadium_references()] * 2, "reference").isel(reference=slice(0, 7))
+    with pytest.raises(SchemaError, match="Select those that may occur"):
+        pk.stxm.find_end_members(od, clusters, many.assign_coords(reference=list("abcdefg")))
     with pytest.raises(SchemaError, match="Lower n=9"):
         pk.stxm.find_end_members(od, clusters, n=9)
     few = od.isel(energy=[0, 6, 9]), clusters.isel(energy=[0, 6, 9])

@@ -172,8 +172,14 @@ def _check_inputs(od: xr.Dataset, clusters: xr.Dataset, refs: xr.Dataset | None,
     check_same_stack(clusters, od, step="find_end_members")
     if method not in ("extreme", "mcr"):
         raise SchemaError(f"find_end_members: method={method!r}, needs 'extreme' or 'mcr'.")
-    if n != "fit" and (isinstance(n, str) or n < (refs is None)):
-        raise SchemaError(f"find_end_members: n={n!r}, needs 'fit' or a number of at least {int(refs is None)}.")
+    is_count = isinstance(n, int | np.integer) and not isinstance(n, bool)
+    if n != "fit" and not (is_count and int(n) >= (refs is None)):
+        raise SchemaError(f"find_end_members: n={n!r}, needs 'fit' or an integer of at least {int(refs is None)}.")
+    if refs is not None and refs.sizes["reference"] >= _MAX_MEMBERS:
+        raise SchemaError(
+            f"find_end_members: {refs.sizes['reference']} references; with end members there can be {_MAX_MEMBERS} at "
+            "most. Select those that may occur, refs.sel(reference=[...])."
+        )
 
 
 def _prepare_references(od: xr.Dataset, refs: xr.Dataset | None, slope: bool, energy_offset: float) -> _Given:

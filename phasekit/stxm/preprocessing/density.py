@@ -261,6 +261,12 @@ def _add_masks(
 def _refuse_opaque_stack(incident: IncidentIntensity, counts: _Counts, limit: xr.DataArray, seen: xr.DataArray) -> None:
     """Refuse a stack whose first frame is too thick everywhere, and name the cure; that frame is read."""
     level, photons = (float(x[0]) for x in (incident.i0, incident.i0 / counts.gain))
+    if not np.isfinite(counts.gain).any():
+        size = " x ".join(str(seen.sizes[dim]) for dim in ("scan_y", "scan_x"))
+        raise SchemaError(
+            f"optical_density: frames of {size} pixels are too small to measure the gain of the detector, which needs "
+            "three pixels in a row with counts. Give gain=: 1 for counted photons."
+        )
     transmitted = np.asarray(counts.local_mean.isel(energy=0).where(seen)) / level
     known = transmitted[np.isfinite(transmitted)]
     thinnest = -np.log(max(float(known.max()), 1e-30)) if known.size else 0.0
