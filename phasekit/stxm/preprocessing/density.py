@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...errors import NoiseSource, SchemaError
 from ...schema import OD, STACK, describe, require
+from .count_statistics import find_brightest_counts
 from .exposure.dwell import arrange_dark, average_dark, normalise_pixel_dwell
 from .exposure.intensity_kind import refuse_optical_density
 from .filtered_counts import filter_counts
@@ -171,8 +172,8 @@ def optical_density(
     out = add_position_noise(_convert_counts(counts, incident, stray_light), filtered.squared_gradient, noise)
     limit = _limit_density(counts, incident, max_od)
     out = _add_masks(out, counts, incident, seen, limit)
-    _refuse_opaque_stack(incident, counts, limit, seen)
     unfiltered = counts._replace(intensity=measured - dark_counts)
+    _refuse_opaque_stack(incident, unfiltered, limit, seen)
     binned = _bin_map(out, unfiltered, incident, limit, stray_light=stray_light, seen=seen)
     out = mark_empty_pixels(out, binned).merge(noise)
     out = out if incident.region is None else out.assign(i0_region=incident.region)
@@ -267,9 +268,10 @@ def _refuse_opaque_stack(incident: IncidentIntensity, counts: _Counts, limit: xr
             f"optical_density: frames of {size} pixels are too small to measure the gain of the detector, which needs "
             "three pixels in a row with counts. Give gain=: 1 for counted photons."
         )
-    transmitted = np.asarray(counts.local_mean.isel(energy=0).where(seen)) / level
-    known = transmitted[np.isfinite(transmitted)]
-    thinnest = -np.log(max(float(known.max()), 1e-30)) if known.size else 0.0
+    # As it was measured: filtering it would filter the other frames of its blocks.
+    frame = counts.intensity.isel(energy=0).where(seen).transpose("scan_y", "scan_x")
+    brightest = float(find_brightest_counts(np.asarray(frame, dtype=np.float64)))
+    thinnest = -np.log(max(brightest / level, 1e-30)) if np.isfinite(brightest) else 0.0
     if thinnest <= float(limit[0]):
         return
     raise SchemaError(
