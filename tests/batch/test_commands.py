@@ -99,8 +99,8 @@ def test_the_argument_reaches_the_opener(typed):
 #: Command -> what the message says; exit code 2, no kernel, nothing written.
 BAD = {
     # arguments of the openers
-    STXM + "-p reader.regoin=1": "pk.io.open_stxm takes no argument 'regoin' here, needs one of entry, region",
-    STXM + """-p 'reader={"regoin": 1}'""": "'reader.regoin' is unknown",
+    STXM + "-p reader.zone=1": "pk.io.open_stxm takes no argument 'zone' here, needs one of entry, region",
+    STXM + """-p 'reader={"zone": 1}'""": "'reader.zone' is unknown",
     STXM + "-p reader.scan_shape=2,3": "pk.io.open_stxm takes no argument 'scan_shape'",
     STXM + "-p reader.path=x": "takes no argument 'path'",
     STXM + "-p reader.energies.first=1": "takes no argument 'energies.first'",

@@ -170,7 +170,7 @@ def test_any_text_gives_a_value_or_a_refusal(text):
     [
         (int, "int"),
         (str | None, "str | None"),
-        (typing.Optional[float], "float | None"),
+        (float | None, "float | None"),
         (ArrayLike | None, "float | list[float] | None"),
         (ArrayLike, "float | list[float]"),
         (Sequence[int] | None, "list[int] | None"),
@@ -228,6 +228,7 @@ def test_a_function_that_takes_any_argument_is_not_checked(monkeypatch):
 
 
 def test_help_is_the_first_sentence_of_each_entry():
-    text = "Open.\n\nParameters\n----------\npath\n    File. More.\na, b\n    Two\n    lines.\n\nReturns\n-------\nx\n    No.\n"
+    text = "Open.\n\nParameters\n----------\npath\n    File. More.\na, b\n    Two\n    lines.\n\n"
+    text += "Returns\n-------\nx\n    No.\n"
     assert arguments._read_docstring(text) == {"path": "File.", "a": "Two lines.", "b": "Two lines."}
     assert arguments._read_docstring("Open.") == {}

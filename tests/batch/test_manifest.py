@@ -148,7 +148,7 @@ def test_a_manifest_holds_lists_of_files(tmp_path, reading, suffix, text, files)
 @pytest.mark.parametrize(
     ("suffix", "text", "said"),
     [
-        (".yaml", "- workflow: {0}\n  reader: {{regoin: 1}}\n", r"entry 1: .*'reader.regoin' is unknown"),
+        (".yaml", "- workflow: {0}\n  reader: {{zone: 1}}\n", r"entry 1: .*'reader.zone' is unknown"),
         (".yaml", "- workflow: {0}\n  reader: {{region: 1.5}}\n", "got reader.region=1.5 of type float"),
         (".yaml", "- workflow: {0}\n  reader: {{entry: 2}}\n", "Put a text into quotes"),
         (".yaml", "- workflow: {0}\n  reader: 1\n", "needs a value of type dict"),
@@ -159,7 +159,7 @@ def test_a_manifest_holds_lists_of_files(tmp_path, reading, suffix, text, files)
         (".yaml", "- workflow: {0}\n  cif_paths: [a.cif, 1]\n", r"needs a value of type str \| list"),
         (".yaml", "- workflow: {0}\n  output_dir: elsewhere\n", "output_dir is set by"),
         (".csv", "workflow,reader.region\n{0},one\n", "entry 1: .*got reader.region=one"),
-        (".csv", "workflow,reader.regoin\n{0},1\n", "takes no argument 'regoin'"),
+        (".csv", "workflow,reader.zone\n{0},1\n", "takes no argument 'zone'"),
         (".csv", "workflow,cif_paths\n{0},a.cif,b.cif\n", "3 cells under 2 names.*quote a cell"),
         (".csv", "workflow,seed,seed\n{0},1,2\n", r"column\(s\) seed twice"),
     ],
