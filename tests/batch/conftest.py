@@ -44,7 +44,8 @@ def desk(tmp_path, monkeypatch):
     for name in ("stack.hdf5", "my_stack.hdf5", "scans/particle_001.hdf5", "a folder/a=b stack.hdf5", "Ünïcode/ß.hdf5"):
         stxm.pollux(folder / name)
     stxm.softimax(folder / "two.hdf5")
-    stxm.sdf(folder / "regions.hdr", regions=2, kind="Multi-Region Image Stack")
+    for name in ("regions.hdr", "session.hdr", "scans/session.hdr"):
+        stxm.sdf(folder / name, regions=2, kind="Multi-Region Image Stack")
     stxm.tiff(folder / "bare.tif", sidecar=False)
     for name, letter in (("refs.csv", "r"), ("refs/one.csv", "n"), ("refs/two.csv", "w"), ("refs/a,b.csv", "c")):
         (folder / name).write_text(REFERENCES.format(letter), encoding="utf-8")

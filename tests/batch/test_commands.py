@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from phasekit import cli
-from phasekit.batch import find_notebook, notebook_parameters
+from phasekit.batch import find_notebook, notebook_parameters, read_manifest
 from phasekit.workflows import list_workflows
 
 from ..tree import project_files
@@ -289,6 +289,17 @@ def test_the_commands_of_the_pages_work(page, words, typed, desk, monkeypatch):
         listed = ["batch", "--help"]
     code, said, _ = typed(listed)
     assert code == 0, said
+
+
+def test_the_manifests_of_the_page_can_be_read(desk):
+    text = (find_notebook("start").parents[1] / "docs/howto/batch.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```(?:text|yaml)\n(.*?)```", text, re.DOTALL)
+    assert len(shown) == 3
+    for number, manifest in enumerate(shown):
+        path = desk / f"{number}.{'yaml' if manifest.startswith('-') else 'csv'}"
+        path.write_text(manifest, encoding="utf-8")
+        assert [job.workflow for job in read_manifest(path)][-1] == "stxm"
+    assert read_manifest(desk / "1.csv")[1] == read_manifest(desk / "2.yaml")[0]
 
 
 def test_the_pages_show_commands():
