@@ -6,7 +6,7 @@ import pytest
 from phasekit.batch import runner
 
 from ..io import conftest as stxm
-from .opening import Openings
+from .opening import LETTERS, Openings
 
 NICKEL = """data_Ni
 _cell_length_a 3.5239
@@ -38,10 +38,16 @@ def openings(monkeypatch):
 def desk(tmp_path, monkeypatch):
     """Folder in which the user stands, with small files of each kind."""
     folder = tmp_path / "desk"
-    for name in ("", "refs", "scans", "a folder", "Ünïcode"):
+    for name in ("", "refs", "scans", "a folder", LETTERS):
         (folder / name).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(folder)
-    for name in ("stack.hdf5", "my_stack.hdf5", "scans/particle_001.hdf5", "a folder/a=b stack.hdf5", "Ünïcode/ß.hdf5"):
+    for name in (
+        "stack.hdf5",
+        "my_stack.hdf5",
+        "scans/particle_001.hdf5",
+        "a folder/a=b stack.hdf5",
+        f"{LETTERS}/{LETTERS}.hdf5",
+    ):
         stxm.pollux(folder / name)
     stxm.softimax(folder / "two.hdf5")
     for name in ("regions.hdr", "session.hdr", "scans/session.hdr"):

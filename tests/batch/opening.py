@@ -4,6 +4,7 @@ A command can then be tried on every notebook in milliseconds, and what it opene
 """
 
 import ast
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import phasekit as pk
 from phasekit.batch import notebook_parameters
 from phasekit.batch.runner import RESULT
 
+#: A file name with letters beyond ASCII, where the file system has them.
+LETTERS = "Größe µm" if sys.getfilesystemencoding() == "utf-8" else "Groesse um"
 STATUS = {"units": "1", "flag_values": [0, 1], "flag_meanings": "ok vacuum"}
 
 

@@ -11,6 +11,7 @@ from phasekit.batch import find_notebook, notebook_parameters, read_manifest
 from phasekit.workflows import list_workflows
 
 from ..tree import project_files
+from .opening import LETTERS
 
 STXM = "run stxm --out out --quiet "
 ACOM = "run acom --out out --quiet --input line.npy "
@@ -68,7 +69,7 @@ GOOD = {
     # values that are easily mistaken
     STXM + "--input 'a folder/a=b stack.hdf5'": {"input_path": "a folder/a=b stack.hdf5"},
     STXM + "-p 'input_path=a folder/a=b stack.hdf5'": {"input_path": "a folder/a=b stack.hdf5"},
-    STXM + "--input Ünïcode/ß.hdf5": {"input_path": "Ünïcode/ß.hdf5"},
+    STXM + f"--input '{LETTERS}/{LETTERS}.hdf5'": {"input_path": f"{LETTERS}/{LETTERS}.hdf5"},
     STXM + "-p 'seed = 7'": {"seed": 7},
     STXM + "-p margin=-0.1": {"margin": -0.1},
     STXM + "--parameter align=no": {"align": False},

@@ -8,6 +8,8 @@ from phasekit.batch.parameters import Parameter
 from phasekit.batch.paths import check_files, check_folder, join_paths, make_absolute
 from phasekit.errors import ReadError, SchemaError
 
+from .opening import LETTERS
+
 KNOWN = {
     name: Parameter(name, kind, default, "")
     for name, kind, default in (
@@ -23,7 +25,7 @@ KNOWN = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for name in ("a.cif", "b.cif", "[1].cif", "c,d.cif", "größe.cif"):
+    for name in ("a.cif", "b.cif", "[1].cif", "c,d.cif", f"{LETTERS}.cif"):
         (tmp_path / name).write_text("", encoding="utf-8")
     (tmp_path / "store.zarr").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -72,7 +74,7 @@ def test_a_manifest_s_paths_count_from_its_folder(folder):
     [
         ("input_path", "a.cif"),
         ("input_path", "store.zarr"),
-        ("input_path", "größe.cif"),
+        ("input_path", f"{LETTERS}.cif"),
         ("i0_path", ""),
         ("cif_paths", "c,d.cif"),
         ("cif_paths", ["a.cif", "[1].cif"]),
