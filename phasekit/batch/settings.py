@@ -117,9 +117,10 @@ def _find_argument(parameter: Parameter, key: str) -> Parameter:
     if parameter.arguments is None:
         return Parameter(name, "Any", None, "")
     if key not in parameter.arguments:
+        listed = ", ".join(parameter.arguments)
+        cure = f"needs one of {listed}. Check the spelling." if listed else "and no other. Leave it out."
         raise SchemaError(
-            f"parameters: '{name}' is unknown: {parameter.function} takes no argument '{key}' here, "
-            f"needs one of {', '.join(parameter.arguments)}. Check the spelling."
+            f"parameters: '{name}' is unknown: {parameter.function} takes no argument '{key}' here, {cure}"
         )
     argument = parameter.arguments[key]
     return Parameter(name, argument.kind, argument.default, argument.help)
