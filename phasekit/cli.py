@@ -9,8 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .errors import PhasekitError
+from .errors import PhasekitError, SchemaError
 from .workflows import list_workflows
+
+#: How values are written, for `phasekit run --help`. The tests run every line.
+_VALUES = """\
+forms of NAME=VALUE (`phasekit parameters WORKFLOW` lists the names and their types):
+  -p seed=7                             one value
+  -p cif_paths=Ni.cif,LiFePO4.cif       a list, with commas
+  -p cif_paths=Ni.cif -p cif_paths=LiFePO4.cif    the same list, the name given again
+  -p 'cif_paths=["Ni.cif", "LiFePO4.cif"]'        the same list as JSON
+  -p 'reference_paths=refs/*.csv'       files that match a pattern
+  -p reader.region=1                    one argument of the function that opens the file
+  -p 'reader={"region": 1, "step_nm": 40}'        several of them as JSON
+  -p reader.region=none                 no value, where the type allows None
+Paths count from the current directory. Exit codes: 0 all well, 1 a run failed, 2 the command was wrong.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,16 +63,24 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="phasekit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run a workflow's notebook on a file, without a screen")
+    # Raw: argparse would join the lines.
+    run = commands.add_parser(
+        "run",
+        help="run a workflow's notebook on a file, without a screen",
+        epilog=_VALUES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     run.add_argument("workflow", help=f"{_list_names()}, or the path of a notebook")
     # --input and --out are parameters of the notebook, too, but every run needs them.
     run.add_argument("--input", help="file to open (default: the sample)")
     run.add_argument("--out", required=True, help="folder for the results")
-    run.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable")
+    run.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable; forms: see below"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.set_defaults(function=_run_one)
     show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
-    show.add_argument("workflow")
+    show.add_argument("workflow", help=f"start, {_list_names()}, or the path of a notebook")
     show.set_defaults(function=_print_parameters)
     # `demo` needs no arguments, so that a first try is one word.
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
@@ -67,12 +89,12 @@ def _build_parser() -> argparse.ArgumentParser:
     batch = commands.add_parser("batch", help="run every job of a manifest (.yaml, .json, .csv) and write one page")
     batch.add_argument("manifest")
     batch.add_argument("--out", required=True, help="folder for the results")
-    batch.add_argument("--workers", type=int, default=1, help="jobs at the same time (default: 1)")
+    batch.add_argument("--workers", type=_read_count, default=1, help="jobs at the same time (default: 1)")
     batch.add_argument("--again", action="store_true", help="also run jobs that already ended well")
     batch.set_defaults(function=_run_batch)
     samples = commands.add_parser("samples", help="list, fetch or make sample data")
     samples.add_argument("action", nargs="?", choices=("list", "fetch", "make"), default="list")
-    samples.add_argument("name", nargs="?", help="name of the sample (make: all when left out)")
+    samples.add_argument("name", nargs="?", help="name of the sample (fetch: als_fe2p when left out; make: all)")
     samples.add_argument("--out", help="make: folder to write to (default: data-samples)")
     samples.set_defaults(function=_run_samples)
     return parser
@@ -88,44 +110,46 @@ def _list_names() -> str:
 def _run_one(options: argparse.Namespace) -> int:
     """Run one notebook."""
     from .batch import find_notebook, notebook_parameters, parse_settings, run_notebook
+    from .batch.paths import check_files, check_folder
 
     declared = notebook_parameters(find_notebook(options.workflow))
-    values = parse_settings(declared, options.parameter)
-    if options.input is not None:
-        values["input_path"] = options.input
-    # Names that the notebook does not have are refused by `run_notebook`, with the list of those it has.
-    _check_paths({name: value for name, value in values.items() if name in declared}, Path(options.out))
+    # --input is one more setting, so that it is refused as one: unknown to the notebook, or given twice.
+    given = [] if options.input is None else [f"input_path={options.input}"]
+    values = parse_settings(declared, [*options.parameter, *given])
+    if "output_dir" in values:
+        raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
+    check_files(declared, values)
+    check_folder(options.out)
     record = run_notebook(options.workflow, options.out, parameters=values, progress=not options.quiet)
     _print_outcome(record, Path(options.out))
     return 0 if record["status"] == "ok" else 1
 
 
-def _check_paths(values: dict[str, Any], out: Path) -> None:
-    """Refuse before the kernel starts: a missing input, an output that is a file, a parameter set by an option."""
-    from .errors import ReadError, SchemaError
-
-    if "output_dir" in values:
-        raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
-    path = values.get("input_path")
-    if path is not None and not Path(path).exists():
-        raise ReadError(path, found="no such file", cure=f"check the path; it counts from {Path.cwd()}")
-    if out.exists() and not out.is_dir():
-        raise ReadError(out, found="a file", cure="give --out a folder, new or old")
+def _read_count(text: str) -> int:
+    """Whole number from 1; argparse prints the message."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs; give 1 or more")
+    return int(text)
 
 
 def _print_parameters(options: argparse.Namespace) -> int:
-    """Print the parameters of a notebook, one a line."""
+    """Print the parameters of a notebook, one a line, and the arguments that a dict among them may hold."""
     from .batch import find_notebook, notebook_parameters
 
     for parameter in notebook_parameters(find_notebook(options.workflow)).values():
         print(f"{parameter.name}: {parameter.kind} = {parameter.default!r}  {parameter.help}".rstrip())
+        for name, argument in (parameter.arguments or {}).items():
+            line = f"{parameter.name}.{name}: {argument.kind} = {argument.default!r}  {argument.help}"
+            print(line.rstrip())
     return 0
 
 
 def _run_demo(options: argparse.Namespace) -> int:
     """Run every workflow on its sample and write one page."""
     from .batch import run_notebook, write_index
+    from .batch.paths import check_folder
 
+    check_folder(options.out)
     failed = 0
     names = [workflow.name for workflow in list_workflows()]
     for workflow in names:
@@ -143,6 +167,9 @@ def _run_demo(options: argparse.Namespace) -> int:
 def _run_batch(options: argparse.Namespace) -> int:
     """Run the jobs of a manifest."""
     from .batch import run_manifest
+    from .batch.paths import check_folder
+
+    check_folder(options.out)
 
     def print_job(job: Any, record: dict[str, Any]) -> None:
         print(f"{record['status']:7} {job.workflow} {record.get('error') or ''}".rstrip(), flush=True)
@@ -157,7 +184,10 @@ def _run_batch(options: argparse.Namespace) -> int:
 def _run_samples(options: argparse.Namespace) -> int:
     """List, fetch or make samples."""
     from . import samples
+    from .batch.paths import check_folder
 
+    if options.out is not None:
+        check_folder(options.out)
     if options.action == "fetch":
         # A bar on a terminal only: in a log it would fill many lines.
         print(samples.fetch(options.name or "als_fe2p", progress=sys.stderr.isatty()))

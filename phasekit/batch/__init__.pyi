@@ -7,7 +7,7 @@ from .parameters import WORKFLOWS as WORKFLOWS
 from .parameters import Parameter as Parameter
 from .parameters import find_notebook as find_notebook
 from .parameters import notebook_parameters as notebook_parameters
-from .parameters import parse_settings as parse_settings
 from .record import environment as environment
 from .record import read_record as read_record
 from .runner import run_notebook as run_notebook
+from .settings import parse_settings as parse_settings

@@ -5,6 +5,7 @@ Each job has its own folder. Jobs that already ended well are not run again.
 
 import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +17,11 @@ from typing import Any
 from phasekit.errors import ReadError, SchemaError
 
 from .indexpage import write_index
-from .parameters import check_names, find_notebook, notebook_parameters, parse_settings
+from .parameters import find_notebook, notebook_parameters
+from .paths import check_files, join_paths
 from .record import read_record, read_versions, write_record
 from .runner import run_notebook
+from .settings import convert_settings
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
     ----------
     path
         ``.yaml`` or ``.json``: a list of mappings; ``.csv``: a table with a header. Each has ``workflow``; the other
-        keys are parameters of its notebook (empty cells are left at the default). Relative paths count from the
-        folder of the manifest.
+        keys are parameters of its notebook (empty cells are left at the default). ``reader.region`` is the argument
+        ``region`` in the dict ``reader``. Relative paths count from the folder of the manifest.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def read_manifest(path: str | os.PathLike[str]) -> list[Job]:
     ReadError
         The file is not a list of jobs.
     SchemaError
-        A job names an unknown workflow or parameter.
+        A job names an unknown workflow, parameter or argument of the opener, or a value has another type.
 
     See Also
     --------
@@ -162,6 +165,7 @@ def run_manifest(
 def _run_isolated(job: Job, folder: Path) -> dict[str, Any]:
     """Record of one run; whatever goes wrong in it is written there, not raised."""
     try:
+        check_files(notebook_parameters(find_notebook(job.workflow)), job.parameters)
         return run_notebook(job.workflow, folder, parameters=job.parameters)
     except Exception as error:  # one job must not stop the others
         record = {"workflow": job.workflow, "status": "failed", "error": f"{type(error).__name__}: {error}"}
@@ -182,12 +186,12 @@ def _find_finished(folder: Path) -> dict[str, Any] | None:
 def _read_rows(file: Path) -> Sequence[Any]:
     """Entries of a manifest, as mappings where the file is right."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ReadError(file, found="no readable text file", cure="give a .yaml, .json or .csv file") from error
     # YAML and JSON keep types and lists; a table is what most people have already.
-    if file.suffix == ".csv":
-        return list(csv.DictReader(text.splitlines()))
+    if file.suffix.lower() == ".csv":
+        return _read_table(file, text)
     import yaml
 
     try:
@@ -203,18 +207,27 @@ def _read_rows(file: Path) -> Sequence[Any]:
     return rows
 
 
+def _read_table(file: Path, text: str) -> list[dict[str, str]]:
+    """Rows of a table, whose cells are separated by commas or, as spreadsheets of some countries do, semicolons."""
+    head = text.partition("\n")[0]
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";" if "," not in head and ";" in head else ","))
+    names = [name.strip() for name in rows[0]] if rows else []
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ReadError(file, found=f"the column(s) {', '.join(twice)} twice", cure="write several values in one cell")
+    for number, row in enumerate(rows[1:], start=1):
+        if len(row) > len(names):
+            found = f"an entry {number} of {len(row)} cells under {len(names)} names"
+            raise ReadError(file, found=found, cure='quote a cell that holds a comma, "a.csv,b.csv"')
+    return [dict(zip(names, row, strict=False)) for row in rows[1:] if any(row)]
+
+
 def _check_job(workflow: str, row: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Parameters of a job: known to the notebook, typed, paths relative to the manifest."""
     declared = notebook_parameters(find_notebook(workflow))
-    check_names(declared, list(row))
-    # CSV and quoted YAML give texts, which get the type of the notebook; other values have theirs already.
-    texts = [f"{name}={value}" for name, value in row.items() if isinstance(value, str) and value]
-    values = {name: value for name, value in row.items() if not isinstance(value, str) and value is not None}
-    values |= parse_settings(declared, texts)
-    for name, value in values.items():
-        # A manifest and its data can then be moved together.
-        if name.endswith("_path") and value:
-            values[name] = str(base / str(value))
-        elif name.endswith("_paths"):
-            values[name] = [str(base / item) for item in value] if isinstance(value, list) else str(base / str(value))
-    return values
+    if "output_dir" in row:
+        raise SchemaError("output_dir is set by the folder of the batch (--out). Leave it out.")
+    # CSV and quoted YAML give texts, which get the type of the notebook; other values must have theirs already.
+    pairs = [(name, value) for name, value in row.items() if value not in ("", None)]
+    # A manifest and its data can then be moved together.
+    return join_paths(convert_settings(declared, pairs, folder=base), base)

@@ -4,23 +4,22 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from phasekit.deprecation import renamed_arguments
 from phasekit.errors import ReadError, SchemaError
 from phasekit.samples import root
 from phasekit.workflows import list_workflows
+
+from .arguments import Argument, find_calls, list_arguments
+from .kinds import takes_mapping
 
 #: Notebook of every workflow, and the start page.
 WORKFLOWS: dict[str, str] = {
     "start": "00_start_here.ipynb",
     **{workflow.name: workflow.notebook for workflow in list_workflows()},
 }
-
-#: Texts for a boolean; bool("false") would be True.
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Parameter:
     kind: str  # annotation in the notebook, or the type of the default
     default: Any
     help: str  # comment beside it
+    function: str = ""  # takes this dict as arguments, "pk.io.open_stxm"
+    arguments: Mapping[str, Argument] | None = None  # that the function takes; None where any are allowed
 
 
 def find_notebook(workflow: str) -> Path:
@@ -111,65 +112,27 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:
         raise ReadError(notebook, found="no cell tagged 'parameters'", cure="tag the cell that holds the parameters")
-    source = "".join(tagged[0]["source"])
+    sources = ["".join(cell["source"]) for cell in cells if cell.get("cell_type") == "code"]
     try:
-        return {parameter.name: parameter for parameter in _read_assignments(source)}
+        parameters = _read_assignments("".join(tagged[0]["source"]))
+        return {parameter.name: _add_arguments(parameter, sources) for parameter in parameters}
     except (ValueError, SyntaxError) as error:
         cure = "assign one literal per line in that cell"
         raise ReadError(notebook, found=f"a parameters cell that cannot be read ({error})", cure=cure) from error
 
 
-@renamed_arguments(known="parameters")
-def parse_settings(parameters: Mapping[str, Parameter], settings: Sequence[str]) -> dict[str, Any]:
-    """Convert ``name=value`` texts to values with the types of the notebook.
-
-    Parameters
-    ----------
-    parameters
-        Parameters of the notebook, by name.
-    settings
-        ``name=value`` each. Lists are written as JSON or with commas, ``k=2,3,4``; booleans as true or false.
-
-    Returns
-    -------
-    dict
-        Value by name.
-
-    Raises
-    ------
-    SchemaError
-        A text is not of that form, a name is unknown, or a value has another type. The message lists the known names.
-
-    See Also
-    --------
-    notebook_parameters : The parameters.
-
-    Examples
-    --------
-    >>> parameters = {"threshold": Parameter("threshold", "float", 0.75, "")}
-    >>> parse_settings(parameters, ["threshold=0.8"])
-    {'threshold': 0.8}
-    >>> parse_settings(parameters, ["treshold=0.8"])
-    Traceback (most recent call last):
-    ...
-    phasekit.errors.SchemaError: parameters: 'treshold' is unknown, needs one of threshold. Check the spelling.
-    """
-    values: dict[str, Any] = {}
-    for text in settings:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise SchemaError(f"parameters: got '{text}', needs name=value. Write for example threshold=0.8.")
-        check_names(parameters, [name])
-        values[name] = _convert_setting(parameters[name], value)
-    return values
-
-
-def check_names(parameters: Mapping[str, Parameter], names: Sequence[str]) -> None:
-    """Refuse names that the notebook does not have; papermill would only warn and run with the default."""
-    for name in names:
-        if name not in parameters:
-            listed = ", ".join(parameters)
-            raise SchemaError(f"parameters: '{name}' is unknown, needs one of {listed}. Check the spelling.")
+def _add_arguments(parameter: Parameter, sources: Sequence[str]) -> Parameter:
+    """Parameter with the arguments of the function that the notebook passes it to as ``**name``."""
+    if not takes_mapping(parameter.kind):
+        return parameter
+    calls = [call for call in find_calls(sources) if call.name == parameter.name]
+    listed = [(call.function, found) for call in calls if (found := list_arguments(call)) is not None]
+    if not listed:
+        return parameter
+    # Of several functions each must take the argument.
+    function, arguments = listed[0]
+    shared = {name: argument for name, argument in arguments.items() if all(name in found for _, found in listed)}
+    return replace(parameter, function=function, arguments=shared)
 
 
 def _read_assignments(source: str) -> list[Parameter]:
@@ -186,39 +149,3 @@ def _read_assignments(source: str) -> list[Parameter]:
         text = comment.group(1) if comment else ""
         parameters.append(Parameter(ast.unparse(target), kind or type(default).__name__, default, text))
     return parameters
-
-
-def _convert_setting(parameter: Parameter, text: str) -> Any:
-    """Value of a parameter; of a union such as ``int | None`` the first type that is not None."""
-    choices = [choice.strip() for choice in parameter.kind.split("|")]
-    if "None" in choices and text.lower() in ("none", "null"):
-        return None
-    kind = next(choice for choice in choices if choice != "None")
-    try:
-        return _convert_text(kind, text)
-    except ValueError:
-        raise SchemaError(
-            f"parameters: got {parameter.name}={text}, needs a value of type {parameter.kind} "
-            f"(the default is {parameter.default!r}), as in {parameter.name}={parameter.default}."
-        ) from None
-
-
-def _convert_text(kind: str, text: str) -> Any:
-    """Value of a type written as text; ``ValueError`` where it cannot be one."""
-    # Texts stay as they are: a file name may look like a number.
-    if kind == "str":
-        return text
-    if kind == "bool":
-        if text.lower() not in _BOOLEANS:
-            raise ValueError(text)
-        return _BOOLEANS[text.lower()]
-    if kind in ("int", "float"):
-        return int(text) if kind == "int" else float(text)
-    base, _, inner = kind.partition("[")
-    # Any other annotation takes a Python literal, never code.
-    if base not in ("list", "tuple"):
-        return ast.literal_eval(text)
-    # Commas are short to type in a shell, JSON can hold a comma inside an item.
-    items = json.loads(text) if text.lstrip().startswith("[") else [part for part in text.split(",") if part]
-    inner = inner.rstrip("]").split(",")[0]
-    return [_convert_text(inner, item) if inner and isinstance(item, str) else item for item in items]

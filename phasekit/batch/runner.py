@@ -11,8 +11,10 @@ from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
 from .numbers import key_numbers
-from .parameters import check_names, find_notebook, notebook_parameters
+from .parameters import find_notebook, notebook_parameters
+from .paths import make_absolute
 from .record import format_now, read_versions, write_record
+from .settings import check_names, check_values
 
 RESULT = "result.nc"
 EXECUTED = "notebook.ipynb"
@@ -42,7 +44,9 @@ def run_notebook(
         Folder to write to; results of an earlier run in it are removed first.
     parameters
         Values that differ from the notebook's own. ``interactive`` and ``output_dir`` are set here. Relative paths
-        (names that end in ``_path``, ``_paths`` or ``_dir``) are taken from the current directory.
+        (names that end in ``_path``, ``_paths`` or ``_dir``) are taken from the current directory. A glob pattern in
+        ``_paths`` becomes the list of its files. The keys of ``reader`` are arguments of the opener that the notebook
+        calls.
     progress
         Whether to show a bar of the cells.
     cell_timeout_s
@@ -56,7 +60,8 @@ def run_notebook(
     Raises
     ------
     SchemaError
-        The notebook has no such parameter, or a path holds letters that the system's encoding cannot read.
+        The notebook has no such parameter, a value has another type than the notebook states, or a path holds letters
+        that the system's encoding cannot read.
     ReadError
         There is no such notebook.
 
@@ -74,8 +79,10 @@ def run_notebook(
     """
     notebook = find_notebook(workflow).resolve()
     declared = notebook_parameters(notebook)
-    settings = _make_paths_absolute(dict(parameters or {}))
-    check_names(declared, list(settings))
+    given = {name: _make_plain(value) for name, value in (parameters or {}).items()}
+    check_names(declared, list(given))
+    check_values(declared, given)
+    settings = make_absolute(declared, given)
     folder = Path(output_dir).resolve()
     check_text({**settings, "output_dir": str(folder), "notebook": str(notebook)})
     headless = {"interactive": False, "output_dir": str(folder)}
@@ -104,29 +111,35 @@ def run_notebook(
 
 def check_text(values: Mapping[str, Any]) -> None:
     """Refuse what no notebook file can hold: names that the system's encoding could not decode."""
-    items = [(name, item) for name, value in values.items() for item in (value if isinstance(value, list) else [value])]
-    for name, item in items:
+    for name, item in [(name, item) for name, value in values.items() for item in _list_texts(value)]:
         try:
-            str(item).encode("utf-8")
+            item.encode("utf-8")
         except UnicodeEncodeError:
-            escaped = str(item).encode("ascii", "backslashreplace").decode()
+            escaped = item.encode("ascii", "backslashreplace").decode()
             raise SchemaError(
                 f"run_notebook: {name} = '{escaped}' holds letters that this system's encoding "
                 f"({sys.getfilesystemencoding()}) cannot read. Set PYTHONUTF8=1 in the environment, or a UTF-8 locale."
             ) from None
 
 
-def _make_paths_absolute(values: dict[str, Any]) -> dict[str, Any]:
-    """Paths relative to the caller's directory made absolute, because the kernel runs in another folder."""
-    # By the ending of the name, so that a new parameter needs no entry here; "" stands for no file.
-    for name, value in values.items():
-        if name.endswith(("_path", "_dir")) and value:
-            values[name] = os.path.abspath(value)
-        elif name.endswith("_paths"):
-            values[name] = (
-                [os.path.abspath(item) for item in value] if isinstance(value, list) else os.path.abspath(value)
-            )
-    return values
+def _list_texts(value: Any) -> list[str]:
+    """Texts in a value, also those inside lists and dicts."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for item in pair for text in _list_texts(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _list_texts(item)]
+    return [str(value)]
+
+
+def _make_plain(value: Any) -> Any:
+    """Value as papermill can write it: paths as texts, arrays and NumPy's numbers as lists and numbers."""
+    if isinstance(value, dict):
+        return {key: _make_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_make_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _execute_notebook(
@@ -138,6 +151,9 @@ def _execute_notebook(
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    from .kernel import NotebookKernelManager, silence_papermill
+
+    silence_papermill()
     _ensure_ipython_folder()
     loop = ensure_event_loop()  # the one that nbclient takes in this thread; nobody else would close it
     try:
@@ -151,6 +167,7 @@ def _execute_notebook(
             start_timeout=180,  # kernels start slowly on a busy machine or a network's file system
             execution_timeout=cell_timeout_s,
             resources={"metadata": {"path": str(notebook.parent)}},
+            kernel_manager_class=NotebookKernelManager,
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )
     except PapermillExecutionError as error:

@@ -96,3 +96,85 @@ def test_no_runs_is_refused(tmp_path):
         write_index(tmp_path)
     with pytest.raises(ReadError):
         read_record(tmp_path)
+
+
+READ = "stack = pk.io.open_stxm(input_path, **reader)"
+READER = (
+    'input_path: str = "a.nc"\nreader: dict = {}\ncif_paths: str | list[str] = "a.cif"\nseed: int = 0\ntext: str = ""'
+)
+
+
+@pytest.fixture
+def reading(tmp_path):
+    """Notebook that passes ``reader`` to an opener."""
+    return notebook(tmp_path / "reading.ipynb", READ, parameters=READER)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".yaml", "- workflow: {0}\n  reader:\n    region: 1\n    step_nm: 40\n"),
+        (".yaml", "- workflow: {0}\n  reader.region: 1\n  reader.step_nm: 4e1\n"),
+        (".yaml", "- workflow: {0}\n  reader: {{region: 1}}\n  reader.step_nm: '40'\n"),
+        (".json", '[{{"workflow": "{0}", "reader": {{"region": 1, "step_nm": 40}}}}]'),
+        (".json", '[{{"workflow": "{0}", "reader.region": 1, "reader.step_nm": 40.0}}]'),
+        (".csv", "workflow,reader.region,reader.step_nm,reader.entry\n{0},1,40,\n"),
+        (".csv", '\ufeffworkflow,reader\n{0},"{{""region"": 1, ""step_nm"": 40}}"\n'),
+        (".csv", "workflow;reader.region;reader.step_nm\r\n{0};1;40\r\n"),
+        (".CSV", "workflow , reader.region,reader.step_nm\n{0},1,40\n\n"),
+    ],
+)
+def test_a_manifest_holds_arguments_of_the_opener(tmp_path, reading, suffix, text):
+    (job,) = read_manifest(manifest(tmp_path, text.format(reading), suffix))
+    assert job.parameters == {"reader": {"region": 1, "step_nm": 40}}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "files"),
+    [
+        (".yaml", "- workflow: {0}\n  cif_paths: [a.cif, b.cif]\n", ["a.cif", "b.cif"]),
+        (".yaml", "- workflow: {0}\n  cif_paths: a.cif\n", "a.cif"),
+        (".csv", 'workflow,cif_paths\n{0},"a.cif,b.cif"\n', ["a.cif", "b.cif"]),
+        (".csv", "workflow;cif_paths\n{0};a.cif,b.cif\n", ["a.cif", "b.cif"]),
+        (".csv", "workflow,cif_paths\n{0},*.cif\n", "*.cif"),
+    ],
+)
+def test_a_manifest_holds_lists_of_files(tmp_path, reading, suffix, text, files):
+    (job,) = read_manifest(manifest(tmp_path, text.format(reading), suffix))
+    several = [str(tmp_path / name) for name in files] if isinstance(files, list) else str(tmp_path / files)
+    assert job.parameters == {"cif_paths": several}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "said"),
+    [
+        (".yaml", "- workflow: {0}\n  reader: {{zone: 1}}\n", r"entry 1: .*'reader.zone' is unknown"),
+        (".yaml", "- workflow: {0}\n  reader: {{region: 1.5}}\n", "got reader.region=1.5 of type float"),
+        (".yaml", "- workflow: {0}\n  reader: {{entry: 2}}\n", "Put a text into quotes"),
+        (".yaml", "- workflow: {0}\n  reader: 1\n", "needs a value of type dict"),
+        (".yaml", "- workflow: {0}\n  reader: {{region: 1}}\n  reader.region: 2\n", "given twice"),
+        (".yaml", "- workflow: {0}\n  seed: 1.5\n", "needs a value of type int"),
+        (".yaml", "- workflow: {0}\n  seed: true\n", "needs a value of type int"),
+        (".yaml", "- workflow: {0}\n  text: 2026-01-02\n", "Put a text into quotes"),
+        (".yaml", "- workflow: {0}\n  cif_paths: [a.cif, 1]\n", r"needs a value of type str \| list"),
+        (".yaml", "- workflow: {0}\n  output_dir: elsewhere\n", "output_dir is set by"),
+        (".csv", "workflow,reader.region\n{0},one\n", "entry 1: .*got reader.region=one"),
+        (".csv", "workflow,reader.zone\n{0},1\n", "takes no argument 'zone'"),
+        (".csv", "workflow,cif_paths\n{0},a.cif,b.cif\n", "3 cells under 2 names.*quote a cell"),
+        (".csv", "workflow,seed,seed\n{0},1,2\n", r"column\(s\) seed twice"),
+    ],
+)
+def test_a_manifest_is_refused_before_the_first_job(tmp_path, reading, suffix, text, said):
+    with pytest.raises((SchemaError, ReadError), match=said):
+        run_manifest(manifest(tmp_path, text.format(reading), suffix), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_job_whose_file_is_missing_fails_without_a_kernel(tmp_path, reading, monkeypatch):
+    monkeypatch.setattr("phasekit.batch.runner._execute_notebook", lambda *_, **__: pytest.fail("a kernel started"))
+    text = f"- workflow: {reading}\n  input_path: no.nc\n- workflow: {reading}\n  cif_paths: [no*.cif]\n"
+    records = run_manifest(manifest(tmp_path, text), tmp_path / "out")
+    assert [record["status"] for record in records] == ["failed", "failed"]
+    assert "no such file for input_path" in records[0]["error"]
+    assert "matches this pattern for cif_paths" in records[1]["error"]
+    assert "0 of 2 runs ended well" in (tmp_path / "out/index.html").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasekit.batch import find_notebook, notebook_parameters, parse_settings
+from phasekit.batch import Parameter, find_notebook, notebook_parameters, parse_settings
 from phasekit.errors import ReadError, SchemaError
 
 from .tiny import notebook
@@ -69,8 +69,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones(known):
 
 @given(value=st.floats(allow_nan=False, allow_infinity=False), seed=st.integers())
 def test_numbers_survive_the_trip_through_text(value, seed):
-    from phasekit.batch import Parameter
-
     known = {"x": Parameter("x", "float", 0.0, ""), "n": Parameter("n", "int", 0, "")}
     assert parse_settings(known, [f"x={value!r}", f"n={seed}"]) == {"x": value, "n": seed}
 
@@ -90,3 +88,62 @@ def test_unknown_workflows_and_missing_files_are_refused():
         find_notebook("stem")
     with pytest.raises(ReadError, match="no file"):
         find_notebook("nowhere.ipynb")
+
+
+LIST = "str | list[str]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "values"),
+    [
+        (["cif_paths=a", "cif_paths=b,c"], {"cif_paths": ["a", "b", "c"]}),
+        (["cif_paths=a", 'cif_paths=["b,c"]'], {"cif_paths": ["a", "b,c"]}),
+        (["files=a", "files=b"], {"files": ["a", "b"]}),
+        (["files=a"], {"files": "a"}),
+        (["reader.x=1", "reader.y=a=b"], {"reader": {"w": 0, "x": 1, "y": "a=b"}}),
+        (['reader={"x": 1}'], {"reader": {"x": 1}}),
+        (["reader.y=2", "reader={}"], {"reader": {"y": 2}}),
+    ],
+)
+def test_a_name_given_again_makes_a_list_and_a_point_sets_an_item(settings, values):
+    known = {
+        "cif_paths": Parameter("cif_paths", "list[str]", [], ""),
+        "files": Parameter("files", LIST, "", ""),
+        "reader": Parameter("reader", "dict", {"w": 0}, ""),
+    }
+    assert parse_settings(known, settings) == values
+    assert known["reader"].default == {"w": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["seed=1", "seed=1"], r"'seed' is given 2 times \(1, 1\)"),
+        (["name=a", "name=b", "name=c"], "'name' is given 3 times"),
+        (["seed.a=1"], "holds no arguments"),
+        (["raeder.a=1"], "'raeder.a' is unknown, needs one of input_path"),
+    ],
+)
+def test_a_name_given_twice_or_with_a_wrong_point_is_refused(known, settings, said):
+    with pytest.raises(SchemaError, match=said):
+        parse_settings(known, settings)
+
+
+def test_a_dict_that_two_functions_take_holds_what_both_accept(tmp_path):
+    cells = ["pk.io.open_stxm(input_path, **reader)", "pk.io.open_4dstem(input_path, **reader)"]
+    path = notebook(tmp_path / "n.ipynb", *cells, parameters="reader: dict = {}")
+    shared = notebook_parameters(path)["reader"].arguments
+    assert "region" not in shared
+    assert "scan_shape" not in shared
+
+
+def test_a_dict_that_no_function_of_phasekit_takes_is_free(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", "numpy.array(**reader)", parameters="reader: dict = {}")
+    assert parse_settings(notebook_parameters(path), ["reader.any=1"]) == {"reader": {"any": 1}}
+
+
+def test_a_function_without_further_arguments_says_so(tmp_path):
+    path = notebook(tmp_path / "n.ipynb", "pk.io.load(input_path, lazy=True, **reader)", parameters="reader: dict = {}")
+    with pytest.raises(SchemaError, match=r"pk\.io\.load takes no argument 'zone' here, and no other"):
+        parse_settings(notebook_parameters(path), ["reader.zone=1"])
+    assert parse_settings(notebook_parameters(path), ["reader={}"]) == {"reader": {}}

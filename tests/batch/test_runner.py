@@ -3,8 +3,10 @@
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import phasekit as pk
@@ -12,7 +14,8 @@ from phasekit.batch import read_record, run_notebook, runner
 from phasekit.batch.runner import check_text
 from phasekit.errors import ReadError, SchemaError
 
-from .tiny import DRAW, SAVE, WRITE, notebook
+from ..io.conftest import sdf
+from .tiny import DRAW, PARAMETERS, SAVE, WRITE, notebook
 
 pytestmark = pytest.mark.notebook
 
@@ -158,3 +161,105 @@ def test_the_page_of_a_run_needs_no_other_file(good):
     text = (base / "out/notebook.html").read_text(encoding="utf-8")
     assert "data:image/png;base64" in text or "<svg" in text
     assert os.path.getsize(base / "out/notebook.html") < 5e6
+
+
+SLOW = """
+import time
+kernel = get_ipython().kernel
+answer = kernel.shell_handlers["kernel_info_request"]
+async def answer_and_stay(*words):
+    await answer(*words)
+    time.sleep(3)
+kernel.shell_handlers["kernel_info_request"] = answer_and_stay
+"""
+
+
+def test_a_good_run_ends_without_an_interrupted_kernel(tmp_path, capfd, caplog):
+    """The kernel still handles the last request when it is asked to end, here for three seconds."""
+    record = run(tmp_path, SAVE, SLOW, WRITE, parameters={"seed": 1, "name": "a", "cif_paths": ["b.cif"]})
+    assert record["status"] == "ok", record["error"]
+    assert capfd.readouterr() == ("", "")
+    assert not [entry for entry in caplog.records if entry.name == "papermill" and entry.levelname != "INFO"]
+    assert "KeyboardInterrupt" not in (tmp_path / "out/notebook.html").read_text(encoding="utf-8")
+
+
+def test_processes_of_a_kernel_end_with_it(tmp_path):
+    start = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])"
+    record = run(tmp_path, SAVE, start, "result.attrs['child'] = child.pid", WRITE)
+    assert record["status"] == "ok", record["error"]
+    child = int(pk.io.load(tmp_path / "out/result.nc").attrs["child"])
+    # The system removes an ended process from its table a little later.
+    end = time.monotonic() + 60
+    while is_running(child) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not is_running(child)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_values_reach_the_notebook_as_they_are(tmp_path):
+    values = {
+        "name": 'C:\\new "folder"\\größe = 3 µm\n',
+        "cif_paths": [Path("b.cif"), "c,d.cif"],
+        "reader": {
+            "region": np.int64(1),
+            "energies": np.array([512.0, 515.5]),
+            "shape": (3, 4),
+            "entry": None,
+            "é": "'",
+        },
+        "seed": np.int16(-3),
+        "threshold": np.float32(0.5),
+    }
+    parameters = PARAMETERS + "reader: dict = {}\n"
+    seen = "result.attrs['seen'] = ascii((name, reader, seed))"
+    path = notebook(tmp_path / "n.ipynb", SAVE, seen, WRITE, parameters=parameters)
+    record = run_notebook(str(path), tmp_path / "out", parameters=values)
+    assert record["status"] == "ok", record["error"]
+    reader = {"region": 1, "energies": [512.0, 515.5], "shape": [3, 4], "entry": None, "é": "'"}
+    assert pk.io.load(tmp_path / "out/result.nc").attrs["seen"] == ascii((values["name"], reader, -3))
+    assert record["parameters"]["cif_paths"] == [os.path.abspath("b.cif"), os.path.abspath("c,d.cif")]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seed": "1"}, "got seed='1' of type str, needs a value of type int"),
+        ({"seed": True}, "of type bool"),
+        ({"threshold": float("nan")}, "needs a value of type float"),
+        ({"cif_paths": "a.cif"}, r"needs a value of type list\[str\]"),
+        ({"input_path": None}, "Put a text into quotes"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_before_anything_is_touched(tmp_path, values, said):
+    with pytest.raises(SchemaError, match=said):
+        run(tmp_path, SAVE, WRITE, parameters=values)
+    assert not (tmp_path / "out").exists()
+
+
+def test_letters_that_the_encoding_cannot_read_are_found_inside_dicts():
+    with pytest.raises(SchemaError, match=r"reader.*PYTHONUTF8"):
+        check_text({"reader": {"entry": "r\udcc3"}})
+    with pytest.raises(SchemaError, match=r"reader.*PYTHONUTF8"):
+        check_text({"reader": {"list": ["good", "r\udcc3"]}})
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_a_region_is_opened_from_the_command_line_and_from_a_manifest(tmp_path, manifest, monkeypatch):
+    from phasekit.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    sdf(tmp_path / "scan.hdr", regions=2, kind="Multi-Region Image Stack")
+    opening = "result.attrs['first'] = float(pk.io.open_stxm(input_path, **reader).intensity[0, 0, 0])"
+    notebook(tmp_path / "n.ipynb", SAVE, opening, WRITE, parameters=PARAMETERS + "reader: dict = {}\n")
+    (tmp_path / "jobs.csv").write_text("workflow,input_path,reader.region\nn.ipynb,scan.hdr,1\n", encoding="utf-8")
+    words = "run n.ipynb --input scan.hdr --out out -p reader.region=1 --quiet"
+    assert main(("batch jobs.csv --out out" if manifest else words).split()) == 0
+    (result,) = (tmp_path / "out").rglob("result.nc")
+    assert pk.io.load(result).attrs["first"] == 101000

@@ -68,6 +68,7 @@ def test_the_sample_is_the_default_and_the_common_parameters_exist(workflow):
         assert Path(known["input_path"].default).stem == SAMPLES[workflow]
         assert known["output_dir"].default == f"runs/{workflow}"
         assert known["seed"].default == 0
+        assert known["reader"].default == {}
     assert not [name for name, found in known.items() if not found.help and name != "interactive"]
 
 

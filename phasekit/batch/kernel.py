@@ -1,0 +1,27 @@
+"""The kernel of a run, and how it ends."""
+
+import logging
+
+from jupyter_client.manager import AsyncKernelManager
+
+
+class NotebookKernelManager(AsyncKernelManager):
+    """Manager of a kernel that is asked to end, and not interrupted first.
+
+    Jupyter interrupts every kernel before it asks it to end. At the end of a run the kernel still handles the last
+    request, answers the interrupt with an exception, and logs an error in a run that went well. A cell that does not
+    return is ended by the signals that follow the request.
+    """
+
+    async def _async_interrupt_kernel(self) -> None:
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
+
+
+def silence_papermill() -> None:
+    """Drop papermill's warnings about names: it cannot read ``str | None``, and the names are checked before."""
+    logging.getLogger("papermill").addFilter(_is_no_guess)
+
+
+def _is_no_guess(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(("Passed unknown parameter", "Unable to parse line"))
