@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ....errors import ReadError
+from .....errors import ReadError
 
 # Quoted text, one of the marks, or a word up to the next mark.
 _TOKEN = re.compile(r'"(?P<text>[^"]*)"|(?P<mark>[{}()=;,])|(?P<word>[^\s"{}()=;,][^"{}()=;,]*)')

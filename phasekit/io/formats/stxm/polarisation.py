@@ -1,0 +1,111 @@
+"""Stacks of several polarisations, and other axes beside energy, y and x."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import ReadError
+from .nexus.axes import POLARISATION, Places
+from .nexus.text import decode_text
+
+# Places of the polarisation outside the counter.
+_ELSEWHERE = ("instrument/epu", "instrument/source", "instrument/insertion_device", "instrument/monochromator")
+_USUAL = ("energy", "y", "x")
+
+
+class ExtraAxes(NamedTuple):
+    """Axes of the data beside energy, y and x: their place and name, and the index that is taken."""
+
+    names: dict[int, str]
+    index: dict[int, int]
+
+
+def fix_extra_axes(
+    path: Path, shape: tuple[int, ...], stated: Sequence[Places], values: list[Any], wanted: float | str | None
+) -> ExtraAxes:
+    """Fix every axis of the data beside energy, y and x at one index: the wanted polarisation, or the only one.
+
+    Raises
+    ------
+    ReadError
+        An axis is neither of the three nor polarisation, or the polarisation is not chosen.
+    """
+    names = _find_extra_axes(path, shape, stated, len(values))
+    index = {}
+    for axis, name in names.items():
+        if name != "polarisation" and shape[axis] > 1:
+            found = f"data of shape {shape} with {shape[axis]} values along '{name}'"
+            raise ReadError(path, found=found, cure="give a stack over photon energy, y and x")
+        listed = values if len(values) == shape[axis] else list(range(shape[axis]))
+        index[axis] = choose_polarisation(path, listed, wanted) if name == "polarisation" else 0
+    return ExtraAxes(names, index)
+
+
+def _find_extra_axes(path: Path, shape: tuple[int, ...], stated: Sequence[Places], n_values: int) -> dict[int, str]:
+    by_place: dict[int, str] = {}
+    for places in stated:
+        by_place |= {i: role for role, i in places.items() if 0 <= i < len(shape) and i not in by_place}
+    names = {i: role for i, role in by_place.items() if role not in _USUAL}
+    # Axes of length 1 that nobody names hold nothing to choose from.
+    unnamed = [i for i in range(len(shape)) if shape[i] == 1 and i not in by_place]
+    names.update({i: "unnamed" for i in unnamed[: max(0, len(shape) - len(names) - 3)]})
+    left = [i for i in range(len(shape)) if i not in by_place and i not in names]
+    fitting = [i for i in left if shape[i] == n_values]
+    # One axis that nobody names has the length of the polarisations.
+    if len(shape) - len(names) == 4 and len(fitting) == 1:
+        names[fitting[0]] = "polarisation"
+    if len(shape) - len(names) > 3:
+        raise ReadError(
+            path,
+            found=f"data of shape {shape} with an axis beside energy, y and x that the file does not name",
+            cure="name all axes with axes=, e.g. axes=('energy', 'polarisation', 'scan_y', 'scan_x')",
+        )
+    return dict(sorted(names.items()))
+
+
+def choose_polarisation(path: Path, values: Sequence[Any], wanted: float | str | None) -> int:
+    """Index of the wanted polarisation among different ones; the only one needs no choice."""
+    if wanted is None and len(values) == 1:
+        return 0
+    fitting = [i for i, value in enumerate(values) if wanted is not None and _is_same(value, wanted)]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(f"{value!r}" if isinstance(value, str) else f"{value:g}" for value in values)
+    asked = "" if wanted is None else f", but not polarisation={wanted!r}"
+    found = f"{len(values)} polarisations per energy ({listed}){asked}"
+    raise ReadError(path, found=found, cure=f"choose one from the list, e.g. polarisation={values[0]!r}")
+
+
+def _is_same(value: Any, wanted: float | str) -> bool:
+    if isinstance(value, str) or isinstance(wanted, str):
+        return str(value).strip().lower() == str(wanted).strip().lower()
+    return bool(np.isclose(value, wanted, rtol=0, atol=1e-3))
+
+
+def read_polarisations(entry: h5py.Group, counter: h5py.Group) -> list[Any]:
+    """Polarisations of the counter or of its source, as numbers or texts; empty where none are recorded."""
+    groups = [counter, *(entry.get(place) for place in _ELSEWHERE)]
+    found = [group.get(name) for group in groups if isinstance(group, h5py.Group) for name in POLARISATION]
+    dataset = next((d for d in found if isinstance(d, h5py.Dataset) and d.ndim == 1), None)
+    if dataset is None:
+        return []
+    values = np.asarray(dataset[()])
+    if values.dtype.kind in "iuf":
+        return [float(np.round(value, 3)) for value in values]
+    return [decode_text(value) for value in values]
+
+
+def find_repeated_frames(
+    path: Path, energy: NDArray[np.float64], values: list[Any], wanted: float | str | None
+) -> list[int] | None:
+    """Frames of the wanted polarisation where each energy was measured at several; None where it was not."""
+    different = list(dict.fromkeys(values))
+    repeated = np.unique(np.round(energy, 3)).size < energy.size
+    if len(values) != energy.size or len(different) < 2 or not repeated:
+        return None
+    chosen = different[choose_polarisation(path, different, wanted)]
+    return [i for i, value in enumerate(values) if value == chosen]
