@@ -18,7 +18,7 @@ from .plausibility.stacks import STACK_RULES, Stated, check_stack
 _AXES = ("energy", "scan_y", "scan_x", "polarisation")
 
 
-def open_stxm(
+def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defaults
     path: str | PathLike[str],
     *,
     entry: str | None = None,

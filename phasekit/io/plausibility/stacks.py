@@ -139,7 +139,8 @@ def _check_step(
     if not step > 0:
         return
     unit = units.get(name, "")
-    rule = UNSTATED_STEP if unit is None else STEP
+    # Two positions may be the ends of a range.
+    rule = UNSTATED_STEP if unit is None and values.size > 2 else STEP
     # One unit that makes the step a usual one is the likely cause; two leave it open.
     usual = [u for u, factor in _NM.items() if factor != _NM["um"]] if unit is None else list(_NM)
     assumed = 1e3 if unit is None else find_factor(unit)

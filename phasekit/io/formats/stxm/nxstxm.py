@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..hdf5_file import contains_hdf5
-from .nexus.axes import Places, find_axis, find_role, read_axis_orders, read_energies, select_axis_order
+from .nexus.axes import find_axis, find_role, read_axis_orders, read_energies, select_axis_order
 from .nexus.dwell import find_dwell
 from .nexus.entries import choose_counter, choose_entry, find_counters, find_entries, find_signal
 from .nexus.frames import H5Frames
 from .nexus.monitors import read_monitors, read_one_current
-from .polarisation import find_repeated_frames, fix_extra_axes, read_polarisations
 from .nexus.text import decode_text, read_values_and_unit
+from .polarisation import find_repeated_frames, fix_extra_axes, read_polarisations
 from .selected_frames import select_frames
 from .stack import RawStack, StxmOptions, convert_to_nm
 
@@ -55,9 +55,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         signal = find_signal(path, counter)
         _check_scan_type(path, counter)
         raw = _read_counter(path, entry, counter, signal, options)
-        repeated = find_repeated_frames(
-            path, raw.energy, read_polarisations(entry, counter), options.polarisation
-        )
+        repeated = find_repeated_frames(path, raw.energy, read_polarisations(entry, counter), options.polarisation)
     return raw if repeated is None else select_frames(raw, repeated)
 
 
@@ -76,7 +74,7 @@ def _read_counter(
     by_role = dict(zip(order, signal.shape, strict=True))
     frames = H5Frames(
         path=path,
-        shape=(by_role["energy"] if "energy" in by_role else 1, by_role["y"], by_role["x"]),
+        shape=(by_role.get("energy", 1), by_role["y"], by_role["x"]),
         # Native byte order: numba and torch refuse the other one.
         dtype=np.dtype(signal.dtype).newbyteorder("="),
         dataset=signal.name,
@@ -112,37 +110,40 @@ def _read_axes(
         found = f"data of shape {signal.shape} for axes={options.axes}"
         raise ReadError(path, found=found, cure="name every axis of the data")
     stated = [{role: i for i, role in enumerate(chosen)}] if chosen else read_axis_orders(counter, signal)
-    values = read_polarisations(entry, counter)
-    extra = fix_extra_axes(path, signal.shape, stated, values, options.polarisation)
+    polarisations = read_polarisations(entry, counter)
+    extra = fix_extra_axes(path, signal.shape, stated, polarisations, options.polarisation)
     kept = [i for i in range(signal.ndim) if i not in extra.names]
     shape = tuple(signal.shape[i] for i in kept)
     places = [{role: kept.index(i) for role, i in one.items() if i in kept} for one in stated]
-    axes, notes = _read_positions(path, counter, options)
+    axes, notes, sizes = _read_positions(path, counter, options)
     # Given energies replace wrong ones, so those of the file are not even read.
     given = options.energies
     axes["energy"] = given if given is not None else read_energies(path, find_axis(entry, counter, "energy"), shape)
-    sizes = {role: None if axes[role] is None else axes[role].size for role in ("energy", "y", "x")}
+    sizes["energy"] = axes["energy"].size
     usual = None if chosen is None else tuple(role for i, role in enumerate(chosen) if i in kept)
-    order, note = select_axis_order(path, shape, places, sizes, usual)
+    order, note = select_axis_order(path, shape, places, sizes, usual, may_replace=options.step_nm is not None)
     names = {**dict(zip(kept, order, strict=True)), **{i: f"{name} {i}" for i, name in extra.names.items()}}
-    fixed = tuple((f"{name} {i}", extra.index[i]) for i, name in extra.names.items())
+    fixed = tuple((f"{name} {i}", extra.place[i]) for i, name in extra.names.items())
     return tuple(names[i] for i in range(signal.ndim)), fixed, axes, [*notes, note]
 
 
 def _read_positions(
     path: Path, counter: h5py.Group, options: StxmOptions
-) -> tuple[dict[str, NDArray[np.float64] | None], list[str]]:
-    """Positions of y and x [nm], None where the caller gives the step; and remarks."""
-    axes: dict[str, NDArray[np.float64] | None] = {"y": None, "x": None}
+) -> tuple[dict[str, Any], list[str], dict[str, int | None]]:
+    """Positions of y and x [nm], None where the caller gives the step; remarks; and the numbers of positions."""
+    axes: dict[str, Any] = {"y": None, "x": None}
+    sizes: dict[str, int | None] = {"energy": None, "y": None, "x": None}
     notes = []
-    for role in axes if options.step_nm is None else ():
-        axis = find_axis(counter, counter, role)
-        values, unit = read_values_and_unit(axis)
+    for role in axes:
+        values, unit = read_values_and_unit(find_axis(counter, counter, role))
         if values is not None and values.ndim > 1:
             values = _average_positions(values)
-        axes[role], note = convert_to_nm(path, f"sample_{role}", values, unit)
-        notes.append(note)
-    return axes, notes
+        # Their number tells the axes apart also where a step replaces them.
+        sizes[role] = None if values is None else int(np.size(values))
+        if options.step_nm is None:
+            axes[role], note = convert_to_nm(path, f"sample_{role}", values, unit)
+            notes.append(note)
+    return axes, notes, sizes
 
 
 def _average_positions(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ class ExtraAxes(NamedTuple):
     """Axes of the data beside energy, y and x: their place and name, and the index that is taken."""
 
     names: dict[int, str]
-    index: dict[int, int]
+    place: dict[int, int]
 
 
 def fix_extra_axes(
@@ -52,7 +52,7 @@ def _find_extra_axes(path: Path, shape: tuple[int, ...], stated: Sequence[Places
     names = {i: role for i, role in by_place.items() if role not in _USUAL}
     # Axes of length 1 that nobody names hold nothing to choose from.
     unnamed = [i for i in range(len(shape)) if shape[i] == 1 and i not in by_place]
-    names.update({i: "unnamed" for i in unnamed[: max(0, len(shape) - len(names) - 3)]})
+    names.update(dict.fromkeys(unnamed[: max(0, len(shape) - len(names) - 3)], "unnamed"))
     left = [i for i in range(len(shape)) if i not in by_place and i not in names]
     fitting = [i for i in left if shape[i] == n_values]
     # One axis that nobody names has the length of the polarisations.

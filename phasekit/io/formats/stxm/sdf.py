@@ -12,7 +12,7 @@ from .sdf_files.dwell import read_dwell
 from .sdf_files.frames import FrameFiles, XimFrames, find_frame_files, select_given
 from .sdf_files.header import list_items, read_header
 from .selected_frames import select_frames
-from .stack import RawStack, StxmOptions, convert_to_ev, convert_to_nm
+from .stack import RawStack, StxmOptions, convert_to_nm
 
 NAME = "SDF"
 EXTENSIONS = (".hdr",)

@@ -87,10 +87,13 @@ def select_axis_order(
     stated: Sequence[Places],
     sizes: dict[str, int | None],
     chosen: tuple[str, ...] | None = None,
+    *,
+    may_replace: bool = False,
 ) -> tuple[tuple[str, ...], str]:
     """Select an order of the axes that agrees with their sizes, and a remark where it is not the stated one.
 
-    ``chosen`` is the caller's order. Statements that contradict the sizes are overruled by them.
+    ``chosen`` is the caller's order. Statements that contradict the sizes are overruled by them. With ``may_replace``
+    the positions of y and x are replaced, and may have other sizes than the data.
 
     Raises
     ------
@@ -101,6 +104,9 @@ def select_axis_order(
     roles = ("y", "x") if len(shape) == 2 and sizes["energy"] == 1 else ("energy", "y", "x")
     known = ", ".join(f"{n} {role}" for role, n in sizes.items() if n is not None)
     orders = [o for o in permutations(roles) if _has_sizes(o, shape, sizes)] if len(shape) == len(roles) else []
+    if not orders and may_replace:
+        replaced = {"energy": sizes["energy"], "y": None, "x": None}
+        return select_axis_order(path, shape, stated, replaced, chosen)
     if chosen is not None:
         orders = [o for o in orders if o == chosen]
     if not orders:

@@ -149,9 +149,7 @@ def _convert(files: FrameFiles, points: NDArray[np.float64], unit: str | None) -
         return np.full(points.size, np.nan)
 
 
-def _list_missing(
-    files: FrameFiles, kept: Sequence[int], points: NDArray[np.float64], unit: str | None
-) -> ReadError:
+def _list_missing(files: FrameFiles, kept: Sequence[int], points: NDArray[np.float64], unit: str | None) -> ReadError:
     missing = [i for i in kept if not files.here[i]]
     there = [i for i in kept if files.here[i]]
     n_points = len(kept)
