@@ -92,14 +92,18 @@ def energies(scale, unit):
 
 
 STEPS = [
-    Case("mm without a unit", positions(1e-3), refused=r"Probably positions in mm without a unit.*give step_nm=50"),
-    Case("m without a unit", positions(1e-6), refused=r"positions in m without a unit.*step_nm=50"),
-    Case("nm without a unit", positions(1e3), refused=r"positions in nm without a unit.*step_nm=50"),
+    Case(
+        "mm without a unit",
+        positions(1e-3),
+        refused=r"Probably positions in mm without a unit.*give step_nm=\(50, 80\)",
+    ),
+    Case("m without a unit", positions(1e-6), refused=r"positions in m without a unit.*step_nm=\(50, 80\)"),
+    Case("nm without a unit", positions(1e3), refused=r"positions in nm without a unit.*step_nm=\(50, 80\)"),
     Case("67 nm in mm without a unit", positions(1e-3, step_um=0.067), refused=r"of 0\.067 nm.*step_nm=67"),
     Case("um without a unit", positions(1), y_nm=Y_UM * 1e3, x_nm=X_UM * 1e3),
-    Case("mm called um", positions(1e-3, "um"), refused=r"positions in mm that the file calls um.*step_nm=50"),
-    Case("nm called um", positions(1e3, "um"), refused=r"positions in nm that the file calls um.*step_nm=50"),
-    Case("um called m", positions(1, "m"), refused=r"positions in um that the file calls m\b.*step_nm=50"),
+    Case("mm called um", positions(1e-3, "um"), refused=r"positions in mm that the file calls um.*step_nm=\(50, 80\)"),
+    Case("nm called um", positions(1e3, "um"), refused=r"positions in nm that the file calls um.*step_nm=\(50, 80\)"),
+    Case("um called m", positions(1, "m"), refused=r"positions in um that the file calls m\b.*step_nm=\(50, 80\)"),
     Case(
         "mm without a unit and the steps given",
         positions(1e-3),

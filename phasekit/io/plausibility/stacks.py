@@ -43,7 +43,7 @@ DWELL = Rule(
     "dwell",
     "a dwell",
     1e-7,
-    100.0,
+    10.0,
     "s",
     "a detector counts for microseconds to seconds at each pixel",
     "ms or us called s",
@@ -106,9 +106,9 @@ def check_stack(path: Path, stated: Stated, accept: Collection[str] = ()) -> Non
         A rule of ``STACK_RULES`` is broken; the message says the likely cause and the argument that mends it.
     """
     _check_energies(path, stated, accept)
-    for name, values in stated.positions.items():
-        _check_step(path, name, values, stated.units, accept)
-    check_plausible(path, DWELL, stated.dwell, accept)
+    _check_steps(path, stated, accept)
+    # All pixels of a full field are measured at once, and longer.
+    check_plausible(path, DWELL._replace(high=DWELL.high * (1 if stated.n_pixels > 1 else 100)), stated.dwell, accept)
     check_plausible(path, DURATION, np.sum(stated.dwell) * stated.n_pixels, accept)
     # Zero is written where nothing was recorded.
     recorded = stated.ring_current[stated.ring_current > 0]
@@ -131,28 +131,29 @@ def _check_energies(path: Path, stated: Stated, accept: Collection[str]) -> None
     check_plausible(path, rule, energy, accept)
 
 
-def _check_step(
-    path: Path, name: str, values: NDArray[np.float64], units: Mapping[str, str | None], accept: Collection[str]
-) -> None:
+def _check_steps(path: Path, stated: Stated, accept: Collection[str]) -> None:
+    steps = {name: _find_step(values) for name, values in stated.positions.items()}
+    for name, step in steps.items():
+        unit = stated.units.get(name, "")
+        # Two positions may be the ends of a range.
+        rule = UNSTATED_STEP if unit is None and stated.positions[name].size > 2 else STEP
+        assumed = 1e3 if unit is None else find_factor(unit)
+        ratios = {} if assumed is None else {u: factor / assumed for u, factor in _NM.items() if factor != assumed}
+        likely = [u for u, ratio in ratios.items() if UNSTATED_STEP.low <= step * ratio <= UNSTATED_STEP.high]
+        # One unit that makes the step a usual one is the likely cause; two leave it open.
+        if len(likely) == 1:
+            said = "without a unit" if unit is None else f"that the file calls {unit}"
+            right = [f"{one * ratios[likely[0]]:.4g}" for one in steps.values() if np.isfinite(one)]
+            shown = right[0] if len(set(right)) == 1 else f"({', '.join(right)})"
+            rule = rule._replace(cause=f"positions in {likely[0]} {said}", cure=f"give step_nm={shown}")
+        check_plausible(path, rule._replace(quantity=f"{rule.quantity} along {name}"), step, accept)
+
+
+def _find_step(values: NDArray[np.float64]) -> float:
+    """Median step of positions [nm]; NaN where there is none."""
     steps = np.abs(np.diff(values))
-    step = float(np.median(steps[np.isfinite(steps)])) if np.isfinite(steps).any() else np.nan
-    if not step > 0:
-        return
-    unit = units.get(name, "")
-    # Two positions may be the ends of a range.
-    rule = UNSTATED_STEP if unit is None and values.size > 2 else STEP
-    # One unit that makes the step a usual one is the likely cause; two leave it open.
-    usual = [u for u, factor in _NM.items() if factor != _NM["um"]] if unit is None else list(_NM)
-    assumed = 1e3 if unit is None else find_factor(unit)
-    likely = [
-        (u, step / assumed * _NM[u])
-        for u in usual
-        if assumed and UNSTATED_STEP.low <= step / assumed * _NM[u] <= UNSTATED_STEP.high
-    ]
-    if len(likely) == 1:
-        said = "without a unit" if unit is None else f"that the file calls {unit}"
-        rule = rule._replace(cause=f"positions in {likely[0][0]} {said}", cure=f"give step_nm={likely[0][1]:.4g}")
-    check_plausible(path, rule._replace(quantity=f"{rule.quantity} along {name}"), step, accept)
+    steps = steps[np.isfinite(steps) & (steps > 0)]
+    return float(np.median(steps)) if steps.size else float("nan")
 
 
 def find_factor(unit: str) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....errors import ReadError
 from ..hdf5_file import contains_hdf5
-from .nexus.axes import find_role, read_energies, select_axis_order
+from .nexus.axes import find_role, read_axis_orders, read_energies, select_axis_order
 from .nexus.frames import H5Frames
 from .nexus.text import decode_text, read_values_and_unit
 from .stack import RawStack, StxmOptions, convert_to_nm
@@ -55,7 +55,8 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         (y, note_y), (x, note_x) = (_read_positions(path, group, role, data, options) for role in ("y", "x"))
         sizes = {role: None if v is None else v.size for role, v in (("energy", energy), ("y", y), ("x", x))}
         chosen = None if options.axes is None else tuple(find_role(name) for name in options.axes)
-        order, note = select_axis_order(path, data.shape, [dict(zip(_WRITTEN, range(3), strict=True))], sizes, chosen)
+        stated_order = read_axis_orders(group, data) or [dict(zip(_WRITTEN, range(3), strict=True))]
+        order, note = select_axis_order(path, data.shape, stated_order, sizes, chosen)
         by_role = dict(zip(order, data.shape, strict=True))
         frames = H5Frames(
             path=path,

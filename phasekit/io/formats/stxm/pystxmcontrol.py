@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
+from ..file_errors import find_cure
 from ..hdf5_file import contains_hdf5
 from . import nxstxm
 from .dwell import convert_to_seconds
@@ -53,7 +54,7 @@ class RebinnedFrames(FrameSource):
                 return np.stack([self._rebin(group["data"][i], group["sample_x"][i]) for i in indices])
         except (OSError, RuntimeError) as error:
             found = f"'{self.entry}/counter0/data' unreadable at frames {indices[:1]} ({error})"
-            raise ReadError(self.path, found=found, cure="copy the file again") from error
+            raise ReadError(self.path, found=found, cure=find_cure(error)) from error
 
     def _rebin(self, counts: NDArray[Any], positions: NDArray[Any]) -> NDArray[np.float64]:
         n_y, n_x = self.shape[1:]
@@ -69,19 +70,20 @@ class RebinnedFrames(FrameSource):
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Recognise an HDF5 file whose first entry has the program's records of experimenters and motors."""
+    """Recognise an HDF5 file whose first entry has requested positions, or experimenters and motors."""
     if not contains_hdf5(path):
         return False
     try:
         with h5py.File(path, "r") as file:
             entry = file.get("entry0")
-            return isinstance(entry, h5py.Group) and "experimenters" in entry and _has_motors(entry)
+            return isinstance(entry, h5py.Group) and _is_written_by_it(entry)
     except Exception:  # a damaged file: the reader it goes to says what is wrong
         return False
 
 
-def _has_motors(entry: h5py.Group) -> bool:
-    return any(place in entry for place in ("motors", "instrument/motors", *_REQUESTED))
+def _is_written_by_it(entry: h5py.Group) -> bool:
+    motors = any(place in entry for place in ("motors", "instrument/motors"))
+    return any(place in entry for place in _REQUESTED) or (motors and "experimenters" in entry)
 
 
 def read(path: Path, options: StxmOptions) -> RawStack:

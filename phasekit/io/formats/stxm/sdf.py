@@ -185,8 +185,10 @@ def _read_axis(path: Path, struct: Any, name: str) -> dict[str, Any]:
     # An array begins with the number of its values, which shows a cut header.
     numbers = isinstance(raw, list) and len(raw) > 1 and all(isinstance(v, int | float) for v in raw)
     if not isinstance(axis, dict) or not isinstance(raw, list) or not numbers or raw[0] != len(raw) - 1:
+        lacks = isinstance(raw, list) and isinstance(raw[0] if raw else None, int) and raw[0] > len(raw) - 1
+        cure = "copy the .hdr file again" if lacks else "correct the number of points, or give another scan's header"
         got = "is missing" if raw is None else f"announces {str(raw[:1])[1:-1]} points and lists {len(raw) - 1} values"
-        raise ReadError(path, found=f"a header whose {name} {got}", cure="copy the .hdr file again, or correct it")
+        raise ReadError(path, found=f"a header whose {name} {got}", cure=cure)
     return {
         "name": str(axis.get("Name", name)),
         "unit": str(axis["Unit"]) if "Unit" in axis else None,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....errors import ReadError
+from ...file_errors import find_cure
 from ..stack import FrameSource
 
 
@@ -42,7 +43,7 @@ class H5Frames(FrameSource):
             raise ReadError(
                 self.path,
                 found=f"'{self.dataset}' unreadable at frames {indices[:1]} ({error})",
-                cure="copy the file again",
+                cure=find_cure(error),
             ) from error
         return frames
 

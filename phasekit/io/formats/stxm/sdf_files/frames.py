@@ -62,7 +62,9 @@ def read_xim(path: Path | None, shape: tuple[int, ...], *, incomplete: bool = Fa
         image = np.loadtxt(path, dtype=np.float64, ndmin=2, comments=None, encoding="latin-1")
     except (OSError, ValueError) as error:
         raise ReadError(
-            path, found=f"a text image that cannot be read ({get_first_line(error)})", cure="copy the frame again"
+            path,
+            found=f"a text image that cannot be read ({get_first_line(error)})",
+            cure="copy the frame again; if it was cut short by the scan, leave it out with energies=[...]",
         ) from error
     if incomplete and image.shape[0] < shape[0] and image.shape[1] == shape[1]:
         image = np.pad(image, ((0, shape[0] - image.shape[0]), (0, 0)), constant_values=np.nan)

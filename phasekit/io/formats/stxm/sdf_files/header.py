@@ -27,10 +27,13 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         return _parse_structure(tokens, 0, closed=False)
     except (StopIteration, ValueError) as error:
+        ended = isinstance(error, StopIteration) or "not closed" in str(error)
         raise ReadError(
             path,
             found=f"text that is not an SDF header, or breaks off ({get_first_line(error) or 'end of file'})",
-            cure="copy the .hdr file again",
+            cure="copy the .hdr file again"
+            if ended
+            else "give the .hdr of an STXM image or stack, or correct it there",
         ) from error
 
 
