@@ -19,8 +19,7 @@ from .nexus.entries import choose_counter, choose_entry, find_counters, find_ent
 from .nexus.frames import H5Frames
 from .nexus.monitors import read_monitors, read_one_current
 from .nexus.text import decode_text, read_values_and_unit
-from .polarisation import find_repeated_frames, fix_extra_axes, read_polarisations
-from .selected_frames import select_frames
+from .polarisation import find_repeated_frames, fix_extra_axes, read_polarisations, select_frames
 from .stack import RawStack, StxmOptions, convert_to_nm
 
 NAME = "NXstxm"

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .polarisation import find_repeated_frames
+from .polarisation import find_repeated_frames, select_frames
 from .sdf_files.dwell import read_dwell
 from .sdf_files.frames import FrameFiles, XimFrames, find_frame_files, select_given
 from .sdf_files.header import list_items, read_header
-from .selected_frames import select_frames
 from .stack import RawStack, StxmOptions, convert_to_nm
 
 NAME = "SDF"
