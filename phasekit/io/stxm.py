@@ -11,7 +11,7 @@ from ..errors import SchemaError
 from ..schema import STACK, describe
 from .formats.file_errors import resolve_path
 from .formats.registry import read_file, report_damage
-from .formats.stxm.stack import RawStack, StxmOptions, build_stack
+from .formats.stxm.stack import FrameSource, RawStack, StxmOptions, build_stack
 from .plausibility.rule import check_accept
 from .plausibility.stacks import STACK_RULES, Stated, check_stack
 
@@ -215,6 +215,11 @@ def _collect_stated(found: RawStack | xr.Dataset, data: xr.Dataset, options: Stx
         units=units,
         dwell=np.asarray(dwell, dtype=np.float64),
         ring_current=np.asarray([] if current is None else np.atleast_1d(current), dtype=np.float64),
-        counts=np.empty(0) if found.frames.dtype.kind in "iu" else np.asarray(found.frames.read_some(), np.float64),
+        counts=np.asarray(found.frames.read_some(), np.float64) if _is_sampled(found.frames) else np.empty(0),
         n_pixels=1 if found.full_field else data.sizes["scan_y"] * data.sizes["scan_x"],
     )
+
+
+def _is_sampled(frames: FrameSource) -> bool:
+    """Whether some values are read: not where that reads much, nor whole numbers, which are counts."""
+    return frames.reads_some and frames.dtype.kind == "f"

@@ -78,6 +78,11 @@ def positions(scale, unit=None, step_um=None):
     return nexus(values=(ENERGY, y * scale, x * scale), units=("eV", unit, unit))
 
 
+def positions_of_two():
+    """Writer of a crop of 2 x 2 pixels without units, 11 um apart, as a public HERMES file has them."""
+    return nexus(data=INTENSITY[:, :2, :2], values=(ENERGY, [0.0, 11.0], [0.0, 11.0]), units=("eV", None, None))
+
+
 def square(order, *, attrs=(), axes=(), numbers=()):
     """Writer of a square map stored in this order of (energy, y, x), with these statements."""
     return nexus(data=SQUARE.transpose(order), values=(ENERGY, Y_UM, SQUARE_X), attrs=attrs, axes=axes, numbers=numbers)
@@ -100,6 +105,12 @@ STEPS = [
     Case("m without a unit", positions(1e-6), refused=r"positions in m without a unit.*step_nm=\(50, 80\)"),
     Case("nm without a unit", positions(1e3), refused=r"positions in nm without a unit.*step_nm=\(50, 80\)"),
     Case("67 nm in mm without a unit", positions(1e-3, step_um=0.067), refused=r"of 0\.067 nm.*step_nm=67"),
+    Case(
+        "only x in mm without a unit",
+        nexus(values=(ENERGY, Y_UM, X_UM / 1e3), units=("eV", None, None)),
+        refused=r"along scan_x.*give step_nm=\(50, 80\)",
+    ),
+    Case("two positions, the ends of a field", positions_of_two(), x_nm=[0.0, 11000.0]),
     Case("um without a unit", positions(1), y_nm=Y_UM * 1e3, x_nm=X_UM * 1e3),
     Case("mm called um", positions(1e-3, "um"), refused=r"positions in mm that the file calls um.*step_nm=\(50, 80\)"),
     Case("nm called um", positions(1e3, "um"), refused=r"positions in nm that the file calls um.*step_nm=\(50, 80\)"),
@@ -124,6 +135,11 @@ SQUARES = [
     Case(
         "indices as arrays of one",
         square((0, 2, 1), attrs={k: np.array([v]) for k, v in indices(0, 2, 1).items()}),
+        intensity=SQUARE,
+    ),
+    Case(
+        "indices as texts",
+        square((0, 2, 1), attrs={k: str(v) for k, v in indices(0, 2, 1).items()}),
         intensity=SQUARE,
     ),
     Case("only x has an index", square((0, 2, 1), attrs={"sample_x_indices": 1}), intensity=SQUARE),
@@ -168,8 +184,18 @@ SQUARES = [
         nexus(change=lambda _file, group: _mark(group, "other")),
         refused="two signals in 'entry1/counter0'.*attribute 'signal'",
     ),
+    Case(
+        "a signal that is not there, and two others",
+        nexus(change=lambda _file, group: _rename_signal(group)),
+        refused=r"a signal 'flux' that is not there, beside \['data', 'counts'\]",
+    ),
     Case("one signal, said twice", nexus(change=lambda _file, group: _mark(group, "data")), intensity=INTENSITY),
 ]
+
+
+def _rename_signal(group):
+    group.attrs["signal"] = "flux"
+    group["counts"] = -INTENSITY
 
 
 def _mark(group, name):
@@ -425,7 +451,25 @@ RECORDS = [
     Case("one marked pixel", nexus(data=np.where(INTENSITY == 1021, 9.97e36, INTENSITY)), energy=ENERGY),
 ]
 
+
+def _turned(_stxm, folder):
+    path = stack_files.mistral(folder / "a.hdf5", kind="raw")
+    with h5py.File(path, "a") as file:
+        file["NXtomo/instrument/source/energy"][:] = 520.0
+    return path
+
+
+def _projections(_stxm, folder):
+    path = stack_files.mantis(folder / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        del file["exchange/energy"]
+        file["exchange/theta"] = np.arange(3.0)
+    return path
+
+
 VARIANTS = [
+    Case("projections at one energy (Mistral)", _turned, refused="3 images at one energy"),
+    Case("projections without energies (Data Exchange)", _projections, refused="projections of a tomography"),
     Case(
         "a focus scan",
         nexus(change=lambda _f, g: g.create_dataset("stxm_scan_type", data="sample focus")),

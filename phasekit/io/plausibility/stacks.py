@@ -143,7 +143,9 @@ def _check_steps(path: Path, stated: Stated, accept: Collection[str]) -> None:
         # One unit that makes the step a usual one is the likely cause; two leave it open.
         if len(likely) == 1:
             said = "without a unit" if unit is None else f"that the file calls {unit}"
-            right = [f"{one * ratios[likely[0]]:.4g}" for one in steps.values() if np.isfinite(one)]
+            # The other axis may be right as it is.
+            usual = [one for one in steps.values() if np.isfinite(one)]
+            right = [f"{one if rule.low <= one <= rule.high else one * ratios[likely[0]]:.4g}" for one in usual]
             shown = right[0] if len(set(right)) == 1 else f"({', '.join(right)})"
             rule = rule._replace(cause=f"positions in {likely[0]} {said}", cure=f"give step_nm={shown}")
         check_plausible(path, rule._replace(quantity=f"{rule.quantity} along {name}"), step, accept)

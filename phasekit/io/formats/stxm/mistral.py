@@ -93,7 +93,8 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         n_energy, n_y, n_x = images.shape
         axis = file.get(place.energy)
         energy = options.energies if options.energies is not None else read_energies(path, axis, images.shape)
-        if options.energies is None and energy.size == 1 and n_energy > 1:
+        # Projections at different angles have one energy for all.
+        if options.energies is None and np.unique(energy).size == 1 and n_energy > 1:
             raise ReadError(path, found=f"{n_energy} images at one energy", cure="give a stack over photon energy")
         sizes = {axis: _read_pixel_size(path, file, place.pixel.format(axis), options) for axis in "yx"}
         frames = H5Frames(

@@ -64,6 +64,7 @@ class FrameSource(ABC):
 
     ndim = 3
     frame_per_block = False  # True: one frame in each block, for formats where a frame is a file
+    reads_some = False  # True: `read_some` is quick however large the file is
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> NDArray[Any]:

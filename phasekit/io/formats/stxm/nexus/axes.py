@@ -4,6 +4,7 @@ Three ways to state the order are in use: the attribute ``axes``, the attributes
 each axis. Each may leave something open. Those that agree with the lengths of the axes must agree with each other.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -33,7 +34,7 @@ Places = dict[str, int]
 def read_axis_orders(counter: h5py.Group, signal: h5py.Dataset) -> list[Places]:
     """Read every statement about the order of the axes: from lists, from ``_indices`` and from numbers."""
     listed = [_read_list(owner.attrs["axes"], signal.ndim) for owner in (counter, signal) if "axes" in owner.attrs]
-    found = [*listed, _read_indices(counter), _read_numbers(counter)]
+    found = [*listed, _read_indices(counter), _read_indices(signal), _read_numbers(counter)]
     return [places for places in found if places]
 
 
@@ -55,14 +56,15 @@ def find_role(name: str) -> str:
     return ROLES.get(plain, plain)
 
 
-def _read_indices(counter: h5py.Group) -> Places:
+def _read_indices(owner: h5py.Group | h5py.Dataset) -> Places:
     """Read ``AXISNAME_indices``, the axes of the data that an axis of an NXdata group runs along."""
     out: Places = {}
-    for key, value in counter.attrs.items():
+    for key, value in owner.attrs.items():
         name = key.removesuffix("_indices")
-        places = np.atleast_1d(np.asarray(value))
+        # Some programs write the numbers as text.
+        places = re.findall(r"\d+", " ".join(decode_text(one) for one in np.ravel(np.asarray(value))))
         # Positions of every pixel run along several axes and order none.
-        if name != key and places.size == 1 and places.dtype.kind in "iuf":
+        if name != key and len(places) == 1:
             out[find_role(name)] = int(places[0])
     return out
 

@@ -70,7 +70,15 @@ def find_signal(path: Path, group: h5py.Group) -> h5py.Dataset:
             found=f"two signals in '{where}': {both[0]!r} by its attribute, {both[1]!r} by a mark",
             cure=f"write the right name into the attribute 'signal' of '{where}'",
         )
-    return _list_signals(group)[0]
+    found = _list_signals(group)
+    usual = list(dict.fromkeys(dataset.name.rsplit("/", maxsplit=1)[-1] for dataset in found))
+    if named and not both and len(usual) > 1:
+        raise ReadError(
+            path,
+            found=f"a signal '{named}' that is not there, beside {usual} in '{group.name.strip('/')}'",
+            cure=f"write the right name into the attribute 'signal' of '{group.name.strip('/')}'",
+        )
+    return found[0]
 
 
 def _list_signals(group: h5py.Group) -> list[h5py.Dataset]:

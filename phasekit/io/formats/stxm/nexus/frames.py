@@ -25,6 +25,8 @@ class H5Frames(FrameSource):
     order: tuple[str, ...]
     fixed: tuple[tuple[str, int], ...] = ()
 
+    reads_some = True
+
     def read_some(self) -> NDArray[Any]:
         """Read the middle row of the first frame."""
         with h5py.File(self.path, "r") as file:

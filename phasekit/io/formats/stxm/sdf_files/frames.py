@@ -40,6 +40,7 @@ class XimFrames(FrameSource):
     incomplete: bool
 
     frame_per_block = True
+    reads_some = True
 
     def read_some(self) -> NDArray[Any]:
         """Values of the first frame that has a file."""
