@@ -97,6 +97,22 @@ def pystxmcontrol_3(path):
     return Path(path)
 
 
+def pystxmcontrol_3_early(path):
+    """First files of version 3: the version in ``definition``, an axis z, nothing stated about the axes."""
+    with h5py.File(path, "w") as file:
+        entry = file.create_group("entry0")
+        entry.attrs["NX_class"] = "NXentry"
+        entry["definition"], entry["title"], entry["experimenters"] = 3.0, "p-1", "A. Nobody"
+        entry["instrument/monochromator/energy"] = ENERGY
+        entry["instrument/detector/data"] = np.repeat(INTENSITY, OVERSAMPLING, axis=2).reshape(N_E, -1)
+        entry.create_group("instrument/motors")
+        data = entry.create_group("data")
+        data["stxm_scan_type"], data["data"] = "Image", INTENSITY[:, None]
+        data["energy"], data["count_time"] = ENERGY, np.full(N_E, 2.0)
+        data["sample_z"], data["sample_y"], data["sample_x"] = [0.0], Y_UM, X_UM
+    return Path(path)
+
+
 def mantis(path, *, version="1.0", units=True, positions=True):
     """Mantis's exchange file: (x, y, energy)."""
     with h5py.File(path, "w") as file:

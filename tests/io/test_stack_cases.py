@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 import phasekit as pk
 from phasekit.errors import ReadError, SchemaError
+from phasekit.io.formats.file_errors import find_cure
 from tests.io import stack_files
 from tests.io.conftest import ENERGY, INTENSITY, X_UM, Y_UM
 
@@ -259,13 +260,17 @@ def polarised(*, values=(1.0, -1.0), name="polarization", order=(0, 1, 2, 3), st
     return nexus(data=POL[:length].transpose(order), axes=listed if state else (), change=change)
 
 
-def alternating(*, values, repeat=True):
+def _has_comment(stack, words):
+    assert words in stack.intensity.attrs["comment"]
+
+
+def alternating(*, values, repeat=True, place="instrument/epu"):
     """Writer of a stack that measures each energy at two polarisations, one after the other."""
     data = np.stack([POL[:, i] for i in range(3)]).reshape(6, 4, 6)
     energy = np.repeat(ENERGY, 2) if repeat else np.linspace(512, 523, 6)
 
     def change(file, _group):
-        file["entry1/instrument/epu/polarization"] = values
+        file[f"entry1/{place}/polarization"] = values
 
     return nexus(data=data, values=(energy, Y_UM, X_UM), change=change)
 
@@ -303,6 +308,20 @@ POLARISATIONS = [
         {"polarisation": -1},
         intensity=POL[1],
         energy=ENERGY,
+    ),
+    Case(
+        "one after the other, in the collection",
+        alternating(values=[1.0, -1.0] * 3, place="collection"),
+        {"polarisation": 1},
+        intensity=INTENSITY,
+    ),
+    Case("a choice where there is none", nexus(), {"polarisation": 1}, refused="no polarisations for polarisation=1"),
+    Case("a choice of the only one", alternating(values=[1.0] * 6, repeat=False), {"polarisation": 1}),
+    Case("another than the only one", alternating(values=[1.0] * 6), {"polarisation": -1}, refused=r"1 polarisation"),
+    Case(
+        "energies measured twice, no polarisation",
+        alternating(values=[1.0] * 6),
+        check=lambda stack: _has_comment(stack, "more than once"),
     ),
     Case("a readback that varies", alternating(values=np.linspace(0, 1, 6), repeat=False)),
     Case("another axis", nexus(data=POL, axes=("theta", "energy", "sample_y", "sample_x")), refused="along 'theta'"),
@@ -390,6 +409,13 @@ PROGRAMS = [
         lambda _, f: stack_files.pystxmcontrol_2(f / "a.stxm", binned=True, filled=False),
         check=_seconds,
     ),
+    Case(
+        "pystxmcontrol 2.1 takes no order of axes",
+        lambda _, f: stack_files.pystxmcontrol_2(f / "a.stxm", binned=True),
+        {"axes": ("energy", "scan_x", "scan_y")},
+        refused="takes no axes=",
+    ),
+    Case("pystxmcontrol 3, first files", lambda _, f: stack_files.pystxmcontrol_3_early(f / "a.stxm"), check=_seconds),
     Case("pystxmcontrol 3", lambda _, f: stack_files.pystxmcontrol_3(f / "a.stxm"), check=_seconds),
     Case("Mantis 1.0", lambda _, f: stack_files.mantis(f / "a.hdf5")),
     Case("Mantis before 1.0", lambda _, f: stack_files.mantis(f / "a.hdf5", version="0.9", units=False)),
@@ -537,6 +563,24 @@ def test_right_value_or_right_refusal(case, stxm, tmp_path):
 def test_at_least_three_inputs_of_each_kind():
     assert min(len(cases) for cases in KINDS.values()) >= 3
     assert sum(len(cases) for cases in KINDS.values()) >= 60
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (OSError("Unable to open file (truncated file: eof = 96, stored_eof = 2048)"), "copy the file again: bytes"),
+        (EOFError("unexpected end of file"), "copy the file again: bytes"),
+        (ValueError("file is too short for its header"), "copy the file again: bytes"),
+        (OSError("Can't read data (can't open directory: lib/hdf5/plugin)"), "pip install hdf5plugin"),
+        (OSError("required filter 'lz4' is not registered"), "pip install hdf5plugin"),
+        (KeyError("energy"), "a variant that phasekit does not know"),
+        (TypeError("unsupported operand"), "a variant that phasekit does not know"),
+        (IndexError("list index out of range"), "a variant that phasekit does not know"),
+        (OSError("wrong fractal heap header signature"), "if other programs cannot read it either"),
+    ],
+)
+def test_the_cure_follows_from_the_error(error, cure):
+    assert cure in find_cure(error)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .nexus.entries import choose_counter, choose_entry, find_counters, find_ent
 from .nexus.frames import H5Frames
 from .nexus.monitors import read_monitors, read_one_current
 from .nexus.text import decode_text, read_values_and_unit
-from .polarisation import find_repeated_frames, fix_extra_axes, read_polarisations, select_frames
+from .polarisation import fix_extra_axes, read_polarisations, select_polarisation
 from .stack import RawStack, StxmOptions, convert_to_nm
 
 NAME = "NXstxm"
@@ -53,9 +53,15 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         counter = choose_counter(path, entry, options.counter)
         signal = find_signal(path, counter)
         _check_scan_type(path, counter)
-        raw = _read_counter(path, entry, counter, signal, options)
-        repeated = find_repeated_frames(path, raw.energy, read_polarisations(entry, counter), options.polarisation)
-    return raw if repeated is None else select_frames(raw, repeated)
+        order, fixed, axes, comments = _read_axes(path, entry, counter, signal, options)
+        raw = _read_counter(path, entry, counter, signal, (order, fixed))
+        raw.energy, raw.y, raw.x, raw.comments = axes["energy"], axes["y"], axes["x"], comments
+        raw.stated = _read_units(entry, counter, options)
+        values = read_polarisations(entry, counter)
+    # An axis of polarisations is fixed by now.
+    if any(name.startswith("polarisation") for name, _ in fixed):
+        return raw
+    return select_polarisation(path, raw, values, options.polarisation)
 
 
 def _check_scan_type(path: Path, counter: h5py.Group) -> None:
@@ -67,9 +73,14 @@ def _check_scan_type(path: Path, counter: h5py.Group) -> None:
 
 
 def _read_counter(
-    path: Path, entry: h5py.Group, counter: h5py.Group, signal: h5py.Dataset, options: StxmOptions
+    path: Path,
+    entry: h5py.Group,
+    counter: h5py.Group,
+    signal: h5py.Dataset,
+    layout: tuple[tuple[str, ...], tuple[tuple[str, int], ...]],
 ) -> RawStack:
-    order, fixed, axes, comments = _read_axes(path, entry, counter, signal, options)
+    """Frames and records of a counter, whose axes are in this order and fixed so; the caller adds the axes."""
+    order, fixed = layout
     by_role = dict(zip(order, signal.shape, strict=True))
     frames = H5Frames(
         path=path,
@@ -87,15 +98,13 @@ def _read_counter(
     times = None if dwell.by_pixel is None else replace(frames, dataset=dwell.by_pixel, dtype=np.dtype(np.float64))
     return RawStack(
         frames=frames,
-        energy=axes["energy"],
-        y=axes["y"],
-        x=axes["x"],
+        energy=np.empty(0),
+        y=None,
+        x=None,
         per_energy=per_energy,
-        comments=comments,
         attrs=_read_attributes(entry, counter),
         unit=decode_text(signal.attrs.get("units")).strip(),
         pixel_dwell=None if times is None else (times, dwell.to_seconds),
-        stated=_read_units(entry, counter, options),
         ring_current=read_one_current(entry),
     )
 

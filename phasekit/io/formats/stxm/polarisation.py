@@ -15,7 +15,11 @@ from .nexus.text import decode_text
 from .stack import FrameSource, RawStack
 
 # Places of the polarisation outside the counter.
-_ELSEWHERE = ("instrument/epu", "instrument/source", "instrument/insertion_device", "instrument/monochromator")
+_ELSEWHERE = (
+    *(f"instrument/{name}" for name in ("epu", "source", "insertion_device", "monochromator")),
+    "collection",
+    "sample",
+)
 _USUAL = ("energy", "y", "x")
 
 
@@ -90,7 +94,7 @@ def _is_same(value: Any, wanted: float | str) -> bool:
 
 def read_polarisations(entry: h5py.Group, counter: h5py.Group) -> list[Any]:
     """Polarisations of the counter or of its source, as numbers or texts; empty where none are recorded."""
-    groups = [counter, *(entry.get(place) for place in _ELSEWHERE)]
+    groups = [counter, *(entry.get(place) for place in _ELSEWHERE), entry]
     found = [group.get(name) for group in groups if isinstance(group, h5py.Group) for name in POLARISATION]
     dataset = next((d for d in found if isinstance(d, h5py.Dataset) and d.ndim == 1), None)
     if dataset is None:
@@ -101,16 +105,28 @@ def read_polarisations(entry: h5py.Group, counter: h5py.Group) -> list[Any]:
     return [decode_text(value) for value in values]
 
 
-def find_repeated_frames(
-    path: Path, energy: NDArray[np.float64], values: list[Any], wanted: float | str | None
-) -> list[int] | None:
-    """Frames of the wanted polarisation where each energy was measured at several; None where it was not."""
+def select_polarisation(path: Path, raw: RawStack, values: list[Any], wanted: float | str | None) -> RawStack:
+    """Keep the frames of the wanted polarisation where each energy was measured at several.
+
+    ``values`` holds the polarisation of every frame, or is empty where none is recorded.
+
+    Raises
+    ------
+    ReadError
+        The polarisation is not chosen, or the file has none to choose from.
+    """
+    n_energy = raw.energy.size
     different = list(dict.fromkeys(values))
-    repeated = np.unique(np.round(energy, 3)).size < energy.size
-    if len(values) != energy.size or len(different) < 2 or not repeated:
-        return None
-    chosen = different[choose_polarisation(path, different, wanted)]
-    return [i for i, value in enumerate(values) if value == chosen]
+    repeated = np.unique(np.round(raw.energy, 3)).size < n_energy
+    if len(values) != n_energy or (len(different) > 1 and not repeated):
+        different = []
+    if different and different[0] is not None and (len(different) > 1 or wanted is not None):
+        chosen = different[choose_polarisation(path, different, wanted)]
+        return select_frames(raw, [i for i, value in enumerate(values) if value == chosen])
+    if wanted is not None:
+        raise ReadError(path, found=f"no polarisations for polarisation={wanted!r}", cure="leave that argument out")
+    note = "some energies were measured more than once" if repeated else ""
+    return replace(raw, comments=[*raw.comments, note])
 
 
 @dataclass(frozen=True)

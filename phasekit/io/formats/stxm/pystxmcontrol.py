@@ -112,6 +112,10 @@ def _read_requested(path: Path, entry: h5py.Group, requested: h5py.Group, option
     if options.counter not in (None, "counter0"):
         found = f"the counters ['counter0'], but not '{options.counter}'"
         raise ReadError(path, found=found, cure="choose counter= from the list")
+    needless = [name for name in ("axes", "polarisation") if getattr(options, name) is not None]
+    if needless:
+        found = f"a file of {NAME} before version 3, which takes no {needless[0]}="
+        raise ReadError(path, found=found, cure="leave that argument out")
     counter = entry["counter0"]
     scan_type = decode_text(counter.get("stxm_scan_type"))
     if "image" not in scan_type.lower():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from .polarisation import find_repeated_frames, select_frames
+from .polarisation import select_polarisation
 from .sdf_files.dwell import read_dwell
 from .sdf_files.frames import FrameFiles, XimFrames, find_frame_files, select_given
 from .sdf_files.header import list_items, read_header
@@ -57,8 +57,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     raw.attrs |= {"counter": str(channel.get("Name", "")), "counters": ", ".join(channels), "region": index}
     raw.attrs |= {"start_time": str(header["Time"])} if "Time" in header else {}
     polarisations = _read_polarisations(header, points.size, index)
-    repeated = find_repeated_frames(path, energy, [polarisations[i] for i in kept], options.polarisation)
-    return raw if repeated is None else select_frames(raw, repeated)
+    return select_polarisation(path, raw, [polarisations[i] for i in kept], options.polarisation)
 
 
 def _make_stack(

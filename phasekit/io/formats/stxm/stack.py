@@ -180,7 +180,9 @@ def convert_to_nm(
         return None, ""
     factor = find_length_factor(unit)
     if factor is not None and np.isnan(factor):
-        raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
+        raise ReadError(
+            path, found=f"'{name}' in '{unit}'", cure="give step_nm=<step in nm>, or set its units to um or nm"
+        )
     # Files without a unit, such as those of HERMES, are in micrometres.
     position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)
     return position, "" if factor is not None else f"unit of {name} not said, um assumed"
