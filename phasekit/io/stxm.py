@@ -135,15 +135,11 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
     found: RawStack | xr.Dataset = read_file(file, "stxm", options)
     settings = {"path": file.name, "entry": entry, "region": region, "counter": counter, "step_nm": step_nm}
     settings |= {"polarisation": polarisation, "accept": ", ".join(accepted) or None}
-    source = None
-    if isinstance(found, xr.Dataset):
-        # what phasekit saved brings its own history
-        data, source = found, found if "schema" in found.attrs else None
-    else:
-        data = build_stack(found, file, options.step_nm)
-    # What phasekit saved was believed when it was opened.
-    if source is None or energies is not None or step_nm is not None:
-        with report_damage(file):
+    # What phasekit saved brings its own history, and was believed when it was opened.
+    source = found if isinstance(found, xr.Dataset) and "schema" in found.attrs else None
+    with report_damage(file):
+        data = found if isinstance(found, xr.Dataset) else build_stack(found, file, options.step_nm)
+        if source is None or energies is not None or step_nm is not None:
             check_stack(file, _collect_stated(found, data, options), accepted)
     data.attrs["source"] = file.name
     data = describe(data, STACK, step="open_stxm", settings=settings, source=source)

@@ -3,9 +3,11 @@
 Every file holds the stack of ``conftest``: ``intensity[e, y, x] = 1000 (e + 1) + 10 y + x``, steps of 50 and 80 nm.
 """
 
+import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
@@ -558,6 +560,29 @@ def test_right_value_or_right_refusal(case, stxm, tmp_path):
             assert_allclose(stack[name], right, rtol=1e-9, atol=1e-6)
     if case.check:
         case.check(stack)
+
+
+@pytest.mark.parametrize("case", PROGRAMS, ids=lambda case: case.name)
+def test_lazy_pickled_and_closed(case, stxm, tmp_path):
+    path = case.write(stxm, tmp_path)
+    if case.refused:
+        return
+    intensity = pickle.loads(pickle.dumps(pk.io.open_stxm(path).intensity))
+    assert isinstance(intensity.data, da.Array)
+    assert_allclose(intensity[1, 1:3, ::2], INTENSITY[1, 1:3, ::2], rtol=1e-6)
+    assert_allclose(intensity.chunk(energy=2, scan_y=3, scan_x=1), INTENSITY, rtol=1e-6)
+    # nothing is held open, so this is noticed
+    path.rename(tmp_path / "moved.hdf5")
+    with pytest.raises(ReadError):
+        intensity.compute()
+
+
+@pytest.mark.parametrize("selected", [POLARISATIONS[2], POLARISATIONS[3]], ids=lambda case: case.name)
+def test_selected_frames_are_lazy(selected, stxm, tmp_path):
+    stack = pk.io.open_stxm(selected.write(stxm, tmp_path), **selected.options)
+    again = pickle.loads(pickle.dumps(stack))
+    assert isinstance(again.intensity.data, da.Array)
+    assert_allclose(again.intensity[[2, 0]], selected.intensity[[2, 0]])
 
 
 def test_at_least_three_inputs_of_each_kind():
