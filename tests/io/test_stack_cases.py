@@ -145,6 +145,7 @@ SQUARES = [
         square((0, 2, 1), attrs={k: str(v) for k, v in indices(0, 2, 1).items()}),
         intensity=SQUARE,
     ),
+    Case("indices from the end", square((0, 2, 1), attrs=indices(-3, -1, -2)), intensity=SQUARE),
     Case("only x has an index", square((0, 2, 1), attrs={"sample_x_indices": 1}), intensity=SQUARE),
     Case(
         "indices and axes agree",
@@ -480,6 +481,11 @@ RECORDS = [
 ]
 
 
+def _write_unit(group, unit):
+    for name in ("sample_y", "sample_x"):
+        group[name].attrs["unit"] = unit
+
+
 def _turned(_stxm, folder):
     path = stack_files.mistral(folder / "a.hdf5", kind="raw")
     with h5py.File(path, "a") as file:
@@ -524,6 +530,28 @@ VARIANTS = [
         {"step_nm": 80.0},
         x_nm=80.0 * np.arange(6),
         intensity=INTENSITY,
+    ),
+    Case(
+        "a list that leaves out an axis of length 1",
+        nexus(
+            data=SQUARE.transpose(2, 1, 0)[:, :, None],
+            axes=("sample_x", "sample_y", "energy"),
+            values=(ENERGY, Y_UM, SQUARE_X),
+        ),
+        intensity=SQUARE,
+    ),
+    Case(
+        "positions in mm whose unit stands in 'unit'",
+        nexus(
+            values=(ENERGY, Y_UM / 1e3, X_UM / 1e3), units=("eV", None, None), change=lambda _f, g: _write_unit(g, "mm")
+        ),
+        y_nm=Y_UM * 1e3,
+        x_nm=X_UM * 1e3,
+    ),
+    Case(
+        "a line scan by its axes",
+        nexus(data=INTENSITY[0], axes=("energy", "line_position")),
+        refused="a scan of type 'line'",
     ),
     Case("an axis of length 1", nexus(data=INTENSITY[:, None], axes=()), intensity=INTENSITY),
 ]

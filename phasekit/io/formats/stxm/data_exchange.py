@@ -10,7 +10,7 @@ from ....errors import ReadError
 from ..hdf5_file import contains_hdf5
 from .nexus.axes import find_role, read_axis_orders, read_energies, select_axis_order
 from .nexus.frames import H5Frames
-from .nexus.text import decode_text, read_values_and_unit
+from .nexus.text import decode_text, read_unit, read_values_and_unit
 from .stack import RawStack, StxmOptions, convert_to_nm
 
 NAME = "Data Exchange"
@@ -65,7 +65,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
             dataset=data.name,
             order=order,
         )
-        unit = decode_text(data.attrs.get("units")).strip()
+        unit = read_unit(data)
         attrs = _read_attributes(file)
         stated = {role: _read_unit(group, role) for role in ("energy", "y", "x") if role in group}
     stated = stated if options.energies is None else {k: u for k, u in stated.items() if k != "energy"}
@@ -84,7 +84,7 @@ def _check_kind(path: Path, group: h5py.Group, data: h5py.Dataset, options: Stxm
 
 
 def _read_unit(group: h5py.Group, name: str) -> str | None:
-    return decode_text(group[name].attrs.get("units")).strip() or None
+    return read_unit(group[name]) or None
 
 
 def _read_positions(path: Path, group: h5py.Group, role: str, data: h5py.Dataset, options: StxmOptions) -> Any:

@@ -18,7 +18,7 @@ from .nexus.dwell import find_dwell
 from .nexus.entries import choose_counter, choose_entry, find_counters, find_entries, find_signal
 from .nexus.frames import H5Frames
 from .nexus.monitors import read_monitors, read_one_current
-from .nexus.text import decode_text, read_values_and_unit
+from .nexus.text import decode_text, read_unit, read_values_and_unit
 from .polarisation import fix_extra_axes, read_polarisations, select_polarisation
 from .stack import RawStack, StxmOptions, convert_to_nm
 
@@ -67,7 +67,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
 def _check_scan_type(path: Path, counter: h5py.Group) -> None:
     """Refuse line, point and focus scans: they have other axes, and as a stack they would have the wrong shape."""
     scan_type = decode_text(counter.get("stxm_scan_type"))
-    axes = decode_text(np.asarray(counter.attrs.get("axes", "")))
+    axes = " ".join(decode_text(name) for name in np.ravel(np.asarray(counter.attrs.get("axes", ""))))
     if any(word in scan_type.lower() for word in _OTHER_SCANS) or "line_position" in axes:
         raise ReadError(path, found=f"a scan of type '{scan_type or 'line'}'", cure="give an image or an image stack")
 
@@ -103,7 +103,7 @@ def _read_counter(
         x=None,
         per_energy=per_energy,
         attrs=_read_attributes(entry, counter),
-        unit=decode_text(signal.attrs.get("units")).strip(),
+        unit=read_unit(signal),
         pixel_dwell=None if times is None else (times, dwell.to_seconds),
         ring_current=read_one_current(entry),
     )
@@ -164,7 +164,7 @@ def _average_positions(values: NDArray[Any]) -> NDArray[np.float64]:
 def _read_units(entry: h5py.Group, counter: h5py.Group, options: StxmOptions) -> dict[str, str | None]:
     """Units as the file writes them, None where it writes none; what the caller gives has none in the file."""
     found = {role: find_axis(entry, counter, role) for role in ("energy", "y", "x")}
-    units = {role: decode_text(axis.attrs.get("units")).strip() or None for role, axis in found.items() if axis}
+    units = {role: read_unit(axis) or None for role, axis in found.items() if axis}
     return {role: unit for role, unit in units.items() if role != "energy" or options.energies is None}
 
 

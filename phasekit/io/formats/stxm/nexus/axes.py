@@ -33,21 +33,24 @@ Places = dict[str, int]
 
 def read_axis_orders(counter: h5py.Group, signal: h5py.Dataset) -> list[Places]:
     """Read every statement about the order of the axes: from lists, from ``_indices`` and from numbers."""
-    listed = [_read_list(owner.attrs["axes"], signal.ndim) for owner in (counter, signal) if "axes" in owner.attrs]
-    found = [*listed, _read_indices(counter), _read_indices(signal), _read_numbers(counter)]
+    listed = [_read_list(owner.attrs["axes"], signal.shape) for owner in (counter, signal) if "axes" in owner.attrs]
+    indices = [_read_indices(owner, signal.ndim) for owner in (counter, signal)]
+    found = [*listed, *indices, _read_numbers(counter)]
     return [places for places in found if places]
 
 
-def _read_list(axes: object, n_axes: int) -> Places:
+def _read_list(axes: object, shape: tuple[int, ...]) -> Places:
     names = [decode_text(a) for a in np.atleast_1d(np.asarray(axes))]
     # One text may hold all names, as "[energy,sample_y,sample_x]" or with colons.
     names = names[0].strip("[]").replace(",", ":").split(":") if len(names) == 1 else names
-    # A list of another length does not tell which of the data's axes it means.
-    if len(names) != n_axes:
+    # A shorter list leaves out the axes of length 1.
+    long = [i for i, n in enumerate(shape) if n > 1]
+    places = list(range(len(shape))) if len(names) == len(shape) else long
+    if len(names) != len(places):
         return {}
     roles = [find_role(name) for name in names]
     # "." stands for an axis without a name.
-    return {role: i for i, role in enumerate(roles) if role != "." and roles.count(role) == 1}
+    return {role: i for i, role in zip(places, roles, strict=True) if role != "." and roles.count(role) == 1}
 
 
 def find_role(name: str) -> str:
@@ -56,16 +59,17 @@ def find_role(name: str) -> str:
     return ROLES.get(plain, plain)
 
 
-def _read_indices(owner: h5py.Group | h5py.Dataset) -> Places:
+def _read_indices(owner: h5py.Group | h5py.Dataset, n_axes: int) -> Places:
     """Read ``AXISNAME_indices``, the axes of the data that an axis of an NXdata group runs along."""
     out: Places = {}
     for key, value in owner.attrs.items():
         name = key.removesuffix("_indices")
         # Some programs write the numbers as text.
-        places = re.findall(r"\d+", " ".join(decode_text(one) for one in np.ravel(np.asarray(value))))
+        places = re.findall(r"-?\d+", " ".join(decode_text(one) for one in np.ravel(np.asarray(value))))
         # Positions of every pixel run along several axes and order none.
         if name != key and len(places) == 1:
-            out[find_role(name)] = int(places[0])
+            # Negative ones count from the last.
+            out[find_role(name)] = int(places[0]) % n_axes
     return out
 
 

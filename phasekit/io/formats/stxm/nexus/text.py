@@ -23,9 +23,14 @@ def decode_text(value: Any) -> str:
         return value.decode("latin-1")
 
 
+def read_unit(dataset: h5py.Dataset) -> str:
+    """Read the unit a dataset states, empty where it states none; a few programs write ``unit``."""
+    return decode_text(dataset.attrs.get("units", dataset.attrs.get("unit"))).strip()
+
+
 def read_values_and_unit(axis: h5py.Dataset | None) -> tuple[Any, str | None]:
     """Values of an axis and the unit it states, None for both where there is no axis."""
-    return (None, None) if axis is None else (np.asarray(axis[()]), decode_text(axis.attrs.get("units")))
+    return (None, None) if axis is None else (np.asarray(axis[()]), read_unit(axis))
 
 
 def sort_naturally(names: list[str]) -> list[str]:
