@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose
 
 import phasekit as pk
 from phasekit.errors import ReadError, SchemaError
-from phasekit.io.formats.file_errors import find_cure
 from tests.io import stack_files
 from tests.io.conftest import ENERGY, INTENSITY, X_UM, Y_UM
 
@@ -616,24 +615,6 @@ def test_selected_frames_are_lazy(selected, stxm, tmp_path):
 def test_at_least_three_inputs_of_each_kind():
     assert min(len(cases) for cases in KINDS.values()) >= 3
     assert sum(len(cases) for cases in KINDS.values()) >= 60
-
-
-@pytest.mark.parametrize(
-    ("error", "cure"),
-    [
-        (OSError("Unable to open file (truncated file: eof = 96, stored_eof = 2048)"), "copy the file again: bytes"),
-        (EOFError("unexpected end of file"), "copy the file again: bytes"),
-        (ValueError("file is too short for its header"), "copy the file again: bytes"),
-        (OSError("Can't read data (can't open directory: lib/hdf5/plugin)"), "pip install hdf5plugin"),
-        (OSError("required filter 'lz4' is not registered"), "pip install hdf5plugin"),
-        (KeyError("energy"), "a variant that phasekit does not know"),
-        (TypeError("unsupported operand"), "a variant that phasekit does not know"),
-        (IndexError("list index out of range"), "a variant that phasekit does not know"),
-        (OSError("wrong fractal heap header signature"), "if other programs cannot read it either"),
-    ],
-)
-def test_the_cure_follows_from_the_error(error, cure):
-    assert cure in find_cure(error)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..file_errors import find_cure
+from ..file_errors import damaged_file
 from ..hdf5_file import contains_hdf5
 from . import nxstxm
 from .dwell import convert_to_seconds
@@ -52,9 +52,10 @@ class RebinnedFrames(FrameSource):
             with h5py.File(self.path, "r") as file:
                 group = file[f"{self.entry}/counter0"]
                 return np.stack([self._rebin(group["data"][i], group["sample_x"][i]) for i in indices])
+        except KeyError as error:
+            raise ReadError(self.path, found=f"a changed file ({error})", cure="open it again") from error
         except (OSError, RuntimeError) as error:
-            found = f"'{self.entry}/counter0/data' unreadable at frames {indices[:1]} ({error})"
-            raise ReadError(self.path, found=found, cure=find_cure(error)) from error
+            raise damaged_file(self.path, error) from error
 
     def _rebin(self, counts: NDArray[Any], positions: NDArray[Any]) -> NDArray[np.float64]:
         n_y, n_x = self.shape[1:]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....errors import ReadError
-from ...file_errors import find_cure
+from ...file_errors import damaged_file
 from ..stack import FrameSource
 
 
@@ -42,11 +42,7 @@ class H5Frames(FrameSource):
         except (KeyError, ValueError) as error:
             raise ReadError(self.path, found=f"a changed file ({error})", cure="open it again") from error
         except (OSError, RuntimeError) as error:
-            raise ReadError(
-                self.path,
-                found=f"'{self.dataset}' unreadable at frames {indices[:1]} ({error})",
-                cure=find_cure(error),
-            ) from error
+            raise damaged_file(self.path, error) from error
         return frames
 
 
