@@ -67,7 +67,7 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
         ``"nan"`` opens an SDF scan that lacks frames with NaN in their place, and in rows that a frame lacks.
     accept
         Names of rules that the file may break, where it is right: ``"step_nm"`` (0.5 to 20000 nm, without a unit 3 to
-        3000 nm), ``"energies"`` (50 to 20000 eV), ``"dwell"`` (0.1 us to 10 s, the stack less than four days),
+        3000 nm), ``"energy_ev"`` (50 to 20000 eV), ``"dwell"`` (0.1 us to 10 s, the stack less than four days),
         ``"ring_current"`` (1 to 2000 mA), ``"counts"`` (less than 1e11).
 
     Returns

@@ -215,7 +215,7 @@ ENERGIES = [
     Case("J", energies(1.602176634e-19, "J"), energy=ENERGY),
     Case("energies argument in keV", energies(1, "eV"), {"energies": ENERGY / 1e3}, refused="keV given as eV"),
     Case("keV called eV, given", energies(1e-3, "eV"), {"energies": ENERGY}, energy=ENERGY),
-    Case("vacuum ultraviolet that is meant", energies(0.06, "eV"), {"accept": ["energies"]}, energy=ENERGY * 0.06),
+    Case("vacuum ultraviolet that is meant", energies(0.06, "eV"), {"accept": ["energy_ev"]}, energy=ENERGY * 0.06),
 ]
 
 

@@ -30,7 +30,7 @@ UNSTATED_STEP = STEP._replace(
     cause="positions in another unit than um",
 )
 ENERGY = Rule(
-    "energies",
+    "energy_ev",
     "a photon energy",
     50.0,
     20_000.0,
