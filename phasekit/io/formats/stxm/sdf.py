@@ -46,7 +46,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
     points, unit = _read_energies(path, header, scan, options)
     files = find_frame_files(path, letter, points.size, index if len(regions) > 1 else None)
     kept, energy = select_given(files, points, unit, options.energies, options.missing_frames)
-    raw = _make_stack(path, (p_axis, q_axis), files, kept)
+    raw = _make_stack(path, (p_axis, q_axis), files, kept, incomplete=options.missing_frames == "nan")
     raw.energy, raw.stated["energy"] = energy, unit if options.energies is None else None
     # Records are those of the frames in the header, whatever energies the caller gives.
     dwell = read_dwell(header, points, index)
@@ -61,7 +61,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
 
 
 def _make_stack(
-    path: Path, axes: tuple[dict[str, Any], dict[str, Any]], files: FrameFiles, kept: list[int]
+    path: Path, axes: tuple[dict[str, Any], dict[str, Any]], files: FrameFiles, kept: list[int], *, incomplete: bool
 ) -> RawStack:
     """Stack of the kept frames with its axes; energies and records are added by the caller."""
     p_axis, q_axis = axes
@@ -76,7 +76,7 @@ def _make_stack(
         dtype=np.dtype(np.float64),
         files=tuple(files.paths[i] if files.here[i] else None for i in kept),
         transposed=transposed,
-        incomplete=not all(files.here[i] for i in kept),
+        incomplete=incomplete,
     )
     for end in {0, len(kept) - 1}:  # an interrupted scan or copy shows at the ends, before anything else is read
         source.read([end])
