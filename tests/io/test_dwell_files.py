@@ -213,5 +213,7 @@ def test_opening_reads_no_frame(stxm, tmp_path, monkeypatch):
     path = stxm.pollux(tmp_path / "a.hdf5")
     with h5py.File(path, "a") as file:
         _counter(file)["count_time"] = MS
-    monkeypatch.setattr("phasekit.io.formats.stxm.nxstxm._select_frames", lambda *_: pytest.fail("a frame was read"))
+    monkeypatch.setattr(
+        "phasekit.io.formats.stxm.nexus.frames._select_frames", lambda *_: pytest.fail("a frame was read")
+    )
     assert_allclose(pk.io.open_stxm(path).dwell, MS)

@@ -19,6 +19,7 @@ from phasekit.io.formats import list_formats
 from phasekit.io.formats.registry import INSTRUMENTS, find_format, iterate_formats
 from phasekit.io.writers import list_writers
 from phasekit.schema import PATTERNS, describe
+from tests.io import stack_files
 from tests.io.files_4d import CUBIC, cif
 
 COUNTS = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
@@ -38,6 +39,9 @@ def plain_hdf5(path):
 
 EXAMPLES = {
     ("stxm", "phasekit"): ("a.nc", lambda path, stxm: pk.io.save(pk.io.open_stxm(stxm.ncb(f"{path}.ncb")), path)),
+    ("stxm", "Data Exchange"): ("a.hdf5", lambda path, stxm: stack_files.mantis(path)),
+    ("stxm", "Mistral"): ("a.hdf5", lambda path, stxm: stack_files.mistral(path, kind="aligned")),
+    ("stxm", "pystxmcontrol"): ("a.stxm", lambda path, stxm: stack_files.pystxmcontrol_2(path, binned=True)),
     ("stxm", "NXstxm"): ("a.hdf5", lambda path, stxm: stxm.pollux(path)),
     ("stxm", "TIFF"): ("a.tif", lambda path, stxm: stxm.tiff(path)),
     ("stxm", "SDF"): ("a.hdr", lambda path, stxm: stxm.sdf(path)),
@@ -113,7 +117,16 @@ def test_what_no_format_recognises_names_them_all(tmp_path, instrument):
 
 
 CHOICES = {
-    "stxm": {"entry": "entry1", "region": 1, "counter": "APD", "energies": [500.0], "step_nm": 5.0},
+    "stxm": {
+        "entry": "entry1",
+        "region": 1,
+        "counter": "APD",
+        "energies": [500.0],
+        "step_nm": 5.0,
+        "axes": ("scan_y", "scan_x"),
+        "polarisation": 1,
+        "missing_frames": "nan",
+    },
     "fourdstem": {"chunks": 1, "scan_shape": (2, 3), "dataset": "scan"},
     "crystal": {},
 }

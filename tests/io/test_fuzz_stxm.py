@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import phasekit as pk
+from tests.io import stack_files
 
 N_FLIPS = 80
 SECONDS = 240
@@ -101,6 +102,23 @@ def test_hdf5(stxm, tmp_path, kind):
     else:
         path = getattr(stxm, kind)(tmp_path / "good.hdf5")
     paths, n_cut = damaged(path, lambda i: tmp_path / f"bad{i}{path.suffix}", N_FLIPS, seed=1)
+    answers = open_all([path, *paths])
+    assert answers[0]["sizes"] == FULL
+    assert all("refused" in a for a in answers[1 : n_cut + 1])
+    judge(paths, answers[1:], [FULL])
+
+
+FURTHER = {
+    "mantis": stack_files.mantis,
+    "mistral": lambda path: stack_files.mistral(path, kind="aligned"),
+    "pystxmcontrol": lambda path: stack_files.pystxmcontrol_2(path, binned=False),
+}
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+def test_hdf5_of_further_programs(tmp_path, kind):
+    path = FURTHER[kind](tmp_path / "good.hdf5")
+    paths, n_cut = damaged(path, lambda i: tmp_path / f"bad{i}{path.suffix}", N_FLIPS, seed=6)
     answers = open_all([path, *paths])
     assert answers[0]["sizes"] == FULL
     assert all("refused" in a for a in answers[1 : n_cut + 1])

@@ -75,7 +75,9 @@ def test_blocks_are_whole_frames(stxm, tmp_path, monkeypatch):
 
 def test_opening_reads_no_frame(stxm, tmp_path, monkeypatch):
     path = stxm.pollux(tmp_path / "a.hdf5")
-    monkeypatch.setattr("phasekit.io.formats.stxm.nxstxm._select_frames", lambda *_: pytest.fail("a frame was read"))
+    monkeypatch.setattr(
+        "phasekit.io.formats.stxm.nexus.frames._select_frames", lambda *_: pytest.fail("a frame was read")
+    )
     stack = pk.io.open_stxm(path)
     assert stack.intensity.mean("energy").shape == (4, 6)
 

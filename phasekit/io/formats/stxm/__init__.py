@@ -1,6 +1,6 @@
 """Formats of STXM stacks. Every reader returns a raw stack, and ``stack`` makes it a STACK dataset.
 
-``nexus_axes`` finds the axes of a NeXus counter for ``nxstxm``.
+``nexus`` and ``sdf_files`` hold parts of the readers of these files.
 """
 
 INSTRUMENT, FUNCTION = "STXM", "open_stxm"
@@ -8,6 +8,9 @@ INSTRUMENT, FUNCTION = "STXM", "open_stxm"
 #: One line per format, in the order in which a file is offered to them.
 FORMATS = (
     "saved_stack",
+    "data_exchange",
+    "mistral",
+    "pystxmcontrol",
     "nxstxm",
     "tiff",
     "sdf",

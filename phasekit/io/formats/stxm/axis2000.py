@@ -58,7 +58,9 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         raise ReadError(
             path,
             found=f"{path.stat().st_size} bytes, its header announces {needed} for {shape} {stored.name}",
-            cure="copy the .ncb and .dat files again",
+            cure="copy the .ncb file again"
+            if path.stat().st_size < needed
+            else "put the .dat file of this stack beside it",
         )
     divisor = scale if scale > 0 else 1.0
     frames = NcbFrames(path=path, shape=shape, dtype=np.dtype(np.float64), stored=stored, scale=divisor)
@@ -67,7 +69,15 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
     )
     per_energy = {} if dwell is None else {"dwell": dwell}
-    return RawStack(frames=frames, energy=energy, y=y, x=x, per_energy=per_energy, attrs={"format": "aXis2000 ncb"})
+    return RawStack(
+        frames=frames,
+        energy=energy,
+        y=y,
+        x=x,
+        per_energy=per_energy,
+        attrs={"format": "aXis2000 ncb"},
+        stated={"y": "um", "x": "um"},
+    )
 
 
 def _read_header(
@@ -80,15 +90,18 @@ def _read_header(
         ends = [(float(line[0]), float(line[1])) for line in lines[1:3]]
         n_energy = int(lines[3][0])
         energy = np.array([float(line[0]) for line in lines[4 : 4 + max(0, n_energy)]])
-    except (IndexError, ValueError) as error:
-        raise ReadError(path, found=f"text that is not an aXis2000 header ({error})", cure="copy it again") from error
+    except IndexError as error:
+        raise ReadError(path, found=f"an aXis2000 header that breaks off ({error})", cure="copy it again") from error
+    except ValueError as error:
+        cure = "put the .dat file that aXis2000 wrote beside the .ncb"
+        raise ReadError(path, found=f"text that is not an aXis2000 header ({error})", cure=cure) from error
     # A damaged header may hold numbers that fold the bytes in an absurd way.
     plausible = min(n_x, n_y, n_energy) > 0 and np.isfinite([scale, *ends[0], *ends[1]]).all() and scale != 0
     if not plausible or energy.size != n_energy:
         raise ReadError(
             path,
             found=f"a header of {n_x} x {n_y} pixels, {n_energy} energies ({energy.size} listed), scale {scale}",
-            cure="copy the .ncb and .dat files again",
+            cure="copy the .dat file again" if energy.size < n_energy else "correct the .dat file",
         )
     return (n_x, n_y), scale, ends, energy, _read_dwell(lines[4 + n_energy :], n_energy)
 

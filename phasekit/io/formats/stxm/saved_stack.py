@@ -53,6 +53,6 @@ def read(path: Path, options: StxmOptions) -> xr.Dataset:
             raise ReadError(path, found=found, cure="give one energy per frame")
         data = data.assign_coords(energy=("energy", options.energies, data["energy"].attrs))
     if options.step_nm is not None:
-        axes = ("scan_y", "scan_x")
-        data = data.assign_coords({a: (a, np.arange(data.sizes[a]) * options.step_nm, data[a].attrs) for a in axes})
+        steps = dict(zip(("scan_y", "scan_x"), options.step_nm, strict=True))
+        data = data.assign_coords({a: (a, np.arange(data.sizes[a]) * s, data[a].attrs) for a, s in steps.items()})
     return data

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from .dwell import describe_unit, find_count_factor
+from .positions import check_length, make_axis
 from .units import find_unit_factor
 
 #: Largest block of a lazy stack [bytes]; whole frames, at least one.
@@ -44,7 +45,10 @@ class StxmOptions(NamedTuple):
     region: int | None = None
     counter: str | None = None
     energies: NDArray[np.float64] | None = None  # [eV]
-    step_nm: float | None = None
+    step_nm: tuple[float, float] | None = None  # of scan_y and scan_x
+    axes: tuple[str, ...] | None = None  # order of the axes in the file
+    polarisation: float | str | None = None
+    missing_frames: str | None = None  # "nan": frames without a file are NaN
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class FrameSource(ABC):
 
     ndim = 3
     frame_per_block = False  # True: one frame in each block, for formats where a frame is a file
+    reads_some = False  # True: `read_some` is quick however large the file is
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
@@ -78,7 +83,7 @@ class FrameSource(ABC):
             raise ReadError(
                 self.path,
                 found=f"frames of {frames.shape[1:]} pixels where {self.shape[1:]} was announced",
-                cure="copy the file again, or remove the frame that an interrupted scan left incomplete",
+                cure="open it again if it was written meanwhile, or leave the frame of an interrupted scan out",
             )
         frames = np.asarray(frames, dtype=self.dtype)
         return frames[(slice(None), *rest)] if np.ndim(indices) else frames[(0, *rest)]
@@ -105,7 +110,8 @@ class RawStack:
     """A stack as a reader found it: ``frames(energy, y, x)``, energies in eV, positions in nm (None: unknown).
 
     ``per_energy`` holds the dwell [s] of the frames as ``dwell``, ``pixel_dwell`` that of every pixel in the unit of
-    its file with the factor to seconds, and ``unit`` what the file says about the values of the frames.
+    its file with the factor to seconds, and ``unit`` what the file says about the values of the frames. ``stated``
+    holds the units of ``energy``, ``y`` and ``x`` as the file writes them, None where it writes none.
     """
 
     frames: FrameSource
@@ -117,6 +123,9 @@ class RawStack:
     attrs: dict[str, Any] = field(default_factory=dict)
     unit: str = ""
     pixel_dwell: tuple[FrameSource, float] | None = None
+    stated: dict[str, str | None] = field(default_factory=dict)
+    ring_current: float | None = None  # [mA] one value, where those of all frames are read later
+    full_field: bool = False  # all pixels of a frame are measured at once
 
 
 def find_length_factor(unit: str | None) -> float | None:
@@ -171,29 +180,32 @@ def convert_to_nm(
         return None, ""
     factor = find_length_factor(unit)
     if factor is not None and np.isnan(factor):
-        raise ReadError(path, found=f"'{name}' in '{unit}'", cure="set its units to um or nm in the file")
+        raise ReadError(
+            path, found=f"'{name}' in '{unit}'", cure="give step_nm=<step in nm>, or set its units to um or nm"
+        )
     # Files without a unit, such as those of HERMES, are in micrometres.
     position = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel() * (factor or 1e3)
     return position, "" if factor is not None else f"unit of {name} not said, um assumed"
 
 
-def build_stack(raw: RawStack, path: Path, step_nm: float | None) -> xr.Dataset:
+def build_stack(raw: RawStack, path: Path, step_nm: tuple[float, float] | None) -> xr.Dataset:
     """Dataset with ascending axes from what a reader found. Sizes are checked; no frame is read."""
+    step = step_nm or (None, None)
     n_energy, n_y, n_x = raw.frames.shape
     if 0 in raw.frames.shape:
         raise ReadError(path, found=f"an empty stack, shape {raw.frames.shape}", cure="choose another file or region")
-    _check_length(path, "energy", raw.energy, n_energy)
+    check_length(path, "energy", raw.energy, n_energy)
     factor = _find_count_factor(raw)
     comments = [*raw.comments, describe_unit(raw.unit, factor)]
-    y, note_y = _make_axis(path, "scan_y", raw.y, n_y, step_nm)
-    x, note_x = _make_axis(path, "scan_x", raw.x, n_x, step_nm)
+    y, note_y = make_axis(path, "scan_y", raw.y, n_y, step[0])
+    x, note_x = make_axis(path, "scan_x", raw.x, n_x, step[1])
     data = xr.Dataset(
         {"intensity": (("energy", "scan_y", "scan_x"), raw.frames.to_dask())},
         coords={"energy": raw.energy, "scan_y": y, "scan_x": x},
         attrs=raw.attrs,
     )
     for name, values in raw.per_energy.items():
-        _check_length(path, name, values, n_energy)
+        check_length(path, name, values, n_energy)
         data[name] = ("energy", values)
     if raw.pixel_dwell is not None:
         data = _add_pixel_dwell(data, *raw.pixel_dwell)
@@ -236,42 +248,6 @@ def _sort_axes(data: xr.Dataset) -> xr.Dataset:
         if values.size > 1 and (np.diff(values) < 0).all():
             data = data.isel({dim: slice(None, None, -1)})
     return data
-
-
-def _make_axis(
-    path: Path, name: str, values: NDArray[np.float64] | None, size: int, step_nm: float | None
-) -> tuple[NDArray[np.float64], str]:
-    """Axis of one scan direction, regular where the file does not give a usable one."""
-    # A step that the caller gives replaces whatever the file states.
-    if step_nm is not None:
-        return np.arange(size, dtype=np.float64) * step_nm, ""
-    if values is None:
-        return np.arange(size, dtype=np.float64), "step size unknown, 1 nm assumed"
-    _check_length(path, name, values, size)
-    step = np.diff(values)
-    # Steps may vary by an encoder's noise; the axis is kept as it is as long as it is monotonic.
-    if np.isfinite(values).all() and (size == 1 or (step > 0).all() or (step < 0).all()):
-        return values, ""
-    if not np.isfinite(values).all() or values[-1] == values[0]:
-        return np.arange(
-            size, dtype=np.float64
-        ), "positions in the file are not usable; step size unknown, 1 nm assumed"
-    # encoders jitter: neighbouring positions may swap, while their mean step is right
-    line = np.polyfit(np.arange(size), values, 1)
-    straight = np.asarray(np.polyval(line, np.arange(size)), dtype=np.float64)
-    return straight, "positions in the file are not monotonic; a straight line through them"
-
-
-def _check_length(path: Path, name: str, values: Any, size: int) -> None:
-    if values.shape == (size,):
-        return
-    raise ReadError(
-        path,
-        found=f"{values.shape[0] if values.ndim == 1 else values.shape} values of '{name}' for {size} of the data",
-        cure="copy the file again"
-        if name != "energy"
-        else f"give one energy per frame: energies=[...] with {size} values in eV",
-    )
 
 
 def _show_first(values: NDArray[np.float64]) -> str:

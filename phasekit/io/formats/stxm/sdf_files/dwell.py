@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dwell import convert_to_seconds
-from .sdf_header import list_items
+from ..dwell import convert_to_seconds
+from .header import list_items
 
 _KEYS = ("DwellTime", "Dwell")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ....errors import ReadError
+from .....errors import ReadError
 
 # Quoted text, one of the marks, or a word up to the next mark.
 _TOKEN = re.compile(r'"(?P<text>[^"]*)"|(?P<mark>[{}()=;,])|(?P<word>[^\s"{}()=;,][^"{}()=;,]*)')
@@ -27,10 +27,13 @@ def read_header(path: Path) -> dict[str, Any]:
     try:
         return _parse_structure(tokens, 0, closed=False)
     except (StopIteration, ValueError) as error:
+        ended = isinstance(error, StopIteration) or "not closed" in str(error)
         raise ReadError(
             path,
             found=f"text that is not an SDF header, or breaks off ({get_first_line(error) or 'end of file'})",
-            cure="copy the .hdr file again",
+            cure="copy the .hdr file again"
+            if ended
+            else "give the .hdr of an STXM image or stack, or correct it there",
         ) from error
 
 

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .dwell import convert_to_seconds, find_time_factor
-from .nexus_axes import decode_text
+from ..dwell import convert_to_seconds, find_time_factor
+from .text import decode_text
 
 # Names that beamlines give to the dwell, in lower case.
 _NAMES = ("count_time", "dwell_time", "dwelltime", "dwell", "exposure_time", "integration_time")
