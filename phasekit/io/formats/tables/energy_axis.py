@@ -1,0 +1,173 @@
+"""Which column holds the photon energies: by its name, checked by its values, or by the values alone."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....errors import ReadError
+from ...plausibility.spectra import ENERGY_EV
+from ..stxm.stack import find_energy_factor
+from .naming import Column
+from .options import TableOptions, advise
+from .words import (
+    find_error_owner,
+    is_beside,
+    is_index_name,
+    is_wave_name,
+    is_weak_index_name,
+    normalise_name,
+    rate_energy_name,
+)
+
+_FEWEST = 3  # points from which values alone tell an index
+
+
+def choose_energy(path: Path, columns: list[Column], certain: bool, options: TableOptions) -> Column:
+    """Column of the photon energies.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    columns
+        Columns with numbers.
+    certain
+        Whether their names are; values that contradict them are then refused, and go before them otherwise.
+    options
+        ``energy_column`` decides where it is given.
+
+    Raises
+    ------
+    ReadError
+        No column holds energies, or several may.
+    """
+    if options.energy_column is not None:
+        return find_column(path, columns, options.energy_column, "energy_column")
+    others = [c.name for c in columns]
+    rated = [(0 if find_error_owner(c.name, others)[0] else rate_energy_name(c.name), c) for c in columns]
+    best = max((rate for rate, _ in rated), default=0)
+    named = [c for rate, c in rated if rate == best and best]
+    likely = [c for c in columns if is_likely_energy(c, options) and not is_wave_name(c.name)]
+    if named and all(np.array_equal(c.values, named[0].values) for c in named):
+        return _check_named(path, named[0], likely, certain, options)
+    if named:
+        raise _refuse_choice(path, f"several columns of energies ({_list_columns(named)})", named, options)
+    return _choose_by_values(path, columns, likely, options)
+
+
+def find_column(path: Path, columns: list[Column], wanted: str | int, argument: str) -> Column:
+    """Column of a name or place.
+
+    Raises
+    ------
+    ReadError
+        There is none, or there are several of the name.
+    """
+    if isinstance(wanted, int):
+        found = [c for c in columns if c.place == wanted]
+    else:
+        found = [c for c in columns if c.name == wanted]
+        found = found or [c for c in columns if normalise_name(c.name) == normalise_name(wanted)]
+    if len(found) != 1:
+        what = "no column" if not found else "several columns"
+        raise ReadError(
+            path,
+            found=f"{what} {wanted!r} (there are {_list_columns(columns)})",
+            cure=f"choose {argument}= from these names, or by the place that stands before them",
+        )
+    return found[0]
+
+
+def is_counting(values: NDArray[np.float64]) -> bool:
+    """Whether values are 0, 1, 2, ... or 1, 2, 3, ..."""
+    start = values[0] if values.size else np.nan
+    return bool(start in (0.0, 1.0) and np.array_equal(values, np.arange(values.size) + start))
+
+
+def is_index(column: Column) -> bool:
+    """Whether a column counts the rows."""
+    if is_index_name(column.name):
+        return True
+    return is_weak_index_name(column.name) and column.values.size >= _FEWEST and is_counting(column.values)
+
+
+def is_likely_energy(column: Column, options: TableOptions) -> bool:
+    """Whether values are positive, run mostly in one direction, and lie where absorption edges do."""
+    factor = find_energy_factor(options.energy_unit or column.unit) or 1.0
+    values = column.values[np.isfinite(column.values)] * factor
+    if values.size < 2 or values.min() < ENERGY_EV.low or values.max() > ENERGY_EV.high:
+        return False
+    steps = np.diff(values)
+    # Two regions of a scan overlap by a few points.
+    return bool(max((steps > 0).mean(), (steps < 0).mean()) >= 0.6 and (steps != 0).mean() >= 0.6)
+
+
+def is_regular(values: NDArray[np.float64]) -> bool:
+    """Whether most steps are alike, as those of an axis are and those of counts are not."""
+    steps = np.abs(np.diff(values))
+    if steps.size < 2:
+        return True
+    sizes = np.round(steps / max(np.median(steps), 1e-12), 1)
+    return bool(np.unique(sizes).size <= max(1, steps.size // 2))
+
+
+def _check_named(path: Path, named: Column, likely: list[Column], certain: bool, options: TableOptions) -> Column:
+    """A column that is called energy, unless its values cannot be energies while those of another one are."""
+    rivals = [c for c in likely if c is not named]
+    wrong = named not in likely and (is_counting(named.values) or _may_be_no_energy(named, options))
+    if not wrong or not rivals:
+        return named
+    if not certain and len(rivals) == 1:
+        return rivals[0]
+    found = f"energies in the column {named.describe()}, but values of energies in {_list_columns(rivals)}"
+    raise _refuse_choice(path, found, [named, *rivals], options)
+
+
+def _may_be_no_energy(column: Column, options: TableOptions) -> bool:
+    """Whether the values are outside every edge, also when taken as keV."""
+    factor = find_energy_factor(options.energy_unit or column.unit) or 1.0
+    values = column.values[np.isfinite(column.values)] * factor
+    return values.size == 0 or bool(values.min() < ENERGY_EV.low or values.max() > ENERGY_EV.high)
+
+
+def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> Column:
+    """The only column whose values may be energies; the first by custom, unless another one is more like an axis."""
+    waves = [c for c in columns if is_wave_name(c.name)]
+    if waves and not likely:
+        raise ReadError(
+            path,
+            found=f"wavelengths or wavenumbers in the column {waves[0].describe()}, and no photon energies",
+            cure=advise(options, "write photon energies in eV, 1239.842 divided by the wavelength in nm"),
+        )
+    places = [c for c in columns if not is_index(c) and not (c.values.size >= _FEWEST and is_counting(c.values))]
+    places = [c for c in places if not is_beside(c.name) and c not in waves]
+    if len(likely) == 1:
+        return likely[0]
+    if not likely:
+        # Numbers of another unit, or in no order: the usual place, if they are numbers of one sign in an order.
+        first = places[0] if places else columns[0]
+        if any(c.name for c in columns):
+            raise _refuse_choice(path, f"no column of photon energies ({_list_columns(columns)})", columns, options)
+        rising = np.diff(first.values[np.isfinite(first.values)])
+        if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
+            return first
+        raise _refuse_choice(path, "no column of photon energies by name or values", columns, options)
+    first = likely[0]
+    regular = [c for c in likely if is_regular(c.values)]
+    if first is (places or [first])[0] and (first in regular or not regular):
+        return first
+    if len(regular) == 1:
+        return regular[0]
+    raise _refuse_choice(path, f"several columns that may be energies ({_list_columns(likely)})", likely, options)
+
+
+def _list_columns(columns: list[Column]) -> str:
+    return ", ".join(c.describe() for c in columns)
+
+
+def _refuse_choice(path: Path, found: str, columns: list[Column], options: TableOptions) -> ReadError:
+    named = [c.name or c.place for c in columns]
+    # A name that occurs twice does not choose.
+    example = named[0] if named.count(named[0]) == 1 else columns[0].place
+    return ReadError(path, found=found, cure=advise(options, f"choose one, e.g. energy_column={example!r}"))
