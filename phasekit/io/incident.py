@@ -24,7 +24,7 @@ _STACKS = (".hdr", ".xim", ".ncb", ".tif", ".tiff", ".nc", ".zarr")
 _PARTS = 8  # parts of each side of the mean image that are compared
 
 
-def open_i0(
+def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
     path: str | PathLike[str],
     *,
     columns: str | int | Sequence[str | int] | None = None,

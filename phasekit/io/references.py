@@ -32,7 +32,7 @@ def open_references(
     r"""Open reference spectra as REFERENCES.
 
     Any text table opens: csv, blanks or tabs, with or without a header, decimal commas, UTF-8 or UTF-16. XDI, Athena's
-    exports, SPEC scans, and the headers of aXis2000 and Mantis are known. phasekit's own ``.nc`` and ``.zarr`` open too.
+    exports, SPEC scans, and the headers of aXis2000 and Mantis are known. So are phasekit's own ``.nc`` and ``.zarr``.
 
     The energies are the column of that name, wherever it stands. Without names they are the column whose values rise
     where absorption edges lie. Indices, errors, times and backgrounds are left out, and
@@ -65,8 +65,8 @@ def open_references(
     xarray.Dataset
         ``reference_spectrum(reference, energy)`` is in the unit the file states ("1" where it states none).
         ``reference`` holds the names: those of the columns, or the file's where it holds one spectrum and is no csv.
-        ``energy`` [eV] rises. ``composition(reference)`` is there where every file gives it, and never NaN. Neighbouring
-        rows of equal energy are averaged. Missing numbers are refused, not filled.
+        ``energy`` [eV] rises. ``composition(reference)`` is there where every file gives it, and never NaN.
+        Neighbouring rows of equal energy are averaged. Missing numbers are refused, not filled.
 
     Raises
     ------

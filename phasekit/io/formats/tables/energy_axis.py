@@ -49,8 +49,8 @@ def choose_energy(path: Path, columns: list[Column], certain: bool, options: Tab
     best = max((rate for rate, _ in rated), default=0)
     named = [c for rate, c in rated if rate == best and best]
     likely = [c for c in columns if is_likely_energy(c, options) and not is_wave_name(c.name)]
-    if named and all(np.array_equal(c.values, named[0].values) for c in named):
-        return _check_named(path, named[0], likely, certain, options)
+    if named and all(np.array_equal(c.values, named[0].values, equal_nan=True) for c in named):
+        return _check_named(path, columns, named[0], certain, options)
     if named:
         raise _refuse_choice(path, f"several columns of energies ({_list_columns(named)})", named, options)
     return _choose_by_values(path, columns, likely, options)
@@ -85,6 +85,12 @@ def is_counting(values: NDArray[np.float64]) -> bool:
     return bool(start in (0.0, 1.0) and np.array_equal(values, np.arange(values.size) + start))
 
 
+def is_arithmetic(values: NDArray[np.float64]) -> bool:
+    """Whether all steps are equal, as those of a time are and those of a spectrum are not."""
+    steps = np.diff(values)
+    return bool(steps.size > 2 and np.isfinite(steps).all() and np.ptp(steps) <= 1e-6 * abs(steps[0]) and steps[0] != 0)
+
+
 def is_index(column: Column) -> bool:
     """Whether a column counts the rows."""
     if is_index_name(column.name):
@@ -109,16 +115,19 @@ def is_regular(values: NDArray[np.float64]) -> bool:
     if steps.size < 2:
         return True
     sizes = np.round(steps / max(np.median(steps), 1e-12), 1)
-    return bool(np.unique(sizes).size <= max(1, steps.size // 2))
+    return bool(np.unique(sizes).size <= (steps.size + 1) // 2)
 
 
-def _check_named(path: Path, named: Column, likely: list[Column], certain: bool, options: TableOptions) -> Column:
+def _check_named(path: Path, columns: list[Column], named: Column, certain: bool, options: TableOptions) -> Column:
     """A column that is called energy, unless its values cannot be energies while those of another one are."""
-    rivals = [c for c in likely if c is not named]
-    wrong = named not in likely and (is_counting(named.values) or _may_be_no_energy(named, options))
+    rivals = [c for c in columns if c is not named and is_likely_energy(c, options) and not is_wave_name(c.name)]
+    wrong = not is_likely_energy(named, options) and (is_counting(named.values) or _may_be_no_energy(named, options))
     if not wrong or not rivals:
         return named
     if not certain and len(rivals) == 1:
+        # The words above the columns are no names.
+        for column in columns:
+            column.name = ""
         return rivals[0]
     found = f"energies in the column {named.describe()}, but values of energies in {_list_columns(rivals)}"
     raise _refuse_choice(path, found, [named, *rivals], options)
@@ -155,9 +164,15 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         raise _refuse_choice(path, "no column of photon energies by name or values", columns, options)
     first = likely[0]
     regular = [c for c in likely if is_regular(c.values)]
-    if first is (places or [first])[0] and (first in regular or not regular):
+    # In a table of two columns the energies stand first; a stack's list of energies knows no such custom.
+    customary = first is (places or [first])[0] and len(columns) == 2 and options.purpose != "energies"
+    if customary and (not regular or any(c is first for c in regular)):
         return first
-    if len(regular) == 1:
+    # A spectrum of an edge never doubles its energy, as a time does.
+    narrow = [c for c in likely if np.nanmax(c.values) < 2 * np.nanmin(c.values)]
+    if len(narrow) == 1:
+        return narrow[0]
+    if len(regular) == 1 and any(c is regular[0] for c in narrow):
         return regular[0]
     raise _refuse_choice(path, f"several columns that may be energies ({_list_columns(likely)})", likely, options)
 

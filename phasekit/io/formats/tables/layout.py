@@ -14,8 +14,8 @@ from .words import rate_energy_name
 
 _COMMENT = re.compile(r'^\s*["\']?\s*(//|--(?=\s)|[#%*!])+')
 # Programs write a line of totals below a table; it is no measurement.
-_TOTALS: tuple[str, ...] = ("total", "totals", "sum", "mean", "average", "avg", "mittel", "mittelwert", "summe", "moyenne", "median")
-_TOTALS += ("min", "max", "std", "stdev", "stddev", "standard deviation", "std dev")
+_TOTALS: tuple[str, ...] = ("total", "totals", "sum", "mean", "average", "avg", "mittel", "summe")
+_TOTALS += ("median", "mittelwert", "moyenne", "min", "max", "std", "stdev", "stddev", "standard deviation", "std dev")
 _ENDS = ("end", "eof", "end of data", "data end", "[end]", "*")
 _THOUSANDS = re.compile(r"\d{1,3}([,'’ \u00a0]\d{3})+(\.\d+)?$|\d{1,3}(\.\d{3})+(,\d+)?$")
 
@@ -50,7 +50,9 @@ def arrange_lines(path: Path, lines: list[str], options: TableOptions) -> Layout
     reading = _choose_reading(path, body, comments, options)
     at = [i for i, row in enumerate(reading.fields) if len(row) == reading.width and is_numeric(row, reading.decimal)]
     if not at:
-        raise _refuse_line(path, body[0] if body else "", reading.decimal)
+        shown = next((line for line in body if re.match(r'\s*["+-]?\d', line)), body[0] if body else "")
+        raise _refuse_line(path, shown, reading.decimal)
+    _refuse_thousands(path, [reading.fields[i] for i in at], reading, options)
     text = _find_text_columns([reading.fields[i] for i in at], reading)
     rows = [_convert_row(row, reading, text) for row in reading.fields]
     good = [i for i, row in enumerate(rows) if row is not None]
@@ -181,10 +183,37 @@ def _read_footer(path: Path, lines: list[str], reading: Reading) -> list[str]:
     return notes
 
 
+def _refuse_thousands(path: Path, rows: list[list[str]], reading: Reading, options: TableOptions) -> None:
+    """Refuse commas that may separate thousands; ``decimal`` says what they are."""
+    if options.decimal is not None:
+        return
+    marked = [field for row in rows for field in row if "," in field]
+    # 7,112 may be seven thousand; 0,112 and 7,1 are not.
+    unclear = reading.decimal == "," and marked and all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", f) for f in marked)
+    if reading.separator == "comma" and reading.width > 2:
+        unclear = unclear or any(_has_parted_thousands(rows, k) for k in range(reading.width - 1))
+    if unclear:
+        raise ReadError(
+            path,
+            found=f"commas that mark decimals, separate columns, or separate thousands ({marked[:2] or rows[0][:3]})",
+            cure=advise(options, "say decimal=',' or decimal='.'; take separators of thousands out"),
+        )
+
+
+def _has_parted_thousands(rows: list[list[str]], k: int) -> bool:
+    """Whether two columns are thousands and the rest of one number in the range of edges."""
+    before, after = [row[k] for row in rows], [row[k + 1] for row in rows]
+    if not all(re.fullmatch(r"[1-9]\d?", field) for field in before):
+        return False
+    return all(re.fullmatch(r"\d{3}(\.\d+)?", field) for field in after) and len(set(before)) <= 2
+
+
 def _refuse_line(path: Path, line: str, decimal: str) -> ReadError:
     parts = re.split(r'"([^"]*)"|[;\t]|,(?=\s)|\s{2,}', line)
     thousands = any(_THOUSANDS.match(part.strip()) for part in parts if part)
-    if thousands:
+    # Two decimal marks in fields that something else separates.
+    two_marks = re.search(r"[;\t ]", line) and re.search(r"\d\.\d", line) and re.search(r"\d,\d", line)
+    if thousands or two_marks:
         return ReadError(
             path,
             found=f"no table of numbers: thousands separators or two decimal marks at line {line[:60]!r}",

@@ -93,7 +93,7 @@ def _read_header(path: Path, layout: Layout, options: TableOptions) -> Names | N
         return Names([""] * width, [text.strip("()[] ") or None for text in units or []], certain=True)
     # A row that names the energy is the row of names; the last one otherwise.
     chosen = next((row for row in reversed(named) if any(rate_energy_name(name) == 2 for name in row)), named[-1])
-    stated = [_clean_unit(text) for text in units] if units else [None] * width
+    stated: list[str | None] = [_clean_unit(text) for text in units or [""] * width]
     # Rows of text in a table without separators may be a title.
     certain = layout.reading.separator != "blank" or any(rate_energy_name(name) for name in chosen)
     return Names(chosen, stated, certain)
@@ -105,7 +105,7 @@ def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
     # Commas and semicolons separate only where they do in the numbers.
     ways += [split_at_marks(line)] if reading.separator in ("any", "comma and blank") else []
     for fields in ways:
-        names = [field.strip().strip("\"'").strip() for field in fields]
+        names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip()).strip() for field in fields]
         while len(names) > width and names[-1] == "":
             names = names[:-1]
         if len(names) == width + 1 and names[0] == "#":

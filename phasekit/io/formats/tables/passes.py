@@ -1,5 +1,6 @@
 """The rows of a spectrum in rising energy; several scans below each other are not merged."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def _overlap(energy: Array, runs: list[tuple[int, int]]) -> bool:
     if np.unique(energy).size == energy.size and len(runs) > energy.size / 4:
         return False
     ends = sorted((float(energy[a:b].min()), float(energy[a:b].max())) for a, b in runs)
-    return any(second[0] < first[1] for first, second in zip(ends[:-1], ends[1:], strict=True))
+    return any(second[0] < first[1] for first, second in pairwise(ends))
 
 
 def _check_number(path: Path, scan: str, energy: Array, runs: list[tuple[int, int]]) -> int:

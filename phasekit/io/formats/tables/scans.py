@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from ....errors import ReadError
@@ -34,7 +35,7 @@ def select_scan(path: Path, lines: list[str], options: TableOptions) -> tuple[li
     if not scans:
         return lines, ""
     usable = [s for s in scans if s.lines]
-    chosen = [s for s in usable if options.scan in (s.number, s.number.removesuffix(".1"))]
+    chosen = [s for s in usable if options.scan in (s.number, f"{s.number}.1")]
     if options.scan is None and len(usable) == 1:
         return usable[0].lines, f"scan {usable[0].number} of the file" if len(scans) > 1 else ""
     if options.scan is not None and len(chosen) == 1:
@@ -51,7 +52,8 @@ def select_scan(path: Path, lines: list[str], options: TableOptions) -> tuple[li
 def _read_spec(lines: list[str]) -> list[Scan]:
     """Scans of a SPEC file as tables with their names in a comment line; without numbers, no lines."""
     starts = [i for i, line in enumerate(lines) if _SCAN.match(line)]
-    scans, seen = [], {}
+    scans: list[Scan] = []
+    seen: dict[str, int] = {}
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         found = _SCAN.match(lines[start])
         number, title = (found[1], found[2].strip()) if found else ("", "")
@@ -101,8 +103,7 @@ def _part_blocks(lines: list[str]) -> list[Scan]:
     ]
     if not starts:
         return []
-    edges = [0, *starts, len(body)]
-    blocks = [body[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    blocks = [body[a:b] for a, b in pairwise([0, *starts, len(body)])]
     return [Scan(str(k + 1), f"{len(block)} lines from {block[0][:30]!r}", block) for k, block in enumerate(blocks)]
 
 

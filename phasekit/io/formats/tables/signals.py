@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from . import words
-from .energy_axis import find_column, is_counting, is_index, is_likely_energy
+from .energy_axis import find_column, is_arithmetic, is_counting, is_index, is_likely_energy
 from .naming import Column
 from .options import TableOptions
 
@@ -76,14 +76,16 @@ def _find_doubtful(others: list[Column], columns: list[Column]) -> list[Column]:
 def _leave_out(others: list[Column], columns: list[Column]) -> tuple[list[Column], list[str]]:
     """Columns that may be spectra, and a remark on those that are none."""
     names = [c.name for c in columns]
-    left, gone = [], []
+    left: list[Column] = []
+    gone: list[Column] = []
     for column in others:
-        none = words.find_error_owner(column.name, names)[0] or is_index(column) or words.is_beside(column.name)
+        none = words.find_error_owner(column.name, names)[0] or words.is_beside(column.name)
+        none = none or (column.name != "" and is_index(column))
         none = none or words.rate_energy_name(column.name) > 0 or words.is_wave_name(column.name)
         none = none or words.is_background(column.name)
         (gone if none else left).append(column)
-    # A column without a name that counts the rows is an index where other columns are left.
-    counting = [c for c in left if not c.name and c.values.size > 3 and is_counting(c.values)]
+    # A column without a name that counts the rows, or the time, is no spectrum where other columns are left.
+    counting = [c for c in left if not c.name and (is_counting(c.values) or is_arithmetic(c.values))]
     if counting and len(counting) < len(left):
         left, gone = [c for c in left if c not in counting], gone + counting
     fine = [c for c in left if words.is_fine_structure(c.name)]
@@ -115,6 +117,9 @@ def _choose_absorption(path: Path, left: list[Column], notes: list[str]) -> Choi
     foils = [plain[name] for name in words.FOIL_ABSORPTIONS if name in plain]
     intensities = [c for c in left if words.is_intensity(c.name)]
     rest = [c for c in left if all(c is not k for k in (*kinds, *foils, *intensities))]
+    fine = [c for c in left if words.is_fine_structure(c.name)]
+    if len(fine) > 1:
+        raise _refuse_choice(path, f"fine structure and no absorption ({_list(left)})", left)
     if not left:
         raise ReadError(path, found="no spectrum beside the energies", cure="name the spectra with columns=")
     if rest and (kinds or foils or intensities):

@@ -17,7 +17,6 @@ from .scans import select_scan
 from .signals import Choice, choose_signals, find_pairs
 from .units import convert_energies
 
-
 Array = NDArray[np.float64]
 
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from math import isnan
 from typing import NamedTuple
 
 _MISSING = ("", "-", "--", "---", "na", "n/a", "nan", "null", "none", "#n/a", "nd", "n.d.")
@@ -119,5 +120,5 @@ def _read_lines(lines: list[str], rank: int, name: str, decimal: str, split: Cal
 def is_numeric(row: list[str], decimal: str) -> bool:
     """Whether a line is of numbers: all its fields, or two at least beside text such as a date."""
     values = [parse_number(field, decimal) for field in row]
-    numbers = sum(value is not None and value == value for value in values)
+    numbers = sum(value is not None and not isnan(value) for value in values)
     return numbers >= 2 or (numbers >= 1 and None not in values)

@@ -24,7 +24,21 @@ _BACKGROUNDS = (
     *("der", "nder", "deriv", "derivative", "sec", "nsec", "second derivative", "dmu", "d2mu", "residual", "residuals"),
 )
 _FINE_STRUCTURE = ("chi", "chik", "chik2", "chik3", "win", "k", "chi mag", "chi re", "chi im", "chi pha", "chie")
-_INDEX = ("index", "idx", "frame", "frames", "page", "pages", "slice", "point", "points", "pt", "pnt", "#", "unnamed 0")
+_INDEX: tuple[str, ...] = (
+    "index",
+    "idx",
+    "frame",
+    "frames",
+    "page",
+    "pages",
+    "slice",
+    "point",
+    "points",
+    "pt",
+    "pnt",
+    "#",
+    "unnamed 0",
+)
 _INDEX += ("data point", "datapoint", "frame number", "image", "image number", "point number", "scan point")
 # These may name a spectrum as well; their values decide.
 _WEAK_INDEX = ("", "n", "i", "no", "nr", "num", "number", "row", "line", "x", "count", "counts", "seq", "step", "z")
@@ -98,9 +112,8 @@ def rate_energy_name(name: str) -> int:
 
 def find_energy_owner(name: str) -> str | None:
     """What ``E_A`` or ``energy of A`` is the energy of; None for other names."""
-    found = re.match(
-        r"^(?:e|ev|energy|x|hv|photon energy)(?: of)? (.+)$|^(.+) (?:e|ev|energy|x)$", normalise_name(name)
-    )
+    pattern = r"^(?:e|ev|energy|x|hv|photon energy)(?: of)? (.+)$|^(.+) (?:e|ev|energy|x)$"
+    found = re.match(pattern, normalise_name(name))
     return (found[1] or found[2]) if found else None
 
 
@@ -153,13 +166,17 @@ def is_unit(text: str) -> bool:
 def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
     """Whether a name has a word for errors, and the column whose error it is ("" for the name before it)."""
     text = re.sub(r"(standard|std)[\s_.]*(deviation|dev|error)", "stddev", name.lower().strip())
-    parts = [p for p in re.split(r"[\s_.:()\[\]\-]+", re.sub(r"(±|\+/-|\+-|σ)", r" \1 ", text)) if p]
-    plain = [re.sub(r"\d+$", "", p) or p for p in parts]
-    errors = [p in _ERRORS for p in plain]
-    known = {normalise_name(other).replace(" ", ""): other for other in others if other != name}
+    parts = _split_words(re.sub(r"±|\+/-|\+-|σ", " sigma ", text))
+    errors = [(re.sub(r"\d+$", "", part) or part) in _ERRORS for part in parts]
     rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in ("of", "in"))
+    known = {"".join(_split_words(way)): other for other in others if other != name for way in (other, split_unit(other)[0])}
     if any(errors):
-        return True, "" if not rest else known.get(rest)
+        return True, known.get(rest) if rest else ""
     short = _SHORT_ERRORS.fullmatch(text)
-    base = normalise_name(next(filter(None, short.groups()))).replace(" ", "") if short else ""
-    return base in known, known.get(base)
+    base = "".join(_split_words(next(filter(None, short.groups())))) if short else ""
+    owner = known.get(base) if base else None
+    return owner is not None, owner
+
+
+def _split_words(name: str) -> list[str]:
+    return [part for part in re.split(r"[\s_.:()\[\]\-]+", name.lower()) if part]
