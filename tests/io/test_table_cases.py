@@ -80,7 +80,7 @@ NO_HEADER = [
     ((COUNTS, E, A), {"a_1": COUNTS, "a_2": A}, ","),
     ((A, B), "no column of photon energies.*energy_column=", ","),
     ((RISING, E, A), r"several columns that may be energies.*energy_column=", ","),
-    (([100.0, 200.0, 300.0, 400.0, 500.0], E, A), {"a": A}, ","),
+    (([100.0, 200.0, 300.0, 400.0, 500.0], E, A), "may be energies.*energy_column=", ","),
     ((REGULAR, FALLING), {"a": FALLING}, " "),
 ]
 UNITS = [

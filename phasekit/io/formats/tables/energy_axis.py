@@ -21,6 +21,7 @@ from .words import (
 )
 
 _FEWEST = 3  # points from which values alone tell an index
+_STEP_SIZES = 4  # sizes of steps of an axis: one for each of its regions
 
 
 def choose_energy(path: Path, columns: list[Column], certain: bool, options: TableOptions) -> Column:
@@ -109,13 +110,24 @@ def is_likely_energy(column: Column, options: TableOptions) -> bool:
     return bool(max((steps > 0).mean(), (steps < 0).mean()) >= 0.6 and (steps != 0).mean() >= 0.6)
 
 
-def is_regular(values: NDArray[np.float64]) -> bool:
-    """Whether most steps are alike, as those of an axis are and those of counts are not."""
-    steps = np.abs(np.diff(values))
+def _rate_axis(values: NDArray[np.float64]) -> tuple[bool, bool, bool]:
+    """What speaks for an axis of energies: one direction, a range that an edge has, few sizes of steps."""
+    finite = values[np.isfinite(values)]
+    steps = np.diff(finite)
+    ordered = bool((steps >= 0).all() or (steps <= 0).all())
+    # A spectrum of an edge never doubles its energy, as a time does.
+    narrow = bool(finite.max() < 2 * finite.min())
     if steps.size < 2:
-        return True
-    sizes = np.round(steps / max(np.median(steps), 1e-12), 1)
-    return bool(np.unique(sizes).size <= (steps.size + 1) // 2)
+        return ordered, narrow, True
+    sizes = np.round(np.abs(steps) / max(float(np.median(np.abs(steps))), 1e-12), 1)
+    _, counts = np.unique(sizes, return_counts=True)
+    common = np.sort(counts)[-_STEP_SIZES:].sum()
+    regular = counts.size <= (steps.size + 1) // 2 and common >= 0.8 * steps.size
+    return ordered, narrow, bool(regular)
+
+
+def _is_as_good(mark: tuple[bool, ...], other: tuple[bool, ...]) -> bool:
+    return all(a >= b for a, b in zip(mark, other, strict=True))
 
 
 def _check_named(path: Path, columns: list[Column], named: Column, certain: bool, options: TableOptions) -> Column:
@@ -162,18 +174,12 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
             return first
         raise _refuse_choice(path, "no column of photon energies by name or values", columns, options)
-    first = likely[0]
-    regular = [c for c in likely if is_regular(c.values)]
+    marks = [_rate_axis(c.values) for c in likely]
+    best = [c for c, mark in zip(likely, marks, strict=True) if all(_is_as_good(mark, other) for other in marks)]
     # In a table of two columns the energies stand first; a stack's list of energies knows no such custom.
-    customary = first is (places or [first])[0] and len(columns) == 2 and options.purpose != "energies"
-    if customary and (not regular or any(c is first for c in regular)):
-        return first
-    # A spectrum of an edge never doubles its energy, as a time does.
-    narrow = [c for c in likely if np.nanmax(c.values) < 2 * np.nanmin(c.values)]
-    if len(narrow) == 1:
-        return narrow[0]
-    if len(regular) == 1 and any(c is regular[0] for c in narrow):
-        return regular[0]
+    customary = len(columns) == 2 and options.purpose != "energies" and likely[0] is (places or [None])[0]
+    if len(best) == 1 or (best and customary and best[0] is likely[0]):
+        return best[0]
     raise _refuse_choice(path, f"several columns that may be energies ({_list_columns(likely)})", likely, options)
 
 
