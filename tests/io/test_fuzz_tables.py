@@ -133,7 +133,9 @@ def test_counts_without_a_header_are_not_taken_for_energies(data, table, style):
 @given(table=spectra(), style=styles(), damage=st.data())
 def test_a_damaged_byte_is_refused_or_seen_in_one_place(table, style, damage):
     energy, values = table
-    content = bytearray(write_table([energy, *values], ["energy", *NAMES[: len(values)]], {**style, "encoding": "utf-8"}))
+    content = bytearray(
+        write_table([energy, *values], ["energy", *NAMES[: len(values)]], {**style, "encoding": "utf-8"})
+    )
     content[damage.draw(st.integers(0, len(content) - 1))] = damage.draw(st.sampled_from(list(b"x,; \t.0")))
     read_back(bytes(content))
 

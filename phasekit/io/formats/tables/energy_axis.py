@@ -110,7 +110,7 @@ def is_likely_energy(column: Column, options: TableOptions) -> bool:
     return bool(max((steps > 0).mean(), (steps < 0).mean()) >= 0.6 and (steps != 0).mean() >= 0.6)
 
 
-def _rate_axis(values: NDArray[np.float64]) -> tuple[bool, bool, bool]:
+def rate_axis(values: NDArray[np.float64]) -> tuple[bool, bool, bool]:
     """What speaks for an axis of energies: one direction, a range that an edge has, few sizes of steps."""
     finite = values[np.isfinite(values)]
     steps = np.diff(finite)
@@ -174,7 +174,7 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
             return first
         raise _refuse_choice(path, "no column of photon energies by name or values", columns, options)
-    marks = [_rate_axis(c.values) for c in likely]
+    marks = [rate_axis(c.values) for c in likely]
     best = [c for c, mark in zip(likely, marks, strict=True) if all(_is_as_good(mark, other) for other in marks)]
     # In a table of two columns the energies stand first; a stack's list of energies knows no such custom.
     customary = len(columns) == 2 and options.purpose != "energies" and likely[0] is (places or [None])[0]

@@ -97,19 +97,16 @@ def _choose_reading(path: Path, body: list[str], comments: list[tuple[int, str]]
     best = readings[0]
     equal = [r for r in readings if r.good == best.good and r.good and r.has_text == best.has_text]
     ways = [r for r in equal if {r.decimal, best.decimal} == {",", "."} and _differ(r, best)]
-    if not ways:
-        return best
     said = [line for _, line in comments]
     fitting = [r for r in (best, *ways) if any(_has_names(row, r) for row in (*r.fields, *map(r.split, said[-3:])))]
+    if not ways and (fitting or not _holds_integers_alone(best) or options.decimal is not None):
+        return best
     if len({r.width for r in fitting}) == 1:
         return fitting[0]
     # Blanks beside commas: the commas are in the numbers.
     if best.separator == "blank" or best.width == 1:
         return best
-    if all(r.width < 2 for r in ways) and options.purpose != "energies":
-        return best
-    # Two columns of integers cannot be decimals of one energy and one value.
-    if all(r.width < 2 for r in ways) and best.width > 2:
+    if all(r.width < 2 for r in ways) and options.purpose != "energies" and best.width == 2:
         return best
     row = next(line for line, fields in zip(body, best.fields, strict=True) if is_numeric(fields, best.decimal))
     raise ReadError(
@@ -117,6 +114,12 @@ def _choose_reading(path: Path, body: list[str], comments: list[tuple[int, str]]
         found=f"commas that separate columns or mark decimals ({row[:60]!r})",
         cure=advise(options, "say decimal='.' if they separate columns, or decimal=',' if they mark decimals"),
     )
+
+
+def _holds_integers_alone(reading: Reading) -> bool:
+    """Whether three or more columns between commas hold no decimal mark: the commas may be such marks."""
+    rows = [row for row in reading.fields if is_numeric(row, reading.decimal)]
+    return reading.separator == "comma" and reading.width > 2 and not any("." in field for row in rows for field in row)
 
 
 def _differ(a: Reading, b: Reading) -> bool:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ....errors import ReadError
 from .layout import Layout
 from .options import TableOptions, advise
-from .splitting import Reading, parse_number, split_at_marks
-from .words import find_error_owner, is_unit, rate_energy_name, split_unit
+from .splitting import Reading, split_at_marks
+from .words import find_error_owner, is_fine_structure, is_unit, is_wave_name, rate_energy_name, split_unit
 
 _KEPT_COMMENTS = 3  # lines above the numbers in which names are looked for
 
@@ -101,9 +101,10 @@ def _read_header(path: Path, layout: Layout, options: TableOptions) -> Names | N
 
 def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
     """Fields of a header as names of ``width`` columns; None where their number differs."""
-    ways = [reading.split(line), re.split(r"\t+|\s{2,}", line.strip())]
+    ways = [reading.split(line)]
+    ways += [re.split(r"\t+|\s{2,}", line.strip())] if reading.separator in ("blank", "any") else []
     # Commas and semicolons separate only where they do in the numbers.
-    ways += [split_at_marks(line)] if reading.separator in ("any", "comma and blank") else []
+    ways += [split_at_marks(line)] if reading.separator == "any" else []
     for fields in ways:
         names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip()).strip() for field in fields]
         while len(names) > width and names[-1] == "":
@@ -154,7 +155,10 @@ def _read_comments(layout: Layout) -> Names | None:
             continue
         ways = [layout.reading.split(text), re.split(r"\t|\s{2,}", text.strip()), split_at_marks(text)]
         fields = next((f for f in ways if len(f) == width), None)
-        if fields is not None and parse_number(fields[0], ".") is None and not _is_units_row(fields):
-            names = [field.strip("\"' ") for field in fields]
+        names = [field.strip("\"' ") for field in fields or []]
+        # Words of a remark are no names, unless one of them names an axis.
+        telling = any(rate_energy_name(name) or is_wave_name(name) for name in names)
+        telling = telling or (bool(names) and all(is_fine_structure(name) for name in names))
+        if telling and not _is_units_row(names):
             return Names(names, [None] * width, certain=rate_energy_name(names[0]) == 2)
     return None

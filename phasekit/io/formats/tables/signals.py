@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from . import words
-from .energy_axis import find_column, is_arithmetic, is_counting, is_index, is_likely_energy
+from .energy_axis import find_column, is_arithmetic, is_counting, is_index, is_likely_energy, rate_axis
 from .naming import Column
 from .options import TableOptions
 
@@ -180,6 +180,9 @@ def _find_axes_by_value(columns: list[Column], options: TableOptions) -> list[Co
     if not alike and any(c.name for c in signals):
         return []
     if not all(is_likely_energy(c, options) for c in axes) or any(is_likely_energy(c, options) for c in signals):
+        return []
+    # Counts may lie where edges do, but not in the order of an axis.
+    if not all(rate_axis(c.values)[:2] == (True, True) for c in axes):
         return []
     low = max(float(np.nanmin(c.values)) for c in axes)
     high = min(float(np.nanmax(c.values)) for c in axes)

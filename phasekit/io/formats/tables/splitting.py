@@ -1,6 +1,5 @@
 """Lines split into fields, and fields read as numbers, in every way that tables are written."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,10 @@ _DOT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?$")
 _COMMA = re.compile(r"[+-]?(\d+(,\d+)?|,\d+)([eEdD][+-]?\d+)?$")
 _INFINITE = re.compile(r"[+-]?inf(inity)?$", re.IGNORECASE)
 _BESIDE_COMMA = re.compile(r"([\d.]+),(?=([\d.]+))")
+_PART = re.compile(r"[+-]?\d+([eE][+-]?\d+)?")
+# Text of these marks alone is a number that is written in another way, and no text.
+_NUMBER_LIKE = re.compile(r"[\d.,;' \u00a0+\-]*\d[\d.,;' \u00a0]*[eE]?[\d+\-,;]*")
+_DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}")
 # A unit in brackets belongs to the name before it.
 _UNIT_APART = re.compile(r"(?<=\S) +(?=[(\[][^()\[\]]*[)\]])")
 
@@ -52,7 +55,10 @@ def split_quoted(line: str, separator: str) -> list[str]:
     """Fields of a line where quoted text may hold the separator."""
     if '"' not in line:
         return [field.strip() for field in line.split(separator)]
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+    blanks = " " if separator == "\t" else r" \t"
+    # A quotation begins at its mark, whatever blanks stand before it, and a doubled mark is one within it.
+    found = re.findall(rf'(?:^|{separator})[{blanks}]*("(?:[^"]|"")*"|[^{separator}]*)[^{separator}]*', line)
+    return [f[1:-1].replace('""', '"') if len(f) > 1 and f[0] == f[-1] == '"' else f.strip() for f in found]
 
 
 def split_blanks(line: str) -> list[str]:
@@ -71,13 +77,14 @@ def split_at_marks(line: str) -> list[str]:
 
 
 def _split_spaced_commas(line: str) -> list[str]:
-    return [field.strip() for field in re.split(r",\s+", line.strip())]
+    return [field.strip() for field in re.split(r",\s+", line.strip().removesuffix(","))]
 
 
 def _join_pairs(line: str) -> list[str]:
     """Fields of a table whose commas both separate and mark the decimals: two parts make one number."""
     parts = split_quoted(line, ",")
-    numeric = len(parts) % 2 == 0 and all(re.fullmatch(r"[+-]?\d+", part) for part in parts)
+    parts = parts[:-1] if len(parts) % 2 and parts[-1] == "" else parts
+    numeric = len(parts) % 2 == 0 and all(_PART.fullmatch(part) for part in parts)
     return [f"{a},{b}" for a, b in zip(parts[::2], parts[1::2], strict=True)] if numeric else parts
 
 
@@ -120,5 +127,8 @@ def _read_lines(lines: list[str], rank: int, name: str, decimal: str, split: Cal
 def is_numeric(row: list[str], decimal: str) -> bool:
     """Whether a line is of numbers: all its fields, or two at least beside text such as a date."""
     values = [parse_number(field, decimal) for field in row]
+    texts = [field for field, value in zip(row, values, strict=True) if value is None]
+    if any(_NUMBER_LIKE.fullmatch(field) and not _DATE.match(field) for field in texts):
+        return False
     numbers = sum(value is not None and not isnan(value) for value in values)
     return numbers >= 2 or (numbers >= 1 and None not in values)
