@@ -102,19 +102,19 @@ UNITS = [
     ("energy [nm],A,B", ([2.41, 2.4, 2.395, 2.39, 2.38], A, B), "energies in 'nm'.*energy_unit=", {}),
 ]
 SEPARATORS = [
-    (dict(sep=","), ","),
-    (dict(sep=", "), ", "),
-    (dict(sep=";"), ";"),
-    (dict(sep="\t"), "\t"),
-    (dict(sep="  "), "  "),
-    (dict(sep=" ,\t"), ","),
-    (dict(sep=";", decimal=","), ";"),
-    (dict(sep="\t", decimal=","), "\t"),
-    (dict(sep="  ", decimal=","), "  "),
-    (dict(sep=", ", decimal=","), ", "),
-    (dict(sep=",", end=","), ","),
-    (dict(sep=";", end=";"), ";"),
-    (dict(sep="\t", end="\t"), "\t"),
+    ({"sep": ","}, ","),
+    ({"sep": ", "}, ", "),
+    ({"sep": ";"}, ";"),
+    ({"sep": "\t"}, "\t"),
+    ({"sep": "  "}, "  "),
+    ({"sep": " ,\t"}, ","),
+    ({"sep": ";", "decimal": ","}, ";"),
+    ({"sep": "\t", "decimal": ","}, "\t"),
+    ({"sep": "  ", "decimal": ","}, "  "),
+    ({"sep": ", ", "decimal": ","}, ", "),
+    ({"sep": ",", "end": ","}, ","),
+    ({"sep": ";", "end": ";"}, ";"),
+    ({"sep": "\t", "end": "\t"}, "\t"),
 ]
 TEXTS = [
     ("mixed", "energy A B\n" + "".join(f"{e}, {a} {b}\n" for e, a, b in zip(E, A, B, strict=True)), AB),
@@ -218,7 +218,6 @@ def make_cases():
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"):
         for newline in ("\n", "\r\n", "\r"):
             text = table("énergie (eV)\tµ-A\tB", E, A, B, sep="\t").replace("\n", newline)
-            text = text if encoding == "latin-1" or "16" not in encoding else text
             yield Case("encodings", "a.csv", text.encode(encoding), {"µ-A": A, "B": B})
 
 
@@ -240,7 +239,7 @@ SPEC = """#F file
 ONE, TWO = (rows(E, COUNT, [1.0] * N, s, sep=" ").strip() for s in (A, B))
 SPEC_FILE = SPEC.format(one=ONE, two=TWO)
 ATHENA = "# Athena data file -- Demeter version 0.9.26\n# Saving marked groups\n# .  Element=V   Edge=K\n#----------\n"
-MANTIS = "*********************  X-ray Absorption Data  ********************\n*\n* Formula: V2O5\n* Common name: A\n* Edge: \n"
+MANTIS = "*****************  X-ray Absorption Data  ****************\n*\n* Formula: V2O5\n* Common name: A\n* Edge: \n"
 XDI = "# XDI/1.0 GSE/1.0\n# Column.1: energy eV\n{columns}# Element.symbol: V\n# ///\n# remark\n#-----\n# {names}\n"
 
 
@@ -419,7 +418,7 @@ def check_arguments(error, *functions):
     assert said <= known, f"{said - known} in {error.cure!r}"
 
 
-@pytest.mark.parametrize(("header", "arguments"), PAIRS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("header", "arguments"), PAIRS, ids=str)
 def test_pairs_keep_their_own_energies(tmp_path, header, arguments):
     path = tmp_path / "a.csv"
     path.write_text(table(header, E, A, PAIR_E, B), encoding="utf-8")

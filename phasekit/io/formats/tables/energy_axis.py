@@ -177,7 +177,7 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
     marks = [rate_axis(c.values) for c in likely]
     best = [c for c, mark in zip(likely, marks, strict=True) if all(_is_as_good(mark, other) for other in marks)]
     # In a table of two columns the energies stand first; a stack's list of energies knows no such custom.
-    customary = len(columns) == 2 and options.purpose != "energies" and likely[0] is (places or [None])[0]
+    customary = len(columns) == 2 and options.purpose != "energies" and bool(places) and likely[0] is places[0]
     if len(best) == 1 or (best and customary and best[0] is likely[0]):
         return best[0]
     raise _refuse_choice(path, f"several columns that may be energies ({_list_columns(likely)})", likely, options)

@@ -169,9 +169,8 @@ def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
     parts = _split_words(re.sub(r"±|\+/-|\+-|σ", " sigma ", text))
     errors = [(re.sub(r"\d+$", "", part) or part) in _ERRORS for part in parts]
     rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in ("of", "in"))
-    known = {
-        "".join(_split_words(way)): other for other in others if other != name for way in (other, split_unit(other)[0])
-    }
+    ways = [(way, other) for other in others if other != name for way in (other, split_unit(other)[0])]
+    known = {"".join(_split_words(way)): other for way, other in ways}
     if any(errors):
         return True, known.get(rest) if rest else ""
     short = _SHORT_ERRORS.fullmatch(text)
