@@ -13,8 +13,7 @@ from .formats.hdf5_file import check_text_heaps, contains_hdf5
 from .formats.point_spectra import PointChoice, PointSpectrum, read_nexus_point, read_sdf_point
 from .formats.registry import report_damage
 from .formats.table_paths import expand_paths
-from .formats.tables.choices import make_options
-from .formats.tables.options import TableOptions
+from .formats.tables.options import TableOptions, make_options
 from .formats.tables.passes import sort_rows
 from .formats.tables.spectra import read_spectra
 from .plausibility.rule import check_plausible

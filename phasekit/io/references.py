@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import ReadError
 from ..schema import REFERENCES, describe
 from .formats.table_paths import expand_paths, is_phasekit_file
-from .formats.tables.choices import list_choices, make_options
+from .formats.tables.options import list_choices, make_options
 from .formats.tables.spectra import Spectra, read_spectra
 from .results import load
 

@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 
 import phasekit as pk
 from phasekit.errors import ReadError, SchemaError
+from phasekit.io.formats.table_dialects import DIALECTS
 
 E = [515.0, 516.5, 517.0, 518.25, 520.0]
 A = [0.12, 0.5, 0.91, 0.35, 0.2]
@@ -170,6 +171,15 @@ TEXTS = [
         "".join(f"2026-01-02T10:00:0{i},{e},{a}\n" for i, (e, a) in enumerate(zip(E, A, strict=True))),
         {"a": A},
     ),
+    (
+        "text energies",
+        "energy,counts,A\n" + "".join(f"{e} eV,{2 * e},{a}\n" for e, a in zip(E, A, strict=True)),
+        "text where the column 0 'energy' should hold numbers.*energy_column=",
+    ),
+    ("three headers", table("Photon Energy\tOD\tOD\neV\t\t\n\tNa3\tNa1", E, A, B, sep="\t"), {"Na3": A, "Na1": B}),
+    ("one energy", "energy,A\n515,1\n515,2\n", "2 rows of one energy.*energy_column="),
+    ("transmission", table("energy,transmission", E, A), "a transmission and no absorption.*columns="),
+    ("other headers", table("Photon Energy (eV), A", E, A, sep="  "), {"A": A}),
     ("count line", f"% title\n{N}\n" + rows(E, A, sep=" "), {"a": A}),
 ]
 ERRORS = [
@@ -196,6 +206,9 @@ PAIRS = [
     ("energy A,A,energy B,B", {}),
     ("energy1,A,energy2,B", {}),
     ("A,,B,", {}),
+    ("A,,B,\nenergy,OD,energy,OD", {}),
+    ("A_x,A_y,B_x,B_y", {}),
+    ("A energy,A,B energy,B", {}),
 ]
 
 
@@ -326,6 +339,16 @@ DIALECTS = [
     ("Mantis", "a.xas", MANTIS.replace("\n", "\r\n") + rows(E, A, sep="   "), {"a": A}, {}),
     ("aXis2000", "a.txt", f"% 05-Jan-2026 A\n{N}\n" + rows(E, A, sep="  "), {"a": A}, {}),
     ("aXis2000", "a.txt", "% a spectrum of axis\n" + rows(E, A, sep="  "), {"a": A}, {}),
+    (
+        "SDF",
+        "i0.xsp",
+        "7.0000000E+2 9.0148397E+2\n7.0037500E+2 9.0358931E+2\n7.0075000E+2 9.0445766E+2\n",
+        {"i0": [901.48397, 903.58931, 904.45766]},
+        {},
+        [700.0, 700.375, 700.75],
+    ),
+    ("SDF", "a.xsp", rows(E, A, sep="\t", end="\t"), {"a": A}, {}),
+    ("SDF", "a.xsp", rows(E, A, B, sep="\t"), {"a_1": A, "a_2": B}, {}),
     ("aXis2000", "a.xas", "* A\n* 300 K\n" + rows(E, A, sep="  "), {"a": A}, {}),
     (
         "instrument header",
@@ -449,6 +472,12 @@ def test_pairs_of_unequal_length_with_errors_and_equal_axes(tmp_path):
     assert_allclose(refs.composition, [1])
     path.write_text(rows(E, A, PAIR_E, B), encoding="utf-8")
     assert_allclose(pk.io.open_references(path).energy[0], 515)
+
+
+def test_every_dialect_has_cases():
+    kinds = [case.kind for case in CASES]
+    for dialect in DIALECTS:
+        assert dialect.name == "delimited text" or kinds.count(dialect.name) >= 3, dialect.name
 
 
 def test_what_is_left_out_is_said(tmp_path):

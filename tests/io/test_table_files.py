@@ -119,7 +119,7 @@ Channels = (CHANNELS); };
 def test_incident_intensity_of_an_sdf_point_scan(tmp_path):
     path = tmp_path / "p.hdr"
     path.write_text(POINT.replace("CHANNELS", '1, { Name = "PMT"; }'), encoding="utf-8")
-    with pytest.raises(ReadError, match="p_0.xsp"):
+    with pytest.raises(ReadError, match=r"p_0\.xsp"):
         pk.io.open_i0(path)
     (tmp_path / "p_0.xsp").write_text(rows(E, COUNTS, A, sep="\t"), encoding="utf-8")
     i0 = pk.io.open_i0(path)

@@ -54,6 +54,13 @@ def name_columns(path: Path, layout: Layout, options: TableOptions) -> tuple[lis
         Column(name, unit or split_unit(name)[1], k, layout.values[:, k])
         for k, (name, unit) in enumerate(zip(found.names, found.units, strict=True))
     ]
+    lost = next((c for c in columns if c.place in layout.text_columns and rate_energy_name(c.name) == 2), None)
+    if lost is not None and options.energy_column is None:
+        raise ReadError(
+            path,
+            found=f"text where the column {lost.describe()} should hold numbers",
+            cure=advise(options, "leave numbers alone in it, or choose another column with energy_column="),
+        )
     return [c for c in columns if c.place not in layout.text_columns], found.certain
 
 
@@ -96,13 +103,28 @@ def _read_header(path: Path, layout: Layout, options: TableOptions) -> Names | N
     stated: list[str | None] = [_clean_unit(text) for text in units or [""] * width]
     # Rows of text in a table without separators may be a title.
     certain = layout.reading.separator != "blank" or any(rate_energy_name(name) for name in chosen)
-    return Names(chosen, stated, certain)
+    return Names(_distinguish_names(chosen, [row for row in named if row is not chosen]), stated, certain)
+
+
+def _distinguish_names(names: list[str], others: list[list[str]]) -> list[str]:
+    """Names from another row of the header in place of those that occur twice, such as ``OD`` under each substance.
+
+    The name of a pair may stand above its energies, one column to the left.
+    """
+    twice = [k for k, name in enumerate(names) if names.count(name) > 1 and not rate_energy_name(name)]
+    for row in others:
+        found = {k: row[k] or row[max(k - 1, 0)] for k in twice}
+        if all(found.values()) and len(set(found.values())) == len(found) and not any(map(is_unit, found.values())):
+            return [found.get(k, name) for k, name in enumerate(names)]
+    return names
 
 
 def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
     """Fields of a header as names of ``width`` columns; None where their number differs."""
     ways = [reading.split(line)]
     ways += [re.split(r"\t+|\s{2,}", line.strip())] if reading.separator in ("blank", "any") else []
+    # A header may be separated by other marks than the numbers below it.
+    ways += [line.split(","), line.split(";")] if reading.separator == "blank" else []
     # Commas and semicolons separate only where they do in the numbers.
     ways += [split_at_marks(line)] if reading.separator == "any" else []
     for fields in ways:

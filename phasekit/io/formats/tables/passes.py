@@ -30,6 +30,9 @@ def sort_rows(path: Path, energy: Array, values: Array, options: TableOptions) -
     elif options.scan not in (None, "1"):
         raise ReadError(path, found=f"one scan, but not scan={options.scan!r}", cure="leave scan= out")
     rows = np.concatenate([np.arange(a, b) for a, b in runs])
+    if np.ptp(energy[rows]) == 0:
+        found = f"{rows.size} rows of one energy, {energy[0]:g} eV"
+        raise ReadError(path, found=found, cure="give a spectrum, or choose another column with energy_column=")
     return _average_equal(energy[rows], values[:, rows])
 
 

@@ -120,6 +120,10 @@ def _choose_absorption(path: Path, left: list[Column], notes: list[str]) -> Choi
     fine = [c for c in left if words.is_fine_structure(c.name)]
     if len(fine) > 1:
         raise _refuse_choice(path, f"fine structure and no absorption ({_list(left)})", left)
+    passing = [c for c in left if words.is_transmission(c.name)]
+    if passing:
+        found = f"a transmission and no absorption in the column {_list(passing)}"
+        raise ReadError(path, found=found, cure="give -ln of it, or choose the spectra with columns=")
     if not left:
         raise ReadError(path, found="no spectrum beside the energies", cure="name the spectra with columns=")
     if rest and (kinds or foils or intensities):

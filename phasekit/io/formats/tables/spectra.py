@@ -1,5 +1,6 @@
 """Spectra of a text table: the stages of this folder one after another."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .passes import sort_rows
 from .scans import select_scan
 from .signals import Choice, choose_signals, find_pairs
 from .units import convert_energies
+from .words import rate_energy_name
 
 Array = NDArray[np.float64]
 
@@ -102,13 +104,13 @@ def _read_pairs(
 
 
 def _name_pairs(pairs: list[tuple[Column, Column]]) -> list[Column]:
-    """Spectra of pairs; the name may stand above the energies."""
-    return [
-        s
-        if s.name and s.name.lower() != "y"
-        else Column("" if a.name.lower() == "x" else a.name, s.unit, s.place, s.values)
-        for a, s in pairs
-    ]
+    """Spectra of pairs; the name may stand above the energies, or have a ``y`` where these have an ``x``."""
+    named = []
+    for axis, signal in pairs:
+        name = signal.name if signal.name.lower() != "y" else ""
+        above = "" if axis.name.lower() == "x" or rate_energy_name(axis.name) else axis.name
+        named.append(Column(re.sub(r"[_ ][yY]$", "", name) or above, signal.unit, signal.place, signal.values))
+    return named
 
 
 def _name_spectra(path: Path, chosen: list[Column], choice: Choice, options: TableOptions) -> list[str]:

@@ -147,6 +147,11 @@ def is_fine_structure(name: str) -> bool:
     return normalise_name(name) in _FINE_STRUCTURE
 
 
+def is_transmission(name: str) -> bool:
+    """Whether a column is what passes the sample, not what it absorbs."""
+    return normalise_name(name) in ("transmission", "transmittance", "transmissivity", "i/i0", "t", "it/i0")
+
+
 def is_summary(name: str) -> bool:
     """Whether a column may be computed from others."""
     return normalise_name(name) in _SUMMARIES
