@@ -197,6 +197,12 @@ ERRORS = [
     ("energy,energy_error,A,B", (E, D, A, B), AB),
     ("energy,A,B,mean", (E, A, B, B), r"errors or sums.*columns="),
 ]
+SAMPLES = [
+    ("energy,A,E", (E, A, B), {"A": A, "E": B}),
+    ("E,A,mono", (E, A, B), {"A": A, "mono": B}),
+    ("energy,K,N,Ir", (E, A, B, D), {"K": A, "N": B, "Ir": D}),
+    ("energy,O2,UO2,SO2", (E, A, B, D), {"O2": A, "UO2": B, "SO2": D}),
+]
 PAIRS = [
     ("E_A,A,E_B,B", {}),
     ("energy,A,energy,B", {}),
@@ -226,6 +232,8 @@ def make_cases():
     for kind, text, right in TEXTS:
         energy = [515.5, 516.5, 517.0] if kind == "commas both" else E
         yield Case(kind, "a.csv" if any(c in text for c in ",;\t") else "a.txt", text, right, {}, energy)
+    for header, columns, right in SAMPLES:
+        yield Case("names of substances", "a.csv", table(header, *columns), right)
     for header, columns, right in ERRORS:
         yield Case("errors", "a.csv", table(header, *columns), right)
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"):
@@ -261,7 +269,7 @@ def xdi(*names):
     return XDI.format(columns=columns, names=" ".join(("energy", *names)))
 
 
-DIALECTS = [
+FILES = [
     ("SPEC", "a.spec", SPEC_FILE, r"2 scans in one file \(1: ascan.*; 2: ascan.*scan='1'", {}),
     ("SPEC", "a.spec", SPEC_FILE, {"a": A}, {"scan": 1}),
     ("SPEC", "a.spec", SPEC_FILE, {"a": B}, {"scan": "2"}),
@@ -278,6 +286,8 @@ DIALECTS = [
     ("blocks", "a.csv", table("energy,A", E + E, A + B), {"A": A}, {"scan": 1}),
     ("blocks", "a.csv", table("energy,A", E + E[::-1], A + B), r"2 times.*scan=", {}),
     ("blocks", "a.csv", table("energy,A", [*E, *(e + 0.1 for e in E)], A + B), r"2 times.*scan=", {}),
+    ("blocks", "a.csv", rows([515, 516, 517, 515.5, 516.5, 517.5], [*A, 0.1]), r"2 times.*scan=", {}),
+    ("shuffled", "a.csv", table("energy,A", *zip(*[(E[k], A[k]) for k in (3, 0, 4, 1, 2)], strict=True)), {"A": A}, {}),
     ("blocks", "a.csv", table("energy,A", E, A), r"one scan, but not scan='2'", {"scan": 2}),
     ("Athena", "a.xmu", table(ATHENA + "#  energy  A  B", E, A, B, sep="   "), AB, {}),
     (
@@ -411,7 +421,7 @@ DIALECTS = [
     ("other files", "a.csv", b"PK\x03\x04" + bytes(50), "an Excel workbook", {}),
     ("other files", "a.txt", "<html>\n<body>\n", "no table", {}),
 ]
-CASES = [*make_cases(), *(Case(*case) for case in DIALECTS)]
+CASES = [*make_cases(), *(Case(*case) for case in FILES)]
 
 
 def write(folder, case):

@@ -13,6 +13,7 @@ from .options import TableOptions, advise
 from .words import (
     find_error_owner,
     is_beside,
+    is_energy_letter,
     is_index_name,
     is_wave_name,
     is_weak_index_name,
@@ -47,6 +48,9 @@ def choose_energy(path: Path, columns: list[Column], certain: bool, options: Tab
         return find_column(path, columns, options.energy_column, "energy_column")
     others = [c.name for c in columns]
     rated = [(0 if find_error_owner(c.name, others)[0] else rate_energy_name(c.name), c) for c in columns]
+    if any(rate and is_likely_energy(c, options) for rate, c in rated):
+        # A substance may be called E.
+        rated = [(rate, c) for rate, c in rated if is_likely_energy(c, options) or not is_energy_letter(c.name)]
     best = max((rate for rate, _ in rated), default=0)
     named = [c for rate, c in rated if rate == best and best]
     likely = [c for c in columns if is_likely_energy(c, options) and not is_wave_name(c.name)]

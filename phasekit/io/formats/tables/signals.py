@@ -54,7 +54,7 @@ def choose_signals(path: Path, columns: list[Column], energy: list[Column], opti
     doubtful = _find_doubtful(others, columns)
     if doubtful:
         raise _refuse_choice(path, f"columns that may be errors or sums ({_list(doubtful)})", others)
-    left, notes = _leave_out(others, columns)
+    left, notes = _leave_out(others, columns, options)
     if options.purpose == "i0":
         return _choose_incident(path, left, notes)
     return _choose_absorption(path, left, notes)
@@ -73,7 +73,13 @@ def _find_doubtful(others: list[Column], columns: list[Column]) -> list[Column]:
     return found + [c for c in others if words.is_summary(c.name) and spectra > 1]
 
 
-def _leave_out(others: list[Column], columns: list[Column]) -> tuple[list[Column], list[str]]:
+def _is_axis_name(column: Column, options: TableOptions) -> bool:
+    """Whether a name is that of energies, and not the letter of a substance."""
+    letter = words.is_energy_letter(column.name) and not is_likely_energy(column, options)
+    return words.rate_energy_name(column.name) > 0 and not letter
+
+
+def _leave_out(others: list[Column], columns: list[Column], options: TableOptions) -> tuple[list[Column], list[str]]:
     """Columns that may be spectra, and a remark on those that are none."""
     names = [c.name for c in columns]
     left: list[Column] = []
@@ -81,7 +87,7 @@ def _leave_out(others: list[Column], columns: list[Column]) -> tuple[list[Column
     for column in others:
         none = words.find_error_owner(column.name, names)[0] or words.is_beside(column.name)
         none = none or (column.name != "" and is_index(column))
-        none = none or words.rate_energy_name(column.name) > 0 or words.is_wave_name(column.name)
+        none = none or words.is_wave_name(column.name) or _is_axis_name(column, options)
         none = none or words.is_background(column.name)
         (gone if none else left).append(column)
     # A column without a name that counts the rows, or the time, is no spectrum where other columns are left.
@@ -153,7 +159,7 @@ def find_pairs(columns: list[Column], options: TableOptions) -> list[tuple[Colum
         for c in columns
         if not (is_index(c) and c.name) and not (words.find_error_owner(c.name, names)[0] and not _owned(c, columns))
     ]
-    axes = [c for c in wanted if words.rate_energy_name(c.name) or _owned(c, columns) is not None]
+    axes = [c for c in wanted if _is_axis_name(c, options) or _owned(c, columns) is not None]
     if len(axes) < 2:
         axes = _find_axes_by_value(wanted, options)
     signals = [c for c in wanted if all(c is not a for a in axes)]

@@ -4,8 +4,32 @@ import re
 
 #: Kinds of absorption, the best first: normalised before raw, the sample before the reference foil.
 ABSORPTIONS = (
-    *("norm", "normalized", "normalised", "flat", "flattened", "mutrans", "mu", "xmu", "normtrans", "normfluor"),
-    *("mufluor", "od", "optical density", "absorbance", "absorption", "absorbtion", "abs", "mu(e)", "xas", "nexafs"),
+    *(
+        "norm",
+        "normalized",
+        "normalised",
+        "flat",
+        "flattened",
+        "mutrans",
+        "mu trans",
+        "mu",
+        "xmu",
+        "normtrans",
+        "normfluor",
+    ),
+    *(
+        "mufluor",
+        "mu fluor",
+        "od",
+        "optical density",
+        "absorbance",
+        "absorption",
+        "absorbtion",
+        "abs",
+        "mu(e)",
+        "xas",
+        "nexafs",
+    ),
 )
 FOIL_ABSORPTIONS = ("murefer", "normrefer", "muref")
 INCIDENT = ("i0", "io", "i_0", "izero", "i zero", "incident", "incident intensity", "incoming", "i0 counts")
@@ -108,6 +132,11 @@ def rate_energy_name(name: str) -> int:
     if any(part in _NO_ENERGY or part in _ERRORS for part in parts):
         return 0
     return int(any(part.startswith(("energ", "énerg", "photonenerg")) or part in ("hv", "hν") for part in parts))
+
+
+def is_energy_letter(name: str) -> bool:
+    """Whether a name of energies may as well be that of a substance."""
+    return normalise_name(name) in ("e", "en", "mono") and split_unit(name)[1] is None
 
 
 def find_energy_owner(name: str) -> str | None:
