@@ -43,7 +43,23 @@ def read_lines(path: Path) -> list[str]:
     lines = [line.strip(" \f\v\x1a") for line in re.split(r"\r\n|\r|\n", text)]
     lines = [line for line in lines if line.strip()]
     _refuse_other_texts(path, lines)
-    return lines
+    return _join_quotations(lines)
+
+
+def _join_quotations(lines: list[str]) -> list[str]:
+    """Lines where a quotation that is open at the end of one goes on with the next; four lines at most."""
+    out: list[str] = []
+    wait = 0
+    for k, line in enumerate(lines):
+        if wait:
+            out[-1] += " " + line
+            wait -= 1
+            continue
+        out.append(line)
+        opened = line.count('"') % 2 and not line.lstrip().startswith(("#", "%", "*", "!", "/"))
+        later = (n for n, following in enumerate(lines[k + 1 : k + 5], 1) if following.count('"') % 2)
+        wait = next(later, 0) if opened else 0
+    return out
 
 
 def _decode_text(path: Path, raw: bytes) -> str:

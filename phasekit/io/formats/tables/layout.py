@@ -67,6 +67,7 @@ def arrange_lines(path: Path, lines: list[str], options: TableOptions) -> Layout
     # Spreadsheets end with rows of separators alone.
     values = values[~np.isnan(values).all(axis=1)]
     _check_header(path, prose, values, reading)
+    values, notes = _leave_out_totals(values, notes)
     return Layout(values, prose, [line for _, line in comments] + prose, above, reading, text, notes)
 
 
@@ -171,6 +172,20 @@ def _check_header(path: Path, header: list[str], values: NDArray[np.float64], re
     inside = [n is not None and low[k] - 2 * step[k] <= n <= high[k] + 2 * step[k] for k, n in enumerate(numbers)]
     if 2 * sum(inside) >= len(row):
         raise _refuse_line(path, header[-1], reading.decimal)
+
+
+def _leave_out_totals(values: NDArray[np.float64], notes: list[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Rows without a last one that is the sum or the mean of the others in every column, and a remark."""
+    rows, last = values[:-1], values[-1:]
+    if len(rows) < 3 or values.shape[1] < 2 or np.isnan(values).any():
+        return values, notes
+    with np.errstate(over="ignore"):
+        sums, means = rows.sum(axis=0), rows.mean(axis=0)
+    for word, total in (("sum", sums), ("mean", means)):
+        # An axis that goes on evenly is not where its mean is.
+        if np.allclose(last, total, rtol=2e-3, atol=0) and np.ptp(rows, axis=0).all():
+            return rows, [*notes, f"the last row left out, the {word} of the others"]
+    return values, notes
 
 
 def _read_footer(path: Path, lines: list[str], reading: Reading) -> list[str]:

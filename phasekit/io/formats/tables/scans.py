@@ -93,13 +93,14 @@ def _part_blocks(lines: list[str]) -> list[Scan]:
     reading = read_every_way(body, None)[0] if body else None
     if reading is None or not reading.good:
         return []
-    rows = [len(f) == reading.width and is_numeric(f, reading.decimal) for f in reading.fields]
-    texts = [not any(c.isdigit() for c in f[0]) and not any(_is_number(x) for x in f) for f in reading.fields]
+    rows = [len(f) > 1 and is_numeric(f, reading.decimal) for f in reading.fields]
+    # A word at the begin of a line is no damaged number.
+    texts = [f[0].strip("\"'").split(" ")[0].isalpha() or not any(map(_is_number, f)) for f in reading.fields]
     starts = [
         i
         for i in range(1, len(rows))
         # Text above the first table is its header.
-        if texts[i] and rows[i - 1] and sum(rows[i:]) >= _FEWEST_ROWS and sum(rows[:i]) >= _FEWEST_ROWS
+        if texts[i] and not rows[i] and rows[i - 1] and sum(rows[i:]) >= _FEWEST_ROWS and sum(rows[:i]) >= _FEWEST_ROWS
     ]
     if not starts:
         return []

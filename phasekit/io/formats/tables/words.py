@@ -42,6 +42,7 @@ _BESIDE = (
     *("time", "seconds", "second", "epoch", "elapsed", "date", "datetime", "timestamp", "dwell", "dwell time"),
     *("ring current", "ring", "srcurrent", "sr current", "beam current", "beamcurrent", "ringcurrent", "temperature"),
     *("angle", "theta", "bragg", "braggangle", "bragg angle", "energy loss", "gap", "integration time"),
+    *("weight", "weights"),
 )
 _BACKGROUNDS = (
     *("bkg", "bkgd", "nbkg", "fbkg", "background", "baseline", "pre edge", "post edge", "preedge", "postedge"),
@@ -66,13 +67,15 @@ _INDEX: tuple[str, ...] = (
 _INDEX += ("data point", "datapoint", "frame number", "image", "image number", "point number", "scan point")
 # These may name a spectrum as well; their values decide.
 _WEAK_INDEX = ("", "n", "i", "no", "nr", "num", "number", "row", "line", "x", "count", "counts", "seq", "step", "z")
+_FILLING = ("of", "in", "low", "high", "plus", "minus")
 _ERRORS = (
     *("sigma", "err", "error", "errors", "std", "stdev", "stddev", "sd", "sem", "unc", "uncertainty", "uncert", "rms"),
     *("±", "+/-", "+-", "σ", "variance", "var", "errorbar", "stderr", "rmse", "fehler", "uncertainties", "noise"),
+    *("upper", "lower", "ci", "dev"),
     *("errs", "yerr", "dy"),
 )
 # dA is an error of A; so are s_A, u_A and e_A, while SO and O are two substances.
-_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))")
+_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se)")
 _SUMMARIES = ("mean", "average", "avg", "sum", "total", "median")
 _ENERGIES = (
     *("e", "ev", "kev", "hv", "hν", "h nu", "hnu", "energy", "energies", "energie", "energia", "énergie", "energi"),
@@ -80,6 +83,7 @@ _ENERGIES = (
     *("monochromator", "mono energy", "monoenergy", "monochromator energy", "incident energy", "beam energy", "en"),
     *("ephot", "e photon", "energy axis", "photon energies"),
 )
+_MONOCHROMATOR = {"mono", "monochromator", "en", "energy", "ev", "photon", "beam", "beamline", "bl", "pgm", "sgm"}
 _NO_ENERGY = ("offset", "shift", "resolution", "kinetic", "binding", "pass", "width", "delta", "loss", "step", "index")
 _WAVES = ("wavelength", "lambda", "λ", "wavenumber", "wave number", "wellenlänge", "longueur d'onde")
 _UNIT = re.compile(
@@ -129,6 +133,8 @@ def rate_energy_name(name: str) -> int:
     if words in _ENERGIES or words.rstrip("0123456789 ") in _ENERGIES[3:]:
         return 2 if words in _ENERGIES else 1
     parts = words.split()
+    if re.fullmatch(r"(e|ev) ?\d+", words) or (len(parts) > 1 and set(parts) <= _MONOCHROMATOR):
+        return 1
     if any(part in _NO_ENERGY or part in _ERRORS for part in parts):
         return 0
     return int(any(part.startswith(("energ", "énerg", "photonenerg")) or part in ("hv", "hν") for part in parts))
@@ -136,7 +142,7 @@ def rate_energy_name(name: str) -> int:
 
 def is_energy_letter(name: str) -> bool:
     """Whether a name of energies may as well be that of a substance."""
-    return normalise_name(name) in ("e", "en", "mono") and split_unit(name)[1] is None
+    return bool(re.fullmatch(r"e\d*|en|mono", normalise_name(name))) and split_unit(name)[1] is None
 
 
 def find_energy_owner(name: str) -> str | None:
@@ -202,7 +208,7 @@ def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
     text = re.sub(r"(standard|std)[\s_.]*(deviation|dev|error)", "stddev", name.lower().strip())
     parts = _split_words(re.sub(r"±|\+/-|\+-|σ", " sigma ", text))
     errors = [(re.sub(r"\d+$", "", part) or part) in _ERRORS for part in parts]
-    rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in ("of", "in"))
+    rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in _FILLING)
     ways = [(way, other) for other in others if other != name for way in (other, split_unit(other)[0])]
     known = {"".join(_split_words(way)): other for way, other in ways}
     if any(errors):
@@ -214,4 +220,4 @@ def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
 
 
 def _split_words(name: str) -> list[str]:
-    return [part for part in re.split(r"[\s_.:()\[\]\-]+", name.lower()) if part]
+    return [part for part in re.split(r"[\s_.:()\[\]+\-]+", name.lower()) if part]
