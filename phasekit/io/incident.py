@@ -20,7 +20,7 @@ from .plausibility.rule import check_plausible
 from .plausibility.spectra import ENERGY_EV, I0_CONTRAST
 
 _STACKS = (".hdr", ".xim", ".ncb", ".tif", ".tiff", ".nc", ".zarr")
-_PARTS = 8  # parts of each side of the mean image that are compared
+_PARTS, _PART_PIXELS = 6, 4  # parts of each side of the mean image that are compared, and their smallest side
 
 
 def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
@@ -51,7 +51,7 @@ def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
         As in :func:`open_stxm`, for files of scans.
     accept
         ``"energy_ev"`` lets energies outside 20 to 50000 eV pass. ``"i0_contrast"`` lets a stack pass whose mean image
-        varies by more than 20 %.
+        varies by more than 5 %.
 
     Returns
     -------
@@ -162,7 +162,7 @@ def _average_stack(file: Path, stack: xr.Dataset, options: TableOptions) -> xr.D
 
 def _measure_contrast(image: NDArray[np.float64]) -> float:
     """Largest difference between the means of parts of an image, relative to its mean."""
-    rows = np.array_split(image, min(_PARTS, image.shape[0]), axis=0)
-    parts = [part for row in rows for part in np.array_split(row, min(_PARTS, row.shape[1]), axis=1)]
+    n_y, n_x = (max(1, min(_PARTS, size // _PART_PIXELS)) for size in image.shape)
+    parts = [part for row in np.array_split(image, n_y, axis=0) for part in np.array_split(row, n_x, axis=1)]
     means = [float(np.nanmean(part)) for part in parts if np.isfinite(part).any()]
     return (max(means) - min(means)) / abs(float(np.mean(means))) if means else float("nan")
