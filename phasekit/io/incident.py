@@ -50,7 +50,7 @@ def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
     entry, region, counter
         As in :func:`open_stxm`, for files of scans.
     accept
-        ``"energy_ev"`` lets energies outside 20 to 50000 eV pass. ``"i0_contrast"`` lets a stack pass whose mean image
+        ``"energy_ev"`` lets energies outside 45 to 50000 eV pass. ``"i0_contrast"`` lets a stack pass whose mean image
         varies by more than 5 %.
 
     Returns

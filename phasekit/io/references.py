@@ -35,7 +35,7 @@ def open_references(
     exports, SPEC scans, and the headers of aXis2000 and Mantis are known. So are phasekit's own ``.nc`` and ``.zarr``.
 
     The energies are the column of that name, wherever it stands. Without names they are the column whose values rise
-    where absorption edges lie. Indices, errors, times and backgrounds are left out, and
+    where absorption edges lie. In a table of two such columns it is the first. Indices, errors, times and backgrounds are left out, and
     ``reference_spectrum.attrs["comment"]`` names them. What the file leaves open is refused, with the argument below
     that decides.
 
@@ -58,7 +58,7 @@ def open_references(
     decimal
         Decimal mark, ``"."`` or ``","``, where the file leaves open what commas are.
     accept
-        ``"energy_ev"`` lets energies outside 20 to 50000 eV pass.
+        ``"energy_ev"`` lets energies outside 45 to 50000 eV pass.
 
     Returns
     -------

@@ -66,6 +66,9 @@ ENERGY_COLUMN = [
     ("time,energy,A,B", ([0.1, 0.2, 0.3, 0.4, 0.5], E, A, B), AB),
     ("energy,A,B,ring current", (E, A, B, [400.0, 399.5, 399.0, 398.0, 397.5]), AB),
     ("energy,energy_readback,A,B", (E, [e + 0.02 for e in E], A, B), AB),
+    ("scan,energy,A,B", ([500, 501, 502, 503, 504], E, A, B), AB),
+    ("Pt No.,energy,Image Nr,A", (FROM_ONE, E, COUNT, A), {"A": A}),
+    ("energy,dwell (ms),Ring Current [mA],A", (E, [1.0] * N, [400.0] * N, A), {"A": A}),
     ("energy_set,energy_readback,A", (E, [e + 0.02 for e in E], A), r"several columns of energies.*energy_column="),
     ("energy,x,A", (COUNT, E, A), r"values of energies in 1 'x'.*energy_column="),
     ("energy,A,B", (A, E, B), r"values of energies in 1 'A'.*energy_column="),
@@ -82,6 +85,7 @@ NO_HEADER = [
     ((A, B), "no column of photon energies.*energy_column=", ","),
     ((RISING, E, A), r"several columns that may be energies.*energy_column=", ","),
     (([100.0, 200.0, 300.0, 400.0, 500.0], E, A), "may be energies.*energy_column=", ","),
+    (([500, 501, 502, 503, 504], E, A), "may be energies.*energy_column=", ","),
     ((REGULAR, FALLING), {"a": FALLING}, " "),
 ]
 UNITS = [
@@ -100,6 +104,9 @@ UNITS = [
     ("energy (keV),A,B", (E, A, B), AB, {"energy_unit": "eV"}),
     ("wavelength (nm),A,B", ([2.41, 2.4, 2.395, 2.39, 2.38], A, B), "wavelengths", {}),
     ("lambda,A,B", ([44.3, 44.2, 44.1, 44.0, 43.9], A, B), "wavelengths", {}),
+    ("Wavelength (A),A,B", ([24.1, 24.0, 23.9, 23.8, 23.7], A, B), "wavelengths", {}),
+    ("wl,A,B", ([24.1, 24.0, 23.9, 23.8, 23.7], A, B), "wavelengths", {}),
+    (",A,B", ([24.1, 24.0, 23.9, 23.8, 23.7], A, B), "no column of photon energies|too small", {}),
     ("energy [nm],A,B", ([2.41, 2.4, 2.395, 2.39, 2.38], A, B), "energies in 'nm'.*energy_unit=", {}),
 ]
 SEPARATORS = [

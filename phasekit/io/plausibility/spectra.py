@@ -6,7 +6,8 @@ from .rule import Rule
 ENERGY_EV = Rule(
     name="energy_ev",
     quantity="a photon energy",
-    low=20.0,
+    # Wavelengths of the edges from C K upwards are shorter than 45 angstrom; the edges of Li, Mg and Fe M lie above.
+    low=45.0,
     high=50_000.0,
     unit="eV",
     reason="no absorption edge of a transmission spectrum lies there",

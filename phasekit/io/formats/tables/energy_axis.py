@@ -130,6 +130,10 @@ def rate_axis(values: NDArray[np.float64]) -> tuple[bool, bool, bool]:
     return ordered, narrow, bool(regular)
 
 
+def _counts_by_ones(values: NDArray[np.float64]) -> bool:
+    return bool((np.diff(values) == 1).all() and values[0] == round(values[0]))
+
+
 def _is_as_good(mark: tuple[bool, ...], other: tuple[bool, ...]) -> bool:
     return all(a >= b for a, b in zip(mark, other, strict=True))
 
@@ -178,7 +182,10 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
             return first
         raise _refuse_choice(path, "no column of photon energies by name or values", columns, options)
-    marks = [rate_axis(c.values) for c in likely]
+    marks: list[tuple[bool, ...]] = [rate_axis(c.values) for c in likely]
+    if len(columns) > 2:
+        # Steps of one may be those of an index that begins anywhere.
+        marks = [(*mark, not _counts_by_ones(c.values)) for c, mark in zip(likely, marks, strict=True)]
     best = [c for c, mark in zip(likely, marks, strict=True) if all(_is_as_good(mark, other) for other in marks)]
     # In a table of two columns the energies stand first; a stack's list of energies knows no such custom.
     customary = len(columns) == 2 and options.purpose != "energies" and bool(places) and likely[0] is places[0]

@@ -208,7 +208,9 @@ def _refuse_thousands(path: Path, rows: list[list[str]], reading: Reading, optio
     marked = [field for row in rows for field in row if "," in field]
     # 7,112 may be seven thousand; 0,112 and 7,1 are not.
     unclear = reading.decimal == "," and marked and all(re.fullmatch(r"[1-9]\d{0,2},\d{3}", f) for f in marked)
-    if reading.separator == "comma" and reading.width > 2:
+    # A header with a name for every column says that commas separate.
+    headed = any(_has_names(row, reading) for row in reading.fields)
+    if reading.separator == "comma" and reading.width > 2 and not headed:
         unclear = unclear or any(_has_parted_thousands(rows, k) for k in range(reading.width - 1))
     if unclear:
         raise ReadError(

@@ -90,8 +90,9 @@ def _leave_out(others: list[Column], columns: list[Column], options: TableOption
         none = none or words.is_wave_name(column.name) or _is_axis_name(column, options)
         none = none or words.is_background(column.name)
         (gone if none else left).append(column)
-    # A column without a name that counts the rows, or the time, is no spectrum where other columns are left.
+    # A column that counts by ones, or without a name by equal steps, is no spectrum where other columns are left.
     counting = [c for c in left if not c.name and (is_counting(c.values) or is_arithmetic(c.values))]
+    counting += [c for c in left if c.name and is_arithmetic(c.values) and abs(c.values[1] - c.values[0]) == 1]
     if counting and len(counting) < len(left):
         left, gone = [c for c in left if c not in counting], gone + counting
     fine = [c for c in left if words.is_fine_structure(c.name)]
@@ -102,7 +103,7 @@ def _leave_out(others: list[Column], columns: list[Column], options: TableOption
 
 def _choose_incident(path: Path, left: list[Column], notes: list[str]) -> Choice:
     """The only column, or the one that is named as incident intensity."""
-    named = [c for c in left if words.normalise_name(c.name) in words.INCIDENT]
+    named = [c for c in left if words.strip_unit(c.name) in words.INCIDENT]
     chosen = named if len(named) == 1 else left
     absorbing = [c for c in chosen if words.normalise_name(c.name) in (*words.ABSORPTIONS, *words.FOIL_ABSORPTIONS)]
     if absorbing:
@@ -139,8 +140,8 @@ def _choose_absorption(path: Path, left: list[Column], notes: list[str]) -> Choi
     if kinds:
         unused = [c for c in left if c is not kinds[0]]
         return Choice(kinds[:1], notes=[*notes, f"{kinds[0].name} taken, {_list(unused)} left out"])
-    incident = [c for c in intensities if words.normalise_name(c.name) in words.INCIDENT]
-    through = [c for c in intensities if words.normalise_name(c.name) in words.TRANSMITTED]
+    incident = [c for c in intensities if words.strip_unit(c.name) in words.INCIDENT]
+    through = [c for c in intensities if words.strip_unit(c.name) in words.TRANSMITTED]
     if len(incident) == len(through) == 1:
         # Zeros become infinite here, and are refused with other missing values.
         with np.errstate(divide="ignore", invalid="ignore"):

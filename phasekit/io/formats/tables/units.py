@@ -43,7 +43,8 @@ def convert_energies(path: Path, column: Column, layout: Layout, options: TableO
     if factor is None and values.max() < ENERGY_EV.low and ENERGY_EV.name not in options.accept:
         raise ReadError(
             path,
-            found=f"photon energies of {values[0]:g} ... {values[-1]:g} without a unit, too small for eV (keV perhaps)",
+            found=f"photon energies of {values[0]:g} ... {values[-1]:g} without a unit, "
+            "too small for eV (keV or a wavelength perhaps)",
             cure=advise(options, "say energy_unit='keV', or energy_unit='eV' with accept='energy_ev'"),
         )
     energy = values * (factor or 1.0)

@@ -42,7 +42,7 @@ _BESIDE = (
     *("time", "seconds", "second", "epoch", "elapsed", "date", "datetime", "timestamp", "dwell", "dwell time"),
     *("ring current", "ring", "srcurrent", "sr current", "beam current", "beamcurrent", "ringcurrent", "temperature"),
     *("angle", "theta", "bragg", "braggangle", "bragg angle", "energy loss", "gap", "integration time"),
-    *("weight", "weights"),
+    *("weight", "weights", "polarization", "polarisation", "phase of undulator", "harmonic", "pressure"),
 )
 _BACKGROUNDS = (
     *("bkg", "bkgd", "nbkg", "fbkg", "background", "baseline", "pre edge", "post edge", "preedge", "postedge"),
@@ -85,7 +85,17 @@ _ENERGIES = (
 )
 _MONOCHROMATOR = {"mono", "monochromator", "en", "energy", "ev", "photon", "beam", "beamline", "bl", "pgm", "sgm"}
 _NO_ENERGY = ("offset", "shift", "resolution", "kinetic", "binding", "pass", "width", "delta", "loss", "step", "index")
-_WAVES = ("wavelength", "lambda", "λ", "wavenumber", "wave number", "wellenlänge", "longueur d'onde")
+_WAVES = (
+    "wavelength",
+    "wl",
+    "wave length",
+    "lambda",
+    "λ",
+    "wavenumber",
+    "wave number",
+    "wellenlänge",
+    "longueur d'onde",
+)
 _UNIT = re.compile(
     r"(?:^|[\s_/,]|[(\[{<])\s*(?P<unit>kev|mev|ev|nm|angstroms?|å|a\^?-1|cm-1|cm\^-1|1/å|1/a)\s*[)\]}>]?\s*$",
     re.IGNORECASE,
@@ -154,12 +164,23 @@ def find_energy_owner(name: str) -> str | None:
 
 def is_wave_name(name: str) -> bool:
     """Whether a column holds wavelengths or wavenumbers."""
-    return normalise_name(name) in (*_WAVES, "nm", "å", "angstrom", "angstroms", "cm-1")
+    return strip_unit(name) in (*_WAVES, "nm", "å", "angstrom", "angstroms", "cm-1")
 
 
 def is_index_name(name: str) -> bool:
     """Whether a name can only be that of an index."""
     return normalise_name(name) in _INDEX or name.strip() == "#"
+
+
+def strip_unit(name: str) -> str:
+    """Name in lower case without any unit in brackets.
+
+    Examples
+    --------
+    >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]")
+    ('dwell', 'i0')
+    """
+    return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", name.strip()))
 
 
 def is_weak_index_name(name: str) -> bool:
@@ -169,12 +190,12 @@ def is_weak_index_name(name: str) -> bool:
 
 def is_beside(name: str) -> bool:
     """Whether a column is recorded beside spectra: time, ring current, angle."""
-    return normalise_name(name) in _BESIDE
+    return strip_unit(name) in _BESIDE
 
 
 def is_background(name: str) -> bool:
     """Whether a column is a background or a derivative of a spectrum."""
-    return normalise_name(name) in _BACKGROUNDS
+    return strip_unit(name) in _BACKGROUNDS
 
 
 def is_fine_structure(name: str) -> bool:
@@ -194,7 +215,7 @@ def is_summary(name: str) -> bool:
 
 def is_intensity(name: str) -> bool:
     """Whether a column is an intensity rather than an absorption."""
-    words = normalise_name(name)
+    words = strip_unit(name)
     return words in (*INCIDENT, *TRANSMITTED) or words.rstrip("0123456789 ") in _INTENSITIES
 
 
