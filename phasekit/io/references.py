@@ -35,9 +35,9 @@ def open_references(
     exports, SPEC scans, and the headers of aXis2000 and Mantis are known. So are phasekit's own ``.nc`` and ``.zarr``.
 
     The energies are the column of that name, wherever it stands. Without names they are the column whose values rise
-    where absorption edges lie. In a table of two such columns it is the first. Indices, errors, times and backgrounds are left out, and
-    ``reference_spectrum.attrs["comment"]`` names them. What the file leaves open is refused, with the argument below
-    that decides.
+    where absorption edges lie. In a table of two such columns it is the first. Indices, errors, times and backgrounds
+    are left out, and ``reference_spectrum.attrs["comment"]`` names them. What the file leaves open is refused, with the
+    argument below that decides.
 
     A comment ``# composition: 3.0, 2.4`` gives one number per reference, ``# units: 1/um`` their unit.
 
