@@ -11,6 +11,7 @@ from api_tables import summarise
 
 from phasekit import errors, schema
 from phasekit.io.formats import list_formats
+from phasekit.io.formats.table_dialects import DIALECTS
 from phasekit.io.writers import list_writers
 from phasekit.workflows import list_workflows
 
@@ -47,6 +48,10 @@ def _formats_page() -> str:
         endings = _as_code(row.endings) + (f" with {_as_code(row.beside)}" if row.beside else "")
         function = f"{{func}}`phasekit.io.{row.function}`"
         lines.append(f"| {row.instrument} | {row.name} | {endings} | {row.keeps} | {row.dialects} | {function} |")
+    lines += ["", "## Tables of spectra", ""]
+    lines += ["Read by {func}`phasekit.io.open_references` and {func}`phasekit.io.open_i0`.", ""]
+    lines += ["| dialect | endings | known by | source |", "|---|---|---|---|"]
+    lines += [f"| {d.name} | {_as_code(d.endings)} | {d.known_by} | {d.source} |" for d in DIALECTS]
     lines += ["", "## Written", "", "| format | endings | what is kept | functions |", "|---|---|---|---|"]
     for writer in list_writers():
         functions = ", ".join(f"{{func}}`phasekit.io.{name}`" for name in writer.functions.split(", "))

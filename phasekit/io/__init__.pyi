@@ -3,11 +3,11 @@ from .exchange import save_blo as save_blo
 from .exchange import save_orix as save_orix
 from .exchange import to_orix as to_orix
 from .fourdstem import open_4dstem as open_4dstem
+from .incident import open_i0 as open_i0
 from .maps_text import save_ang as save_ang
 from .maps_text import save_ctf as save_ctf
 from .peaks_csv import open_peaks_csv as open_peaks_csv
 from .peaks_csv import save_peaks_csv as save_peaks_csv
-from .references import open_i0 as open_i0
 from .references import open_references as open_references
 from .results import load as load
 from .results import save as save

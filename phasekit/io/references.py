@@ -1,8 +1,7 @@
-"""Open reference spectra and incident spectra, from text tables (csv, txt, xdi, xsp) or files of phasekit."""
+"""Open reference spectra from text tables (csv, txt, xdi, xsp) or files of phasekit."""
 
-import glob
-from collections.abc import Iterable
-from os import PathLike, fspath
+from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +11,74 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from ..schema import REFERENCES, describe
-from .formats.spectra import Spectra, read_spectra
+from .formats.table_paths import expand_paths, is_phasekit_file
+from .formats.tables.options import list_choices, make_options
+from .formats.tables.spectra import Spectra, read_spectra
 from .results import load
 
 _SAME_ENERGY = 1e-3  # [eV] energies closer than this are the same point
 
 
-def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> xr.Dataset:
+def open_references(
+    path: str | PathLike[str] | Iterable[str | PathLike[str]],
+    *,
+    columns: Sequence[str | int] | str | int | None = None,
+    energy_column: str | int | None = None,
+    scan: str | int | None = None,
+    energy_unit: str | None = None,
+    decimal: str | None = None,
+    accept: str | Iterable[str] = (),
+) -> xr.Dataset:
     r"""Open reference spectra as REFERENCES.
 
-    The formats are:
+    Any text table opens: csv, blanks or tabs, with or without a header, decimal commas, UTF-8 or UTF-16. XDI, Athena's
+    exports, SPEC scans, and the headers of aXis2000 and Mantis are known. So are phasekit's own ``.nc`` and ``.zarr``.
 
-    - csv: the first column is the energy [eV], every other one a reference with its name in the header. The comment
-      lines ``# composition: 3.0, 2.4, ...`` and ``# units: 1/um`` are read where a file has them;
-    - text of two columns (``.txt .t .r .xas .xsp .dat``): the name is the file's stem;
-    - XDI;
-    - phasekit's own ``.nc`` and ``.zarr``.
+    The energies are the column of that name, wherever it stands. Without names they are the column whose values rise
+    where absorption edges lie. In a table of two such columns it is the first. Indices, errors, times and backgrounds
+    are left out, and ``reference_spectrum.attrs["comment"]`` names them. What the file leaves open is refused, with the
+    argument below that decides.
+
+    A comment ``# composition: 3.0, 2.4`` gives one number per reference, ``# units: 1/um`` their unit.
 
     Parameters
     ----------
     path
         One file, a glob pattern such as ``"refs/*.t"``, or several of either. Several files are joined. Energies that
         are equal to 1 meV stay as they are. Others are interpolated linearly onto the union of all energies within
-        the range that every file covers. ``reference_spectrum.attrs["comment"]`` then says so.
+        the range that every file covers. The comment then says so. Pairs ``E_A, A, E_B, B`` are joined in the same way.
+    columns
+        Names of the columns that are spectra, or their places from 0. The default is found from the names.
+    energy_column
+        Name or place of the column of energies.
+    scan
+        Number of the scan, where a file holds several (``#S`` of SPEC, or tables below each other, from 1).
+    energy_unit
+        Unit of the energies, ``"eV"`` or ``"keV"``. It goes before that of the file.
+    decimal
+        Decimal mark, ``"."`` or ``","``, where the file leaves open what commas are.
+    accept
+        ``"energy_ev"`` lets energies outside 45 to 50000 eV pass.
 
     Returns
     -------
     xarray.Dataset
         ``reference_spectrum(reference, energy)`` is in the unit the file states ("1" where it states none).
-        ``reference`` holds the names, ``energy`` [eV] rises. ``composition(reference)`` is there where every file
-        gives it, and never NaN. Rows of equal energy are averaged. Missing numbers are refused, not filled.
+        ``reference`` holds the names: those of the columns, or the file's where it holds one spectrum and is no csv.
+        ``energy`` [eV] rises. ``composition(reference)`` is there where every file gives it, and never NaN.
+        Neighbouring rows of equal energy are averaged. Missing numbers are refused, not filled.
 
     Raises
     ------
     ReadError
-        A file is missing, empty, damaged or not a table of spectra. A name occurs twice. Energy ranges do not overlap.
+        A file is missing, empty, damaged or not a table of spectra. It leaves open which numbers are meant. A name
+        occurs twice. Energy ranges do not overlap.
+    SchemaError
+        An argument is not what is described above.
 
     See Also
     --------
+    open_i0 : Open the spectrum of the incident intensity.
     open_stxm : Open the stack that is compared with the references.
     phasekit.stxm.select_energies : Choose the energies that tell the references apart.
     phasekit.stxm.label_phases : Name the phase of every pixel.
@@ -62,85 +91,27 @@ def open_references(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -
     >>> refs = open_references(path)
     >>> refs.sizes["reference"], refs.reference.values.tolist(), refs.composition.values.tolist()
     (2, ['Na3', 'Na1'], [3.0, 1.0])
+    >>> open_references(path, columns="Na1", energy_column=0).reference_spectrum.values.tolist()
+    [[0.2, 0.4, 0.8]]
     """
-    files = _expand_paths(path)
+    options = make_options("open_references", columns, energy_column, scan, energy_unit, decimal, accept=accept)
+    files = expand_paths(path)
     # a single file of ours keeps its own attributes and history
-    if len(files) == 1 and _is_phasekit_file(files[0]):
+    if len(files) == 1 and is_phasekit_file(files[0]):
         return _load_references(files[0])
-    spectra = [_convert_dataset(f, _load_references(f)) if _is_phasekit_file(f) else read_spectra(f) for f in files]
+    spectra = []
+    for file in files:
+        ours = is_phasekit_file(file)
+        spectra += [_convert_dataset(file, _load_references(file))] if ours else read_spectra(file, options)
     data, note = _join_spectra(spectra)
+    said = dict.fromkeys(f"{s.path.name}: {text}" for s in spectra for text in s.notes)
+    note = "; ".join([*([note] if note else []), *said])
     data["reference_spectrum"].attrs["comment"] = note
-    data = describe(data, REFERENCES, step="open_references", settings={"path": [f.name for f in files]})
+    settings = {"path": [f.name for f in files], **list_choices(options)}
+    data = describe(data, REFERENCES, step="open_references", settings=settings)
     if not note:
         del data["reference_spectrum"].attrs["comment"]
     return data
-
-
-def open_i0(path: str | PathLike[str]) -> xr.DataArray:
-    r"""Open the spectrum of the incident intensity, e.g. the ``.xsp`` beside an SDF stack.
-
-    Parameters
-    ----------
-    path
-        Text table whose first column is the energy [eV] and whose second column is the intensity.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``i0(energy)`` [counts] with rising energy; rows of equal energy are averaged.
-
-    Raises
-    ------
-    ReadError
-        The file is missing, empty or not a table of two columns, or an intensity is not positive.
-
-    See Also
-    --------
-    phasekit.stxm.optical_density : Convert counts to optical density with it.
-    open_references : Open reference spectra.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> path = pathlib.Path(tempfile.mkdtemp()) / "i0.xsp"
-    >>> _ = path.write_text("700.0 901.5\n700.4 903.6\n")
-    >>> open_i0(path).values
-    array([901.5, 903.6])
-    """
-    file = _expand_paths(path)[0]
-    spectra = read_spectra(file)
-    if spectra.values.shape[0] != 1:
-        raise ReadError(
-            file, found=f"{spectra.values.shape[0]} columns beside the energy", cure="give a table of energy and I0"
-        )
-    if (spectra.values <= 0).any():
-        raise ReadError(file, found="an incident intensity that is not positive", cure="give counts, not absorbance")
-    i0 = xr.DataArray(spectra.values[0], {"energy": spectra.energy}, ("energy",), "i0")
-    i0.attrs = {"units": "counts", "long_name": "incident intensity"}
-    i0["energy"].attrs = {"units": "eV", "long_name": "photon energy"}
-    return i0
-
-
-def _expand_paths(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
-    given = [path] if isinstance(path, str | PathLike) else list(path)
-    files: list[Path] = []
-    for item in given:
-        name = fspath(item)
-        if Path(name).exists() or not glob.has_magic(name):
-            files.append(Path(name))
-        else:
-            files += [Path(found) for found in sorted(glob.glob(name))] or [Path(name)]
-    for file in files:
-        if not file.exists() or (file.is_dir() and not _is_phasekit_file(file)):
-            found = "a folder" if file.is_dir() else "no such file"
-            raise ReadError(file, found=found, cure="give the path of a text table of spectra (csv, txt, xdi, nc)")
-    if not files:
-        raise ReadError("open_references", found="an empty list of paths", cure="give at least one file")
-    return files
-
-
-def _is_phasekit_file(path: Path) -> bool:
-    return path.suffix.lower() in (".nc", ".zarr", ".h5")
 
 
 def _load_references(path: Path) -> xr.Dataset:

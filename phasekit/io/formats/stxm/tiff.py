@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..file_errors import damaged_file
-from ..text_table import read_numbers
+from ..tables.sidecar import read_page_energies
 from ..tiff_pages import check_page_bytes, is_tiff
-from .stack import FrameSource, RawStack, StxmOptions, convert_to_ev, find_length_factor
+from .stack import FrameSource, RawStack, StxmOptions, find_length_factor
 
 NAME = "TIFF"
 EXTENSIONS = (".tif", ".tiff")
@@ -100,14 +100,7 @@ def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> 
             found=f"{n} page(s) and no photon energies",
             cure=f"give energies=[...] in eV, or put them one per line into {tried[1].name} beside it",
         )
-    values = read_numbers(sidecar)
-    if values.shape[0] != n:
-        raise ReadError(
-            sidecar,
-            found=f"{values.shape[0]} energies for {n} page(s)",
-            cure="list one energy per page, in the order of the pages",
-        )
-    return convert_to_ev(sidecar, values[:, 0], None), f"energies from {sidecar.name}"
+    return read_page_energies(sidecar, n), f"energies from {sidecar.name}"
 
 
 def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
