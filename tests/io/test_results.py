@@ -1,6 +1,7 @@
 """What is saved comes back identical, and a write that breaks off leaves what was there."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import dask.array as da
 import h5py
@@ -231,3 +232,15 @@ def test_lazy_data_in_uneven_blocks(tmp_path, suffix, chunks):
     lazy = data.chunk(chunks)
     xr.testing.assert_identical(pk.io.load(pk.io.save(lazy, tmp_path / f"scan{suffix}")), data)
     assert lazy.chunks["scan_y"] == chunks.get("scan_y", (5,))
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_several_threads_save_at_once_and_dask_goes_on(tmp_path, ending):
+    """A pool that was set for the process by one thread would be closed under the others."""
+    values = da.ones((40, 30), chunks=10) * np.arange(30)
+    data = xr.Dataset({"intensity": (("scan_y", "scan_x"), values)})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda index: pk.io.save(data, tmp_path / f"{index}{ending}"), range(8)))
+    assert float(values.sum().compute()) == 40 * 435
+    for index in range(8):
+        np.testing.assert_array_equal(pk.io.load(tmp_path / f"{index}{ending}")["intensity"], values)

@@ -61,22 +61,25 @@ def write_groups(groups: Mapping[str, xr.Dataset], path: Path, step: str) -> Non
 
 def _write_in_own_pool(groups: Mapping[str, xr.Dataset], path: Path, *, zarr: bool) -> None:
     # a pool of our own, because leaving it waits for the blocks still under way: after an error they would go on
-    # writing and bring the removed file back
+    # writing and bring the removed file back. It is passed and not set: settings of dask are those of all threads
     workers = dask.config.get("num_workers", None) or CPU_COUNT
-    with ThreadPoolExecutor(workers) as pool, dask.config.set(pool=pool):
+    with ThreadPoolExecutor(workers) as pool:
         # The first group makes the file, the others are added to it.
         for number, (name, data) in enumerate(groups.items()):
-            _write_group(data, path, name or None, mode="a" if number else "w", zarr=zarr)
+            blocks = _prepare_group(data, path, name or None, mode="a" if number else "w", zarr=zarr)
+            blocks.compute(pool=pool)
 
 
-def _write_group(data: xr.Dataset, path: Path, group: str | None, *, mode: Any, zarr: bool) -> None:
+def _prepare_group(data: xr.Dataset, path: Path, group: str | None, *, mode: Any, zarr: bool) -> Any:
+    """Write what is in memory; return the writing of the lazy blocks as a delayed object."""
     if zarr:
         even = _make_even_blocks(data)
         encoding = _choose_zarr_encoding(even)
-        even.to_zarr(path, group=group, mode=mode, zarr_format=3, consolidated=False, encoding=encoding)
-    else:
-        encoding = _choose_netcdf_encoding(data)
-        data.to_netcdf(path, group=group, mode=mode, engine="h5netcdf", encoding=encoding)
+        return even.to_zarr(
+            path, group=group, mode=mode, zarr_format=3, consolidated=False, encoding=encoding, compute=False
+        )
+    encoding = _choose_netcdf_encoding(data)
+    return data.to_netcdf(path, group=group, mode=mode, engine="h5netcdf", encoding=encoding, compute=False)
 
 
 def _choose_netcdf_encoding(data: xr.Dataset) -> dict[str, dict[str, Any]]:
