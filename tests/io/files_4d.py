@@ -74,3 +74,62 @@ def write_py4dstem(path, data, *, layout="0.14"):
             calibration.attrs.update(steps)
             calibration.attrs.update({"Q_pixel_size_units": "A^-1", "R_pixel_size_units": "A"})
     return path
+
+
+def write_mib(path, data, *, kind=None, hdr=None, header=384, stamps=None):
+    """Merlin recording of (..., y, x), lowest row first; ``hdr`` are the values of the file beside it."""
+    flat = data.reshape(-1, *data.shape[-2:])
+    kind = kind or {1: "U08", 2: "U16", 4: "U32"}[data.dtype.itemsize]
+    with open(path, "wb") as file:
+        for number, frame in enumerate(flat):
+            stamp = str(np.datetime64("2026-05-07T16:00:00", "ns") + np.timedelta64(number, "ms"))
+            stamp = stamp if stamps is None else str(stamps[number])
+            layout = "01,0001,1x1" if header == 384 else "04,000F,2x2"
+            text = f"MQ1,{number + 1:06d},{header:05d},{layout[:2]},{frame.shape[1]:04d},{frame.shape[0]:04d},{kind},"
+            text += f"   {layout[-3:]},01,{stamp.replace('T', ' ')[:26]},0.001000,0,0,0,1.2E2,5.1E2,"
+            text += f"MQ1A,{stamp}Z,1000000ns,6,"
+            file.write(text.encode("ascii").ljust(header, b"\0"))
+            file.write(np.ascontiguousarray(frame[::-1]).astype(frame.dtype.newbyteorder(">")).tobytes())
+    if hdr is not None:
+        lines = ["HDR,", *(f"{key}:\t{value}" for key, value in hdr.items()), "End\t"]
+        path.with_suffix(".hdr").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_tvips(path, data, *, first=0, voltage=200, mode=2, version=2, text=b"TVIPS TVIPS"):
+    """Part of a TVIPS recording of (n, y, x); only the part with ``first`` = 0 has the general header."""
+    n, rows, columns = data.shape
+    before = 12 if version == 1 else 64
+    sizes = (256, version, columns, rows, 8 * data.dtype.itemsize, 0, 0, 1, 1, 15500, voltage, 100, before)
+    with open(path, "wb") as file:
+        if first == 0:
+            file.write(np.array(sizes, "<u4").tobytes() + text.ljust(204, b"\0"))
+        for number, frame in enumerate(data):
+            words = np.zeros(before // 4, "<u4")
+            words[0] = first + number
+            if version == 2:
+                words[6] = mode
+            file.write(words.tobytes() + frame.astype(frame.dtype.newbyteorder("<")).tobytes())
+    return path
+
+
+def write_mrc(path, data, *, mode=None, order="<", extended=0, sections=None):
+    """MRC2014 stack of (n, y, x)."""
+    n, rows, columns = data.shape
+    mode = {"u1": 0, "i2": 1, "f4": 2, "u2": 6}[data.dtype.str[1:]] if mode is None else mode
+    words = np.zeros(256, f"{order}i4")
+    words[:4] = columns, rows, n if sections is None else sections, mode
+    words[23] = extended
+    head = bytearray(words.tobytes())
+    head[208:216] = b"MAP " + (b"\x44\x44\0\0" if order == "<" else b"\x11\x11\0\0")
+    path.write_bytes(bytes(head) + bytes(extended) + data.astype(data.dtype.newbyteorder(order)).tobytes())
+    return path
+
+
+def write_empad(path, n):
+    """EMPAD recording: n frames of 128 x 128 whose values are the number of the frame, with two lines of footer."""
+    frames = np.zeros((n, 130, 128), "<f4")
+    frames[:, :128] = np.arange(n, dtype="f4")[:, None, None]
+    frames[:, 128:] = -7
+    path.write_bytes(frames.tobytes())
+    return path

@@ -19,7 +19,7 @@ from phasekit.io.formats import list_formats
 from phasekit.io.formats.registry import INSTRUMENTS, find_format, iterate_formats
 from phasekit.io.writers import list_writers
 from phasekit.schema import PATTERNS, describe
-from tests.io.files_4d import CUBIC, cif
+from tests.io.files_4d import CUBIC, cif, write_empad, write_mib, write_mrc, write_tvips
 
 COUNTS = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
 FORMATS = [(instrument, form) for instrument in INSTRUMENTS for form in iterate_formats(instrument)]
@@ -47,6 +47,10 @@ EXAMPLES = {
     ("fourdstem", "HDF5"): ("a.h5", lambda path, stxm: plain_hdf5(path)),
     ("fourdstem", "NumPy"): ("a.npy", lambda path, stxm: np.save(path, COUNTS)),
     ("fourdstem", "TIFF"): ("a.tif", lambda path, stxm: tifffile.imwrite(path, COUNTS, photometric="minisblack")),
+    ("fourdstem", "Merlin"): ("a.mib", lambda path, stxm: write_mib(path, COUNTS)),
+    ("fourdstem", "TVIPS"): ("a_000.tvips", lambda path, stxm: write_tvips(path, COUNTS.reshape(6, 8, 8))),
+    ("fourdstem", "MRC"): ("a.mrc", lambda path, stxm: write_mrc(path, COUNTS.reshape(6, 8, 8))),
+    ("fourdstem", "EMPAD"): ("scan_x3_y2.raw", lambda path, stxm: write_empad(path, 6)),
     ("fourdstem", "RosettaSciIO"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
     ("crystal", "CIF"): (
         "a.cif",
@@ -114,7 +118,16 @@ def test_what_no_format_recognises_names_them_all(tmp_path, instrument):
 
 CHOICES = {
     "stxm": {"entry": "entry1", "region": 1, "counter": "APD", "energies": [500.0], "step_nm": 5.0},
-    "fourdstem": {"chunks": 1, "scan_shape": (2, 3), "dataset": "scan"},
+    "fourdstem": {
+        "chunks": 1,
+        "scan_shape": (2, 3),
+        "dataset": "scan",
+        "dims": ("scan_y", "scan_x", "qy", "qx"),
+        "voltage_kv": 200.0,
+        "step_nm": 5.0,
+        "q_step": 0.01,
+        "direct_beam_px": (4.0, 4.0),
+    },
     "crystal": {},
 }
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from ..hdf5_file import contains_hdf5
 from .array_tree import read_tree
-from .scan import RawScan, ScanOptions
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "HDF5"
 EXTENSIONS = (".hspy", ".h5", ".hdf5", ".emd")
 KEEPS = "axes, voltage and calibration of HyperSpy, py4DSTEM and EMD, else the counts alone"
-OPTIONS = ("chunks", "scan_shape", "dataset")
+OPTIONS = (*SCAN_OPTIONS, "dataset")
 CONTENT = "HDF5"
 DIALECTS = ("HyperSpy", "py4DSTEM", "EMD", "plain datasets")
 

@@ -13,20 +13,23 @@ import numpy as np
 from ....diffraction import wavelength
 from ....errors import ReadError
 from ..lazy_sources import PluginSource
-from .scan import Axis, RawScan, ScanOptions, normalise_unit, read_voltage_kv
+from .axes import Axis, read_voltage_kv
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".blo", ".mib", ".dm3", ".dm4", ".tvips", ".app5", ".emd", ".mrc")
+EXTENSIONS = (".blo", ".dm3", ".dm4", ".app5", ".emd", ".mrcz", ".xml", ".ser", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
-OPTIONS = ("chunks", "scan_shape", "dataset")
-DIALECTS = ("NanoMEGAS", "Quantum Detectors", "DigitalMicrograph", "TVIPS", "EDAX", "Velox", "MRC", "further plugins")
+OPTIONS = (*SCAN_OPTIONS, "dataset")
+DIALECTS = ("NanoMEGAS", "DigitalMicrograph", "EDAX", "Velox", "MRCZ", "Direct Electron", "EMPAD", "TIA", "further plugins")
 
 # Plugins whose files hold no patterns, or are read by another module of this folder.
-_NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF")
-# A file with one of these endings is HDF5, TIFF, NumPy or netCDF: where its content says otherwise it is damaged.
-_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5")
+_NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF", "JobinYvon")
+# A file with one of these endings is read by another module: where its content says otherwise it is damaged.
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips")
 _NETCDF3 = b"CDF"
 _LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
+_UNITS = {"Angle": "rad"}  # of TopSpin's .app5
+_SPECTRAL_NAMES = ("energy", "wavelength")
 
 
 @lru_cache(maxsize=1)
@@ -53,18 +56,35 @@ def recognise(head: bytes, path: Path) -> bool:
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
-    plugin = plugin_endings()[ending]
+    plugin = _choose_plugin(path, ending)
     # The plugin fills a cut block file with zeros, so its size is checked here.
     if ending == "blo":
         _check_blo(path)
     # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        signals = importlib.import_module(plugin).file_reader(str(path), lazy=True)
+        signals = _read_signals(path, plugin)
     index = _choose_signal(path, signals, options.dataset)
     raw = _make_scan(path, signals[index], plugin, index)
     raw.notes += [f"rosettasciio: {str(warning.message)[:120]}" for warning in caught]
     return raw
+
+
+def _choose_plugin(path: Path, ending: str) -> str:
+    """Plugin of an ending; both MRC plugins share one, and only MRCZ reads compressed files."""
+    return "rsciio.mrc" if ending == "mrc" and path.stem.endswith("movie") else plugin_endings()[ending]
+
+
+def _read_signals(path: Path, plugin: str) -> list[dict[str, Any]]:
+    quiet = {"show_progressbar": False} if plugin.endswith("topspin") else {}
+    try:
+        return list(importlib.import_module(plugin).file_reader(str(path), lazy=True, **quiet))
+    except ValueError as error:
+        # The description of an EMPAD recording names more frames than its .raw file holds.
+        if plugin.endswith("empad") and "mmap" in str(error):
+            cure = "copy its .raw file again, or open that file, which gives the complete patterns"
+            raise ReadError(path, found="the description of a recording that is cut or was stopped", cure=cure) from error
+        raise
 
 
 def _choose_signal(path: Path, signals: list[dict[str, Any]], dataset: str | None) -> int:
@@ -87,41 +107,36 @@ def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> R
     if math.prod(data.shape) * data.dtype.itemsize > 200 * max(path.stat().st_size, 1) + 2**24:
         found = f"a header that promises {tuple(data.shape)} in {path.stat().st_size} bytes"
         raise ReadError(path, found=found, cure="copy the file again (is it cut?)")
-    axes = [
-        Axis(_read_number(entry.get("scale")), _read_number(entry.get("offset")) or 0.0, _read_unit(entry.get("units")))
-        for entry in entries
-    ]
+    axes = [_read_axis(entry, plugin) for entry in entries]
     # Axes that do not fit the data cannot be assigned to dimensions.
     if len(axes) != data.ndim:
         axes = [Axis()] * data.ndim
+    _refuse_spectra(path, entries)
     raw = RawScan(data, axes, voltage_kv=_read_voltage(signal))
-    order = _order_axes(entries, axes)
     # Arrays that hold an open file cannot go to another process; they are reopened there.
     if not _is_picklable(data):
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
-    # Some plugins put the detector first.
-    if order != list(range(data.ndim)):
-        import dask.array
-
-        da: Any = dask.array  # only partly typed
-        lazy = da.from_array(raw.data, chunks="auto", fancy=False) if isinstance(raw.data, PluginSource) else raw.data
-        raw.data, raw.axes = da.asarray(lazy).transpose(order), [axes[n] for n in order]
     if plugin.endswith("blockfile"):
         _calibrate_blo(raw, signal)
     return raw
 
 
-def _order_axes(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
-    """Order of the axes with the detector last, by what the plugin marks, else by reciprocal units."""
-    n = len(axes)
-    scan = [position for position, entry in enumerate(entries) if entry.get("navigate")]
-    # Without marks, exactly two axes in reciprocal lengths are the detector.
-    if n >= 3 and len(scan) != n - 2:
-        detector = [position for position, axis in enumerate(axes) if normalise_unit(axis.units).startswith("1/")]
-        scan = [position for position in range(n) if position not in detector] if len(detector) == 2 else []
-    if len(scan) != n - 2:
-        return list(range(n))
-    return scan + [position for position in range(n) if position not in scan]
+def _read_axis(entry: dict[str, Any], plugin: str) -> Axis:
+    units, flag = _read_unit(entry.get("units")), entry.get("navigate")
+    offset = _read_number(entry.get("offset")) or 0.0
+    # The TIA plugin turns steps from 1/m into 1/nm and from m into nm, but leaves the offsets (rosettasciio 0.15).
+    if plugin.endswith("tia"):
+        offset *= {"1 / nm": 1e-9, "nm": 1e9}.get(units, 1.0)
+    name = str(entry.get("name") or "")
+    return Axis(_read_number(entry.get("scale")), offset, units, name, None if flag is None else bool(flag))
+
+
+def _refuse_spectra(path: Path, entries: list[dict[str, Any]]) -> None:
+    names = [str(entry.get("name") or "") for entry in entries]
+    spectral = [name for name in names if name.lower().startswith(_SPECTRAL_NAMES)]
+    if spectral:
+        found = f"spectra and no patterns: an axis '{spectral[0]}'"
+        raise ReadError(path, found=found, cure="give a scan of diffraction patterns")
 
 
 def _read_number(value: Any) -> float | None:
@@ -132,15 +147,15 @@ def _read_number(value: Any) -> float | None:
 
 
 def _read_unit(value: Any) -> str:
-    return value if isinstance(value, str) and value not in ("<undefined>", "undefined") else ""
+    return _UNITS.get(value, value) if isinstance(value, str) and value not in ("<undefined>", "undefined") else ""
 
 
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
-    header = signal.get("original_metadata", {}).get("blockfile_header", {})
-    return read_voltage_kv(tem.get("beam_energy")) or read_voltage_kv(
-        (_read_number(header.get("Beam_energy")) or 0.0) / 1e3
-    )
+    original = signal.get("original_metadata", {})
+    blockfile, topspin = original.get("blockfile_header", {}), original.get("HardwareSettings", {})
+    stated = (tem.get("beam_energy"), blockfile.get("Beam_energy"), topspin.get("GunHighVoltage"))
+    return next((voltage for voltage in map(read_voltage_kv, stated) if voltage), None)
 
 
 def _is_picklable(data: Any) -> bool:
@@ -186,6 +201,7 @@ def _calibrate_blo(raw: RawScan, signal: dict[str, Any]) -> None:
     """Scattering vector of one pixel from the header's voltage, camera length [0.1 mm] and pixels per cm (x 100)."""
     header = signal["original_metadata"]["blockfile_header"]
     camera_mm, per_cm = float(header["Camera_length"]) / 10, float(header["SDP"]) / 100
+    raw.camera_length_mm = camera_mm or None
     if raw.voltage_kv and camera_mm > 0 and per_cm > 0:
         # One pixel is 10 / per_cm millimetres at the distance of the camera length: g = d / (L lambda) for small
         # angles.

@@ -9,12 +9,12 @@ import numpy as np
 from ....errors import ReadError
 from ..lazy_sources import MemorySource, PagesSource
 from ..tiff_pages import check_page_bytes, is_tiff
-from .scan import RawScan, ScanOptions
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "TIFF"
 EXTENSIONS = (".tif", ".tiff")
 KEEPS = "the counts alone"
-OPTIONS = ("chunks", "scan_shape")
+OPTIONS = SCAN_OPTIONS
 CONTENT = "TIFF"
 
 
@@ -51,6 +51,8 @@ def _check_size(path: Path, file: Any, n_bytes: int) -> None:
     """Refuse a shape beyond the end of the file, and bytes that no page claims: a page chain was broken."""
     size, start = path.stat().st_size, file.series[0].dataoffset
     counts = [sum(page.databytecounts) for page in file.pages]
+    # ImageJ keeps the text of "Show Info", overlays and regions in tags, which may be longer than the pages.
+    texts = sum(tag.valuebytecount for page in file.pages for tag in getattr(page, "tags", ()))
     used = sum(counts)
     if start is not None:
         used = max(used, n_bytes)
@@ -58,5 +60,6 @@ def _check_size(path: Path, file: Any, n_bytes: int) -> None:
             found = f"a series of {n_bytes} bytes that ends beyond the file's {size} bytes"
             raise ReadError(path, found=found, cure="copy the file again")
     # tags and metadata take some room: 4 KiB per page, and 64 KiB or one page in all, are no sign of damage
-    if size - used > max(*counts, 2**16) + 4096 * len(file.pages):
-        raise ReadError(path, found=f"{size - used} bytes that no page claims", cure="copy the file again")
+    if size - used - texts > max(*counts, 2**16) + 4096 * len(file.pages):
+        found = f"{size - used - texts} bytes that no page claims: the chain of its {len(counts)} pages is broken"
+        raise ReadError(path, found=found, cure="copy the file again, or save it again as a stack with ImageJ")
