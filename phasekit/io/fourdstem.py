@@ -13,7 +13,7 @@ from .plausibility.rule import check_accept
 from .plausibility.scans import SCAN_RULES
 
 
-def open_4dstem(
+def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     path: str | PathLike[str],
     *,
     chunks: Chunks = "auto",

@@ -98,7 +98,7 @@ def write_mib(path, data, *, kind=None, hdr=None, header=384, stamps=None):
 
 def write_tvips(path, data, *, first=0, voltage=200, mode=2, version=2, text=b"TVIPS TVIPS"):
     """Part of a TVIPS recording of (n, y, x); only the part with ``first`` = 0 has the general header."""
-    n, rows, columns = data.shape
+    rows, columns = data.shape[1:]
     before = 12 if version == 1 else 64
     sizes = (256, version, columns, rows, 8 * data.dtype.itemsize, 0, 0, 1, 1, 15500, voltage, 100, before)
     with open(path, "wb") as file:
@@ -132,4 +132,15 @@ def write_empad(path, n):
     frames[:, :128] = np.arange(n, dtype="f4")[:, None, None]
     frames[:, 128:] = -7
     path.write_bytes(frames.tobytes())
+    return path
+
+
+def write_ripple(path, data):
+    """Lispix text description, and the values of (n, y, x) in a ``.raw`` file beside it."""
+    flat = data.reshape(-1, *data.shape[-2:])
+    flat.astype("<u2").tofile(path.with_suffix(".raw"))
+    rows = {"width": flat.shape[2], "height": flat.shape[1], "depth": flat.shape[0], "offset": 0, "data-length": 2}
+    rows |= {"data-type": "unsigned", "byte-order": "little-endian", "record-by": "image"}
+    text = "".join(f"{key}\t{value}\n" for key, value in {"key": "value", **rows}.items())
+    path.write_text(text, encoding="utf-8")
     return path

@@ -19,7 +19,7 @@ from phasekit.io.formats import list_formats
 from phasekit.io.formats.registry import INSTRUMENTS, find_format, iterate_formats
 from phasekit.io.writers import list_writers
 from phasekit.schema import PATTERNS, describe
-from tests.io.files_4d import CUBIC, cif, write_empad, write_mib, write_mrc, write_tvips
+from tests.io.files_4d import CUBIC, cif, write_empad, write_mib, write_mrc, write_ripple, write_tvips
 
 COUNTS = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
 FORMATS = [(instrument, form) for instrument in INSTRUMENTS for form in iterate_formats(instrument)]
@@ -51,7 +51,8 @@ EXAMPLES = {
     ("fourdstem", "TVIPS"): ("a_000.tvips", lambda path, stxm: write_tvips(path, COUNTS.reshape(6, 8, 8))),
     ("fourdstem", "MRC"): ("a.mrc", lambda path, stxm: write_mrc(path, COUNTS.reshape(6, 8, 8))),
     ("fourdstem", "EMPAD"): ("scan_x3_y2.raw", lambda path, stxm: write_empad(path, 6)),
-    ("fourdstem", "RosettaSciIO"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
+    ("fourdstem", "NanoMEGAS block file"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
+    ("fourdstem", "RosettaSciIO"): ("a.rpl", lambda path, stxm: write_ripple(path, COUNTS)),
     ("crystal", "CIF"): (
         "a.cif",
         lambda path, stxm: path.write_text(cif(CUBIC, ["x,y,z"], [("Ni", 0, 0, 0)]), encoding="utf-8"),

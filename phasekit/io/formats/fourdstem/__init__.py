@@ -13,6 +13,7 @@ FORMATS = (
     "hdf5",
     "npy",
     "tiff",
+    "recordings.blockfile",
     "recordings.merlin",
     "recordings.tvips",
     "recordings.mrc",

@@ -15,7 +15,7 @@ from .tree_axes import read_emd_axes, read_hyperspy_axes
 
 _SIGNAL = re.compile(r"Experiments/[^/]+/data")  # of HyperSpy; what lies deeper are markers, models and variances
 _EXPERIMENT = re.compile(r"Experiments/[^/]+/")
-_BESIDE_SIGNAL = ("metadata", "original_metadata", "learning_results", "models")  # of HyperSpy; zarr cannot list markers
+_BESIDE_SIGNAL = ("metadata", "original_metadata", "learning_results", "models")  # zarr cannot list markers
 _NO_PATTERNS = ("realslice", "diffractionslice")  # virtual images and single patterns of py4DSTEM and Prismatic
 # Filters of HDF5 that h5py lacks, by their registered numbers.
 _FILTERS = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32026: "blosc2"}
@@ -38,9 +38,7 @@ def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawS
     return raw
 
 
-def _iterate_arrays(
-    group: Any, errors: list[Exception], prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, Any]]:
+def _iterate_arrays(group: Any, errors: list[Exception], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     # A link may lead back to a group above it: the depth ends the search.
     try:
         keys = list(group) if depth < 12 else []

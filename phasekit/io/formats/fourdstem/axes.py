@@ -26,6 +26,7 @@ class Axis:
 
     ``navigate`` says whether the file marks it as an axis of the scan; None where it does not say. An offset of 0 on
     a detector axis is the origin only with ``has_origin``; else the file does not say where the direct beam is.
+    ``cropped`` says that the file places the direct beam outside the detector, twice and alike.
     """
 
     scale: float | None = None
@@ -34,6 +35,7 @@ class Axis:
     name: str = ""
     navigate: bool | None = None
     has_origin: bool = False
+    cropped: bool = False
 
 
 def normalise_unit(unit: str) -> str:
@@ -92,9 +94,7 @@ def make_scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
     return xr.DataArray(axis.offset * step / float(axis.scale or 1) + steps * step, dims=dim, attrs=attrs)
 
 
-def make_detector_axes(
-    axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None
-) -> dict[str, xr.DataArray]:
+def make_detector_axes(axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None) -> dict[str, xr.DataArray]:
     """``qy`` and ``qx`` [1/angstrom], in px where the file or the voltage does not tell."""
     factors = [find_inverse_angstrom(axis, voltage_kv) for axis in axes]
     calibrated = None not in factors
@@ -120,8 +120,7 @@ def make_detector_axes(
 def _explain_pixels(axis: Axis) -> str:
     if is_angle(axis.units) and has_scale(axis):
         return (
-            f"the file gives angles ({axis.units[:20]}) and no voltage, pixels kept; "
-            "voltage_kv=<kV> gives 1/angstrom"
+            f"the file gives angles ({axis.units[:20]}) and no voltage, pixels kept; voltage_kv=<kV> gives 1/angstrom"
         )
     if axis.units and normalise_unit(axis.units) not in ("px", "pixel", "pixels"):
         return f"the file's unit '{axis.units[:20]}' is no scattering vector, pixels kept; q_step=<1/angstrom> sets it"

@@ -10,22 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from ....diffraction import wavelength
 from ....errors import ReadError
 from ..lazy_sources import PluginSource
 from .axes import Axis, read_voltage_kv
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".blo", ".dm3", ".dm4", ".app5", ".emd", ".mrcz", ".xml", ".ser", ".emi")
+EXTENSIONS = (".dm3", ".dm4", ".app5", ".emd", ".mrcz", ".xml", ".ser", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
-DIALECTS = ("NanoMEGAS", "DigitalMicrograph", "EDAX", "Velox", "MRCZ", "Direct Electron", "EMPAD", "TIA", "further plugins")
+DIALECTS = (
+    "DigitalMicrograph",
+    "EDAX",
+    "Velox",
+    "MRCZ",
+    "Direct Electron",
+    "EMPAD",
+    "TIA",
+    "further plugins",
+)
 
 # Plugins whose files hold no patterns, or are read by another module of this folder.
 _NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF", "JobinYvon")
 # A file with one of these endings is read by another module: where its content says otherwise it is damaged.
-_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips")
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo")
 _NETCDF3 = b"CDF"
 _LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
 _UNITS = {"Angle": "rad"}  # of TopSpin's .app5
@@ -57,16 +65,14 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
     plugin = _choose_plugin(path, ending)
-    # The plugin fills a cut block file with zeros, so its size is checked here.
-    if ending == "blo":
-        _check_blo(path)
     # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         signals = _read_signals(path, plugin)
     index = _choose_signal(path, signals, options.dataset)
     raw = _make_scan(path, signals[index], plugin, index)
-    raw.notes += [f"rosettasciio: {str(warning.message)[:120]}" for warning in caught]
+    spoken = [warning.message for warning in caught if not issubclass(warning.category, ResourceWarning)]
+    raw.notes += [f"rosettasciio: {str(message)[:120]}" for message in spoken]
     return raw
 
 
@@ -83,7 +89,8 @@ def _read_signals(path: Path, plugin: str) -> list[dict[str, Any]]:
         # The description of an EMPAD recording names more frames than its .raw file holds.
         if plugin.endswith("empad") and "mmap" in str(error):
             cure = "copy its .raw file again, or open that file, which gives the complete patterns"
-            raise ReadError(path, found="the description of a recording that is cut or was stopped", cure=cure) from error
+            found = "the description of a recording that is cut or was stopped"
+            raise ReadError(path, found=found, cure=cure) from error
         raise
 
 
@@ -116,8 +123,6 @@ def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> R
     # Arrays that hold an open file cannot go to another process; they are reopened there.
     if not _is_picklable(data):
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
-    if plugin.endswith("blockfile"):
-        _calibrate_blo(raw, signal)
     return raw
 
 
@@ -127,8 +132,11 @@ def _read_axis(entry: dict[str, Any], plugin: str) -> Axis:
     # The TIA plugin turns steps from 1/m into 1/nm and from m into nm, but leaves the offsets (rosettasciio 0.15).
     if plugin.endswith("tia"):
         offset *= {"1 / nm": 1e-9, "nm": 1e9}.get(units, 1.0)
-    name = str(entry.get("name") or "")
-    return Axis(_read_number(entry.get("scale")), offset, units, name, None if flag is None else bool(flag))
+    name, marked = str(entry.get("name") or ""), None if flag is None else bool(flag)
+    # The plugin for Direct Electron sets every step to 1, whatever the text file says (rosettasciio 0.15).
+    if plugin.endswith("mrc"):
+        return Axis(name=name, navigate=marked)
+    return Axis(_read_number(entry.get("scale")), offset, units, name, marked)
 
 
 def _refuse_spectra(path: Path, entries: list[dict[str, Any]]) -> None:
@@ -153,8 +161,7 @@ def _read_unit(value: Any) -> str:
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
     original = signal.get("original_metadata", {})
-    blockfile, topspin = original.get("blockfile_header", {}), original.get("HardwareSettings", {})
-    stated = (tem.get("beam_energy"), blockfile.get("Beam_energy"), topspin.get("GunHighVoltage"))
+    stated = (tem.get("beam_energy"), original.get("HardwareSettings", {}).get("GunHighVoltage"))
     return next((voltage for voltage in map(read_voltage_kv, stated) if voltage), None)
 
 
@@ -166,45 +173,3 @@ def _is_picklable(data: Any) -> bool:
         return len(pickle.dumps(data)) < _LARGEST_GRAPH
     except (TypeError, ValueError, AttributeError, pickle.PicklingError):
         return False
-
-
-# ---- .blo: its header says all, so all of it is checked
-
-
-def _check_blo(path: Path) -> None:
-    from rsciio.blockfile._api import get_header_dtype_list
-
-    # The header of the format is a fixed record; sizes and offsets in it determine the length of the file.
-    size = path.stat().st_size
-    kind = np.dtype(get_header_dtype_list())
-    if size < kind.itemsize:
-        raise ReadError(path, found=f"{size} bytes, less than a .blo header", cure="copy the file again")
-    header = np.fromfile(path, dtype=kind, count=1)[0]
-    frame = 6 + int(header["DP_SZ"]) ** 2
-    patterns = int(header["NX"]) * int(header["NY"])
-    first = int(header["Data_offset_2"])
-    if int(header["MAGIC"]) != 0x0102 or not bytes(header["ID"]).startswith(b"IMGBLO") or not patterns:
-        raise ReadError(path, found="no .blo header", cure="check that this is a NanoMEGAS block file")
-    surplus = size - first - patterns * frame
-    if int(header["Data_offset_1"]) < kind.itemsize or first < int(header["Data_offset_1"]) or not 0 <= surplus < frame:
-        found = f"{size} bytes where {patterns} patterns of {frame} bytes from byte {first} on need {size - surplus}"
-        raise ReadError(path, found=found, cure="copy the file again, or convert what was recorded with its software")
-    with path.open("rb") as file:
-        # Each frame begins with two marked bytes; the first and the last one prove offset and frame size.
-        for number in (0, patterns - 1):
-            file.seek(first + number * frame)
-            if file.read(2) != b"\xaa\x55":
-                raise ReadError(path, found=f"no frame mark at pattern {number}", cure="copy the file again")
-
-
-def _calibrate_blo(raw: RawScan, signal: dict[str, Any]) -> None:
-    """Scattering vector of one pixel from the header's voltage, camera length [0.1 mm] and pixels per cm (x 100)."""
-    header = signal["original_metadata"]["blockfile_header"]
-    camera_mm, per_cm = float(header["Camera_length"]) / 10, float(header["SDP"]) / 100
-    raw.camera_length_mm = camera_mm or None
-    if raw.voltage_kv and camera_mm > 0 and per_cm > 0:
-        # One pixel is 10 / per_cm millimetres at the distance of the camera length: g = d / (L lambda) for small
-        # angles.
-        step = 10 / per_cm / (camera_mm * wavelength(raw.voltage_kv))
-        raw.axes = [*raw.axes[:-2], Axis(step, 0.0, "1/A"), Axis(step, 0.0, "1/A")]
-        raw.notes.append("1/angstrom from the nominal camera length and voltage of the header")

@@ -122,14 +122,14 @@ def _list_stated(
     if raw.camera_length_mm is not None and coords["qx"].attrs["units"] == "1/angstrom":
         stated["camera_length"] = raw.camera_length_mm
     # A detector of one pixel, or a row of them, has no width to compare with.
-    wide = [coords[dim].values for dim in DIMS[2:] if coords[dim].attrs["units"] == "1/angstrom"]
-    wide = [values for values in wide if values.size > 1]
-    if wide:
-        pixels = [(values[1] - values[0]) for values in wide]
-        stated["q_step"] = np.abs(pixels)
-        # The pixels reach half a pixel beyond their centres.
-        places = [(0.5 - values[0] / pixel) / values.size for values, pixel in zip(wide, pixels, strict=True)]
-        stated["direct_beam"] = places
+    wide = [n for n in (2, 3) if coords[DIMS[n]].attrs["units"] == "1/angstrom" and coords[DIMS[n]].size > 1]
+    pixels = {n: float(np.diff(coords[DIMS[n]].values[:2])[0]) for n in wide}
+    if pixels:
+        stated["q_step"] = np.abs(list(pixels.values()))
+    # The pixels reach half a pixel beyond their centres.
+    first = {n: float(coords[DIMS[n]].values[0]) / pixel for n, pixel in pixels.items() if not axes[n].cropped}
+    if first:
+        stated["direct_beam"] = [(0.5 - value) / coords[DIMS[n]].size for n, value in first.items()]
     return stated
 
 

@@ -114,7 +114,9 @@ def _apply_calibration(
     # py4DSTEM 0.14 subtracts the origin in pixels from a dim vector in 1/angstrom, so the measured one wins.
     origin = _read_origin(calibration, origin_keys, notes)
     if origin is not None:
-        return Axis(step, -origin * step, unit, has_origin=True)
+        # Calibration and dim vector agree where the detector was cropped after the origin was measured.
+        alike = bool(axis.scale) and np.isclose(axis.offset, -origin * step, rtol=1e-3)
+        return Axis(step, -origin * step, unit, has_origin=True, cropped=bool(alike))
     # A dim vector with the same step and an offset holds the origin, which the calibration lacks.
     same = axis.offset and axis.scale and np.isclose(axis.scale, step, rtol=1e-3)
     return Axis(step, axis.offset if same else 0.0, unit)
@@ -128,7 +130,8 @@ def _read_origin(calibration: Mapping[str, Any], keys: Sequence[str], notes: lis
         if not values.size:
             continue
         if np.ptp(values) > 1:
-            notes.append(f"the direct beam moves by {np.ptp(values):.1f} px over the scan ({key}); the origin is its mean")
+            moved = f"{np.ptp(values):.1f} px over the scan ({key})"
+            notes.append(f"the direct beam moves by {moved}; the origin is its mean")
         return float(values.mean())
     return None
 

@@ -22,6 +22,7 @@ _MARK = b"MQ1,"
 _DTYPES = {"U01": ">u1", "U08": ">u1", "U16": ">u2", "U32": ">u4"}
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?")
 _LARGEST_LINE_SEARCH = 10_000  # frames whose time stamps are read
+_LEAST_PAUSE_NS = 1000  # longer than the neighbours of a pause
 
 
 def recognise(head: bytes, path: Path) -> bool:
@@ -39,8 +40,8 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise ReadError(path, found="a Merlin header that cannot be read", cure="copy the file again") from error
     if kind not in _DTYPES:
-        raw = " in raw mode" if kind.startswith("R") else ""
-        found = f"a Merlin recording{raw} ({kind}), a variant that is not supported"
+        mode = " in raw mode" if kind.startswith("R") else ""
+        found = f"a Merlin recording{mode} ({kind}), a variant that is not supported"
         cure = "record processed data (U08, U16, U32), or export it as such with the software of the camera"
         raise ReadError(path, found=found, cure=cure)
     dtype = np.dtype(_DTYPES[kind])
@@ -52,7 +53,7 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     part = FrameFile(str(path), header, n)
     frames = make_recording(path, [part], (rows, columns), dtype, stride, bottom_up=True)
     announced, line = _read_hdr(path)
-    guessed = _find_line(path, stride, n) if line is None else None
+    guessed = _find_line(path, (header, stride), n) if line is None else None
     raw = fold_recording(frames, announced, line or guessed, cut_bytes)
     if guessed and raw.data.ndim == 4:
         raw.notes.append(f"rows of {guessed} patterns by the gaps of the time stamps; scan_shape=(y, x) decides else")
@@ -87,28 +88,33 @@ def _read_count(text: str | None) -> int | None:
     return int(digits[0]) or None if digits else None
 
 
-def _find_line(path: Path, stride: int, n: int) -> int | None:
-    """Patterns per row, if pauses of the camera divide all patterns into rows of one length."""
+def _find_line(path: Path, layout: tuple[int, int], n: int) -> int | None:
+    """Patterns per row, if pauses of the camera divide all patterns into rows of one length.
+
+    ``layout`` holds the bytes of a header, and from frame to frame.
+    """
     if not 4 <= n <= _LARGEST_LINE_SEARCH:
         return None
-    times = _read_times(path, stride, n)
+    times = _read_times(path, layout, n)
     if times is None:
         return None
-    steps = np.diff(times).astype(np.int64)
-    typical = np.median(steps)
-    ends = np.flatnonzero(steps > 1.5 * typical) + 1
-    if typical <= 0 or not ends.size or ends[0] < 2 or n % ends[0]:
+    excess = np.diff(times).astype(np.int64)
+    excess -= np.int64(np.median(excess))
+    # The camera counts in steps of 10 ns; the beam needs microseconds to fly back.
+    ends = np.flatnonzero(excess > max(10 * np.median(np.abs(excess)), _LEAST_PAUSE_NS)) + 1
+    if not ends.size or ends[0] < 2 or n % ends[0]:
         return None
     line = int(ends[0])
     return line if np.array_equal(ends, np.arange(line, n, line)) else None
 
 
-def _read_times(path: Path, stride: int, n: int) -> NDArray[np.datetime64] | None:
+def _read_times(path: Path, layout: tuple[int, int], n: int) -> NDArray[np.datetime64] | None:
+    header, stride = layout
     stamps = []
     with path.open("rb") as file:
         for number in range(n):
             file.seek(number * stride)
-            found = _STAMP.findall(file.read(1024))
+            found = _STAMP.findall(file.read(header))
             if not found:
                 return None
             # The second stamp of a header counts nanoseconds in universal time.
