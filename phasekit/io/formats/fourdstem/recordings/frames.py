@@ -15,12 +15,13 @@ def count_frames(size: int, first_byte: int, frame_bytes: int, stride: int) -> t
 
     Examples
     --------
-    >>> count_frames(10 + 3 * 100, 10, 96, 100), count_frames(10 + 250, 10, 96, 100)
-    ((3, 0), (2, 50))
+    >>> count_frames(10 + 2 * 100 + 96, 10, 96, 100), count_frames(10 + 250, 10, 96, 100)
+    ((3, 0), (2, 54))
     """
     rest = size - first_byte
     complete = max(0, (rest + stride - frame_bytes) // stride)
-    return complete, max(0, rest - complete * stride)
+    used = (complete - 1) * stride + frame_bytes if complete else 0
+    return complete, max(0, rest - used)
 
 
 def make_recording(
