@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...errors import ReadError
 
 #: Packages that ``pip install phasekit[formats]`` brings.
-FORMATS_EXTRA = ("mrcz", "hdf5plugin", "imagecodecs", "sparse")
+FORMATS_EXTRA = ("mrcz", "blosc2", "hdf5plugin", "imagecodecs", "sparse")
 _EXTRA_CURE = "pip install phasekit[formats]"
 
 
@@ -29,10 +29,16 @@ class _Cause(NamedTuple):
 # The first cause that fits counts. A missing package stands before all, since libraries wrap it in other exceptions.
 _CAUSES = (
     _Cause(
-        (ImportError,),
+        (),
         r"cannot import name",
         "a file whose package has another version than is needed",
         "pip install --upgrade phasekit[formats]",
+    ),
+    _Cause(
+        (ImportError,),
+        r"neither .* is installed",
+        "a file that needs a package which is not installed",
+        f"{_EXTRA_CURE}, and open the file again",
     ),
     _Cause(
         (),
@@ -156,7 +162,7 @@ def _find_missing_package(error: Exception) -> str | None:
     for one in _iterate_chain(error):
         # A name that a package lacks is an ImportError, too: the package is there in another version.
         if isinstance(one, ImportError) and "cannot import name" not in str(one):
-            quoted = re.search(r"'([\w.-]+)'", str(one))
+            quoted = re.search(r"'([\w.-]+)'", str(one))  # some libraries raise it without the name
             name = getattr(one, "name", None) or (quoted[1] if quoted else None)
             return None if name is None else name.partition(".")[0]
     return None

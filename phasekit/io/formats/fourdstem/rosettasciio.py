@@ -16,14 +16,13 @@ from .axes import Axis, read_voltage_kv
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".dm3", ".dm4", ".app5", ".emd", ".mrcz", ".xml", ".ser", ".emi")
+EXTENSIONS = (".dm3", ".dm4", ".app5", ".emd", ".xml", ".ser", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 DIALECTS = (
     "DigitalMicrograph",
     "EDAX",
     "Velox",
-    "MRCZ",
     "Direct Electron",
     "EMPAD",
     "TIA",
@@ -31,9 +30,21 @@ DIALECTS = (
 )
 
 # Plugins whose files hold no patterns, or are read by another module of this folder.
-_NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF", "JobinYvon")
+_NOT_PATTERNS = (
+    "netCDF",
+    "MSA",
+    "Phenom",
+    "Protochips",
+    "Impulse",
+    "numpy",
+    "HSPY",
+    "ZSPY",
+    "TIFF",
+    "JobinYvon",
+    "MRCZ",
+)
 # A file with one of these endings is read by another module: where its content says otherwise it is damaged.
-_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo")
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo", ".mrcz")
 _NETCDF3 = b"CDF"
 _LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
 _UNITS = {"Angle": "rad"}  # of TopSpin's .app5
@@ -64,7 +75,7 @@ def recognise(head: bytes, path: Path) -> bool:
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
-    plugin = _choose_plugin(path, ending)
+    plugin = plugin_endings()[ending]
     # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -74,11 +85,6 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     spoken = [warning.message for warning in caught if not issubclass(warning.category, ResourceWarning)]
     raw.notes += [f"rosettasciio: {str(message)[:120]}" for message in spoken]
     return raw
-
-
-def _choose_plugin(path: Path, ending: str) -> str:
-    """Plugin of an ending; both MRC plugins share one, and only MRCZ reads compressed files."""
-    return "rsciio.mrc" if ending == "mrc" and path.stem.endswith("movie") else plugin_endings()[ending]
 
 
 def _read_signals(path: Path, plugin: str) -> list[dict[str, Any]]:

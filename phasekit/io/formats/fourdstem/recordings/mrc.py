@@ -1,22 +1,28 @@
-"""Stacks in MRC files (MRC2014), read frame by frame."""
+"""Stacks in MRC files (MRC2014), read frame by frame, and compressed ones of MRCZ, which are decoded whole."""
 
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .....errors import ReadError
-from ...lazy_sources import FrameFile
+from ...file_errors import missing_package
+from ...lazy_sources import FrameFile, Source
 from ..axes import Axis
 from ..scan import SCAN_OPTIONS, RawScan, ScanOptions
 from .frames import count_frames, fold_recording, make_recording
 
 NAME = "MRC"
-EXTENSIONS = (".mrc", ".mrcs", ".ali")
+EXTENSIONS = (".mrc", ".mrcs", ".mrcz", ".ali")
 KEEPS = "the counts alone"
 OPTIONS = SCAN_OPTIONS
 CONTENT = "an MRC stack"
-DIALECTS = ("MRC2014", "SerialEM", "FEI")
+DIALECTS = ("MRC2014", "SerialEM", "FEI", "MRCZ")
 
 _HEADER_BYTES = 1024
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 12: "f2"}
@@ -26,17 +32,11 @@ _IMOD_MARK, _SIGNED_FLAG = 1146047817, 1  # IMOD says whether bytes have a sign
 
 def recognise(head: bytes, path: Path) -> bool:
     """Recognise the file by its ending, except movies of Direct Electron, whose text file gives the scan."""
-    return path.is_file() and path.suffix.lower() in EXTENSIONS and not _has_scan_file(path) and not _is_mrcz(path)
+    return path.is_file() and path.suffix.lower() in EXTENSIONS and not _has_scan_file(path)
 
 
 def _has_scan_file(path: Path) -> bool:
     return path.stem.endswith("movie") and any(path.parent.glob(f"{path.stem.removesuffix('movie')}*info.txt"))
-
-
-def _is_mrcz(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(_HEADER_BYTES)
-    return len(head) == _HEADER_BYTES and 1 <= _read_words(head)[3] // _COMPRESSED <= 6
 
 
 def _read_words(head: bytes) -> Any:
@@ -56,10 +56,13 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     first = _HEADER_BYTES + int(words[23])
     if not 1 <= min(columns, rows, sections) <= max(columns, rows) <= 2**15 or first < _HEADER_BYTES:
         raise ReadError(path, found="no header of an MRC file", cure="check that the ending names its format")
+    codec, mode = divmod(mode, _COMPRESSED) if mode > _COMPRESSED else (0, mode)
     if mode not in _DTYPES:
         found = f"an MRC file of mode {mode}, a variant that is not supported"
         raise ReadError(path, found=found, cure="save it as mode 1 (int16), 2 (float32) or 6 (uint16)")
     dtype = np.dtype(_DTYPES[mode]).newbyteorder(words.dtype.byteorder)
+    if codec:
+        return RawScan(_make_mrcz(path, (sections, rows, columns), dtype))
     if mode == 0 and not (int(words[38]) == _IMOD_MARK and int(words[39]) & _SIGNED_FLAG):
         dtype = np.dtype("u1")  # counts have no sign, and old files do not say
     frame_bytes = rows * columns * dtype.itemsize
@@ -72,3 +75,28 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     if cells[0] > 0 and int(words[7]) > 0:
         raw.axes = [Axis(cells[n] / max(int(words[7 + n]), 1), 0.0, "A") for n in (1, 0)]
     return raw
+
+
+# ---- MRCZ: frames compressed with blosc
+
+
+@dataclass(frozen=True)
+class _MrczSource(Source):
+    """Compressed stack, decoded whole by the package mrcz and kept for the next block."""
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        return _load_mrcz(self.path, Path(self.path).stat().st_mtime_ns)[box]
+
+
+@lru_cache(maxsize=1)
+def _load_mrcz(path: str, changed: int) -> NDArray[Any]:
+    # A file that was written again is another one.
+    return np.asarray(import_module("mrcz").readMRC(path)[0])
+
+
+def _make_mrcz(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Source:
+    import_module("mrcz")
+    # mrcz decodes with either package, and would miss it only when the first block is read.
+    if find_spec("blosc2") is None and find_spec("blosc") is None:
+        raise missing_package(path, "blosc2")
+    return _MrczSource(str(path), shape, dtype)
