@@ -144,3 +144,21 @@ def write_ripple(path, data):
     text = "".join(f"{key}\t{value}\n" for key, value in {"key": "value", **rows}.items())
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def write_app5(path, data, *, n=None, row=4, unit="Angle", voltage=200_000, step=1e-4):
+    """TopSpin's layout of (n, y, x), the first ``n`` patterns: one group per pattern with its position [m]."""
+    scan = "a0dba950-15bf-4a74-a81c-9cea8560c2c8"
+    axis = "<{0}><Offset>{1}</Offset><Scale>{2}</Scale><Type><Index>2</Index><Text>{3}</Text></Type></{0}>"
+    with h5py.File(path, "w") as file:
+        hardware = f"<Item><Name>GunHighVoltage</Name><Value>{voltage}</Value></Item>"
+        file["Metadata"] = np.bytes_(f"<Metadata><HardwareSettings>{hardware}</HardwareSettings></Metadata>")
+        for number, frame in enumerate(data[:n]):
+            axes = "".join(axis.format(k, -step * 4, step, unit) for k in "XY")
+            place = f"<X>{1e-7 + 2e-9 * (number % row)}</X><Y>{3e-7 + 3e-9 * (number // row)}</Y>"
+            item = f"<Metadata><Item><Name>P</Name><Value>{place}</Value></Item></Metadata>"
+            group = file.create_group(f"{scan}/{number}")
+            group["Data"] = frame
+            text = f"<Metadata><Calibration>{axes}</Calibration>{item}</Metadata>"
+            group["Metadata"] = np.bytes_(f'<?xml version="1.0" encoding="utf-16"?>\n{text}')
+    return path

@@ -19,7 +19,7 @@ from phasekit.io.formats import list_formats
 from phasekit.io.formats.registry import INSTRUMENTS, find_format, iterate_formats
 from phasekit.io.writers import list_writers
 from phasekit.schema import PATTERNS, describe
-from tests.io.files_4d import CUBIC, cif, write_empad, write_mib, write_mrc, write_ripple, write_tvips
+from tests.io.files_4d import CUBIC, cif, write_app5, write_empad, write_mib, write_mrc, write_ripple, write_tvips
 
 COUNTS = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
 FORMATS = [(instrument, form) for instrument in INSTRUMENTS for form in iterate_formats(instrument)]
@@ -52,6 +52,7 @@ EXAMPLES = {
     ("fourdstem", "MRC"): ("a.mrc", lambda path, stxm: write_mrc(path, COUNTS.reshape(6, 8, 8))),
     ("fourdstem", "EMPAD"): ("scan_x3_y2.raw", lambda path, stxm: write_empad(path, 6)),
     ("fourdstem", "NanoMEGAS block file"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
+    ("fourdstem", "TopSpin"): ("a.app5", lambda path, stxm: write_app5(path, COUNTS.reshape(6, 8, 8), row=3)),
     ("fourdstem", "RosettaSciIO"): ("a.rpl", lambda path, stxm: write_ripple(path, COUNTS)),
     ("crystal", "CIF"): (
         "a.cif",

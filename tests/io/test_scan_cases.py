@@ -18,7 +18,7 @@ from phasekit.io.exchange import save_blo
 from phasekit.io.formats.hdf5_file import load_hdf5_filters
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.schema import PATTERNS, describe
-from tests.io.files_4d import write_empad, write_hspy, write_mib, write_mrc, write_tvips
+from tests.io.files_4d import write_app5, write_empad, write_hspy, write_mib, write_mrc, write_tvips
 
 SHAPE = (3, 4, 10, 14)  # no two sizes alike: a swapped axis cannot hide
 BEAM = (4, 9)  # row and column of the direct beam
@@ -302,6 +302,20 @@ def test_tvips_in_parts(tmp_path, counts):
         open_4dstem(parts[0])
     parts[0].rename(tmp_path / "renamed.tvips")
     assert open_4dstem(tmp_path / "renamed.tvips").sizes["scan_x"] == 5
+
+
+@pytest.mark.parametrize(("n", "row"), [(11, 4), (7, 4), (8, 6), (5, 3)])
+def test_topspin_scan_that_was_stopped(tmp_path, counts, n, row):
+    flat = counts.reshape(12, 10, 14)
+    whole = open_4dstem(write_app5(tmp_path / "whole.app5", flat), accept="q_step")
+    np.testing.assert_array_equal(whole["intensity"].values, counts)
+    np.testing.assert_allclose(np.diff(whole["scan_y"]), 3.0)
+    np.testing.assert_allclose(np.diff(whole["qx"]), 1e-4 / wavelength(200))
+    stopped = open_4dstem(write_app5(tmp_path / "stopped.app5", flat, n=n, row=row))
+    np.testing.assert_array_equal(stopped["intensity"].values[0], flat[:n])
+    assert f"scan_shape=({n // row}, {row}) gives the complete rows" in stopped.attrs["comment"]
+    rows = open_4dstem(tmp_path / "stopped.app5", scan_shape=(n // row, row))
+    np.testing.assert_array_equal(rows["intensity"].values.reshape(-1, 10, 14), flat[: n // row * row])
 
 
 # ---- formats and variants

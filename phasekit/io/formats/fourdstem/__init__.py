@@ -10,6 +10,7 @@ INSTRUMENT, FUNCTION = "4D-STEM", "open_4dstem"
 FORMATS = (
     "saved_patterns",
     "zarr_store",
+    "recordings.topspin",
     "hdf5",
     "npy",
     "tiff",

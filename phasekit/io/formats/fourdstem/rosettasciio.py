@@ -16,12 +16,11 @@ from .axes import Axis, read_voltage_kv
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".dm3", ".dm4", ".app5", ".emd", ".xml", ".ser", ".emi")
+EXTENSIONS = (".dm3", ".dm4", ".emd", ".xml", ".ser", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 DIALECTS = (
     "DigitalMicrograph",
-    "EDAX",
     "Velox",
     "Direct Electron",
     "EMPAD",
@@ -44,10 +43,9 @@ _NOT_PATTERNS = (
     "MRCZ",
 )
 # A file with one of these endings is read by another module: where its content says otherwise it is damaged.
-_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo", ".mrcz")
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo", ".mrcz", ".app5")
 _NETCDF3 = b"CDF"
 _LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
-_UNITS = {"Angle": "rad"}  # of TopSpin's .app5
 _SPECTRAL_NAMES = ("energy", "wavelength")
 
 
@@ -88,9 +86,8 @@ def read(path: Path, options: ScanOptions) -> RawScan:
 
 
 def _read_signals(path: Path, plugin: str) -> list[dict[str, Any]]:
-    quiet = {"show_progressbar": False} if plugin.endswith("topspin") else {}
     try:
-        return list(importlib.import_module(plugin).file_reader(str(path), lazy=True, **quiet))
+        return list(importlib.import_module(plugin).file_reader(str(path), lazy=True))
     except ValueError as error:
         # The description of an EMPAD recording names more frames than its .raw file holds.
         if plugin.endswith("empad") and "mmap" in str(error):
@@ -161,14 +158,12 @@ def _read_number(value: Any) -> float | None:
 
 
 def _read_unit(value: Any) -> str:
-    return _UNITS.get(value, value) if isinstance(value, str) and value not in ("<undefined>", "undefined") else ""
+    return value if isinstance(value, str) and value not in ("<undefined>", "undefined") else ""
 
 
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
-    original = signal.get("original_metadata", {})
-    stated = (tem.get("beam_energy"), original.get("HardwareSettings", {}).get("GunHighVoltage"))
-    return next((voltage for voltage in map(read_voltage_kv, stated) if voltage), None)
+    return read_voltage_kv(tem.get("beam_energy"))
 
 
 def _is_picklable(data: Any) -> bool:
