@@ -430,6 +430,33 @@ def test_what_lies_beside_the_signal_is_not_the_scan(tmp_path, counts):
         open_4dstem(tmp_path / "prismatic.emd")
 
 
+EMPAD_VERSIONS = {
+    "0.51": "<pix_x>4</pix_x><pix_y>3</pix_y>{raw}<iom_measurements><source.get_voltage>300000.0</source.get_voltage>"
+    "<optics.get_full_scan_field_of_view>[3.0e-08, 4.0e-08]</optics.get_full_scan_field_of_view>"
+    "<calibrated_pixelsize>2.0e-10</calibrated_pixelsize></iom_measurements>",
+    "1.2": "{raw}<iom_measurements><full_scan_field_of_view><scale_factor>0.5</scale_factor><x>2e-08</x><y>2e-08</y>"
+    "</full_scan_field_of_view><high_voltage>300000.0</high_voltage></iom_measurements>",
+}
+
+
+@pytest.mark.parametrize("version", EMPAD_VERSIONS)
+def test_description_of_an_empad_recording(tmp_path, version):
+    values, path = write_empad(tmp_path / "scan_x4_y3.raw", 12), tmp_path / "a.xml"
+    text = EMPAD_VERSIONS[version].format(raw='<raw_file filename="scan_x4_y3.raw"/>')
+    path.write_text(f"<root>{text}</root>", encoding="utf-8")
+    patterns = open_4dstem(path)
+    np.testing.assert_array_equal(patterns["intensity"][:, :, 5, 7].values, np.arange(12.0).reshape(3, 4))
+    np.testing.assert_allclose(np.diff(patterns["scan_x"]), 10.0)
+    assert patterns.attrs["voltage_kv"] == 300
+    assert (patterns["qx"].attrs["units"] == "1/angstrom") == (version == "0.51")
+    values.write_bytes(values.read_bytes()[:-100])
+    stopped = open_4dstem(path)
+    np.testing.assert_array_equal(stopped["intensity"][0, :, 5, 7].values, np.arange(11.0))
+    values.unlink()
+    with pytest.raises(ReadError, match=r"without its values 'scan_x4_y3\.raw'"):
+        open_4dstem(path)
+
+
 def test_raw_bytes_point_to_their_description(tmp_path):
     (tmp_path / "scan.raw").write_bytes(bytes(1000))
     with pytest.raises(ReadError, match="bytes without a header"):

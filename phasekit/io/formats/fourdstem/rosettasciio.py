@@ -16,14 +16,13 @@ from .axes import Axis, read_voltage_kv
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".dm3", ".dm4", ".emd", ".xml", ".ser", ".emi")
+EXTENSIONS = (".dm3", ".dm4", ".emd", ".ser", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 DIALECTS = (
     "DigitalMicrograph",
     "Velox",
     "Direct Electron",
-    "EMPAD",
     "TIA",
     "further plugins",
 )
@@ -77,24 +76,12 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        signals = _read_signals(path, plugin)
+        signals = importlib.import_module(plugin).file_reader(str(path), lazy=True)
     index = _choose_signal(path, signals, options.dataset)
     raw = _make_scan(path, signals[index], plugin, index)
     spoken = [warning.message for warning in caught if not issubclass(warning.category, ResourceWarning)]
     raw.notes += [f"rosettasciio: {str(message)[:120]}" for message in spoken]
     return raw
-
-
-def _read_signals(path: Path, plugin: str) -> list[dict[str, Any]]:
-    try:
-        return list(importlib.import_module(plugin).file_reader(str(path), lazy=True))
-    except ValueError as error:
-        # The description of an EMPAD recording names more frames than its .raw file holds.
-        if plugin.endswith("empad") and "mmap" in str(error):
-            cure = "copy its .raw file again, or open that file, which gives the complete patterns"
-            found = "the description of a recording that is cut or was stopped"
-            raise ReadError(path, found=found, cure=cure) from error
-        raise
 
 
 def _choose_signal(path: Path, signals: list[dict[str, Any]], dataset: str | None) -> int:
