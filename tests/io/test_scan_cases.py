@@ -1,5 +1,6 @@
 """4D-STEM files as the world writes them: each kind with its right value, or the refusal that says what to do."""
 
+import contextlib
 import itertools
 import json
 import sys
@@ -376,6 +377,18 @@ def test_imagej_with_more_text_than_pixels(tmp_path, counts, kind):
     tifffile.imwrite(tmp_path / "a.tif", counts.reshape(12, 10, 14), imagej=True, metadata=INFOS[kind])
     patterns = open_4dstem(tmp_path / "a.tif", scan_shape=(3, 4))
     np.testing.assert_array_equal(patterns["intensity"].values, counts)
+
+
+@pytest.mark.filterwarnings("ignore")  # what tifffile says about a broken chain of pages
+@pytest.mark.parametrize("kind", INFOS)
+def test_imagej_stack_that_was_cut(tmp_path, counts, kind):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, counts.reshape(12, 10, 14), imagej=True, metadata=INFOS[kind])
+    whole = path.read_bytes()
+    for kept in np.linspace(8, len(whole) - 1, 20).astype(int):
+        path.write_bytes(whole[:kept])
+        with contextlib.suppress(ReadError):
+            assert open_4dstem(path)["intensity"].shape == (1, 12, 10, 14)
 
 
 def write_ragged_marker(folder, name, values):

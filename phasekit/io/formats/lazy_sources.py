@@ -47,6 +47,8 @@ class Source(ABC):
         box = tuple(slice(low, high) for low, high in zip(lows, highs, strict=True))
         try:
             values = np.asarray(self._read_box(box))
+        except ReadError:  # of the source inside this one
+            raise
         except Exception as error:  # h5py, zarr and tifffile raise nearly anything on a damaged block
             raise damaged_file(self.path, error) from error
         if values.shape != tuple(high - low for low, high in zip(lows, highs, strict=True)):

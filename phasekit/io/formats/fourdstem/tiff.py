@@ -28,12 +28,16 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
+        if not len(file.pages) or not file.series:
+            found = f"{path.stat().st_size} bytes without a page"
+            raise ReadError(path, found=found, cure="copy the file again")
         series = file.series[0]
         shape, dtype = tuple(int(n) for n in series.shape), np.dtype(series.dtype)
         # An axis S holds the samples of a colour.
         if "S" in series.axes or len(shape) > 4:
             raise ReadError(path, found=f"a colour image {series.axes} {shape}", cure="save grey values")
         check_page_bytes(path, file)
+        _check_image_count(path, file, math.prod(shape[:-2]))
         _check_size(path, file, math.prod(shape) * dtype.itemsize)
         if series.dataoffset is not None and series.dtype is not None:
             # pages that lie one after another are mapped as one array, which needs no page table
@@ -45,6 +49,13 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     if len(shape) == 4:
         raw.notes.append(f"shape in the file {shape}")
     return raw
+
+
+def _check_image_count(path: Path, file: Any, n: int) -> None:
+    """Refuse an ImageJ stack of which pages are missing: its description holds their number."""
+    announced = int((file.imagej_metadata or {}).get("images", 1)) if file.is_imagej else 1
+    if n < announced:
+        raise ReadError(path, found=f"{n} of {announced} images of an ImageJ stack", cure="copy the file again")
 
 
 def _check_size(path: Path, file: Any, n_bytes: int) -> None:
