@@ -203,6 +203,7 @@ def test_spectra_are_no_patterns(tmp_path, counts, unit):
     path = write_permuted(tmp_path / "scan.hspy", counts, (0, 1, 2, 3), units=("nm", "nm", "", unit), flags=flags)
     with pytest.raises(ReadError, match=f"spectra and no patterns: an axis in {unit}"):
         open_4dstem(path)
+    np.testing.assert_array_equal(open_4dstem(path, dims=("scan_y", "scan_x", "qy", "qx"))["intensity"].values, counts)
 
 
 # ---- recordings that were stopped

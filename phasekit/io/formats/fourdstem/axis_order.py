@@ -41,6 +41,7 @@ def find_axis_order(
     if dims is not None:
         return _order_by_dims(tuple(dims) if not isinstance(dims, str) else (dims,), ndim, path)
     kept = tuple(range(ndim))
+    _refuse_spectra(axes, path)
     if ndim < 3 or len(axes) != ndim:
         return kept
     detector = _find_detector(axes, path, notes)
@@ -64,6 +65,14 @@ def _order_by_dims(dims: tuple[str, ...], ndim: int, path: Path) -> tuple[int, .
     return tuple(dims.index(name) for name in DIMS if name in dims)
 
 
+def _refuse_spectra(axes: Sequence[Axis], path: Path) -> None:
+    """Refuse an axis of energies, unless two others are a detector: patterns may be filtered by energy."""
+    energies = [axis.units for axis in axes if is_energy(axis.units)]
+    if energies and sum(is_reciprocal(axis.units) for axis in axes) != 2:
+        found = f"spectra and no patterns: an axis in {energies[0]}"
+        raise ReadError(path, found=found, cure="give a scan of diffraction patterns; " + _CURE)
+
+
 def _find_detector(axes: Sequence[Axis], path: Path, notes: list[str]) -> list[int]:
     """Positions of the two detector axes: units win over flags, because a flag is a choice of display."""
     n = len(axes)
@@ -74,9 +83,6 @@ def _find_detector(axes: Sequence[Axis], path: Path, notes: list[str]) -> list[i
         return by_unit
     flags = [axis.navigate for axis in axes]
     by_flag = [position for position, flag in enumerate(flags) if flag is False]
-    if any(is_energy(axis.units) for axis in axes):
-        found = f"spectra and no patterns: an axis in {next(a.units for a in axes if is_energy(a.units))}"
-        raise ReadError(path, found=found, cure="give a scan of diffraction patterns; " + _CURE)
     if None not in flags and len(by_flag) == 2:
         return by_flag
     # A file that marks axes, but not two as detector, holds spectra or single images, or is marked wrongly.

@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import pickle
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -44,7 +43,7 @@ _NOT_PATTERNS = (
 # A file with one of these endings is read by another module: where its content says otherwise it is damaged.
 _READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo", ".mrcz", ".app5")
 _NETCDF3 = b"CDF"
-_LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
+_LARGEST_ARRAY = 2**24  # [bytes] a larger one in memory is read again in each process
 _SPECTRAL_NAMES = ("energy", "wavelength")
 
 
@@ -110,8 +109,8 @@ def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> R
         axes = [Axis()] * data.ndim
     _refuse_spectra(path, entries)
     raw = RawScan(data, axes, voltage_kv=_read_voltage(signal))
-    # Arrays that hold an open file cannot go to another process; they are reopened there.
-    if not _is_picklable(data):
+    # Arrays that hold an open file cannot go to another process; the plugin opens it again there.
+    if hasattr(data, "__dask_graph__") or data.nbytes > _LARGEST_ARRAY:
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
     return raw
 
@@ -151,13 +150,3 @@ def _read_unit(value: Any) -> str:
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
     return read_voltage_kv(tem.get("beam_energy"))
-
-
-def _is_picklable(data: Any) -> bool:
-    """Whether a lazy array can be sent to a worker: it holds no open file and no data."""
-    if not hasattr(data, "__dask_graph__"):
-        return data.nbytes < _LARGEST_GRAPH
-    try:
-        return len(pickle.dumps(data)) < _LARGEST_GRAPH
-    except (TypeError, ValueError, AttributeError, pickle.PicklingError):
-        return False
