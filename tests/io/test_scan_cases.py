@@ -18,7 +18,7 @@ from phasekit.errors import ReadError, SchemaError
 from phasekit.io.exchange import save_blo
 from phasekit.io.formats.hdf5_file import load_hdf5_filters
 from phasekit.io.fourdstem import open_4dstem
-from phasekit.schema import PATTERNS, describe
+from phasekit.schema import PATTERNS, describe, require
 from tests.io.files_4d import write_app5, write_empad, write_hspy, write_mib, write_mrc, write_tvips
 
 SHAPE = (3, 4, 10, 14)  # no two sizes alike: a swapped axis cannot hide
@@ -491,6 +491,8 @@ def test_angles_need_a_voltage(tmp_path, counts, unit, radian):
     bare = open_4dstem(path)
     assert bare["qx"].attrs["units"] == "px"
     assert "voltage_kv=<kV>" in bare["qx"].attrs["comment"]
+    with pytest.raises(SchemaError, match=r"'qx' is in 'px'.*no voltage.*voltage_kv=<kV> gives 1/angstrom"):
+        require(bare, PATTERNS, step="demo", units={"qx": "1/angstrom"})
     patterns = open_4dstem(path, voltage_kv=80, accept="q_step")
     assert patterns.attrs["voltage_kv"] == 80
     np.testing.assert_allclose(np.diff(patterns["qx"]), 0.02 * radian / wavelength(80))

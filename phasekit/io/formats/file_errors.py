@@ -124,8 +124,8 @@ def damaged_file(path: str | Path, error: Exception, *, cure: str | None = None)
     --------
     >>> str(damaged_file("scan.h5", KeyError("data")))[:64]
     "scan.h5: found a damaged or foreign file (KeyError: 'data'). To "
-    >>> str(damaged_file("scan.mrc", ModuleNotFoundError("No module named 'mrcz'", name="mrcz")))[:73]
-    "scan.mrc: found a file that needs the package 'mrcz', which is not instal"
+    >>> str(damaged_file("scan.mrc", ModuleNotFoundError("No module named 'mrcz'", name="mrcz")))[:51]
+    "scan.mrc: found a file that needs the package 'mrcz"
     """
     package = _find_missing_package(error)
     if package is not None:

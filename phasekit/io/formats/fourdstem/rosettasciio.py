@@ -15,7 +15,7 @@ from .axes import Axis, read_voltage_kv
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".dm3", ".dm4", ".emd", ".ser", ".emi")
+EXTENSIONS = (".dm3", ".dm4", ".emd", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 DIALECTS = (
