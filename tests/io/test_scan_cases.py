@@ -365,6 +365,27 @@ def test_hdf5_filters_that_are_not_installed(tmp_path, counts, code, name):
         open_4dstem(tmp_path / "scan.h5")
 
 
+@pytest.mark.parametrize("lost", [None, 1, 2, 3])
+def test_recording_of_several_linked_files(tmp_path, counts, lost):
+    """Dectris writes a master file with links to data_000001, data_000002 ... in files beside it."""
+    flat = counts.reshape(12, 10, 14)
+    with h5py.File(tmp_path / "a_master.h5", "w") as master:
+        for n in (1, 2, 3):
+            name = f"a_data_{n:06d}.h5"
+            with h5py.File(tmp_path / name, "w") as file:
+                file["entry/data/data"] = flat[5 * n - 5 : 5 * n]
+            master[f"entry/data/data_{n:06d}"] = h5py.ExternalLink(name, "entry/data/data")
+        master["entry/instrument/detector/pixel_mask"] = np.zeros((10, 14), np.uint32)
+    if lost is None:
+        patterns = open_4dstem(tmp_path / "a_master.h5", scan_shape=(3, 4), chunks=(1, 3))
+        np.testing.assert_array_equal(patterns["intensity"].values, counts)
+        np.testing.assert_array_equal(patterns["intensity"][1, 2:].values, counts[1, 2:])
+        return
+    (tmp_path / f"a_data_{lost:06d}.h5").unlink()
+    with pytest.raises(ReadError, match=rf"other part is missing.*a_data_{lost:06d}\.h5.*beside it"):
+        open_4dstem(tmp_path / "a_master.h5")
+
+
 INFOS = {
     "long info": {"Info": "exposure = 0.01 s\n" * 20_000},
     "labels": {"Labels": ["pattern " * 2000] * 12},

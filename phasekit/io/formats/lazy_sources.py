@@ -184,6 +184,22 @@ class TransposedSource(Source):
         return self.source[stored].transpose(self.order)
 
 
+@dataclass(frozen=True)
+class JoinedSource(Source):
+    """Several sources (n, y, x) one after another."""
+
+    parts: tuple[Source, ...]
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        blocks, before = [], 0
+        for part in self.parts:
+            low, high = max(box[0].start - before, 0), min(box[0].stop - before, part.shape[0])
+            if low < high:
+                blocks.append(part[(slice(low, high), *box[1:])])
+            before += part.shape[0]
+        return np.concatenate(blocks) if blocks else self.parts[0][(slice(0, 0), *box[1:])]
+
+
 class FrameFile(NamedTuple):
     """Part of a recording: a file, the byte of its first frame's first value, and its number of frames."""
 

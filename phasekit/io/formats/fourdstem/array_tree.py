@@ -9,7 +9,7 @@ import numpy as np
 
 from ....errors import ReadError
 from ..hdf5_file import load_hdf5_filters
-from ..lazy_sources import Hdf5Source, Source, ZarrSource
+from ..lazy_sources import Hdf5Source, JoinedSource, Source, ZarrSource
 from .scan import RawScan
 from .tree_axes import read_emd_axes, read_hyperspy_axes
 
@@ -25,10 +25,16 @@ def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawS
     """The scan in an open HDF5 file or zarr group; ``dataset`` chooses where there are several."""
     if not hasattr(root, "keys"):  # a zarr store that is one array
         return RawScan(_make_source(path, root, "", zarr), file_blocks=_read_blocks(root))
-    name = _choose_array(path, root, dataset)
-    node = root[name]
-    _check_grey(path, name, node)
-    _check_complete(path, node, zarr)
+    names = _choose_arrays(path, root, dataset)
+    for name in names:
+        _check_grey(path, name, root[name])
+        _check_complete(path, root[name], zarr)
+    if len(names) > 1:
+        parts = tuple(_make_source(path, root[name], name, zarr) for name in names)
+        n = sum(part.shape[0] for part in parts)
+        joined = JoinedSource(str(path), (n, *parts[0].shape[1:]), parts[0].dtype, parts)
+        return RawScan(joined, notes=[f"joined from {len(parts)} arrays: {names[0]} to {names[-1]}"])
+    name, node = names[0], root[names[0]]
     raw = RawScan(_make_source(path, node, name, zarr), file_blocks=_read_blocks(node))
     group = root[name.rpartition("/")[0]] if "/" in name.strip("/") else root
     if "axis-0" in group:
@@ -51,6 +57,7 @@ def _iterate_arrays(group: Any, errors: list[Exception], prefix: str = "", depth
         try:
             node = group[key]
         except (KeyError, OSError):  # a link to nowhere
+            errors += _find_lost_file(group, key)
             continue
         except Exception as error:
             errors.append(error)
@@ -61,7 +68,29 @@ def _iterate_arrays(group: Any, errors: list[Exception], prefix: str = "", depth
             yield f"{prefix}{key}", node
 
 
-def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
+def _find_lost_file(group: Any, key: str) -> list[Exception]:
+    """Error for a link into another file, which is missing."""
+    link = group.get(key, getlink=True) if hasattr(group, "file") else None
+    name = getattr(link, "filename", None)  # of an external link only
+    return [] if name is None else [FileNotFoundError(2, f"No such file or directory: '{name}'")]
+
+
+def _is_series(names: list[str], arrays: dict[str, Any]) -> bool:
+    """Whether arrays are the numbered parts of one recording, as Dectris writes them: data_000001, data_000002 ..."""
+    matches = [re.fullmatch(r"(.*?)(\d+)", name) for name in names]
+    numbers = [int(match[2]) for match in matches if match]
+    heads = {
+        (match[1], arrays[name].shape[1:], arrays[name].dtype)
+        for match, name in zip(matches, names, strict=True)
+        if match
+    }
+    first = min(numbers, default=-1)
+    whole = len(numbers) == len(names) and sorted(numbers) == list(range(first, first + len(names)))
+    return whole and first in (0, 1) and len(heads) == 1
+
+
+def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
+    """Name of the array with the patterns, or the names of its numbered parts."""
     errors: list[Exception] = []
     # Text and compound datasets are not patterns.
     arrays = {name: node for name, node in _iterate_arrays(root, errors) if node.dtype.kind in "iufbc"}
@@ -72,7 +101,7 @@ def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
         found = [name for name in found if arrays[name].ndim >= 2] or found
         if len(found) != 1:
             raise ReadError(path, found=f"no single dataset '{dataset}' ({listed})", cure="name one of these")
-        return found[0]
+        return found
     signals = [name for name in arrays if _SIGNAL.fullmatch(name)] or [
         name for name in arrays if name.rpartition("/")[2] not in _NO_PATTERNS
     ]
@@ -80,8 +109,10 @@ def _choose_array(path: Path, root: Any, dataset: str | None) -> str:
     for ndim in (4, 3):
         found = [name for name in signals if arrays[name].ndim == ndim]
         preferred = [name for name in found if name.rpartition("/")[2] in ("data", "array_data")] or found
-        if len(preferred) == 1:
-            return preferred[0]
+        if errors and ndim == 3 and preferred and isinstance(errors[0], FileNotFoundError):
+            raise errors[0]
+        if len(preferred) == 1 or (ndim == 3 and _is_series(preferred, arrays)):
+            return sorted(preferred)
         if preferred:
             cure = f"choose one: open_4dstem(path, dataset='{preferred[0]}')"
             raise ReadError(path, found=f"{len(preferred)} arrays of {ndim} dimensions ({listed})", cure=cure)
