@@ -96,6 +96,27 @@ def write_mib(path, data, *, kind=None, hdr=None, header=384, stamps=None):
     return path
 
 
+def write_raw_mib(path, bits, *, quad=False, depth=1):
+    """Merlin recording in raw mode of (n, y, x): whole numbers of 64 pixels, pixel k is bit k; chips side by side."""
+    header = 768 if quad else 384
+    with open(path, "wb") as file:
+        for number, frame in enumerate(bits):
+            stored = frame[::-1].astype(object)
+            half = stored.shape[0] // 2, stored.shape[1] // 2
+            if quad:
+                low, high = np.split(stored, 2)
+                turned = [part[::-1, ::-1] for part in (high[:, half[1] :], high[:, : half[1]])]
+                stored = np.concatenate([*turned, low[:, half[1] :], low[:, : half[1]]], axis=1)
+            rows, columns = stored.shape
+            text = f"MQ1,{number + 1:06d},{header:05d},{4 if quad else 1:02d},{columns:04d},{rows:04d},R64,"
+            text += f"   {'2x2' if quad else '1x1'},01,2026-05-07 16:00:00.000000,0.001,0,0,0,MQ1A,"
+            text += f"2026-05-07T16:00:00.{number:09d}Z,1000000ns,{depth},"
+            file.write(text.encode("ascii").ljust(header, b"\0"))
+            for word in stored.reshape(-1, 64):
+                file.write(sum(int(bit) << k for k, bit in enumerate(word)).to_bytes(8, "big"))
+    return path
+
+
 def write_tvips(path, data, *, first=0, voltage=200, mode=2, version=2, text=b"TVIPS TVIPS"):
     """Part of a TVIPS recording of (n, y, x); only the part with ``first`` = 0 has the general header."""
     rows, columns = data.shape[1:]

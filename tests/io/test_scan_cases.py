@@ -19,7 +19,7 @@ from phasekit.io.exchange import save_blo
 from phasekit.io.formats.hdf5_file import load_hdf5_filters
 from phasekit.io.fourdstem import open_4dstem
 from phasekit.schema import PATTERNS, describe, require
-from tests.io.files_4d import write_app5, write_empad, write_hspy, write_mib, write_mrc, write_tvips
+from tests.io.files_4d import write_app5, write_empad, write_hspy, write_mib, write_mrc, write_raw_mib, write_tvips
 
 SHAPE = (3, 4, 10, 14)  # no two sizes alike: a swapped axis cannot hide
 BEAM = (4, 9)  # row and column of the direct beam
@@ -282,6 +282,20 @@ def test_shape_of_a_merlin_recording(tmp_path, counts):
 def test_merlin_variants_that_are_not_supported_are_called_that(tmp_path, kind):
     path = write_mib(tmp_path / "a.mib", make_counts(), kind=kind)
     with pytest.raises(ReadError, match=rf"{kind}\), a variant that is not supported.*U08, U16, U32"):
+        open_4dstem(path)
+
+
+@pytest.mark.parametrize("quad", [False, True])
+def test_raw_mode_of_one_bit(tmp_path, quad):
+    bits = np.random.default_rng(5).integers(0, 2, (6, 8, 256 if quad else 128)).astype(np.uint8)
+    path = write_raw_mib(tmp_path / "a.mib", bits, quad=quad)
+    patterns = open_4dstem(path, scan_shape=(2, 3))
+    np.testing.assert_array_equal(patterns["intensity"].values.reshape(bits.shape), bits)
+    np.testing.assert_array_equal(patterns["intensity"][1, 2, 2:7, ::-3].values, bits[5, 2:7, ::-3])
+    path.write_bytes(path.read_bytes()[:-5])
+    np.testing.assert_array_equal(open_4dstem(path)["intensity"].values[0], bits[:5])
+    write_raw_mib(path, bits, quad=quad, depth=12)
+    with pytest.raises(ReadError, match=r"raw mode with 12 bits \(R64\), a variant that is not supported"):
         open_4dstem(path)
 
 

@@ -41,7 +41,7 @@ def make_recording(
     return FramesSource(str(path), (n, *shape), np.dtype(dtype), tuple(parts), stride, bottom_up)
 
 
-def fold_recording(frames: FramesSource, announced: int | None, line: int | None, cut_bytes: int = 0) -> RawScan:
+def fold_recording(frames: Source, announced: int | None, line: int | None, cut_bytes: int = 0) -> RawScan:
     """Map of rows of ``line`` patterns where the recording is complete, else all complete patterns in one row.
 
     Parameters
@@ -67,6 +67,6 @@ def fold_recording(frames: FramesSource, announced: int | None, line: int | None
     return RawScan(source, notes=[note], planned=planned)
 
 
-def _fold(frames: FramesSource, line: int) -> Source:
+def _fold(frames: Source, line: int) -> Source:
     shape = (frames.shape[0] // line, line, *frames.shape[1:])
     return ScanSource(frames.path, shape, frames.dtype, frames)

@@ -1,13 +1,15 @@
 """Recordings of Quantum Detectors' Merlin and Medipix cameras (``.mib``, with the text file ``.hdr`` beside it)."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .....errors import ReadError
-from ...lazy_sources import FrameFile
+from ...lazy_sources import FrameFile, Source
 from ..scan import SCAN_OPTIONS, RawScan, ScanOptions
 from .frames import count_frames, fold_recording, make_recording
 
@@ -16,9 +18,13 @@ EXTENSIONS = (".mib",)
 KEEPS = "the counts, and the shape of the scan where the .hdr file or the time stamps give it"
 OPTIONS = SCAN_OPTIONS
 CONTENT = "a Merlin recording"
-DIALECTS = ("Quantum Detectors", "single chip and quad")
+DIALECTS = ("single chip", "quad", "raw mode of 1 bit")
 
 _MARK = b"MQ1,"
+_RAW = "R64"
+# Chips of raw frames by their row from below and their column: number of the chip, and -1 where it is turned by 180
+# degrees.
+_CHIPS = {"1x1": (((0, 1),),), "2x2": (((3, 1), (2, 1)), ((1, -1), (0, -1)))}
 _DTYPES = {"U01": ">u1", "U08": ">u1", "U16": ">u2", "U32": ">u4"}
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?")
 _LARGEST_LINE_SEARCH = 10_000  # frames whose time stamps are read
@@ -30,34 +36,84 @@ def recognise(head: bytes, path: Path) -> bool:
     return head.startswith(_MARK)
 
 
+class _Header(NamedTuple):
+    """Header of the first frame: its length, stored rows and columns, kind of values, layout and counter depth."""
+
+    length: int
+    rows: int
+    columns: int
+    kind: str
+    layout: str
+    depth: int
+
+
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the first header, and the scan's shape where it can be known; the detector's lowest row is stored first."""
-    with path.open("rb") as file:
-        fields = file.read(1024).split(b",")
-    try:
-        header, columns, rows = (int(fields[n]) for n in (2, 4, 5))
-        kind = fields[6].decode("ascii").strip()
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
-        raise ReadError(path, found="a Merlin header that cannot be read", cure="copy the file again") from error
-    if kind not in _DTYPES:
-        mode = " in raw mode" if kind.startswith("R") else ""
-        found = f"a Merlin recording{mode} ({kind}), a variant that is not supported"
+    header = _read_header(path)
+    raw_bits = header.kind == _RAW and header.depth == 1 and header.layout in _CHIPS
+    if header.kind not in _DTYPES and not raw_bits:
+        mode = f" in raw mode with {header.depth} bits" if header.kind == _RAW else ""
+        found = f"a Merlin recording{mode} ({header.kind}), a variant that is not supported"
         cure = "record processed data (U08, U16, U32), or export it as such with the software of the camera"
         raise ReadError(path, found=found, cure=cure)
-    dtype = np.dtype(_DTYPES[kind])
-    frame_bytes = rows * columns * dtype.itemsize
-    stride = header + frame_bytes
-    n, cut_bytes = count_frames(path.stat().st_size, header, frame_bytes, stride)
+    dtype = np.dtype("u1" if raw_bits else _DTYPES[header.kind])
+    shape = header.rows, header.columns // 8 if raw_bits else header.columns
+    frame_bytes = shape[0] * shape[1] * dtype.itemsize
+    stride = header.length + frame_bytes
+    n, cut_bytes = count_frames(path.stat().st_size, header.length, frame_bytes, stride)
     # The first frame of an intact file is followed by the mark of the second one.
     _check_mark(path, stride, n)
-    part = FrameFile(str(path), header, n)
-    frames = make_recording(path, [part], (rows, columns), dtype, stride, bottom_up=True)
+    part = FrameFile(str(path), header.length, n)
+    frames: Source = make_recording(path, [part], shape, dtype, stride, bottom_up=not raw_bits)
+    if raw_bits:
+        frames = _make_bits(frames, header)
     announced, line = _read_hdr(path)
-    guessed = _find_line(path, (header, stride), n) if line is None else None
+    guessed = _find_line(path, (header.length, stride), n) if line is None else None
     raw = fold_recording(frames, announced, line or guessed, cut_bytes)
     if guessed and raw.data.ndim == 4:
         raw.notes.append(f"rows of {guessed} patterns by the gaps of the time stamps; scan_shape=(y, x) decides else")
     return raw
+
+
+def _read_header(path: Path) -> _Header:
+    with path.open("rb") as file:
+        text = file.read(1024)
+    fields = text.split(b",")
+    try:
+        length, columns, rows = (int(fields[n]) for n in (2, 4, 5))
+        kind, layout = (fields[n].decode("ascii").strip() for n in (6, 7))
+    except (ValueError, IndexError) as error:
+        raise ReadError(path, found="a Merlin header that cannot be read", cure="copy the file again") from error
+    depth = re.search(rb"MQ1A,[^,]*,[^,]*,(\d+)", text[:length])
+    return _Header(length, rows, columns, kind, layout, int(depth[1]) if depth else 0)
+
+
+def _make_bits(frames: Source, header: _Header) -> Source:
+    across = len(_CHIPS[header.layout][0])
+    down = len(_CHIPS[header.layout])
+    shape = frames.shape[0], header.rows * down, header.columns // (down * across) * across
+    return _BitSource(frames.path, shape, np.dtype("u1"), frames, header.layout)
+
+
+@dataclass(frozen=True)
+class _BitSource(Source):
+    """Frames of one bit per pixel in raw mode: words of 64 pixels, the first pixel last, and chips side by side.
+
+    Checked against processed frames of the same camera: dead and hot pixels lie at the same places.
+    """
+
+    words: Source
+    layout: str
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        words = self.words[box[0]]
+        n, rows = words.shape[:2]
+        bits = np.unpackbits(words.reshape(n, rows, -1, 8)[..., ::-1], axis=-1, bitorder="little").reshape(n, rows, -1)
+        chips = _CHIPS[self.layout]
+        parts = np.split(bits, sum(map(len, chips)), axis=-1)
+        lines = [np.concatenate([parts[chip][:, ::turn, ::turn] for chip, turn in line], axis=-1) for line in chips]
+        # The lowest row is stored first.
+        return np.concatenate(lines, axis=1)[:, ::-1][:, box[1], box[2]]
 
 
 def _check_mark(path: Path, stride: int, n: int) -> None:
