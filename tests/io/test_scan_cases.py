@@ -93,6 +93,27 @@ def test_origin_of_py4dstem(tmp_path, counts, layout, origin, vectors):
     np.testing.assert_allclose(patterns["scan_x"], 2.0 * np.arange(4))
 
 
+@pytest.mark.parametrize("place", ["4DSTEM/datacube/calibration", "4DSTEM/datacube/_metadata/calibration"])
+@pytest.mark.parametrize("pair", [False, True])
+def test_lists_and_pairs_of_py4dstem_0_13(tmp_path, counts, place, pair):
+    with h5py.File(tmp_path / "cube.h5", "w") as file:
+        file["4DSTEM/datacube/data"] = counts
+        for n in range(4):
+            file[f"4DSTEM/datacube/dim{n}"] = np.array([0.0, 1.0])
+        group = file.create_group(place)
+        group["Q_pixel_size"], group["R_pixel_size"] = np.array([0.02, 0.03]), np.array([2.0, 3.0])
+        for key, unit in (("Q_pixel_units", "A^-1"), ("R_pixel_units", "nm")):
+            for n in range(2):
+                group[f"{key}/{n}"] = np.bytes_(unit)
+        names = ("origin/0", "origin/1") if pair else ("qx0", "qy0")
+        for name, pixel in zip(names, BEAM, strict=True):
+            group[name] = np.full((3, 4), float(pixel))
+    patterns = open_4dstem(tmp_path / "cube.h5")
+    np.testing.assert_allclose(find_beam(patterns), 0, atol=1e-9)
+    steps = [np.diff(patterns[dim].values[:2])[0] for dim in ("scan_y", "scan_x", "qy", "qx")]
+    np.testing.assert_allclose(steps, [2.0, 3.0, 0.02, 0.03])
+
+
 def test_beam_that_moves_over_the_scan_is_said(tmp_path, counts):
     ORIGINS["moving"] = {"qx0": 4.0 + np.linspace(-2, 2, 12).reshape(3, 4), "qy0": np.full((3, 4), 9.0)}
     patterns = open_4dstem(write_cube(tmp_path / "cube.h5", counts, "0.14", "moving", "pixels"))

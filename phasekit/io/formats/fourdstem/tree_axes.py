@@ -11,7 +11,12 @@ from .axes import Axis, read_voltage_kv
 from .scan import RawScan
 
 # Places of the calibration in successive versions of py4DSTEM.
-_CALIBRATIONS = ("metadatabundle/calibration", "calibration", "metadata/metadata_0/calibration")
+_CALIBRATIONS = (
+    "metadatabundle/calibration",
+    "calibration",
+    "_metadata/calibration",
+    "metadata/metadata_0/calibration",
+)
 _MICROSCOPES = ("metadatabundle/microscope", "metadata/metadata_0/microscope")
 # Names of the pixel sizes in successive versions of py4DSTEM; R is the scan, Q the detector.
 _STEP_KEYS = {"R": ("R_pixel_size", "R_pix_size"), "Q": ("Q_pixel_size", "K_pix_size", "Q_pix_size")}
@@ -84,7 +89,8 @@ def read_emd_axes(root: Any, group: Any, name: str, raw: RawScan, shape: tuple[i
     # Axes of py4DSTEM are R, R, Q, Q: scan rows, scan columns, detector rows, detector columns.
     for position, letter in enumerate("RRQQ" if len(shape) == 4 else ""):
         keys = _ORIGIN_KEYS[position - 2] if letter == "Q" else ()
-        axes[position] = _apply_calibration(axes[position], calibration, letter, keys, raw.notes)
+        own = _select_axis(calibration, letter, position % 2)
+        axes[position] = _apply_calibration(axes[position], own, letter, keys, raw.notes)
     raw.axes = axes
     for values in (calibration, _find_group(root, name, _MICROSCOPES)):
         found = next((values[key] for key in _VOLTAGE_KEYS if key in values), None)
@@ -150,8 +156,26 @@ def _find_group(root: Any, name: str, places: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_values(node: Any) -> dict[str, Any]:
-    """Attributes, single values, and the origin of every pattern."""
-    origins = {key for keys in _ORIGIN_KEYS for key in keys}
-    values = {key: node[key] for key in node if hasattr(node[key], "shape")}
-    kept = {key: value[()] for key, value in values.items() if value.shape == () or key in origins}
-    return {**dict(node.attrs), **kept}
+    """Attributes, sizes and units (one, or one per axis), and the origin of every pattern."""
+    listed = {key for keys in (*_ORIGIN_KEYS, *_STEP_KEYS.values(), *_UNIT_KEYS.values()) for key in keys}
+    values: dict[str, Any] = dict(node.attrs)
+    for key in node:
+        child = node[key]
+        if hasattr(child, "shape") and (child.shape == () or key in listed):
+            values[key] = child[()]
+        # py4DSTEM 0.13 keeps lists of texts, and pairs of arrays, in groups.
+        elif key in listed and "0" in child:
+            values[key] = [child[name][()] for name in sorted(child)]
+        elif key == "origin" and "1" in child:
+            values |= {"qx0": child["0"][()], "qy0": child["1"][()]}
+    return values
+
+
+def _select_axis(calibration: Mapping[str, Any], letter: str, number: int) -> dict[str, Any]:
+    """The calibration with the size and the unit of one axis, where it states one for each."""
+    own = dict(calibration)
+    for key in (*_STEP_KEYS[letter], *_UNIT_KEYS[letter]):
+        value: Any = own.get(key)
+        if isinstance(value, list) or getattr(value, "ndim", 0) == 1:
+            own[key] = value[min(number, len(value) - 1)]
+    return own
