@@ -536,6 +536,51 @@ def test_raw_bytes_point_to_their_description(tmp_path):
         open_4dstem(tmp_path / "scan.raw")
 
 
+def make_signal(data, axes):
+    """Signal as a plugin of rosettasciio returns it; an axis is (name, scale, offset, units, navigate)."""
+    keys = ("name", "scale", "offset", "units", "navigate")
+    return [{"data": data, "axes": [dict(zip(keys, axis, strict=True)) for axis in axes], "metadata": {}}]
+
+
+TIA = [("y", 2.0, 0.0, "nm", True), ("x", 2.0, 0.0, "nm", True)]
+TIA += [("y", 0.4, -1.6e9, "1 / nm", False), ("x", 0.4, -3.6e9, "1 / nm", False)]
+SPECTRAL = {"Energy": "eV", "Energy loss": "", "Wavelength": "nm", "energy": "keV"}
+
+
+def test_offsets_of_tia_in_other_units_than_the_steps(tmp_path, monkeypatch, counts):
+    """The plugin turns the steps into 1/nm and leaves the offsets in 1/m."""
+    monkeypatch.setattr("rsciio.tia.file_reader", lambda path, lazy: make_signal(counts, TIA))
+    (tmp_path / "a.emi").write_bytes(bytes(100))
+    np.testing.assert_allclose(find_beam(open_4dstem(tmp_path / "a.emi")), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SPECTRAL)
+@pytest.mark.parametrize("ending", ["dm4", "emi", "unf"])
+def test_spectra_of_makers_are_no_patterns(tmp_path, monkeypatch, counts, name, ending):
+    axes = [("y", 1.0, 0.0, "um", True), ("x", 1.0, 0.0, "um", True), (name, 1.0, 0.0, SPECTRAL[name], False)]
+    plugin = {"dm4": "digitalmicrograph", "emi": "tia", "unf": "semper"}[ending]
+    monkeypatch.setattr(f"rsciio.{plugin}.file_reader", lambda path, lazy: make_signal(counts[0], axes))
+    (tmp_path / f"a.{ending}").write_bytes(bytes(100))
+    with pytest.raises(ReadError, match="spectra and no patterns"):
+        open_4dstem(tmp_path / f"a.{ending}")
+
+
+@pytest.mark.parametrize("name", ["Bitshuffle", "LZ4", "Blosc", "Zstd"])
+def test_hdf5_filters_that_are_installed(tmp_path, counts, name):
+    plugin = pytest.importorskip("hdf5plugin")
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file.create_dataset("data", data=counts, chunks=(1, 2, 10, 14), **getattr(plugin, name)())
+    np.testing.assert_array_equal(open_4dstem(tmp_path / "scan.h5")["intensity"].values, counts)
+
+
+@pytest.mark.parametrize("codec", [None, "zstd", "lz4"])
+def test_compressed_mrc_with_its_package(tmp_path, counts, codec):
+    package = pytest.importorskip("mrcz")
+    path = tmp_path / "a.mrcz"
+    package.writeMRC(counts.reshape(12, 10, 14).astype("i2"), str(path), compressor=codec)
+    np.testing.assert_array_equal(open_4dstem(path, scan_shape=(3, 4))["intensity"].values, counts)
+
+
 # ---- angles, and what the caller gives
 
 
