@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ class Source(ABC):
     path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    # Whether one pattern can be read without most of the file.
+    has_quick_patterns: ClassVar[bool] = True
 
     @property
     def ndim(self) -> int:
@@ -118,6 +120,7 @@ class PluginSource(Source):
 
     plugin: str
     index: int
+    has_quick_patterns: ClassVar[bool] = False
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         data = _open_plugin_data(self.path, self.plugin, self.index)
@@ -178,6 +181,7 @@ class TransposedSource(Source):
 
     source: Source
     order: tuple[int, ...]
+    has_quick_patterns: ClassVar[bool] = False
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         stored = tuple(box[self.order.index(axis)] for axis in range(self.ndim))

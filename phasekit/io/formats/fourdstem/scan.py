@@ -135,7 +135,7 @@ def _list_stated(
 
 def _read_first_counts(data: Any) -> dict[str, Any]:
     """Values of the first pattern where they have a sign; nothing where unsigned, or where they cannot be read."""
-    if np.dtype(data.dtype).kind != "i":
+    if np.dtype(data.dtype).kind != "i" or not getattr(data, "has_quick_patterns", True):
         return {}
     try:
         return {"counts": np.asarray(data[(0,) * (data.ndim - 2)])}

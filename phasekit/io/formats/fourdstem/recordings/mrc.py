@@ -5,7 +5,7 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,8 @@ def read(path: Path, options: ScanOptions) -> RawScan:
 @dataclass(frozen=True)
 class _MrczSource(Source):
     """Compressed stack, decoded whole by the package mrcz and kept for the next block."""
+
+    has_quick_patterns: ClassVar[bool] = False
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         return _load_mrcz(self.path, Path(self.path).stat().st_mtime_ns)[box]
