@@ -114,10 +114,10 @@ def test_lists_and_pairs_of_py4dstem_0_13(tmp_path, counts, place, pair):
     np.testing.assert_allclose(steps, [2.0, 3.0, 0.02, 0.03])
 
 
-def test_beam_that_moves_over_the_scan_is_said(tmp_path, counts):
-    ORIGINS["moving"] = {"qx0": 4.0 + np.linspace(-2, 2, 12).reshape(3, 4), "qy0": np.full((3, 4), 9.0)}
+def test_beam_that_moves_over_the_scan_is_said(tmp_path, counts, monkeypatch):
+    moving = {"qx0": 4.0 + np.linspace(-2, 2, 12).reshape(3, 4), "qy0": np.full((3, 4), 9.0)}
+    monkeypatch.setitem(ORIGINS, "moving", moving)
     patterns = open_4dstem(write_cube(tmp_path / "cube.h5", counts, "0.14", "moving", "pixels"))
-    del ORIGINS["moving"]
     np.testing.assert_allclose(find_beam(patterns), 0, atol=1e-9)
     assert "moves by 4.0 px" in patterns.attrs["comment"]
 
