@@ -172,4 +172,6 @@ def _check_complete(path: Path, node: Any, zarr: bool) -> None:
         complete = written == expected
     if not complete:
         found = f"an array {tuple(node.shape)} of which {written} of {expected} blocks or bytes were written"
-        raise ReadError(path, found=found, cure="copy the file again, or export the part that was recorded")
+        # Blocks that were never written are missing in every copy.
+        cure = "the recording was stopped: export the part that was recorded"
+        raise ReadError(path, found=found, cure=f"copy the file again, or {cure}" if node.chunks is None else cure)
