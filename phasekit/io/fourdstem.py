@@ -1,6 +1,6 @@
 """Open a 4D-STEM scan, a map of diffraction patterns, lazily and from any file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 
 import xarray as xr
@@ -9,14 +9,22 @@ from ..schema import PATTERNS, describe
 from .formats.file_errors import resolve_path
 from .formats.fourdstem.scan import Chunks, RawScan, ScanOptions, build_patterns
 from .formats.registry import read_file, report_damage
+from .plausibility.rule import check_accept
+from .plausibility.scans import SCAN_RULES
 
 
-def open_4dstem(
+def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     path: str | PathLike[str],
     *,
     chunks: Chunks = "auto",
     scan_shape: Sequence[int] | None = None,
     dataset: str | None = None,
+    dims: Sequence[str] | None = None,
+    voltage_kv: float | None = None,
+    step_nm: float | Sequence[float] | None = None,
+    q_step: float | Sequence[float] | None = None,
+    direct_beam_px: Sequence[float] | None = None,
+    accept: str | Iterable[str] = (),
 ) -> xr.Dataset:
     """Open a 4D-STEM scan lazily as PATTERNS; only headers are read until a block is computed.
 
@@ -35,9 +43,24 @@ def open_4dstem(
         detector.
     scan_shape
         ``(scan_y, scan_x)`` of patterns that are stored in one line. Without it a line becomes one row, ``scan_y`` = 1,
-        and ``attrs["comment"]`` says so. A file with a map must have as many positions.
+        and ``attrs["comment"]`` says so. A file with a map must have as many positions. A recording that was stopped
+        may be given the shape of its complete rows; the comment says what is left out.
     dataset
         Which array (HDF5, zarr: its path) or signal (by number or title) to read when the file has several.
+    dims
+        Names of the file's axes in its order, e.g. ``("qy", "qx", "scan_y", "scan_x")``. Without it, units decide,
+        then the flags and names of HyperSpy, and the last two axes where the file marks none.
+    voltage_kv
+        Accelerating voltage [kV], for files that give angles and no voltage. It wins over that of the file.
+    step_nm
+        Scan step [nm], one number or ``(y, x)``. It wins over that of the file.
+    q_step
+        Detector pixel [1/angstrom], one number or ``(y, x)``. It wins over that of the file.
+    direct_beam_px
+        Pixel ``(row, column)`` of the direct beam, counted from 0. It becomes ``qy`` = ``qx`` = 0.
+    accept
+        Rules of plausibility that are not applied: ``step_nm``, ``q_step``, ``direct_beam``, ``voltage``,
+        ``camera_length``, ``counts``. The message of a refusal names the rule.
 
     Returns
     -------
@@ -55,9 +78,11 @@ def open_4dstem(
     ------
     ReadError
         The file is missing, empty, cut, damaged or of another format. It has several arrays and none was chosen, or
-        ``scan_shape`` does not fit. Damage inside a compressed block raises the error when that block is computed.
+        ``scan_shape`` or ``dims`` does not fit. It marks its axes so that neither units nor flags tell the detector.
+        It states a value that is not plausible. Damage inside a compressed block raises the error when that block is
+        computed.
     SchemaError
-        ``chunks`` or ``scan_shape`` is not understood.
+        An argument is not understood.
 
     See Also
     --------
@@ -75,12 +100,13 @@ def open_4dstem(
     ({'scan_y': 2, 'scan_x': 3, 'qy': 8, 'qx': 8}, dtype('uint16'), 'px')
     """
     source = resolve_path(path)
-    options = ScanOptions(chunks, scan_shape, dataset)
+    accepted = check_accept("open_4dstem", accept, SCAN_RULES)
+    options = ScanOptions(chunks, scan_shape, dataset, dims, voltage_kv, step_nm, q_step, direct_beam_px)
     found: RawScan | xr.Dataset = read_file(source, "fourdstem", options)
     if isinstance(found, xr.Dataset):
         return found  # what phasekit saved keeps its kind, its attributes and its history
     # Shapes and axes of a damaged file may contradict each other only here.
     with report_damage(source):
-        patterns = build_patterns(found, source, chunks, scan_shape)
-    settings = {"path": source.name, **options._asdict()}
+        patterns = build_patterns(found, source, options, accepted)
+    settings = {"path": source.name, **options._asdict(), "accept": accepted}
     return describe(patterns, PATTERNS, step="open_4dstem", settings=settings)

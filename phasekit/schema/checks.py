@@ -106,7 +106,9 @@ def _check_unit(data: xr.Dataset, name: str, unit: str, step: str) -> None:
         else f"Convert the values and set data['{name}'].attrs['units'] = '{unit}'."
     )
     problem = "has no unit" if given is None else f"is in '{given}'"
-    raise SchemaError(f"{step}: '{name}' {problem}, needs '{unit}'. {cure}")
+    # The reader of a file says here why it could not give the unit, and the argument that helps.
+    remark = data[name].attrs.get("comment") if name in data.variables else None
+    raise SchemaError(f"{step}: '{name}' {problem}, needs '{unit}'. {cure}" + (f" ({remark})" if remark else ""))
 
 
 def describe(

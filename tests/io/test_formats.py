@@ -20,7 +20,7 @@ from phasekit.io.formats.registry import INSTRUMENTS, find_format, iterate_forma
 from phasekit.io.writers import list_writers
 from phasekit.schema import PATTERNS, describe
 from tests.io import stack_files
-from tests.io.files_4d import CUBIC, cif
+from tests.io.files_4d import CUBIC, cif, write_app5, write_empad, write_mib, write_mrc, write_ripple, write_tvips
 
 COUNTS = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
 FORMATS = [(instrument, form) for instrument in INSTRUMENTS for form in iterate_formats(instrument)]
@@ -51,7 +51,13 @@ EXAMPLES = {
     ("fourdstem", "HDF5"): ("a.h5", lambda path, stxm: plain_hdf5(path)),
     ("fourdstem", "NumPy"): ("a.npy", lambda path, stxm: np.save(path, COUNTS)),
     ("fourdstem", "TIFF"): ("a.tif", lambda path, stxm: tifffile.imwrite(path, COUNTS, photometric="minisblack")),
-    ("fourdstem", "RosettaSciIO"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
+    ("fourdstem", "Merlin"): ("a.mib", lambda path, stxm: write_mib(path, COUNTS)),
+    ("fourdstem", "TVIPS"): ("a_000.tvips", lambda path, stxm: write_tvips(path, COUNTS.reshape(6, 8, 8))),
+    ("fourdstem", "MRC"): ("a.mrc", lambda path, stxm: write_mrc(path, COUNTS.reshape(6, 8, 8))),
+    ("fourdstem", "EMPAD"): ("scan_x3_y2.raw", lambda path, stxm: write_empad(path, 6)),
+    ("fourdstem", "NanoMEGAS block file"): ("a.blo", lambda path, stxm: pk.io.save_blo(patterns(), path, scale=1)),
+    ("fourdstem", "TopSpin"): ("a.app5", lambda path, stxm: write_app5(path, COUNTS.reshape(6, 8, 8), row=3)),
+    ("fourdstem", "RosettaSciIO"): ("a.rpl", lambda path, stxm: write_ripple(path, COUNTS)),
     ("crystal", "CIF"): (
         "a.cif",
         lambda path, stxm: path.write_text(cif(CUBIC, ["x,y,z"], [("Ni", 0, 0, 0)]), encoding="utf-8"),
@@ -127,7 +133,16 @@ CHOICES = {
         "polarisation": 1,
         "missing_frames": "nan",
     },
-    "fourdstem": {"chunks": 1, "scan_shape": (2, 3), "dataset": "scan"},
+    "fourdstem": {
+        "chunks": 1,
+        "scan_shape": (2, 3),
+        "dataset": "scan",
+        "dims": ("scan_y", "scan_x", "qy", "qx"),
+        "voltage_kv": 200.0,
+        "step_nm": 5.0,
+        "q_step": 0.01,
+        "direct_beam_px": (4.0, 4.0),
+    },
     "crystal": {},
 }
 

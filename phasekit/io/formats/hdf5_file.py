@@ -6,6 +6,8 @@ length. The heaps are therefore checked here first (HDF5 file format specificati
 
 import mmap
 import struct
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 from ...errors import ReadError
@@ -74,3 +76,13 @@ def read_root_attribute(path: Path, name: str) -> object:
             return file.attrs.get(name)
     except Exception:
         return None
+
+
+@lru_cache
+def load_hdf5_filters() -> bool:
+    """Let h5py read bitshuffle, lz4, blosc and zstd, if the package hdf5plugin is installed; whether it is."""
+    try:
+        import_module("hdf5plugin")
+    except ImportError:
+        return False
+    return True

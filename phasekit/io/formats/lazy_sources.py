@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ReadError
 from .file_errors import damaged_file
+from .hdf5_file import load_hdf5_filters
 
 #: Largest block of patterns [bytes] with ``chunks="auto"``.
 BLOCK_BYTES = 64 * 2**20
@@ -26,6 +27,8 @@ class Source(ABC):
     path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    # Whether one pattern can be read without most of the file.
+    has_quick_patterns: ClassVar[bool] = True
 
     @property
     def ndim(self) -> int:
@@ -46,6 +49,8 @@ class Source(ABC):
         box = tuple(slice(low, high) for low, high in zip(lows, highs, strict=True))
         try:
             values = np.asarray(self._read_box(box))
+        except ReadError:  # of the source inside this one
+            raise
         except Exception as error:  # h5py, zarr and tifffile raise nearly anything on a damaged block
             raise damaged_file(self.path, error) from error
         if values.shape != tuple(high - low for low, high in zip(lows, highs, strict=True)):
@@ -65,6 +70,7 @@ class Hdf5Source(Source):
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         import h5py
 
+        load_hdf5_filters()
         with h5py.File(self.path, "r") as file:
             return np.asarray(file[self.dataset][box])
 
@@ -114,6 +120,7 @@ class PluginSource(Source):
 
     plugin: str
     index: int
+    has_quick_patterns: ClassVar[bool] = False
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
         data = _open_plugin_data(self.path, self.plugin, self.index)
@@ -160,7 +167,81 @@ def open_zarr(path: str) -> Any:
 
     # HyperSpy packs a store into one zip file.
     store = path if Path(path).is_dir() else zarr.storage.ZipStore(path, mode="r")
-    return zarr.open(store, mode="r")
+    try:
+        return zarr.open(store, mode="r")
+    except ValueError:
+        # The summary of all metadata cannot be read if one array has a type unknown to zarr 3, e.g. ragged markers of
+        # HyperSpy. Without the summary each array stands for itself.
+        return zarr.open_group(store, mode="r", use_consolidated=False)
+
+
+@dataclass(frozen=True)
+class TransposedSource(Source):
+    """Another source with its axes in another order: axis n of this one is axis ``order[n]`` of ``source``."""
+
+    source: Source
+    order: tuple[int, ...]
+    has_quick_patterns: ClassVar[bool] = False
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        stored = tuple(box[self.order.index(axis)] for axis in range(self.ndim))
+        return self.source[stored].transpose(self.order)
+
+
+@dataclass(frozen=True)
+class JoinedSource(Source):
+    """Several sources (n, y, x) one after another."""
+
+    parts: tuple[Source, ...]
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        blocks, before = [], 0
+        for part in self.parts:
+            low, high = max(box[0].start - before, 0), min(box[0].stop - before, part.shape[0])
+            if low < high:
+                blocks.append(part[(slice(low, high), *box[1:])])
+            before += part.shape[0]
+        return np.concatenate(blocks) if blocks else self.parts[0][(slice(0, 0), *box[1:])]
+
+
+class FrameFile(NamedTuple):
+    """Part of a recording: a file, the byte of its first frame's first value, and its number of frames."""
+
+    path: str
+    first_byte: int
+    n_frames: int
+
+
+@dataclass(frozen=True)
+class FramesSource(Source):
+    """Frames with a header before or after each, in one file or in several that continue it: shape (n, y, x).
+
+    ``stride`` is the number of bytes from frame to frame. ``bottom_up`` says that the lowest row is stored first.
+    """
+
+    files: tuple[FrameFile, ...]
+    stride: int
+    bottom_up: bool = False
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        parts, before = [], 0
+        for part in self.files:
+            low, high = max(box[0].start - before, 0), min(box[0].stop - before, part.n_frames)
+            if low < high:
+                parts.append(self._map_frames(part)[low:high])
+            before += part.n_frames
+        stack = [part[:, ::-1] if self.bottom_up else part for part in parts]
+        # Joining copies, which lets the mappings close with the block.
+        return np.concatenate([part[(slice(None), *box[1:])] for part in stack]) if stack else self._make_empty(box)
+
+    def _map_frames(self, part: FrameFile) -> NDArray[Any]:
+        mapped = np.memmap(part.path, np.uint8, "r")
+        size = self.dtype.itemsize
+        strides = (self.stride, self.shape[2] * size, size)
+        return np.ndarray((part.n_frames, *self.shape[1:]), self.dtype, mapped.data, part.first_byte, strides)
+
+    def _make_empty(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        return np.empty([part.stop - part.start for part in box], self.dtype)
 
 
 def choose_block_shape(shape: tuple[int, ...], itemsize: int, stored: tuple[int, ...] | None = None) -> tuple[int, ...]:

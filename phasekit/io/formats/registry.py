@@ -164,7 +164,8 @@ def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
     if contents:
         expected = " or ".join(dict.fromkeys(contents))
         found = f"a file that is not {expected}, as '{path.suffix}' promises (it begins with {begin!r})"
-        return ReadError(path, found=found, cure="copy the file again, or give it the ending of its format")
+        cure = "give it the ending of its format, or copy it again if its beginning is damaged"
+        return ReadError(path, found=found, cure=cure)
     found = f"an unknown format (the unknown ending '{path.suffix}', first bytes {begin!r})"
     return ReadError(path, found=found, cure=f"give one of: {known}")
 

@@ -4,28 +4,28 @@ from pathlib import Path
 
 from ..hdf5_file import contains_hdf5
 from .array_tree import read_tree
-from .scan import RawScan, ScanOptions
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "HDF5"
 EXTENSIONS = (".hspy", ".h5", ".hdf5", ".emd")
 KEEPS = "axes, voltage and calibration of HyperSpy, py4DSTEM and EMD, else the counts alone"
-OPTIONS = ("chunks", "scan_shape", "dataset")
+OPTIONS = (*SCAN_OPTIONS, "dataset")
 CONTENT = "HDF5"
 DIALECTS = ("HyperSpy", "py4DSTEM", "EMD", "plain datasets")
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Recognise HDF5 by its first bytes, but leave the two makers' layouts that rosettasciio knows to that reader."""
-    return contains_hdf5(path) and not _has_makers_layout(path)
+    """Recognise HDF5 by its first bytes, but leave Velox' layout, which rosettasciio knows, to that reader."""
+    return contains_hdf5(path) and not _is_velox(path)
 
 
-def _has_makers_layout(path: Path) -> bool:
-    """Whether the file is one of EDAX (``.app5``) or of Velox (``.emd`` with a group ``Data/Image``)."""
+def _is_velox(path: Path) -> bool:
+    """Whether the file is an ``.emd`` with a group ``Data/Image``."""
     import h5py
 
-    # Berkeley's EMD and Velox share the ending .emd; only Velox has the group Data/Image.
+    # Berkeley's EMD and Velox share the ending; only Velox has the group.
     if path.suffix.lower() != ".emd":
-        return path.suffix.lower() == ".app5"
+        return False
     try:
         with h5py.File(path, "r") as file:
             return "Data/Image" in file

@@ -7,12 +7,12 @@ import numpy as np
 
 from ....errors import ReadError
 from ..lazy_sources import MemorySource
-from .scan import RawScan, ScanOptions
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "NumPy"
 EXTENSIONS = (".npy",)
 KEEPS = "the counts alone"
-OPTIONS = ("chunks", "scan_shape")
+OPTIONS = SCAN_OPTIONS
 CONTENT = "NumPy"
 
 

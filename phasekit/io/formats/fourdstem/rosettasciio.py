@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import pickle
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -10,23 +9,42 @@ from typing import Any
 
 import numpy as np
 
-from ....diffraction import wavelength
 from ....errors import ReadError
 from ..lazy_sources import PluginSource
-from .scan import Axis, RawScan, ScanOptions, normalise_unit, read_voltage_kv
+from .axes import Axis, read_voltage_kv
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "RosettaSciIO"
-EXTENSIONS = (".blo", ".mib", ".dm3", ".dm4", ".tvips", ".app5", ".emd", ".mrc")
+EXTENSIONS = (".dm3", ".dm4", ".emd", ".emi")
 KEEPS = "axes and voltage, where the plugin gives them"
-OPTIONS = ("chunks", "scan_shape", "dataset")
-DIALECTS = ("NanoMEGAS", "Quantum Detectors", "DigitalMicrograph", "TVIPS", "EDAX", "Velox", "MRC", "further plugins")
+OPTIONS = (*SCAN_OPTIONS, "dataset")
+DIALECTS = (
+    "DigitalMicrograph",
+    "Velox",
+    "Direct Electron",
+    "TIA",
+    "further plugins",
+)
 
 # Plugins whose files hold no patterns, or are read by another module of this folder.
-_NOT_PATTERNS = ("netCDF", "MSA", "Phenom", "Protochips", "Impulse", "numpy", "HSPY", "ZSPY", "TIFF")
-# A file with one of these endings is HDF5, TIFF, NumPy or netCDF: where its content says otherwise it is damaged.
-_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5")
+_NOT_PATTERNS = (
+    "netCDF",
+    "MSA",
+    "Phenom",
+    "Protochips",
+    "Impulse",
+    "numpy",
+    "HSPY",
+    "ZSPY",
+    "TIFF",
+    "JobinYvon",
+    "MRCZ",
+)
+# A file with one of these endings is read by another module: where its content says otherwise it is damaged.
+_READ_ELSEWHERE = (".nc", ".npy", ".tif", ".tiff", ".hspy", ".h5", ".hdf5", ".mib", ".tvips", ".blo", ".mrcz", ".app5")
 _NETCDF3 = b"CDF"
-_LARGEST_GRAPH = 2**24  # [bytes] a lazy array that pickles larger carries its data with it
+_LARGEST_ARRAY = 2**24  # [bytes] a larger one in memory is read again in each process
+_SPECTRAL_NAMES = ("energy", "wavelength")
 
 
 @lru_cache(maxsize=1)
@@ -54,16 +72,14 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     """Read lazily what the plugin of this ending finds; its warnings become remarks."""
     ending = path.suffix.lower().lstrip(".")
     plugin = plugin_endings()[ending]
-    # The plugin fills a cut block file with zeros, so its size is checked here.
-    if ending == "blo":
-        _check_blo(path)
     # What a plugin warns about belongs to this file: it goes into the comment of the dataset.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         signals = importlib.import_module(plugin).file_reader(str(path), lazy=True)
     index = _choose_signal(path, signals, options.dataset)
     raw = _make_scan(path, signals[index], plugin, index)
-    raw.notes += [f"rosettasciio: {str(warning.message)[:120]}" for warning in caught]
+    spoken = [warning.message for warning in caught if not issubclass(warning.category, ResourceWarning)]
+    raw.notes += [f"rosettasciio: {str(message)[:120]}" for message in spoken]
     return raw
 
 
@@ -87,41 +103,37 @@ def _make_scan(path: Path, signal: dict[str, Any], plugin: str, index: int) -> R
     if math.prod(data.shape) * data.dtype.itemsize > 200 * max(path.stat().st_size, 1) + 2**24:
         found = f"a header that promises {tuple(data.shape)} in {path.stat().st_size} bytes"
         raise ReadError(path, found=found, cure="copy the file again (is it cut?)")
-    axes = [
-        Axis(_read_number(entry.get("scale")), _read_number(entry.get("offset")) or 0.0, _read_unit(entry.get("units")))
-        for entry in entries
-    ]
+    axes = [_read_axis(entry, plugin) for entry in entries]
     # Axes that do not fit the data cannot be assigned to dimensions.
     if len(axes) != data.ndim:
         axes = [Axis()] * data.ndim
+    _refuse_spectra(path, entries)
     raw = RawScan(data, axes, voltage_kv=_read_voltage(signal))
-    order = _order_axes(entries, axes)
-    # Arrays that hold an open file cannot go to another process; they are reopened there.
-    if not _is_picklable(data):
+    # Arrays that hold an open file cannot go to another process; the plugin opens it again there.
+    if hasattr(data, "__dask_graph__") or data.nbytes > _LARGEST_ARRAY:
         raw.data = PluginSource(str(path), tuple(data.shape), np.dtype(data.dtype), plugin, index)
-    # Some plugins put the detector first.
-    if order != list(range(data.ndim)):
-        import dask.array
-
-        da: Any = dask.array  # only partly typed
-        lazy = da.from_array(raw.data, chunks="auto", fancy=False) if isinstance(raw.data, PluginSource) else raw.data
-        raw.data, raw.axes = da.asarray(lazy).transpose(order), [axes[n] for n in order]
-    if plugin.endswith("blockfile"):
-        _calibrate_blo(raw, signal)
     return raw
 
 
-def _order_axes(entries: list[dict[str, Any]], axes: list[Axis]) -> list[int]:
-    """Order of the axes with the detector last, by what the plugin marks, else by reciprocal units."""
-    n = len(axes)
-    scan = [position for position, entry in enumerate(entries) if entry.get("navigate")]
-    # Without marks, exactly two axes in reciprocal lengths are the detector.
-    if n >= 3 and len(scan) != n - 2:
-        detector = [position for position, axis in enumerate(axes) if normalise_unit(axis.units).startswith("1/")]
-        scan = [position for position in range(n) if position not in detector] if len(detector) == 2 else []
-    if len(scan) != n - 2:
-        return list(range(n))
-    return scan + [position for position in range(n) if position not in scan]
+def _read_axis(entry: dict[str, Any], plugin: str) -> Axis:
+    units, flag = _read_unit(entry.get("units")), entry.get("navigate")
+    offset = _read_number(entry.get("offset")) or 0.0
+    # The TIA plugin turns steps from 1/m into 1/nm and from m into nm, but leaves the offsets (rosettasciio 0.15).
+    if plugin.endswith("tia"):
+        offset *= {"1 / nm": 1e-9, "nm": 1e9}.get(units, 1.0)
+    name, marked = str(entry.get("name") or ""), None if flag is None else bool(flag)
+    # The plugin for Direct Electron sets every step to 1, whatever the text file says (rosettasciio 0.15).
+    if plugin.endswith("mrc"):
+        return Axis(name=name, navigate=marked)
+    return Axis(_read_number(entry.get("scale")), offset, units, name, marked)
+
+
+def _refuse_spectra(path: Path, entries: list[dict[str, Any]]) -> None:
+    names = [str(entry.get("name") or "") for entry in entries]
+    spectral = [name for name in names if name.lower().startswith(_SPECTRAL_NAMES)]
+    if spectral:
+        found = f"spectra and no patterns: an axis '{spectral[0]}'"
+        raise ReadError(path, found=found, cure="give a scan of diffraction patterns")
 
 
 def _read_number(value: Any) -> float | None:
@@ -137,58 +149,4 @@ def _read_unit(value: Any) -> str:
 
 def _read_voltage(signal: dict[str, Any]) -> float | None:
     tem = signal.get("metadata", {}).get("Acquisition_instrument", {}).get("TEM", {})
-    header = signal.get("original_metadata", {}).get("blockfile_header", {})
-    return read_voltage_kv(tem.get("beam_energy")) or read_voltage_kv(
-        (_read_number(header.get("Beam_energy")) or 0.0) / 1e3
-    )
-
-
-def _is_picklable(data: Any) -> bool:
-    """Whether a lazy array can be sent to a worker: it holds no open file and no data."""
-    if not hasattr(data, "__dask_graph__"):
-        return data.nbytes < _LARGEST_GRAPH
-    try:
-        return len(pickle.dumps(data)) < _LARGEST_GRAPH
-    except (TypeError, ValueError, AttributeError, pickle.PicklingError):
-        return False
-
-
-# ---- .blo: its header says all, so all of it is checked
-
-
-def _check_blo(path: Path) -> None:
-    from rsciio.blockfile._api import get_header_dtype_list
-
-    # The header of the format is a fixed record; sizes and offsets in it determine the length of the file.
-    size = path.stat().st_size
-    kind = np.dtype(get_header_dtype_list())
-    if size < kind.itemsize:
-        raise ReadError(path, found=f"{size} bytes, less than a .blo header", cure="copy the file again")
-    header = np.fromfile(path, dtype=kind, count=1)[0]
-    frame = 6 + int(header["DP_SZ"]) ** 2
-    patterns = int(header["NX"]) * int(header["NY"])
-    first = int(header["Data_offset_2"])
-    if int(header["MAGIC"]) != 0x0102 or not bytes(header["ID"]).startswith(b"IMGBLO") or not patterns:
-        raise ReadError(path, found="no .blo header", cure="check that this is a NanoMEGAS block file")
-    surplus = size - first - patterns * frame
-    if int(header["Data_offset_1"]) < kind.itemsize or first < int(header["Data_offset_1"]) or not 0 <= surplus < frame:
-        found = f"{size} bytes where {patterns} patterns of {frame} bytes from byte {first} on need {size - surplus}"
-        raise ReadError(path, found=found, cure="copy the file again, or convert what was recorded with its software")
-    with path.open("rb") as file:
-        # Each frame begins with two marked bytes; the first and the last one prove offset and frame size.
-        for number in (0, patterns - 1):
-            file.seek(first + number * frame)
-            if file.read(2) != b"\xaa\x55":
-                raise ReadError(path, found=f"no frame mark at pattern {number}", cure="copy the file again")
-
-
-def _calibrate_blo(raw: RawScan, signal: dict[str, Any]) -> None:
-    """Scattering vector of one pixel from the header's voltage, camera length [0.1 mm] and pixels per cm (x 100)."""
-    header = signal["original_metadata"]["blockfile_header"]
-    camera_mm, per_cm = float(header["Camera_length"]) / 10, float(header["SDP"]) / 100
-    if raw.voltage_kv and camera_mm > 0 and per_cm > 0:
-        # One pixel is 10 / per_cm millimetres at the distance of the camera length: g = d / (L lambda) for small
-        # angles.
-        step = 10 / per_cm / (camera_mm * wavelength(raw.voltage_kv))
-        raw.axes = [*raw.axes[:-2], Axis(step, 0.0, "1/A"), Axis(step, 0.0, "1/A")]
-        raw.notes.append("1/angstrom from the nominal camera length and voltage of the header")
+    return read_voltage_kv(tem.get("beam_energy"))

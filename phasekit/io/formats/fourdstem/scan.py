@@ -4,8 +4,7 @@ Shapes, units, the blocks of the lazy array, and remarks on what the file does n
 """
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,17 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from ....diffraction import wavelength
 from ....errors import ReadError, SchemaError
-from ..lazy_sources import ScanSource, Source, choose_block_shape
+from ...plausibility.scans import check_scan
+from ..lazy_sources import ScanSource, Source, TransposedSource, choose_block_shape
+from .axes import DIMS, Axis, make_detector_axes, make_scan_axis, read_step_nm
+from .axis_order import find_axis_order
+from .given_calibration import apply_given, check_given
 
-DIMS = ("scan_y", "scan_x", "qy", "qx")
 Chunks = str | int | Sequence[int] | Mapping[str, int]
-
-# Factors to nm.
-_LENGTHS = {"m": 1e9, "cm": 1e7, "mm": 1e6, "um": 1e3, "micron": 1e3, "nm": 1.0, "A": 0.1, "pm": 1e-3}
-# Factors to rad.
-_ANGLES = {"rad": 1.0, "mrad": 1e-3, "urad": 1e-6, "deg": math.pi / 180, "degree": math.pi / 180}
+#: Options that every format takes whose file is not phasekit's own.
+SCAN_OPTIONS = ("chunks", "scan_shape", "dims", "voltage_kv", "step_nm", "q_step", "direct_beam_px")
 
 
 class ScanOptions(NamedTuple):
@@ -32,22 +30,19 @@ class ScanOptions(NamedTuple):
     chunks: Chunks = "auto"
     scan_shape: Sequence[int] | None = None
     dataset: str | None = None
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Regular axis of a file: step, first value, unit as written there; a step of None means it is not known."""
-
-    scale: float | None = None
-    offset: float = 0.0
-    units: str = ""
+    dims: Sequence[str] | None = None
+    voltage_kv: float | None = None
+    step_nm: float | Sequence[float] | None = None
+    q_step: float | Sequence[float] | None = None
+    direct_beam_px: Sequence[float] | None = None
 
 
 @dataclass
 class RawScan:
-    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions, detector last), its axes, and remarks.
+    """``data`` (a :class:`Source` or dask array of 2 to 4 dimensions), its axes in the file's order, and remarks.
 
     ``file_blocks`` is the shape of the blocks the file is stored in, None where it has none or they are not known.
+    ``planned`` is the number of patterns that the file announces, where fewer were recorded.
     """
 
     data: Any
@@ -55,56 +50,113 @@ class RawScan:
     notes: list[str] = field(default_factory=list)
     voltage_kv: float | None = None
     file_blocks: tuple[int, ...] | None = None
+    planned: int | None = None
+    camera_length_mm: float | None = None
 
 
-def build_patterns(raw: RawScan, path: Path, chunks: Chunks, scan_shape: Sequence[int] | None) -> xr.Dataset:
+def build_patterns(raw: RawScan, path: Path, options: ScanOptions, accept: Collection[str] = ()) -> xr.Dataset:
     """Lazy dataset (scan_y, scan_x, qy, qx) with coordinates in nm and 1/angstrom (or px); no pattern is read."""
-    data, axes, notes = raw.data, list(raw.axes), list(raw.notes)
+    given = check_given(options)
+    _check_array(raw.data, path)
+    notes = list(raw.notes)
+    data, axes, stored = _reorder(raw, path, options.dims, notes)
+    shape = _make_scan_shape(data.shape, path, options.scan_shape, raw.planned, notes)
+    # The step along a line says nothing about the two steps of a folded map.
+    if data.ndim == 3 and shape[0] > 1:
+        axes = [Axis(), Axis(), *axes[-2:]]
+    axes = [Axis()] * (4 - len(axes)) + axes
+    voltage_kv = given.voltage_kv or raw.voltage_kv
+    axes = apply_given(axes, given, voltage_kv)
+    lazy = _to_dask(data, shape, path, options.chunks, stored)
+    coords = {dim: make_scan_axis(dim, axes[n], shape[n]) for n, dim in enumerate(DIMS[:2])}
+    coords |= make_detector_axes(axes[2:], shape[2:], voltage_kv)
+    check_scan(path, _list_stated(raw, axes, coords, voltage_kv), accept)
+    check_scan(path, _read_first_counts(data), accept)
+    for position, dim in enumerate(DIMS):  # every axis grows, as an image is drawn
+        if axes[position].scale is not None and float(axes[position].scale or 0) < 0:
+            values = coords[dim].values
+            lazy = lazy if values[0] <= values[-1] else lazy[(slice(None),) * position + (slice(None, None, -1),)]
+            coords[dim] = coords[dim].copy(data=np.sort(values))
+    attrs: dict[str, Any] = {} if voltage_kv is None else {"voltage_kv": float(voltage_kv)}
+    if notes:
+        attrs["comment"] = "; ".join(notes)
+    return xr.Dataset({"intensity": (DIMS, lazy)}, coords=coords, attrs=attrs)
+
+
+def _check_array(data: Any, path: Path) -> None:
     # Complex data are wave functions, objects are no numbers.
     if np.dtype(data.dtype).kind not in "iufb":
         raise ReadError(path, found=f"values of type {data.dtype}", cure="give real numbers (take the modulus)")
     if data.ndim not in (2, 3, 4) or 0 in data.shape:
         found = f"an array of shape {tuple(data.shape)}"
         raise ReadError(path, found=found, cure="give patterns as (scan_y, scan_x, qy, qx), (n, qy, qx) or (qy, qx)")
+
+
+def _reorder(
+    raw: RawScan, path: Path, dims: Sequence[str] | None, notes: list[str]
+) -> tuple[Any, list[Axis], tuple[int, ...] | None]:
+    """Array, axes and stored blocks with the scan first and the detector last."""
+    data, axes, stored = raw.data, list(raw.axes), raw.file_blocks
+    order = find_axis_order(axes, data.ndim, path, dims, notes)
     # Readers may know only the detector's axes, which are the last ones.
     axes = [Axis()] * (data.ndim - len(axes)) + axes
-    shape = _make_scan_shape(data.shape, path, scan_shape, notes)
-    # The step along a line says nothing about the two steps of a folded map.
-    if data.ndim == 3 and shape[0] > 1:
-        axes = [Axis(), Axis(), *axes[-2:]]
-    axes = [Axis()] * (4 - len(axes)) + axes
-    lazy = _to_dask(data, shape, path, chunks, raw.file_blocks)
-    coords = {}
-    for dim, axis in zip(DIMS[:2], axes[:2], strict=True):
-        coords[dim] = _make_scan_axis(dim, axis, shape[DIMS.index(dim)])
-    coords |= _make_detector_axes(axes[2:], shape[2:], raw.voltage_kv)
-    for position, dim in enumerate(DIMS):  # every axis grows, as an image is drawn
-        if axes[position].scale is not None and float(axes[position].scale or 0) < 0:
-            values = coords[dim].values
-            lazy = lazy if values[0] <= values[-1] else lazy[(slice(None),) * position + (slice(None, None, -1),)]
-            coords[dim] = coords[dim].copy(data=np.sort(values))
-    attrs: dict[str, Any] = {} if raw.voltage_kv is None else {"voltage_kv": float(raw.voltage_kv)}
-    if notes:
-        attrs["comment"] = "; ".join(notes)
-    return xr.Dataset({"intensity": (DIMS, lazy)}, coords=coords, attrs=attrs)
+    if order == tuple(range(data.ndim)):
+        return data, axes, stored
+    if isinstance(data, Source):
+        shape = tuple(data.shape[axis] for axis in order)
+        data = TransposedSource(data.path, shape, data.dtype, data, order)
+    else:
+        data = data.transpose(order)
+    stored = None if stored is None else tuple(stored[axis] for axis in order)
+    return data, [axes[axis] for axis in order], stored
+
+
+def _list_stated(
+    raw: RawScan, axes: Sequence[Axis], coords: Mapping[str, xr.DataArray], voltage_kv: float | None
+) -> dict[str, Any]:
+    """What the file or the caller states, by rule of plausibility."""
+    steps = [step for step in map(read_step_nm, axes[:2]) if step is not None]
+    stated: dict[str, Any] = {"step_nm": np.abs(steps)} if steps else {}
+    if voltage_kv is not None:
+        stated["voltage"] = voltage_kv
+    if raw.camera_length_mm is not None and coords["qx"].attrs["units"] == "1/angstrom":
+        stated["camera_length"] = raw.camera_length_mm
+    # A detector of one pixel, or a row of them, has no width to compare with.
+    wide = [n for n in (2, 3) if coords[DIMS[n]].attrs["units"] == "1/angstrom" and coords[DIMS[n]].size > 1]
+    pixels = {n: float(np.diff(coords[DIMS[n]].values[:2])[0]) for n in wide}
+    if pixels:
+        stated["q_step"] = np.abs(list(pixels.values()))
+    # The pixels reach half a pixel beyond their centres.
+    first = {n: float(coords[DIMS[n]].values[0]) / pixel for n, pixel in pixels.items() if not axes[n].cropped}
+    if first:
+        stated["direct_beam"] = [(0.5 - value) / coords[DIMS[n]].size for n, value in first.items()]
+    return stated
+
+
+def _read_first_counts(data: Any) -> dict[str, Any]:
+    """Values of the first pattern where they have a sign; nothing where unsigned, or where they cannot be read."""
+    if np.dtype(data.dtype).kind != "i" or not getattr(data, "has_quick_patterns", True):
+        return {}
+    try:
+        return {"counts": np.asarray(data[(0,) * (data.ndim - 2)])}
+    except Exception:  # damage is reported when the block is computed
+        return {}
 
 
 def _make_scan_shape(
-    shape: Sequence[int], path: Path, scan_shape: Sequence[int] | None, notes: list[str]
+    shape: Sequence[int], path: Path, scan_shape: Sequence[int] | None, planned: int | None, notes: list[str]
 ) -> tuple[int, int, int, int]:
     """Shape with two scan dimensions."""
     *scan, qy, qx = (int(n) for n in shape)
     n = math.prod(scan)
     # Folding is checked against the number of patterns, since a wrong shape shears the map.
     if scan_shape is not None:
-        try:
-            ny, nx = (int(size) for size in scan_shape)
-        except (TypeError, ValueError) as error:
-            raise SchemaError(
-                f"open_4dstem: scan_shape={scan_shape!r}, needs two whole numbers. Give (scan_y, scan_x)."
-            ) from error
-        if ny * nx != n or min(ny, nx) < 1:
+        ny, nx = _read_pair(scan_shape)
+        if planned is not None and 0 < ny * nx < n:
+            notes.append(f"{n - ny * nx} recorded patterns lie after the last row of scan_shape and are left out")
+        elif ny * nx != n or min(ny, nx) < 1:
             cure = f"give a scan_shape (scan_y, scan_x) whose product is {n}"
+            cure += "" if planned is None else f", or a smaller one for the complete rows; {planned} were planned"
             raise ReadError(path, found=f"{n} patterns, but scan_shape={(ny, nx)} needs {ny * nx}", cure=cure)
         return ny, nx, qy, qx
     if len(scan) == 2:
@@ -112,6 +164,16 @@ def _make_scan_shape(
     if n > 1:
         notes.append(f"{n} patterns in one line: scan_y = 1; give scan_shape=(scan_y, scan_x) to fold them into a map")
     return 1, n, qy, qx
+
+
+def _read_pair(scan_shape: Sequence[int]) -> tuple[int, int]:
+    try:
+        ny, nx = (int(size) for size in scan_shape)
+    except (TypeError, ValueError) as error:
+        raise SchemaError(
+            f"open_4dstem: scan_shape={scan_shape!r}, needs two whole numbers. Give (scan_y, scan_x)."
+        ) from error
+    return ny, nx
 
 
 def _to_dask(data: Any, shape: tuple[int, ...], path: Path, chunks: Chunks, stored: tuple[int, ...] | None) -> Any:
@@ -176,87 +238,3 @@ def select_blocks(
             raise SchemaError(f"open_4dstem: chunks={chunks}, needs 2 sizes (scan) or 4. Use chunks='auto'.")
         sizes = [int(size) for size in given] + list(shape[len(given) :])
     return tuple(n if size < 1 else min(size, n) for size, n in zip(sizes, shape, strict=True))
-
-
-def normalise_unit(unit: str) -> str:
-    """Unit in plain letters: ``$A^{-1}$``, ``1/Å`` -> 1/A, ``µm`` -> um.
-
-    Examples
-    --------
-    >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels")]
-    ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels']
-    """
-    # Units are written as LaTeX, with Unicode superscripts, in brackets, or as words.
-    text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
-    text = re.sub("(?i)angstroms?|Å|Å", "A", text)
-    text = re.sub(r"([nupm])_m\b", r"\1m", text)  # EMD writes [n_m]
-    inverse = re.fullmatch(r"([A-Za-z_]+)\^?(?:\*\*)?-1", text)
-    text = f"1/{inverse.group(1)}" if inverse else text
-    return re.sub("nanometers?|nanometres?", "nm", text)
-
-
-def _has_scale(axis: Axis) -> bool:
-    return axis.scale is not None and math.isfinite(axis.scale) and axis.scale != 0 and math.isfinite(axis.offset)
-
-
-def _make_scan_axis(dim: str, axis: Axis, size: int) -> xr.DataArray:
-    factor = _LENGTHS.get(normalise_unit(axis.units))
-    steps = np.arange(size, dtype=float)
-    attrs = {"units": "nm", "long_name": f"scan position along {dim[-1]}"}
-    if factor is None or not _has_scale(axis):
-        attrs["comment"] = "step size unknown, 1 nm assumed"
-        return xr.DataArray(steps, dims=dim, attrs=attrs)
-    return xr.DataArray((axis.offset + steps * float(axis.scale or 0)) * factor, dims=dim, attrs=attrs)
-
-
-def _make_detector_axes(
-    axes: Sequence[Axis], shape: Sequence[int], voltage_kv: float | None
-) -> dict[str, xr.DataArray]:
-    factors = [_find_inverse_angstrom(axis, voltage_kv) for axis in axes]
-    calibrated = None not in factors
-    coords = {}
-    for dim, axis, size, factor in zip(DIMS[2:], axes, shape, factors, strict=True):
-        steps = np.arange(size, dtype=float)
-        attrs = {"units": "px", "long_name": f"detector position along {dim[-1]}"}
-        # Mixed units would distort angles between reflections: either both axes are calibrated or none.
-        if calibrated and factor is not None:
-            attrs["units"] = "1/angstrom"
-            scale, offset = float(axis.scale or 0) * factor, axis.offset * factor
-            if axis.offset == 0:  # the direct beam is never in the corner: the file does not say where it is
-                offset = -scale * (size - 1) / 2
-                attrs["comment"] = "origin not in the file, middle of the detector assumed"
-            steps = offset + steps * scale
-        elif axis.units and normalise_unit(axis.units) not in ("px", "pixel", "pixels"):
-            attrs["comment"] = f"the file's unit '{axis.units[:20]}' is no scattering vector, pixels kept"
-        coords[dim] = xr.DataArray(steps, dims=dim, attrs=attrs)
-    return coords
-
-
-def _find_inverse_angstrom(axis: Axis, voltage_kv: float | None) -> float | None:
-    """Factor from the axis's unit to 1/angstrom; an angle needs the voltage."""
-    unit = normalise_unit(axis.units)
-    if not _has_scale(axis):
-        return None
-    if unit.startswith("1/") and unit[2:] in _LENGTHS:
-        return 0.1 / _LENGTHS[unit[2:]]
-    # For small angles the scattering vector is theta / lambda.
-    if unit in _ANGLES and voltage_kv:
-        return _ANGLES[unit] / wavelength(voltage_kv)
-    return None
-
-
-def read_voltage_kv(value: Any) -> float | None:
-    """Accelerating voltage [kV] of a file's header; volts become kilovolts, None where it cannot be one.
-
-    Examples
-    --------
-    >>> [read_voltage_kv(value) for value in (200, 300e3, 0.0, float("nan"), "", None)]
-    [200.0, 300.0, None, None, None, None]
-    """
-    try:
-        voltage = float(value)
-    except (TypeError, ValueError):
-        return None
-    # Files state kilovolts or volts; 20 kV to 3 MV in volts overlap with no voltage in kilovolts.
-    voltage = voltage / 1e3 if 20e3 <= voltage <= 3e6 else voltage
-    return voltage if 10 <= voltage <= 3e3 else None

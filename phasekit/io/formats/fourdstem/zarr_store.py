@@ -4,12 +4,12 @@ from pathlib import Path
 
 from ..lazy_sources import is_zarr_store, open_zarr
 from .array_tree import read_tree
-from .scan import RawScan, ScanOptions
+from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "zarr"
 EXTENSIONS = (".zspy", ".zarr")
 KEEPS = "axes and voltage of HyperSpy, else the counts alone"
-OPTIONS = ("chunks", "scan_shape", "dataset")
+OPTIONS = (*SCAN_OPTIONS, "dataset")
 FOLDER = "zarr store"
 DIALECTS = ("HyperSpy", "plain arrays")
 
