@@ -47,7 +47,13 @@ def write_emdfile(path, cube=CUBE, calibration=None, r=(1, "pixels"), q=(1, "pix
 
 def write_emd_metadata(group, calibration, r, q):
     group.attrs.update(emd_group_type="metadata", python_class="Calibration")
-    values = {"R_pixel_size": r[0], "R_pixel_units": r[1], "Q_pixel_size": q[0], "Q_pixel_units": q[1], "QR_flip": False}
+    values = {
+        "R_pixel_size": r[0],
+        "R_pixel_units": r[1],
+        "Q_pixel_size": q[0],
+        "Q_pixel_units": q[1],
+        "QR_flip": False,
+    }
     for name, value in (values | calibration).items():
         kind = "string" if isinstance(value, str) else "array" if isinstance(value, np.ndarray) else "number"
         item = group.create_dataset(name, data=value.encode() if kind == "string" else value)
@@ -93,7 +99,7 @@ def write_ncem_array(group, cube, names, units, steps, offsets=(0, 0, 0, 0)):
     group.create_dataset("data", data=cube)
     for n, (name, unit, step) in enumerate(zip(names, units, steps, strict=True)):
         dim = group.create_dataset(f"dim{n + 1}", data=offsets[n] + step * np.arange(cube.shape[n], dtype="f4"))
-        dim.attrs.update(name=np.bytes_(name), units=np.bytes_(unit))
+        dim.attrs.update(name=np.bytes_(name), units=np.bytes_(unit.encode("utf-8")))
 
 
 def write_ncem(path, cube=CUBE, names=("Ry", "Rx", "Qy", "Qx"), units=("[n_m]", "[n_m]", "[1/n_m]", "[1/n_m]"), **axes):
@@ -116,7 +122,7 @@ PER_NM = {"units": "1/nm", "scale": 0.2, "offset": -1.0, "navigate": False}
 def write_hspy(path, cube=CUBE, axes=None, version="3.3", tem=None, titles=("__unnamed__",), root=None):
     """HyperSpy; ``root`` is the zarr group of a .zspy. Version 1 wrote neither ``_type`` nor ``is_binned``."""
     file = h5py.File(path, "w") if root is None else root
-    file.attrs.update(file_format="HyperSpy" if root is None else "HyperSpy", file_format_version=version)
+    file.attrs.update(file_format="HyperSpy", file_format_version=version)
     for title in titles:
         signal = file.create_group(f"Experiments/{title}")
         write_hspy_axes(signal, cube, axes or [NM, NM, PER_NM, PER_NM], version)
@@ -140,8 +146,12 @@ def write_hspy_axes(signal, cube, axes, version):
         attributes = {"name": "_None_", "size": cube.shape[n]} | axis
         if version >= "3":
             attributes |= {"_type": "UniformDataAxis", "is_binned": False}
-        group.attrs.update({key: float(v) if isinstance(v, int) and key != "size" and not isinstance(v, bool) else v
-                            for key, v in attributes.items()})
+        group.attrs.update(
+            {
+                key: float(v) if isinstance(v, int) and key != "size" and not isinstance(v, bool) else v
+                for key, v in attributes.items()
+            }
+        )
 
 
 def write_zspy(path, markers=False, zarr_format=2, **how):
@@ -156,7 +166,7 @@ def write_zspy(path, markers=False, zarr_format=2, **how):
 
 
 def add_markers(signal):
-    """Spots saved with ``add_marker(permanent=True)``: an object array of positions, which zarr-python 3 cannot read."""
+    """Spots saved with ``add_marker(permanent=True)``: an object array, which zarr-python 3 cannot read."""
     group = signal.create_group("metadata/Markers/Points")
     group.attrs.update({"class": "Points", "name": "Points", "plot_on_signal": True})
     group.create_group("kwargs")
@@ -195,15 +205,19 @@ def write_dectris(path, cube=CUBE, per_file=5, missing=(), mask=True):
     return path
 
 
-def write_nxdata(path, cube=CUBE, axes=("y", "x", "ky", "kx"), units=("nm", "nm", "1/nm", "1/nm"), steps=(2, 2, 0.2, 0.2)):
+def write_nxdata(path, cube=CUBE, axes=("y", "x", "ky", "kx"), steps=(2, 2, 0.2, 0.2), *, indices=False, link=None):
     """NeXus: the group's ``default`` chain, ``signal`` and ``axes`` name the arrays."""
+    units = ("nm", "nm", "1/nm", "1/nm")
     with h5py.File(path, "w") as file:
         file.attrs["default"] = "entry"
         entry = file.create_group("entry")
         entry.attrs.update(NX_class="NXentry", default="patterns")
         data = entry.create_group("patterns")
-        data.attrs.update(NX_class="NXdata", signal="counts", axes=list(axes))
+        places = {f"{name}_indices": n for n, name in enumerate(axes)}
+        data.attrs.update(places if indices else {"axes": list(axes)}, NX_class="NXdata", signal="counts")
         data.create_dataset("counts", data=cube).attrs["long_name"] = "diffraction patterns"
+        if link:
+            file[link] = data["counts"]
         for n, (name, unit, step) in enumerate(zip(axes, units, steps, strict=True)):
             data.create_dataset(name, data=step * (np.arange(cube.shape[n]) - (0 if n < 2 else 5)))
             data[name].attrs["units"] = unit
@@ -284,7 +298,8 @@ def write_imagej_virtual(path, cube=CUBE):
     tags += [(270, 2, len(text), start), (273, 4, 1, start + len(text)), (277, 3, 1, 1), (278, 3, 1, ky)]
     tags += [(279, 4, 1, ky * kx * 2)]
     body = b"".join(
-        struct.pack(">HHI", tag, kind, count) + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
+        struct.pack(">HHI", tag, kind, count)
+        + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
         for tag, kind, count, value in tags
     )
     head = b"MM\x00*" + struct.pack(">I", 8) + struct.pack(">H", len(tags)) + body + bytes(4)
@@ -313,6 +328,19 @@ def write_h5(path, arrays, attributes=None):
     return path
 
 
+def write_netcdf(path):
+    """xarray.Dataset.to_netcdf of a user's own array, the detector first."""
+    import xarray as xr
+
+    coords = {"ky": 0.02 * (np.arange(12) - 5), "kx": 0.02 * (np.arange(10) - 5)}
+    coords |= {"y": 2 * np.arange(3.0), "x": 3 * np.arange(4.0)}
+    found = xr.Dataset({"patterns": (tuple(coords), CUBE.transpose(2, 3, 0, 1))}, coords=coords)
+    for name, unit in zip(coords, ("1/angstrom", "1/angstrom", "nm", "nm"), strict=True):
+        found[name].attrs["units"] = unit
+    found.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
 def write_zarr(path, cube=CUBE, zarr_format=2, name=None, attributes=None, dims=None):
     """zarr of any version; xarray marks dimensions with ``_ARRAY_DIMENSIONS`` (v2) or ``dimension_names`` (v3)."""
     import zarr
@@ -338,6 +366,7 @@ def write_empad(path, cube, series=False):
     path.with_name(f"scan_x{nx}_y{ny}.raw").write_bytes(raw.tobytes())
     scan = f"<scan_parameters mode='acquire'><series_count>{ny * nx}</series_count></scan_parameters>" if series else ""
     size = "" if series else f"<pix_x>{nx}</pix_x><pix_y>{ny}</pix_y>"
-    text = f"<root><raw_file filename='scan_x{nx}_y{ny}.raw'/>{size}{scan}<timestamp isoformat='2024-03-05T11:20:31'/></root>"
-    path.write_text(text, encoding="utf-8")
+    raw_file = f"<raw_file filename='scan_x{nx}_y{ny}.raw'/>"
+    text = f"{raw_file}{size}{scan}<timestamp isoformat='2024-03-05T11:20:31'/>"
+    path.write_text(f"<root>{text}</root>", encoding="utf-8")
     return path

@@ -150,6 +150,14 @@ def find_format(path: Path, instrument: str) -> FileFormat:
     raise _unknown_format(path, head, instrument)
 
 
+#: What a download may leave in place of a file.
+_STAND_INS = {
+    b"version https://git-lfs": ("a pointer of Git LFS instead of the file", "fetch the file: git lfs pull"),
+    b"<!doctype html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
+    b"<html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
+}
+
+
 def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
     forms = list(iterate_formats(instrument))
     endings = [" ".join(form.extensions) + "".join(f" + {ending}" for ending in form.beside) for form in forms]
@@ -159,6 +167,9 @@ def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
         found = f"a folder that is no {' and no '.join(dict.fromkeys(folders))}" if folders else "a folder"
         return ReadError(path, found=found, cure=f"give one of: {known}")
     begin, suffix = head[:_SHOWN_BYTES], path.suffix.lower()
+    for start, (found, cure) in _STAND_INS.items():
+        if head.lstrip().lower().startswith(start):
+            return ReadError(path, found=found, cure=cure)
     # An ending of a known format with other content is a damaged or renamed file.
     contents = [form.content or form.name for form in forms if suffix in form.extensions]
     if contents:

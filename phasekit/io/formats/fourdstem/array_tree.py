@@ -10,8 +10,9 @@ import numpy as np
 from ....errors import ReadError
 from ..hdf5_file import load_hdf5_filters
 from ..lazy_sources import Hdf5Source, JoinedSource, Source, ZarrSource
+from .named_axes import read_named_axes
 from .scan import RawScan
-from .tree_axes import read_emd_axes, read_hyperspy_axes
+from .tree_axes import read_emd_axes, read_hyperspy_axes, read_text
 
 _SIGNAL = re.compile(r"Experiments/[^/]+/data")  # of HyperSpy; what lies deeper are markers, models and variances
 _EXPERIMENT = re.compile(r"Experiments/[^/]+/")
@@ -24,7 +25,7 @@ _FILTERS = {32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32013: "zfp", 320
 def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawScan:
     """The scan in an open HDF5 file or zarr group; ``dataset`` chooses where there are several."""
     if not hasattr(root, "keys"):  # a zarr store that is one array
-        return RawScan(_make_source(path, root, "", zarr), file_blocks=_read_blocks(root))
+        return RawScan(_make_source(path, root, "", zarr), read_named_axes(None, root), file_blocks=_read_blocks(root))
     names = _choose_arrays(path, root, dataset)
     for name in names:
         _check_grey(path, name, root[name])
@@ -41,6 +42,8 @@ def read_tree(path: Path, root: Any, *, zarr: bool, dataset: str | None) -> RawS
         read_hyperspy_axes(path, group, raw, node.shape)
     elif any(f"dim{n}" in group for n in (0, 1)):
         read_emd_axes(root, group, name, raw, node.shape)
+    else:
+        raw.axes = read_named_axes(group, node)
     return raw
 
 
@@ -97,7 +100,10 @@ def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
     largest = sorted(arrays.items(), key=lambda item: (-item[1].ndim, item[0]))
     listed = ", ".join(f"{name} {tuple(node.shape)}" for name, node in largest[:8]) or "no array"
     if dataset is not None:
-        found = [name for name in arrays if name == dataset.strip("/") or name.startswith(dataset.strip("/") + "/")]
+        # A path, or a part of it: the title of a HyperSpy signal is the name of its group.
+        wanted = f"/{dataset.strip('/')}/"
+        found = [name for name in arrays if f"/{name}/".startswith(wanted)]
+        found = found or [name for name in arrays if wanted in f"/{name}/"]
         found = [name for name in found if arrays[name].ndim >= 2] or found
         if len(found) != 1:
             raise ReadError(path, found=f"no single dataset '{dataset}' ({listed})", cure="name one of these")
@@ -108,7 +114,8 @@ def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
     # A map wins over a line of patterns, and an array called data over others, such as stored virtual images.
     for ndim in (4, 3):
         found = [name for name in signals if arrays[name].ndim == ndim]
-        preferred = [name for name in found if name.rpartition("/")[2] in ("data", "array_data")] or found
+        preferred = [name for name in found if _is_nexus_signal(root, name)]
+        preferred = preferred or [name for name in found if name.rpartition("/")[2] in ("data", "array_data")] or found
         if errors and ndim == 3 and preferred and isinstance(errors[0], FileNotFoundError):
             raise errors[0]
         if len(preferred) == 1 or (ndim == 3 and _is_series(preferred, arrays)):
@@ -119,6 +126,13 @@ def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
     if errors:
         raise errors[0]
     raise ReadError(path, found=f"no scan of patterns ({listed})", cure="give an array (scan_y, scan_x, qy, qx)")
+
+
+def _is_nexus_signal(root: Any, name: str) -> bool:
+    """Whether the group of an array is an NXdata that names it as its signal."""
+    above, _, leaf = name.rpartition("/")
+    attrs = root[above].attrs if above else root.attrs
+    return read_text(attrs.get("NX_class", "")) == "NXdata" and read_text(attrs.get("signal", "")) == leaf
 
 
 def _check_grey(path: Path, name: str, node: Any) -> None:

@@ -1,5 +1,6 @@
 """Which axes of an array are the scan and which the detector: told by ``dims``, units, flags and names."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,9 @@ _CURE = (
     "or give an array (scan_y, scan_x, qy, qx)"
 )
 # Names of HyperSpy and its readers. py4DSTEM's Rx is the row of the scan, and no name here.
-_ALONG_Y = ("y", "scan_y", "ky", "qy", "dy", "height")
-_ALONG_X = ("x", "scan_x", "kx", "qx", "dx", "width")
+_ALONG_Y = ("y", "scan_y", "ky", "qy", "dy", "height", "k_y", "q_y", "det_y", "detector_y")
+_ALONG_X = ("x", "scan_x", "kx", "qx", "dx", "width", "k_x", "q_x", "det_x", "detector_x")
+_OF_DETECTOR = re.compile("(k|q|d|det|detector)_?[xy]")
 
 
 def find_axis_order(
@@ -90,7 +92,8 @@ def _find_detector(axes: Sequence[Axis], path: Path, notes: list[str]) -> list[i
         listed = ", ".join(f"{axis.name or '?'} [{axis.units or '?'}]" for axis in axes)
         found = f"{len(by_flag)} of {n} axes marked as detector where two are needed ({listed})"
         raise ReadError(path, found=found, cure=_CURE)
-    return [n - 2, n - 1]
+    by_name = [position for position, axis in enumerate(axes) if _OF_DETECTOR.fullmatch(axis.name.lower())]
+    return by_name if len(by_name) == 2 else [n - 2, n - 1]
 
 
 def _sort_by_name(positions: list[int], axes: Sequence[Axis]) -> list[int]:

@@ -29,7 +29,8 @@ _ORIGIN_KEYS = (("qx0_mean", "qx0", "qx0_meas"), ("qy0_mean", "qy0", "qy0_meas")
 _VOLTAGE_KEYS = ("accelerating_voltage", "beam_energy", "voltage")
 
 
-def _read_text(value: Any) -> str:
+def read_text(value: Any) -> str:
+    """Text of an attribute or scalar, which writers store as bytes, text or an array of one."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     value = value[()] if getattr(value, "shape", None) == () else value
@@ -74,7 +75,7 @@ def _read_hyperspy_axis(entry: Any) -> Axis:
 
 
 def _read_unit(value: Any) -> str:
-    text = _read_text(value)
+    text = read_text(value)
     return "" if text in ("_None_", "None", "<undefined>", "t", "undefined") else text
 
 
@@ -106,7 +107,7 @@ def _read_vector(node: Any) -> Axis:
         return Axis()
     # Two values give the step of a regular axis; some writers store no more.
     head = np.asarray(node[:2], dtype=float)
-    return Axis(float(head[1] - head[0]), float(head[0]), _read_text(node.attrs.get("units", "")))
+    return Axis(float(head[1] - head[0]), float(head[0]), read_text(node.attrs.get("units", "")))
 
 
 def _apply_calibration(
@@ -114,7 +115,7 @@ def _apply_calibration(
 ) -> Axis:
     """Step, unit and origin of the calibration where it has them, else those of the dim vector."""
     step = next((_read_number(calibration[key]) for key in _STEP_KEYS[letter] if key in calibration), None)
-    unit = next((_read_text(calibration[key]) for key in _UNIT_KEYS[letter] if key in calibration), "")
+    unit = next((read_text(calibration[key]) for key in _UNIT_KEYS[letter] if key in calibration), "")
     if not step or unit in ("", "pixels", "px"):
         return axis
     # py4DSTEM 0.14 subtracts the origin in pixels from a dim vector in 1/angstrom, so the measured one wins.
