@@ -1,5 +1,6 @@
 """Open a crystal structure: a CIF file, or its text, as a phase with the axes, atoms and symmetry of the file."""
 
+import warnings
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,14 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..code_cache import import_alone
-from ..crystals import point_symmetry
-from ..errors import ReadError
+from ..crystals import FoundSymmetry, find_symmetry, has_symmetry, point_symmetry
+from ..errors import ReadError, SymmetryWarning
 from .formats.crystal.cif import read_text
+from .formats.crystal.space_groups import count_translations
 from .formats.crystal.structure import Crystal, CrystalOptions
 from .formats.registry import read_file
 
 if TYPE_CHECKING:
+    from diffpy.structure import Structure
+    from diffpy.structure.spacegroups import SpaceGroup
     from orix.crystal_map import Phase
+    from orix.quaternion import Symmetry
 
 
 def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
@@ -82,25 +87,50 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     """
     # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
-        return _make_phase(read_text(path_or_cif_text, "CIF text"))
+        return _make_phase(read_text(path_or_cif_text, "CIF text"), "CIF text")
     path = Path(path_or_cif_text)
     if not path.exists():
         raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
     crystal: Crystal = read_file(path, "crystal", CrystalOptions())
-    return _make_phase(crystal)
+    return _make_phase(crystal, str(path))
 
 
-def _make_phase(crystal: Crystal) -> "Phase":
-    """Phase of orix, with the space group only where orix derives the same point group from its number."""
-    from diffpy.structure import Atom, Lattice, Structure
-    from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
-
+def _make_phase(crystal: Crystal, path: str) -> "Phase":
+    """Phase of orix with the symmetry of its atoms, and a warning where the file states another one."""
     import_alone("orix.quaternion.symmetry")
     from orix.crystal_map import Phase
     from orix.quaternion.symmetry import get_point_group
 
+    structure = _make_structure(crystal)
+    # The point group is made from the operations themselves: orix holds one setting per name only.
+    stated = point_symmetry([matrix for matrix, _ in crystal.operations], crystal.base)
+    found = find_symmetry(
+        crystal.base,
+        np.array([atom.xyz for atom in structure]),
+        [atom.element for atom in structure],
+        [atom.occupancy for atom in structure],
+        tolerance=crystal.tolerance,
+    )
+    remarks = [*crystal.remarks, *_compare_symmetry(crystal, stated, found)]
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}.", SymmetryWarning, stacklevel=3)
+    # Operations of the file make its atoms exactly. Atoms that seem to lack them only have a cell with rounded angles.
+    symmetry = found.point_group if found is not None and has_symmetry(found, stated) else stated
+    group = None
+    # A space group is passed on only where orix derives the same point group from its number; otherwise orix would
+    # turn the symmetry against the atoms.
+    if found is not None and found.is_complete and get_point_group(found.number).name == symmetry.name:
+        group = _make_space_group(found)
+    return Phase(
+        name=crystal.title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
+    )
+
+
+def _make_structure(crystal: Crystal) -> "Structure":
+    from diffpy.structure import Atom, Lattice, Structure
+
     # The base is already aligned as orix wants it: it would otherwise turn the cell under the atoms.
-    structure = Structure(
+    return Structure(
         [
             Atom(site.element, xyz=place, label=site.label, occupancy=site.occupancy, Uisoequiv=site.u_iso)
             for site, orbit in crystal.atoms
@@ -109,24 +139,46 @@ def _make_phase(crystal: Crystal) -> "Phase":
         lattice=Lattice(base=crystal.base),
         title=crystal.title,
     )
-    # The point group is made from the operations themselves: orix holds one setting per name only.
-    symmetry = point_symmetry([matrix for matrix, _ in crystal.operations], crystal.base)
-    group, number = None, crystal.space_group_number
-    # A space group is passed on only where orix derives the same point group from its number; otherwise orix would
-    # turn the symmetry against the atoms.
-    if number is not None and get_point_group(number).name == symmetry.name:
-        table = GetSpaceGroup(number)
-        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in crystal.operations]
-        group = SpaceGroup(
-            number=number,
-            num_sym_equiv=len(lines),
-            num_primitive_sym_equiv=len({operation[0] for operation in crystal.operations}),
-            short_name=(crystal.space_group_name or table.short_name).replace(" ", ""),
-            point_group_name=table.point_group_name,
-            crystal_system=table.crystal_system,
-            pdb_name=table.pdb_name,
-            symop_list=lines,
-        )
-    return Phase(
-        name=crystal.title, space_group=group, point_group=None if group is not None else symmetry, structure=structure
+
+
+def _make_space_group(found: FoundSymmetry) -> "SpaceGroup":
+    """Space group with the operations on the axes and the origin of the file."""
+    from diffpy.structure.spacegroups import GetSpaceGroup, SpaceGroup, SymOp
+
+    table = GetSpaceGroup(found.number)
+    pairs = zip(found.rotations, found.translations, strict=True)
+    return SpaceGroup(
+        number=found.number,
+        num_sym_equiv=len(found.rotations),
+        num_primitive_sym_equiv=found.point_group.size,
+        short_name=found.symbol,
+        point_group_name=table.point_group_name,
+        crystal_system=table.crystal_system,
+        pdb_name=table.pdb_name,
+        symop_list=[SymOp(np.array(matrix, dtype=float), shift) for matrix, shift in pairs],
     )
+
+
+def _compare_symmetry(crystal: Crystal, stated: "Symmetry", found: FoundSymmetry | None) -> list[str]:
+    """Say where the symmetry of the atoms is not that of the file; nothing where they agree."""
+    within = f"within {crystal.tolerance:.2g} angstrom"
+    if found is None:
+        return [f"spglib finds no symmetry of the atoms; that of the file, {crystal.stated}, is used"]
+    if not has_symmetry(found, stated):
+        return [
+            f"the atoms have only {found.symbol} {within}, because the cell is rounded; the symmetry of the file, "
+            f"{crystal.stated}, is used"
+        ]
+    remarks = []
+    name = found.point_group.name.split(" ")[0]
+    if found.point_group.size != stated.size:
+        remarks.append(
+            f"the file states {crystal.stated}, but its atoms have {found.symbol} (point group {name}) {within}. Bank, "
+            f"grains, colours and exports use {name}; the axes of the file are kept"
+        )
+    own = count_translations(crystal.operations)
+    if found.n_primitive != own:
+        remarks.append(
+            f"the cell holds {found.n_primitive} primitive cells of its structure, {own} by the symmetry of the file"
+        )
+    return remarks
