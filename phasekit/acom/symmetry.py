@@ -13,8 +13,9 @@ from ..errors import SchemaError, SymmetryWarning
 
 Array = NDArray[np.float64]
 
-# angstrom. A point group that the atoms have only within a larger distance is no description of them.
-_LARGEST_DISTANCE = 0.1
+# A point group that the atoms have only within a larger distance, in angstrom and as a part of the longest edge (which is
+# what `open_phase` allows a cell to be rounded), is no description of them.
+_LARGEST_DISTANCE, _LARGEST_PART = 0.1, 0.005
 
 
 def read_phases(data: xr.Dataset) -> list[Any]:
@@ -63,7 +64,8 @@ def adopt_symmetry(phase: Any) -> Any:
     if found is None:
         return phase
     if stated is not None and not has_symmetry(found, stated):
-        if has_symmetry(find_phase_symmetry(phase, tolerance=_LARGEST_DISTANCE), stated):
+        distance = max(_LARGEST_DISTANCE, _LARGEST_PART * max(phase.structure.lattice.abcABG()[:3]))
+        if has_symmetry(find_phase_symmetry(phase, tolerance=distance), stated):
             return phase
         raise SchemaError(
             f"build_templates: '{phase.name}' has the point group {stated.name}, but its atoms have "

@@ -36,6 +36,7 @@ def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
 
     Examples
     --------
+    >>> from phasekit.crystals import direct_basis
     >>> about_b = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.diag([-1, -1, -1]), np.diag([1, -1, 1])]
     >>> point_symmetry(about_b, direct_basis((5, 6, 7, 90, 100, 90))).name
     '2/m on the axes given'

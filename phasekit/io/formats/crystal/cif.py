@@ -10,7 +10,7 @@ from ....errors import ReadError
 from .cif_text import StatedGroup, choose_block, parse_blocks, read_cell, read_operations, read_stated_group
 from .formula import check_content
 from .sites import Site, read_sites
-from .space_groups import count_translations, find_missing_lines, find_operations, refuse_lines
+from .space_groups import check_number, count_translations, find_missing_lines, find_operations, refuse_lines
 from .structure import Crystal, CrystalOptions
 from .symmetry import SAME_PLACE, check_operations, compute_lattice_base, expand_sites, lists_whole_cell
 from .symmetry_lines import Operation
@@ -68,11 +68,10 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
     lines = read_operations(block, path)
     remarks: tuple[str, ...] = ()
     if lines:
-        check_operations(lines, base, path)
         operations, remarks = _complete_lines(lines, stated, cell, base, sites, path)
     else:
         operations = find_operations(stated, cell, path)
-        check_operations(operations, base, path)
+    check_operations(operations, base, path)
     atoms = expand_sites(sites, operations, base, path)
     check_content(block, atoms, abs(float(np.linalg.det(base))), path)
     title = title or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
@@ -91,9 +90,13 @@ def _complete_lines(
     path: str,
 ) -> tuple[list[Operation], tuple[str, ...]]:
     """Operations of the group that the file states, where its lines are only part of them, and what to say of it."""
-    missing = find_missing_lines(lines, stated, cell, base, path)
+    missing = find_missing_lines(lines, stated, cell)
+    if missing is None:
+        check_operations(lines, base, path)  # only a group has a number
+        check_number(lines, stated, cell, base, path)
+        return lines, ()
     # A list of all atoms needs no more lines: spglib finds the symmetry from the atoms.
-    if missing is None or any(lists_whole_cell(sites, group, base) for group in missing.settings):
+    if any(lists_whole_cell(sites, group, base) for group in missing.settings):
         return lines, ()
     complete = missing.complete()
     if complete is None:
@@ -107,8 +110,9 @@ def _complete_lines(
 def _find_tolerance(sites: list[Site], base: NDArray[np.float64]) -> float:
     """Distance [angstrom] within which atoms may miss their images, because of the digits of the file.
 
-    This is for files in P 1: where a file states a group, few digits are no reason to doubt it. It is two units of the last digit along the longest edge, at least ``crystals.TOLERANCE`` and at most the distance
-    at which two places are one. The median of the sites counts: hydrogen is often given with fewer digits.
+    This is for files in P 1: where a file states a group, few digits are no reason to doubt it. The distance is two
+    units of the last digit along the longest edge. It is at least ``crystals.TOLERANCE``, and at most the distance at
+    which two places are one. The median of the sites counts: hydrogen is often given with fewer digits.
     """
     digits = [site.digits for site in sites if site.digits]
     step = 2 * 10.0 ** -float(np.median(digits)) if digits else 0.0

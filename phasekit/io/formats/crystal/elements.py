@@ -91,6 +91,9 @@ def read_symbol(text: str, formula: frozenset[str]) -> list[Share]:
         return mixed
     match = _SYMBOL.fullmatch(text)
     symbol = match[1].capitalize() if match else ""
+    # Without a sign, a charge or a formula CO3 may be carbonate.
+    if match and not formula and match[1] in _TWO_READINGS and not re.search(r"[+-]", text):
+        raise ElementError(f"unknown element '{text[:20]}', which is {symbol} or begins with {symbol[:1]}")
     if symbol in ELEMENTS or symbol in _ISOTOPES:
         return [_check_formula(symbol, text, formula)]
     heavy = next((name for name, pattern in _GROUPS.items() if pattern.fullmatch(text)), None)
@@ -174,7 +177,8 @@ def _choose_reading(label: str, formula: frozenset[str]) -> str:
     """Symbol that begins a label: of two letters, or of one with letters of the site behind it."""
     letters = re.match(r"[A-Za-z]+", label)[0]  # type: ignore[index]
     two, one = letters[:2].capitalize(), letters[:1].upper()
-    known = [name for name in (two, one) if name in ELEMENTS or name in _HYDROGENS]
+    # T is a tetrahedral site in a label, and tritium only as a type symbol.
+    known = [name for name in (two, one) if name in ELEMENTS or name == "D"]
     known = list(dict.fromkeys(known)) if len(letters) > 1 else known[-1:]
     capitals = letters[1:2].isupper()
     if formula:
@@ -183,13 +187,13 @@ def _choose_reading(label: str, formula: frozenset[str]) -> str:
             raise ElementError(f"label '{label[:20]}', which is {two} or {one}: the formula has both")
         if named:
             return named[0]
-    if not known or (not formula and known == ["T"]):
+    if not known:
         raise ElementError(f"unknown element '{label[:20]}'")
     if formula or (known[0] == two and len(letters) > 1):
         if not formula and capitals and letters[:2] in _TWO_READINGS:
             raise ElementError(f"label '{label[:20]}', which is {two} or {one}")
         return known[0]
     # Without a formula, letters behind one letter are the name of a site only if they are capitals; oxygen has both.
-    if len(letters) > 1 and ((not capitals and one != "O") or one in "DT"):
+    if len(letters) > 1 and ((not capitals and one != "O") or one == "D"):
         raise ElementError(f"unknown element '{label[:20]}'" + _describe_rest(label))
     return one

@@ -72,12 +72,13 @@ def _check_elements(found: dict[str, float], wanted: dict[str, float], formula: 
 
 def _check_units(found: dict[str, float], wanted: dict[str, float], block: Block, units: float, path: str) -> None:
     """Compare the number of formulas in the cell with Z, whatever the file takes for its formula."""
-    stated = _read_positive(block.first("_cell_formula_units_Z".lower()))
+    stated = _read_positive(block.first("_cell_formula_units_z"))
     if stated is None:
         return
     # Some programs write the content of the cell as the formula, with the Z of its smallest form.
     divisor = math.gcd(*(int(count) for count in wanted.values())) if _are_whole(wanted) else 1
-    if not any(_is_near(units, other, _RATIO) for other in (stated, 1.0, stated / divisor)):
+    accepted = (stated,) if divisor == 1 else (stated, stated / divisor, 1.0)
+    if not any(_is_near(units, other, _RATIO) for other in accepted):
         raise ReadError(
             path,
             found=f"{units:.3g} formulas '{block.first('_chemical_formula_sum')}' in the cell, but "

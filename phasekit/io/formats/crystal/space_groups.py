@@ -136,19 +136,19 @@ class IncompleteLines:
 
 
 def find_missing_lines(
-    operations: list[Operation],
-    stated: StatedGroup,
-    cell: Sequence[float],
-    base: NDArray[np.float64],
-    path: str,
+    operations: list[Operation], stated: StatedGroup, cell: Sequence[float]
 ) -> IncompleteLines | None:
-    """Compare lines with the group that the file states; None where they form that group, in whatever setting.
+    """Find whether lines are a part of the group that the file states; None where no setting of it holds more."""
+    settings = [group for _, group in find_settings(stated, cell)]
+    known = set(operations)
+    larger = [group for group in settings if known < set(group)]
+    return IncompleteLines(operations, stated, larger) if larger else None
 
-    Raises
-    ------
-    ReadError
-        The lines are neither the stated group nor a part of it.
-    """
+
+def check_number(
+    operations: list[Operation], stated: StatedGroup, cell: Sequence[float], base: NDArray[np.float64], path: str
+) -> None:
+    """Refuse lines that form another space group than the file states, in whatever setting and with any origin."""
     number = find_number_of_operations(
         base,
         np.array([operation[0] for operation in operations]),
@@ -158,11 +158,7 @@ def find_missing_lines(
     named = settings[0][0] if settings else stated.number
     # A number that contradicts the name decides nothing; lines that agree with one of them are taken.
     if number is None or named is None or number in (named, stated.number):
-        return None
-    known = set(operations)
-    larger = [group for _, group in settings if known < set(group)]
-    if larger:
-        return IncompleteLines(operations, stated, larger)
+        return
     rotations = len({operation[0] for operation in operations})
     raise ReadError(
         path,

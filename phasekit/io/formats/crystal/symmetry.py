@@ -84,15 +84,15 @@ def _compute_orbit(
 ) -> NDArray[np.float64]:
     places = matrices @ np.array(site.position) + shifts
     orbit, sizes = _join_copies(places, base, SAME_PLACE)
+    # An atom beside a mirror, further than rounding explains, is split over both sides where its occupancy allows.
+    # A full atom cannot be, so that its position is badly written.
+    split, split_sizes = _join_copies(places, base, _find_rounding(site, base))
+    if len(split_sizes) == 1 and site.occupancy * max(sizes) <= _FULL * max(split_sizes):
+        orbit, sizes = split, split_sizes
     # All places of an orbit have the same number of copies, unless the site lies beside a symmetry element.
     if len(sizes) > 1:
         found = f"atom '{site.label}' at {site.position}, close to a symmetry element but not on it"
         raise ReadError(path, found=found, cure="give its position with more digits, or put it on the element")
-    # An atom beside a mirror, further than rounding explains, is split over both sides where its occupancy allows.
-    # A full atom cannot be, so that its position is badly written.
-    split, split_sizes = _join_copies(places, base, _find_rounding(site, base))
-    if len(split_sizes) == 1 and site.occupancy * (len(split) / len(orbit)) <= _FULL:
-        orbit = split
     # Rounding may leave 0.999999999 for 0.
     wrapped = orbit % 1.0
     return np.where(np.abs(wrapped - 1.0) < 1e-9, 0.0, wrapped)
