@@ -13,8 +13,8 @@ from ..errors import SchemaError, SymmetryWarning
 
 Array = NDArray[np.float64]
 
-# A point group that the atoms have only within a larger distance, in angstrom and as a part of the longest edge (which is
-# what `open_phase` allows a cell to be rounded), is no description of them.
+# A point group that the atoms have only within a larger distance is no description of them: in angstrom, and as a part
+# of the longest edge, by which `open_phase` allows a cell to be rounded.
 _LARGEST_DISTANCE, _LARGEST_PART = 0.1, 0.005
 
 

@@ -11,8 +11,8 @@ from .point_groups import contains_group, point_symmetry
 
 Array = NDArray[np.float64]
 
-#: Distance [angstrom] below which an atom and its image are one. Atoms vibrate by 0.05 to 0.1 angstrom, and 0.01 changes
-#: intensities up to 1.5 1/angstrom by about 1 %, which no pattern shows. Relaxed structures carry noise of this size.
+#: Distance [angstrom] below which an atom and its image are one. Atoms vibrate by 0.05 to 0.1 angstrom, and 0.01
+#: changes intensities up to 1.5 1/angstrom by about 1 %. Relaxed structures carry noise of this size.
 TOLERANCE = 0.01
 # Occupancies of one kind of atom differ by rounding only.
 _SAME_OCCUPANCY = 0.02

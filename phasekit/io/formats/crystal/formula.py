@@ -20,8 +20,8 @@ _LARGEST = 1e4
 _RATIO = 1.25
 _MEASURED_RATIO = 1.4
 _CURE = (
-    "compare symmetry lines (is the centring complete?), occupancies and cell with the publication, or remove the value "
-    "that is wrong"
+    "compare symmetry lines (is the centring complete?), occupancies and cell with the publication, or remove the "
+    "value that is wrong"
 )
 _TOLERANCE = 0.1  # relative, and in formula units: occupancies and dopants are rounded
 
@@ -137,7 +137,7 @@ def _is_near(value: float, other: float, ratio: float) -> bool:
 
 
 def _count_elements(formula: str | None, *, hydrogen: bool = False) -> dict[str, float]:
-    """Atoms per formula unit, without hydrogen as a rule; empty where the text is not a plain list of elements and counts."""
+    """Atoms per formula unit, without hydrogen as a rule; empty where the text is no plain list of elements."""
     text = (formula or "").strip("'\" ")
     # A group with a factor, (SO4)2, would need a full parser: such a formula is not checked.
     if re.search(r"\)\s*[0-9]", text):
@@ -149,4 +149,6 @@ def _count_elements(formula: str | None, *, hydrogen: bool = False) -> dict[str,
         if match is None or match[2] == ".":
             return {}
         counts[match[1]] += float(match[2] or 1)
-    return {element: count for element, count in counts.items() if count > 0 and (hydrogen or element not in _UNLOCATED)}
+    return {
+        element: count for element, count in counts.items() if count > 0 and (hydrogen or element not in _UNLOCATED)
+    }

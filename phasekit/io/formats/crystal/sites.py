@@ -117,7 +117,7 @@ def _count_digits(text: str) -> int:
     >>> [_count_digits(text) for text in ("0.3333", "0.25", "0", "0.333330", "-0.1245(3)", "1.2E-2")]
     [4, 0, 0, 5, 4, 3]
     """
-    number = text.split("(")[0]
+    number = text.split("(", maxsplit=1)[0]
     if float(number) * _EXACT % 1 == 0:
         return 0
     mantissa, _, exponent = number.lower().partition("e")
