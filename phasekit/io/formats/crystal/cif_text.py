@@ -67,7 +67,7 @@ class StatedGroup(NamedTuple):
 
 @dataclass
 class Block:
-    """One data block: single values by lower-case tag, the columns of its loops, and the line of each of their values."""
+    """One data block: single values by lower-case tag, the columns of its loops, and the lines of their values."""
 
     name: str
     values: dict[str, str] = field(default_factory=dict)
