@@ -90,6 +90,25 @@ def summarise_results(results: Sequence[Opened]) -> dict[str, Any]:
     """Numbers of the report: opened, refused by cause, densities off by more than 2 %, remarks."""
     refused = [one for one in results if one.cause]
     opened = [one for one in results if not one.cause]
+    off = [one for one in opened if not abs(one.density / one.stated - 1) <= _LARGEST_DEVIATION]
+    whole = [one for one in opened if one.number % _SAMPLE == 0]
+    causes: dict[str, list[int]] = {}
+    for one in refused:
+        causes.setdefault(sort_cause(one.cause), []).append(one.number)
+    return {
+        "structures": len(results),
+        "opened": len(opened),
+        "deuterated": [sum(one.deuterated for one in group) for group in (opened, results)],
+        "refused": dict(sorted(causes.items(), key=lambda item: -len(item[1]))),
+        "off": [[one.number, round(one.density, 3), one.stated] for one in off],
+        "whole": len(whole),
+        "remarked": Counter(bool(one.remarks) for one in whole)[True],
+    }
+
+
+def compose_report(results: dict[str, Any]) -> list[str]:
+    """Lines of the page."""
+    rows = [[cause, str(len(numbers)), _join_numbers(numbers)] for cause, numbers in results["refused"].items()]
     off = [
         [str(number), f"{density:.3f}", f"{stated:.3f}", f"{density / stated - 1:+.3f}"]
         for number, density, stated in results["off"]
@@ -98,8 +117,8 @@ def summarise_results(results: Sequence[Opened]) -> dict[str, Any]:
         "# Structures of the American Mineralogist database: measured",
         "",
         "`python -m benchmarks.io.minerals DATABASE benchmarks/io/report` makes this page. The database is that of the "
-        "larixite wheel, which xraylarch installs. Its structures are written as CIF texts, with labels as the only names "
-        "of atoms.",
+        "larixite wheel, which xraylarch installs. Its structures are written as CIF texts, with labels as the only "
+        "names of atoms.",
         "",
         f"Opened: {results['opened']} of {results['structures']} structures, among them {results['deuterated'][0]} of "
         f"{results['deuterated'][1]} with deuterium. The density of all but {len(off)} agrees with that of the file "
