@@ -124,8 +124,8 @@ def compose_report(results: dict[str, Any]) -> list[str]:
         f"{results['deuterated'][1]} with deuterium. The density of all but {len(off)} agrees with that of the file "
         "within 2 %. Hydrogen that a label names (Wat, O-H) is counted, as the file does.",
         "",
-        f"Of {results['whole']} structures opened with the search for their symmetry, {results['remarked']} have another "
-        "symmetry than they state, which is said aloud.",
+        f"Of {results['whole']} structures opened with the search for their symmetry, {results['remarked']} have "
+        "another symmetry than they state, which is said aloud.",
         "",
         "## Refused, by cause",
         "",
