@@ -1,4 +1,4 @@
-"""Open a crystal structure: a CIF file, or its text, as a phase with the axes, atoms and symmetry of the file."""
+"""Open a crystal structure: a CIF file or its text as a phase on its own axes, with the symmetry of its atoms."""
 
 import warnings
 from os import PathLike
@@ -26,15 +26,20 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     """Open the crystal phase of a CIF file or text, of any crystal system and any axis setting.
 
     The symmetry lines of the file fill the unit cell (``_space_group_symop_operation_xyz`` or
-    ``_symmetry_equiv_pos_as_xyz``), whatever the setting is called. A file without such lines is filled by its space
-    group, looked up by symbol first. A group with two origins is then refused, because its name does not place the
-    atoms.
+    ``_symmetry_equiv_pos_as_xyz``), whatever the setting is called. Lines that lack the centring of the group that the
+    file states are completed. A file without lines is filled by its space group, looked up by Hall symbol, name and
+    number. A group with two origins is then refused, because its name does not place the atoms.
+
+    The symmetry of the phase is that of its atoms, as spglib finds it within 0.01 angstrom. For a file in P 1 with few
+    digits it is two units of the last digit, at most 0.05. Bank, grains, colours and exports use this one symmetry.
 
     Parameters
     ----------
     path_or_cif_text
         File name, or the text itself (anything with a line break). Positions are fractions of the cell, lengths are in
-        angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe); uncertainties in brackets are dropped.
+        angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe), deuterium hydrogen, water (``H2O``, ``Wat``)
+        its oxygen. A mixed site may be written ``Li0.97Ni0.03``. Uncertainties in brackets and dummy atoms
+        (``_atom_site_calc_flag dum``) are dropped.
 
     Returns
     -------
@@ -45,19 +50,26 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
           (``Uisoequiv``, ``Bisoequiv`` [angstrom^2]). The displacement is read from ``_atom_site_U_iso_or_equiv``,
           else from ``_atom_site_B_iso_or_equiv``; anisotropic ones are not read. It is 0 where the file gives none.
           Values that are not positive, or have U >= 0.5, are placeholders (VESTA writes U = 1) and count as 0 too.
-          Spot intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element.
+          Spot intensities take B = 0.5 for 0. Copies nearer than 0.05 angstrom are one atom on its symmetry element,
+          unless the digits say more and the occupancy leaves room for both halves of a split atom.
         - ``point_group``: the rotations on *these* axes. ``2/m`` with unique axis b, ``31m`` and ``-62m`` differ from
           the one setting orix holds under that name. They come as a ``Symmetry`` called "2/m on the axes given".
-        - ``space_group``: with the file's own operations. It is None where the group is not recognised. It is also
-          None where orix would derive another point group from its number, as for the groups just named.
+        - ``space_group``: that of the atoms, with its operations on the axes and origin of the file. It is None where
+          orix would derive another point group from its number, as for the groups just named, and for supercells.
         - ``name``: the file's stem, or the mineral or block name of a text.
+
+    Warns
+    -----
+    SymmetryWarning
+        The atoms have another point group than the file states, or the cell holds several primitive cells that the
+        file does not tell of. Symmetry lines were completed.
 
     Raises
     ------
     ReadError
-        The file is missing, or has no cell, symmetry or atoms. An element is unknown. The symmetry lines form no
-        group or do not fit the cell. A place is occupied more than once. An element has fewer atoms than the file's
-        own formula asks for, as in a file that was cut between two atom rows.
+        The file is missing, or has no cell, symmetry or atoms. An element is unknown, not certain, or not in the
+        file's own formula. The symmetry lines form no group, another one than the file states, or do not fit the cell.
+        A place is occupied more than once. The content contradicts formula, formula units or density of the file.
 
     See Also
     --------
