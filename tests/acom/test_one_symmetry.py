@@ -15,6 +15,7 @@ from phasekit.acom.symmetry import proper_rotations
 from phasekit.crystals import crystal, find_phase_symmetry, find_standard_group, phase_from_record, phase_record
 from phasekit.errors import SchemaError, SymmetryWarning
 from phasekit.io import open_phase
+from phasekit.io.writers.ang import find_laue_class
 from phasekit.rotations import from_matrix, multiply, to_matrix
 from tests.io.files_4d import CUBIC, cif
 
@@ -100,6 +101,21 @@ def test_colours_of_equivalent_directions_agree_on_any_axes():
         images = to_matrix(proper_rotations(phase)) @ direction
         colours = direction_colours(np.concatenate([images, -images]), phase.point_group)
         np.testing.assert_allclose(colours, np.broadcast_to(colours[:1], colours.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("phase", "laue"),
+    [
+        (open_phase(LINES), "m-3m"),
+        (opened(TEXTS["P 1"]), "m-3m"),
+        (opened(TEXTS["supercell"]), "m-3m"),
+        (opened(TEXTS["primitive"]), "-1"),
+        (crystal("ZrO2", 14, (5.15, 5.21, 5.32, 90, 99.2, 90), [("Zr", 0.275, 0.04, 0.208)]), "2/m"),
+        (crystal("SiO2", 152, (4.91, 4.91, 5.4, 90, 90, 120), [("Si", 0.47, 0, 1 / 3)]), "-3m"),
+    ],
+)
+def test_text_exports_name_only_groups_on_axes_that_their_readers_know(phase, laue):
+    assert find_laue_class(phase_record(phase)) == laue
 
 
 def make_phase(point_group, sites, lattice=(3.5239, 3.5239, 3.5239, 90, 90, 90)):
