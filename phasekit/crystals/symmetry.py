@@ -124,7 +124,7 @@ def _merge_shared_places(
     places: list[Array] = []
     contents: list[dict[str, float]] = []
     partial = np.flatnonzero((occupancies > _EMPTY) & (occupancies < 1 - _SAME_OCCUPANCY))
-    for index in np.flatnonzero(occupancies >= 1 - _SAME_OCCUPANCY):
+    for index in np.flatnonzero(occupancies >= 1 - _SAME_OCCUPANCY).tolist():
         places.append(positions[index])
         contents.append({elements[index]: 1.0})
     # Only partly occupied atoms can share a place.
@@ -133,7 +133,7 @@ def _merge_shared_places(
         step -= np.rint(step)
         here = partial[np.linalg.norm(step @ base, axis=1) < tolerance]
         content: dict[str, float] = {}
-        for index in here:
+        for index in here.tolist():
             content[elements[index]] = content.get(elements[index], 0.0) + float(occupancies[index])
         places.append(positions[partial[0]])
         contents.append(content)
