@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..code_cache import import_alone
 from ..errors import SchemaError
-from ..rotations import to_matrix
 
 Array = NDArray[np.float64]
 
@@ -117,16 +116,24 @@ def find_standard_group(group: Any) -> tuple[Any, Array]:
     import_alone("orix.quaternion.symmetry")
     from orix.quaternion.symmetry import _groups
 
-    turns = np.ascontiguousarray(to_matrix(find_laue_rotations(group)))
+    turns = _make_matrices(find_laue_rotations(group))
     shape = _count_orders(turns)
     for standard in _groups:
         if standard.name not in _LAUE_NAMES:
             continue
-        wanted = np.ascontiguousarray(to_matrix(find_laue_rotations(standard)))
+        wanted = _make_matrices(find_laue_rotations(standard))
         if len(wanted) == len(turns) and _count_orders(wanted) == shape:
             turn = _find_turn(turns.tobytes(), wanted.tobytes())
             return standard, turn.copy()
     raise SchemaError(f"find_standard_group: '{group.name}' is no crystallographic point group. Open the CIF again.")
+
+
+def _make_matrices(quaternions: Array) -> Array:
+    """Rotation matrices (n, 3, 3) of quaternions (n, 4)."""
+    import scipy.spatial
+
+    rotations = scipy.spatial.transform.Rotation.from_quat(quaternions, scalar_first=True)
+    return np.ascontiguousarray(rotations.as_matrix())
 
 
 @lru_cache(maxsize=256)
