@@ -225,6 +225,7 @@ def diffraction_symmetry(phase: Any, *, g_max: float = 1.0) -> Array:
     They are every rotation of the lattice that keeps all |F|^2, found from the crystal itself. They therefore hold for
     the axes given, whatever a table calls the setting. They are the proper part of the Laue group. Because of
     Friedel's law kinematic diffraction shows no more: 24 for fcc and for diamond, 12 for zinc blende, 1 for triclinic.
+    Bank and maps use the Laue group of the phase instead, which this group may exceed.
 
     Parameters
     ----------

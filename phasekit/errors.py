@@ -18,6 +18,7 @@ __all__ = [
     "ReadError",
     "SchemaError",
     "StxmStatus",
+    "SymmetryWarning",
     "status_attributes",
 ]
 
@@ -69,6 +70,10 @@ class ConvergenceError(PhasekitError, RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Parts from which another process (a dask worker) rebuilds the error."""
         return type(self), (str(self), self.partial)
+
+
+class SymmetryWarning(UserWarning):
+    """The symmetry that a crystal states is not that of its atoms; the message says which of the two is used."""
 
 
 class StxmStatus(IntEnum):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from .. import rotations
 from ..diffraction import (
     Reflections,
-    diffraction_symmetry,
     excitation_error,
     phase_record,
     precessed_shape,
@@ -20,6 +19,7 @@ from ..diffraction import (
 )
 from ..errors import SchemaError
 from ..schema import TEMPLATES, describe
+from .symmetry import adopt_symmetry, proper_rotations
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def build_templates(
 ) -> xr.Dataset:
     r"""Simulate a bank of spot patterns of one or several phases, of any crystal system.
 
-    The beam directions are spread evenly over the asymmetric part of the sphere under the diffraction symmetry. This
+    The beam directions are spread evenly over the asymmetric part of the sphere under the Laue group of the phase. This
     is 1/48 of the sphere for fcc, and half of it for a triclinic crystal. ``match_orientations`` adds the rotation in
     the plane. Because of Friedel's law it also adds the opposite direction, whose pattern is the mirror image.
 
@@ -73,10 +73,17 @@ def build_templates(
         ``spot_intensity(template, spot)``, strongest first and padded with NaN; ``attrs["phases"]`` and the settings.
         Templates of one phase stand together.
 
+    Warns
+    -----
+    SymmetryWarning
+        The atoms of a phase have more symmetry than its point group. The bank and all steps after it use that of the
+        atoms. Phases of ``pk.io.open_phase`` have it already.
+
     Raises
     ------
     SchemaError
-        No phases, an orix ``Phase`` without atoms, or a setting outside its range.
+        No phases, an orix ``Phase`` without atoms, a point group that its atoms do not have, or a setting outside its
+        range.
 
     See Also
     --------
@@ -96,6 +103,8 @@ def build_templates(
     # One phase alone is a common argument.
     phases = [phases] if hasattr(phases, "structure") else list(phases)
     _check_settings(phases, resolution_deg, g_max, precession_deg, thickness_nm)
+    # Bank, grains and colours read one point group from the record of the phase.
+    phases = [adopt_symmetry(phase) for phase in phases]
     settings = {
         "voltage_kv": float(voltage_kv),
         "resolution_deg": float(resolution_deg),
@@ -147,7 +156,7 @@ def _check_settings(phases: list[Any], resolution: float, g_max: float, precessi
 def _simulate_phase(phase: Any, settings: dict[str, float]) -> tuple[Array, Array]:
     """Orientations (n, 4) and spots (n, spot, 3: qy, qx, intensity) of one phase."""
     table = reflections(phase, settings["g_max"])
-    directions = sample_beam_directions(diffraction_symmetry(phase), settings["resolution_deg"])
+    directions = sample_beam_directions(proper_rotations(phase), settings["resolution_deg"])
     quaternions = align_beam(directions)
     patterns = [simulate_spots(table, quaternion, settings) for quaternion in quaternions]
     width = max(len(pattern) for pattern in patterns)

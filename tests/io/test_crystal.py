@@ -8,7 +8,7 @@ import pytest
 from orix.quaternion.symmetry import D2h, D3d, Oh
 
 from phasekit.diffraction import reflections
-from phasekit.errors import ReadError
+from phasekit.errors import ReadError, SymmetryWarning
 from phasekit.io.crystal import open_phase
 from phasekit.io.formats.crystal.symmetry import compute_lattice_base
 from tests.io.files_4d import CUBIC, LFP, LFP_CELL, P21C, PNMA, cif
@@ -87,7 +87,8 @@ def test_diamond_glide():
     lines_of = open_phase(cif(CUBIC, {"_space_group_name_H-M_alt": "F m -3 m"}, [("Ni", 0, 0, 0)])).space_group
     assert len(lines_of.symop_list) == 192
     # Fd-3m, origin 1: the operations of F-43m and the same after the inversion at 1/8,1/8,1/8
-    half = open_phase(cif(CUBIC, {"_space_group_name_H-M_alt": "F -4 3 m"}, [("Ni", 0, 0, 0)])).space_group.symop_list
+    blende = [("Ni", 0, 0, 0), ("Si", 0.25, 0.25, 0.25)]
+    half = open_phase(cif(CUBIC, {"_space_group_name_H-M_alt": "F -4 3 m"}, blende)).space_group.symop_list
     lines = []
     for op in half:
         for sign, shift in ((1, 0), (-1, 0.25)):
@@ -129,7 +130,9 @@ def test_monoclinic_axis_is_the_one_of_the_cell():
 @pytest.mark.parametrize(("lines", "name"), [("x,y,z", "1"), ("-x,-y,-z", "-1"), ("-x,y,-z", "121"), ("x,-y,z", "1m1")])
 def test_groups_orix_knows_on_these_axes(lines, name):
     symmetry = ["x,y,z"] if lines == "x,y,z" else ["x,y,z", lines]
-    phase = open_phase(cif((5, 7, 6, 90, 105, 90), symmetry, [("Fe", 0.1, 0.2, 0.3)]))
+    # Atoms that have no more symmetry than the lines
+    atoms = [("Fe", 0.11, 0.22, 0.33), ("Ni", 0.47, 0.61, 0.78)] + [("O", 0.71, 0.43, 0.05)] * (lines != "-x,-y,-z")
+    phase = open_phase(cif((5, 7, 6, 90, 105, 90), symmetry, atoms))
     assert phase.point_group.name == name
 
 
@@ -168,7 +171,7 @@ def test_rhombohedral_axes_from_the_name():
 
 def test_frame_is_a_along_x_and_c_star_along_z():
     cell = (5.1, 6.2, 7.3, 81, 97, 112)
-    phase = open_phase(cif(cell, ["x,y,z"], [("Fe", 0.1, 0.2, 0.3)]))
+    phase = open_phase(cif(cell, ["x,y,z", "-x,-y,-z"], [("Fe", 0.1, 0.2, 0.3)]))
     base = phase.structure.lattice.base
     np.testing.assert_allclose(base, compute_lattice_base(cell))
     np.testing.assert_allclose(base[0], [5.1, 0, 0], atol=1e-12)
@@ -177,6 +180,7 @@ def test_frame_is_a_along_x_and_c_star_along_z():
     assert c_star[2] > 0
     np.testing.assert_allclose(phase.structure.lattice.abcABG(), cell, rtol=1e-12)
     np.testing.assert_allclose(phase.structure[0].xyz, [0.1, 0.2, 0.3])
+    assert phase.point_group.name == "-1"
 
 
 def test_special_positions_written_with_few_digits_close():
@@ -187,7 +191,7 @@ def test_special_positions_written_with_few_digits_close():
 
 def test_ions_labels_and_partial_occupancy():
     rows = [("Fe3+", 0, 0, 0, 0.6), ("NI2", 0, 0, 0, 0.4), ("O1", 0.5, 0.5, 0.5)]
-    phase = open_phase(cif(CUBIC, ["x,y,z"], rows))
+    phase = open_phase(cif(CUBIC, {"_space_group_IT_number": 221}, rows))
     assert [(atom.element, atom.occupancy) for atom in phase.structure] == [("Fe", 0.6), ("Ni", 0.4), ("O", 1.0)]
 
 
@@ -245,7 +249,8 @@ def test_wrong_files_are_refused(tmp_path):
 
 def test_text_fields_comments_and_quotes_are_read():
     text = GOOD.replace("data_demo", "# note\ndata_demo\n_publ_text\n;\nloop_ _cell_length_a 99\n;\n_x 'it's a #1'")
-    assert open_phase(text).structure.lattice.a == pytest.approx(3.5239)
+    with pytest.warns(SymmetryWarning, match=r"2 operations, but its atoms have Pm-3m"):
+        assert open_phase(text).structure.lattice.a == pytest.approx(3.5239)
 
 
 @pytest.mark.parametrize("rows", range(1, len(LFP)))
@@ -277,14 +282,15 @@ def test_rounded_hydrogenated_and_freely_written_formulas_do_no_harm(formula):
 )
 def test_displacement_parameters_are_kept(tag, text, b_iso):
     """A value left open, negative, or the U = 1 that VESTA writes is not known (0)."""
-    lines = cif(CUBIC, PNMA, [("Ni1", 0.1, 0.05, 0.3)]).splitlines()
+    lines = cif(LFP_CELL, PNMA, [("Ni1", 0.1, 0.05, 0.3)]).splitlines()
     lines[-1:] = [f"_atom_site_{tag}_iso_or_equiv", lines[-1] + f" {text}"]
     atoms = open_phase("\n".join(lines) + "\n").structure
     assert [atom.Bisoequiv for atom in atoms] == pytest.approx([b_iso] * 8, abs=1e-4)
 
 
 def test_displacement_parameters_weaken_reflections():
-    still, moving = (open_phase(_nickel_of(b_iso)) for b_iso in (0.5, 2.0))
+    with pytest.warns(SymmetryWarning, match=r"m-3m"):
+        still, moving = (open_phase(_nickel_of(b_iso)) for b_iso in (0.5, 2.0))
     first, second = reflections(still, 1.0), reflections(moving, 1.0)
     s = np.linalg.norm(first.g, axis=1) / 2
     np.testing.assert_allclose(second.strength, first.strength * np.exp(-2 * 1.5 * s**2), rtol=1e-5)

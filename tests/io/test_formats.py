@@ -60,7 +60,9 @@ EXAMPLES = {
     ("fourdstem", "RosettaSciIO"): ("a.rpl", lambda path, stxm: write_ripple(path, COUNTS)),
     ("crystal", "CIF"): (
         "a.cif",
-        lambda path, stxm: path.write_text(cif(CUBIC, ["x,y,z"], [("Ni", 0, 0, 0)]), encoding="utf-8"),
+        lambda path, stxm: path.write_text(
+            cif(CUBIC, {"_space_group_IT_number": 225}, [("Ni", 0, 0, 0)]), encoding="utf-8"
+        ),
     ),
 }
 

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...code_cache import import_alone
+from ...crystals import find_standard_group
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
@@ -115,8 +116,9 @@ def direction_colours(vectors: Array, point_group: Any, key: Key = "tsl") -> Arr
     from orix.plot import DirectionColorKeyTSL
     from orix.vector import Vector3d
 
-    # The Laue group makes both senses of a direction equal: diffraction shows no more.
-    tsl = np.asarray(DirectionColorKeyTSL(point_group.laue).direction2color(Vector3d(vectors)), dtype=float)
+    # The Laue group makes both senses of a direction equal: diffraction shows no more. The key is made for its axes.
+    laue, turn = find_standard_group(point_group)
+    tsl = np.asarray(DirectionColorKeyTSL(laue).direction2color(Vector3d(vectors @ turn.T)), dtype=float)
     tsl = tsl.reshape(-1, 3)
     if key == "tsl":
         return tsl

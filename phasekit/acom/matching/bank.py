@@ -10,11 +10,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ... import rotations
-from ...diffraction import diffraction_symmetry, reflections
+from ...diffraction import reflections
 from ...errors import SchemaError
 from ...schema import PEAKS, TEMPLATES, require
 from ..peaks.pattern_loop import LEAST_SCATTERED
-from ..symmetry import read_phases
+from ..symmetry import proper_rotations, read_phases
 from . import polar as _polar
 from .parallel import SCAN
 from .search import TemplateLayout, arrange_templates
@@ -98,7 +98,7 @@ def make_phase_banks(bank: xr.Dataset, device: str | None = None) -> list[PhaseB
         total = np.nansum(intensity[own], axis=1, keepdims=True)
         fraction = np.nan_to_num(intensity[own] / np.maximum(total, 1e-300))
         quaternions = np.concatenate([quaternion[own], friedel_mirrors])
-        out.append(PhaseBank(qy[own], qx[own], fraction, quaternions, diffraction_symmetry(crystal), shells, device))
+        out.append(PhaseBank(qy[own], qx[own], fraction, quaternions, proper_rotations(crystal), shells, device))
     return out
 
 

@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ...deprecation import renamed_arguments
-from ...diffraction import diffraction_symmetry, reflections, wavelength
+from ...diffraction import reflections, wavelength
 from ...errors import SchemaError
 from ...schema import ORIENTATIONS, describe, require
 from ..matching import result as _result
 from ..matching.bank import check_inputs, select_peaks_for_matching
 from ..matching.parallel import apply_per_pattern
-from ..symmetry import read_phases
+from ..symmetry import proper_rotations, read_phases
 from .centre_and_scale import CentreSettings, correct_centre_and_scale
 from .kernels import Crystals
 from .pattern_loop import RefineSettings, Starts, refine_patterns
@@ -192,7 +192,7 @@ def collect_crystals(bank: xr.Dataset) -> tuple[Crystals, _result.SymmetryStack]
         strong = all_reflections.strength > _WEAK * all_reflections.strength.max()
         g.append(all_reflections.g[strong])
         strength.append(all_reflections.strength[strong])
-        symmetries.append(diffraction_symmetry(phase))
+        symmetries.append(proper_rotations(phase))
     # Thickness in nm becomes angstrom.
     beam = (
         wavelength(float(bank.attrs["voltage_kv"])),

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...crystals import find_standard_group, phase_from_record
 from .orientation_table import (
     compute_euler_angles,
     compute_step,
@@ -42,6 +43,7 @@ _LAUE_OF = {
 
 #: In the order of HKL's numbers 1..11.
 LAUE_CLASSES = tuple(_LAUE_OF)
+_PARALLEL = 0.999  # cosine of an angle of 2.5 degrees
 # Space groups are numbered by Laue class: the last number of each class.
 _LAST_SPACE_GROUP = (2, 15, 74, 88, 142, 148, 167, 176, 194, 206, 230)
 
@@ -64,6 +66,9 @@ def write(orientations: xr.Dataset, path: Path) -> None:
 def find_laue_class(record: dict[str, Any]) -> str:
     """Laue class of a phase from its point group, else from its space group; "-1" when neither is known.
 
+    It is "-1" too where the group lies on axes for which the formats have no word, as in a primitive cell of a cubic
+    crystal: other programs would turn the symmetry against the orientations.
+
     Examples
     --------
     >>> [find_laue_class({"point_group": name}) for name in ("432", "-31m on the axes given", None)]
@@ -71,10 +76,24 @@ def find_laue_class(record: dict[str, Any]) -> str:
     >>> find_laue_class({"point_group": None, "space_group": 14})
     '2/m'
     """
+    if not _has_usual_axes(record):
+        return "-1"
     name = str(record.get("point_group") or "").split(" ")[0]
     number = int(record.get("space_group") or 1)
     by_number = LAUE_CLASSES[bisect_left(_LAST_SPACE_GROUP, number)]
     return next((laue for laue, names in _LAUE_OF.items() if name in names.split()), by_number)
+
+
+def _has_usual_axes(record: dict[str, Any]) -> bool:
+    """Whether the formats know the axes of the group: those of orix, 2/m about any cell axis, 3-fold axes along c."""
+    if "symmetry" not in record:
+        return True
+    standard, turn = find_standard_group(phase_from_record(record).point_group)
+    # The third row is the main axis in the frame of the crystal.
+    along = np.abs(turn[2])
+    if standard.name == "2/m":
+        return bool(along.max() > _PARALLEL)
+    return bool(np.allclose(turn, np.eye(3), atol=1e-2) or (standard.name == "-3m" and along[2] > _PARALLEL))
 
 
 def find_laue_code(record: dict[str, Any]) -> str:

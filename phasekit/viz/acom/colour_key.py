@@ -6,7 +6,7 @@ import numpy as np
 
 from phasekit.acom.maps.colours import direction_colours
 from phasekit.code_cache import import_alone
-from phasekit.crystals import direct_basis, phase_from_record
+from phasekit.crystals import direct_basis, find_standard_group, phase_from_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,8 @@ def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl"
     from orix.vector import Vector3d
 
     group = phase_from_record(record).point_group
-    sector = group.laue.fundamental_sector
+    laue, turn = find_standard_group(group)
+    sector = laue.fundamental_sector
     low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
     for _ in range(2):  # coarse over the hemisphere, then fine over the sector
         x, y = np.meshgrid(np.linspace(low[0], high[0], _PIXELS), np.linspace(low[1], high[1], _PIXELS))
@@ -39,7 +40,7 @@ def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl"
     colours = np.ones((*x.shape, 4))
     # Transparent outside the sector, so that the page shows whatever its colour.
     colours[..., 3] = inside
-    colours[inside, :3] = direction_colours(vectors.data[inside], group, ipf_key)
+    colours[inside, :3] = direction_colours(vectors.data[inside], laue, ipf_key)
     axis.imshow(colours, extent=extent, origin="lower", interpolation="bilinear")
     margin = 0.18 * max(high - low)
     axis.set_xlim(low[0] - margin, high[0] + margin)
@@ -47,7 +48,7 @@ def draw_colour_key(axis: "Axes", record: dict[str, Any], ipf_key: Literal["tsl"
     axis.set_aspect("equal")
     axis.set_axis_off()
     axis.set_title(f"key: {record['name']} ({record['point_group']})", fontsize="medium")
-    _label_corners(axis, sector.vertices, direct_basis(record["lattice"]))
+    _label_corners(axis, sector.vertices, direct_basis(record["lattice"]) @ turn.T)
 
 
 def _label_corners(axis: "Axes", corners: Any, basis: Any) -> None:

@@ -1,7 +1,7 @@
 """Formats of crystal structures. Every reader returns a :class:`~.structure.Crystal`.
 
-``cif_text`` reads the blocks of a CIF text and ``symmetry_lines`` its operations. ``symmetry`` fills the unit cell,
-``formula`` checks its content.
+``cif_text`` reads the blocks of a CIF text, ``symmetry_lines`` its operations, ``sites`` and ``elements`` its atoms.
+``space_groups`` knows groups by name. ``symmetry`` fills the unit cell, ``formula`` checks its content.
 """
 
 INSTRUMENT, FUNCTION = "crystal", "open_phase"

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ....crystals import TOLERANCE
 from ....errors import ReadError
-from .cif_text import choose_block, parse_blocks, read_cell, read_operations, read_sites, read_symmetry_name
-from .formula import check_formula
+from .cif_text import StatedGroup, choose_block, parse_blocks, read_cell, read_operations, read_stated_group
+from .formula import check_content
+from .sites import Site, read_sites
+from .space_groups import check_number, count_translations, find_missing_lines, find_operations, refuse_lines
 from .structure import Crystal, CrystalOptions
-from .symmetry import (
-    check_operations,
-    compute_lattice_base,
-    expand_sites,
-    find_space_group_number,
-    find_table_operations,
-)
+from .symmetry import SAME_PLACE, check_operations, compute_lattice_base, expand_sites, lists_whole_cell
+from .symmetry_lines import Operation
 
 NAME = "CIF"
 EXTENSIONS = (".cif",)
@@ -61,14 +62,58 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
         raise ReadError(
             path, found=f"an impossible cell: {error}", cure="compare the angles with the publication"
         ) from error
-    name, number = read_symmetry_name(block, path)
+    stated = read_stated_group(block, path)
+    sites = read_sites(block, path)
     # Symmetry lines are exact for any setting; a name in a table is the second choice.
-    operations = read_operations(block, path) or find_table_operations(name, number, cell, path)
+    lines = read_operations(block, path)
+    remarks: tuple[str, ...] = ()
+    if lines:
+        operations, remarks = _complete_lines(lines, stated, cell, base, sites, path)
+    else:
+        operations = find_operations(stated, cell, path)
     check_operations(operations, base, path)
-    # A number in the file that contradicts its lines shows an incomplete list of lines.
-    number = find_space_group_number(operations, name, number, path)
-    atoms = expand_sites(read_sites(block, path), operations, base, path)
-    # A file cut between two atom rows is still valid CIF; only its formula can show it.
-    check_formula(block.first("_chemical_formula_sum"), atoms, path)
+    atoms = expand_sites(sites, operations, base, path)
+    check_content(block, atoms, abs(float(np.linalg.det(base))), path)
     title = title or block.first("_chemical_name_mineral", "_chemical_name_common") or block.name or "crystal"
-    return Crystal(title, base, atoms, operations, number, name)
+    count = f"{len(operations)} operation{'s' if len(operations) > 1 else ''}"
+    symmetry = count if stated.is_empty() else f"{stated} ({count})"
+    tolerance = _find_tolerance(sites, base) if len({matrix for matrix, _ in operations}) == 1 else TOLERANCE
+    return Crystal(title, base, atoms, operations, symmetry, tolerance, remarks)
+
+
+def _complete_lines(
+    lines: list[Operation],
+    stated: StatedGroup,
+    cell: tuple[float, ...],
+    base: NDArray[np.float64],
+    sites: list[Site],
+    path: str,
+) -> tuple[list[Operation], tuple[str, ...]]:
+    """Operations of the group that the file states, where its lines are only part of them, and what to say of it."""
+    missing = find_missing_lines(lines, stated, cell)
+    if missing is None:
+        check_operations(lines, base, path)  # only a group has a number
+        check_number(lines, stated, cell, base, path)
+        return lines, ()
+    # A list of all atoms needs no more lines: spglib finds the symmetry from the atoms.
+    if any(lists_whole_cell(sites, group, base) for group in missing.settings):
+        return lines, ()
+    complete = missing.complete()
+    if complete is None:
+        raise refuse_lines(missing, path)
+    return complete, (
+        f"the {len(lines)} symmetry lines lack the centring of {stated} and were completed to {len(complete)}, "
+        f"{count_translations(complete)} lattice points in the cell",
+    )
+
+
+def _find_tolerance(sites: list[Site], base: NDArray[np.float64]) -> float:
+    """Distance [angstrom] within which atoms may miss their images, because of the digits of the file.
+
+    This is for files in P 1: where a file states a group, few digits are no reason to doubt it. The distance is two
+    units of the last digit along the longest edge. It is at least ``crystals.TOLERANCE``, and at most the distance at
+    which two places are one. The median of the sites counts: hydrogen is often given with fewer digits.
+    """
+    digits = [site.digits for site in sites if site.digits]
+    step = 2 * 10.0 ** -float(np.median(digits)) if digits else 0.0
+    return float(np.clip(step * np.linalg.norm(base, axis=1).max(), TOLERANCE, SAME_PLACE))

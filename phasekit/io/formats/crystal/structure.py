@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .cif_text import Site
+from .sites import Site
 from .symmetry_lines import Operation
 
 
@@ -16,8 +16,9 @@ class Crystal(NamedTuple):
     base: NDArray[np.float64]  # rows a, b, c [angstrom] in the crystal frame of docs/conventions.md
     atoms: list[tuple[Site, NDArray[np.float64]]]  # each site with its fractional positions (n, 3) in the cell
     operations: list[Operation]
-    space_group_number: int | None
-    space_group_name: str | None
+    stated: str  # the symmetry as the file states it, for messages
+    tolerance: float  # distance [angstrom] within which atoms are images of each other, from the digits of the file
+    remarks: tuple[str, ...] = ()  # what was completed or left out, said to the user
 
 
 class CrystalOptions(NamedTuple):

@@ -1,26 +1,26 @@
 """Symmetry operations of a crystal: whether they form a group, the atoms they make, and their space group."""
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....crystals import direct_basis
 from ....errors import ReadError
-from .cif_text import Site
+from .sites import Site
 from .symmetry_lines import Operation
 
 #: Positions closer than this [angstrom] are one atom: 0.333 for 1/3 in a 20 angstrom cell still closes.
 SAME_PLACE = 0.05
+# Translations of space groups are multiples of 1/48, and so are those of all their settings.
+_GRID = 48
+# Copies nearer than this [angstrom] are one atom, however many digits are written: no refinement splits it.
+_LEAST_ROUNDING = 0.005
+# Occupancies of a split atom may exceed 1 together by rounding.
+_FULL = 1.05
+_MOST_COMPARED = 500
 #: Atoms nearer than this [angstrom] exclude each other: together they may not be there more than once.
 TOO_NEAR = 0.4
-
-# Groups of the International Tables with two choices of the origin: their name alone does not say where the atoms are.
-_TWO_ORIGINS = frozenset(
-    (48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142, 201, 203, 222, 224, 227, 228)
-)
-_ADD_LINES = "add the symmetry lines (_space_group_symop_operation_xyz), as any crystallography program exports them"
 
 
 def compute_lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
@@ -33,42 +33,6 @@ def compute_lattice_base(cell: Sequence[float]) -> NDArray[np.float64]:
     return direct_basis(cell)
 
 
-def find_table_operations(name: str | None, number: int | None, cell: Sequence[float], path: str) -> list[Operation]:
-    """Operations of the space group when the file has no symmetry lines, from its name (any setting) or number."""
-    from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier, SpaceGroupList
-
-    if name is None and number is None:
-        raise ReadError(path, found="no symmetry (neither symmetry lines nor a space group)", cure=_ADD_LINES)
-    plain = " ".join((name or "").split(":")[0].split())
-    if plain and IsSpaceGroupIdentifier(plain):
-        group = GetSpaceGroup(plain)
-    elif plain and number is None:
-        raise ReadError(path, found=f"unknown space group '{name}' and no symmetry lines", cure=_ADD_LINES)
-    elif plain and number in range(3, 75):  # settings differ by a change of axes, and only the name could tell
-        raise ReadError(path, found=f"an unknown setting '{name}' and no symmetry lines", cure=_ADD_LINES)
-    else:
-        group = GetSpaceGroup(int(number or 0))
-    # Tables list further settings of a group with 1000 added to its number.
-    if group.number % 1000 in _TWO_ORIGINS:
-        found = f"space group {group.short_name}, which has two origins, and no symmetry lines"
-        raise ReadError(path, found=found, cure=_ADD_LINES)
-    # Rhombohedral groups have two settings under one number; a gamma of 120 degrees means hexagonal axes.
-    if "R" in group.short_name[:1] or "H" in group.short_name[:1]:
-        wanted = "H" if cell[5] == 120 else "R"
-        same = [g for g in SpaceGroupList if g.number % 1000 == group.number % 1000]
-        group = next((g for g in same if g.short_name.startswith(wanted)), group)
-    return [(_round_matrix(op.R), _round_shift(op.t)) for op in group.iter_symops()]
-
-
-def _round_matrix(matrix: NDArray[np.float64]) -> tuple[tuple[int, int, int], ...]:
-    return tuple((int(row[0]), int(row[1]), int(row[2])) for row in np.rint(matrix))
-
-
-def _round_shift(shift: NDArray[np.float64]) -> tuple[Fraction, Fraction, Fraction]:
-    x, y, z = (Fraction(float(value)).limit_denominator(48) % 1 for value in shift)
-    return x, y, z
-
-
 def check_operations(operations: list[Operation], base: NDArray[np.float64], path: str) -> None:
     r"""Refuse operations that form no group or do not fit the cell, as in a cut file or a wrong setting.
 
@@ -79,12 +43,11 @@ def check_operations(operations: list[Operation], base: NDArray[np.float64], pat
     if len(known) != len(operations) or len(operations) > 192:
         raise ReadError(path, found="repeated symmetry lines", cure="keep each symmetry line once")
     matrices = np.array([operation[0] for operation in operations])
-    shifts = np.array([[float(value) for value in operation[1]] for operation in operations])
-    # Closure is tested on integer codes, because translations such as 1/3 are not exact in binary.
-    codes = {_encode_operation(matrix, shift) for matrix, shift in zip(matrices, shifts, strict=True)}
+    # Closure is tested on whole numbers, because translations such as 1/3 are not exact in binary.
+    shifts = np.array([[round(value * _GRID) for value in operation[1]] for operation in operations])
+    codes = _encode_operations(matrices, shifts)
     for matrix, shift in zip(matrices, shifts, strict=True):
-        products, moved = matrix @ matrices, shifts @ matrix.T + shift
-        if any(_encode_operation(*pair) not in codes for pair in zip(products, moved, strict=True)):
+        if not np.isin(_encode_operations(matrix @ matrices, shifts @ matrix.T + shift), codes).all():
             found = f"{len(operations)} symmetry lines that form no group"
             raise ReadError(path, found=found, cure="copy the file again (is it cut?), and give all symmetry lines")
     # An operation W leaves the cell unchanged if W^T G W = G, with G the metric tensor.
@@ -98,8 +61,11 @@ def check_operations(operations: list[Operation], base: NDArray[np.float64], pat
         )
 
 
-def _encode_operation(matrix: NDArray[np.integer], shift: NDArray[np.float64]) -> bytes:
-    return matrix.astype(np.int8).tobytes() + (np.rint(shift * 48).astype(np.int64) % 48).astype(np.int8).tobytes()
+def _encode_operations(matrices: NDArray[np.integer], shifts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """One whole number for each operation: its matrix (n, 3, 3) in base 5 and its translation (n, 3) in base 48."""
+    # Elements outside -2..2 belong to no group and are seen as another matrix.
+    digits = np.clip(matrices, -2, 2).reshape(len(matrices), 9).astype(np.int64) + 2
+    return (digits @ 5 ** np.arange(9)) * _GRID**3 + (shifts % _GRID) @ _GRID ** np.arange(3)
 
 
 def expand_sites(
@@ -117,6 +83,34 @@ def _compute_orbit(
     site: Site, matrices: NDArray[np.float64], shifts: NDArray[np.float64], base: NDArray[np.float64], path: str
 ) -> NDArray[np.float64]:
     places = matrices @ np.array(site.position) + shifts
+    orbit, sizes = _join_copies(places, base, SAME_PLACE)
+    # An atom beside a mirror, further than rounding explains, is split over both sides where its occupancy allows.
+    # A full atom cannot be, so that its position is badly written.
+    split, split_sizes = _join_copies(places, base, _find_rounding(site, base))
+    if len(split_sizes) == 1 and site.occupancy * max(sizes) <= _FULL * max(split_sizes):
+        orbit, sizes = split, split_sizes
+    # All places of an orbit have the same number of copies, unless the site lies beside a symmetry element.
+    if len(sizes) > 1:
+        found = f"atom '{site.label}' at {site.position}, close to a symmetry element but not on it"
+        raise ReadError(path, found=found, cure="give its position with more digits, or put it on the element")
+    # Rounding may leave 0.999999999 for 0.
+    wrapped = orbit % 1.0
+    return np.where(np.abs(wrapped - 1.0) < 1e-9, 0.0, wrapped)
+
+
+def _find_rounding(site: Site, base: NDArray[np.float64]) -> float:
+    """Distance [angstrom] that rounding to the digits of the position puts between copies of one atom.
+
+    A cut digit moves a copy by up to one unit of the last digit, and its image by as much the other way.
+    """
+    step = 2 * 10.0**-site.digits if site.digits else 0.0
+    return float(np.clip(step * np.linalg.norm(base, axis=1).max(), _LEAST_ROUNDING, SAME_PLACE))
+
+
+def _join_copies(
+    places: NDArray[np.float64], base: NDArray[np.float64], distance: float
+) -> tuple[NDArray[np.float64], set[int]]:
+    """Places (n, 3) whose copies within a distance [angstrom] are joined to their mean, and the numbers of copies."""
     kept: list[NDArray[np.float64]] = []
     left = np.arange(len(places))
     sizes = set()
@@ -125,18 +119,29 @@ def _compute_orbit(
         step = places[left] - places[left[0]]
         # The nearest copy under lattice translations counts.
         step -= np.rint(step)
-        same = np.linalg.norm(step @ base, axis=1) < SAME_PLACE
+        same = np.linalg.norm(step @ base, axis=1) < distance
         sizes.add(int(same.sum()))
         # The mean of the coinciding copies lies exactly on the symmetry element: 0.3333 becomes 1/3.
         kept.append(places[left[0]] + step[same].mean(axis=0))
         left = left[~same]
-    # All places of an orbit have the same number of copies, unless the site lies beside a symmetry element.
-    if len(sizes) > 1:
-        found = f"atom '{site.label}' at {site.position}, close to a symmetry element but not on it"
-        raise ReadError(path, found=found, cure="give its position with more digits, or put it on the element")
-    # Rounding may leave 0.999999999 for 0.
-    wrapped = np.array(kept) % 1.0
-    return np.where(np.abs(wrapped - 1.0) < 1e-9, 0.0, wrapped)
+    return np.array(kept), sizes
+
+
+def lists_whole_cell(sites: list[Site], operations: list[Operation], base: NDArray[np.float64]) -> bool:
+    """Whether the sites are already all atoms that these operations make, as in a list of the cell beside a symbol."""
+    places = np.array([site.position for site in sites])
+    elements = np.array([site.element for site in sites])
+    # Every pair of atoms and images is compared, which takes too long for more.
+    if len(sites) > _MOST_COMPARED:
+        return False
+    for matrix, shift in operations:
+        images = places @ np.array(matrix, dtype=float).T + np.array([float(value) for value in shift])
+        step = images[:, None] - places[None]
+        step -= np.rint(step)
+        met = (np.linalg.norm(step @ base, axis=-1) < SAME_PLACE) & (elements[:, None] == elements[None])
+        if not met.any(axis=1).all():
+            return False
+    return True
 
 
 def _check_occupancies(expanded: list[tuple[Site, NDArray[np.float64]]], base: NDArray[np.float64], path: str) -> None:
@@ -156,28 +161,3 @@ def _check_occupancies(expanded: list[tuple[Site, NDArray[np.float64]]], base: N
                 found=f"a total occupancy of {total:.2f} within {TOO_NEAR} angstrom of {orbit[0].round(4).tolist()}",
                 cure="list each atom of the asymmetric unit once, or remove the symmetry lines but 'x,y,z'",
             )
-
-
-def find_space_group_number(operations: list[Operation], name: str | None, number: int | None, path: str) -> int | None:
-    """Find the number in the International Tables and check it against the lines; None if it is not known."""
-    from diffpy.structure.spacegroups import FindSpaceGroup, GetSpaceGroup, IsSpaceGroupIdentifier, SymOp
-
-    plain = " ".join((name or "").split(":")[0].split())
-    if number is None and plain and IsSpaceGroupIdentifier(plain):
-        number = GetSpaceGroup(plain).number % 1000
-    if number is None:
-        lines = [SymOp(np.array(matrix, float), np.array(shift, float)) for matrix, shift in operations]
-        try:
-            number = FindSpaceGroup(lines, shuffle=True).number % 1000
-        except ValueError:
-            return None
-    rotations = len({operation[0] for operation in operations})
-    in_table = len({_round_matrix(op.R) for op in GetSpaceGroup(number).iter_symops()})
-    # Centring translations differ between settings, so only rotations are counted.
-    if rotations != in_table:
-        raise ReadError(
-            path,
-            found=f"symmetry lines with {rotations} rotations, but space group {number} has {in_table}",
-            cure="give all symmetry lines of the group, or give the name and number of the group these lines form",
-        )
-    return number

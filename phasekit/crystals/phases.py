@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .code_cache import import_alone
-from .errors import SchemaError
+from ..code_cache import import_alone
+from ..errors import SchemaError
+from .point_groups import point_symmetry
 
 Array = NDArray[np.float64]
 
@@ -197,101 +198,3 @@ def _read_point_group(record: dict[str, Any]) -> Any:
     group.improper = np.asarray(record["improper"], dtype=bool)
     group.name = str(record["point_group"])
     return group
-
-
-def point_symmetry(operations: ArrayLike, basis: Array) -> Any:
-    r"""Point group as ``orix.quaternion.Symmetry`` on the axes given; orix's own object where it is the same.
-
-    Orix holds one setting of each group: ``2/m`` about c, ``-3m`` with the twofold axis along a. A group's name, or a
-    space group's number, may therefore place its axes wrongly. An operation W on fractional coordinates becomes
-
-    .. math:: R = B^T \, W \, B^{-T}
-
-    in the crystal frame, with the rows of B as the cell.
-
-    Parameters
-    ----------
-    operations
-        Rotations of the space group on fractional coordinates (n, 3, 3), integers; repeated ones count once.
-    basis
-        Rows a, b, c of the cell in the crystal frame, as :func:`direct_basis` gives them.
-
-    Examples
-    --------
-    >>> about_b = [np.diag([1, 1, 1]), np.diag([-1, 1, -1]), np.diag([-1, -1, -1]), np.diag([1, -1, 1])]
-    >>> point_symmetry(about_b, direct_basis((5, 6, 7, 90, 100, 90))).name
-    '2/m on the axes given'
-    """
-    import scipy.spatial
-
-    import_alone("orix.quaternion.symmetry")
-    from orix.quaternion import Symmetry
-    from orix.quaternion.symmetry import _groups
-
-    # Screw axes and glide planes differ by translations only, so that their rotation parts repeat.
-    matrices = np.unique(np.rint(np.asarray(operations, dtype=float)), axis=0)
-    to_crystal = basis.T @ matrices @ np.linalg.inv(basis.T)
-    # The group is compared by proper parts and a flag, as orix stores it.
-    improper = np.linalg.det(to_crystal) < 0
-    turns = _find_nearest_rotation(to_crystal * np.where(improper, -1, 1)[:, None, None])
-    wanted = _make_signature(turns, improper)
-    # The object of orix itself keeps its colour keys and sectors.
-    for group in _groups:
-        if group.size == len(turns) and _make_signature(group.to_matrix(), group.improper) == wanted:
-            return group
-    quaternions = scipy.spatial.transform.Rotation.from_matrix(turns).as_quat(scalar_first=True)
-    symmetry = Symmetry(quaternions)
-    symmetry.improper = improper
-    symmetry.name = _make_group_name(matrices, improper)
-    return symmetry
-
-
-def _find_nearest_rotation(matrices: Array) -> Array:
-    """Nearest orthogonal matrices (n, 3, 3): a cell with rounded angles does not turn exactly into itself."""
-    left, _, right = np.linalg.svd(matrices)
-    return left @ right
-
-
-def _make_signature(turns: Array, improper: NDArray[np.bool_]) -> set[tuple[int, ...]]:
-    """Set of the rotations (n, 3, 3), rounded to 0.02, with their improper flags: groups compare equal in any order."""
-    rounded = np.rint(np.asarray(turns).reshape(len(turns), 9) * 50).astype(int)
-    return {(*map(int, row), int(flag)) for row, flag in zip(rounded, improper, strict=True)}
-
-
-def _make_group_name(matrices: Array, improper: NDArray[np.bool_]) -> str:
-    """Name of a group that orix does not hold on these axes, as '2/m on the axes given', from traces."""
-    proper = matrices * np.where(improper, -1, 1)[:, None, None]
-    # The trace of a rotation gives its order: 1 + 2 cos(angle).
-    orders = sorted(int(_ORDERS[round(float(np.trace(matrix)))]) for matrix in proper)
-    mirrors = int(sum(round(float(np.trace(matrix))) == 1 for matrix in matrices[improper]))
-    centred = bool(any(round(float(np.trace(matrix))) == -3 for matrix in matrices))
-    key = (len(matrices), max(orders), mirrors, centred)
-    return f"{_NAMES.get(key, f'order {len(matrices)}')} on the axes given"
-
-
-_ORDERS = {3: 1, -1: 2, 0: 3, 1: 4, 2: 6}
-#: (order, highest rotation, number of mirrors, has a centre) of the groups orix holds on one setting only.
-_NAMES = {
-    (2, 2, 0, False): "2",
-    (2, 2, 1, False): "m",
-    (4, 2, 1, True): "2/m",
-    (4, 2, 2, False): "mm2",
-    (4, 4, 0, False): "4 or -4",
-    (8, 4, 1, True): "4/m",
-    (8, 4, 0, False): "422",
-    (8, 4, 4, False): "4mm",
-    (8, 4, 2, False): "-4m2",
-    (16, 4, 5, True): "4/mmm",
-    (3, 3, 0, False): "3",
-    (6, 3, 0, True): "-3",
-    (6, 3, 0, False): "312",
-    (6, 3, 3, False): "31m",
-    (12, 3, 3, True): "-31m",
-    (6, 6, 0, False): "6",
-    (6, 6, 1, False): "-6",
-    (12, 6, 4, False): "-62m",
-    (12, 6, 0, False): "622",
-    (12, 6, 6, False): "6mm",
-    (12, 6, 1, True): "6/m",
-    (24, 6, 7, True): "6/mmm",
-}
