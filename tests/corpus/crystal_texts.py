@@ -33,11 +33,8 @@ def quote(value):
 
 def point_lines_of_cubic():
     """The 48 lines of m-3m, as the first block of positions 192l and 96l in the Tables."""
-    lines = []
-    for order in permutations("xyz"):
-        for signs in product(("", "-"), repeat=3):
-            lines.append(",".join(sign + axis for sign, axis in zip(signs, order, strict=True)))
-    return lines
+    orders = product(permutations("xyz"), product(("", "-"), repeat=3))
+    return [",".join(sign + axis for sign, axis in zip(signs, axes, strict=True)) for axes, signs in orders]
 
 
 def spread(lines, centring):

@@ -29,6 +29,7 @@ class Crystal(NamedTuple):
     warns: str = ""
     refused: str = ""
     has: tuple[float, float, float] | None = None  # a position that the right setting has
+    cure: tuple[str, str] | None = None  # what the message tells to write in place of what; the content is then right
 
 
 def group(symbol, number=None, formula=None, units=None, **more):
@@ -36,6 +37,7 @@ def group(symbol, number=None, formula=None, units=None, **more):
     return {tag: value for tag, value in tags.items() if value is not None}
 
 
+ICSD = ("occupancy", "attached_hydrogens")
 HEXAGONAL = (4.546, 4.546, 11.862, 90, 90, 120)
 MG = (3.209, 3.209, 5.211, 90, 90, 120)
 RUTILE = [("Ti", 0, 0, 0), ("Ti", 0.5, 0.5, 0.5), ("O", 0.3053, 0.3053, 0), ("O", 0.6947, 0.6947, 0)]
@@ -47,7 +49,7 @@ PROGRAMS = [
         "CifWriter lists all atoms in P 1; spglib finds Fd-3m",
         {"Si": 8},
         48,
-        "P 1|P1|symmetry",
+        "4 primitive cells",
     ),
     Crystal(
         "ase_Cu_primitive",
@@ -55,7 +57,7 @@ PROGRAMS = [
         "bulk('Cu') is the primitive cell: one atom, still m-3m",
         {"Cu": 1},
         48,
-        "symmetry",
+        "point group",
     ),
     Crystal(
         "diffpy_rutile",
@@ -63,7 +65,7 @@ PROGRAMS = [
         "4/mmm from the atoms",
         {"Ti": 2, "O": 4},
         16,
-        "symmetry",
+        "point group",
     ),
     Crystal(
         "pymatgen_Mg",
@@ -71,7 +73,7 @@ PROGRAMS = [
         "thirds in eight digits",
         {"Mg": 2},
         24,
-        "symmetry",
+        "point group",
     ),
     Crystal(
         "typed_Mg_four_digits",
@@ -79,7 +81,7 @@ PROGRAMS = [
         "thirds in four digits are thirds",
         {"Mg": 2},
         24,
-        "symmetry",
+        "point group",
     ),
     Crystal(
         "vesta_MgO",
@@ -99,10 +101,12 @@ PROGRAMS = [
         cif(
             (2.8161, 2.8161, 14.0536, 90, 90, 120),
             group("R -3 m H", 166, "Co1 Li1 O2", 3),
-            [("Li1", "Li1+", 3, "b", 0, 0, 0.5, 1, 0), ("Co1", "Co3+", 3, "a", 0, 0, 0, 1, 0)]
-            + [("O1", "O2-", 6, "c", 0, 0, "0.23951(15)", "1.", 0)],
-            sites=("label", "type_symbol", "symmetry_multiplicity", "Wyckoff_symbol", *SITE[1:], "occupancy")
-            + ("attached_hydrogens",),
+            [
+                ("Li1", "Li1+", 3, "b", 0, 0, 0.5, 1, 0),
+                ("Co1", "Co3+", 3, "a", 0, 0, 0, 1, 0),
+                ("O1", "O2-", 6, "c", 0, 0, "0.23951(15)", "1.", 0),
+            ],
+            sites=("label", "type_symbol", "symmetry_multiplicity", "Wyckoff_symbol", *SITE[1:], *ICSD),
         ),
         "ICSD: charges, H for hexagonal axes",
         {"Li": 3, "Co": 3, "O": 6},
@@ -184,7 +188,9 @@ HAND = [
         "iron_with_generators_only",
         cif((2.8665,), group("I m -3 m", 229), [("Fe1", 0, 0, 0)], lines=make.spread(["x,y,z", "-x,-y,-z"], BODY)),
         "4 lines of 96: another group than stated",
-        refused="96|group|symmetry",
+        {"Fe": 2},
+        refused="4 symmetry lines .* has 96",
+        cure=("_symmetry_space_group_name_H-M 'I m -3 m'\n_symmetry_Int_Tables_number 229\n", ""),
     ),
     Crystal(
         "F_4_mmm",
@@ -262,7 +268,9 @@ HAND = [
         "silicon_no_origin",
         cif((5.4307,), group("F d -3 m", 227), [("Si1", 0.125, 0.125, 0.125)]),
         "two origins, none named: at 1/8 there are 8 atoms in the second, 16 in the first",
-        refused="origin",
+        {"Si": 8},
+        refused="two origins",
+        cure=("'F d -3 m'", "'F d -3 m :2'"),
     ),
     Crystal(
         "bismuth_rhombohedral",
@@ -289,6 +297,10 @@ def typed(symbol, formula=None, label="X1", **more):
     return cif(BOX, PLAIN | ({FORMULA: formula} if formula else {}) | more, rows, lines=make.XYZ, sites=TYPED)
 
 
+MIXED = ("Mg/Fe X1 0.1 0.2 0.3 1", "Mg X1 0.1 0.2 0.3 0.9\nFe X1 0.1 0.2 0.3 0.1")
+COBALT = ("_cell_length_a", "_chemical_formula_sum 'Co Na'\n_cell_length_a")
+
+
 def labelled(label, formula=None):
     rows = [(label, 0.1, 0.2, 0.3), ("Na1", 0.6, 0.7, 0.8)]
     return cif(BOX, PLAIN | ({FORMULA: formula} if formula else {}), rows, lines=make.XYZ)
@@ -299,11 +311,27 @@ ELEMENTS = [
     Crystal("Ow", labelled("Ow", "H2 Na O"), "the oxygen of water", {"O": 1, "Na": 1}),
     Crystal("CA1_of_calcium", labelled("CA1", "Ca Na"), "capitals: the formula has Ca and no C", {"Ca": 1, "Na": 1}),
     Crystal("CO_of_cobalt", labelled("CO1", "Co Na"), "capitals: the formula has Co and no C", {"Co": 1, "Na": 1}),
-    Crystal("CO_untold", labelled("CO1"), "C or Co: nothing tells", refused="CO1|Co"),
-    Crystal("T1", labelled("T1", "Al Na"), "a tetrahedral site, not tritium", refused="T1"),
+    Crystal(
+        "CO_untold",
+        labelled("CO1"),
+        "C or Co: nothing tells but a formula",
+        {"Co": 1, "Na": 1},
+        refused="'CO1', which is Co or C",
+        cure=COBALT,
+    ),
+    Crystal(
+        "T1",
+        labelled("T1", "Al Na"),
+        "a tetrahedral site, not tritium",
+        {"Al": 1, "Na": 1},
+        refused="'T1'",
+        cure=("T1 ", "Al1 "),
+    ),
     Crystal("M2", labelled("M2", "Mg Na"), "a metal site has no element", refused="M2"),
-    Crystal("Q1", labelled("Q1", "Na"), "a residual peak of SHELX", refused="Q1"),
-    Crystal("Va", typed("Va"), "a vacancy, not vanadium", refused="Va"),
+    Crystal(
+        "Q1", labelled("Q1", "Na"), "a residual peak", {"Na": 1}, refused="leave out the row", cure=("Q1 0.1 0.2 0.3\n", "")
+    ),
+    Crystal("Va", typed("Va"), "a vacancy", {"Na": 1}, refused="leave out the row", cure=("Va X1 0.1 0.2 0.3 1\n", "")),
     Crystal("Vac", typed("Vac"), "a vacancy, not vanadium", refused="Vac"),
     Crystal("OH-", typed("OH-", "H Na O"), "hydroxyl: its oxygen, not Os or H", {"O": 1, "Na": 1}),
     Crystal("D2O", typed("D", "D Na"), "deuterium scatters electrons as H", {"H": 1, "Na": 1}),
@@ -313,8 +341,15 @@ ELEMENTS = [
     Crystal("Cval", typed("Cval"), "valence scattering factor of carbon (SHELX, GSAS)", {"C": 1, "Na": 1}),
     Crystal("FE", typed("FE"), "capitals", {"Fe": 1, "Na": 1}),
     Crystal("Mg0.9Fe0.1", typed("Mg0.9Fe0.1"), "a mixed site", {"Mg": 0.9, "Fe": 0.1, "Na": 1}),
-    Crystal("MgFe_slash", typed("Mg/Fe"), "shares are not told", refused="Mg/Fe"),
-    Crystal("MgFe_bracket", typed('"(Mg,Fe)"'), "shares are not told", refused="Mg"),
+    Crystal(
+        "MgFe_slash",
+        typed("Mg/Fe"),
+        "shares are not told",
+        content={"Mg": 0.9, "Fe": 0.1, "Na": 1},
+        refused="one row for each element",
+        cure=MIXED,
+    ),
+    Crystal("MgFe_bracket", typed('"(Mg,Fe)"'), "shares are not told", refused="Mg and Fe"),
     Crystal("element_not_in_formula", typed("W", "Na O"), "the formula has no W", refused="W"),
     Crystal("X_centroid", typed("X", "Na"), "a dummy of some programs", refused="X"),
 ]
@@ -351,43 +386,53 @@ CONTENT = [
         "site_twice",
         cif((3.5239,), group("F m -3 m", 225), [("Ni1", 0, 0, 0), ("Ni2", 0, 0, 0)]),
         "two whole atoms at one place",
-        refused="occupied|twice|place",
+        {"Ni": 4},
+        refused="total occupancy of 2",
+        cure=("Ni2 0 0 0\n", ""),
     ),
     Crystal(
         "percent",
         cif((3.5239,), group("F m -3 m", 225), [("Ni", "Ni1", 0, 0, 0, 100)], sites=TYPED),
         "occupancy is a fraction",
-        refused="occupancy",
+        {"Ni": 4},
+        refused="occupancy 100",
+        cure=("0 100", "0 1"),
     ),
     Crystal(
         "all_atoms_and_all_lines",
         cif((3.5239,), group("F m -3 m", 225), [(f"Ni{n}", *xyz) for n, xyz in enumerate(FACE)]).replace("1/2", "0.5"),
         "the lines make 4 atoms of each listed one: the same four places",
-        refused="occupied|twice|place",
+        {"Ni": 4},
+        refused="total occupancy of 4",
+        cure=("'F m -3 m'\n_symmetry_Int_Tables_number 225", "'P 1'"),
     ),
     Crystal(
         "wrong_Z",
         cif((3.5239,), group("F m -3 m", 225, "Ni O", 4), [("Ni1", 0, 0, 0)]),
         "the file's formula has oxygen that is not listed",
-        refused="formula|O",
+        content={"Ni": 4, "O": 4},
+        refused="fewer O atoms",
+        cure=("Ni1 0 0 0\n", "Ni1 0 0 0\nO1 0.5 0.5 0.5\n"),
     ),
     Crystal(
         "density_contradicts",
         cif((3.5239,), group("P m -3 m", 221, **{DENSITY: 8.908}), [("Ni1", 0, 0, 0)]),
         "1 Ni per cell has 2.2 g/cm3: the wrong group",
-        refused="density",
+        content={"Ni": 4},
+        refused="2.23 g/cm.3, but",
+        cure=("'P m -3 m'\n_symmetry_Int_Tables_number 221", "'F m -3 m'"),
     ),
     Crystal(
         "nanometres",
         cif((0.35239,), group("F m -3 m", 225), [("Ni1", 0, 0, 0)]),
         "0.35 angstrom holds no atom: nm were meant",
-        refused="nm|angstrom",
+        refused="lengths in angstrom",
     ),
     Crystal(
         "picometres",
         cif((352.39,), group("F m -3 m", 225), [("Ni1", 0, 0, 0)]),
         "4 atoms in a cell of 352 angstrom are no solid: pm were meant",
-        refused="pm|angstrom|density",
+        refused="no crystal has.*angstrom",
     ),
 ]
 NI = cif((3.5239,), group("F m -3 m", 225), [("Ni1", 0, 0, 0)])
@@ -399,16 +444,28 @@ FORM = [
     Crystal("old_mac", NI.replace("\n", "\r").encode(), "CR alone ends a line", {"Ni": 4}, 48),
     Crystal("latin_1", NI.encode() + LATIN, "CIF 1.1 is ASCII, files are not", {"Ni": 4}, 48),
     Crystal("esd", NI.replace("3.5239", "3.5239(12)").replace("90", "90.00(3)"), "uncertainties", {"Ni": 4}, 48),
-    Crystal("decimal_comma", NI.replace("3.5239", "3,5239"), "no CIF number", refused="3,5239"),
-    Crystal("unknown_position", NI.replace("Ni1 0 0 0", "Ni1 0 ? 0"), "the place is not known", refused="Ni1|fract"),
+    Crystal(
+        "decimal_comma",
+        NI.replace("3.5239", "3,5239"),
+        "no CIF number",
+        content={"Ni": 4},
+        refused="'3,5239'",
+        cure=("3,5239", "3.5239"),
+    ),
+    Crystal(
+        "unknown_position",
+        NI.replace("Ni1 0 0 0", "Ni1 0 ? 0"),
+        "the place is not known",
+        refused="position of atom 'Ni1'",
+    ),
     Crystal("publication_first", "data_global\n_journal_year 1998\n" + NI, "COD, IUCr: text first", {"Ni": 4}, 48),
     Crystal(
         "two_structures",
         NI + NI.replace("data_corpus", "data_second").replace("Ni1", "Cu1").replace("3.5239", "3.6149"),
         "two crystals in one file: only the user knows which",
-        refused="second|two|2",
+        refused="2 structures .corpus, second",
     ),
-    Crystal("cut", NI.encode()[:-8], "the row ends early", refused="cop|cut|end"),
+    Crystal("cut", NI.encode()[:-8], "the row ends early", refused="is it cut"),
     Crystal(
         "magnetic",
         cif(
@@ -419,26 +476,91 @@ FORM = [
             operation="_space_group_symop_magn_operation.xyz",
         ),
         "magCIF: its lines carry time reversal and lie beside those of the centring",
-        refused="magn|symmetry",
+        refused="magnetic structure",
     ),
     Crystal(
         "cartesian",
         "data_c\n" + "\n".join(make.cell_lines(3.0)) + "\nloop_\n_atom_site_label\n_atom_site_Cartn_x\n"
         "_atom_site_Cartn_y\n_atom_site_Cartn_z\nNi1 0 0 0\n",
         "Cartesian positions need the axes of the program",
-        refused="fract|Cartn",
+        refused="Cartesian",
+    ),
+    Crystal("poscar", "Ni4\n1.0\n3.5 0 0\n0 3.5 0\n0 0 3.5\nNi\n4\nDirect\n0 0 0\n", "VASP, not CIF", refused="data_"),
+    Crystal("page", "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a login page", refused="data_"),
+]
+OTHER_LABELS = {
+    "CD1": ("C Na", {"C": 1}),
+    "OBO": (None, {"O": 1}),
+    "ODm": ("Na O", {"O": 1}),
+    "Obr2": ("Na O", {"O": 1}),
+    "SiT1m": ("Na Si", {"Si": 1}),
+    "AlM1": ("Al Na", {"Al": 1}),
+    "Fe(1)": (None, {"Fe": 1}),
+    "Fe_1": (None, {"Fe": 1}),
+    "Fe*": (None, {"Fe": 1}),
+    "D1": ("D Na", {"H": 1}),
+    "Nb1": ("Na Nb", {"Nb": 1}),
+}
+OTHER_SYMBOLS = {
+    "Fe2.5+": {"Fe": 1},
+    "H1-": {"H": 1},
+    "NH4+": {"N": 1},
+    "Siva": {"Si": 1},
+    "7Li": {"Li": 1},
+    "2H": {"H": 1},
+    "57Fe3+": {"Fe": 1},
+    "Ca0.5Sr0.5": {"Ca": 0.5, "Sr": 0.5},
+}
+SETTINGS = {  # symbol: cell, number of general positions, an image of (0.13, 0.18, 0.35) that tells the setting
+    "P21/c": ((6, 7, 8, 90, 95, 90), 4, (0.13, 0.32, 0.85)),
+    "P2(1)/c": ((6, 7, 8, 90, 95, 90), 4, (0.13, 0.32, 0.85)),
+    "P 2_1/c": ((6, 7, 8, 90, 95, 90), 4, (0.13, 0.32, 0.85)),
+    "P 1 21/a 1": ((6, 7, 8, 90, 95, 90), 4, (0.63, 0.32, 0.35)),
+    "P 1 1 21/b": ((6, 7, 8, 90, 90, 95), 4, (0.13, 0.68, 0.15)),
+    "I 2/a": ((6, 7, 8, 90, 95, 90), 8, (0.63, 0.82, 0.35)),
+    "A 2/m": ((6, 7, 8, 90, 95, 90), 8, (0.13, 0.32, 0.85)),
+    "C m c a": ((6, 7, 8, 90, 90, 90), 16, (0.63, 0.68, 0.35)),
+    "PNMA": ((6, 7, 8, 90, 90, 90), 8, (0.13, 0.32, 0.35)),
+    "P m c n": ((6, 7, 8, 90, 90, 90), 8, (0.37, 0.18, 0.35)),
+    "I 41/a m d :2": ((12, 12, 16, 90, 90, 90), 32, (0.87, 0.18, 0.35)),
+    "FM-3M": ((30, 30, 30, 90, 90, 90), 192, (0.13, 0.68, 0.85)),
+    "R -3 c": ((12, 12, 16, 90, 90, 120), 36, None),
+    "P 63/m m c": ((12, 12, 16, 90, 90, 120), 24, None),
+}
+LEAD = [("Pb1", 0.13, 0.18, 0.35)]
+MORE = [
+    *(
+        Crystal(f"label {label}", labelled(label, formula), "the formula decides", {**content, "Na": 1})
+        for label, (formula, content) in OTHER_LABELS.items()
     ),
     Crystal(
-        "poscar", "Ni4\n1.0\n3.5 0 0\n0 3.5 0\n0 0 3.5\nNi\n4\nDirect\n0 0 0\n", "VASP, not CIF", refused="CIF|cell"
+        "label HO1",
+        cif(BOX, PLAIN | {FORMULA: "H O"}, [("HO1", 0.1, 0.2, 0.3), ("O1", 0.3, 0.2, 0.3)], lines=make.XYZ),
+        "hydrogen on O1, not holmium",
+        {"H": 1, "O": 1},
     ),
-    Crystal("page", "<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a login page", refused="web page|CIF"),
+    Crystal(
+        "label Cl1",
+        cif(BOX, PLAIN | {FORMULA: "C Cl"}, [("Cl1", 0.1, 0.2, 0.3), ("C1", 0.5, 0.2, 0.3)], lines=make.XYZ),
+        "chlorine beside carbon: a small letter is part of the symbol",
+        {"Cl": 1, "C": 1},
+    ),
+    Crystal("label NA1", labelled("NA1", "N Na"), "N on site A1 or Na", refused="'NA1'"),
+    *(
+        Crystal(f"symbol {symbol}", typed(symbol), "charges, groups, isotopes", {**content, "Na": 1})
+        for symbol, content in OTHER_SYMBOLS.items()
+    ),
+    *(
+        Crystal(f"setting {symbol}", cif(cell, {NAME: symbol}, LEAD), "the Tables", {"Pb": positions}, has=has)
+        for symbol, (cell, positions, has) in SETTINGS.items()
+    ),
 ]
-ROWS = [*PROGRAMS, *HAND, *ELEMENTS, *CONTENT, *FORM]
+ROWS = [*PROGRAMS, *HAND, *ELEMENTS, *CONTENT, *FORM, *MORE]
 
 
 def open_row(row, folder):
     """Open the row as a file, and the messages of its SymmetryWarnings."""
-    path = folder / f"{row.name.replace('/', '')}.cif"
+    path = folder / (re.sub(r"\W", "_", row.name) + ".cif")
     path.write_bytes(row.text if isinstance(row.text, bytes) else row.text.encode("utf-8"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SymmetryWarning)
@@ -452,7 +574,11 @@ def test_crystals_open_right_or_say_why(row, tmp_path):
         with pytest.raises(ReadError, match=row.refused) as error:
             open_row(row, tmp_path)
         assert row.name == "cut" or "again" not in error.value.cure, "no byte is missing"
-        return
+        if row.cure is None:
+            return
+        assert isinstance(row.text, str)
+        assert row.cure[0] in row.text
+        row = row._replace(text=row.text.replace(*row.cure), order=None)
     phase, said = open_row(row, tmp_path)
     content: Counter[str] = Counter()
     for atom in phase.structure:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ....crystals import TOLERANCE
 from ....errors import ReadError
-from .cif_text import StatedGroup, choose_block, parse_blocks, read_cell, read_operations, read_stated_group
+from .cif_text import Block, StatedGroup, choose_block, parse_blocks, read_cell, read_operations, read_stated_group
 from .formula import check_content
 from .sites import Site, read_sites
 from .space_groups import check_number, count_translations, find_missing_lines, find_operations, refuse_lines
@@ -21,6 +21,15 @@ KEEPS = "cell, axes, symmetry lines, atoms with occupancy and isotropic displace
 OPTIONS = ()
 CONTENT = "CIF text"
 
+# Beginnings of tags that tell of a structure which is more than atoms in a space group.
+_VARIANTS = {
+    "_space_group_symop_magn": (
+        "a magnetic structure (magCIF), which is not read",
+        "give the CIF of the crystal without its magnetic moments",
+    ),
+    "_space_group_ssg": ("a modulated structure, which is not read", "give the CIF of its average structure"),
+    "_space_group_symop_ssg": ("a modulated structure, which is not read", "give the CIF of its average structure"),
+}
 # A CIF file of one structure is far smaller.
 _LARGEST_CIF = 20_000_000  # [bytes]
 
@@ -62,6 +71,7 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
         raise ReadError(
             path, found=f"an impossible cell: {error}", cure="compare the angles with the publication"
         ) from error
+    _refuse_variant(block, path)
     stated = read_stated_group(block, path)
     sites = read_sites(block, path)
     # Symmetry lines are exact for any setting; a name in a table is the second choice.
@@ -79,6 +89,20 @@ def read_text(text: str, path: str, title: str | None = None) -> Crystal:
     symmetry = count if stated.is_empty() else f"{stated} ({count})"
     tolerance = _find_tolerance(sites, base) if len({matrix for matrix, _ in operations}) == 1 else TOLERANCE
     return Crystal(title, base, atoms, operations, symmetry, tolerance, remarks)
+
+
+def _refuse_variant(block: Block, path: str) -> None:
+    """Refuse what CIF can hold beside a crystal with fractional positions and space group, by its name."""
+    tags = {tag.replace(".", "_") for tag in (*block.values, *block.columns)}
+    plain = bool(read_operations(block, path)) or not read_stated_group(block, path).is_empty()
+    for start, (found, cure) in _VARIANTS.items():
+        if not plain and any(tag.startswith(start) for tag in tags):
+            raise ReadError(path, found=found, cure=cure)
+    if "_atom_site_cartn_x" in tags and "_atom_site_fract_x" not in tags:
+        cure = "export them as fractions of the cell (_atom_site_fract_x/y/z)"
+        raise ReadError(
+            path, found="Cartesian positions (_atom_site_Cartn_x), which depend on a program's axes", cure=cure
+        )
 
 
 def _complete_lines(

@@ -175,8 +175,10 @@ def parse_number(value: str, what: str, path: str) -> float:
 def read_cell(block: Block, path: str) -> tuple[float, ...]:
     """a, b, c [angstrom], alpha, beta, gamma [degrees], in the file's own order."""
     cell = []
-    for tag in _CELL_TAGS:
-        value = block.first(f"_cell_{tag}", f"_cell.{tag}")
+    texts = [block.first(f"_cell_{tag}", f"_cell.{tag}") for tag in _CELL_TAGS]
+    # The dictionary of CIF gives 90 degrees to angles that are left out; one of three was rather forgotten.
+    texts = texts if any(texts[3:]) else [*texts[:3], "90", "90", "90"]
+    for tag, value in zip(_CELL_TAGS, texts, strict=True):
         if value is None:
             _refuse_text(path, f"no _cell_{tag}", "add the missing cell parameter")
         cell.append(parse_number(value, f"_cell_{tag}", path))

@@ -21,14 +21,20 @@ _GROUPS = {
 # A charge of any sign and place (Fe3+, O2-, Fe+3, Cl-), or a number of the site (Fe1).
 _SYMBOL = re.compile(r"([A-Za-z]{1,2})(\d*\.?\d*[+-]|[+-]\d*\.?\d*|\d*)\.?")
 _SHARE = re.compile(r"([A-Z][a-z]?)(0?\.\d+|1\.0*)[\s,/+;]*")
+# Two elements without shares: Mg/Fe, (Mg,Fe), Mg+Fe; the second of Fe+3 is no element.
+_PAIR = re.compile(r"[(\[]?([A-Z][a-z]?)\d*[/,&+; ]+([A-Z][a-z]?)[\w/,&+; .]*[)\]]?")
+# Names of scattering factors for atoms in a bond, in place of the element.
+_BONDED = {"Cval": "C", "Siva": "Si", "Sival": "Si"}
 _PLAIN = frozenset("\"'() ")
 # Two capitals that may be one element or an atom and its neighbour, where no formula decides.
 _TWO_READINGS = frozenset(("CO", "HO", "OS", "PO"))
 _WATER_LABEL = re.compile(r"wat|o-?h(?![a-z])|oh2", re.IGNORECASE)
 _HYDRATE_LABEL = re.compile(r"h[23]o", re.IGNORECASE)
-_NO_ATOM = re.compile(r"(va|vac|dum|du|xx?|tet|oct)[\d*]*", re.IGNORECASE)
+_NO_ATOM = re.compile(r"(va|vac|vacancy|dum|du|xx?|q|tet|oct)[\d*]*", re.IGNORECASE)
 
 _CURE = "write the element's symbol in _atom_site_type_symbol"
+_DIVIDE = "write the element's symbol, with one row for each element and its _atom_site_occupancy"
+_LEAVE_OUT = f"{_CURE}, or leave out the row if its site is empty or no atom"
 
 
 class ElementError(ValueError):
@@ -86,9 +92,12 @@ def read_symbol(text: str, formula: frozenset[str]) -> list[Share]:
         Letters are left over (``Va``, ``Li/Ni``), or the formula lacks the element.
     """
     text = text.strip("\"' ")
+    # An isotope of a neutron experiment (7Li, 57Fe3+) scatters electrons as its element.
+    text = _BONDED.get(text, re.sub(r"^\d{1,3}(?=[A-Z])", "", text))
     mixed = _read_shares(text, formula)
     if mixed:
         return mixed
+    _refuse_no_element(text)
     match = _SYMBOL.fullmatch(text)
     symbol = match[1].capitalize() if match else ""
     # Without a sign, a charge or a formula CO3 may be carbonate.
@@ -100,6 +109,15 @@ def read_symbol(text: str, formula: frozenset[str]) -> list[Share]:
     if heavy is None:
         raise ElementError(f"unknown element '{text[:20]}'" + _describe_rest(text))
     return [_check_formula(heavy, text, formula)]
+
+
+def _refuse_no_element(text: str) -> None:
+    """Refuse a symbol of two elements without shares, and one of an empty site or a point that is no atom."""
+    pair = _PAIR.fullmatch(text)
+    if pair and ELEMENTS.issuperset(pair.groups()):
+        raise ElementError(f"unknown element '{text[:20]}' of two elements ({' and '.join(pair.groups())})", _DIVIDE)
+    if _NO_ATOM.fullmatch(text):
+        raise ElementError(f"unknown element '{text[:20]}'" + _describe_rest(text), _LEAVE_OUT)
 
 
 def _describe_rest(text: str) -> str:
@@ -151,7 +169,7 @@ def read_label(label: str, formula: frozenset[str]) -> list[Share]:
         return mixed
     _refuse_pair(plain, formula)
     if _NO_ATOM.fullmatch(plain) or not plain[:1].isalpha():
-        raise ElementError(f"unknown element '{label[:20]}'")
+        raise ElementError(f"unknown element '{label[:20]}'", _LEAVE_OUT)
     if _HYDRATE_LABEL.match(plain):
         raise ElementError(f"label '{label[:20]}', which is water or a hydrogen bound to oxygen")
     if _WATER_LABEL.match(plain):
@@ -169,7 +187,7 @@ def _refuse_pair(label: str, formula: frozenset[str]) -> None:
     if len(names) >= 2 and all(name in known for name in names):
         raise ElementError(
             f"label '{label[:20]}' of two elements ({' and '.join(names[:2])})",
-            "write one row for each element, with its _atom_site_occupancy",
+            _DIVIDE,
         )
 
 

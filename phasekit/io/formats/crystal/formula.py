@@ -15,6 +15,8 @@ _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
 _UNLOCATED = {"H", "D"}  # often in the formula, seldom among the atoms
 _AVOGADRO = 0.602214076  # u per (angstrom^3 g/cm^3)
 _LARGEST = 1e4
+# g/cm^3. Air has 0.001, and osmium in the core of the Earth less than 40: beyond, the lengths have another unit.
+_DENSITIES = (1e-4, 40.0)
 # A missing centring or a split atom counted half changes the content by 1.5 and more. A formula is rounded, and a
 # measured density holds pores and water.
 _RATIO = 1.25
@@ -65,7 +67,7 @@ def _check_elements(found: dict[str, float], wanted: dict[str, float], formula: 
         raise ReadError(
             path,
             found=f"fewer {', '.join(short)} atoms than _chemical_formula_sum '{formula}' asks for",
-            cure="copy the file again (it may be cut short), or compare its formula with the atoms",
+            cure="add the atoms that are missing (was the file cut short?), or correct the formula",
         )
     return units
 
@@ -91,6 +93,7 @@ def _check_density(found: dict[str, float], formula: str | None, block: Block, v
     """Compare the density with the stated one; hydrogen without positions may be missing from the atoms."""
     mass = sum(count * _find_mass(element) for element, count in found.items())
     hydrogen = _estimate_hydrogen(found, formula)
+    _check_solid(mass / volume / _AVOGADRO, path)
     low, high = (value / volume / _AVOGADRO for value in (mass, mass + hydrogen * _find_mass("D")))
     for tag, ratio in (("_exptl_crystal_density_diffrn", _RATIO), ("_exptl_crystal_density_meas", _MEASURED_RATIO)):
         stated = _read_positive(block.first(tag))
@@ -100,6 +103,14 @@ def _check_density(found: dict[str, float], formula: str | None, block: Block, v
                 found=f"atoms of {low:.3g} g/cm^3, but {tag} {stated:g}",
                 cure=_CURE,
             )
+
+
+def _check_solid(density: float, path: str) -> None:
+    """Refuse a density that no solid has, as of lengths in pm or of one molecule in a box."""
+    if not _DENSITIES[0] <= density <= _DENSITIES[1]:
+        found = f"atoms of {density:.2g} g/cm^3, which no crystal has"
+        cure = "give lengths in angstrom (not nm, pm or bohr), and the cell of a crystal, not a box around a molecule"
+        raise ReadError(path, found=found, cure=cure)
 
 
 def _estimate_hydrogen(found: dict[str, float], formula: str | None) -> float:

@@ -49,7 +49,7 @@ def check_operations(operations: list[Operation], base: NDArray[np.float64], pat
     for matrix, shift in zip(matrices, shifts, strict=True):
         if not np.isin(_encode_operations(matrix @ matrices, shifts @ matrix.T + shift), codes).all():
             found = f"{len(operations)} symmetry lines that form no group"
-            raise ReadError(path, found=found, cure="copy the file again (is it cut?), and give all symmetry lines")
+            raise ReadError(path, found=found, cure="give all symmetry lines of the group (was the file cut short?)")
     # An operation W leaves the cell unchanged if W^T G W = G, with G the metric tensor.
     metric = base @ base.T
     turned = np.einsum("nji,jk,nkl->nil", matrices, metric, matrices)
@@ -159,5 +159,5 @@ def _check_occupancies(expanded: list[tuple[Site, NDArray[np.float64]]], base: N
             raise ReadError(
                 path,
                 found=f"a total occupancy of {total:.2f} within {TOO_NEAR} angstrom of {orbit[0].round(4).tolist()}",
-                cure="list each atom of the asymmetric unit once, or remove the symmetry lines but 'x,y,z'",
+                cure="list each atom of the asymmetric unit once, or state P 1 with the one symmetry line 'x,y,z'",
             )
