@@ -13,7 +13,7 @@ DIMENSION_UNITS: dict[str, tuple[str, ...] | None] = {
     "qy": ("1/angstrom", "px"),
     "qx": ("1/angstrom", "px"),
     **dict.fromkeys(
-        ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz")
+        ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz", "pixel_kind")
     ),
 }
 

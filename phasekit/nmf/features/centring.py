@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
-from .scan_images import split_scan_lines
+from ...detector.scan_images import split_scan_lines
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

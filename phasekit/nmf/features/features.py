@@ -18,7 +18,7 @@ from .masks import make_beam_attributes
 from .peaks_to_patterns import draw_patterns
 from .pixel_selection import PixelSelection, select_after_shift, select_pixels
 from .polar import Layout, assign_features, compute_feature_positions
-from .scan_images import has_whole_counts
+from ...detector.scan_images import has_whole_counts
 from .settings import FeatureSettings, check_settings
 from .weighting import GatherSettings, average_neighbours, gather_features, scale_features
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from .centring import Beam, Centring, find_valid_pixels
 from .masks import DIRECT_BEAM, USED, make_disk, make_mask
-from .scan_images import compute_scan_images
+from ...detector.scan_images import compute_scan_images
 from .settings import FeatureSettings
 
 

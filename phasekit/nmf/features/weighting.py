@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .centring import shift_frames
-from .scan_images import check_values, split_scan_lines
+from ...detector.scan_images import check_values, split_scan_lines
 
 Values = NDArray[np.float32]
 SCALES = ("poisson", "anscombe", None)
