@@ -10,17 +10,21 @@ Floats = NDArray[np.float64]
 
 
 def estimate_disk_radius(
-    patterns: NDArray[np.floating[Any]], blur: Callable[[NDArray[Any], float], NDArray[Any]]
+    patterns: NDArray[np.floating[Any]],
+    blur: Callable[[NDArray[Any], float], NDArray[Any]],
+    near: NDArray[np.bool_] | None = None,
 ) -> float:
     """Half width at half maximum [px] of the mean brightest spot of the patterns (n, qy, qx) [counts].
 
-    ``blur(pattern, sigma)`` smooths a pattern by ``sigma`` [px]. NaN pixels are left out.
+    ``blur(pattern, sigma)`` smooths a pattern by ``sigma`` [px]. NaN pixels are left out. ``near`` (qy, qx) says where
+    the spot is looked for; ``None``: everywhere.
     """
     size = min(patterns.shape[-2:])
     reach = max(size // 8, 4)
     total, area = np.zeros(4 * reach), np.zeros(4 * reach)
     for pattern in patterns:
         smooth = blur(np.nan_to_num(pattern), max(1.0, size / 128))
+        smooth = smooth if near is None else np.where(near, smooth, smooth.min())
         y, x = np.unravel_index(np.argmax(smooth), smooth.shape)
         rows, columns = slice(max(y - reach, 0), y + reach + 1), slice(max(x - reach, 0), x + reach + 1)
         window = pattern[rows, columns].astype(np.float64)

@@ -111,8 +111,7 @@ def find_constant(images: ScanImages, electrons: ScanImages) -> Flags:
     """
     still = images.lowest == images.highest
     changing = stack_offsets((~still).astype(float), SURROUNDING).sum(axis=0) >= 5
-    with np.errstate(divide="ignore"):
-        surprise = images.measured * np.log(2 * np.pi * np.maximum(electrons.mean, 0)) / 2
+    surprise = images.measured * np.log(2 * np.pi * np.maximum(electrons.mean, 0.1)) / 2
     level = np.where(np.isfinite(images.highest), images.highest, 0)
     return still & changing & (surprise > _DECISIVE) & (level > 0) & (images.measured > images.n_patterns / 2)
 

@@ -116,6 +116,8 @@ def convert_to_electrons(images: ScanImages, rules: CountRules | None = None) ->
         # Poisson: variance = gain x mean. Real changes only add variance: the lowest tenth is nearest to counting.
         enough = (mean > 0) & (variance > 0)
         gain = float(np.quantile(variance[enough] / mean[enough], 0.1)) if enough.any() else 1.0
+        # Noise about zero makes negative means, and no number of electrons.
+        mean = np.maximum(mean, 0) if rules is not None else mean
     square = gain**2
     return images._replace(
         mean=mean / gain, variance=variance / square, right=images.right / square, down=images.down / square

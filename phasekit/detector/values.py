@@ -69,10 +69,9 @@ def estimate_rules(sample: NDArray[Any]) -> CountRules:
     values = mark_no_counts(frames, ceilings, least)
     mean = _compute_mean(values)
     rules = CountRules(ceilings, least, *_fit_noise(values, mean))
-    always = _is_bright_alone(mean, rules)
-    values[:, always] = np.nan
-    # Spikes may hide the disks, and the disks say what is a spike: from the narrowest disk on, two rounds.
-    for _ in range(2):
+    values[:, _is_bright_alone(mean, rules, len(values))] = np.nan
+    # Spikes may hide the disks, and the disks say what is a spike: from the narrowest disk on, in rounds.
+    for _ in range(3):
         remove_spikes(values, rules.spike_limits)
         rules = rules._replace(radius=max(_estimate_radius(values) / 2, NARROWEST_RADIUS))
     return rules
@@ -117,18 +116,26 @@ def remove_spikes(patterns: Floats, limits: SpikeLimits) -> None:
         image.ravel()[found[: list_spikes(image, limits, found)]] = np.nan
 
 
-def _is_bright_alone(mean: Floats, rules: CountRules) -> NDArray[np.bool_]:
-    """Pixels whose mean over the sample is a spike beside its neighbours."""
-    alone = mean[None].copy()
-    remove_spikes(alone, rules.spike_limits)
+def _is_bright_alone(mean: Floats, rules: CountRules, n: int) -> NDArray[np.bool_]:
+    """Pixels whose sum over the ``n`` sample patterns is a spike beside its neighbours."""
+    alone = mean[None] * n
+    summed = rules._replace(offset=rules.offset * n, dark_variance=rules.dark_variance * n)
+    remove_spikes(alone, summed.spike_limits)
     return np.isnan(alone[0])
 
 
 def _estimate_radius(values: Floats) -> float:
-    """Radius [px] of the disks in patterns with NaN."""
+    """Radius [px] of the disks in patterns with NaN.
+
+    It is measured on the brightest spot near that of the mean pattern, where a spike of a single pattern counts little.
+    """
     from scipy.ndimage import gaussian_filter
 
-    return estimate_disk_radius(values, gaussian_filter)
+    smooth = gaussian_filter(np.nan_to_num(_compute_mean(values)), 1.0)
+    place = np.unravel_index(smooth.argmax(), smooth.shape)
+    y, x = np.indices(smooth.shape)
+    near = np.maximum(np.abs(y - place[0]), np.abs(x - place[1])) <= max(min(smooth.shape) // 8, 4)
+    return estimate_disk_radius(values, gaussian_filter, near)
 
 
 def list_ceilings(dtype: np.dtype[Any]) -> tuple[float, ...]:
