@@ -4,7 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def find_beam(mean: NDArray[np.floating], bad: NDArray[np.bool_], stop: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+def find_beam(
+    mean: NDArray[np.floating], bad: NDArray[np.bool_], stop: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
     """Centre [px] and radius [px] of the direct beam in the mean pattern; NaN and 0 where no spot is bright enough.
 
     ``bad`` pixels are bridged by the median of their neighbours; a beam under the beam ``stop`` is none.

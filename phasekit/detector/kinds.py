@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from .outliers import SURROUNDING, convert_to_electrons, find_outliers, stack_offsets
 from .regions import find_dark_bands, find_lines_and_gaps, find_saturated
 from .scan_images import ScanImages, compute_scan_images
-from .values import CountRules, estimate_rules
+from .values import CountRules, estimate_rules, find_bright_alone
 
 Image = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _SAMPLE = 7  # patterns along each scan axis that the rules for values are estimated from
 _NONE = np.zeros((1, 1), dtype=bool)
+_STILL = 0.5  # share of pixels without any change from which on nothing is said about those that do not change
+_CHANCE = 1e-3  # that one pixel of the detector is called flickering by mistake
 _DECISIVE = 30.0  # minus the logarithm of a chance that is never met
 
 
@@ -70,17 +72,16 @@ def classify_pixels(images: ScanImages, rules: CountRules) -> PixelKinds:
     saturated = found[PixelKind.SATURATED]
     cleaned = _replace_bad(images, _join(found) & ~saturated, saturated, rules)
     electrons = convert_to_electrons(cleaned, rules)
-    constant = find_constant(images, electrons) & ~_join(found)
-    # Below the type's limit, a disk that is cut at its detector's limit is constant there.
-    highest = np.where(np.isfinite(images.highest), images.highest, 0).max()
-    cut = find_saturated(constant & (images.highest == highest), cleaned.mean, 3 * float(highest))
-    saturated, constant = saturated | cut, constant & ~cut
+    cut = _find_cut_disks(images, cleaned, rules)
+    saturated = saturated | cut
+    constant = find_constant(images, electrons) & ~_join(found) & ~cut
     cleaned = _replace_bad(cleaned, constant, _NONE & cut, rules)
     odd = find_outliers(cleaned, rules)
-    hot = odd.hot & ~_is_near_limit(images, rules.electron)
+    hot = odd.hot | find_bright_alone(cleaned.mean, rules, images.n_patterns)
+    hot &= ~_is_near_limit(images, rules.electron)
     layers = {
         PixelKind.HOT: hot,
-        PixelKind.FLICKERING: hot & _is_dark_at_times(images),
+        PixelKind.FLICKERING: hot & _is_dark_at_times(images, electrons, rules.electron),
         PixelKind.DEAD: odd.dead,
         PixelKind.CONSTANT: constant,
         PixelKind.BEAM_STOP: odd.beam_stop,
@@ -96,6 +97,17 @@ def classify_pixels(images: ScanImages, rules: CountRules) -> PixelKinds:
     # A spike at the limit is counted as both.
     alone = np.maximum(images.spikes, images.at_limit * ~saturated)
     return PixelKinds(kind, rules, final, alone + images.missing - images.missing.min() + images.marked)
+
+
+def _find_cut_disks(images: ScanImages, cleaned: ScanImages, rules: CountRules) -> Flags:
+    """Disks that a detector of fewer bits than its type cuts off: the same highest count in all patterns."""
+    still = images.lowest == images.highest
+    highest = float(np.where(np.isfinite(images.highest), images.highest, 0).max())
+    top = still & (images.highest == highest)
+    # In a scan without noise every pixel stands still; one pixel alone is no plateau.
+    if still.mean() > _STILL or top.sum() < 2 or highest <= 0:
+        return np.zeros(top.shape, dtype=bool)
+    return find_saturated(top, np.maximum(cleaned.mean - rules.offset, 0), 3 * (highest - rules.offset))
 
 
 def is_bad(kind: NDArray[np.integer[Any]]) -> Flags:
@@ -136,18 +148,22 @@ def _find_by_values(images: ScanImages, rules: CountRules) -> dict[PixelKind, Fl
 
 def _find_frequent(events: Image, known: Flags) -> Flags:
     """Pixels with more events than chance gives to any pixel at the rate of the others; ``known`` ones are left out."""
+    from scipy import stats
+
     others = events[~known]
     if others.size == 0:
         return np.zeros(known.shape, dtype=bool)
-    # Flickering pixels must not raise the rate that they are compared with.
-    rate = float(np.minimum(others, np.quantile(others, 0.95)).mean())
-    return (events > rate + 6 * np.sqrt(rate) + 3) & ~known
+    # Flickering pixels must not raise the rate that they are compared with. One event in all is the least rate known.
+    rate = max(float(np.minimum(others, np.quantile(others, 0.95)).mean()), 1 / others.size)
+    least = stats.poisson.isf(_CHANCE / others.size, rate)
+    return (events > least) & ~known
 
 
-def _is_dark_at_times(images: ScanImages) -> Flags:
-    """Pixels that in some pattern are no brighter than their neighbours are at times."""
-    around = np.sort(stack_offsets(np.where(np.isfinite(images.highest), images.highest, 0), SURROUNDING), axis=0)
-    return images.lowest <= around[4]
+def _is_dark_at_times(images: ScanImages, electrons: ScanImages, electron: float) -> Flags:
+    """Pixels that in some pattern hold no more than counting makes of the mean of their neighbours."""
+    around = np.sort(stack_offsets(electrons.mean, SURROUNDING), axis=0)[4]
+    lowest = images.lowest / max(electron, 1e-12)
+    return lowest <= around + 3 * np.sqrt(around) + 1
 
 
 def _is_at_limit_at_times(images: ScanImages) -> Flags:
@@ -185,7 +201,10 @@ def _replace_bad(images: ScanImages, bad: Flags, saturated: Flags, rules: CountR
     mean[saturated], variance[saturated] = limit, limit * max(rules.gain, 1e-12)
     bad = bad | saturated
     # A product with a replaced pixel says nothing about its neighbour.
-    right, down = np.where(bad | np.roll(bad, -1, 1), 0, images.right), np.where(bad | np.roll(bad, -1, 0), 0, images.down)
+    right, down = (
+        np.where(bad | np.roll(bad, -1, 1), 0, images.right),
+        np.where(bad | np.roll(bad, -1, 0), 0, images.down),
+    )
     measured = np.where(bad, images.n_patterns, images.measured)
     return images._replace(mean=mean, variance=variance, right=right, down=down, measured=measured)
 

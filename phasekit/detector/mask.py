@@ -12,14 +12,14 @@ from .kinds import PixelKind, PixelKinds, find_pixel_kinds, is_bad, select_sampl
 def find_mask(patterns: xr.Dataset, *, patterns_per_axis: int | None = None) -> xr.Dataset:
     r"""Find dead, hot, saturated, masked, flickering and constant pixels, lines, gaps and a beam stop.
 
-    Every value is compared with what counting noise and the pixel's neighbours allow. No threshold is in counts, so that
-    the same holds for any dose, gain or offset. Data of any type are taken; an offset and readout noise are measured.
+    Every value is compared with what counting noise and the pixel's neighbours allow. No threshold is in counts, so
+    that the same holds for any dose, gain or offset. Offset and readout noise are measured.
 
     Parameters
     ----------
     patterns
-        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], lazy or not. At most 7 x 7 patterns are read first, for
-        the noise. Then all are read once, block by block; some twenty images of detector size are kept in memory.
+        PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], lazy or not. At most 7 x 7 patterns are read first,
+        for the noise. Then all are read once, block by block; some twenty images of detector size are kept in memory.
     patterns_per_axis
         Number of patterns along each scan axis, evenly spread, that are looked at. ``None``: all. With 10 (100
         patterns) pixels that are always bad are found; pixels that are bad in few patterns need all.
@@ -39,10 +39,10 @@ def find_mask(patterns: xr.Dataset, *, patterns_per_axis: int | None = None) -> 
         - ``flickering``: bad in some patterns only, but more often than the others.
         - ``constant``: holds the same count in all patterns.
 
-        ``bad_share(qy, qx)`` is the share of patterns in which the pixel holds no count or a spike. ``pixel_count(
-        pixel_kind)`` counts the pixels of each kind. Attributes: ``beam_qy_px``, ``beam_qx_px``, ``beam_radius_px``, the
-        direct beam in the mean pattern, NaN and 0 where none stands out. ``least_count``, ``spike_limits``: what
-        :func:`apply_mask` finds bad pixels of single patterns by.
+        ``bad_share(qy, qx)`` is the share of patterns in which the pixel holds no count or a spike.
+        ``pixel_count(pixel_kind)`` counts the pixels of each kind. Attributes: ``beam_qy_px``, ``beam_qx_px`` and
+        ``beam_radius_px`` are the direct beam in the mean pattern, NaN and 0 where none stands out. ``least_count``
+        and ``spike_limits`` are what :func:`apply_mask` finds bad pixels of single patterns by.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def find_mask(patterns: xr.Dataset, *, patterns_per_axis: int | None = None) -> 
     --------
     apply_mask : Removes the bad pixels from patterns.
     phasekit.acom.find_peaks : Takes the mask, as ``phasekit.nmf.to_features`` and ``phasekit.virtual`` do.
-    phasekit.viz.detector.mask_figure : Shows it.
+    phasekit.viz.mask_figure : Shows it.
 
     Notes
     -----
@@ -80,7 +80,9 @@ def find_mask(patterns: xr.Dataset, *, patterns_per_axis: int | None = None) -> 
     """
     require(patterns, PATTERNS, step="find_mask", argument="patterns")
     if patterns_per_axis is not None and patterns_per_axis < 2:
-        raise SchemaError(f"find_mask: patterns_per_axis = {patterns_per_axis}, needs at least 2. Leave it out for all.")
+        raise SchemaError(
+            f"find_mask: patterns_per_axis = {patterns_per_axis}, needs at least 2. Leave it out for all."
+        )
     intensity = patterns["intensity"]
     if patterns_per_axis is not None:
         intensity = select_sample(intensity, patterns_per_axis)
@@ -103,7 +105,9 @@ def make_mask_dataset(found: PixelKinds, patterns: xr.Dataset) -> xr.Dataset:
         },
         coords={"pixel_kind": words, **{d: patterns[d] for d in ("qy", "qx") if d in patterns.coords}},
     )
-    beam = find_beam(np.maximum(images.mean - found.rules.offset, 0), is_bad(found.kind), found.kind == PixelKind.BEAM_STOP)
+    beam = find_beam(
+        np.maximum(images.mean - found.rules.offset, 0), is_bad(found.kind), found.kind == PixelKind.BEAM_STOP
+    )
     rules = {"least_count": float(found.rules.least), "spike_limits": np.array(found.rules.spike_limits)}
     return out.assign_attrs(make_beam_attributes(*beam) | rules)
 

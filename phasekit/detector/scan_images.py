@@ -10,8 +10,22 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from .sums import (
-    AT_LIMIT, DOWN, LOWEST, MARKED, MEASURED, MINUS_HIGHEST, MISSING, N_LOWS, N_SUMS, PAIRS_DOWN, PAIRS_RIGHT, RIGHT,
-    ROUNDING, SPIKES, SQUARE, TOTAL,
+    AT_LIMIT,
+    DOWN,
+    LOWEST,
+    MARKED,
+    MEASURED,
+    MINUS_HIGHEST,
+    MISSING,
+    N_LOWS,
+    N_SUMS,
+    PAIRS_DOWN,
+    PAIRS_RIGHT,
+    RIGHT,
+    ROUNDING,
+    SPIKES,
+    SQUARE,
+    TOTAL,
 )
 from .values import CountRules
 

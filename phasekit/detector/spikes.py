@@ -95,7 +95,7 @@ def count_outside(row: NDArray[np.float64] | NDArray[np.float32], least: float, 
     n = np.int32(0)
     for value in row:
         n += np.int32(not (low <= value <= high))
-    return n
+    return int(n)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -118,9 +118,26 @@ def is_spike(image: Image, y: int, x: int, limits: SpikeLimits, around: NDArray[
     if n == 8:
         total = max(around[:6].sum(), 0.0)
     elif n >= 2:
-        # At an edge or a gap, where the rim of a disk may have two neighbours only, the second brightest stands for all.
+        # At an edge or a gap the rim of a disk may have two neighbours only: the second brightest stands for all.
         total = max(6.0 * around[n - 2], 0.0)
     else:
         return False
     noise = np.sqrt(limits.constant + limits.gain * total)
     return image[y, x] - limits.offset > limits.ratio * (total + 7.0 * noise) + limits.least
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bridge_pixels(image: Image, found: NDArray[np.int64]) -> None:
+    """Give the listed pixels (flat indices) of ``image`` (qy, qx) the mean of their finite neighbours, one by one."""
+    ny, nx = image.shape
+    for i in found:
+        total, n = 0.0, 0
+        y, x = i // nx, i % nx
+        for yy in range(max(y - 1, 0), min(y + 2, ny)):
+            for xx in range(max(x - 1, 0), min(x + 2, nx)):
+                if np.isfinite(image[yy, xx]):
+                    total += image[yy, xx]
+                    n += 1
+        # A pixel without a finite neighbour stays as it is.
+        if n > 0:
+            image[y, x] = total / n

@@ -81,21 +81,28 @@ def read_used(mask: Any, patterns: xr.Dataset, step: str) -> NDArray[np.bool_]:
     return ~is_bad(values) if isinstance(mask, xr.Dataset) else values == 0
 
 
-def has_single_events(mask: Any) -> bool:
-    """True where a DETECTOR_MASK tells of bad values in pixels that are used."""
+def has_single_events(mask: Any, missing: NDArray[np.float64] | None = None) -> bool:
+    """True where a DETECTOR_MASK tells of bad values in pixels that are used; NaN in ``missing`` patterns is none."""
     if not isinstance(mask, xr.Dataset) or "bad_share" not in mask:
         return False
-    return bool((np.asarray(mask["bad_share"]) > 0)[~is_bad(np.asarray(mask["kind"]))].any())
+    bad = (np.asarray(mask["bad_share"]) > 0) & ~is_bad(np.asarray(mask["kind"]))
+    return bool((bad if missing is None else bad & (missing == missing.min())).any())
 
 
-def remove_bad_values(intensity: xr.DataArray, used: NDArray[np.bool_], mask: xr.Dataset) -> xr.DataArray:
-    """Intensities with NaN in pixels that are not ``used``, and at spikes and marks of single patterns."""
+def remove_bad_values(
+    intensity: xr.DataArray, used: NDArray[np.bool_], mask: xr.Dataset, *, bridge: bool = False
+) -> xr.DataArray:
+    """Intensities with NaN in pixels that are not ``used``, and at spikes and marks of single patterns.
+
+    With ``bridge`` these get the mean of their neighbours instead.
+    """
     limits = SpikeLimits(*(float(value) for value in mask.attrs["spike_limits"]))
     dtype = np.float64 if intensity.dtype == np.float64 else np.float32
+    settings = {"used": used, "limits": limits, "least": float(mask.attrs["least_count"]), "dtype": dtype}
     return xr.apply_ufunc(
         _remove_block,
         intensity,
-        kwargs={"used": used, "limits": limits, "least": float(mask.attrs["least_count"]), "dtype": dtype},
+        kwargs={**settings, "bridge": bridge},
         input_core_dims=[_DETECTOR],
         output_core_dims=[_DETECTOR],
         dask="parallelized",
@@ -106,9 +113,16 @@ def remove_bad_values(intensity: xr.DataArray, used: NDArray[np.bool_], mask: xr
 
 
 def _remove_block(
-    frames: NDArray[Any], used: NDArray[np.bool_], limits: SpikeLimits, least: float, dtype: type[np.floating[Any]]
+    frames: NDArray[Any],
+    used: NDArray[np.bool_],
+    limits: SpikeLimits,
+    least: float,
+    dtype: type[np.floating[Any]],
+    *,
+    bridge: bool = False,
 ) -> NDArray[np.floating[Any]]:
-    """Frames ``(.., qy, qx)`` as floating numbers, NaN where a pixel holds no count."""
+    """Frames ``(.., qy, qx)`` as floating numbers; a pixel that holds no count is NaN, or its neighbours' mean."""
+    from .spikes import bridge_pixels
     from .values import remove_spikes
 
     out = np.ascontiguousarray(frames.astype(dtype).reshape(-1, *frames.shape[-2:]))
@@ -116,6 +130,8 @@ def _remove_block(
         out[~(out >= least) | np.isinf(out)] = np.nan
     out[:, ~used] = np.nan
     remove_spikes(out, limits)
+    for image in out if bridge else ():
+        bridge_pixels(image, np.flatnonzero(np.isnan(image)))
     return out.reshape(frames.shape)
 
 

@@ -69,7 +69,7 @@ def estimate_rules(sample: NDArray[Any]) -> CountRules:
     values = mark_no_counts(frames, ceilings, least)
     mean = _compute_mean(values)
     rules = CountRules(ceilings, least, *_fit_noise(values, mean))
-    values[:, _is_bright_alone(mean, rules, len(values))] = np.nan
+    values[:, find_bright_alone(mean, rules, len(values))] = np.nan
     # Spikes may hide the disks, and the disks say what is a spike: from the narrowest disk on, in rounds.
     for _ in range(3):
         remove_spikes(values, rules.spike_limits)
@@ -116,8 +116,8 @@ def remove_spikes(patterns: Floats, limits: SpikeLimits) -> None:
         image.ravel()[found[: list_spikes(image, limits, found)]] = np.nan
 
 
-def _is_bright_alone(mean: Floats, rules: CountRules, n: int) -> NDArray[np.bool_]:
-    """Pixels whose sum over the ``n`` sample patterns is a spike beside its neighbours."""
+def find_bright_alone(mean: Floats, rules: CountRules, n: int) -> NDArray[np.bool_]:
+    """Pixels whose sum over ``n`` patterns of this mean (qy, qx) [counts] is a spike beside its neighbours."""
     alone = mean[None] * n
     summed = rules._replace(offset=rules.offset * n, dark_variance=rules.dark_variance * n)
     remove_spikes(alone, summed.spike_limits)
@@ -167,7 +167,7 @@ def _find_least_count(frames: NDArray[Any]) -> float:
     Marks are whole numbers: -1, -2, or the smallest number of the type. They are rare, but for pixels that always hold
     one. Noise about an offset makes negative values of any size in many pixels.
     """
-    if frames.dtype.kind == "u" or frames.dtype.kind == "b":
+    if frames.dtype.kind in "ub":
         return -np.inf
     negative = frames < 0
     if not negative.any():

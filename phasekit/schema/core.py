@@ -13,8 +13,9 @@ DIMENSION_UNITS: dict[str, tuple[str, ...] | None] = {
     "qy": ("1/angstrom", "px"),
     "qx": ("1/angstrom", "px"),
     **dict.fromkeys(
-        ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz", "pixel_kind")
+        ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz")
     ),
+    "pixel_kind": None,
 }
 
 

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 import phasekit as pk
-from phasekit.errors import SchemaError
 from phasekit.detector.outliers import find_outliers
 from phasekit.detector.scan_images import compute_scan_images
+from phasekit.errors import SchemaError
 
 SCAN = (20, 26)
 

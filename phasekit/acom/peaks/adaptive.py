@@ -16,7 +16,7 @@ from . import kernels as k
 from .background import bin_image, cut_window, estimate_background, interpolate_background
 from .masking import (
     LEAST_WEIGHT,
-    BadPixels,
+    PatternGaps,
     blur_good_pixels,
     compute_missing_share,
     count_missing,
@@ -176,8 +176,7 @@ def find_adaptive_peaks(
     noise: k.Threshold,
     weak: k.Threshold,
     settings: AdaptiveSettings,
-    bad: BadPixels,
-    found: NDArray[np.int64],
+    gaps: PatternGaps,
 ) -> tuple[PeakTable, float]:
     """Peaks and weak peaks of one pattern, and its threshold on the median background [counts per pixel].
 
@@ -193,14 +192,14 @@ def find_adaptive_peaks(
         Thresholds of peaks and of weak peaks.
     settings
         Lengths and sizes, the same for all patterns.
-    bad, found
-        What is bad in all patterns, and the flat indices of what is bad in this one only.
+    gaps
+        What is bad in this pattern.
     """
     size, cell = settings.bin_size, settings.cell
     ny, nx = image.shape[0] // size, image.shape[1] // size
     smooth, weight, valid = np.empty((ny, nx), np.float32), _NO_IMAGE, _NO_IMAGE
-    if bad.listed.size + found.size:
-        weight = blur_good_pixels(image, bad, found, size, kernel, smooth)
+    if gaps.n_listed + gaps.found.size:
+        weight = blur_good_pixels(image, gaps, size, kernel, smooth)
         valid = np.where(weight >= LEAST_WEIGHT, np.float32(1), np.float32(0))
     else:
         # Copies of the scratch are contiguous, which the vectorised loops of the blur need.

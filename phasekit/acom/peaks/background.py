@@ -92,8 +92,12 @@ def _estimate_from_valid(
     without a valid pixel get the mean of the others.
     """
     ny, nx = out.shape
-    share, window, clipped, scratch = (np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32),
-        np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32))
+    share, window, clipped, scratch = (
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+    )
     bin_image(valid, cell, share)
     _compute_box_mean(share, half, scratch, window)
     _compute_box_mean(means, half, scratch, out)

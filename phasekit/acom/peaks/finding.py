@@ -80,9 +80,9 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         dose. ``"published"``: the recipe of Folastre et al. as printed.
     mask
         Bad detector pixels, which are left out. ``"auto"`` finds them in the sample patterns. A DETECTOR_MASK of
-        :func:`phasekit.detector.find_mask` comes from all patterns, and is surer. An array ``(qy, qx)`` is boolean (True:
-        used) or holds flags (0: used). In all cases spikes and marks of single patterns are left out too. ``None``
-        leaves out NaN only.
+        :func:`phasekit.detector.find_mask` comes from all patterns, and is surer. An array ``(qy, qx)`` is boolean
+        (True: used) or holds flags (0: used). In all cases spikes and marks of single patterns are left out too.
+        ``None`` leaves out NaN only.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ...detector.spikes import SpikeLimits, count_outside, list_spikes
+from ...detector.spikes import SpikeLimits, bridge_pixels, count_outside, list_spikes
 from . import kernels as k
 from .background import bin_image
 
@@ -15,6 +15,24 @@ LEAST_WEIGHT = 0.5
 _FEW = 48  # bad pixels of one pattern that are bridged; with more the weights are computed for that pattern
 _LARGEST = float(np.finfo(np.float32).max)
 _blur_image = k.blur_image
+
+
+class PatternGaps(NamedTuple):
+    """Bad pixels of one pattern.
+
+    Parameters
+    ----------
+    n_listed
+        Number of pixels that are bad in all patterns.
+    found
+        Flat indices of those that are bad in this one only.
+    weight
+        As in ``BadPixels``.
+    """
+
+    n_listed: int
+    found: NDArray[np.int64]
+    weight: k.Image
 
 
 class BadPixels(NamedTuple):
@@ -38,9 +56,7 @@ class BadPixels(NamedTuple):
     weight: k.Image
 
 
-def make_bad_pixels(
-    used: NDArray[np.bool_], limits: NDArray[np.float64], kernel: k.Image, bin_size: int
-) -> BadPixels:
+def make_bad_pixels(used: NDArray[np.bool_], limits: NDArray[np.float64], kernel: k.Image, bin_size: int) -> BadPixels:
     """Bad pixels of a block; ``limits`` are those of ``SpikeLimits`` and, last, the smallest count.
 
     ``kernel`` (x,) is the Gaussian of the blur on the pattern binned by ``bin_size``.
@@ -65,7 +81,7 @@ def blur_weight(good: k.Image, bin_size: int, kernel: k.Image, out: k.Image) -> 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def remove_bad_pixels(image: k.Image, bad: BadPixels, found: NDArray[np.int64]) -> int:
-    """Set bad pixels of one pattern (qy, qx) to NaN; list those that are not always bad in ``found``, return their number."""
+    """Set bad pixels of one pattern (qy, qx) to NaN; list in ``found`` those of it alone, and return their number."""
     flat = image.ravel()
     n, nx = 0, image.shape[1]
     for y in range(image.shape[0]):
@@ -90,35 +106,11 @@ def remove_bad_pixels(image: k.Image, bad: BadPixels, found: NDArray[np.int64]) 
 def _is_listed(listed: NDArray[np.int64], i: int) -> bool:
     """True where the sorted list holds ``i``."""
     place = np.searchsorted(listed, i)
-    return place < listed.size and listed[place] == i
+    return bool(place < listed.size and listed[place] == i)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bridge_pixels(image: k.Image, found: NDArray[np.int64]) -> None:
-    """Give the listed pixels (flat indices) of ``image`` (qy, qx) the mean of their finite neighbours, in the order listed."""
-    ny, nx = image.shape
-    for i in found:
-        total, n = 0.0, 0
-        y, x = i // nx, i % nx
-        for yy in range(max(y - 1, 0), min(y + 2, ny)):
-            for xx in range(max(x - 1, 0), min(x + 2, nx)):
-                if np.isfinite(image[yy, xx]):
-                    total += image[yy, xx]
-                    n += 1
-        # A pixel without a finite neighbour waits for the next one's value; at the end it is dark.
-        if n > 0:
-            image[y, x] = total / n
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def blur_good_pixels(
-    image: k.Image,
-    bad: BadPixels,
-    found: NDArray[np.int64],
-    bin_size: int,
-    kernel: k.Image,
-    smooth: k.Image,
-) -> k.Image:
+def blur_good_pixels(image: k.Image, gaps: PatternGaps, bin_size: int, kernel: k.Image, smooth: k.Image) -> k.Image:
     r"""Write into ``smooth`` (y, x) the blur of the good pixels alone, and return the weight (y, x) they hold in it.
 
     With the pattern I, its good pixels g and the Gaussian k,
@@ -129,8 +121,8 @@ def blur_good_pixels(
     ----------
     image
         Pattern (qy, qx) [counts], NaN where it is bad.
-    bad, found
-        What is bad in all patterns, and flat indices of what is bad in this one only.
+    gaps
+        What is bad in this pattern.
     bin_size
         Side of the squares that are averaged before the blur [px].
     kernel
@@ -138,10 +130,10 @@ def blur_good_pixels(
     """
     whole = image.copy()
     small, between = np.empty_like(smooth), np.empty_like(smooth)
-    if found.size <= _FEW and bad.listed.size + found.size > 0:
+    if gaps.found.size <= _FEW:
         # A few single pixels change the weights by little, and new weights cost as much as the blur itself.
-        bridge_pixels(whole, found)
-        weight = bad.weight if bad.listed.size else np.ones_like(smooth)
+        bridge_pixels(whole, gaps.found)
+        weight = gaps.weight if gaps.n_listed else np.ones_like(smooth)
     else:
         weight = np.empty_like(smooth)
         good = np.where(np.isfinite(image), np.float32(1), np.float32(0))

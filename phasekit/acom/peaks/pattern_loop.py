@@ -6,9 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...detector.spikes import bridge_pixels
 from . import kernels as k
 from .adaptive import PeakTable, find_adaptive_peaks
-from .masking import BadPixels, bridge_pixels, remove_bad_pixels
+from .masking import BadPixels, PatternGaps, remove_bad_pixels
 from .published import find_published_peaks
 from .settings import AdaptiveSettings, PublishedSettings
 
@@ -68,13 +69,12 @@ def find_peaks_adaptive(
         # Bad pixels are removed from a copy: the input is never changed.
         image = patterns[p].copy()
         n = remove_bad_pixels(image, bad, found)
+        gaps = PatternGaps(bad.listed.size, found[:n], bad.weight)
         out.noise[p] = k.compute_corner_statistics(image)[1]
         # A flat pattern has no noise by the model, but float32 rounding makes small maxima.
         rounding = _ROUNDING * _find_brightest(image)
         noise, weak = _raise_least(settings.noise, rounding), _raise_least(settings.weak_noise, rounding)
-        table, out.min_prominence[p] = find_adaptive_peaks(
-            image, work, scratch, kernel, noise, weak, settings, bad, found[:n]
-        )
+        table, out.min_prominence[p] = find_adaptive_peaks(image, work, scratch, kernel, noise, weak, settings, gaps)
         _write_pattern(table, n + bad.listed.size == image.size, max_peaks, p, out)
 
 

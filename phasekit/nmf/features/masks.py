@@ -23,8 +23,9 @@ _FLAG_OF_KIND[PixelKind.BEAM_STOP] = BEAM_STOP
 def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto") -> xr.DataArray:
     r"""Find the direct beam, a beam stop, dead and hot pixels of the detector from the whole scan.
 
-    The data are read once, block by block; some ten images of detector size are kept in memory. NaN values (not
-    measured) are left out. A pixel that is NaN in every pattern is dead.
+    These are the kinds of :func:`phasekit.detector.find_mask` in five flags, and the direct beam. The data are read
+    once, block by block; some twenty images of detector size are kept in memory. NaN values (not measured) are left
+    out. A pixel that holds no count in most patterns is dead.
 
     Parameters
     ----------
@@ -50,6 +51,7 @@ def find_detector_mask(patterns: xr.Dataset, *, direct_beam: float | str = "auto
 
     See Also
     --------
+    phasekit.detector.find_mask : More kinds of pixels; every workflow takes its mask.
     to_features : Takes the mask; ``mask="auto"`` calls this function.
     estimate_gain : Measures counts per electron of the same detector.
     phasekit.acom.calibrate_peaks : Finds the direct beam in every pattern.
@@ -93,15 +95,29 @@ def make_mask(
         raise SchemaError(f"find_detector_mask: direct_beam = {direct_beam!r}, needs 'auto' or a radius in px.")
     mean = found.images.mean
     flags = np.zeros(mean.shape, dtype=np.int8) if drawn else _FLAG_OF_KIND[found.kind]
-    counted = {f"n_{word}": int((flags == flag).sum()) for word, flag in _COUNTED.items()}
     # Bad pixels first: the beam is then looked for in an image without them.
     centre, radius = find_beam(mean, flags > DIRECT_BEAM, flags == BEAM_STOP)
     if not isinstance(direct_beam, str):
         radius = float(direct_beam)
         centre = centre if np.isfinite(centre).all() else (np.array(flags.shape) - 1) / 2
+    return _make_flags(flags, patterns, centre, radius)
+
+
+def convert_mask(mask: xr.Dataset) -> xr.DataArray:
+    """The flags of :func:`find_detector_mask` from a DETECTOR_MASK, with the direct beam that it has found."""
+    beam = [float(mask.attrs.get(name, np.nan)) for name in ("beam_qy_px", "beam_qx_px", "beam_radius_px")]
+    flags = _FLAG_OF_KIND[mask["kind"].transpose("qy", "qx").to_numpy()]
+    return _make_flags(flags, mask, np.array(beam[:2]), beam[2] if np.isfinite(beam[2]) else 0.0)
+
+
+def _make_flags(
+    flags: NDArray[np.int8], detector: xr.Dataset, centre: NDArray[np.float64], radius: float
+) -> xr.DataArray:
+    """Flags ``(qy, qx)`` with names, counts and the direct beam of ``radius`` [px] around ``centre`` [px]."""
+    counted = {f"n_{word}": int((flags == flag).sum()) for word, flag in _COUNTED.items()}
     if radius > 0:  # a stop in front of the beam stays a stop: its edge is not where the beam ends
         flags[make_disk(flags.shape, centre, radius) & (flags != BEAM_STOP)] = DIRECT_BEAM
-    out = xr.DataArray(flags, dims=("qy", "qx"), coords={d: patterns[d] for d in ("qy", "qx") if d in patterns.coords})
+    out = xr.DataArray(flags, dims=("qy", "qx"), coords={d: detector[d] for d in ("qy", "qx") if d in detector.coords})
     out.attrs = {"long_name": "use of the detector pixel", "units": "1", "flag_meanings": _MEANINGS}
     out.attrs["flag_values"] = np.arange(5, dtype=np.int8)
     out.attrs |= make_beam_attributes(centre, radius)

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .centring import shift_frames
 from ...detector.scan_images import check_values, split_scan_lines
+from .centring import shift_frames
 
 Values = NDArray[np.float32]
 SCALES = ("poisson", "anscombe", None)
