@@ -57,6 +57,9 @@ class CountRules(NamedTuple):
     def has_pedestal(self) -> bool:
         """True where noise without electrons, or a constant level, dominates what the darkest pixels hold."""
         unexplained = abs(self.dark_variance - self.gain * self.offset)
+        # Where the data do not tell the gain, only negative levels show that there is a pedestal.
+        if self.gain <= 0 < self.offset:
+            return False
         return unexplained > max(0.5 * self.dark_variance, 0.1 * self.electron**2)
 
 
