@@ -6,7 +6,8 @@ import xarray as xr
 
 import phasekit as pk
 from phasekit.acom import calibrate_peaks, find_peaks, virtual_images
-from phasekit.acom.peaks import disk_size, masking
+from phasekit.acom.peaks import masking
+from phasekit.acom.peaks.settings import make_gaussian_kernel
 from phasekit.errors import AcomStatus, SchemaError
 from tests.acom.spots import add_disk, as_patterns, compare, scan_of_disks
 
@@ -63,10 +64,11 @@ def test_peaks_are_those_of_the_clean_patterns(scan, clean, value, places):
     assert abs(float(found.disk_radius) / float(clean.disk_radius) - 1) < 0.05
     recall, precision, errors = compare(found, truth, reach=2.5, weakest=8)
     wanted = compare(clean, truth, reach=2.5, weakest=8)
-    # Four columns cover 3 % of the detector, and disks that lie on them; dead pixels that hold few counts are not seen.
-    assert recall > wanted[0] - (0.05 if places == "columns" else 0.02)
+    # Four columns are nearly as wide as a disk: those on them are lost, and those beside them less well known.
+    lost, less = (0.08, 1.25) if places == "columns" else (0.02, 1.1)
+    assert recall > wanted[0] - lost
     assert precision > wanted[1] - 0.02
-    assert np.sqrt(np.mean(errors**2)) < 1.1 * np.sqrt(np.mean(wanted[2] ** 2))
+    assert np.sqrt(np.mean(errors**2)) < less * np.sqrt(np.mean(wanted[2] ** 2))
     assert not (found.status == AcomStatus.VACUUM).any()
 
 
@@ -163,16 +165,16 @@ def test_kernels_do_what_their_python_says():
     masking.fill_by_symmetry(window, 4.0, 4.0, filled)
     masking.fill_by_symmetry.py_func(window, 4.0, 4.0, python)
     np.testing.assert_allclose(filled, python)
-    assert filled[0, 0] == window[8, 8]
+    np.testing.assert_allclose(filled[0, 0], window[8, 8])
     assert np.isfinite(filled).all()
     used = np.ones((32, 32), dtype=bool)
     used[10:12] = False
-    bad = masking.make_bad_pixels(used, np.array([0.0, 1, 5, 0, 1, 0]), disk_size.make_gaussian_kernel(1.5), 1)
+    bad = masking.make_bad_pixels(used, np.array([0.0, 1, 5, 0, 1, 0]), make_gaussian_kernel(1.5), 1)
     flat = np.full((32, 32), 2.0, np.float32)
     flat[10:12], flat[20, 20], flat[5, 5] = 1e9, -3, np.inf
     smooth, found = np.empty_like(flat), np.empty(flat.size, np.int64)
     n = masking.remove_bad_pixels(flat, bad, found)
     assert sorted(found[:n]) == [5 * 32 + 5, 20 * 32 + 20]
     gaps = masking.PatternGaps(bad.listed.size, found[:n], bad.weight)
-    masking.blur_good_pixels(flat, gaps, 1, disk_size.make_gaussian_kernel(1.5), smooth)
+    masking.blur_good_pixels(flat, gaps, 1, make_gaussian_kernel(1.5), smooth)
     np.testing.assert_allclose(smooth, 2.0, rtol=1e-5)

@@ -249,7 +249,7 @@ def _compute_mean_3x3(block: NDArray[Any]) -> NDArray[np.float32]:
 
 def _estimate_block(sample: NDArray[Any], used: NDArray[np.bool_] | str | None) -> tuple[NDArray[Any], ...]:
     """Disk radius, v0, gain, spike limits and used pixels of sample patterns ``(scan_y, scan_x, qy, qx)``."""
-    from .disk_size import estimate_disk_and_noise  # compiled code is imported when it is needed
+    from .settings import estimate_disk_and_noise  # compiled code is imported when it is needed
 
     limits, good, clean = prepare_sample(sample, used)
     values = (np.asarray(value, dtype=np.float64) for value in (*estimate_disk_and_noise(clean), limits))
@@ -260,7 +260,6 @@ def _find_block(block: NDArray[Any], *estimate: NDArray[Any], settings: dict[str
     """Peaks in pixels of a block of patterns ``(..., qy, qx)``; ``estimate`` is that of ``_estimate_block``."""
     from . import pattern_loop
     from . import settings as _settings
-    from .disk_size import DiskAndNoise, make_gaussian_kernel
     from .masking import make_bad_pixels
 
     ny, nx = block.shape[-2:]
@@ -271,11 +270,11 @@ def _find_block(block: NDArray[Any], *estimate: NDArray[Any], settings: dict[str
     if settings["mode"] == "published":
         find, chosen = pattern_loop.find_peaks_published, _settings.make_published_settings(settings, nx, integers)
     else:
-        measured = DiskAndNoise(*(float(value) for value in estimate[:3]))
+        measured = _settings.DiskAndNoise(*(float(value) for value in estimate[:3]))
         find, chosen = pattern_loop.find_peaks_adaptive, _settings.make_adaptive_settings(settings, measured, ny * nx)
         bin_size = chosen.bin_size
     # The adaptive mode blurs the binned pattern, where the same blur spans fewer pixels.
-    kernel = make_gaussian_kernel(chosen.sigma / bin_size)
+    kernel = _settings.make_gaussian_kernel(chosen.sigma / bin_size)
     bad = make_bad_pixels(estimate[4], estimate[3], kernel, bin_size)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
         patterns = np.ascontiguousarray(block[row], dtype=np.float32)

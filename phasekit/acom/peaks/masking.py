@@ -12,6 +12,7 @@ from .background import bin_image
 
 #: Share of the blur's weight that good pixels must hold for its value to count.
 LEAST_WEIGHT = 0.5
+_LEAST_KNOWN = 0.25  # of the weight of four pixels, for their mean to be known
 _FEW = 48  # bad pixels of one pattern that are bridged; with more the weights are computed for that pattern
 _LARGEST = float(np.finfo(np.float32).max)
 _blur_image = k.blur_image
@@ -163,8 +164,8 @@ def count_missing(window: k.Image) -> int:
 def fill_by_symmetry(window: k.Image, y: float, x: float, out: k.Image) -> None:
     """Write into ``out`` the window (y, x) with each NaN pixel replaced by the one opposite (y, x) [px].
 
-    A disk looks the same from both sides, so that neither its centre of mass nor its sum is changed. Where the opposite
-    pixel is missing too, the mean of the neighbours stands in; without any it is 0, the background.
+    A disk looks the same from both sides, so that neither its centre of mass nor its sum is changed. Between pixels the
+    opposite value is interpolated. Where it is missing too, the neighbours stand in; without any it is 0.
     """
     ny, nx = window.shape
     out[:, :] = window
@@ -172,18 +173,25 @@ def fill_by_symmetry(window: k.Image, y: float, x: float, out: k.Image) -> None:
         for j in range(nx):
             if not np.isnan(window[i, j]):
                 continue
-            opposite_y, opposite_x = int(np.rint(2 * y - i)), int(np.rint(2 * x - j))
-            inside = 0 <= opposite_y < ny and 0 <= opposite_x < nx
-            if inside and not np.isnan(window[opposite_y, opposite_x]):
-                out[i, j] = window[opposite_y, opposite_x]
-                continue
-            total, n = np.float32(0), 0
-            for yy in range(max(i - 1, 0), min(i + 2, ny)):
-                for xx in range(max(j - 1, 0), min(j + 2, nx)):
-                    if not np.isnan(window[yy, xx]):
-                        total += window[yy, xx]
-                        n += 1
-            out[i, j] = total / n if n > 0 else 0
+            value = _interpolate_known(window, 2 * y - i, 2 * x - j)
+            out[i, j] = value if not np.isnan(value) else _interpolate_known(window, i + 0.5, j + 0.5)
+            if np.isnan(out[i, j]):
+                out[i, j] = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _interpolate_known(window: k.Image, y: float, x: float) -> float:
+    """Value of a window (y, x) between pixels, from those of the four around that are not NaN; NaN without any."""
+    ny, nx = window.shape
+    top, left = int(np.floor(y)), int(np.floor(x))
+    total, weights = 0.0, 0.0
+    for yy in range(max(top, 0), min(top + 2, ny)):
+        for xx in range(max(left, 0), min(left + 2, nx)):
+            weight = (1 - abs(y - yy)) * (1 - abs(x - xx))
+            if weight > 0 and not np.isnan(window[yy, xx]):
+                total += weight * window[yy, xx]
+                weights += weight
+    return total / weights if weights > _LEAST_KNOWN else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
