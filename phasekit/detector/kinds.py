@@ -72,9 +72,9 @@ def classify_pixels(images: ScanImages, rules: CountRules) -> PixelKinds:
     saturated = found[PixelKind.SATURATED]
     cleaned = _replace_bad(images, _join(found) & ~saturated, saturated, rules)
     electrons = convert_to_electrons(cleaned, rules)
-    cut = _find_cut_disks(images, cleaned, rules)
-    saturated = saturated | cut
-    constant = find_constant(images, electrons) & ~_join(found) & ~cut
+    constant = find_constant(images, electrons) & ~_join(found)
+    cut = _find_cut_disks(constant, np.maximum(cleaned.mean - rules.offset, 0))
+    saturated, constant = saturated | cut, constant & ~cut
     cleaned = _replace_bad(cleaned, constant, _NONE & cut, rules)
     odd = find_outliers(cleaned, rules)
     hot = odd.hot | find_bright_alone(cleaned.mean, rules, images.n_patterns)
@@ -99,15 +99,21 @@ def classify_pixels(images: ScanImages, rules: CountRules) -> PixelKinds:
     return PixelKinds(kind, rules, final, alone + images.missing - images.missing.min() + images.marked)
 
 
-def _find_cut_disks(images: ScanImages, cleaned: ScanImages, rules: CountRules) -> Flags:
-    """Disks that a detector of fewer bits than its type cuts off: the same highest count in all patterns."""
-    still = images.lowest == images.highest
-    highest = float(np.where(np.isfinite(images.highest), images.highest, 0).max())
-    top = still & (images.highest == highest)
-    # In a scan without noise every pixel stands still; one pixel alone is no plateau.
-    if still.mean() > _STILL or top.sum() < 2 or highest <= 0:
-        return np.zeros(top.shape, dtype=bool)
-    return find_saturated(top, np.maximum(cleaned.mean - rules.offset, 0), 3 * (highest - rules.offset))
+def _find_cut_disks(constant: Flags, mean: Image) -> Flags:
+    """Constant pixels in disks that a detector of fewer bits than its type cuts off: several, and bright around them.
+
+    ``mean`` (qy, qx) [counts] is above the offset.
+    """
+    from scipy.ndimage import label
+
+    out = np.zeros(constant.shape, dtype=bool)
+    regions, count = label(constant, np.ones((3, 3)))
+    for number in range(1, count + 1):
+        region = regions == number
+        # One pixel alone is no plateau. Around a cut disk a third of its level is reached.
+        if region.sum() > 1:
+            out |= find_saturated(region, mean, 3 * float(np.median(mean[region])))
+    return out
 
 
 def is_bad(kind: NDArray[np.integer[Any]]) -> Flags:
@@ -118,14 +124,17 @@ def is_bad(kind: NDArray[np.integer[Any]]) -> Flags:
 def find_constant(images: ScanImages, electrons: ScanImages) -> Flags:
     r"""Pixels with the same value in all patterns, where counting would have changed it.
 
-    The most likely count of a mean of c electrons has the chance :math:`1 / \sqrt{2 \pi c}` in one pattern. Most of the
-    neighbours must change, because a scan without noise has constant pixels too.
+    The most likely count of a mean of c electrons has the chance :math:`1 / \sqrt{2 \pi c}` in one pattern. Most pixels
+    of the detector must change, because a scan without noise has constant pixels too.
     """
     still = images.lowest == images.highest
-    changing = stack_offsets((~still).astype(float), SURROUNDING).sum(axis=0) >= 5
     surprise = images.measured * np.log(2 * np.pi * np.maximum(electrons.mean, 0.1)) / 2
-    level = np.where(np.isfinite(images.highest), images.highest, 0)
-    return still & changing & (surprise > _DECISIVE) & (level > 0) & (images.measured > images.n_patterns / 2)
+    known = np.isfinite(images.highest)
+    level = np.where(known, images.highest, 0)
+    # The lowest value of all is what a detector writes where nothing arrived.
+    darkest = float(images.lowest[known].min()) if known.any() else 0.0
+    sure = (surprise > _DECISIVE) & (images.measured > images.n_patterns / 2) & (still.mean() < _STILL)
+    return still & sure & (level > darkest)
 
 
 def _find_by_values(images: ScanImages, rules: CountRules) -> dict[PixelKind, Flags]:
