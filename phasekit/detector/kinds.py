@@ -110,8 +110,8 @@ def _find_cut_disks(constant: Flags, mean: Image) -> Flags:
     regions, count = label(constant, np.ones((3, 3)))
     for number in range(1, count + 1):
         region = regions == number
-        # One pixel alone is no plateau. Around a cut disk a third of its level is reached.
-        if region.sum() > 1:
+        # One pixel alone is no plateau, but at the highest count of all. Around a cut disk a third of it is reached.
+        if region.sum() > 1 or mean[region].max() >= mean.max():
             out |= find_saturated(region, mean, 3 * float(np.median(mean[region])))
     return out
 
@@ -133,8 +133,9 @@ def find_constant(images: ScanImages, electrons: ScanImages) -> Flags:
     level = np.where(known, images.highest, 0)
     # The lowest value of all is what a detector writes where nothing arrived.
     darkest = float(images.lowest[known].min()) if known.any() else 0.0
-    sure = (surprise > _DECISIVE) & (images.measured > images.n_patterns / 2) & (still.mean() < _STILL)
-    return still & sure & (level > darkest)
+    bright = level > darkest
+    changing = bool((still & bright).sum() < _STILL * bright.sum())
+    return still & bright & (surprise > _DECISIVE) & (images.measured > images.n_patterns / 2) & changing
 
 
 def _find_by_values(images: ScanImages, rules: CountRules) -> dict[PixelKind, Flags]:

@@ -28,7 +28,8 @@ from .settings import AdaptiveSettings
 _HOT = 0.7  # a peak with more than this fraction of its counts in one pixel is no disk
 _FLOODED_FROM = 0.35  # of the threshold above the background: below, pixels are background, where no regions meet
 _MOST_MISSING = 0.5  # of a disk's pixels, as at the edge of the detector
-_ROUNDS = 3  # of filling a disk by symmetry
+_ROUNDS = 10  # of filling a disk by symmetry
+_STANDS_STILL = 0.02  # [px] change of the centre from which on there is no further round
 _NO_IMAGE = np.empty((0, 0), np.float32)
 # Numba resolves module-level functions once; attributes of a module it would look up at every compilation.
 _blur_image, _compute_threshold = k.blur_image, k.compute_threshold
@@ -230,10 +231,13 @@ def _refine_incomplete(
     """Position (y, x) [px] in a window with NaN, missing share of the disk, and the window filled by symmetry."""
     whole = np.empty_like(window)
     start_y, start_x = y, x
-    # Centre and filling depend on each other; three rounds suffice, because few pixels are filled.
+    # Centre and filling depend on each other: each round halves the error where a quarter of the disk is missing.
     for _ in range(_ROUNDS):
         fill_by_symmetry(window, y, x, whole)
+        before_y, before_x = y, x
         y, x = refine_by_mean_shift(whole, start_y, start_x, settings.sigma, int(settings.refine_half_box))
+        if abs(y - before_y) + abs(x - before_x) < _STANDS_STILL:
+            break
     return y, x, compute_missing_share(window, y, x, settings.aperture_radius), whole
 
 
