@@ -37,6 +37,10 @@ class PixelKind(IntEnum):
     CONSTANT = 9
 
 
+#: Kinds that a pixel's own values prove, whatever lies beside it.
+_PERMANENT = {kind: kind in (PixelKind.MASKED, PixelKind.SATURATED) for kind in PixelKind}
+
+
 class PixelKinds(NamedTuple):
     """Kind of every pixel ``(qy, qx)``, the rules for values, and the images that they come from.
 
@@ -77,7 +81,10 @@ def classify_pixels(images: ScanImages, rules: CountRules) -> PixelKinds:
     saturated, constant = saturated | cut, constant & ~cut
     cleaned = _replace_bad(cleaned, constant, _NONE & cut, rules)
     odd = find_outliers(cleaned, rules)
-    hot = odd.hot | find_bright_alone(cleaned.mean, rules, images.n_patterns)
+    # Beside a shadow a true pixel has dark neighbours: there only comparison over the scan tells a hot one.
+    open_field = ~_grow(odd.beam_stop)
+    found = {value: flags & (open_field | _PERMANENT[value]) for value, flags in found.items()}
+    hot = odd.hot | (find_bright_alone(cleaned.mean, rules, images.n_patterns) & open_field)
     hot &= ~_is_near_limit(images, rules.electron)
     layers = {
         PixelKind.HOT: hot,
@@ -176,11 +183,16 @@ def _is_dark_at_times(images: ScanImages, electrons: ScanImages, electron: float
     return lowest <= around + 3 * np.sqrt(around) + 1
 
 
-def _is_at_limit_at_times(images: ScanImages) -> Flags:
-    """Pixels beside one that reaches the detector's limit with its neighbours, as disks do."""
+def _grow(flags: Flags) -> Flags:
+    """The pixels and their neighbours."""
     from scipy.ndimage import binary_dilation
 
-    return np.asarray(binary_dilation(images.at_limit > images.spikes, np.ones((3, 3))))
+    return np.asarray(binary_dilation(flags, np.ones((3, 3))))
+
+
+def _is_at_limit_at_times(images: ScanImages) -> Flags:
+    """Pixels beside one that reaches the detector's limit with its neighbours, as disks do."""
+    return _grow(images.at_limit > images.spikes)
 
 
 def _is_near_limit(images: ScanImages, electron: float) -> Flags:
@@ -188,13 +200,11 @@ def _is_near_limit(images: ScanImages, electron: float) -> Flags:
 
     That two pixels have the same highest count by chance is unlikely from some hundred electrons on.
     """
-    from scipy.ndimage import binary_dilation
-
     highest = np.where(np.isfinite(images.highest), images.highest, 0)
     at_top = highest == highest.max()
     if at_top.sum() < 2 or not highest.max() > 100 * electron:
         return _is_at_limit_at_times(images)
-    return np.asarray(binary_dilation(at_top, np.ones((3, 3)))) | _is_at_limit_at_times(images)
+    return _grow(at_top) | _is_at_limit_at_times(images)
 
 
 def _join(found: dict[PixelKind, Flags]) -> Flags:

@@ -95,7 +95,9 @@ def _fit_noise(values: Floats, mean: Floats) -> tuple[float, float, float]:
     known = np.isfinite(mean)
     offset = float(np.percentile(mean[known], _DARK)) if known.any() else 0.0
     v0, gain = fit_noise_model(values)
-    in_blocks = (offset, max(v0 + gain * offset, 0.0), gain)
+    # A level that would have no noise at all is no pedestal that the blocks could tell.
+    dark = v0 + gain * offset
+    in_blocks = (offset, dark, gain) if dark > 0 else (min(offset, 0.0), 0.0, gain)
     if len(values) < _FEW_PATTERNS or not known.any():
         return in_blocks
     squares = np.nansum((values[:, known] - mean[known]) ** 2, axis=0)

@@ -235,7 +235,11 @@ def _refine_incomplete(
     for _ in range(_ROUNDS):
         fill_by_symmetry(window, y, x, whole)
         before_y, before_x = y, x
-        y, x = refine_by_mean_shift(whole, start_y, start_x, settings.sigma, int(settings.refine_half_box))
+        y, x = refine_by_mean_shift(whole, y, x, settings.sigma, int(settings.refine_half_box))
+        # A position that leaves the window belongs to a neighbouring spot.
+        if max(abs(y - start_y), abs(x - start_x)) > settings.refine_half_box:
+            y, x = start_y, start_x
+            break
         if abs(y - before_y) + abs(x - before_x) < _STANDS_STILL:
             break
     return y, x, compute_missing_share(window, y, x, settings.aperture_radius), whole

@@ -112,7 +112,7 @@ def _find_brightest(image: k.Image) -> float:
     brightest = np.float32(0.0)
     for value in image.ravel():
         brightest = value if value > brightest else brightest
-    return brightest
+    return float(brightest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
