@@ -102,6 +102,11 @@ def _fit_noise(values: Floats, mean: Floats) -> tuple[float, float, float]:
         return in_blocks
     squares = np.nansum((values[:, known] - mean[known]) ** 2, axis=0)
     variance = squares / np.maximum(np.isfinite(values[:, known]).sum(axis=0) - 1, 1)
+    # Dead pixels and those under a beam stop do not count; at low dose most pixels have not counted yet.
+    alive = variance > 0
+    if alive.mean() > 0.5:
+        known[known] = alive
+        variance = variance[alive]
     order = np.argsort(mean[known], kind="stable")
     levels = np.array([np.median(part) for part in np.array_split(mean[known][order], _GROUPS)])
     noise = np.array([np.percentile(part, 25) for part in np.array_split(variance[order], _GROUPS)])

@@ -63,7 +63,7 @@ def compute_centre_of_mass(
     """
     step = "compute_centre_of_mass"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used, intensity = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     if radius is not None and not radius > 0:
         raise SchemaError(f"{step}: radius = {radius}, needs a positive number in the unit of 'qx', or None for all.")
     centre = find_direct_beam(patterns, mask=mask).centre if centre is None else centre
@@ -74,7 +74,7 @@ def compute_centre_of_mass(
         weight = weight * ring_weights(distance, 0.0, radius, pixel)
     offsets = tuple(patterns[dim].values.astype(float) - middle for dim, middle in zip(DETECTOR, centre, strict=True))
     y, x = xr.apply_ufunc(
-        lambda frames: _centre_of_mass(frames, weight, offsets, left_out=intensity is not patterns["intensity"]),
+        lambda frames: _centre_of_mass(frames, weight, offsets, left_out=left_out),
         intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[[], []],

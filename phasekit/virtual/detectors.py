@@ -68,7 +68,7 @@ def apply_detectors(
     """
     step = "apply_detectors"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used, intensity = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     _check_detectors(detectors)
     centre = find_direct_beam(patterns, mask=mask).centre if centre is None else centre
     # Distances are computed once for all detectors: they depend on the centre alone.
@@ -79,7 +79,7 @@ def apply_detectors(
         if not weight.any():
             raise SchemaError(f"{step}: detector {name!r} = {detectors[name]} holds no pixel. Give it other radii.")
     images = xr.apply_ufunc(
-        lambda frames: _sum_over_detectors(frames, weights, scale_up=intensity is not patterns["intensity"]),
+        lambda frames: _sum_over_detectors(frames, weights, scale_up=left_out),
         intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[["detector"]],

@@ -74,7 +74,7 @@ def find_direct_beam(patterns: xr.Dataset, *, mask: Mask = None) -> DirectBeam:
 
     require(patterns, PATTERNS, step="find_direct_beam", argument="patterns")
     # The mean of the scan: single patterns may hold few counts, and the drift of the beam averages out.
-    used, intensity = select_pixels(patterns, mask, "find_direct_beam")
+    used, intensity, _ = select_pixels(patterns, mask, "find_direct_beam")
     mean = intensity.mean(("scan_y", "scan_x")).compute()
     smooth = ndimage.median_filter(np.nan_to_num(fill_with_median(mean.values, ~used)), size=3, mode="nearest")
     if not smooth.max() > 0:
@@ -99,13 +99,15 @@ def pixel_distances(patterns: xr.Dataset, centre: Centre) -> tuple[Array, float]
     return distance, min(steps, default=1.0)
 
 
-def select_pixels(patterns: xr.Dataset, mask: Mask, step: str) -> tuple[NDArray[np.bool_], xr.DataArray]:
-    """Detector pixels ``(qy, qx)`` to use, and the intensities without bad values of single patterns (NaN there)."""
+def select_pixels(patterns: xr.Dataset, mask: Mask, step: str) -> tuple[NDArray[np.bool_], xr.DataArray, bool]:
+    """Detector pixels ``(qy, qx)`` to use, the intensities, and whether NaN in them is left out.
+
+    It is where a DETECTOR_MASK tells of bad values of single patterns, which become NaN.
+    """
     used = read_used(mask, patterns, step)
-    intensity = patterns["intensity"]
-    if isinstance(mask, xr.Dataset) and has_single_events(mask):
-        intensity = remove_bad_values(intensity, used, mask)
-    return used, intensity
+    if not (isinstance(mask, xr.Dataset) and has_single_events(mask)):
+        return used, patterns["intensity"], False
+    return used, remove_bad_values(patterns["intensity"], used, mask), True
 
 
 def ring_weights(distance: Array, inner: float, outer: float, pixel: float) -> Array:

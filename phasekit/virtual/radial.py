@@ -67,7 +67,7 @@ def compute_radial_profiles(
     """
     step = "compute_radial_profiles"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used, intensity = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     if not width >= 0.5:
         raise SchemaError(f"{step}: width = {width}, needs at least 0.5 detector pixels. Leave it out for 1.")
     if not used.any():
@@ -78,7 +78,7 @@ def compute_radial_profiles(
     rings = np.rint(distance / (width * pixel)).astype(np.intp)
     order, starts, number = _sort_by_ring(rings, used)
     mean, variance = xr.apply_ufunc(
-        lambda frames: _profile_frames(frames, order, starts, left_out=intensity is not patterns["intensity"]),
+        lambda frames: _profile_frames(frames, order, starts, left_out=left_out),
         intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[["radius"], ["radius"]],

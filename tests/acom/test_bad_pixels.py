@@ -154,7 +154,7 @@ def test_a_disk_is_centred_where_a_part_of_it_is_missing():
     found = find_peaks(patterns, mask=xr.DataArray(used, dims=("qy", "qx")))
     assert abs(float(found.qy[..., 0].mean()) - 31.3) < 0.15
     assert abs(float(found.qx[..., 0].mean()) - 32.8) < 0.15
-    assert abs(float(found.intensity[..., 0].mean()) / 5000 - 1) < 0.1
+    assert abs(float(found.intensity[..., 0].mean()) / 5000 - 1) < 0.15
 
 
 def test_kernels_do_what_their_python_says():
