@@ -11,11 +11,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...deprecation import renamed_arguments
+from ...detector.beam import make_beam_attributes
 from ...detector.scan_images import has_whole_counts
 from ...errors import SchemaError
 from ...schema import FEATURES, PATTERNS, describe, require
 from .centring import Centring, compute_centring
-from .masks import make_beam_attributes
 from .peaks_to_patterns import draw_patterns
 from .pixel_selection import PixelSelection, select_after_shift, select_pixels
 from .polar import Layout, assign_features, compute_feature_positions
