@@ -2,6 +2,7 @@ from . import acom as acom
 from . import batch as batch
 from . import correlation as correlation
 from . import crystals as crystals
+from . import detector as detector
 from . import diffraction as diffraction
 from . import errors as errors
 from . import io as io

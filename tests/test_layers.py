@@ -13,7 +13,7 @@ from .tree import ROOT, tracked
 WORKFLOWS = [workflow.name for workflow in list_workflows()]
 #: What a workflow may import from; drawing and files belong to others.
 BELOW = (
-    *("correlation", "diffraction", "disks", "scattering", "crystals", "rotations"),
+    *("correlation", "detector", "diffraction", "disks", "scattering", "crystals", "rotations"),
     *("schema", "workflows", "errors", "deprecation", "code_cache"),
 )
 DRAWING = ("matplotlib", "holoviews", "hvplot", "panel", "bokeh")

@@ -5,8 +5,8 @@ from _common import SAMPLES, save
 import phasekit as pk
 
 patterns = pk.io.open_4dstem(SAMPLES / "nmf_grains.nc").load()
-mask = pk.nmf.find_detector_mask(patterns, direct_beam=0)
-beam = pk.virtual.find_direct_beam(patterns)
+mask = pk.detector.find_mask(patterns)
+beam = pk.virtual.find_direct_beam(patterns, mask=mask)
 edge = float(abs(patterns.qx).max())
 detectors = {"bright field": (0, 2 * beam.radius), "dark field": (4 * beam.radius, edge)}
 images = pk.virtual.apply_detectors(patterns, detectors, centre=beam.centre, mask=mask)

@@ -21,6 +21,7 @@ from .core import (
     Schema,
     Variable,
 )
+from .detector import DETECTOR_MASK
 from .nmf import FACTORS, FEATURES, OVERLAP, RANKS
 from .nmf_mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
 from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
@@ -50,6 +51,7 @@ __all__ = [
     "COMPONENT_QUALITY",
     "COMPOSITE",
     "COMPOSITION",
+    "DETECTOR_MASK",
     "DIMENSION_UNITS",
     "FACTORS",
     "FEATURES",

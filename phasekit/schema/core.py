@@ -15,6 +15,7 @@ DIMENSION_UNITS: dict[str, tuple[str, ...] | None] = {
     **dict.fromkeys(
         ("feature", "component", "cluster", "reference", "rank", "run", "peak", "template", "match", "wxyz")
     ),
+    "pixel_kind": None,
 }
 
 

@@ -5,7 +5,7 @@ import xarray as xr
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe, require
-from .geometry import DETECTOR, Array, Centre, find_direct_beam, pixel_distances, ring_weights, select_pixels
+from .geometry import DETECTOR, Array, Centre, Mask, find_direct_beam, pixel_distances, ring_weights, select_pixels
 from .schema import DEFLECTION
 
 
@@ -14,7 +14,7 @@ def compute_centre_of_mass(
     *,
     centre: Centre | None = None,
     radius: float | None = None,
-    mask: xr.DataArray | None = None,
+    mask: Mask = None,
 ) -> xr.Dataset:
     r"""Centre of mass of every pattern, from the direct beam of the mean pattern.
 
@@ -63,10 +63,10 @@ def compute_centre_of_mass(
     """
     step = "compute_centre_of_mass"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     if radius is not None and not radius > 0:
         raise SchemaError(f"{step}: radius = {radius}, needs a positive number in the unit of 'qx', or None for all.")
-    centre = find_direct_beam(patterns).centre if centre is None else centre
+    centre = find_direct_beam(patterns, mask=mask).centre if centre is None else centre
     distance, pixel = pixel_distances(patterns, centre)
     weight: Array = used.astype(np.float64)
     # Without a radius even the corners count, where there is mostly noise.
@@ -74,8 +74,8 @@ def compute_centre_of_mass(
         weight = weight * ring_weights(distance, 0.0, radius, pixel)
     offsets = tuple(patterns[dim].values.astype(float) - middle for dim, middle in zip(DETECTOR, centre, strict=True))
     y, x = xr.apply_ufunc(
-        lambda frames: _centre_of_mass(frames, weight, offsets),
-        patterns["intensity"],
+        lambda frames: _centre_of_mass(frames, weight, offsets, left_out=left_out),
+        intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[[], []],
         dask="parallelized",
@@ -87,13 +87,13 @@ def compute_centre_of_mass(
     return describe(out, DEFLECTION, step=step, settings={"centre": centre, "radius": radius}, source=patterns)
 
 
-def _centre_of_mass(frames: Array, weight: Array, offsets: tuple[Array, ...]) -> tuple[Array, Array]:
-    """Centres ``(..)`` of frames ``(.., qy, qx)``; every pattern is summed alone."""
+def _centre_of_mass(frames: Array, weight: Array, offsets: tuple[Array, ...], *, left_out: bool) -> tuple[Array, Array]:
+    """Centres ``(..)`` of frames ``(.., qy, qx)``; every pattern is summed alone. With ``left_out`` NaN counts as 0."""
     # Only the pixels that count are touched: a NaN elsewhere must not spoil the sum.
     used = np.flatnonzero(weight)
     # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
     flat = np.take(np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1), used, axis=-1)
-    flat = flat * weight.ravel()[used]
+    flat = (np.nan_to_num(flat) if left_out else flat) * weight.ravel()[used]
     y, x = (grid.ravel()[used] for grid in np.meshgrid(*offsets, indexing="ij"))
     total = flat.sum(-1)
     # A pattern without counts has no centre: NaN, without a warning about a division by zero.

@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe, require
-from .geometry import DETECTOR, Array, Centre, find_direct_beam, pixel_distances, ring_weights, select_pixels
+from .geometry import DETECTOR, Array, Centre, Mask, find_direct_beam, pixel_distances, ring_weights, select_pixels
 from .schema import VIRTUAL_IMAGES
 
 
@@ -16,7 +16,7 @@ def apply_detectors(
     detectors: Mapping[str, tuple[float, float]],
     *,
     centre: Centre | None = None,
-    mask: xr.DataArray | None = None,
+    mask: Mask = None,
 ) -> xr.Dataset:
     r"""Sum the counts of every pattern over ring-shaped virtual detectors.
 
@@ -34,8 +34,9 @@ def apply_detectors(
     centre
         ``(qy, qx)`` of the direct beam; ``None`` asks :func:`find_direct_beam`, which reads the scan once.
     mask
-        Detector pixels to use, ``(qy, qx)``: boolean (True: used) or flags (0: used), as
-        :func:`phasekit.nmf.find_detector_mask` gives them. ``None`` uses every pixel.
+        DETECTOR_MASK of :func:`phasekit.detector.find_mask`. Bad values of single patterns are then left out too, and
+        the sum is scaled up to the whole detector. Or an array ``(qy, qx)``: boolean (True: used) or flags (0: used).
+        ``None`` uses every pixel.
 
     Returns
     -------
@@ -67,9 +68,9 @@ def apply_detectors(
     """
     step = "apply_detectors"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     _check_detectors(detectors)
-    centre = find_direct_beam(patterns).centre if centre is None else centre
+    centre = find_direct_beam(patterns, mask=mask).centre if centre is None else centre
     # Distances are computed once for all detectors: they depend on the centre alone.
     distance, pixel = pixel_distances(patterns, centre)
     weights = np.stack([ring_weights(distance, *radii, pixel) * used for radii in detectors.values()])
@@ -78,8 +79,8 @@ def apply_detectors(
         if not weight.any():
             raise SchemaError(f"{step}: detector {name!r} = {detectors[name]} holds no pixel. Give it other radii.")
     images = xr.apply_ufunc(
-        lambda frames: _sum_over_detectors(frames, weights),
-        patterns["intensity"],
+        lambda frames: _sum_over_detectors(frames, weights, scale_up=left_out),
+        intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[["detector"]],
         dask="parallelized",
@@ -110,12 +111,24 @@ def _check_detectors(detectors: Mapping[str, tuple[float, float]]) -> None:
             )
 
 
-def _sum_over_detectors(frames: Array, weights: Array) -> Array:
-    """Sums ``(.., detector)`` of frames ``(.., qy, qx)``; each pattern alone, so that blocks do not matter."""
+def _sum_over_detectors(frames: Array, weights: Array, *, scale_up: bool) -> Array:
+    """Sums ``(.., detector)`` of frames ``(.., qy, qx)``; each pattern alone, so that blocks do not matter.
+
+    With ``scale_up`` NaN pixels are left out, and the sum is divided by the share of the weight that the others hold.
+    """
     flat = np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1)
     rows = weights.reshape(len(weights), -1)
     # Only the pixels that count are touched: a NaN elsewhere must not spoil the sum.
     # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
     used = [np.flatnonzero(row) for row in rows]
+    if scale_up:
+        return np.stack([_scale_sum(np.take(flat, i, axis=-1), row[i]) for i, row in zip(used, rows, strict=True)], -1)
     sums = [(np.take(flat, index, axis=-1) * row[index]).sum(-1) for index, row in zip(used, rows, strict=True)]
     return np.stack(sums, axis=-1)
+
+
+def _scale_sum(values: Array, weight: Array) -> Array:
+    """Weighted sum over the last axis, scaled up where values are NaN; NaN where all are."""
+    seen = np.isfinite(values)
+    share = (seen * weight).sum(-1) / weight.sum()
+    return (np.where(seen, values, 0) * weight).sum(-1) / np.where(share > 0, share, np.nan)

@@ -6,11 +6,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..detector.kinds import fill_with_median
+from ..detector.use import has_single_events, read_used, remove_bad_values
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
 
 Array = NDArray[np.float64]
 Centre = tuple[float, float]
+#: DETECTOR_MASK, flags (0: used) or booleans (True: used) ``(qy, qx)``.
+Mask = xr.Dataset | xr.DataArray | None
 DETECTOR = ("qy", "qx")
 
 
@@ -21,7 +25,7 @@ class DirectBeam(NamedTuple):
     radius: float
 
 
-def find_direct_beam(patterns: xr.Dataset) -> DirectBeam:
+def find_direct_beam(patterns: xr.Dataset, *, mask: Mask = None) -> DirectBeam:
     r"""Find the direct beam in the mean pattern of a scan.
 
     The mean pattern is smoothed by a 3 x 3 median, because a hot pixel may exceed the beam. The beam :math:`B` is the
@@ -33,6 +37,8 @@ def find_direct_beam(patterns: xr.Dataset) -> DirectBeam:
     ----------
     patterns
         PATTERNS. Lazy data are read once, block by block.
+    mask
+        As in :func:`apply_detectors`. Pixels that are not used get the median of their neighbours.
 
     Returns
     -------
@@ -68,8 +74,9 @@ def find_direct_beam(patterns: xr.Dataset) -> DirectBeam:
 
     require(patterns, PATTERNS, step="find_direct_beam", argument="patterns")
     # The mean of the scan: single patterns may hold few counts, and the drift of the beam averages out.
-    mean = patterns["intensity"].mean(("scan_y", "scan_x")).compute()
-    smooth = ndimage.median_filter(np.nan_to_num(mean.values), size=3, mode="nearest")
+    used, intensity, _ = select_pixels(patterns, mask, "find_direct_beam")
+    mean = intensity.mean(("scan_y", "scan_x")).compute()
+    smooth = ndimage.median_filter(np.nan_to_num(fill_with_median(mean.values, ~used)), size=3, mode="nearest")
     if not smooth.max() > 0:
         raise SchemaError(
             "find_direct_beam: the mean pattern holds no counts. Check the scan, or give the centre by hand."
@@ -92,19 +99,15 @@ def pixel_distances(patterns: xr.Dataset, centre: Centre) -> tuple[Array, float]
     return distance, min(steps, default=1.0)
 
 
-def select_pixels(patterns: xr.Dataset, mask: xr.DataArray | None, step: str) -> NDArray[np.bool_]:
-    """Detector pixels ``(qy, qx)`` to use; ``mask`` is boolean (True: used) or holds flags (0: used)."""
-    shape = tuple(patterns.sizes[dim] for dim in DETECTOR)
-    if mask is None:
-        return np.ones(shape, dtype=bool)
-    if mask.dims != DETECTOR or mask.shape != shape:
-        raise SchemaError(
-            f"{step}: mask has {dict(mask.sizes)}, needs {dict(zip(DETECTOR, shape, strict=True))}. "
-            "pk.nmf.find_detector_mask(patterns) makes one."
-        )
-    values = np.asarray(mask)
-    # Flags count kinds of bad pixels, so 0 is a good one; a boolean mask is True where it is good.
-    return values if values.dtype == bool else values == 0
+def select_pixels(patterns: xr.Dataset, mask: Mask, step: str) -> tuple[NDArray[np.bool_], xr.DataArray, bool]:
+    """Detector pixels ``(qy, qx)`` to use, the intensities, and whether NaN in them is left out.
+
+    It is where a DETECTOR_MASK tells of bad values of single patterns, which become NaN.
+    """
+    used = read_used(mask, patterns, step)
+    if not (isinstance(mask, xr.Dataset) and has_single_events(mask)):
+        return used, patterns["intensity"], False
+    return used, remove_bad_values(patterns["intensity"], used, mask), True
 
 
 def ring_weights(distance: Array, inner: float, outer: float, pixel: float) -> Array:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from ..schema import PATTERNS, describe, require
-from .geometry import DETECTOR, Array, Centre, find_direct_beam, pixel_distances, select_pixels
+from .geometry import DETECTOR, Array, Centre, Mask, find_direct_beam, pixel_distances, select_pixels
 from .schema import RADIAL_SCAN
 
 
@@ -15,7 +15,7 @@ def compute_radial_profiles(
     *,
     centre: Centre | None = None,
     width: float = 1.0,
-    mask: xr.DataArray | None = None,
+    mask: Mask = None,
 ) -> xr.Dataset:
     r"""Mean and variance of every pattern over rings about the direct beam.
 
@@ -43,7 +43,8 @@ def compute_radial_profiles(
     xarray.Dataset
         RADIAL_SCAN: ``radial_mean`` [counts] and ``radial_variance`` [counts^2] ``(scan_y, scan_x, radius)``, and
         ``n_pixels(radius)``. ``radius`` is the middle of the ring, in the unit of the detector's axes. Rings without a
-        used pixel are left out. A missing value (NaN) makes its ring NaN.
+        used pixel are left out. A missing value (NaN) makes its ring NaN, but for those that a
+        DETECTOR_MASK leaves out.
 
     Raises
     ------
@@ -66,19 +67,19 @@ def compute_radial_profiles(
     """
     step = "compute_radial_profiles"
     require(patterns, PATTERNS, step=step, argument="patterns")
-    used = select_pixels(patterns, mask, step)
+    used, intensity, left_out = select_pixels(patterns, mask, step)
     if not width >= 0.5:
         raise SchemaError(f"{step}: width = {width}, needs at least 0.5 detector pixels. Leave it out for 1.")
     if not used.any():
         raise SchemaError(f"{step}: the mask leaves no pixel. Give one that is True, or 0, where pixels are good.")
-    centre = find_direct_beam(patterns).centre if centre is None else centre
+    centre = find_direct_beam(patterns, mask=mask).centre if centre is None else centre
     distance, pixel = pixel_distances(patterns, centre)
     # Rounded to the nearest ring: ring 0 is the beam's own pixel, for a width of 1.
     rings = np.rint(distance / (width * pixel)).astype(np.intp)
     order, starts, number = _sort_by_ring(rings, used)
     mean, variance = xr.apply_ufunc(
-        lambda frames: _profile_frames(frames, order, starts),
-        patterns["intensity"],
+        lambda frames: _profile_frames(frames, order, starts, left_out=left_out),
+        intensity,
         input_core_dims=[DETECTOR],
         output_core_dims=[["radius"], ["radius"]],
         dask="parallelized",
@@ -105,12 +106,21 @@ def _sort_by_ring(
     return order, starts, number
 
 
-def _profile_frames(frames: Array, order: NDArray[np.intp], starts: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Mean and variance ``(.., ring)`` of frames ``(.., qy, qx)``."""
+def _profile_frames(
+    frames: Array, order: NDArray[np.intp], starts: NDArray[np.intp], *, left_out: bool
+) -> tuple[Array, Array]:
+    """Mean and variance ``(.., ring)`` of frames ``(.., qy, qx)``; with ``left_out`` NaN pixels do not count."""
     # `take` returns rows that lie in one piece, so that each is summed in the same order whatever the block.
     flat = np.take(np.asarray(frames, dtype=np.float64).reshape(*frames.shape[:-2], -1), order, axis=-1)
-    count = np.diff(np.append(starts, order.size))
+    count: Array = np.diff(np.append(starts, order.size)).astype(np.float64)
+    length = count.astype(np.intp)
+    if left_out:
+        seen = np.isfinite(flat)
+        count = np.add.reduceat(seen.astype(np.float64), starts, axis=-1)
+        count = np.where(count > 0, count, np.nan)
+        flat = np.where(seen, flat, 0)
     mean = np.add.reduceat(flat, starts, axis=-1) / count
     # Deviations from the mean are squared, not the counts: the difference of two large sums would lose digits.
-    deviation = flat - np.repeat(mean, count, axis=-1)
+    deviation = flat - np.repeat(mean, length, axis=-1)
+    deviation = deviation * seen if left_out else deviation
     return mean, np.add.reduceat(deviation**2, starts, axis=-1) / count

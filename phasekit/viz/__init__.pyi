@@ -2,6 +2,7 @@ from . import acom as acom
 from . import nmf as nmf
 from . import stxm as stxm
 from . import style as style
+from .detector_mask import mask_figure as mask_figure
 from .explorer import Explorer as Explorer
 from .explorer import Slider as Slider
 from .saving import save_figure as save_figure

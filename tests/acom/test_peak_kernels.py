@@ -5,9 +5,13 @@ import pytest
 from scipy import ndimage
 
 from phasekit.acom.peaks import flooding, kernels
-from phasekit.acom.peaks.disk_size import DiskAndNoise, estimate_disk_and_noise, make_gaussian_kernel
 from phasekit.acom.peaks.measurement import refine_by_centroid, refine_by_mean_shift
-from phasekit.acom.peaks.settings import make_adaptive_settings
+from phasekit.acom.peaks.settings import (
+    DiskAndNoise,
+    estimate_disk_and_noise,
+    make_adaptive_settings,
+    make_gaussian_kernel,
+)
 from tests.acom.spots import add_disk, random_pattern
 
 

@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 import phasekit as pk
+from phasekit.detector.outliers import find_outliers
+from phasekit.detector.scan_images import compute_scan_images
 from phasekit.errors import SchemaError
-from phasekit.nmf.features.outliers import find_outliers
-from phasekit.nmf.features.scan_images import compute_scan_images
 
 SCAN = (20, 26)
 

@@ -14,11 +14,23 @@ from numpy.typing import NDArray
 from . import flooding
 from . import kernels as k
 from .background import bin_image, cut_window, estimate_background, interpolate_background
+from .masking import (
+    LEAST_WEIGHT,
+    PatternGaps,
+    blur_good_pixels,
+    compute_missing_share,
+    count_missing,
+    fill_by_symmetry,
+)
 from .measurement import refine_by_mean_shift, sum_aperture
 from .settings import AdaptiveSettings
 
 _HOT = 0.7  # a peak with more than this fraction of its counts in one pixel is no disk
 _FLOODED_FROM = 0.35  # of the threshold above the background: below, pixels are background, where no regions meet
+_MOST_MISSING = 0.5  # of a disk's pixels, as at the edge of the detector
+_ROUNDS = 10  # of filling a disk by symmetry
+_STANDS_STILL = 0.02  # [px] change of the centre from which on there is no further round
+_NO_IMAGE = np.empty((0, 0), np.float32)
 # Numba resolves module-level functions once; attributes of a module it would look up at every compilation.
 _blur_image, _compute_threshold = k.blur_image, k.compute_threshold
 _find_saddles, _sort_by_bits = flooding.find_saddles, flooding.sort_by_bits
@@ -90,6 +102,7 @@ def find_maxima(
     weak: k.Threshold,
     cell: int,
     margin: float,
+    weight: k.Image,
     scratch: NDArray[np.int32],
 ) -> Maxima:
     """Find the maxima that are peaks or weak peaks, away from the edge.
@@ -109,6 +122,8 @@ def find_maxima(
         Side of a cell of the background [px of ``smooth``].
     margin
         Maxima nearer than this to an edge are left out [px of ``smooth``].
+    weight
+        Share (y, x) of the blur that good pixels hold; empty where all are good. Noise grows with its inverse root.
     scratch
         Indices (3, pixels with a rim of one), overwritten.
     """
@@ -133,6 +148,8 @@ def find_maxima(
         # A saddle at the lowest flooded level is none: there the maximum rises from the background.
         level = max(np.float64(saddle[i]) if saddle[i] > flat[scratch[0, kept - 1]] else local, local)
         rise = flat[pixel] - level
+        if weight.size:
+            rise *= np.sqrt(np.float64(weight[y, x]))
         # The weak threshold is the lower of the two; strength tells peaks from weak peaks.
         if rise >= _compute_threshold(level, weak):
             peak[count], prominence[count], strength[count] = pixel, rise, rise / _compute_threshold(level, noise)
@@ -160,13 +177,14 @@ def find_adaptive_peaks(
     noise: k.Threshold,
     weak: k.Threshold,
     settings: AdaptiveSettings,
+    gaps: PatternGaps,
 ) -> tuple[PeakTable, float]:
     """Peaks and weak peaks of one pattern, and its threshold on the median background [counts per pixel].
 
     Parameters
     ----------
     image
-        Pattern (qy, qx), float32 [counts].
+        Pattern (qy, qx), float32 [counts], NaN where it is bad.
     work, scratch
         Images (5, qy, qx) and indices (3, pixels with a rim of one), overwritten.
     kernel
@@ -175,22 +193,56 @@ def find_adaptive_peaks(
         Thresholds of peaks and of weak peaks.
     settings
         Lengths and sizes, the same for all patterns.
+    gaps
+        What is bad in this pattern.
     """
     size, cell = settings.bin_size, settings.cell
     ny, nx = image.shape[0] // size, image.shape[1] // size
-    # Copies of the scratch are contiguous, which the vectorised loops of the blur need.
-    small, smooth, between = work[0, :ny, :nx].copy(), np.empty((ny, nx), np.float32), work[1, :ny, :nx].copy()
-    bin_image(image, size, small)
-    _blur_image(small, kernel, between, smooth)
+    smooth, weight, valid = np.empty((ny, nx), np.float32), _NO_IMAGE, _NO_IMAGE
+    if gaps.n_listed + gaps.found.size:
+        weight = blur_good_pixels(image, gaps, size, kernel, smooth)
+        valid = np.where(weight >= LEAST_WEIGHT, np.float32(1), np.float32(0))
+    else:
+        # Copies of the scratch are contiguous, which the vectorised loops of the blur need.
+        small, between = work[0, :ny, :nx].copy(), work[1, :ny, :nx].copy()
+        bin_image(image, size, small)
+        _blur_image(small, kernel, between, smooth)
     background = np.empty((max(ny // cell, 1), max(nx // cell, 1)), np.float32)
     # The window is at least three cells wide, so that a spot never fills it.
     half = max(round(settings.background_half_width / (size * cell)), 1)
-    estimate_background(smooth, half, noise, cell, work[2:5], background)
+    estimate_background(smooth, half, noise, cell, valid, work[2:5], background)
+    # What does not count must not be flooded.
+    if valid.size:
+        for y in range(ny):
+            for x in range(nx):
+                if valid[y, x] == 0:
+                    smooth[y, x] = -np.inf
     # Nearer to the edge than half a radius, too much of the disk is missing.
     margin = max(1.0, settings.aperture_radius / (2 * size))
-    maxima = find_maxima(smooth, background, noise, weak, cell, margin, scratch)
+    maxima = find_maxima(smooth, background, noise, weak, cell, margin, weight, scratch)
     table = _measure_maxima(image, maxima, background, nx, settings)
     return table, _compute_threshold(np.float64(np.median(background[::2, ::2])), noise)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _refine_incomplete(
+    window: k.Image, y: float, x: float, settings: AdaptiveSettings
+) -> tuple[float, float, float, k.Image]:
+    """Position (y, x) [px] in a window with NaN, missing share of the disk, and the window filled by symmetry."""
+    whole = np.empty_like(window)
+    start_y, start_x = y, x
+    # Centre and filling depend on each other: each round halves the error where a quarter of the disk is missing.
+    for _ in range(_ROUNDS):
+        fill_by_symmetry(window, y, x, whole)
+        before_y, before_x = y, x
+        y, x = refine_by_mean_shift(whole, y, x, settings.sigma, int(settings.refine_half_box))
+        # A position that leaves the window belongs to a neighbouring spot.
+        if max(abs(y - start_y), abs(x - start_x)) > settings.refine_half_box:
+            y, x = start_y, start_x
+            break
+        if abs(y - before_y) + abs(x - before_x) < _STANDS_STILL:
+            break
+    return y, x, compute_missing_share(window, y, x, settings.aperture_radius), whole
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -215,7 +267,15 @@ def _measure_maxima(
         x = size * (maxima.pixel[i] % nx) + (size - 1) // 2
         # The window without background is small enough to stay in the first-level cache.
         window, top, left = cut_window(image, background, y, x, reach, size * settings.cell)
-        fine_y, fine_x = refine_by_mean_shift(window, float(y - top), float(x - left), settings.sigma, int(half_box))
+        missing = 0.0
+        fine_y, fine_x = float(y - top), float(x - left)
+        if count_missing(window):
+            fine_y, fine_x, missing, window = _refine_incomplete(window, fine_y, fine_x, settings)
+        else:
+            fine_y, fine_x = refine_by_mean_shift(window, fine_y, fine_x, settings.sigma, int(half_box))
+        # Of a disk that is mostly missing neither centre nor intensity is known.
+        if missing > _MOST_MISSING:
+            continue
         total, _, brightest = sum_aperture(window, fine_y, fine_x, radius)
         # A hot pixel holds nearly all counts of its circle; few counts cannot tell it from a faint disk.
         if total > 0 and not (brightest > _HOT * total and total > settings.hot_pixel_sum):

@@ -6,6 +6,7 @@ from numba import njit
 from . import kernels as k
 
 _ROUNDS = 4
+_LEAST_SHARE = 0.02  # valid share of a window below which it has no background of its own
 # Numba resolves module-level functions once; attributes of a module it would look up at every compilation.
 _compute_box_mean, _compute_threshold = k.compute_box_mean, k.compute_threshold
 
@@ -36,7 +37,9 @@ def bin_image(image: k.Image, size: int, out: k.Image) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def estimate_background(smooth: k.Image, half: int, noise: k.Threshold, cell: int, work: k.Image, out: k.Image) -> None:
+def estimate_background(
+    smooth: k.Image, half: int, noise: k.Threshold, cell: int, valid: k.Image, work: k.Image, out: k.Image
+) -> None:
     r"""Estimate the local background on a coarse grid, by window means with clipped spots.
 
     With the cell means c, the window mean :math:`\langle\cdot\rangle` and the threshold t, each round computes
@@ -55,6 +58,8 @@ def estimate_background(smooth: k.Image, half: int, noise: k.Threshold, cell: in
         Threshold of the prominence.
     cell
         Side of a cell [px of ``smooth``].
+    valid
+        1 where ``smooth`` (y, x) counts and 0 where it is 0 because it does not; empty where all of it counts.
     work
         Scratch images (3, y, x), overwritten.
     out
@@ -63,6 +68,9 @@ def estimate_background(smooth: k.Image, half: int, noise: k.Threshold, cell: in
     ny, nx = out.shape
     means, clipped, scratch = work[0, :ny, :nx], work[1, :ny, :nx], work[2, :ny, :nx]
     bin_image(smooth, cell, means)
+    if valid.size:
+        _estimate_from_valid(means, half, noise, cell, valid, out)
+        return
     _compute_box_mean(means, half, scratch, out)
     # Spots raise the window mean. Clipping them and averaging again lowers it.
     for _ in range(_ROUNDS):
@@ -72,6 +80,46 @@ def estimate_background(smooth: k.Image, half: int, noise: k.Threshold, cell: in
                 level = out[y, x]
                 clipped[y, x] = min(means[y, x], level + np.float32(0.5 * _compute_threshold(np.float64(level), noise)))
         _compute_box_mean(clipped, half, scratch, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _estimate_from_valid(
+    means: k.Image, half: int, noise: k.Threshold, cell: int, valid: k.Image, out: k.Image
+) -> None:
+    """The rounds of :func:`estimate_background` with every cell weighted by its valid share.
+
+    ``means`` (row, column) are sums over valid pixels, divided by the pixels of a cell [counts per pixel]. Windows
+    without a valid pixel get the mean of the others.
+    """
+    ny, nx = out.shape
+    share, window, clipped, scratch = (
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+        np.empty((ny, nx), np.float32),
+    )
+    bin_image(valid, cell, share)
+    _compute_box_mean(share, half, scratch, window)
+    _compute_box_mean(means, half, scratch, out)
+    for rounds in range(_ROUNDS + 1):
+        if rounds > 0:
+            for y in range(ny):
+                for x in range(nx):
+                    level = out[y, x]
+                    least = level + np.float32(0.5 * _compute_threshold(np.float64(level), noise))
+                    clipped[y, x] = min(means[y, x], least * share[y, x])
+            _compute_box_mean(clipped, half, scratch, out)
+        total, n = 0.0, 0
+        for y in range(ny):
+            for x in range(nx):
+                if window[y, x] > _LEAST_SHARE:
+                    out[y, x] /= window[y, x]
+                    total += out[y, x]
+                    n += 1
+        for y in range(ny):
+            for x in range(nx):
+                if window[y, x] <= _LEAST_SHARE:
+                    out[y, x] = total / max(n, 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...deprecation import renamed_arguments
+from ...detector.use import prepare_sample, read_used
 from ...errors import SchemaError
 from ...schema import PATTERNS, PEAKS, describe, require
 from .dataset import make_peaks, make_weak_peaks, read_axis
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
+_N_LIMITS = 6  # of spikes, and the smallest count
 _PER_PEAK = ("qy", "qx", "intensity", "prominence")
 _PER_PATTERN = {"noise": np.float32, "min_prominence": np.float32, "count": np.int32, "status": np.int8}
 
@@ -34,6 +36,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     intensity_radius: float | None = None,
     scan_mean: bool = False,
     mode: Mode = "adaptive",
+    mask: xr.Dataset | xr.DataArray | Literal["auto"] | None = "auto",
 ) -> xr.Dataset:
     r"""Find the diffraction spots of every pattern at sub-pixel positions, with a threshold that follows the noise.
 
@@ -75,6 +78,11 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     mode
         ``"adaptive"``: the threshold is Bernstein's bound, see Notes, with about one false peak in ten patterns at any
         dose. ``"published"``: the recipe of Folastre et al. as printed.
+    mask
+        Bad detector pixels, which are left out. ``"auto"`` finds them in the sample patterns. A DETECTOR_MASK of
+        :func:`phasekit.detector.find_mask` comes from all patterns, and is surer. An array ``(qy, qx)`` is boolean
+        (True: used) or holds flags (0: used). In all cases spikes and marks of single patterns are left out too.
+        ``None`` leaves out NaN only.
 
     Returns
     -------
@@ -138,17 +146,19 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         "intensity_radius": intensity_radius,
         "scan_mean": scan_mean,
         "mode": mode,
+        "mask": mask,
     }
     require(patterns, PATTERNS, step="find_peaks", argument="patterns")
     axes = {dim: read_axis(patterns, dim) for dim in ("qy", "qx")}
     _check_settings(settings)
+    used = None if mask is None or isinstance(mask, str) else read_used(mask, patterns, "find_peaks")
     # A pattern must be whole in memory: the background and the flooding need all of it.
     images = patterns.intensity.chunk(qy=-1, qx=-1) if patterns.intensity.chunks else patterns.intensity
     # The sample is taken before the average over neighbours, which would hide the noise of single patterns.
     sample = images.isel({dim: _select_sample(images.sizes[dim]) for dim in ("scan_y", "scan_x")})
     if scan_mean:
         images = _average_neighbours(images)
-    estimate = _estimate_disk_and_noise(sample, scan_mean)
+    estimate = _estimate_disk_and_noise(sample, scan_mean, "none" if mask is None else used)
     found = _find_in_images(images, estimate, settings)
     # The kernel writes peaks and weak peaks into one array per quantity, weak ones from max_peaks on.
     strong, weak = (
@@ -158,18 +168,25 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     return describe(out, PEAKS, step="find_peaks", settings=settings, source=patterns)
 
 
-def _estimate_disk_and_noise(sample: xr.DataArray, scan_mean: bool) -> tuple[xr.DataArray, ...]:
-    """Disk radius [px], v0 [counts^2] and gain [counts] of the sample patterns, lazy where they are."""
-    radius, v0, gain = xr.apply_ufunc(
+def _estimate_disk_and_noise(
+    sample: xr.DataArray, scan_mean: bool, used: NDArray[np.bool_] | str | None
+) -> tuple[xr.DataArray, ...]:
+    """Disk radius [px], v0 [counts^2] and gain [counts], limits of spikes, and used pixels; lazy where the sample is.
+
+    ``used`` (qy, qx) are the pixels of a mask, ``None`` finds them in the sample, and ``"none"`` uses all.
+    """
+    radius, v0, gain, limits, good = xr.apply_ufunc(
         _estimate_block,
         sample.chunk(scan_y=-1, scan_x=-1) if sample.chunks else sample,
+        kwargs={"used": used},
         input_core_dims=[["scan_y", "scan_x", "qy", "qx"]],
-        output_core_dims=[[], [], []],
+        output_core_dims=[[], [], [], ["limit"], ["qy", "qx"]],
         dask="parallelized",
-        output_dtypes=[np.float64] * 3,
+        output_dtypes=[*[np.float64] * 4, np.bool_],
+        dask_gufunc_kwargs={"output_sizes": {"limit": _N_LIMITS}},
     )
     # The mean of nine patterns has a ninth of the variance.
-    return (radius, v0 * (1 / 9), gain * (1 / 9)) if scan_mean else (radius, v0, gain)
+    return (radius, v0 * (1 / 9), gain * (1 / 9), limits, good) if scan_mean else (radius, v0, gain, limits, good)
 
 
 def _find_in_images(
@@ -181,7 +198,7 @@ def _find_in_images(
         images,
         *estimate,
         kwargs={"settings": settings, "integers": np.issubdtype(images.dtype, np.uint8)},
-        input_core_dims=[["qy", "qx"], [], [], []],
+        input_core_dims=[["qy", "qx"], [], [], [], ["limit"], ["qy", "qx"]],
         output_core_dims=[["peak"]] * len(_PER_PEAK) + [[]] * len(_PER_PATTERN),
         dask="parallelized",
         output_dtypes=[np.float32] * len(_PER_PEAK) + list(_PER_PATTERN.values()),
@@ -192,8 +209,10 @@ def _find_in_images(
 
 def _check_settings(settings: dict[str, Any]) -> None:
     """Refuse settings outside their range."""
+    if isinstance(settings["mask"], str) and settings["mask"] != "auto":
+        raise SchemaError(f"find_peaks: mask = {settings['mask']!r}, needs 'auto', None, DETECTOR_MASK or an array.")
     for name, value in settings.items():
-        if name in ("scan_mean", "mode") or value is None:
+        if name in ("scan_mean", "mode", "mask") or value is None:
             continue
         lowest = 1 if name == "max_peaks" else 0
         if not np.isfinite(value) or value < lowest or (value == 0 and name not in ("min_prominence", "weak_peaks")):
@@ -228,37 +247,39 @@ def _compute_mean_3x3(block: NDArray[Any]) -> NDArray[np.float32]:
     return out
 
 
-def _estimate_block(sample: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
-    """Disk radius, v0 and gain of sample patterns ``(scan_y, scan_x, qy, qx)``, as arrays without dimensions."""
-    from .disk_size import estimate_disk_and_noise  # compiled code is imported when it is needed
+def _estimate_block(sample: NDArray[Any], used: NDArray[np.bool_] | str | None) -> tuple[NDArray[Any], ...]:
+    """Disk radius, v0, gain, spike limits and used pixels of sample patterns ``(scan_y, scan_x, qy, qx)``."""
+    from .settings import estimate_disk_and_noise  # compiled code is imported when it is needed
 
-    return tuple(np.asarray(value, dtype=np.float64) for value in estimate_disk_and_noise(sample))
+    limits, good, clean = prepare_sample(sample, used)
+    values = (np.asarray(value, dtype=np.float64) for value in (*estimate_disk_and_noise(clean), limits))
+    return *values, good
 
 
-def _find_block(
-    block: NDArray[Any], *estimate: NDArray[np.float64], settings: dict[str, Any], integers: bool
-) -> "PeakArrays":
-    """Peaks in pixels of a block of patterns ``(..., qy, qx)``; ``estimate``: disk radius, v0 and gain."""
+def _find_block(block: NDArray[Any], *estimate: NDArray[Any], settings: dict[str, Any], integers: bool) -> "PeakArrays":
+    """Peaks in pixels of a block of patterns ``(..., qy, qx)``; ``estimate`` is that of ``_estimate_block``."""
     from . import pattern_loop
     from . import settings as _settings
-    from .disk_size import DiskAndNoise, make_gaussian_kernel
+    from .masking import make_bad_pixels
 
     ny, nx = block.shape[-2:]
     out = pattern_loop.make_peak_arrays(block.shape[:-2], _count_slots(settings))
     find: Any
     chosen: Any
+    bin_size = 1
     if settings["mode"] == "published":
         find, chosen = pattern_loop.find_peaks_published, _settings.make_published_settings(settings, nx, integers)
-        kernel = make_gaussian_kernel(chosen.sigma)
     else:
-        measured = DiskAndNoise(*(float(value) for value in estimate))
+        measured = _settings.DiskAndNoise(*(float(value) for value in estimate[:3]))
         find, chosen = pattern_loop.find_peaks_adaptive, _settings.make_adaptive_settings(settings, measured, ny * nx)
-        # The adaptive mode blurs the binned pattern, where the same blur spans fewer pixels.
-        kernel = make_gaussian_kernel(chosen.sigma / chosen.bin_size)
+        bin_size = chosen.bin_size
+    # The adaptive mode blurs the binned pattern, where the same blur spans fewer pixels.
+    kernel = _settings.make_gaussian_kernel(chosen.sigma / bin_size)
+    bad = make_bad_pixels(estimate[4], estimate[3], kernel, bin_size)
     for row in np.ndindex(block.shape[:-3]):  # a row at a time bounds the float32 copy
         patterns = np.ascontiguousarray(block[row], dtype=np.float32)
         views: list[Any] = [array[row] for array in out]
-        find(patterns, kernel, chosen, settings["max_peaks"], pattern_loop.PeakArrays(*views))
+        find(patterns, kernel, chosen, settings["max_peaks"], bad, pattern_loop.PeakArrays(*views))
     return out
 
 

@@ -60,7 +60,7 @@ def fill_gaps(image: Image) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def compute_corner_statistics(image: Image) -> tuple[float, float]:
-    """Mean and standard deviation [counts] of the pixels of ``image`` (qy, qx) outside the inscribed circle."""
+    """Mean and standard deviation [counts] of the finite pixels of ``image`` (qy, qx) outside the inscribed circle."""
     ny, nx = image.shape
     cy, cx = (ny - 1) / 2, (nx - 1) / 2
     # Corners are at the highest angles, where the fewest spots are.
@@ -73,9 +73,11 @@ def compute_corner_statistics(image: Image) -> tuple[float, float]:
         outer = nx if rest < 0 else min(int(np.floor(cx + np.sqrt(rest))) + 1, nx)
         for part in (image[y, :inner], image[y, outer:]):
             for value in part:
+                if np.isnan(value):
+                    continue
                 total += value
                 squares += value * np.float64(value)
-            n += part.size
+                n += 1
     mean = total / max(n, 1)
     return mean, np.sqrt(max(squares / max(n, 1) - mean * mean, 0.0))
 

@@ -6,8 +6,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...detector.spikes import bridge_pixels
 from . import kernels as k
 from .adaptive import PeakTable, find_adaptive_peaks
+from .masking import BadPixels, PatternGaps, remove_bad_pixels
 from .published import find_published_peaks
 from .settings import AdaptiveSettings, PublishedSettings
 
@@ -55,28 +57,30 @@ def make_peak_arrays(shape: tuple[int, ...], n_slots: int) -> PeakArrays:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def find_peaks_adaptive(
-    patterns: k.Image, kernel: k.Image, settings: AdaptiveSettings, max_peaks: int, out: PeakArrays
+    patterns: k.Image, kernel: k.Image, settings: AdaptiveSettings, max_peaks: int, bad: BadPixels, out: PeakArrays
 ) -> None:
     """Find the peaks of every pattern (pattern, qy, qx) [counts] in the adaptive mode, and write them into ``out``.
 
     ``kernel`` (x,) is the Gaussian of the blur, on the binned pattern.
     """
     work, scratch = _make_scratch(patterns.shape[1], patterns.shape[2])
+    found = np.empty(patterns.shape[1] * patterns.shape[2], np.int64)
     for p in range(len(patterns)):
-        # Gaps are filled in a copy: the input is never changed.
+        # Bad pixels are removed from a copy: the input is never changed.
         image = patterns[p].copy()
-        gaps = k.fill_gaps(image)
+        n = remove_bad_pixels(image, bad, found)
+        gaps = PatternGaps(bad.listed.size, found[:n], bad.weight)
         out.noise[p] = k.compute_corner_statistics(image)[1]
         # A flat pattern has no noise by the model, but float32 rounding makes small maxima.
-        rounding = _ROUNDING * image.max()
+        rounding = _ROUNDING * _find_brightest(image)
         noise, weak = _raise_least(settings.noise, rounding), _raise_least(settings.weak_noise, rounding)
-        table, out.min_prominence[p] = find_adaptive_peaks(image, work, scratch, kernel, noise, weak, settings)
-        _write_pattern(table, gaps == image.size, max_peaks, p, out)
+        table, out.min_prominence[p] = find_adaptive_peaks(image, work, scratch, kernel, noise, weak, settings, gaps)
+        _write_pattern(table, n + bad.listed.size == image.size, max_peaks, p, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def find_peaks_published(
-    patterns: k.Image, kernel: k.Image, settings: PublishedSettings, max_peaks: int, out: PeakArrays
+    patterns: k.Image, kernel: k.Image, settings: PublishedSettings, max_peaks: int, bad: BadPixels, out: PeakArrays
 ) -> None:
     """Find the peaks of every pattern (pattern, qy, qx) [counts] in the published mode, and write them into ``out``.
 
@@ -84,8 +88,13 @@ def find_peaks_published(
     the Gaussian of the blur.
     """
     work, scratch = _make_scratch(patterns.shape[1], patterns.shape[2])
+    found = np.empty(patterns.shape[1] * patterns.shape[2], np.int64)
     for p in range(len(patterns)):
         image = patterns[p].copy()
+        # The published recipe knows no bad pixels: they are bridged.
+        n = remove_bad_pixels(image, bad, found)
+        bridge_pixels(image, bad.listed)
+        bridge_pixels(image, found[:n])
         gaps = k.fill_gaps(image)
         sigma = k.compute_corner_statistics(image)[1]
         # Grey levels are relative to the maximum of the pattern, unless the data are 8-bit grey levels already.
@@ -95,6 +104,15 @@ def find_peaks_published(
         table = find_published_peaks(image, work, scratch, kernel, least, curvature, settings)
         out.noise[p], out.min_prominence[p] = sigma, least
         _write_pattern(table, gaps == image.size, max_peaks, p, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find_brightest(image: k.Image) -> float:
+    """Brightest pixel of a pattern (qy, qx) [counts] that is not NaN; 0 where there is none above."""
+    brightest = np.float32(0.0)
+    for value in image.ravel():
+        brightest = value if value > brightest else brightest
+    return float(brightest)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

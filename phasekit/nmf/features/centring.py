@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...detector.scan_images import split_scan_lines
 from ...errors import SchemaError
-from .scan_images import split_scan_lines
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

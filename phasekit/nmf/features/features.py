@@ -11,14 +11,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...deprecation import renamed_arguments
+from ...detector.beam import make_beam_attributes
+from ...detector.scan_images import has_whole_counts
 from ...errors import SchemaError
 from ...schema import FEATURES, PATTERNS, describe, require
 from .centring import Centring, compute_centring
-from .masks import make_beam_attributes
 from .peaks_to_patterns import draw_patterns
 from .pixel_selection import PixelSelection, select_after_shift, select_pixels
 from .polar import Layout, assign_features, compute_feature_positions
-from .scan_images import has_whole_counts
 from .settings import FeatureSettings, check_settings
 from .weighting import GatherSettings, average_neighbours, gather_features, scale_features
 
@@ -62,9 +62,11 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     patterns
         PATTERNS: ``intensity(scan_y, scan_x, qy, qx)`` [counts], >= 0.
     mask
-        Detector pixels to use, ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_detector_mask`
-        (0 = used). ``"auto"`` finds direct beam, beam stop, dead and hot pixels; with ``peaks`` the direct beam alone.
-        ``None`` uses every pixel.
+        DETECTOR_MASK of :func:`phasekit.detector.find_mask`, whose direct beam is left out too. Or an array
+        ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_detector_mask` (0 = used). ``"auto"`` finds the
+        direct beam and bad pixels; with ``peaks`` the direct beam alone. ``None`` uses every pixel. With ``"auto"`` or
+        DETECTOR_MASK, bad values of single patterns become the mean of their neighbours, or NaN with
+        ``missing="keep"``.
     bin
         Detector pixels summed along each axis. 2 gives a quarter of the features and four times the counts in each.
         Blocks at a mask or an edge hold fewer pixels, which ``feature_pixels`` says. With rings: their width [px].
@@ -154,6 +156,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     check_settings(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
     intensity = patterns["intensity"] if peaks is None else draw_patterns(peaks, patterns)
     selection = select_pixels(patterns, intensity, settings)
+    intensity = selection.remove_events(intensity, keep=settings.keep_missing)
     centring = compute_centring(centre, patterns, intensity, selection.beam)
     used, bad = select_after_shift(selection, centring, keep=settings.keep_missing)
     grouping = _make_layout(settings, centring)

@@ -7,9 +7,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...detector.scan_images import check_values
 from ...errors import SchemaError
 from ...schema import PATTERNS, require
-from .scan_images import check_values
 
 _MAX_GROUPS = 32  # groups of pairs per pixel, at most: boundaries of grains then spoil some groups, not all
 _MIN_ELECTRONS = 10.0  # in a group: with fewer, variance over mean scatters too much to be useful

@@ -6,10 +6,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...detector.beam import make_disk
+from ...detector.kinds import find_pixel_kinds
+from ...detector.mask import make_mask_dataset
+from ...detector.scan_images import check_values
+from ...detector.use import has_single_events, remove_bad_values
 from ...errors import SchemaError
+from ...schema import DETECTOR_MASK, require
 from .centring import Beam, Centring, find_valid_pixels
-from .masks import DIRECT_BEAM, USED, make_disk, make_mask
-from .scan_images import compute_scan_images
+from .masks import DIRECT_BEAM, USED, convert_mask, make_mask
 from .settings import FeatureSettings
 
 
@@ -21,15 +26,26 @@ class PixelSelection(NamedTuple):
     covered: NDArray[np.bool_]  # direct beam, which a shift brings to the common origin
     beam: Beam
     whole: bool | None  # every value is a whole number of electrons; None: not known yet
+    events: xr.Dataset | None = None  # DETECTOR_MASK, where single patterns have bad values in pixels that are used
+
+    def remove_events(self, intensity: xr.DataArray, *, keep: bool) -> xr.DataArray:
+        """Intensities without the bad values of single patterns: NaN (``keep``), or the mean of their neighbours."""
+        if self.events is None:
+            return intensity
+        return remove_bad_values(intensity, np.ones_like(self.used), self.events, bridge=not keep)
 
 
 def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: FeatureSettings) -> PixelSelection:
     """The pixels that ``mask`` of :func:`to_features` leaves, and the direct beam if it is known or needed."""
-    mask, whole = settings.mask, None
+    mask, whole, events = settings.mask, None, None
     if isinstance(mask, str):
         if mask != "auto":
             raise SchemaError(f"to_features: mask = {mask!r}, needs 'auto', None or an array (qy, qx).")
-        mask, whole = _compute_mask(patterns, intensity, settings)
+        mask, whole, events = _compute_mask(patterns, intensity, settings)
+    elif isinstance(mask, xr.Dataset):
+        require(mask, DETECTOR_MASK, step="to_features", argument="mask")
+        events = mask if has_single_events(mask) else None
+        mask = convert_mask(mask)
     beam = _read_beam(mask)
     # A mask of the user's own does not say where the beam is; rings and measured centres need it nevertheless.
     if not np.isfinite(beam.centre).all() and _is_beam_needed(settings):
@@ -48,15 +64,21 @@ def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: Featu
     _check_any_used(used)
     # A boolean mask does not separate beam and bad pixels: all its pixels then move with the detector.
     covered = none if flags.dtype == bool else flags == DIRECT_BEAM
-    return PixelSelection(used, ~used & ~covered, covered, beam, whole)
+    # Bridged values are no whole counts.
+    return PixelSelection(used, ~used & ~covered, covered, beam, whole if events is None else False, events)
 
 
 def _compute_mask(
     patterns: xr.Dataset, intensity: xr.DataArray, settings: FeatureSettings
-) -> tuple[xr.DataArray, bool]:
-    """The mask that one pass over the data gives, and whether the data are whole counts."""
-    images = compute_scan_images(intensity, "to_features", missing=settings.keep_missing, gain=float(settings.gain))
-    return make_mask(images, patterns, "auto", drawn=settings.peaks is not None), images.whole
+) -> tuple[xr.DataArray, bool, xr.Dataset | None]:
+    """The mask of one pass over the data, whether they are whole counts, and the bad values of single patterns."""
+    found = find_pixel_kinds(intensity, "to_features", gain=float(settings.gain))
+    images, drawn = found.images, settings.peaks is not None
+    holes = not settings.keep_missing and bool(images.missing.any())
+    check_values(np.nan if holes else float(images.lowest.min()), float(images.mean.sum()), "to_features")
+    events = make_mask_dataset(found, patterns)
+    has_events = not drawn and has_single_events(events, missing=images.missing)
+    return make_mask(found, patterns, "auto", drawn=drawn), images.whole, events if has_events else None
 
 
 def _is_beam_needed(settings: FeatureSettings) -> bool:

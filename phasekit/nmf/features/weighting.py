@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ...detector.scan_images import check_values, split_scan_lines
 from .centring import shift_frames
-from .scan_images import check_values, split_scan_lines
 
 Values = NDArray[np.float32]
 SCALES = ("poisson", "anscombe", None)

@@ -13,10 +13,9 @@ from ..reference_spectra.library import Library, build_library
 from ..reference_spectra.systematics import shared_variables
 from .ambiguity import AmbiguityLimits
 from .model_fit import FittedModel, fit_phase_model
-from .phase_maps import draw_phase_maps
 from .phase_model import SamplerOptions
-from .pixel_status import PixelInput, classify_pixels
 from .sufficient_statistics import compute_sufficient_statistics
+from .tiles import label_tiles
 
 _MOST_REFERENCES = 60  # a pixel keeps the product of every pair in memory
 
@@ -166,11 +165,9 @@ def label_phases(  # noqa: PLR0913
     statistics = compute_sufficient_statistics(
         fit.od, fit.model.templates, fit.model.n_references, fit.model.model_error
     )
-    # 4: maps drawn from their posterior
-    maps = draw_phase_maps(statistics, fit.model)
-    # 5: names, confidence and the one status of every pixel
-    pixels = PixelInput(statistics, maps, _select_too_thick(od), vote)
-    out = classify_pixels(pixels, fit.model, AmbiguityLimits(margin, min_confidence))
+    # 4, 5: maps drawn from their posterior; names, confidence and the one status of every pixel
+    limits = AmbiguityLimits(margin, min_confidence)
+    out = label_tiles(statistics, _select_too_thick(od), vote, fit.model, limits)
     out = out.assign_coords(reference=library.names)
     parts = [out, names, shared_variables(fit.systematics), _describe_references(fit, given.unit)]
     out = xr.merge(parts, compat="no_conflicts", join="exact")

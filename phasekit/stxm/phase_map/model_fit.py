@@ -10,9 +10,9 @@ from ..preprocessing.stray_light import subtract_stray_light
 from ..reference_spectra.library import MAX_OFFSET_EV, Library, compute_block_means, select_covered_energies
 from ..reference_spectra.model_error import fit_model_error
 from ..reference_spectra.systematics import SharedParameters, fit_shared_parameters
-from .phase_maps import compute_membership
 from .phase_model import PhaseModel, SamplerOptions, build_phase_model
 from .sufficient_statistics import compute_sufficient_statistics
+from .tiles import compute_membership
 from .unknown_phases import confirm_unknown_phases, find_candidate_clusters, no_unknown_phases
 
 #: pixels with at least this probability of belonging to an unknown phase are left out of the second fit

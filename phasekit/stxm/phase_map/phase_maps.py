@@ -4,27 +4,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from .mixture_field import make_shares
 from .phase_model import PhaseModel
-from .potts_sampler import N_DRAWS, PosteriorMaps, sample_phase_maps
+from .potts_sampler import N_DRAWS, PosteriorMaps, Prior, sample_phase_maps
 from .sufficient_statistics import (
     SufficientStatistics,
     compute_single_chi_square,
     find_best_pair,
-    unpack_channels,
 )
-from .tiles import apply_over_tiles
 
 Array = NDArray[np.floating]
 #: chi-square per degree of freedom that noise alone often reaches; only what exceeds it widens the noise
 COMMON_MISFIT = 1.5
 _BATCH = 65536  # pixels
-_FEW_DRAWS = 20  # that show which candidates for unknown phases are tested
-_N_PRIOR = 3  # numbers of the learned prior
 
 
 class PixelPosterior(NamedTuple):
@@ -40,44 +35,30 @@ class PixelPosterior(NamedTuple):
     probed: Array  # (.., template), mean shares under the probe in the maps
 
 
-def draw_phase_maps(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray:
-    """Posterior of every pixel (scan_y, scan_x, part); :func:`unpack_posterior` and :func:`unpack_prior` name parts.
+def draw_phase_maps(statistics: SufficientStatistics, model: PhaseModel) -> tuple[PixelPosterior, Prior]:
+    """Posterior of the pixels of a map (y, x), and the prior that was learned.
 
     Where a phase is unknown the maps are drawn a second time without it. That names the reference which a pixel of the
     unknown phase resembles most.
     """
-
-    def draw_tile(channels: Array) -> Array:
-        tile = unpack_channels(channels, len(model.templates), model.n_references)
-        drawn = _sample_tile(tile, model)
-        names = compute_name_probability(drawn, model.n_references)
-        without = _sample_without_unknown(tile, model) if len(model.unknown_phases.spectra) else None
-        unknown = drawn.probability[..., model.n_references : len(model.templates)].sum(axis=-1, keepdims=True)
-        parts = [
-            names,
-            names if without is None else compute_name_probability(without, model.n_references),
-            unknown,
-            find_resolved_mixtures(drawn)[..., None],
-            compute_composition(drawn, model.n_references),
-            make_shares(drawn.field, model.n_references),
-            drawn.field.share_error[..., None],
-            drawn.mixture,
-            # where there is no material nothing was learned
-            np.where(np.isfinite(names[..., :1]), np.asarray(drawn.prior), np.nan),
-        ]
-        return np.concatenate(parts, axis=-1, dtype=np.float32)
-
-    n_parts = 4 * model.n_references + 3 + len(model.templates) + _N_PRIOR
-    return apply_over_tiles(statistics, draw_tile, n_parts)
-
-
-def unpack_posterior(parts: Array, model: PhaseModel) -> PixelPosterior:
-    """Posterior from the parts (.., part) of :func:`draw_phase_maps`."""
     n = model.n_references
-    name, nearest, unknown, mixed, composition, measured, error, probed = np.split(
-        parts[..., :-_N_PRIOR], np.cumsum([n, n, 1, 1, n, n, 1]), axis=-1
+    drawn = sample_tile(statistics, model)
+    names = compute_name_probability(drawn, n)
+    nearest = names
+    if len(model.unknown_phases.spectra):
+        nearest = compute_name_probability(_sample_without_unknown(statistics, model), n)
+    posterior = PixelPosterior(
+        name=names,
+        nearest=nearest,
+        unknown=drawn.probability[..., n : len(model.templates)].sum(axis=-1),
+        mixed=find_resolved_mixtures(drawn),
+        composition=compute_composition(drawn, n),
+        measured=make_shares(drawn.field, n),
+        measured_error=drawn.field.share_error,
+        probed=drawn.mixture,
     )
-    return PixelPosterior(name, nearest, unknown[..., 0], mixed[..., 0], composition, measured, error[..., 0], probed)
+    # in single precision, as maps are kept
+    return PixelPosterior(*(np.asarray(part, dtype=np.float32) for part in posterior)), drawn.prior
 
 
 def compute_name_probability(drawn: PosteriorMaps, n_references: int) -> Array:
@@ -119,24 +100,7 @@ def find_resolved_mixtures(drawn: PosteriorMaps) -> Array:
     return np.where(wide | ~both, mixed, 0.0)
 
 
-def unpack_prior(maps: xr.DataArray) -> dict[str, xr.DataArray]:
-    """Costs of unlike neighbours [nat] and the width of the blur [px] that were learned, as means over the material."""
-    names = ("cost_adjacent", "cost_other", "fitted_blur_px")
-    return {name: maps.isel(part=index - _N_PRIOR).mean() for index, name in enumerate(names)}
-
-
-def compute_membership(statistics: xr.DataArray, model: PhaseModel) -> xr.DataArray:
-    """Probability (scan_y, scan_x, group), in memory, of belonging to each unknown phase."""
-    n, n_references = len(model.templates), model.n_references
-
-    def draw_tile(channels: Array) -> Array:
-        tile = unpack_channels(channels, n, n_references)
-        return _sample_tile(tile, model, _FEW_DRAWS).probability[..., n_references:n]
-
-    return apply_over_tiles(statistics, draw_tile, n - n_references, "group").compute()
-
-
-def _sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: int = N_DRAWS) -> PosteriorMaps:
+def sample_tile(statistics: SufficientStatistics, model: PhaseModel, n_draws: int = N_DRAWS) -> PosteriorMaps:
     """Maps of one tile (y, x); a misfit that no template explains widens the noise of its pixel.
 
     Otherwise a pixel with a systematic error would outvote its neighbours with certainty that it does not have.
@@ -177,7 +141,7 @@ def _sample_without_unknown(statistics: SufficientStatistics, model: PhaseModel)
     part = statistics._replace(
         normal_matrix=statistics.normal_matrix[..., :n, :n], template_projection=statistics.template_projection[..., :n]
     )
-    return _sample_tile(part, model.without_unknown())
+    return sample_tile(part, model.without_unknown())
 
 
 def _apply_to_material(kernel: Callable[[SufficientStatistics], Array], statistics: SufficientStatistics) -> Array:

@@ -1,16 +1,14 @@
 """Step 5: every spectrum is compared with the drawn maps; that gives its name, its confidence and its status."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from ...errors import StxmStatus, status_attributes
+from ...errors import StxmStatus
 from .ambiguity import AmbiguityLimits, is_ambiguous
-from .phase_maps import PixelPosterior, compute_noise_scale, unpack_posterior, unpack_prior
+from .phase_maps import PixelPosterior, compute_noise_scale
 from .phase_model import PhaseModel
 from .sufficient_statistics import (
     BestPairs,
@@ -18,8 +16,6 @@ from .sufficient_statistics import (
     compute_mixture_chi_square,
     compute_single_chi_square,
     find_best_pair,
-    select_pearson,
-    unpack_channels,
 )
 
 Array = NDArray[np.floating]
@@ -34,18 +30,10 @@ _UNEXPLAINED = 1e-4
 _BATCH = 65536  # pixels
 
 
-class PixelInput(NamedTuple):
-    """Maps on (scan_y, scan_x) that the classification reads."""
-
-    statistics: xr.DataArray  # (.., channel), step 3
-    maps: xr.DataArray  # (.., part), step 4
-    too_thick: xr.DataArray
-    cluster_vote: xr.DataArray | None  # (.., reference), step 2
-
-
 class PixelResult(NamedTuple):
     """Results (..) of the classification; NaN, or -1 for names, where there is no material."""
 
+    pearson: Array  # (.., reference)
     phase: NDArray[Any]  # int16
     runner_up: NDArray[Any]  # int16
     confidence: Array
@@ -62,8 +50,15 @@ class PixelResult(NamedTuple):
 
 
 #: of the fields of PixelResult
-_DTYPES: tuple[type[np.generic], ...] = (*[np.int16] * 2, *[np.float32] * 8, np.int16, np.int8, np.bool_)
-_OUT_DIMS = [["reference"] if name == "reference_fraction" else [] for name in PixelResult._fields]
+RESULT_TYPES: dict[str, type[np.generic]] = dict(
+    zip(
+        PixelResult._fields,
+        (np.float32, *[np.int16] * 2, *[np.float32] * 8, np.int16, np.int8, np.bool_),
+        strict=True,
+    )
+)
+#: fields of PixelResult that have a value for each reference
+BY_REFERENCE = ("pearson", "reference_fraction")
 
 
 class PixelEvidence(NamedTuple):
@@ -87,45 +82,19 @@ class StatusFlags(NamedTuple):
     boundary_transition: Flags
 
 
-def classify_pixels(pixels: PixelInput, model: PhaseModel, limits: AmbiguityLimits) -> xr.Dataset:
-    """Name, confidence, composition and status of every pixel, Pearson correlations, and the learned prior."""
-    statistics, maps = pixels.statistics, pixels.maps
-    inputs = [statistics, maps, pixels.too_thick]
-    core_dims = [["channel"], ["part"], []]
-    if pixels.cluster_vote is not None:
-        inputs.append(pixels.cluster_vote)
-        core_dims.append(["reference"])
-    if maps.chunks is not None:  # the results then have the chunks of the tiles
-        tiles = {dim: maps.chunksizes[dim] for dim in ("scan_y", "scan_x")}
-        inputs = [part.chunk(tiles) for part in inputs]
-    results = xr.apply_ufunc(
-        partial(_classify_block, model=model, limits=limits),
-        *inputs,
-        input_core_dims=core_dims,
-        output_core_dims=_OUT_DIMS,
-        dask="parallelized",
-        output_dtypes=list(_DTYPES),
-        dask_gufunc_kwargs={"allow_rechunk": True, "output_sizes": {"reference": model.n_references}},
-        keep_attrs=False,
-    )
-    pearson = select_pearson(statistics, model.n_references)
-    out = xr.Dataset({"pearson": pearson, **dict(zip(PixelResult._fields, results, strict=True))})
-    out["status"].attrs = status_attributes(StxmStatus)
-    return out.assign(unpack_prior(maps))
-
-
-def _classify_block(
-    channels: Array,
-    parts: Array,
+def classify_pixels(
+    statistics: SufficientStatistics,
+    posterior: PixelPosterior,
     too_thick: Flags,
-    cluster_vote: Array | None = None,
+    cluster_vote: Array | None,
     *,
     model: PhaseModel,
     limits: AmbiguityLimits,
 ) -> PixelResult:
-    """Results (y, x) of a block of channels (y, x, channel) and parts (y, x, part), some pixels at a time."""
-    statistics = unpack_channels(channels, len(model.templates), model.n_references)
-    posterior = unpack_posterior(parts, model)
+    """Name, confidence, composition and status of the pixels of a map (y, x), some at a time to bound the memory.
+
+    ``cluster_vote`` is (y, x, reference).
+    """
     shape = too_thick.shape
     out = _make_empty_result(shape, model.n_references)
     out.phase[:], out.runner_up[:] = -1, -1
@@ -155,8 +124,8 @@ def _classify_block(
 def _make_empty_result(shape: tuple[int, ...], n_references: int) -> PixelResult:
     """Results (..) of pixels without material: NaN where numbers are real, else 0."""
     parts = []
-    for dims, dtype in zip(_OUT_DIMS, _DTYPES, strict=True):
-        size = (*shape, n_references) if dims else shape
+    for name, dtype in RESULT_TYPES.items():
+        size = (*shape, n_references) if name in BY_REFERENCE else shape
         parts.append(np.full(size, np.nan if dtype is np.float32 else 0, dtype=dtype))
     return PixelResult(*parts)
 
@@ -190,6 +159,7 @@ def _classify_batch(
     if cluster_vote is not None:
         contradicted = _contradicts_cluster(cluster_vote, evidence, model)
     return PixelResult(
+        pearson=statistics.pearson,
         phase=phase.astype(np.int16),
         runner_up=others.argmax(axis=1).astype(np.int16) if has_several else np.full(n, -1, dtype=np.int16),
         confidence=np.clip(posterior.name[rows, phase], 0.0, 1.0),

@@ -54,7 +54,7 @@ _START_WIDTHS = (_PRIOR_WIDTH - _PRIOR_WIDTH_STD, _PRIOR_WIDTH + _PRIOR_WIDTH_ST
 _WIDTH_SWEEPS = (5, 10, 15)  # after which the width is fitted
 
 
-class _Prior(NamedTuple):
+class Prior(NamedTuple):
     """Costs of unlike neighbours [nat] and the full width of the blur at half maximum [px]."""
 
     near: float
@@ -67,7 +67,7 @@ class PosteriorMaps(NamedTuple):
 
     probability: Array  # (y, x, label), share of the draws; labels are the templates, then the mixture
     mixture: Array  # (y, x, template), mean shares under the probe
-    prior: _Prior  # as learned
+    prior: Prior  # as learned
     field: MixtureField  # what the mixture label stands for
 
     @property
@@ -115,7 +115,7 @@ def sample_phase_maps(
         begun = [pool.submit(_begin_chain, start, settings, one, width) for width in widths for one in seeds]
         chains = _select_start([task.result() for task in begun], settings)
         drawn = [task.result() for task in [pool.submit(_draw_maps, chain, settings) for chain in chains]]
-    prior = _Prior(*np.mean([one.prior for one in drawn], axis=0).tolist())
+    prior = Prior(*np.mean([one.prior for one in drawn], axis=0).tolist())
     probability = np.mean([one.probability for one in drawn], axis=0)
     mixture = np.mean([one.mixture for one in drawn], axis=0)
     for values in (probability, mixture):
@@ -127,7 +127,7 @@ class _Chain(NamedTuple):
     """A chain after its first sweeps."""
 
     state: GibbsState
-    prior: _Prior
+    prior: Prior
     rng: np.random.Generator
 
 
@@ -135,7 +135,7 @@ def _begin_chain(start: GibbsState, settings: _ChainSettings, seed: np.random.Se
     """Run the sweeps that learn the prior, from a width of the probe [px]."""
     rng, state = np.random.default_rng(seed), copy_state(start)
     near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
-    prior = _Prior(near, far, width)
+    prior = Prior(near, far, width)
     kernel = refresh_state(state, width)
     unused = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
     for sweep in range(_BURN_IN):
@@ -213,8 +213,8 @@ def compute_least_cost(n_labels: int) -> float:
 
 
 def _update_costs(
-    prior: _Prior, slopes: Array, state: GibbsState, settings: _ChainSettings, sweeps_counted: int
-) -> _Prior:
+    prior: Prior, slopes: Array, state: GibbsState, settings: _ChainSettings, sweeps_counted: int
+) -> Prior:
     """Costs after a damped Newton step towards the maximum of the pseudo-likelihood of the labels (Besag 1986).
 
     ``slopes`` (5,) are gradient (near, far) and curvature (near-near, far-far, near-far), summed over the pixels. Steps

@@ -86,13 +86,6 @@ def unpack_channels(channels: Array, n_templates: int, n_references: int) -> Suf
     return SufficientStatistics(matrix, projection, norm[..., 0], pearson, *(one[..., 0] for one in single))
 
 
-def select_pearson(statistics: xr.DataArray, n_references: int) -> xr.DataArray:
-    """Correlations (scan_y, scan_x, reference) among the channels; lazy where they are."""
-    behind = 2  # noise_share and n_energies
-    first = statistics.sizes["channel"] - behind - n_references
-    return statistics.isel(channel=slice(first, first + n_references)).rename(channel="reference")
-
-
 def compute_sufficient_statistics(
     od: xr.Dataset, templates: Array, n_references: int, model_error: ModelError
 ) -> xr.DataArray:

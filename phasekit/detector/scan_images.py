@@ -1,18 +1,36 @@
 """One pass over a scan: mean, variance and covariance with the neighbours of every detector pixel."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import SchemaError
+from ..errors import SchemaError
+from .sums import (
+    AT_LIMIT,
+    DOWN,
+    LOWEST,
+    MARKED,
+    MEASURED,
+    MINUS_HIGHEST,
+    MISSING,
+    N_LOWS,
+    N_SUMS,
+    PAIRS_DOWN,
+    PAIRS_RIGHT,
+    RIGHT,
+    ROUNDING,
+    SPIKES,
+    SQUARE,
+    TOTAL,
+)
+from .values import CountRules
 
 Image = NDArray[np.float64]
 _BLOCK_BYTES = 1 << 20  # patterns at a time in double precision: few enough for the cache
-_SUMS, _LOWS = 7, 2  # images that are added up over blocks, and images of which the smallest value is kept
-_MEASURED, _TOTAL, _SQUARE, _RIGHT, _DOWN, _PAIRS_RIGHT, _PAIRS_DOWN, _LOWEST, _ROUNDING = range(_SUMS + _LOWS)
 
 
 class ScanImages(NamedTuple):
@@ -22,31 +40,45 @@ class ScanImages(NamedTuple):
     variance: Image
     right: Image  # covariance with the pixel at qx + 1 (last column: 0)
     down: Image  # covariance with the pixel at qy + 1 (last row: 0)
-    measured: Image  # patterns in which the pixel holds a number
+    measured: Image  # patterns in which the pixel holds a count
     n_patterns: int
     whole: bool  # every value is a whole number of electrons, within 0.001
+    lowest: Image  # smallest and largest count; inf and -inf where nothing was measured
+    highest: Image
+    missing: Image  # patterns in which the pixel is NaN or infinite
+    marked: Image  # ... holds a value that is no count
+    at_limit: Image  # ... holds the largest value of its type, or one that detectors write into masked pixels
+    spikes: Image  # ... is too bright for its neighbours
 
 
-def compute_scan_images(intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0) -> ScanImages:
-    r"""Read all patterns once, block by block, and refuse what is negative, infinite or (without ``missing``) NaN.
+def compute_scan_images(
+    intensity: xr.DataArray, step: str, *, missing: bool = False, gain: float = 1.0, rules: CountRules | None = None
+) -> ScanImages:
+    r"""Read all patterns once, block by block.
+
+    Without ``rules`` every value counts, and what is negative, infinite or (without ``missing``) NaN is refused. With
+    ``rules`` values that are no counts are left out, and how often a pixel holds one is counted.
 
     Variance and covariance are :math:`\langle v^2\rangle - \langle v\rangle^2` and :math:`\langle v v'\rangle - \langle
     v\rangle\langle v'\rangle` over the patterns in which the pixels were measured.
     """
-    found = _reduce_blocks(intensity, _sum_block, (_SUMS, _LOWS), gain=gain)
-    seen, total, square, right, down, pairs_right, pairs_down, lowest, whole = found
+    sums = _reduce_blocks(intensity, partial(_sum_block, rules=rules), (N_SUMS, N_LOWS), gain=gain)
     n = intensity.sizes["scan_y"] * intensity.sizes["scan_x"]
-    holes = not missing and bool((seen < n).any())
-    check_values(np.nan if holes else float(lowest.min()), float(total.sum()), step)
+    if rules is None:
+        holes = not missing and bool(sums[MISSING].any())
+        check_values(np.nan if holes else float(sums[LOWEST].min()), float(sums[TOTAL].sum()), step)
     # Moments are taken from sums, so that one pass is enough; counts are small enough for double precision.
-    count = np.maximum(seen, 1)
-    mean = total / count
+    count = np.maximum(sums[MEASURED], 1)
+    mean = sums[TOTAL] / count
     beside, below = np.roll(mean, -1, axis=1), np.roll(mean, -1, axis=0)
-    right = right / np.maximum(pairs_right, 1) - mean * beside
-    down = down / np.maximum(pairs_down, 1) - mean * below
+    right = sums[RIGHT] / np.maximum(sums[PAIRS_RIGHT], 1) - mean * beside
+    down = sums[DOWN] / np.maximum(sums[PAIRS_DOWN], 1) - mean * below
     right[:, -1], down[-1] = 0, 0
-    variance = np.maximum(square / count - mean**2, 0)
-    return ScanImages(mean, variance, right, down, seen, n, bool(whole.min() > -1e-3))
+    variance = np.maximum(sums[SQUARE] / count - mean**2, 0)
+    whole = bool(sums[ROUNDING].min() > -1e-3)
+    extremes = (sums[LOWEST], -sums[MINUS_HIGHEST])
+    bad = (sums[MISSING], sums[MARKED], sums[AT_LIMIT], sums[SPIKES])
+    return ScanImages(mean, variance, right, down, sums[MEASURED], n, whole, *extremes, *bad)
 
 
 def has_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
@@ -120,41 +152,21 @@ def _merge_images(first: Image, second: Image, n_sums: int) -> Image:
     return first
 
 
-def _sum_block(frames: NDArray[Any], gain: float) -> Image:
-    """Sums over patterns: measured, value, square, products with the right and lower neighbour, and their pairs.
+def _sum_block(frames: NDArray[Any], gain: float, *, rules: CountRules | None) -> Image:
+    """Sums and smallest values over the patterns of a block, ``(image, qy, qx)``; see ``sums`` for their order."""
+    from .sums import add_patterns  # compiled code is imported when it is needed
 
-    Two more images are each pixel's lowest value and its largest distance from a whole number of electrons (negative).
-    """
+    rules = CountRules((), -np.inf, 0.0, 0.0, 0.0) if rules is None else rules
     shape = frames.shape[-2:]
     flat = frames.reshape(-1, *shape)
-    out = np.zeros((_SUMS + _LOWS, *shape))
-    out[_LOWEST] = np.inf
+    out = np.zeros((N_SUMS + N_LOWS, *shape))
+    out[[LOWEST, MINUS_HIGHEST]] = np.inf
+    ceilings = np.array(rules.ceilings or (np.inf,))
     step = max(1, _BLOCK_BYTES // (8 * shape[0] * shape[1]))
-    with np.errstate(invalid="ignore"):  # infinite values are refused when all is read
-        for start in range(0, len(flat), step):
-            _add_patterns(flat[start : start + step], out)
-    out[_ROUNDING] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
+    for start in range(0, len(flat), step):
+        add_patterns(flat[start : start + step].astype(np.float64), ceilings, rules.least, rules.spike_limits, out)
+    out[ROUNDING] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
     return out
-
-
-def _add_patterns(part: NDArray[Any], out: Image) -> None:
-    """Add some patterns ``(pattern, qy, qx)`` to the sums."""
-    values = part.astype(np.float64)
-    # fmin passes over NaN; the two pair sums count what was measured on both sides of a product.
-    np.fmin(out[_LOWEST], np.fmin.reduce(part, axis=0), out=out[_LOWEST])
-    total = values.sum(axis=0)
-    out[[_MEASURED, _PAIRS_RIGHT, _PAIRS_DOWN]] += len(values)
-    if np.isnan(total).any():  # the sum is NaN if any value is missing; only then are masks made
-        seen = ~np.isnan(values)
-        values[~seen] = 0
-        total = values.sum(axis=0)
-        out[_MEASURED] += seen.sum(axis=0) - len(values)
-        out[_PAIRS_RIGHT, :, :-1] += (seen[:, :, :-1] & seen[:, :, 1:]).sum(axis=0) - len(values)
-        out[_PAIRS_DOWN, :-1] += (seen[:, :-1] & seen[:, 1:]).sum(axis=0) - len(values)
-    out[_TOTAL] += total
-    out[_SQUARE] += np.einsum("nyx,nyx->yx", values, values)
-    out[_RIGHT, :, :-1] += np.einsum("nyx,nyx->yx", values[:, :, :-1], values[:, :, 1:])
-    out[_DOWN, :-1] += np.einsum("nyx,nyx->yx", values[:, :-1], values[:, 1:])
 
 
 def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:

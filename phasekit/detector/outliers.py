@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .scan_images import ScanImages
+from .values import CountRules
 
 Image = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Edge = Literal["reflect", "symmetric"]  # symmetric repeats the edge pixel itself
 
+#: Offsets (qy, qx) [px] of the eight neighbours.
+SURROUNDING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 _MAX_REGRESSION = 0.05  # covariance with the four pixels beside it over its variance; a disk 1.2 px wide reaches 0.1
 _MAX_SIDE_SHARE = 0.012  # the same in the mean; there the disk reaches 0.03 in each of the four
 _NARROWEST_DISK = 0.11  # regression that the narrowest disk reaches, wherever it lies between pixels
@@ -30,9 +33,9 @@ class Outliers(NamedTuple):
     beam_stop: Flags
 
 
-def find_outliers(images: ScanImages) -> Outliers:
-    """All pixels that do not count properly."""
-    electrons = _convert_to_electrons(images)
+def find_outliers(images: ScanImages, rules: CountRules | None = None) -> Outliers:
+    """All pixels that do not count properly; ``rules`` say whether the counts lie on a pedestal."""
+    electrons = convert_to_electrons(images, rules)
     mean, n = electrons.mean, electrons.n_patterns
     hot = _find_hot_in_mean(mean, n) | _find_hot_by_variance(electrons)
     hot |= _find_odd_rows(mean, n, hot=True) | _find_odd_rows(mean.T, n, hot=True).T
@@ -49,11 +52,9 @@ def find_beam_stop(mean: Image, n: int) -> Flags:
     Seeds are below a tenth of the median in a window of a quarter of the detector. They grow into everything connected
     that is as dark. A stop wider than the window is so found from its edge.
     """
-    from scipy.ndimage import binary_fill_holes, binary_propagation, label, median_filter
+    from scipy.ndimage import binary_fill_holes, binary_propagation, label
 
-    # An odd window has a centre pixel.
-    size = max(min(mean.shape) // 4, 5) | 1
-    level = median_filter(mean, size=size, mode="reflect")
+    level = _compute_level(mean)
     seeds = label((mean < 0.1 * level) & (level * n > 3))  # 3: nine such pixels at zero by chance are one in 10^12
     out = np.zeros(mean.shape, dtype=bool)
     for number in range(1, seeds[1] + 1):
@@ -65,6 +66,21 @@ def find_beam_stop(mean: Image, n: int) -> Flags:
         if _is_shadow(solid, mean, out):
             out |= solid
     return out
+
+
+def _compute_level(mean: Image) -> Image:
+    """Median of the image in a window of a quarter of the detector, on squares of pixels where that is large."""
+    from scipy.ndimage import median_filter
+
+    # An odd window has a centre pixel. Its time grows with its area, so that it is at most 17 squares wide.
+    size = max(min(mean.shape) // 4, 5)
+    side = max(size // 16, 1)
+    padding = [(0, -length % side) for length in mean.shape]
+    whole = np.pad(mean, padding, mode="symmetric")
+    rows, columns = (length // side for length in whole.shape)
+    small = whole.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    level = median_filter(small, size=(size // side) | 1, mode="reflect")
+    return np.repeat(np.repeat(level, side, axis=0), side, axis=1)[: mean.shape[0], : mean.shape[1]]
 
 
 def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
@@ -84,12 +100,24 @@ def _is_shadow(region: Flags, mean: Image, others: Flags) -> bool:
     return bool(as_dark.sum() < region.sum() / 2 and (near or inside))
 
 
-def _convert_to_electrons(images: ScanImages) -> ScanImages:
-    """The images divided by counts per electron, estimated from the pixels whose counts vary least for their mean."""
+def convert_to_electrons(images: ScanImages, rules: CountRules | None = None) -> ScanImages:
+    r"""The images in electrons, as if all their noise came from counting.
+
+    Without a pedestal, counts per electron come from the pixels whose counts vary least for their mean. With one, the
+    noise :math:`v_0 + g m` is that of :math:`(v_0 + g m) / g^2` electrons, which contain the noise of the detector. It
+    is counted from the level of the darkest pixels.
+    """
     mean, variance = images.mean, images.variance
-    # Poisson: variance = gain x mean. Real changes only add variance, so the lowest tenth is nearest to counting alone.
-    enough = (mean > 0) & (variance > 0)
-    gain = float(np.quantile(variance[enough] / mean[enough], 0.1)) if enough.any() else 1.0
+    if rules is not None and rules.has_pedestal:
+        # On the dark level the noise is that of this many electrons.
+        gain = rules.electron
+        mean = np.maximum(mean - rules.offset + rules.dark_variance / gain, 0)
+    else:
+        # Poisson: variance = gain x mean. Real changes only add variance: the lowest tenth is nearest to counting.
+        enough = (mean > 0) & (variance > 0)
+        gain = float(np.quantile(variance[enough] / mean[enough], 0.1)) if enough.any() else 1.0
+        # Noise about zero makes negative means, and no number of electrons.
+        mean = np.maximum(mean, 0) if rules is not None else mean
     square = gain**2
     return images._replace(
         mean=mean / gain, variance=variance / square, right=images.right / square, down=images.down / square
@@ -178,21 +206,20 @@ def _find_odd_rows(mean: Image, n: int, *, hot: bool) -> Flags:
 
 def _sort_neighbours(image: Image, edge: Edge = "reflect") -> Image:
     """The eight neighbours of each pixel, darkest first, ``(8, qy, qx)``; edges are padded with the inside mirrored."""
-    offsets = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-    return np.sort(_stack_offsets(image, offsets, edge), axis=0)
+    return np.sort(stack_offsets(image, SURROUNDING, edge), axis=0)
 
 
 def _get_side_neighbours(image: Image) -> Image:
     """The four pixels that share a side with each pixel, ``(4, qy, qx)``: right, left, below, above."""
-    return _stack_offsets(image, [(0, 1), (0, -1), (1, 0), (-1, 0)])
+    return stack_offsets(image, [(0, 1), (0, -1), (1, 0), (-1, 0)])
 
 
 def _get_outer_ring(image: Image) -> Image:
     """The sixteen pixels of the square ring two pixels away, ``(16, qy, qx)``."""
-    return _stack_offsets(image, [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2])
+    return stack_offsets(image, [(i, j) for i in range(-2, 3) for j in range(-2, 3) if max(abs(i), abs(j)) == 2])
 
 
-def _stack_offsets(image: Image, offsets: list[tuple[int, int]], edge: Edge = "reflect") -> Image:
+def stack_offsets(image: Image, offsets: list[tuple[int, int]], edge: Edge = "reflect") -> Image:
     """The image seen from each offset (qy, qx) [px], ``(offset, qy, qx)``."""
     padded = np.pad(image, 2, mode=edge)
     rows, columns = image.shape
