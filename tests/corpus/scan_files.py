@@ -370,3 +370,40 @@ def write_empad(path, cube, series=False):
     text = f"{raw_file}{size}{scan}<timestamp isoformat='2024-03-05T11:20:31'/>"
     path.write_text(f"<root>{text}</root>", encoding="utf-8")
     return path
+
+
+def write_virtual(path, lose=False):
+    """Virtual dataset over the file of a detector, which lies beside it."""
+    master = path.with_name(f"{path.stem}_master.h5")
+    write_dectris(master, per_file=12)
+    source = path.with_name(f"{path.stem}_data_000001.h5")
+    layout = h5py.VirtualLayout((12, 12, 10), "u4")
+    layout[:] = h5py.VirtualSource(source.name, "entry/data/data", shape=(12, 12, 10))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("entry/data", layout)
+    master.unlink()
+    if lose:
+        source.unlink()
+    return path
+
+
+def write_zarr_zip(path):
+    import zarr
+
+    with zarr.storage.ZipStore(path, mode="w") as store:
+        array = zarr.create_array(store, shape=CUBE.shape, dtype=CUBE.dtype, chunks=(1, 4, 12, 10), zarr_format=2)
+        array[:] = CUBE
+    return path
+
+
+def write_sharded(path):
+    import zarr
+
+    array = zarr.create_array(path, shape=CUBE.shape, dtype=CUBE.dtype, chunks=(1, 1, 12, 10), shards=(1, 4, 12, 10))
+    array[:] = CUBE
+    return path
+
+
+def write_npz(path):
+    np.savez(path, scan=CUBE, other=CUBE)
+    return path

@@ -329,7 +329,12 @@ ELEMENTS = [
     ),
     Crystal("M2", labelled("M2", "Mg Na"), "a metal site has no element", refused="M2"),
     Crystal(
-        "Q1", labelled("Q1", "Na"), "a residual peak", {"Na": 1}, refused="leave out the row", cure=("Q1 0.1 0.2 0.3\n", "")
+        "Q1",
+        labelled("Q1", "Na"),
+        "a residual peak",
+        {"Na": 1},
+        refused="leave out the row",
+        cure=("Q1 0.1 0.2 0.3\n", ""),
     ),
     Crystal("Va", typed("Va"), "a vacancy", {"Na": 1}, refused="leave out the row", cure=("Va X1 0.1 0.2 0.3 1\n", "")),
     Crystal("Vac", typed("Vac"), "a vacancy, not vanadium", refused="Vac"),

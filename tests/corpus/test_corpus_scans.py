@@ -419,6 +419,114 @@ DETECTORS = [
     ),
 ]
 INFO = "\n".join(f"key {n} = value {n}" for n in range(3000))
+UNITS = {  # as written in files: what they are
+    "1 / Å": 0.02,
+    "Å⁻¹": 0.02,
+    "$\\AA^{-1}$": 0.02,
+    "$\\mathrm{\\AA}^{-1}$": 0.02,
+    "1/AA": 0.02,
+    "Ang^-1": 0.02,
+    "reciprocal angstrom": 0.02,
+    "inverse nm": 0.2,
+    "nm$^{-1}$": 0.2,
+    "nm-1": 0.2,
+    "1/µm": 200.0,
+    "pm^-1": 0.0002,
+}
+LENGTHS = {"Å": 20.0, "AA": 20.0, "angstrom": 20.0, "micrometer": 0.002, "nanometres": 2.0, "pm": 2000.0, "μm": 0.002}
+WRITTEN = [
+    *(
+        Scan(
+            f"unit_{n}.hspy",
+            partial(
+                write.write_hspy,
+                axes=[NM, NM, *([PER_NM | {"units": unit, "scale": scale, "offset": -5 * scale}] * 2)],
+            ),
+            f"a unit of the detector: {unit}",
+            step=2,
+            q_step=0.02,
+            beam=(5, 5),
+        )
+        for n, (unit, scale) in enumerate(UNITS.items())
+    ),
+    *(
+        Scan(
+            f"length_{n}.hspy",
+            partial(write.write_hspy, axes=[*([NM | {"units": unit, "scale": scale}] * 2), PER_NM, PER_NM]),
+            f"a unit of the scan: {unit}",
+            step=2,
+            q_step=0.02,
+        )
+        for n, (unit, scale) in enumerate(LENGTHS.items())
+    ),
+    Scan(
+        "two_pi.hspy",
+        partial(write.write_hspy, axes=[NM, NM, *([PER_NM | {"units": "rad/nm"}] * 2)]),
+        "rad/nm is 2 pi / d or an angle per length: not decided, pixels, and the comment says so",
+        step=2,
+        comment="q_step=",
+    ),
+    Scan(
+        "step_in_mm.hspy",
+        partial(write.write_hspy, axes=[NM | {"units": "mm"}] * 2 + [PER_NM] * 2),
+        "no probe steps by 2 mm",
+        refused="step_nm=<step in nm>",
+        options={"step_nm": 2},
+        step=2,
+        q_step=0.02,
+    ),
+    Scan(
+        "step_in_mm_meant.hspy",
+        partial(write.write_hspy, axes=[NM | {"units": "mm"}] * 2 + [PER_NM] * 2),
+        "the message names the rule that says: it is right",
+        refused="accept='step_nm'",
+        options={"accept": "step_nm"},
+        step=2e6,
+        q_step=0.02,
+    ),
+    Scan(
+        "q_in_per_metre.h5",
+        partial(write.write_emdfile, calibration=ORIGIN, r=(2, "nm"), q=(20, "A^-1")),
+        "20 1/angstrom a pixel: another unit was meant",
+        refused="q_step=<1/angstrom per pixel>",
+        options={"q_step": 0.02},
+        step=2,
+        q_step=0.02,
+        beam=(6.8, 4.1),
+    ),
+    Scan(
+        "beam_outside.h5",
+        partial(write.write_emdfile, calibration={"qx0_mean": 68.0, "qy0_mean": 41.0}, r=(2, "nm"), q=(0.02, "A^-1")),
+        "an origin measured before the detector was binned",
+        refused="direct_beam_px=",
+        options={"direct_beam_px": BEAM},
+        step=2,
+        q_step=0.02,
+        beam=BEAM,
+    ),
+    Scan(
+        "voltage.hspy",
+        partial(write.write_hspy, tem={"beam_energy": 2e9}),
+        "no unit makes this a microscope",
+        refused="voltage_kv=<voltage in kV>",
+        options={"voltage_kv": 200},
+        step=2,
+        q_step=0.02,
+        voltage=200,
+    ),
+    Scan(
+        "cut.blo",
+        partial(write.write_blockfile, frames=7),
+        "7 of 12 patterns: the complete row keeps the step of the header",
+        data=SQUARE[:1].astype(np.uint8),
+        step=(3, 2),
+        q_step=0.0249209,
+        voltage=200,
+        comment="3 recorded patterns",
+        refused=r"scan_shape=\(1, 4\)",
+        options={"scan_shape": (1, 4)},
+    ),
+]
 TIFF = [
     Scan("imagej.tif", write.write_imagej, "one row of images", data=ROW),
     Scan("imagej_info.tif", partial(write.write_imagej, info=INFO), "60 kB of Info are no damage", data=ROW),
@@ -551,6 +659,27 @@ ARRAYS = [
         options={"dataset": "scan_2"},
     ),
     Scan(
+        "linked.h5",
+        partial(
+            write.write_h5,
+            arrays={"entry/detector/data": CUBE, "entry/data/data": h5py.SoftLink("/entry/detector/data")},
+        ),
+        "one array with two names is one array",
+    ),
+    Scan(
+        "virtual.nxs",
+        write.write_virtual,
+        "Diamond and ESRF write virtual datasets over the detector's files",
+        data=ROW.astype(np.uint32),
+    ),
+    Scan(
+        "virtual_alone.nxs",
+        partial(write.write_virtual, lose=True),
+        "without the detector's file HDF5 gives zeros",
+        data=None,
+        refused="virtual_alone_data_000001.h5",
+    ),
+    Scan(
         "stempy.h5",
         partial(write.write_h5, arrays={"frames": ROW[0], "stem/images": CUBE[..., 0, 0][None].repeat(2, 0)}),
         "stempy: frames are the patterns, stem/images two virtual images; the names tell only a reader of its manual",
@@ -558,6 +687,9 @@ ARRAYS = [
         options={"dataset": "frames", "scan_shape": (3, 4)},
     ),
     Scan("zarr_2.zarr", write.write_zarr, "zarr 2 array"),
+    Scan("packed.zarr.zip", write.write_zarr_zip, "zarr's ZipStore"),
+    Scan("two.npz", write.write_npz, "an archive of arrays", data=None, refused="unpack it"),
+    Scan("sharded.zarr", write.write_sharded, "zarr 3 with shards"),
     Scan("zarr_3.zarr", partial(write.write_zarr, zarr_format=3), "zarr 3 array"),
     Scan("group_2.zarr", partial(write.write_zarr, name="data"), "zarr 2 group of one array"),
     Scan(
@@ -586,7 +718,7 @@ ARRAYS = [
     ),
     Scan("empty.h5", empty, "0 bytes", data=None, refused=CONTENT_LOST),
 ]
-ROWS = [*PY4DSTEM, *HYPERSPY, *DETECTORS, *TIFF, *MRC, *ARRAYS]
+ROWS = [*PY4DSTEM, *HYPERSPY, *DETECTORS, *WRITTEN, *TIFF, *MRC, *ARRAYS]
 
 
 def check(row, found):
@@ -614,7 +746,7 @@ def test_scans_open_right_or_say_what_decides(row, tmp_path):
             pk.io.open_4dstem(path).load()
         message = str(error.value)
         assert "To fix it" in message or isinstance(error.value, SchemaError), message
-        if row.refused != CONTENT_LOST:
+        if row.refused != CONTENT_LOST and not row.name.startswith("cut"):
             assert "again" not in message, "no byte is missing"
     if row.data is not None:
         check(row, pk.io.open_4dstem(path, **row.options))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +159,13 @@ def is_zarr_store(path: Path) -> bool:
     """Whether a folder holds zarr's metadata, or a file has the ending of a packed store."""
     if path.is_dir():
         return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
-    return path.suffix.lower() in (".zspy", ".zarr")
+    if path.suffix.lower() != ".zip":
+        return path.suffix.lower() in (".zspy", ".zarr")
+    try:
+        with ZipFile(path) as packed:
+            return not {"zarr.json", ".zgroup", ".zarray"}.isdisjoint(packed.namelist())
+    except (OSError, BadZipFile):
+        return False
 
 
 def open_zarr(path: str) -> Any:

@@ -154,6 +154,8 @@ def find_format(path: Path, instrument: str) -> FileFormat:
 _STAND_INS = {
     b"version https://git-lfs": ("a pointer of Git LFS instead of the file", "fetch the file: git lfs pull"),
     b"<!doctype html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
+    b"pk\x03\x04": ("a zip archive", "unpack it, and give the file inside"),
+    b"\x1f\x8b": ("a gzip archive", "unpack it, and give the file inside"),
     b"<html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
 }
 

@@ -36,7 +36,7 @@ def find_operations(stated: StatedGroup, cell: Sequence[float], path: str) -> li
         raise ReadError(path, found=f"{known} '{stated.name or stated.hall}' and no symmetry lines", cure=ADD_LINES)
     if len(groups) > 1:
         found = f"space group {stated}, which has two origins, and no symmetry lines"
-        raise ReadError(path, found=found, cure=ADD_LINES)
+        raise ReadError(path, found=found, cure=f"{ADD_LINES}, or write the origin behind the symbol (:1 or :2)")
     if stated.number is not None and groups[0][0] != stated.number:
         found = f"space group '{stated.name or stated.hall}', which has the number {groups[0][0]}, not {stated.number}"
         raise ReadError(path, found=f"{found}, and no symmetry lines", cure=ADD_LINES)

@@ -116,6 +116,7 @@ def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
         found = [name for name in signals if arrays[name].ndim == ndim]
         preferred = [name for name in found if _is_nexus_signal(root, name)]
         preferred = preferred or [name for name in found if name.rpartition("/")[2] in ("data", "array_data")] or found
+        preferred = _drop_second_names(preferred, arrays)
         if errors and ndim == 3 and preferred and isinstance(errors[0], FileNotFoundError):
             raise errors[0]
         if len(preferred) == 1 or (ndim == 3 and _is_series(preferred, arrays)):
@@ -126,6 +127,22 @@ def _choose_arrays(path: Path, root: Any, dataset: str | None) -> list[str]:
     if errors:
         raise errors[0]
     raise ReadError(path, found=f"no scan of patterns ({listed})", cure="give an array (scan_y, scan_x, qy, qx)")
+
+
+def _drop_second_names(names: list[str], arrays: dict[str, Any]) -> list[str]:
+    """Names of different arrays: in HDF5 a link gives one array several names."""
+    kept: dict[Any, str] = {}
+    for name in names:
+        node = arrays[name]
+        kept.setdefault(_find_address(node) if hasattr(node, "id") else name, name)
+    return list(kept.values())
+
+
+def _find_address(node: Any) -> tuple[int, int]:
+    import h5py
+
+    info = h5py.h5o.get_info(node.id)
+    return int(info.fileno), int(info.addr)
 
 
 def _is_nexus_signal(root: Any, name: str) -> bool:
@@ -167,12 +184,24 @@ def _check_filters(path: Path, plist: Any) -> None:
             raise ReadError(path, found=found, cure=cure)
 
 
+def _check_virtual(path: Path, node: Any) -> None:
+    """Refuse a virtual dataset if a file of it is missing: HDF5 would fill its place with zeros."""
+    for source in node.virtual_sources() if node.is_virtual else ():
+        name = Path(source.file_name)
+        # HDF5 looks for the path, and for the name beside the file; % stands for the number of a block.
+        places = (name, path.parent / name, path.parent / name.name)
+        if source.file_name != "." and "%" not in source.file_name and not any(place.exists() for place in places):
+            found = f"an array that lies in another file, which is missing: '{source.file_name}'"
+            raise ReadError(path, found=found, cure=f"put '{name.name}' beside {path.name}")
+
+
 def _check_complete(path: Path, node: Any, zarr: bool) -> None:
     """Blocks that were never written, or lie beyond the file's end, would be read as zeros."""
     # A zarr store lists no blocks; missing ones are its fill value by definition.
     if zarr or node.size == 0:
         return
     _check_filters(path, node.id.get_create_plist())
+    _check_virtual(path, node)
     # A contiguous dataset is complete if all its bytes lie inside the file.
     written = node.id.get_storage_size()
     if node.chunks is None:

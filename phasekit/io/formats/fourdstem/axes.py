@@ -43,16 +43,19 @@ def normalise_unit(unit: str) -> str:
 
     Examples
     --------
-    >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/angstrom", "nm⁻¹", "µm", "[n_m]", "pixels", "mrads")]
+    >>> [normalise_unit(unit) for unit in ("$A^{-1}$", "1/AA", "nm⁻¹", "µm", "[n_m]", "pixels", "mrads")]
     ['1/A', '1/A', '1/nm', 'um', 'nm', 'pixels', 'mrad']
     """
     # Units are written as LaTeX, with Unicode superscripts, in brackets, or as words.
-    text = re.sub(r"[\s${}\\\[\]()]", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
-    text = re.sub("(?i)angstroms?|Å|Å", "A", text)
+    text = re.sub(r"(?i)\\?math(rm|it)|\\text", "", unit.replace("⁻¹", "^-1").replace("µ", "u").replace("μ", "u"))
+    text = re.sub(r"^\s*(inverse|reciprocal)\s+", "1/", text)
+    text = re.sub(r"[\s${}\\\[\]()]", "", text)
+    text = re.sub(r"(?i:angstroms?)|Å|Å|(?<![A-Za-z])(AA|Ang)(?![A-Za-z])", "A", text)
     text = re.sub(r"([nupm])_m\b", r"\1m", text)  # EMD writes [n_m]
     inverse = re.fullmatch(r"([A-Za-z_]+)\^?(?:\*\*)?-1", text)
     text = f"1/{inverse.group(1)}" if inverse else text
-    text = re.sub("nanometers?|nanometres?", "nm", text)
+    text = re.sub("nanomet(er|re)s?", "nm", text)
+    text = re.sub("micromet(er|re)s?", "um", text)
     return _PLURALS.get(text, text)
 
 
@@ -122,6 +125,8 @@ def _explain_pixels(axis: Axis) -> str:
         return (
             f"the file gives angles ({axis.units[:20]}) and no voltage, pixels kept; voltage_kv=<kV> gives 1/angstrom"
         )
+    if is_reciprocal(axis.units):
+        return "the file gives a unit and no usable step, pixels kept; q_step=<1/angstrom> sets it"
     if axis.units and normalise_unit(axis.units) not in ("px", "pixel", "pixels"):
         return f"the file's unit '{axis.units[:20]}' is no scattering vector, pixels kept; q_step=<1/angstrom> sets it"
     return ""

@@ -39,10 +39,14 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     if n > nx * ny or (planned is not None and not _has_choice(options.scan_shape, n)):
         raise _refuse_size(path, header, n)
     frames = make_recording(path, [FrameFile(str(path), first, min(n, nx * ny))], (side, side), "u1", side * side + 6)
+    notes = [] if planned is None else [f"{n} of {planned} patterns: the file is cut, or the recording was stopped"]
+    # Complete rows keep the steps of the map; another shape of a cut file has none.
+    rows = _read_rows(options.scan_shape, nx)
+    if planned is not None and rows is not None:
+        ny, planned = rows, None
+        notes += [f"{n - ny * nx} recorded patterns lie after the last row of scan_shape and are left out"]
     data: Any = frames if planned else ScanSource(str(path), (ny, nx, side, side), frames.dtype, frames)
-    raw = RawScan(data, planned=planned, voltage_kv=read_voltage_kv(float(header["Beam_energy"])))
-    if planned:
-        raw.notes.append(f"{n} of {planned} patterns: the file is cut, or the recording was stopped")
+    raw = RawScan(data, notes=notes, planned=planned, voltage_kv=read_voltage_kv(float(header["Beam_energy"])))
     raw.axes = [Axis()] if planned else [_make_scan_axis(header, name) for name in ("SY", "SX")]
     raw.axes = [*raw.axes, *_calibrate(raw, header, options.voltage_kv)]
     return raw
@@ -71,6 +75,15 @@ def _has_choice(scan_shape: Sequence[int] | None, n: int) -> bool:
         return scan_shape is not None and math.prod(int(size) for size in scan_shape) <= n
     except (TypeError, ValueError):
         return True
+
+
+def _read_rows(scan_shape: Sequence[int] | None, nx: int) -> int | None:
+    """Number of rows of the recorded map that the caller asks for; None where the shape is another one."""
+    try:
+        rows, columns = (int(size) for size in scan_shape or ())
+    except (TypeError, ValueError):
+        return None
+    return rows if rows > 0 and columns == nx else None
 
 
 def _refuse_size(path: Path, header: Any, n: int) -> ReadError:
