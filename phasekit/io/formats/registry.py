@@ -20,6 +20,14 @@ INSTRUMENTS = ("stxm", "fourdstem", "crystal")
 
 # Signatures of all formats lie within these bytes.
 _HEAD_BYTES = 64
+_ARCHIVES = {b"PK\3\4": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"7z\xbc\xaf": "7z"}
+# What a download may leave in place of a file, by its beginning.
+_WEB_PAGE = ("a web page instead of the file", "download the file itself, not the page that shows it")
+_STAND_INS = {
+    b"version https://git-lfs": ("a pointer of Git LFS instead of the file", "fetch the file: git lfs pull"),
+    b"<!doctype html": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+}
 _SHOWN_BYTES = 8
 
 
@@ -150,16 +158,6 @@ def find_format(path: Path, instrument: str) -> FileFormat:
     raise _unknown_format(path, head, instrument)
 
 
-#: What a download may leave in place of a file.
-_STAND_INS = {
-    b"version https://git-lfs": ("a pointer of Git LFS instead of the file", "fetch the file: git lfs pull"),
-    b"<!doctype html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
-    b"pk\x03\x04": ("a zip archive", "unpack it, and give the file inside"),
-    b"\x1f\x8b": ("a gzip archive", "unpack it, and give the file inside"),
-    b"<html": ("a web page instead of the file", "download the file itself, not the page that shows it"),
-}
-
-
 def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
     forms = list(iterate_formats(instrument))
     endings = [" ".join(form.extensions) + "".join(f" + {ending}" for ending in form.beside) for form in forms]
@@ -172,6 +170,9 @@ def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:
     for start, (found, cure) in _STAND_INS.items():
         if head.lstrip().lower().startswith(start):
             return ReadError(path, found=found, cure=cure)
+    archive = next((kind for start, kind in _ARCHIVES.items() if head.startswith(start)), None)
+    if archive:
+        return ReadError(path, found=f"a {archive} archive", cure=f"unpack it, and give one of: {known}")
     # An ending of a known format with other content is a damaged or renamed file.
     contents = [form.content or form.name for form in forms if suffix in form.extensions]
     if contents:
