@@ -441,11 +441,31 @@ CONTENT = [
     ),
 ]
 NI = cif((3.5239,), group("F m -3 m", 225), [("Ni1", 0, 0, 0)])
+TITLED = "data_corpus\n_publ_section_title\n;\nloop_ of data_x\n_cell_length_a 9\n;"
 LATIN = b"_publ_author_name '\xc5ngstr\xf6m, A.'\n"
 FORM = [
     Crystal("angles_left_out", re.sub("_cell_angle.*\n", "", NI), "the dictionary's default is 90", {"Ni": 4}, 48),
     Crystal("capital_tags", NI.replace("_cell_length", "_CELL_LENGTH"), "tags have no case", {"Ni": 4}, 48),
     Crystal("windows", NI.replace("\n", "\r\n").encode("utf-8-sig"), "line ends and byte order mark", {"Ni": 4}, 48),
+    Crystal("utf_16", NI.encode("utf-16"), "Notepad's Unicode", {"Ni": 4}, 48),
+    Crystal(
+        "fraction",
+        cif(MG, group("P 63/m m c", 194), [("Mg1", "1/3", "2/3", "1/4")]).replace("1/3 2/3 1/4", "1/3 0.6666667 0.25"),
+        "the Tables print fractions, CIF has decimals only",
+        {"Mg": 2},
+        refused="'1/3'",
+        cure=("1/3", "0.3333333"),
+    ),
+    Crystal(
+        "name_against_number",
+        cif((3.5239,), group("F m -3 m", 221), [("Ni1", 0, 0, 0)]),
+        "the name has the number 225",
+        {"Ni": 4},
+        refused="has the number 225, not 221.*correct the name or the number",
+        cure=(" 221", " 225"),
+    ),
+    Crystal("text_block", NI.replace("data_corpus", TITLED), "tags in a text are text", {"Ni": 4}, 48),
+    Crystal("comment", NI.replace("Ni1 0 0 0", "# Cu1 0.5 0 0\nNi1 0 0 0 # nickel"), "comments", {"Ni": 4}, 48),
     Crystal("old_mac", NI.replace("\n", "\r").encode(), "CR alone ends a line", {"Ni": 4}, 48),
     Crystal("latin_1", NI.encode() + LATIN, "CIF 1.1 is ASCII, files are not", {"Ni": 4}, 48),
     Crystal("esd", NI.replace("3.5239", "3.5239(12)").replace("90", "90.00(3)"), "uncertainties", {"Ni": 4}, 48),
@@ -596,3 +616,23 @@ def test_crystals_open_right_or_say_why(row, tmp_path):
     if row.has:
         places = [tuple((atom.xyz % 1).round(6)) for atom in phase.structure]
         assert row.has in places, row.why
+
+
+SAME = {  # all atoms in P 1, and the same crystal by its group
+    "pymatgen_Si": cif((5.4307,), group("F d -3 m :1", 227), [("Si1", 0, 0, 0)]),
+    "diffpy_rutile": cif(
+        (4.5937, 4.5937, 2.9587, 90, 90, 90), group("P 42/m n m", 136), [("Ti1", 0, 0, 0), ("O1", 0.3053, 0.3053, 0)]
+    ),
+    "pymatgen_Mg": cif(MG, group("P 63/m m c", 194), [("Mg1", 0.3333333, 0.6666667, 0.25)]),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_all_atoms_in_p1_are_the_crystal_of_the_group(name, tmp_path):
+    listed, _ = open_row(next(row for row in ROWS if row.name == name), tmp_path)
+    stated = pk.io.open_phase(SAME[name])
+    assert listed.point_group.name == stated.point_group.name
+    turned = [sorted(map(tuple, (phase.point_group.data + 0.0).round(6))) for phase in (listed, stated)]
+    assert turned[0] == turned[1], "one symmetry on the same axes"
+    places = [sorted((a.element, *((a.xyz + 1e-4) % 1).round(3)) for a in p.structure) for p in (listed, stated)]
+    assert places[0] == places[1]

@@ -148,6 +148,21 @@ PY4DSTEM = [
         beam=BEAM,
     ),
     Scan(
+        "ncem_detector_first.emd",
+        partial(
+            write.write_ncem,
+            cube=CUBE.transpose(2, 3, 0, 1),
+            names=("Qy", "Qx", "Ry", "Rx"),
+            units=("[1/n_m]", "[1/n_m]", "[n_m]", "[n_m]"),
+            steps=(0.25, 0.2, 4, 3),
+            offsets=(-1.75, -0.8, 0, 0),
+        ),
+        "units tell the detector in EMD too",
+        step=(4, 3),
+        q_step=(0.025, 0.02),
+        beam=BEAM,
+    ),
+    Scan(
         "ncem_angstrom.emd",
         partial(write.write_ncem, units=("[Å]", "[Å]", "[1/Å]", "[1/Å]"), steps=(40, 30, 0.025, 0.02)),
         "openNCEM writes units in UTF-8",
@@ -250,6 +265,30 @@ HYPERSPY = [
             + [{"units": "", "scale": 1.0, "offset": 0.0, "navigate": True, "name": n} for n in "cd"],
         ),
         "no unit tells anything, the flags do",
+    ),
+    Scan(
+        "all_navigation.hspy",
+        partial(write.write_hspy, axes=[NM | {"units": "px", "scale": 1.0}] * 4),
+        "as_signal1D and back lost the flags: nothing tells the detector",
+        refused="dims=",
+        options={"dims": ("scan_y", "scan_x", "qy", "qx")},
+    ),
+    Scan(
+        "x_first.hspy",
+        partial(
+            write.write_hspy,
+            cube=CUBE.transpose(1, 0, 3, 2),
+            axes=[
+                NM | {"name": "x"},
+                NM | {"name": "y", "scale": 3.0},
+                PER_NM | {"name": "kx"},
+                PER_NM | {"name": "ky", "scale": 0.3, "offset": -1.5},
+            ],
+        ),
+        "transposed axes carry their names",
+        step=(3, 2),
+        q_step=(0.03, 0.02),
+        beam=(5, 5),
     ),
     Scan(
         "two_signals.hspy",

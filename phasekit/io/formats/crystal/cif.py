@@ -45,6 +45,9 @@ def read(path: Path, options: CrystalOptions) -> Crystal:
     if size > _LARGEST_CIF:
         raise ReadError(path, found=f"{size} bytes", cure="give a CIF file, which is smaller than 20 MB")
     content = path.read_bytes()
+    # Editors of Windows write UTF-16 as "Unicode", marked by its first two bytes.
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return read_text(content.decode("utf-16", errors="replace"), str(path), path.stem)
     if b"\0" in content:
         raise ReadError(path, found="a binary file", cure="give a CIF file, which is text")
     # Old files hold Latin-1 letters in names of authors, which do not matter here.

@@ -39,7 +39,9 @@ def find_operations(stated: StatedGroup, cell: Sequence[float], path: str) -> li
         raise ReadError(path, found=found, cure=f"{ADD_LINES}, or write the origin behind the symbol (:1 or :2)")
     if stated.number is not None and groups[0][0] != stated.number:
         found = f"space group '{stated.name or stated.hall}', which has the number {groups[0][0]}, not {stated.number}"
-        raise ReadError(path, found=f"{found}, and no symmetry lines", cure=ADD_LINES)
+        raise ReadError(
+            path, found=f"{found}, and no symmetry lines", cure=f"correct the name or the number, or {ADD_LINES}"
+        )
     return groups[0][1]
 
 
