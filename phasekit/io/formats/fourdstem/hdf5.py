@@ -8,10 +8,10 @@ from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "HDF5"
 EXTENSIONS = (".hspy", ".h5", ".hdf5", ".emd")
-KEEPS = "axes, voltage and calibration of HyperSpy, py4DSTEM and EMD, else the counts alone"
+KEEPS = "axes, voltage and calibration of HyperSpy, py4DSTEM and EMD, axes of NeXus and netCDF, else the counts alone"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 CONTENT = "HDF5"
-DIALECTS = ("HyperSpy", "py4DSTEM", "EMD", "plain datasets")
+DIALECTS = ("HyperSpy", "py4DSTEM", "EMD", "NeXus", "netCDF-4", "plain datasets")
 
 
 def recognise(head: bytes, path: Path) -> bool:

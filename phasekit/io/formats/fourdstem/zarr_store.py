@@ -8,14 +8,14 @@ from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "zarr"
 EXTENSIONS = (".zspy", ".zarr")
-KEEPS = "axes and voltage of HyperSpy, else the counts alone"
+KEEPS = "axes and voltage of HyperSpy, axes of xarray, else the counts alone"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
 FOLDER = "zarr store"
-DIALECTS = ("HyperSpy", "plain arrays")
+DIALECTS = ("HyperSpy", "xarray", "plain arrays")
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Recognise a folder by zarr's metadata in it, and a zip file by its ending."""
+    """Recognise a folder or a ``.zip`` by zarr's metadata in it, and other zip files by their ending."""
     return is_zarr_store(path)
 
 
