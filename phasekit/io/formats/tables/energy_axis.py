@@ -173,6 +173,13 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
     places = [c for c in places if not is_beside(c.name) and c not in waves]
     if len(likely) == 1:
         return likely[0]
+    row = Column("", None, 0, np.array([c.values[0] for c in columns if c.values.size]))
+    if not likely and row.values.size > 3 and is_likely_energy(row, options) and all(rate_axis(row.values)[:2]):
+        raise ReadError(
+            path,
+            found=f"photon energies along the first row ({row.values[0]:g} ... {row.values[-1]:g})",
+            cure=advise(options, "transpose the table: energy and spectra are columns"),
+        )
     if not likely:
         # Numbers of another unit, or in no order: the usual place, if they are numbers of one sign in an order.
         first = places[0] if places else columns[0]

@@ -72,7 +72,7 @@ _ERRORS = (
     *("sigma", "err", "error", "errors", "std", "stdev", "stddev", "sd", "sem", "unc", "uncertainty", "uncert", "rms"),
     *("±", "+/-", "+-", "σ", "variance", "var", "errorbar", "stderr", "rmse", "fehler", "uncertainties", "noise"),
     *("upper", "lower", "ci", "dev"),
-    *("errs", "yerr", "dy"),
+    *("errs", "yerr", "dy", "yer", "xer"),
 )
 # dA is an error of A; so are s_A, u_A and e_A, while SO and O are two substances.
 _SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se)")
@@ -208,6 +208,12 @@ def is_transmission(name: str) -> bool:
     return normalise_name(name) in ("transmission", "transmittance", "transmissivity", "i/i0", "t", "it/i0")
 
 
+def is_optical_constant(name: str) -> bool:
+    """Whether a column is a scattering factor, a part of the refractive index, or a length of attenuation."""
+    words = re.sub(r"^(atten|attenuation|penetration|absorption|extinction) (length|depth)$", "length", strip_unit(name))
+    return words in ("f1", "f2", "f'", "f''", "delta", "beta", "length")
+
+
 def is_summary(name: str) -> bool:
     """Whether a column may be computed from others."""
     return normalise_name(name) in _SUMMARIES
@@ -227,6 +233,8 @@ def is_unit(text: str) -> bool:
 def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
     """Whether a name has a word for errors, and the column whose error it is ("" for the name before it)."""
     text = re.sub(r"(standard|std)[\s_.]*(deviation|dev|error)", "stddev", name.lower().strip())
+    if re.fullmatch(r"var\d+", text) and all(re.fullmatch(r"[Vv]ar\d+", other) for other in others):
+        return False, None  # the names that Matlab gives to columns without any
     parts = _split_words(re.sub(r"±|\+/-|\+-|σ", " sigma ", text))
     errors = [(re.sub(r"\d+$", "", part) or part) in _ERRORS for part in parts]
     rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in _FILLING)

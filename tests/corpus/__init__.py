@@ -1,0 +1,1 @@
+"""Inputs as the programs of the field write them, each with what is right."""
