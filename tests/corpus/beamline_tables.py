@@ -182,7 +182,13 @@ MICROSCOPES = [
     ),
     Table(
         "CXRO, filter transmission",
-        table(" Fe2O3 Density=5.24 Thickness=0.1 microns\n Photon Energy (eV), Transmission", E, A, sep="     ", before="     "),
+        table(
+            " Fe2O3 Density=5.24 Thickness=0.1 microns\n Photon Energy (eV), Transmission",
+            E,
+            A,
+            sep="     ",
+            before="     ",
+        ),
         Refused(("transmission",), {"columns": "Transmission"}, Opens({"xray1234": A}, E)),
         "transmission falls where absorption rises: taking it for absorption inverts the spectrum",
         "xray1234.dat",

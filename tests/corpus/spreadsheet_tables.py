@@ -200,7 +200,9 @@ PROGRAMS = [
     ),
     Table(
         "Igor text (.itx)",
-        "IGOR\nWAVES/D\tenergy\tA\tB\nBEGIN\n" + lines(E, A, B, sep="\t", before="\t") + 'END\nX SetScale d 0,0,"eV", energy\n',
+        "IGOR\nWAVES/D\tenergy\tA\tB\nBEGIN\n"
+        + lines(E, A, B, sep="\t", before="\t")
+        + 'END\nX SetScale d 0,0,"eV", energy\n',
         RIGHT,
         "Igor Pro manual, 'Igor text files': names after WAVES, commands after X",
         "refs.itx",

@@ -42,10 +42,14 @@ def xdi(columns, *data, program="GSE/1.0", comment="measured at the foil", label
 
 def spec(*scans):
     """A SPEC file of scans (number, labels, columns)."""
-    head = "#F foil.spec\n#E 1412001795\n#D Mon Sep 29 09:43:15 2014\n#C beamline  User = user\n#O0 Energy  Theta  SampX\n"
+    head = (
+        "#F foil.spec\n#E 1412001795\n#D Mon Sep 29 09:43:15 2014\n#C beamline  User = user\n#O0 Energy  Theta  SampX\n"
+    )
     for number, labels, columns in scans:
         text = "  ".join(labels)
-        head += f"\n#S {number}  energyscan  700 720 5 1\n#D Mon Sep 29 09:50:00 2014\n#T 1  (Seconds)\n#P0 700 1.5 0.2\n"
+        head += (
+            f"\n#S {number}  energyscan  700 720 5 1\n#D Mon Sep 29 09:50:00 2014\n#T 1  (Seconds)\n#P0 700 1.5 0.2\n"
+        )
         head += f"#N {len(labels)}\n#L {text}\n" + lines(*columns, sep=" ")
     return head
 

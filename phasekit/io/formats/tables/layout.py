@@ -109,6 +109,10 @@ def _choose_reading(path: Path, body: list[str], comments: list[tuple[int, str]]
         return best
     if len({r.width for r in fitting}) == 1:
         return fitting[0]
+    # Commas between names of which one is the energy separate the numbers as well.
+    headed = [r for r in fitting if r.separator == "comma" and any(map(_names_energy, r.fields[:-1]))]
+    if len(headed) == 1 and headed[0].width > 1:
+        return headed[0]
     # Blanks beside commas: the commas are in the numbers.
     if best.separator == "blank" or best.width == 1:
         return best
@@ -142,6 +146,10 @@ def _has_names(row: list[str], reading: Reading) -> bool:
     # The first name of an index is empty.
     named = numbers[0] is None or (row[0] == "" and len(row) > 2 and all(n is None for n in numbers[1:]))
     return len(row) == reading.width and named
+
+
+def _names_energy(row: list[str]) -> bool:
+    return len(row) > 1 and any(rate_energy_name(name) == 2 for name in row)
 
 
 def _find_text_columns(rows: list[list[str]], reading: Reading) -> list[int]:

@@ -222,7 +222,9 @@ def _refuse_choice(path: Path, found: str, columns: list[Column]) -> ReadError:
     best = [c for c in likely if not words.is_intensity(c.name)]
     best = best or [c for c in likely if words.strip_unit(c.name) not in words.INCIDENT] or likely
     shown = [c.name if c.name and named.count(c.name) == 1 else c.place for c in best[:2]]
-    return ReadError(path, found=found, cure=f"choose the spectra, e.g. columns={shown if len(shown) > 1 else shown[0]!r}")
+    return ReadError(
+        path, found=found, cure=f"choose the spectra, e.g. columns={shown if len(shown) > 1 else shown[0]!r}"
+    )
 
 
 def _is_unlikely(column: Column, columns: list[Column]) -> bool:

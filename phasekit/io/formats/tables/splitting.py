@@ -9,7 +9,19 @@ from typing import NamedTuple
 
 _MISSING: tuple[str, ...] = ("", "-", "--", "---", "na", "n/a", "nan", "null", "none", "#n/a", "nd", "n.d.")
 # What spreadsheets write where a formula failed, in English, German and French.
-_MISSING += ("#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "#nv", "#wert!", "#bezug!", "#zahl!", "#valeur!")
+_MISSING += (
+    "#div/0!",
+    "#value!",
+    "#ref!",
+    "#name?",
+    "#num!",
+    "#null!",
+    "#nv",
+    "#wert!",
+    "#bezug!",
+    "#zahl!",
+    "#valeur!",
+)
 _DOT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?$")
 _COMMA = re.compile(r"[+-]?(\d+(,\d+)?|,\d+)([eEdD][+-]?\d+)?$")
 _INFINITE = re.compile(r"[+-]?inf(inity)?$", re.IGNORECASE)

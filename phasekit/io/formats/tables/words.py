@@ -210,7 +210,9 @@ def is_transmission(name: str) -> bool:
 
 def is_optical_constant(name: str) -> bool:
     """Whether a column is a scattering factor, a part of the refractive index, or a length of attenuation."""
-    words = re.sub(r"^(atten|attenuation|penetration|absorption|extinction) (length|depth)$", "length", strip_unit(name))
+    words = re.sub(
+        r"^(atten|attenuation|penetration|absorption|extinction) (length|depth)$", "length", strip_unit(name)
+    )
     return words in ("f1", "f2", "f'", "f''", "delta", "beta", "length")
 
 
