@@ -12,9 +12,11 @@ from .naming import Column
 from .options import TableOptions, advise
 from .words import (
     find_error_owner,
+    is_angle_name,
     is_beside,
     is_energy_letter,
     is_index_name,
+    is_other_energy,
     is_wave_name,
     is_weak_index_name,
     normalise_name,
@@ -54,6 +56,8 @@ def choose_energy(path: Path, columns: list[Column], certain: bool, options: Tab
     best = max((rate for rate, _ in rated), default=0)
     named = [c for rate, c in rated if rate == best and best]
     likely = [c for c in columns if is_likely_energy(c, options) and not is_wave_name(c.name)]
+    # Times, currents and angles lie where edges do as well; the loss of electrons is an energy.
+    likely = [c for c in likely if not is_beside(c.name) or is_other_energy(c.name)]
     if named and all(np.array_equal(c.values, named[0].values, equal_nan=True) for c in named):
         return _check_named(path, columns, named[0], certain, options)
     if named:
@@ -169,6 +173,14 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
             found=f"wavelengths or wavenumbers in the column {waves[0].describe()}, and no photon energies",
             cure=advise(options, "write photon energies in eV, 1239.842 divided by the wavelength in nm"),
         )
+    angles = [c for c in columns if is_angle_name(c.name)]
+    if angles:
+        other = f", or choose them, e.g. energy_column={likely[0].name or likely[0].place!r}" if likely else ""
+        raise ReadError(
+            path,
+            found=f"angles in the column {angles[0].describe()}, and no photon energies",
+            cure=advise(options, f"write photon energies in eV, 12398.42 / (2 d sin(angle)) with d in angstrom{other}"),
+        )
     places = [c for c in columns if not is_index(c) and not (c.values.size >= _FEWEST and is_counting(c.values))]
     places = [c for c in places if not is_beside(c.name) and c not in waves]
     if len(likely) == 1:
@@ -184,7 +196,8 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         # Numbers of another unit, or in no order: the usual place, if they are numbers of one sign in an order.
         first = places[0] if places else columns[0]
         if any(c.name for c in columns):
-            raise _refuse_choice(path, f"no column of photon energies ({_list_columns(columns)})", columns, options)
+            usual = [c for c in columns if not is_beside(c.name) and not is_index(c)] or columns
+            raise _refuse_choice(path, f"no column of photon energies ({_list_columns(columns)})", usual, options)
         rising = np.diff(first.values[np.isfinite(first.values)])
         if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
             return first

@@ -60,7 +60,7 @@ def arrange_lines(path: Path, lines: list[str], options: TableOptions) -> Layout
     rows = [_convert_row(row, reading, text) for row in reading.fields]
     good = [i for i, row in enumerate(rows) if row is not None]
     # Rows of separators alone stand above a header as well.
-    filled = [i for i in good if not all(v != v for v in rows[i] or [])]
+    filled = [i for i in good if not np.isnan(rows[i] or [0.0]).all()]
     begin, end = (filled[0], good[-1]) if filled else (0, -1)
     bad = next((i for i in range(begin, end + 1) if rows[i] is None), None)
     if bad is not None or not filled:

@@ -131,7 +131,7 @@ def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
     # Commas and semicolons separate only where they do in the numbers.
     ways += [split_at_marks(line)] if reading.separator == "any" else []
     for fields in ways:
-        names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip()).strip() for field in fields]
+        names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip().rstrip(",")).strip() for field in fields]
         while len(names) > width and names[-1] == "":
             names = names[:-1]
         if len(names) == width + 1 and names[0] == "#":

@@ -27,7 +27,11 @@ def read_page_energies(path: Path, n_pages: int) -> NDArray[np.float64]:
     options = TableOptions(purpose="energies")
     written = _drop_file_names(path, _part_single_line(read_lines(path), n_pages), options)
     lines, _ = select_scan(path, written, options)
-    layout = arrange_lines(path, lines, options)
+    try:
+        layout = arrange_lines(path, lines, options)
+    except ReadError as error:
+        # Columns of spectra are not what is missing here.
+        raise ReadError(path, found=error.found, cure=advise(options, "")) from error
     columns, certain = name_columns(path, layout, options)
     axis = columns[0] if len(columns) == 1 else choose_energy(path, columns, certain, options)
     if axis.values.size != n_pages:

@@ -12,7 +12,6 @@ from .energy_axis import find_column, is_arithmetic, is_counting, is_index, is_l
 from .naming import Column
 from .options import TableOptions
 
-
 _SIZES = 1000.0  # ratio of sizes that references of one experiment do not have
 
 
@@ -93,7 +92,7 @@ def _leave_out(others: list[Column], columns: list[Column], options: TableOption
         # Statistics programs leave the name above the names of rows empty.
         none = none or (column.place == 0 and not column.name and len(columns) > 2 and all(names[1:]))
         none = none or words.is_wave_name(column.name) or _is_axis_name(column, options)
-        none = none or words.is_background(column.name)
+        none = none or words.is_background(column.name) or words.is_other_energy(column.name)
         (gone if none else left).append(column)
     # A column that counts by ones, or without a name by equal steps, is no spectrum where other columns are left.
     counting = [c for c in left if not c.name and (is_counting(c.values) or is_arithmetic(c.values))]

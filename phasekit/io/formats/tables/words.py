@@ -75,7 +75,7 @@ _ERRORS = (
     *("errs", "yerr", "dy", "yer", "xer"),
 )
 # dA is an error of A; so are s_A, u_A and e_A, while SO and O are two substances.
-_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se)")
+_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se|n|npts)")
 _SUMMARIES = ("mean", "average", "avg", "sum", "total", "median")
 _ENERGIES = (
     *("e", "ev", "kev", "hv", "hν", "h nu", "hnu", "energy", "energies", "energie", "energia", "énergie", "energi"),
@@ -167,6 +167,17 @@ def is_wave_name(name: str) -> bool:
     return strip_unit(name) in (*_WAVES, "nm", "å", "angstrom", "angstroms", "cm-1")
 
 
+def is_angle_name(name: str) -> bool:
+    """Whether a column holds angles of the monochromator."""
+    return strip_unit(name) in ("angle", "theta", "θ", "bragg", "braggangle", "bragg angle", "mono angle", "mono theta")
+
+
+def is_other_energy(name: str) -> bool:
+    """Whether a column holds an energy that is not that of the photons, such as the kinetic energy."""
+    parts = normalise_name(name).split()
+    return any(p.startswith("energ") for p in parts) and any(p in _NO_ENERGY for p in parts)
+
+
 def is_index_name(name: str) -> bool:
     """Whether a name can only be that of an index."""
     return normalise_name(name) in _INDEX or name.strip() == "#"
@@ -177,10 +188,11 @@ def strip_unit(name: str) -> str:
 
     Examples
     --------
-    >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]")
-    ('dwell', 'i0')
+    >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]"), strip_unit("time/s")
+    ('dwell', 'i0', 'time')
     """
-    return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", name.strip()))
+    plain = re.sub(r"(?<=\w)\s*/\s*(s|ms|min|h|ma|a|v|k|°c|°|deg|degrees|counts|cps|hz)\s*$", "", name.strip(), flags=re.I)
+    return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", plain))
 
 
 def is_weak_index_name(name: str) -> bool:
@@ -205,7 +217,9 @@ def is_fine_structure(name: str) -> bool:
 
 def is_transmission(name: str) -> bool:
     """Whether a column is what passes the sample, not what it absorbs."""
-    return normalise_name(name) in ("transmission", "transmittance", "transmissivity", "i/i0", "t", "it/i0")
+    parts = strip_unit(name).split()
+    passing = any(part in ("transmission", "transmittance", "transmissivity") for part in parts)
+    return strip_unit(name) in ("i/i0", "t", "it/i0") or (passing and not any(part in ABSORPTIONS for part in parts))
 
 
 def is_optical_constant(name: str) -> bool:

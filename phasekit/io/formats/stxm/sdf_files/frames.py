@@ -89,6 +89,8 @@ def find_frame_files(path: Path, letter: str, n_points: int, region: int | None)
     # A single image has no frame number in its name.
     if n_points == 1 and not files[0].is_file():
         files = [path.with_name(f"{path.stem}_{letter}{tail}.xim")]
+    # Some programs and disks write the ending in capitals.
+    files = [f if f.is_file() or not f.with_suffix(".XIM").is_file() else f.with_suffix(".XIM") for f in files]
     # A file of 0 bytes is what an interrupted copy leaves.
     return FrameFiles(path, tuple(files), tuple(f.is_file() and f.stat().st_size > 0 for f in files))
 
