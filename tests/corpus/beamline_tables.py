@@ -9,6 +9,8 @@ from .table_texts import ERROR, I0, INDEX, IT, A, B, E, lines, spec, stars, tabl
 THETA = [64.2, 63.1, 62.5, 62.1, 61.7, 60.2]
 ZERO = [0.0] * 6
 TIME = [1.0] * 6
+CURRENT = [401.0, 400.7, 400.2, 399.8, 399.1, 398.5]
+CLOCK = [f"10:00:0{i}" for i in range(6)]
 KEV = [7.100, 7.105, 7.112, 7.115, 7.120, 7.150]
 K_EV = [7100.0, 7105.0, 7112.0, 7115.0, 7120.0, 7150.0]
 E_OTHER = [e + 0.4 for e in E]
@@ -232,6 +234,96 @@ MICROSCOPES = [
         Refused(("energ",)),
         "ISO 22029: the energies are OFFSET + i XPERCHAN; counts that rise must not become energies",
         "FeO.msa",
+    ),
+]
+
+DOORS = [
+    Table(
+        "yield, I0 and their ratio",
+        table("Energy,TEY,I0,TEY/I0", E, IT, I0, A),
+        Refused(("columns='TEY/I0'",), {"columns": "TEY/I0"}, Opens({"TEY/I0": A}, E)),
+        "beamlines write all three; the ratio is what a user means",
+        "foil.csv",
+    ),
+    Table(
+        "ALS, counters with a clock",
+        "Date: 1/2/2020\nSample: foil\n"
+        + table("Time of Day\tTime (s)\tMono Energy\tCounter 0\tBeam Current", CLOCK, INDEX, E, IT, CURRENT, sep="\t"),
+        Opens({"foil": IT}, E),
+        "text, time and ring current stand beside the only counter",
+        "foil.txt",
+    ),
+    Table(
+        "SSRL, names below each other",
+        "  SSRL - EXAFS Data Collector 1.3\n  Wed Jan 01 10:00:00 2020\nPTS:  6 COLS: 4\nReal time clock\n"
+        "Requested energy\nAchieved energy\nI1\n" + lines(INDEX, E, E_OTHER, A, sep="   "),
+        Refused(("energy_column",), {"energy_column": 1, "columns": 3}, Opens({"foil": A}, E)),
+        "one table: dates and sizes above it are no scan",
+        "foil.dat",
+        {"columns": 3},
+    ),
+    Table(
+        "Photon Factory, angles only",
+        "  9809     KEK-PF  BL12C\n foil.001   18.11.10 21:09\n Mono :   SI(111)       D=  3.13551 A\n"
+        + table("     Angle(c)     Angle(o)     time/s           2           3", THETA, THETA, TIME, I0, IT, sep="   "),
+        Refused(("Angle(c)", "12398")),
+        "9809 format: energies follow from the angle and D; angles of 60 degrees are no 60 eV",
+        "foil.001",
+    ),
+    Table(
+        "angle and absorption",
+        table("theta mu", THETA, A, sep=" "),
+        Refused(("theta", "energies")),
+        "60 lies where edges do; the name says that it is an angle",
+    ),
+    Table(
+        "kinetic energy beside the photon energy",
+        table("Photon Energy,Kinetic Energy,A", E, THETA, A),
+        Opens({"A": A}, E),
+        "partial yield: the analyser's energy is no reference",
+        "foil.csv",
+    ),
+    Table(
+        "energy loss",
+        table("Energy Loss (eV),A,B", E, A, B),
+        RIGHT,
+        "EELS: the loss is the energy of the edge",
+        "eels.csv",
+    ),
+    Table(
+        "transmission in percent, two samples",
+        table("Energy,Transmission FeO (%),Transmission Fe2O3 (%)", E, POST, POST),
+        Refused(("transmission",)),
+        "what passes is no absorption, whatever else is in the name",
+        "foil.csv",
+    ),
+    Table(
+        "refractive index of CXRO",
+        table(" Fe2O3 Density=5.24\n Energy(eV), Delta, Beta", E, A, B, sep="  "),
+        Refused(("Delta", "Beta"), {"columns": "Beta"}, Opens({"index": B}, E)),
+        "delta is no absorption",
+        "index.dat",
+    ),
+    Table(
+        "a current of unknown name beside an absorption",
+        table("Energy,mesh_current,FeO", E, I0, A),
+        Refused(("columns='FeO'",), {"columns": "FeO"}, Opens({"FeO": A}, E)),
+        "one is ten thousand times as large as the other: counts",
+        "foil.csv",
+    ),
+    Table(
+        "mean, deviation and number of spectra",
+        table("Energy,FeO,FeO stdev,FeO n", E, A, ERROR, [3.0] * 6),
+        Opens({"FeO": A}, E),
+        "deviation and number describe FeO",
+        "foil.csv",
+    ),
+    Table(
+        "spectra as rows with their names",
+        "energy," + lines(*[[e] for e in E]) + "A," + lines(*[[a] for a in A]) + "B," + lines(*[[b] for b in B]),
+        Refused(("transpose",)),
+        "the energies run along the first row",
+        "rows.csv",
     ),
 ]
 

@@ -91,6 +91,13 @@ EXCEL = [
         "refs.csv",
     ),
     Table(
+        "Excel, a hint on the separator",
+        "sep=;\r\n" + table("Energie;A;B", E, A, B, **SEMI),
+        RIGHT,
+        "'sep=;' in the first line is for Excel itself",
+        "refs.csv",
+    ),
+    Table(
         "Excel error values",
         table("Energy (eV),A,B", E, ["0.11", "#DIV/0!", "0.93", "0.52", "0.41", "0.3"], B),
         Refused(("'A'", "705 eV"), {"columns": "B"}, Opens({"B": B}, E)),

@@ -84,6 +84,40 @@ def foreign(path):
     return path
 
 
+def change(name, values):
+    """A file of NXstxm where one dataset of the counter is another one."""
+
+    def build(path):
+        make.nxstxm(path)
+        with h5py.File(path, "a") as f:
+            group = f["entry1/counter0"]
+            unit = dict(group[name].attrs)
+            del group[name]
+            group[name] = values
+            group[name].attrs.update(unit)
+        return path
+
+    return build
+
+
+def rename_frames(path, way):
+    make.sdf(path, frames())
+    for file in path.parent.glob("*.xim"):
+        file.rename(way(file))
+    return path
+
+
+def swap_bytes(path):
+    make.ncb(path, -1.0)
+    COUNTS.astype(">f4").tofile(path)
+    return path
+
+
+def ask_header(path):
+    make.ncb(path.with_suffix(".ncb"), -1.0)
+    return path
+
+
 KEV = E / 1000
 NEXUS = [
     Case("PolLux", "p.hdf5", make.nxstxm, RIGHT, "NXstxm: counter0 with axes and units"),
@@ -161,6 +195,34 @@ NEXUS = [
         polarised,
         Refused(("polarisation",), {"polarisation": -1}, Stack(counts=COUNTS + 5)),
         "a STACK has one polarisation",
+    ),
+    Case(
+        "fewer frames than energies",
+        "n.hdf5",
+        change("data", COUNTS[:2]),
+        Refused(("energies",), {"energies": [700.0, 705.0]}, Stack(counts=COUNTS[:2], energy=E[:2])),
+        "a stopped scan keeps its list of energies",
+    ),
+    Case(
+        "energy of every pixel",
+        "n.hdf5",
+        change("energy", np.broadcast_to(E[:, None, None], COUNTS.shape)),
+        Refused(("energies",), {"energies": E.tolist()}, RIGHT),
+        "sixty energies for three frames",
+    ),
+    Case(
+        "other names of the stage",
+        "n.hdf5",
+        lambda p: make.nxstxm(p, axes=("energy", "stage_y", "stage_x")),
+        RIGHT,
+        "not every beamline calls its stage sample",
+    ),
+    Case(
+        "positions in nm that the file calls um",
+        "n.hdf5",
+        lambda p: make.nxstxm(p, positions=(E, Y * 1000, X * 1000)),
+        Refused(("nm",), {"step_nm": [50.0, 40.0]}, FROM_ZERO),
+        "steps of 50 um: no scan of a zone plate",
     ),
     Case("cut off", "cut.hdf5", cut, Refused(("copy the file again",)), "bytes are missing"),
     Case("another layout", "x.h5", foreign, Refused(("its groups: scan",)), "the message says what is there"),
@@ -261,6 +323,20 @@ SDF = [
         Refused(("Line Scan",)),
         "energies along a line are no stack of images",
     ),
+    Case(
+        "SDF, endings in capitals",
+        "s.hdr",
+        lambda p: rename_frames(p, lambda file: file.with_suffix(".XIM")),
+        RIGHT,
+        "disks of DOS, as aXis2000's .DAT",
+    ),
+    Case(
+        "SDF, header renamed",
+        "new.hdr",
+        lambda p: rename_frames(p, lambda file: file.with_name(file.name.replace("new", "old"))),
+        Refused(("old_a000.xim",)),
+        "the frames are there under another name: the message says so",
+    ),
     Case("SDF from PolLux HDF5", "b.hdr", broken_brace, RIGHT, "PolLux's converter leaves a brace too many"),
 ]
 AXIS = [
@@ -286,6 +362,14 @@ AXIS = [
         RIGHT,
         "scanned downwards; without names of images, as older versions wrote",
     ),
+    Case(
+        "aXis2000 of a Macintosh",
+        "s.ncb",
+        swap_bytes,
+        Refused(("big-endian", "tofile")),
+        "IDL writes the bytes as its computer has them; read as they are the counts are 1e-41",
+    ),
+    Case("aXis2000, its header given", "s.dat", ask_header, Refused(("s.ncb",)), "the .dat is not the stack"),
     Case("Mantis exchange", "m.hdf5", make.exchange, RIGHT, "Mantis holds (x, y, energy)"),
     Case(
         "Mantis exchange, square, no axes",
@@ -366,6 +450,20 @@ TIFF = [
         lambda p: make.tiff(p, "Energy (keV)\n0.700\n0.705\n0.710\n"),
         UNSTATED,
         "the unit stands above the numbers",
+    ),
+    Case(
+        "ImageJ in inches",
+        "t.tif",
+        lambda p: make.tiff(p, "700\n705\n710\n", imagej=True, resolution=(635e3, 508e3), metadata={"unit": "inch"}),
+        FROM_ZERO,
+        "635000 pixels an inch are 40 nm",
+    ),
+    Case(
+        "a text that is no list",
+        "t.tif",
+        lambda p: make.tiff(p, "This stack was measured at 700 eV\nby me\n", **SIZED),
+        Refused(("energies",), {"energies": E.tolist()}, FROM_ZERO),
+        "remarks beside an image; not a table of spectra is missing",
     ),
     Case(
         "no energies",

@@ -6,11 +6,11 @@ from numpy.testing import assert_allclose
 
 import phasekit as pk
 
-from .beamline_tables import INCIDENT, MICROSCOPES, SCANS, XAS
+from .beamline_tables import DOORS, INCIDENT, MICROSCOPES, SCANS, XAS
 from .expected import Opens, Refused, refused_with_cure
 from .spreadsheet_tables import EXCEL, PROGRAMS
 
-REFERENCES = [*EXCEL, *PROGRAMS, *XAS, *SCANS, *MICROSCOPES]
+REFERENCES = [*EXCEL, *PROGRAMS, *XAS, *SCANS, *MICROSCOPES, *DOORS]
 
 
 def put(folder, case):

@@ -175,7 +175,7 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
         )
     angles = [c for c in columns if is_angle_name(c.name)]
     if angles:
-        other = f", or choose them, e.g. energy_column={likely[0].name or likely[0].place!r}" if likely else ""
+        other = ", or choose them with energy_column=" if likely else ""
         raise ReadError(
             path,
             found=f"angles in the column {angles[0].describe()}, and no photon energies",

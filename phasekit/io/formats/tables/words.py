@@ -191,7 +191,9 @@ def strip_unit(name: str) -> str:
     >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]"), strip_unit("time/s")
     ('dwell', 'i0', 'time')
     """
-    plain = re.sub(r"(?<=\w)\s*/\s*(s|ms|min|h|ma|a|v|k|°c|°|deg|degrees|counts|cps|hz)\s*$", "", name.strip(), flags=re.I)
+    plain = re.sub(
+        r"(?<=\w)\s*/\s*(s|ms|min|h|ma|a|v|k|°c|°|deg|degrees|counts|cps|hz)\s*$", "", name.strip(), flags=re.I
+    )
     return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", plain))
 
 
