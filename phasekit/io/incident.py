@@ -100,8 +100,8 @@ def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
             i0.attrs["comment"] = "; ".join(found[0].notes)
     wrong = i0[~(i0 > 0).values]
     if wrong.size:
-        found = f"{float(wrong[0]):g}, an incident intensity that is not positive, at {float(wrong.energy[0]):g} eV"
-        raise ReadError(file, found=found, cure="take out the energies without light; give counts, not absorbance")
+        what = f"{float(wrong[0]):g}, an incident intensity that is not positive, at {float(wrong.energy[0]):g} eV"
+        raise ReadError(file, found=what, cure="take out the energies without light; give counts, not absorbance")
     return i0
 
 

@@ -164,8 +164,8 @@ def _may_be_no_energy(column: Column, options: TableOptions) -> bool:
     return values.size == 0 or bool(values.min() < ENERGY_EV.low or values.max() > ENERGY_EV.high)
 
 
-def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> Column:
-    """The only column whose values may be energies; the first by custom, unless another one is more like an axis."""
+def _refuse_other_axes(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> None:
+    """Refuse wavelengths and angles instead of energies, and energies along a row."""
     waves = [c for c in columns if is_wave_name(c.name)]
     if waves and not likely:
         raise ReadError(
@@ -181,10 +181,6 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
             found=f"angles in the column {angles[0].describe()}, and no photon energies",
             cure=advise(options, f"write photon energies in eV, 12398.42 / (2 d sin(angle)) with d in angstrom{other}"),
         )
-    places = [c for c in columns if not is_index(c) and not (c.values.size >= _FEWEST and is_counting(c.values))]
-    places = [c for c in places if not is_beside(c.name) and c not in waves]
-    if len(likely) == 1:
-        return likely[0]
     row = Column("", None, 0, np.array([c.values[0] for c in columns if c.values.size]))
     if not likely and row.values.size > 3 and is_likely_energy(row, options) and all(rate_axis(row.values)[:2]):
         raise ReadError(
@@ -192,6 +188,15 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
             found=f"photon energies along the first row ({row.values[0]:g} ... {row.values[-1]:g})",
             cure=advise(options, "transpose the table: energy and spectra are columns"),
         )
+
+
+def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> Column:
+    """The only column whose values may be energies; the first by custom, unless another one is more like an axis."""
+    _refuse_other_axes(path, columns, likely, options)
+    places = [c for c in columns if not is_index(c) and not (c.values.size >= _FEWEST and is_counting(c.values))]
+    places = [c for c in places if not is_beside(c.name) and not is_wave_name(c.name)]
+    if len(likely) == 1:
+        return likely[0]
     if not likely:
         # Numbers of another unit, or in no order: the usual place, if they are numbers of one sign in an order.
         first = places[0] if places else columns[0]
