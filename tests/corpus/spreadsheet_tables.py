@@ -91,6 +91,20 @@ EXCEL = [
         "refs.csv",
     ),
     Table(
+        "Excel, Japanese code page",
+        table("番号,光子エネルギー (eV),A,B", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], E, A, B, end="\r\n").encode("shift-jis"),
+        RIGHT,
+        "the letters are lost, '(eV)' is not, and 1, 2, 3 counts the rows",
+        "refs.csv",
+    ),
+    Table(
+        "Excel, Swedish, the energy second",
+        table("Nr;Fotonenergi (eV);A;B", [100.0, 105.0, 107.0, 110.0, 113.0, 120.0], E, A, B, **SEMI),
+        RIGHT,
+        "a name in eV is the energy in every language; numbers of rows may have gaps",
+        "refs.csv",
+    ),
+    Table(
         "Excel, a hint on the separator",
         "sep=;\r\n" + table("Energie;A;B", E, A, B, **SEMI),
         RIGHT,

@@ -17,6 +17,7 @@ from .words import (
     is_energy_letter,
     is_index_name,
     is_other_energy,
+    is_row_name,
     is_wave_name,
     is_weak_index_name,
     normalise_name,
@@ -104,7 +105,11 @@ def is_index(column: Column) -> bool:
     """Whether a column counts the rows."""
     if is_index_name(column.name):
         return True
-    return is_weak_index_name(column.name) and column.values.size >= _FEWEST and is_counting(column.values)
+    if column.values.size < _FEWEST or not is_weak_index_name(column.name):
+        return False
+    # Rows that were taken out leave gaps.
+    whole = bool((column.values == np.round(column.values)).all() and (np.diff(column.values) > 0).all())
+    return is_counting(column.values) or (whole and is_row_name(column.name))
 
 
 def is_likely_energy(column: Column, options: TableOptions) -> bool:

@@ -147,7 +147,11 @@ def rate_energy_name(name: str) -> int:
         return 1
     if any(part in _NO_ENERGY or part in _ERRORS for part in parts):
         return 0
-    return int(any(part.startswith(("energ", "énerg", "photonenerg")) or part in ("hv", "hν") for part in parts))
+    if any("energ" in part and part.startswith(_NO_ENERGY) for part in parts):
+        return 0
+    # In any language: what is measured in eV and is none of the above.
+    in_ev = (split_unit(name)[1] or "").lower() in ("ev", "kev")
+    return int(in_ev or any("energ" in part or "énerg" in part or part in ("hv", "hν") for part in parts))
 
 
 def is_energy_letter(name: str) -> bool:
@@ -200,6 +204,11 @@ def strip_unit(name: str) -> str:
 def is_weak_index_name(name: str) -> bool:
     """Whether a name may be that of an index."""
     return normalise_name(name) in _WEAK_INDEX
+
+
+def is_row_name(name: str) -> bool:
+    """Whether a name is that of the numbers of rows or points, and not a letter alone."""
+    return normalise_name(name) in ("no", "nr", "num", "number", "row", "line", "seq")
 
 
 def is_beside(name: str) -> bool:
