@@ -284,6 +284,13 @@ DOORS = [
         "foil.csv",
     ),
     Table(
+        "quantities divided by their units",
+        table("t/s;E/eV;I_ring/mA;T/K;A", INDEX, E, CURRENT, CURRENT, A, sep=";"),
+        Opens({"A": A}, E),
+        "SI brochure 5.4.1: a time, a current in mA and a temperature are no absorption",
+        "foil.csv",
+    ),
+    Table(
         "energy loss",
         table("Energy Loss (eV),A,B", E, A, B),
         RIGHT,

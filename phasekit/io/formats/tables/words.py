@@ -100,6 +100,7 @@ _UNIT = re.compile(
     r"(?:^|[\s_/,]|[(\[{<])\s*(?P<unit>kev|mev|ev|nm|angstroms?|å|a\^?-1|cm-1|cm\^-1|1/å|1/a)\s*[)\]}>]?\s*$",
     re.IGNORECASE,
 )
+_RECORDED = re.compile(r"\w\s*/\s*(s|ms|min|h|ma|°c|mbar)$|\w\s*[(\[](ms|ma|°c|mbar)[)\]]$", re.IGNORECASE)
 #: Units that a row of units may hold.
 _UNITS = re.compile(
     r"[(\[]?\s*(|-|1|a\.?\s?u\.?|arb\.?\s?u(nits?)?\.?|k?ev|nm|å|od|counts?|s|ms|ma|hz|cps|%|1/um|1/µm|1/nm|cm2/g|"
@@ -213,7 +214,9 @@ def is_row_name(name: str) -> bool:
 
 def is_beside(name: str) -> bool:
     """Whether a column is recorded beside spectra: time, ring current, angle."""
-    return strip_unit(name) in _BESIDE
+    # The letter t alone may be a transmission, and (s) a solid.
+    recorded = bool(_RECORDED.search(name.strip())) and not is_intensity(name)
+    return recorded or strip_unit(name) in _BESIDE or normalise_name(name) == "t/k"
 
 
 def is_background(name: str) -> bool:
@@ -230,7 +233,9 @@ def is_transmission(name: str) -> bool:
     """Whether a column is what passes the sample, not what it absorbs."""
     parts = strip_unit(name).split()
     passing = any(part in ("transmission", "transmittance", "transmissivity") for part in parts)
-    return strip_unit(name) in ("i/i0", "t", "it/i0") or (passing and not any(part in ABSORPTIONS for part in parts))
+    return normalise_name(name) in ("i/i0", "t", "it/i0") or (
+        passing and not any(part in ABSORPTIONS for part in parts)
+    )
 
 
 def is_optical_constant(name: str) -> bool:
