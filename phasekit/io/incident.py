@@ -98,8 +98,10 @@ def open_i0(  # noqa: PLR0913 -- settings are keyword-only with defaults
         i0 = _make_spectrum(PointSpectrum(found[0].energy, found[0].values[0]))
         if found[0].notes:
             i0.attrs["comment"] = "; ".join(found[0].notes)
-    if not bool((i0 > 0).all()):
-        raise ReadError(file, found="an incident intensity that is not positive", cure="give counts, not absorbance")
+    wrong = i0[~(i0 > 0).values]
+    if wrong.size:
+        what = f"{float(wrong[0]):g}, an incident intensity that is not positive, at {float(wrong.energy[0]):g} eV"
+        raise ReadError(file, found=what, cure="take out the energies without light; give counts, not absorbance")
     return i0
 
 

@@ -37,7 +37,9 @@ class NcbFrames(FrameSource):
 
 
 def recognise(head: bytes, path: Path) -> bool:
-    """Recognise the file by its ending: it holds bare numbers."""
+    """Recognise the file by its ending: it holds bare numbers. Its header is refused with the name of what to open."""
+    if path.suffix.lower() == ".dat" and path.with_suffix(".ncb").is_file():
+        raise ReadError(path, found="the header of an aXis2000 stack", cure=f"give {path.stem}.ncb beside it")
     return path.suffix.lower() == ".ncb"
 
 
@@ -64,6 +66,7 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         )
     divisor = scale if scale > 0 else 1.0
     frames = NcbFrames(path=path, shape=shape, dtype=np.dtype(np.float64), stored=stored, scale=divisor)
+    _check_byte_order(path, frames)
     (x, _), (y, _) = (
         convert_to_nm(header, name, np.linspace(*end, n), "um")
         for name, end, n in zip("xy", ends, (n_x, n_y), strict=True)
@@ -78,6 +81,22 @@ def read(path: Path, options: StxmOptions) -> RawStack:
         attrs={"format": "aXis2000 ncb"},
         stated={"y": "um", "x": "um"},
     )
+
+
+def _check_byte_order(path: Path, frames: NcbFrames) -> None:
+    """Refuse numbers whose bytes are in the other order, as Macintosh and Sun computers wrote them."""
+    first = np.abs(np.fromfile(path, frames.stored, frames.shape[1] * frames.shape[2]))
+    other = np.abs(first.view(frames.stored.newbyteorder()))
+    if frames.stored.kind != "f" or _has_usual_size(first) or not _has_usual_size(other):
+        return
+    cure = "exchange the bytes, e.g. numpy.fromfile(path, '>f4').astype('<f4').tofile(path)"
+    raise ReadError(path, found="numbers whose bytes are in the other order (big-endian)", cure=cure)
+
+
+def _has_usual_size(values: NDArray[Any]) -> bool:
+    """Whether most numbers are 0 or of the size of counts and optical densities."""
+    with np.errstate(invalid="ignore"):
+        return bool(((values == 0) | ((values > 1e-12) & (values < 1e15))).mean() > 0.9)
 
 
 def _read_header(

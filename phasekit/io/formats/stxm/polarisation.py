@@ -45,7 +45,7 @@ def fix_extra_axes(
     for axis, name in names.items():
         if name != "polarisation" and shape[axis] > 1:
             found = f"data of shape {shape} with {shape[axis]} values along '{name}'"
-            raise ReadError(path, found=found, cure="give a stack over photon energy, y and x")
+            raise ReadError(path, found=found, cure="give a stack over photon energy, y and x, or name them with axes=")
         listed = values if len(values) == shape[axis] else list(range(shape[axis]))
         index[axis] = choose_polarisation(path, listed, wanted) if name == "polarisation" else 0
     return ExtraAxes(names, index)

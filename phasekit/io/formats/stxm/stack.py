@@ -29,6 +29,7 @@ _NM = {
     "metre": 1e9,
     "mm": 1e6,
     "cm": 1e7,
+    **dict.fromkeys(("inch", "inches", "in"), 25.4e6),
     "nm": 1.0,
     "pm": 1e-3,
     "a": 0.1,

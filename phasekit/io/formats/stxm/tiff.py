@@ -1,5 +1,7 @@
 """Multipage TIFF: one page per energy; energies from the caller or from a text file beside it."""
 
+import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +19,13 @@ from .stack import FrameSource, RawStack, StxmOptions, find_length_factor
 
 NAME = "TIFF"
 EXTENSIONS = (".tif", ".tiff")
-KEEPS = "energies of a text file beside it, step of ImageJ"
+KEEPS = "energies of a text file beside it, step of ImageJ and OME"
 OPTIONS = ("energies", "step_nm")
 CONTENT = "TIFF"
 
 # Names under which energies are looked for; {} is the stem of the image.
 _SIDECARS = ("{}.csv", "{}.txt", "{}.dat", "{}_energies.csv", "{}_energies.txt", "{}_energy.txt", "energies.txt")
+_OME_SIZE = re.compile(r"<(?:\w+:)?Pixels\b[^>]*>")
 _RESOLUTION_UNITS = {2: 25.4e6, 3: 1e7}  # inch, centimetre [nm]
 
 
@@ -91,7 +94,8 @@ def read(path: Path, options: StxmOptions) -> RawStack:
 def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], str]:
     if energies is not None:
         return energies, ""
-    tried = [path.with_name(name.format(path.stem)) for name in _SIDECARS]
+    stems = dict.fromkeys((path.stem, re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)))
+    tried = [path.with_name(name.format(stem)) for stem in stems for name in _SIDECARS]
     sidecar = next((p for p in tried if p.is_file()), None)
     # TIFF has no place for energies.
     if sidecar is None:
@@ -104,7 +108,9 @@ def _find_energies(path: Path, n: int, energies: NDArray[np.float64] | None) -> 
 
 
 def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
-    """Pixel steps (y, x) where the file states them: ImageJ, or a resolution of more than 1 per 10 um."""
+    """Pixel steps (y, x) where the file states them: OME, ImageJ, or a resolution of more than 1 per 10 um."""
+    if file.is_ome:
+        return _read_ome_step_nm(str(file.ome_metadata))
     imagej = file.imagej_metadata or {}
     tags = file.pages.first.tags
     if "XResolution" not in tags or "YResolution" not in tags:
@@ -121,3 +127,16 @@ def _read_step_nm(file: tifffile.TiffFile) -> tuple[float, float] | None:
         return None
     steps = tuple(factor * r[1] / r[0] for r in ratios)
     return (steps[0], steps[1]) if max(steps) < 1e4 else None  # 72 dpi is a printer's default, not a step
+
+
+def _read_ome_step_nm(text: str) -> tuple[float, float] | None:
+    """Pixel steps (y, x) of OME-XML, which are in um where it names no unit."""
+    found = _OME_SIZE.search(text)
+    said = dict(re.findall(r'(PhysicalSize[XY](?:Unit)?)="([^"]*)"', found[0] if found else ""))
+    steps = []
+    for axis in "YX":
+        factor = find_length_factor(html.unescape(said.get(f"PhysicalSize{axis}Unit", "um")))
+        if f"PhysicalSize{axis}" not in said or factor is None or np.isnan(factor):
+            return None
+        steps.append(float(said[f"PhysicalSize{axis}"]) * factor)
+    return steps[0], steps[1]

@@ -43,7 +43,16 @@ def read_lines(path: Path) -> list[str]:
     lines = [line.strip(" \f\v\x1a") for line in re.split(r"\r\n|\r|\n", text)]
     lines = [line for line in lines if line.strip()]
     _refuse_other_texts(path, lines)
-    return _join_quotations(lines)
+    return _join_quotations(_clean_igor(lines))
+
+
+def _clean_igor(lines: list[str]) -> list[str]:
+    """Names and rows of an Igor text; its words and its commands, such as ``X SetScale``, left out."""
+    if not lines or lines[0].strip() != "IGOR":
+        return lines
+    kept = [line for line in lines[1:] if not re.match(r"\s*(BEGIN|END|X\b.*)\s*$", line)]
+    # Names of waves stand between tabs or commas; rows begin with a tab.
+    return [re.sub(r"^WAVES\S*\s+(.*)", lambda m: re.sub(r",\s*", "\t", m[1]), line.strip()) for line in kept]
 
 
 def _join_quotations(lines: list[str]) -> list[str]:

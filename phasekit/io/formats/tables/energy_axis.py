@@ -12,9 +12,12 @@ from .naming import Column
 from .options import TableOptions, advise
 from .words import (
     find_error_owner,
+    is_angle_name,
     is_beside,
     is_energy_letter,
     is_index_name,
+    is_other_energy,
+    is_row_name,
     is_wave_name,
     is_weak_index_name,
     normalise_name,
@@ -54,6 +57,8 @@ def choose_energy(path: Path, columns: list[Column], certain: bool, options: Tab
     best = max((rate for rate, _ in rated), default=0)
     named = [c for rate, c in rated if rate == best and best]
     likely = [c for c in columns if is_likely_energy(c, options) and not is_wave_name(c.name)]
+    # Times, currents and angles lie where edges do as well; the loss of electrons is an energy.
+    likely = [c for c in likely if not is_beside(c.name) or is_other_energy(c.name)]
     if named and all(np.array_equal(c.values, named[0].values, equal_nan=True) for c in named):
         return _check_named(path, columns, named[0], certain, options)
     if named:
@@ -100,7 +105,11 @@ def is_index(column: Column) -> bool:
     """Whether a column counts the rows."""
     if is_index_name(column.name):
         return True
-    return is_weak_index_name(column.name) and column.values.size >= _FEWEST and is_counting(column.values)
+    if column.values.size < _FEWEST or not is_weak_index_name(column.name):
+        return False
+    # Rows that were taken out leave gaps.
+    whole = bool((column.values == np.round(column.values)).all() and (np.diff(column.values) > 0).all())
+    return is_counting(column.values) or (whole and is_row_name(column.name))
 
 
 def is_likely_energy(column: Column, options: TableOptions) -> bool:
@@ -160,8 +169,8 @@ def _may_be_no_energy(column: Column, options: TableOptions) -> bool:
     return values.size == 0 or bool(values.min() < ENERGY_EV.low or values.max() > ENERGY_EV.high)
 
 
-def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> Column:
-    """The only column whose values may be energies; the first by custom, unless another one is more like an axis."""
+def _refuse_other_axes(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> None:
+    """Refuse wavelengths and angles instead of energies, and energies along a row."""
     waves = [c for c in columns if is_wave_name(c.name)]
     if waves and not likely:
         raise ReadError(
@@ -169,15 +178,36 @@ def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], o
             found=f"wavelengths or wavenumbers in the column {waves[0].describe()}, and no photon energies",
             cure=advise(options, "write photon energies in eV, 1239.842 divided by the wavelength in nm"),
         )
+    angles = [c for c in columns if is_angle_name(c.name)]
+    if angles:
+        other = ", or choose them with energy_column=" if likely else ""
+        raise ReadError(
+            path,
+            found=f"angles in the column {angles[0].describe()}, and no photon energies",
+            cure=advise(options, f"write photon energies in eV, 12398.42 / (2 d sin(angle)) with d in angstrom{other}"),
+        )
+    row = Column("", None, 0, np.array([c.values[0] for c in columns if c.values.size]))
+    if not likely and row.values.size > 3 and is_likely_energy(row, options) and all(rate_axis(row.values)[:2]):
+        raise ReadError(
+            path,
+            found=f"photon energies along the first row ({row.values[0]:g} ... {row.values[-1]:g})",
+            cure=advise(options, "transpose the table: energy and spectra are columns"),
+        )
+
+
+def _choose_by_values(path: Path, columns: list[Column], likely: list[Column], options: TableOptions) -> Column:
+    """The only column whose values may be energies; the first by custom, unless another one is more like an axis."""
+    _refuse_other_axes(path, columns, likely, options)
     places = [c for c in columns if not is_index(c) and not (c.values.size >= _FEWEST and is_counting(c.values))]
-    places = [c for c in places if not is_beside(c.name) and c not in waves]
+    places = [c for c in places if not is_beside(c.name) and not is_wave_name(c.name)]
     if len(likely) == 1:
         return likely[0]
     if not likely:
         # Numbers of another unit, or in no order: the usual place, if they are numbers of one sign in an order.
         first = places[0] if places else columns[0]
         if any(c.name for c in columns):
-            raise _refuse_choice(path, f"no column of photon energies ({_list_columns(columns)})", columns, options)
+            usual = [c for c in columns if not is_beside(c.name) and not is_index(c)] or columns
+            raise _refuse_choice(path, f"no column of photon energies ({_list_columns(columns)})", usual, options)
         rising = np.diff(first.values[np.isfinite(first.values)])
         if rising.size and max((rising > 0).mean(), (rising < 0).mean()) >= 0.6:
             return first

@@ -17,7 +17,10 @@ _COMMENT = re.compile(r'^\s*["\']?\s*(//|--(?=\s)|[#%*!])+')
 _TOTALS: tuple[str, ...] = ("total", "totals", "sum", "mean", "average", "avg", "mittel", "summe")
 _TOTALS += ("median", "mittelwert", "moyenne", "min", "max", "std", "stdev", "stddev", "standard deviation", "std dev")
 _ENDS = ("end", "eof", "end of data", "data end", "[end]", "*")
-_THOUSANDS = re.compile(r"\d{1,3}([,'’ \u00a0]\d{3})+(\.\d+)?$|\d{1,3}(\.\d{3})+(,\d+)?$")
+_BLANKS = "\u00a0\u202f\u2009"  # blanks that stand within numbers
+_THOUSANDS = re.compile(rf"\d{{1,3}}([,'’ {_BLANKS}]\d{{3}})+(\.\d+)?$|\d{{1,3}}([. {_BLANKS}]\d{{3}})+(,\d+)?$")
+# An error of a spreadsheet begins with the same sign as a remark.
+_REMARK = re.compile(r"(?<=\S)\s+#(?!N/A|NV|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|WERT!|BEZUG!|ZAHL!|VALEUR!).*$")
 
 
 @dataclass
@@ -56,9 +59,11 @@ def arrange_lines(path: Path, lines: list[str], options: TableOptions) -> Layout
     text = _find_text_columns([reading.fields[i] for i in at], reading)
     rows = [_convert_row(row, reading, text) for row in reading.fields]
     good = [i for i, row in enumerate(rows) if row is not None]
-    begin, end = (good[0], good[-1]) if good else (0, -1)
+    # Rows of separators alone stand above a header as well.
+    filled = [i for i in good if not np.isnan(rows[i] or [0.0]).all()]
+    begin, end = (filled[0], good[-1]) if filled else (0, -1)
     bad = next((i for i in range(begin, end + 1) if rows[i] is None), None)
-    if bad is not None or not good:
+    if bad is not None or not filled:
         raise _refuse_line(path, body[bad if bad is not None else at[0]], reading.decimal)
     notes = _read_footer(path, body[end + 1 :], reading)
     prose = [line for line in body[:begin] if re.search(r"[^\s,;#]", line)]
@@ -82,7 +87,7 @@ def _part_comments(lines: list[str]) -> tuple[list[tuple[int, str]], list[str], 
             comments.append((number, re.sub(r'^[\s"\'#%*!;/]+|[\s",;]+$', "", line)))
         else:
             # What follows " #" on a row is a remark.
-            body.append(re.sub(r"(?<=\S)\s+#.*$", "", line) if not re.search(r"[A-Za-z]{2}.*#", line) else line)
+            body.append(_REMARK.sub("", line) if not re.search(r"[A-Za-z]{2}.*#", line) else line)
             numbers.append(number)
     return comments, body, numbers
 
@@ -104,6 +109,10 @@ def _choose_reading(path: Path, body: list[str], comments: list[tuple[int, str]]
         return best
     if len({r.width for r in fitting}) == 1:
         return fitting[0]
+    # Commas between names of which one is the energy separate the numbers as well.
+    headed = [r for r in fitting if r.separator == "comma" and any(map(_names_energy, r.fields[:-1]))]
+    if len(headed) == 1 and headed[0].width > 1:
+        return headed[0]
     # Blanks beside commas: the commas are in the numbers.
     if best.separator == "blank" or best.width == 1:
         return best
@@ -134,7 +143,13 @@ def _differ(a: Reading, b: Reading) -> bool:
 
 def _has_names(row: list[str], reading: Reading) -> bool:
     numbers = [parse_number(name, reading.decimal) for name in row]
-    return len(row) == reading.width and row[0] != "" and numbers[0] is None
+    # The first name of an index is empty.
+    named = numbers[0] is None or (row[0] == "" and len(row) > 2 and all(n is None for n in numbers[1:]))
+    return len(row) == reading.width and named
+
+
+def _names_energy(row: list[str]) -> bool:
+    return len(row) > 1 and any(rate_energy_name(name) == 2 for name in row)
 
 
 def _find_text_columns(rows: list[list[str]], reading: Reading) -> list[int]:

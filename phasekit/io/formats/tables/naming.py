@@ -89,6 +89,9 @@ def _read_header(path: Path, layout: Layout, options: TableOptions) -> Names | N
     """Names in the text lines directly above the numbers."""
     width = layout.values.shape[1]
     rows = [_fit_width(line, width, layout.reading) for line in layout.header[-_KEPT_COMMENTS:]]
+    if rows and rows[-1] is None and _has_row_names(layout):
+        short = _fit_width(layout.header[-1], width - 1, layout.reading)
+        rows[-1] = None if short is None else ["", *short]
     fitting = [row for row in rows if row is not None]
     if rows and rows[-1] is None:
         _refuse_unfit_header(path, layout, options)
@@ -128,7 +131,7 @@ def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
     # Commas and semicolons separate only where they do in the numbers.
     ways += [split_at_marks(line)] if reading.separator == "any" else []
     for fields in ways:
-        names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip()).strip() for field in fields]
+        names = [re.sub(r"^(['\"])(.*)\1$", r"\2", field.strip().rstrip(",")).strip() for field in fields]
         while len(names) > width and names[-1] == "":
             names = names[:-1]
         if len(names) == width + 1 and names[0] == "#":
@@ -136,6 +139,12 @@ def _fit_width(line: str, width: int, reading: Reading) -> list[str] | None:
         if len(names) == width:
             return names
     return None
+
+
+def _has_row_names(layout: Layout) -> bool:
+    """Whether the first column is text, or 1, 2, 3, ...: R writes a header without a name above its row names."""
+    first = layout.values[:, 0]
+    return 0 in layout.text_columns or bool((first == np.arange(first.size) + 1).all())
 
 
 def _is_units_row(row: list[str]) -> bool:

@@ -96,16 +96,22 @@ def _part_blocks(lines: list[str]) -> list[Scan]:
     rows = [len(f) > 1 and is_numeric(f, reading.decimal) for f in reading.fields]
     # A word at the begin of a line is no damaged number.
     texts = [f[0].strip("\"'").split(" ")[0].isalpha() or not any(map(_is_number, f)) for f in reading.fields]
+    widths = [len(f) if row else 0 for f, row in zip(reading.fields, rows, strict=True)]
     starts = [
         i
         for i in range(1, len(rows))
         # Text above the first table is its header.
-        if texts[i] and not rows[i] and rows[i - 1] and sum(rows[i:]) >= _FEWEST_ROWS and sum(rows[:i]) >= _FEWEST_ROWS
+        if texts[i] and not rows[i] and rows[i - 1] and _holds_table(widths[:i]) and _holds_table(widths[i:])
     ]
     if not starts:
         return []
     blocks = [body[a:b] for a, b in pairwise([0, *starts, len(body)])]
     return [Scan(str(k + 1), f"{len(block)} lines from {block[0][:30]!r}", block) for k, block in enumerate(blocks)]
+
+
+def _holds_table(widths: list[int]) -> bool:
+    """Whether lines of numbers (their widths, 0 for text) are rows of a table, not dates and sizes of a header."""
+    return any(a == b > 1 for a, b in pairwise(widths)) or len([w for w in widths if w]) >= 2 * _FEWEST_ROWS
 
 
 def _is_number(text: str) -> bool:

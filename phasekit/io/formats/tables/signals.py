@@ -12,6 +12,8 @@ from .energy_axis import find_column, is_arithmetic, is_counting, is_index, is_l
 from .naming import Column
 from .options import TableOptions
 
+_SIZES = 1000.0  # ratio of sizes that references of one experiment do not have
+
 
 @dataclass
 class Choice:
@@ -87,8 +89,10 @@ def _leave_out(others: list[Column], columns: list[Column], options: TableOption
     for column in others:
         none = words.find_error_owner(column.name, names)[0] or words.is_beside(column.name)
         none = none or (column.name != "" and is_index(column))
+        # Statistics programs leave the name above the names of rows empty.
+        none = none or (column.place == 0 and not column.name and len(columns) > 2 and all(names[1:]))
         none = none or words.is_wave_name(column.name) or _is_axis_name(column, options)
-        none = none or words.is_background(column.name)
+        none = none or words.is_background(column.name) or words.is_other_energy(column.name)
         (gone if none else left).append(column)
     # A column that counts by ones, or without a name by equal steps, is no spectrum where other columns are left.
     counting = [c for c in left if not c.name and (is_counting(c.values) or is_arithmetic(c.values))]
@@ -131,11 +135,17 @@ def _choose_absorption(path: Path, left: list[Column], notes: list[str]) -> Choi
     if passing:
         found = f"a transmission and no absorption in the column {_list(passing)}"
         raise ReadError(path, found=found, cure="give -ln of it, or choose the spectra with columns=")
+    constants = [c for c in left if words.is_optical_constant(c.name)]
+    if constants and len(constants) == len(left):
+        found = f"optical constants or lengths and no absorption ({_list(constants)})"
+        cure = f"give the absorption computed from them, or take one as it is with columns={constants[-1].name!r}"
+        raise ReadError(path, found=found, cure=cure)
     if not left:
         raise ReadError(path, found="no spectrum beside the energies", cure="name the spectra with columns=")
     if rest and (kinds or foils or intensities):
         raise _refuse_choice(path, f"measured signals beside other columns ({_list(left)})", left)
     if rest or len(left) == 1:
+        _refuse_other_sizes(path, left)
         return Choice(left, notes=notes)
     if kinds:
         unused = [c for c in left if c is not kinds[0]]
@@ -206,5 +216,29 @@ def _list(columns: list[Column]) -> str:
 
 def _refuse_choice(path: Path, found: str, columns: list[Column]) -> ReadError:
     named = [c.name for c in columns]
-    shown = [c.name if c.name and named.count(c.name) == 1 else c.place for c in columns[:2]]
-    return ReadError(path, found=found, cure=f"choose the spectra, e.g. columns={shown}")
+    # The example holds what may be a spectrum, and counts only where nothing else is there.
+    likely = [c for c in columns if not _is_unlikely(c, columns)] or columns
+    best = [c for c in likely if not words.is_intensity(c.name)]
+    best = best or [c for c in likely if words.strip_unit(c.name) not in words.INCIDENT] or likely
+    shown = [c.name if c.name and named.count(c.name) == 1 else c.place for c in best[:2]]
+    return ReadError(
+        path, found=found, cure=f"choose the spectra, e.g. columns={shown if len(shown) > 1 else shown[0]!r}"
+    )
+
+
+def _is_unlikely(column: Column, columns: list[Column]) -> bool:
+    """Whether a column is no spectrum by its name, or counts the rows."""
+    name = column.name
+    beside = words.is_beside(name) or words.is_background(name) or words.is_summary(name) or is_index(column)
+    beside = beside or (not name and any(c.name for c in columns))
+    return beside or words.find_error_owner(name, [c.name for c in columns])[0]
+
+
+def _refuse_other_sizes(path: Path, left: list[Column]) -> None:
+    """Refuse spectra of which one is a thousand times as large as another: counts beside an absorption."""
+    largest = {c.place: float(np.nanmax(np.abs(c.values), initial=0.0)) for c in left}
+    sizes = [size for size in largest.values() if size > 0]
+    if len(sizes) < 2 or max(sizes) < _SIZES * min(sizes) or max(sizes) < 100:
+        return
+    found = f"spectra up to {max(sizes):g} beside others up to {min(sizes):g}: counts, perhaps ({_list(left)})"
+    raise _refuse_choice(path, found, [c for c in left if largest[c.place] * _SIZES**0.5 < max(sizes)] or left)

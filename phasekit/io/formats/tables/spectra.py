@@ -12,7 +12,7 @@ from .decoding import read_lines
 from .energy_axis import choose_energy
 from .layout import Layout, arrange_lines
 from .naming import Column, name_columns
-from .options import TableOptions
+from .options import TableOptions, advise
 from .passes import sort_rows
 from .scans import select_scan
 from .signals import Choice, choose_signals, find_pairs
@@ -76,7 +76,12 @@ def _make_spectra(
     """Spectra on one axis, in rising energy."""
     energy = convert_energies(path, axis, layout, options)
     if not np.isfinite(values).all():
-        raise ReadError(path, found="missing or infinite values in a spectrum", cure="remove or interpolate those rows")
+        k, row = np.argwhere(~np.isfinite(values))[0]
+        raise ReadError(
+            path,
+            found=f"missing or infinite values in the spectrum {names[k]!r}, first at {energy[row]:g} eV",
+            cure=advise(options, "remove or interpolate those rows, or choose other spectra with columns="),
+        )
     energy, values = sort_rows(path, energy, values, options)
     return Spectra(path, energy, values, names, _read_units(layout))
 

@@ -7,7 +7,21 @@ from functools import partial
 from math import isnan
 from typing import NamedTuple
 
-_MISSING = ("", "-", "--", "---", "na", "n/a", "nan", "null", "none", "#n/a", "nd", "n.d.")
+_MISSING: tuple[str, ...] = ("", "-", "--", "---", "na", "n/a", "nan", "null", "none", "#n/a", "nd", "n.d.")
+# What spreadsheets write where a formula failed, in English, German and French.
+_MISSING += (
+    "#div/0!",
+    "#value!",
+    "#ref!",
+    "#name?",
+    "#num!",
+    "#null!",
+    "#nv",
+    "#wert!",
+    "#bezug!",
+    "#zahl!",
+    "#valeur!",
+)
 _DOT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?$")
 _COMMA = re.compile(r"[+-]?(\d+(,\d+)?|,\d+)([eEdD][+-]?\d+)?$")
 _INFINITE = re.compile(r"[+-]?inf(inity)?$", re.IGNORECASE)
@@ -57,7 +71,9 @@ def split_quoted(line: str, separator: str) -> list[str]:
         return [field.strip() for field in line.split(separator)]
     blanks = " " if separator == "\t" else r" \t"
     # A quotation begins at its mark, whatever blanks stand before it, and a doubled mark is one within it.
-    found = re.findall(rf'(?:^|{separator})[{blanks}]*("(?:[^"]|"")*"|[^{separator}]*)[^{separator}]*', line)
+    # A mark that closes a quotation is followed by the separator, or the field is more than quoted text.
+    quoted = rf'"(?:[^"]|"")*"(?=[{blanks}]*(?:{separator}|$))'
+    found = re.findall(rf"(?:^|{separator})[{blanks}]*({quoted}|[^{separator}]*)[^{separator}]*", line)
     return [f[1:-1].replace('""', '"') if len(f) > 1 and f[0] == f[-1] == '"' else f.strip() for f in found]
 
 

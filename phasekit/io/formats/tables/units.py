@@ -1,5 +1,6 @@
 """Energies of a table in eV, with the unit that the caller, the column or a comment states."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ def convert_energies(path: Path, column: Column, layout: Layout, options: TableO
         The unit is none of energy, or a value is missing, not positive, or outside every edge.
     """
     unit = options.energy_unit or column.unit or _find_stated_unit(layout)
-    factor = find_energy_factor(unit)
+    # A capital M is a million, a small one a thousandth.
+    factor = 1e6 if re.fullmatch(r"[\[(]?MeV[\])]?", unit or "") else find_energy_factor(unit)
     if factor is not None and np.isnan(factor):
         raise ReadError(
             path,

@@ -72,10 +72,10 @@ _ERRORS = (
     *("sigma", "err", "error", "errors", "std", "stdev", "stddev", "sd", "sem", "unc", "uncertainty", "uncert", "rms"),
     *("±", "+/-", "+-", "σ", "variance", "var", "errorbar", "stderr", "rmse", "fehler", "uncertainties", "noise"),
     *("upper", "lower", "ci", "dev"),
-    *("errs", "yerr", "dy"),
+    *("errs", "yerr", "dy", "yer", "xer"),
 )
 # dA is an error of A; so are s_A, u_A and e_A, while SO and O are two substances.
-_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se)")
+_SHORT_ERRORS = re.compile(r"(?:d|delta|δ)[ _]?(.+)|(?:s|u|e)(?:[ _](.+)|\((.+)\))|(.+)[ _](?:e|s|u|d|se|n|npts)")
 _SUMMARIES = ("mean", "average", "avg", "sum", "total", "median")
 _ENERGIES = (
     *("e", "ev", "kev", "hv", "hν", "h nu", "hnu", "energy", "energies", "energie", "energia", "énergie", "energi"),
@@ -100,6 +100,7 @@ _UNIT = re.compile(
     r"(?:^|[\s_/,]|[(\[{<])\s*(?P<unit>kev|mev|ev|nm|angstroms?|å|a\^?-1|cm-1|cm\^-1|1/å|1/a)\s*[)\]}>]?\s*$",
     re.IGNORECASE,
 )
+_RECORDED = re.compile(r"\w\s*/\s*(s|ms|min|h|ma|°c|mbar)$|\w\s*[(\[](ms|ma|°c|mbar)[)\]]$", re.IGNORECASE)
 #: Units that a row of units may hold.
 _UNITS = re.compile(
     r"[(\[]?\s*(|-|1|a\.?\s?u\.?|arb\.?\s?u(nits?)?\.?|k?ev|nm|å|od|counts?|s|ms|ma|hz|cps|%|1/um|1/µm|1/nm|cm2/g|"
@@ -147,7 +148,11 @@ def rate_energy_name(name: str) -> int:
         return 1
     if any(part in _NO_ENERGY or part in _ERRORS for part in parts):
         return 0
-    return int(any(part.startswith(("energ", "énerg", "photonenerg")) or part in ("hv", "hν") for part in parts))
+    if any("energ" in part and part.startswith(_NO_ENERGY) for part in parts):
+        return 0
+    # In any language: what is measured in eV and is none of the above.
+    in_ev = (split_unit(name)[1] or "").lower() in ("ev", "kev")
+    return int(in_ev or any("energ" in part or "énerg" in part or part in ("hv", "hν") for part in parts))
 
 
 def is_energy_letter(name: str) -> bool:
@@ -167,6 +172,17 @@ def is_wave_name(name: str) -> bool:
     return strip_unit(name) in (*_WAVES, "nm", "å", "angstrom", "angstroms", "cm-1")
 
 
+def is_angle_name(name: str) -> bool:
+    """Whether a column holds angles of the monochromator."""
+    return strip_unit(name) in ("angle", "theta", "θ", "bragg", "braggangle", "bragg angle", "mono angle", "mono theta")
+
+
+def is_other_energy(name: str) -> bool:
+    """Whether a column holds an energy that is not that of the photons, such as the kinetic energy."""
+    parts = normalise_name(name).split()
+    return any(p.startswith("energ") for p in parts) and any(p in _NO_ENERGY for p in parts)
+
+
 def is_index_name(name: str) -> bool:
     """Whether a name can only be that of an index."""
     return normalise_name(name) in _INDEX or name.strip() == "#"
@@ -177,10 +193,13 @@ def strip_unit(name: str) -> str:
 
     Examples
     --------
-    >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]")
-    ('dwell', 'i0')
+    >>> strip_unit("Dwell (ms)"), strip_unit("I0 [counts]"), strip_unit("time/s")
+    ('dwell', 'i0', 'time')
     """
-    return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", name.strip()))
+    plain = re.sub(
+        r"(?<=\w)\s*/\s*(s|ms|min|h|ma|a|v|k|°c|°|deg|degrees|counts|cps|hz)\s*$", "", name.strip(), flags=re.I
+    )
+    return normalise_name(re.sub(r"(?<=\S)\s*[(\[][^()\[\]]*[)\]]\s*$", "", plain))
 
 
 def is_weak_index_name(name: str) -> bool:
@@ -188,9 +207,16 @@ def is_weak_index_name(name: str) -> bool:
     return normalise_name(name) in _WEAK_INDEX
 
 
+def is_row_name(name: str) -> bool:
+    """Whether a name is that of the numbers of rows or points, and not a letter alone."""
+    return normalise_name(name) in ("no", "nr", "num", "number", "row", "line", "seq")
+
+
 def is_beside(name: str) -> bool:
     """Whether a column is recorded beside spectra: time, ring current, angle."""
-    return strip_unit(name) in _BESIDE
+    # The letter t alone may be a transmission, and (s) a solid.
+    recorded = bool(_RECORDED.search(name.strip())) and not is_intensity(name)
+    return recorded or strip_unit(name) in _BESIDE or normalise_name(name) == "t/k"
 
 
 def is_background(name: str) -> bool:
@@ -205,7 +231,19 @@ def is_fine_structure(name: str) -> bool:
 
 def is_transmission(name: str) -> bool:
     """Whether a column is what passes the sample, not what it absorbs."""
-    return normalise_name(name) in ("transmission", "transmittance", "transmissivity", "i/i0", "t", "it/i0")
+    parts = strip_unit(name).split()
+    passing = any(part in ("transmission", "transmittance", "transmissivity") for part in parts)
+    return normalise_name(name) in ("i/i0", "t", "it/i0") or (
+        passing and not any(part in ABSORPTIONS for part in parts)
+    )
+
+
+def is_optical_constant(name: str) -> bool:
+    """Whether a column is a scattering factor, a part of the refractive index, or a length of attenuation."""
+    words = re.sub(
+        r"^(atten|attenuation|penetration|absorption|extinction) (length|depth)$", "length", strip_unit(name)
+    )
+    return words in ("f1", "f2", "f'", "f''", "delta", "beta", "length")
 
 
 def is_summary(name: str) -> bool:
@@ -227,6 +265,8 @@ def is_unit(text: str) -> bool:
 def find_error_owner(name: str, others: list[str]) -> tuple[bool, str | None]:
     """Whether a name has a word for errors, and the column whose error it is ("" for the name before it)."""
     text = re.sub(r"(standard|std)[\s_.]*(deviation|dev|error)", "stddev", name.lower().strip())
+    if re.fullmatch(r"var\d+", text) and all(re.fullmatch(r"[Vv]ar\d+", other) for other in others):
+        return False, None  # the names that Matlab gives to columns without any
     parts = _split_words(re.sub(r"±|\+/-|\+-|σ", " sigma ", text))
     errors = [(re.sub(r"\d+$", "", part) or part) in _ERRORS for part in parts]
     rest = "".join(p for p, is_error in zip(parts, errors, strict=True) if not is_error and p not in _FILLING)

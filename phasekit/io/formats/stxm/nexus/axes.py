@@ -26,6 +26,11 @@ ROLES = {
     **dict.fromkeys(("sample_x", "x", "x_position", "image_x", "scan_x"), "x"),
     **dict.fromkeys(POLARISATION, "polarisation"),
 }
+# Stages that some files name instead of the sample: stage_y, fine_x, hexapod_y, x_motor.
+_STAGE = re.compile(
+    r"(?:(?:sample|stage|fine|coarse|piezo|hexapod|scanner|interferometer|motor|pos|position)_?)+([xy])(?:_?\w{2,})?"
+    r"|([xy])_?(?:stage|motor|pos|axis|fine|coarse|piezo)"
+)
 _CURE = "give their order with axes=, e.g. axes=('energy', 'scan_y', 'scan_x')"
 #: Place of each axis in the data, as far as one statement of the file says it.
 Places = dict[str, int]
@@ -56,7 +61,8 @@ def _read_list(axes: object, shape: tuple[int, ...]) -> Places:
 def find_role(name: str) -> str:
     """Role of an axis by its name: energy, y, x or polarisation; else its own name in lower case."""
     plain = name.strip().lower()
-    return ROLES.get(plain, plain)
+    stage = _STAGE.fullmatch(plain)
+    return ROLES.get(plain, (stage[1] or stage[2]) if stage else plain)
 
 
 def _read_indices(owner: h5py.Group | h5py.Dataset, n_axes: int) -> Places:
@@ -156,6 +162,10 @@ def find_axis(entry: h5py.Group, counter: h5py.Group, role: str) -> h5py.Dataset
     for name, this in ROLES.items():
         child = counter.get(name) if this == role else None
         if isinstance(child, h5py.Dataset) and child.dtype.kind in "iuf" and child.size:
+            return child
+    stages = [child for name, child in counter.items() if role in ("y", "x") and find_role(name) == role]
+    for child in stages:
+        if isinstance(child, h5py.Dataset) and child.ndim == 1 and child.dtype.kind in "iuf" and child.size > 1:
             return child
     # A single image may state its energy only at the monochromator.
     elsewhere = ("instrument/monochromator/energy", "energy/data") if role == "energy" else ()

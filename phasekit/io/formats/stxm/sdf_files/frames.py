@@ -89,6 +89,8 @@ def find_frame_files(path: Path, letter: str, n_points: int, region: int | None)
     # A single image has no frame number in its name.
     if n_points == 1 and not files[0].is_file():
         files = [path.with_name(f"{path.stem}_{letter}{tail}.xim")]
+    # Some programs and disks write the ending in capitals.
+    files = [f if f.is_file() or not f.with_suffix(".XIM").is_file() else f.with_suffix(".XIM") for f in files]
     # A file of 0 bytes is what an interrupted copy leaves.
     return FrameFiles(path, tuple(files), tuple(f.is_file() and f.stat().st_size > 0 for f in files))
 
@@ -160,7 +162,11 @@ def _list_missing(files: FrameFiles, kept: Sequence[int], points: NDArray[np.flo
     more = " ..." if len(missing) > 5 else ""
     found = f"{len(missing)} of {n_points} image files missing or empty: {shown}{more}"
     if not there:
-        return ReadError(files.header, found=found, cure="put them beside the header")
+        others = sorted(
+            f.name for f in files.header.parent.glob("*.[xX][iI][mM]") if f.stem[-3:] == files.paths[0].stem[-3:]
+        )
+        renamed = f", or name the header as its frames are named ({others[0]} is there)" if others else ""
+        return ReadError(files.header, found=found, cure=f"put them beside the header{renamed}")
     interrupted = there == list(range(len(there)))
     kind = f"the first {len(there)}, of an interrupted scan," if interrupted else f"the other {len(there)}"
     cure = (
