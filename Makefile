@@ -74,7 +74,7 @@ lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
 
-bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (an hour) -> benchmarks/stxm/report/
+bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (hours) -> benchmarks/stxm/report/
 	$(BIN)/python -m benchmarks.stxm.bench
 
 bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minutes) -> benchmarks/acom/report/

@@ -2,7 +2,7 @@
 
 # Imported at once, not lazily: these modules load heavy libraries inside their functions.
 from .phases import crystal, direct_basis, lattice_of, phase_from_record, phase_record
-from .point_groups import contains_group, find_laue_rotations, find_standard_group, point_symmetry
+from .point_groups import contains_group, find_laue_rotations, find_standard_group, point_symmetry, select_up_to_sign
 from .symmetry import (
     TOLERANCE,
     FoundSymmetry,
@@ -29,4 +29,5 @@ __all__ = [
     "phase_from_record",
     "phase_record",
     "point_symmetry",
+    "select_up_to_sign",
 ]

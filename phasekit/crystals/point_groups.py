@@ -91,11 +91,15 @@ def find_laue_rotations(group: Any) -> Array:
     (24, 4)
     """
     # The inversion that diffraction adds turns every improper operation into its rotation.
-    data = np.asarray(group.data, dtype=float).reshape(-1, 4)
+    return select_up_to_sign(np.asarray(group.data, dtype=float).reshape(-1, 4), 1e-4)
+
+
+def select_up_to_sign(vectors: Array, tolerance: float) -> Array:
+    """Unit vectors (n, k) of which v and -v, whose cosine is 1 within the tolerance, are one: the first of each."""
     kept: list[Array] = []
-    for quaternion in data:
-        if all(abs(quaternion @ other) < 1 - 1e-4 for other in kept):
-            kept.append(quaternion)
+    for one in vectors:
+        if all(abs(one @ other) < 1 - tolerance for other in kept):
+            kept.append(one)
     return np.array(kept)
 
 

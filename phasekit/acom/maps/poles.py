@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...crystals import direct_basis, lattice_of
+from ...crystals import direct_basis, lattice_of, select_up_to_sign
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import to_matrix
@@ -157,12 +157,8 @@ def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     normal = np.linalg.inv(direct_basis(lattice_of(phase))) @ np.asarray(hkl, dtype=float)
     # The Laue group, not the point group: diffraction adds the inversion.
     equivalent = to_matrix(proper_rotations(phase)) @ (normal / np.linalg.norm(normal))
-    kept: list[Array] = []
     # Normals n and -n are one plane; keeping one avoids double poles.
-    for one in equivalent:
-        if all(abs(one @ other) < 1 - 1e-9 for other in kept):
-            kept.append(one)
-    return np.array(kept)
+    return select_up_to_sign(equivalent, 1e-9)
 
 
 def _bin_poles(normals: Array) -> tuple[Array, Array]:

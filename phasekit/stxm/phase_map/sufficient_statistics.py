@@ -156,7 +156,7 @@ def _compute_sums(
     total = weight.sum(axis=1)
     mean = (weight * x).sum(axis=1) / total
     template_mean = _sum_over_energies(weight, templates) / total[:, None]
-    # products of templates are the same for all pixels, so N is one matrix product with the weights
+    # products of templates are the same for all pixels, so N is one product with the weights
     products = (templates[:, None] * templates[None]).reshape(len(templates) ** 2, -1)
     normal_matrix = _sum_over_energies(weight, products).reshape(len(x), len(templates), len(templates))
     normal_matrix -= total[:, None, None] * template_mean[:, :, None] * template_mean[:, None]
