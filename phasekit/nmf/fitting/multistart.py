@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from .arrays import to_device, to_numpy
@@ -78,29 +77,6 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
 def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
     return compress_rows(source, largest + _EXTRA_RANK, rng)
-
-
-def compute_scree(low: LowRank, shape: tuple[int, int], ranks: list[int]) -> NDArray[np.float64]:
-    r"""Singular value number k over the largest that noise alone would have; NaN beyond the compressed rank.
-
-    Noise of variance :math:`s^2` in n x p values has no singular value above
-
-    .. math::
-
-        s\,(\sqrt{n} + \sqrt{p})
-
-    (Marchenko and Pastur, Math. USSR Sb. 1 (1967) 457). :math:`s^2` is what the compressed data leave over, per degree
-    of freedom.
-    """
-    n, p = shape
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
-    # The compressed data hold the strongest directions; degrees of freedom that are left share the rest evenly.
-    rest = max(low.norm2 - float(np.sum(strength**2)), 1e-12 * low.norm2) / max(
-        (n - len(strength)) * (p - len(strength)), 1
-    )
-    edge = np.sqrt(rest) * (np.sqrt(n) + np.sqrt(p))
-    padded = np.append(strength / edge, np.full(max(ranks), np.nan))
-    return padded[np.array(ranks) - 1]
 
 
 def fit_multistart(

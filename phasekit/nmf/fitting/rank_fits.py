@@ -5,18 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import RowSource
 from .factors import label_fit
-from .hals import Fit
+from .hals import Fit, LowRank
 from .multistart import (
     check_numerical_rank,
     check_rank,
     compress_for_ranks,
-    compute_scree,
     fit_multistart,
     make_feature_rows,
 )
@@ -98,10 +96,10 @@ def factorise_ranks(
 
 
 class RankFits(NamedTuple):
-    """Fits of every k on all the data, and the scree curve."""
+    """Fits of every k on all the data, and the compressed data."""
 
     best: list[Fit]  # by k, polished
-    scree: NDArray[np.float64]  # by k, singular value over the edge of the noise
+    low: LowRank
 
 
 def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
@@ -136,4 +134,4 @@ def fit_all_ranks(
         inspect(fits)
         best.append(fits[0])
     best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
-    return RankFits(best, compute_scree(low, source.shape, tried))
+    return RankFits(best, low)

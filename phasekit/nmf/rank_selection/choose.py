@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SchemaError
 from ...schema import RANKS, describe, require
 from ..image_metrics import METRICS
-from .evidence import EDGE, compute_probability
+from .evidence import compute_probability
 
+_SEEN = 3.0  # standard deviations above noise: one direction of noise in some hundred is as far
 RULES = ("combined", "published", "held_out", "deviance", "stability", "redundancy", "scree", *METRICS)
 
 
@@ -23,8 +24,9 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
         ``"combined"`` (default): the k of highest probability, see :func:`rank_votes`. ``"published"``: the knee of the
         mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"deviance"``:
         smallest Poisson deviance of unseen counts. ``"stability"``: last k before its largest fall. ``"redundancy"``:
-        last k before its largest rise. ``"scree"``: number of singular values above the noise, too many where grains
-        are bent. ``"psnr"``, ``"ssim"``, ``"ms_ssim"``, ``"gmsd"``, ``"mdsi"``, ``"fsim"``, ``"vif_p"``: best predicted
+        last k before its largest rise. ``"scree"``: number of directions that are found again in held-out electrons
+        (of data that are not counts: whose maps hang together), more than 3 standard deviations above noise.
+        ``"psnr"``, ``"ssim"``, ``"ms_ssim"``, ``"gmsd"``, ``"mdsi"``, ``"fsim"``, ``"vif_p"``: best predicted
         held-out patterns.
 
     Returns
@@ -71,17 +73,18 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
 def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     r"""Collect every rule's vote, and compute a probability over k.
 
-    The probability is a conditional logit model of four pieces of evidence:
+    The probability is that of the number of directions that are real. Two kinds of evidence decide. A direction is
+    found again in electrons that were held out. Its map hangs together from scan point to scan point. With the odds
+    :math:`B_j` that direction number j is real,
 
     .. math::
 
-        p_k \propto \exp\left(\sum_{m=1}^{4} w_m x_{km}\right).
+        p_k \propto \prod_{j=2}^{k} B_j .
 
-    The first is by how many standard errors each k predicts unseen data better than the others. The second is whether
-    the step to k + 1 does the most harm. The third and fourth are the rise of the redundancy from k to k + 1, as
-    difference and as logarithm. The weights :math:`w_m` were fitted on simulated scans of counts and tested on others
-    (ADR 18). The other rules (deviance, stability, scree, image quality) vote, but have no weight beside these. The
-    probability is one over the ranks tried only.
+    For noise both have a known law, so that nothing is fitted (ADR 32). One more pattern may always be too weak to be
+    seen. How probable that is follows from the strength of the noise beside that of the strongest direction. The other
+    rules vote, but have no weight. The number is that of different patterns: a grain so bent that its ends differ
+    counts as two. The probability is one over the ranks tried only.
 
     Parameters
     ----------
@@ -109,7 +112,8 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
 
     References
     ----------
-    McFadden, in: P. Zarembka (ed.), Frontiers in Econometrics (Academic Press, 1974) 105 (conditional logit).
+    A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning); Moran, Biometrika 37 (1950) 17 (coherence of
+    neighbours); Chiani, J. Multivar. Anal. 129 (2014) 69 (law of the largest eigenvalue of noise).
 
     Examples
     --------
@@ -157,9 +161,11 @@ def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
         votes["stability"] = int(k[np.append(-np.diff(stability), 0.05).argmax()])
     # Redundancy rises most where a real component is first split in two.
     votes["redundancy"] = int(k[np.append(np.diff(ranks["redundancy"].to_numpy()), 0.05).argmax()])
-    # The number of values above the noise, as an index into the ranks tried.
-    if "scree" in ranks:
-        votes["scree"] = int(k[max(int((ranks["scree"].to_numpy() > EDGE).sum()) - 1, 0)])
+    # The number of directions above the noise, as an index into the ranks tried.
+    excess = next((name for name in ("electron_excess", "neighbour_excess") if name in ranks), None)
+    if excess or "scree" in ranks:
+        above = ranks[excess].to_numpy() > _SEEN if excess else ranks["scree"].to_numpy() > 1
+        votes["scree"] = int(k[max(int(np.cumprod(above).sum()) - 1, 0)])
     for name, metric in METRICS.items():
         if name in ranks:
             score = ranks[name].to_numpy() * (1 if metric.higher_is_better else -1)

@@ -11,6 +11,7 @@ from ...schema import FEATURES, RANKS, describe, require
 from ..fitting.multistart import check_rank
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
+from .evidence import collect_evidence
 from .loss import KComponentLoss
 from .runs import CrossValidation
 
@@ -74,10 +75,14 @@ def scan_ranks(
         :func:`factorise`. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
         (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
         counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
-        worst-matched component between runs. ``scree(rank)``: singular value number k over the largest that noise of
-        the same strength would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over
-        runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
-        together). Attribute ``held_out``: which of the two ways was taken.
+        worst-matched component between runs. ``electron_excess(rank)``: how far direction number k of the data is
+        found again in held-out electrons, in standard deviations above noise (counts only).
+        ``neighbour_excess(rank)``: how far the maps of the directions hang together between neighbouring scan points,
+        likewise. ``log_evidence(rank)``: logarithm of the evidence for k from both, see :func:`rank_votes`.
+        ``scree(rank)``: the value behind the first of them (the second without counts) over the largest that noise
+        would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over runs. One
+        variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together).
+        Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
@@ -119,13 +124,15 @@ def scan_ranks(
     ):
         losses = KComponentLoss(source, features)
         trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, inspect=losses.add_fits)
-        table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
+        table: dict[str, Any] = {"loss": losses.compute_table()}
         table["relative_error"] = np.array([fit.error for fit in trained.best])
         runs = CrossValidation(source, features, tried, metrics, bar.update)
         is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
         table |= (
             runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )
+        shape = features.sizes["scan_y"], features.sizes["scan_x"]
+        table |= collect_evidence(trained.low, runs.cross_covariances, shape, tried, np.random.default_rng([seed, 1]))
     held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ..fitting.blocks import RowSource
 from ..fitting.factors import read_scan_weight
-from ..fitting.hals import Array, Fit
+from ..fitting.hals import Array, Fit, LowRank
 from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
+from .electrons import CrossCovariance, compute_cross_covariance
 from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
 from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
 from .thinning import ThinnedCounts
@@ -31,6 +32,7 @@ class CrossValidation:
         tick: Callable[[], object],
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
+        self.cross_covariances: list[CrossCovariance] = []  # one for each fold of the electrons
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out one fold of the electrons in every run."""
@@ -40,8 +42,10 @@ class CrossValidation:
         groups = select_groups(self.source.shape[0], rng)
         scores_by_run, factors = [], []
         for run in range(n_runs):
-            fits = self._fit_part(thinned.select_train(run), rng)
-            scores_by_run.append(score_counts(thinned.select_test(run), fits, groups))
+            low, fits = self._fit_part(thinned.select_train(run), rng)
+            test = thinned.select_test(run)
+            scores_by_run.append(score_counts(test, fits, groups))
+            self.cross_covariances.append(compute_cross_covariance(low, test))
             factors.append([compute_directions(fit.factor) for fit in fits])
         return self._make_table(scores_by_run, factors)
 
@@ -49,21 +53,19 @@ class CrossValidation:
         """Hold out a quarter of the matrix in every run."""
         scores_by_run, factors = [], []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
-            fits = self._fit_part(quarter.read_training_rows(self.source), rng)
+            _, fits = self._fit_part(quarter.read_training_rows(self.source), rng)
             held_out, whole = score_split(self.source, quarter, fits)
             scores_by_run.append(held_out)
             factors.append([compute_directions(fit.factor) for fit in whole])
         return self._make_table(scores_by_run, factors)
 
-    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
-        """Best fit of every k on one part of the data."""
+    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> tuple[LowRank, list[Fit]]:
+        """One part of the data, compressed, and the best fit of every k to it."""
         low = compress_for_ranks(part, max(self.tried), rng)
-        return [
-            fits[0]
-            for fits in fit_multistart(
-                low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
-            )
-        ]
+        every_start = fit_multistart(
+            low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
+        )
+        return low, [fits[0] for fits in every_start]
 
     def _make_table(
         self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
