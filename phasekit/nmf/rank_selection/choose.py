@@ -66,7 +66,8 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
         raise SchemaError(f"choose_rank: rule = {rule!r}, needs one of {', '.join(RULES)}.")
     votes = rank_votes(ranks)
     if rule not in votes["rule"]:
-        raise SchemaError(f"choose_rank: the ranks hold no evidence for rule = {rule!r}. Scan with n_runs >= 2.")
+        cure = "Scan smaller ranks: the loss never falls" if rule == "published" else "Scan with n_runs >= 2"
+        raise SchemaError(f"choose_rank: the ranks hold no evidence for rule = {rule!r}. {cure}.")
     return int(votes["vote"].sel(rule=rule))
 
 
@@ -96,7 +97,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
         ``k_high`` are the interval grown from the choice until it holds at least 90 %. ``window_low`` and
-        ``window_high`` are the published window around the knee. ``at_edge`` is 1 when the choice is the smallest or
+        ``window_high`` are the published window around the knee (left out where the loss never falls). ``at_edge`` is 1 when the choice is the smallest or
         largest rank tried.
 
     Raises
@@ -139,8 +140,9 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
         coords={"rule": list(votes), "rank": k},
     )
     low, high = _find_interval(chance, best)
-    window = published_window(votes["published"])
-    out.attrs = {"k_low": int(k[low]), "k_high": int(k[high]), "window_low": window[0], "window_high": window[1]}
+    out.attrs = {"k_low": int(k[low]), "k_high": int(k[high])}
+    if "published" in votes:
+        out.attrs |= dict(zip(("window_low", "window_high"), published_window(votes["published"]), strict=True))
     out.attrs["at_edge"] = int(best in (0, len(k) - 1))
     out["vote"].attrs = {"long_name": "number of components the rule votes for", "units": "1"}
     out["probability"].attrs = {"long_name": "probability of the number of components", "units": "1"}
@@ -152,7 +154,8 @@ def _collect_votes(ranks: xr.Dataset, k: NDArray[np.integer]) -> dict[str, int]:
     curves = {
         name: ranks[name].mean("run").to_numpy() for name in ("loss", "held_out_error", "deviance") if name in ranks
     }
-    votes = {"published": published_knee(curves["loss"], k), "held_out": int(k[curves["held_out_error"].argmin()])}
+    votes = {"published": published_knee(curves["loss"], k)} if curves["loss"].min() < curves["loss"][0] else {}
+    votes["held_out"] = int(k[curves["held_out_error"].argmin()])
     if "deviance" in curves and np.isfinite(curves["deviance"]).all():
         votes["deviance"] = int(k[curves["deviance"].argmin()])
     # The last k counts as if a change of 0.05 followed it: it gets the vote where no step changes more.

@@ -51,10 +51,10 @@ def collect_evidence(
     curves = {"log_evidence": np.cumsum(odds)}
     if coherence is not None:
         curves["neighbour_excess"] = (coherence.eigenvalue - coherence.noise) / coherence.deviation
-        curves["scree"] = coherence.eigenvalue / np.maximum(coherence.noise, 1e-12)
+        curves["scree"] = np.maximum(coherence.eigenvalue, 0) / np.maximum(coherence.noise, 1e-12)
     if excess is not None:
         curves["electron_excess"] = (excess.value - MEAN) / DEVIATION * np.sqrt(excess.n_folds)
-        curves["scree"] = excess.ratio
+        curves["scree"] = np.maximum(excess.ratio, 0)
     # Where the data have too few directions to look further, each further one has the odds of one unseen.
     beyond = np.log(_compute_hidden(strength, n)[-1]) * np.arange(1, max(tried) - n + 1)
     curves = {name: np.append(curve, np.full(max(tried) - n, np.nan)) for name, curve in curves.items()}

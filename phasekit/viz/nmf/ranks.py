@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GREY = "#595959"
+_NOISE = 3.0  # standard deviations that noise hardly exceeds
 #: Names of rules that are not their words.
 _NAMES = {"published": "published knee", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "vif_p": "VIF"}
 
@@ -31,7 +32,7 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     matplotlib.figure.Figure
         First row: K-component loss with the published knee and window, error on held-out data, and gain. The gain is
         the number of standard errors by which each k predicts better than the one before. Second row: stability and
-        redundancy, singular values over the edge of the noise, and probability of k with all votes.
+        redundancy, how far each direction of the data stands above noise, and probability of k with all votes.
         The dashed line is the combined choice. The grey band of the last panel holds 90 % of the probability. Panels
         without data are left out.
 
@@ -64,7 +65,7 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     axes[1, 0].plot(k, ranks["redundancy"], "s-", color=PHASE_COLOURS[5], label="redundancy within a fit")
     axes[1, 0].set_ylabel("cosine [1]")
     axes[1, 0].set_ylim(0, 1.05)
-    _draw_scree(axes[1, 1], ranks)
+    _draw_directions(axes[1, 1], ranks)
     _draw_votes(axes[1, 2], votes)
     combined = int(votes["vote"].sel(rule="combined"))
     for ax in axes.flat:
@@ -80,6 +81,8 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
 def _draw_loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
     """Training loss with the published knee and its window."""
     _draw_curve(ax, ranks["loss"], "K-component loss, mean |V - WH|")
+    if "published" not in votes["rule"]:
+        return  # the loss never falls, as for noise alone
     k, knee = ranks["rank"].to_numpy(), int(votes["vote"].sel(rule="published"))
     # The window is that of the paper and may lie beyond the numbers that were tried.
     window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
@@ -110,19 +113,21 @@ def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
     ax.set_ylabel("gain over k - 1 [standard errors]")
 
 
-def _draw_scree(ax: Any, ranks: xr.Dataset) -> None:
-    """Singular values over the edge of the noise; the grey band is noise."""
-    if "scree" not in ranks:
+def _draw_directions(ax: Any, ranks: xr.Dataset) -> None:
+    """How far every direction stands above noise, by both kinds of evidence; the grey band is noise."""
+    curves = {"electron_excess": ("in held-out electrons", "o-"), "neighbour_excess": ("in neighbouring points", "s-")}
+    found = [name for name in curves if name in ranks]
+    if not found:
         ax.set_visible(False)
         return
-    ax.semilogy(ranks["rank"], ranks["scree"], "o-", color=PHASE_COLOURS[4])
-    # The edge itself must be seen even when every singular value lies above it.
-    bottom = min(0.9, 0.95 * float(ranks["scree"].min()))
-    ax.axhspan(bottom, 1, color=_GREY, alpha=0.2, lw=0)
-    ax.set_ylim(bottom=bottom)
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter("{x:g}")
-    ax.set_ylabel("singular value k / edge of the noise")
+    ax.axhspan(-_NOISE, _NOISE, color=_GREY, alpha=0.2, lw=0)
+    for name, colour in zip(found, (PHASE_COLOURS[4], PHASE_COLOURS[1]), strict=False):
+        label, style = curves[name]
+        # Below noise there is only noise: the axis ends there.
+        ax.plot(ranks["rank"], np.maximum(ranks[name], -_NOISE), style, color=colour, ms=4, label=label)
+    ax.set_yscale("symlog", linthresh=2 * _NOISE)
+    ax.set_ylabel("direction k found again\n[standard deviations above noise]")
+    ax.legend(fontsize="small", frameon=False)
 
 
 def _draw_votes(ax: Any, votes: xr.Dataset) -> None:
