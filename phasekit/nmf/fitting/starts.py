@@ -43,8 +43,9 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(scores), p=weights)))
     factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
+    # The factors are in units of the data, so the loadings are numbers: their sum over k is about 1.
     loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
-    return loading * np.float32(np.sqrt(low.norm2 / len(scores)) / k), factor
+    return loading / np.float32(k), factor
 
 
 def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
