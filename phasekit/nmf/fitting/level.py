@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-_NEAR = 20  # exponents up to it stay as they are: no copy of usual data is made
+_NEAR = 12  # exponents up to it stay as they are: no copy of usual data is made
 _FARTHEST = 120  # the weight itself must remain a number of single precision
 
 
@@ -25,12 +25,12 @@ def bring_to_unit_level(features: xr.Dataset) -> xr.Dataset:
 
 
 def _find_exponent(values: xr.DataArray) -> int:
-    """Even exponent of two nearest to the mean of the values; 0 within 2^-20..2^20 and where nothing is known."""
+    """Even exponent of two next to the mean of the values; 0 within 2^-12..2^12 and where nothing is known."""
     level = _measure_level(values)
     if not 0 < level < np.inf:  # zeros, or values that the fit refuses
         return 0
     # Even: the square root of the factor, by which both sides of a fit change, is a power of two as well.
-    exponent = 2 * round(float(np.log2(level)) / 2)
+    exponent = int(np.frexp(level)[1]) // 2 * 2
     return 0 if abs(exponent) <= _NEAR else int(np.clip(exponent, -_FARTHEST, _FARTHEST))
 
 
