@@ -51,9 +51,7 @@ def compute_squared_errors(source: RowSource, fits: list[Fit]) -> list[float]:
             missing, zeros = xp.isnan(values), xp.zeros_like(values)
             total += _sum_squares(xp.where(missing, zeros, values))
             for i, fit in enumerate(fits):
-                residuals[i] += _sum_squares(
-                    xp.where(missing, zeros, values - fit.loading[:, here].T @ fit.factor)
-                )
+                residuals[i] += _sum_squares(xp.where(missing, zeros, values - fit.loading[:, here].T @ fit.factor))
     return [residual / max(total, 1e-300) for residual in residuals]
 
 

@@ -35,9 +35,12 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
     The probability of a point is proportional to 1 minus its largest cosine with the points chosen before.
     """
     # Unit vectors: points are compared by the shape of their patterns, not by their counts.
-    scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), _TINY)
-    chosen = [int(rng.integers(len(scores)))]
-    distance = np.ones(len(scores))
+    norm = np.linalg.norm(low.left, axis=1, keepdims=True)
+    scores = low.left / np.maximum(norm, _TINY)
+    # An empty pattern is like no other, and no component. A part of the data may have nothing else.
+    filled = np.flatnonzero(norm) if norm.any() else np.arange(len(norm))
+    chosen = [int(filled[rng.integers(len(filled))])]
+    distance = (norm[:, 0] > 0).astype(np.float64)
     while len(chosen) < k:
         distance = np.minimum(distance, np.maximum(1 - scores @ scores[chosen[-1]], 0))
         total = float(distance.sum())
