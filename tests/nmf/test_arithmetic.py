@@ -31,7 +31,7 @@ def compute_error(features, factors):
 
 
 def check_same_but_unit(found, expected, unit, least=1e-30):
-    """The same FACTORS to the last bit, loadings in another unit; what is below ``least`` of the largest may underflow."""
+    """The same FACTORS to the last bit, loadings in another unit; below ``least`` of the largest a value may underflow."""
     for name, factor in (("factor", 1), ("loading", unit)):
         other = expected[name].to_numpy()
         np.testing.assert_allclose(found[name].to_numpy() / factor, other, rtol=0, atol=least * np.nanmax(other))
