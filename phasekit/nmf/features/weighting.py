@@ -185,8 +185,8 @@ def _stabilise_variance(values: xr.DataArray) -> xr.DataArray:
         return values * np.float32(2) / ((values + shift) ** 0.5 + root)
     for line in values.to_numpy():
         divisor = np.sqrt(line + shift) + root
-        line *= 2
-        line /= divisor
+        np.multiply(line, 2, out=line)
+        np.divide(line, divisor, out=line)
     return values
 
 

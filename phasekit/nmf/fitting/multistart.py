@@ -16,8 +16,6 @@ from .starts import STOP_TOLERANCE, fit_from_starts, make_starts
 
 _EXTRA_RANK = 12  # rank of the compressed data above the largest k: fits above the true k use noise directions too
 _MAX_SQUARE_SUM = 1e33  # single precision ends at 3e38, and products on the way are larger than their result
-#: Of the largest singular value: what rounding leaves in further directions is about one epsilon of it.
-_RANK_ROUNDING = 8 * float(np.finfo(np.float32).eps)
 _MEMORY_SHARE = 0.4  # of the memory that is free: features taking less are loaded
 
 
@@ -70,7 +68,7 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
     if not strength[0] > 0:
         raise SchemaError(f"{step}: every feature is zero. Check that the right dataset of the file was opened.")
-    rank = int((strength > _RANK_ROUNDING * strength[0]).sum())
+    rank = int((strength > 1e-5 * strength[0]).sum())
     if k > rank:
         raise SchemaError(
             f"{step}: k = {k}, but the data have rank {rank}: further components would be empty. Choose k <= {rank}."
