@@ -30,6 +30,7 @@ from .sums import (
 from .values import CountRules
 
 Image = NDArray[np.float64]
+_WHOLE = 1e-3  # electrons: what counts that went through a division may be away from a whole number
 _BLOCK_BYTES = 1 << 20  # patterns at a time in double precision: few enough for the cache
 
 
@@ -75,21 +76,33 @@ def compute_scan_images(
     down = sums[DOWN] / np.maximum(sums[PAIRS_DOWN], 1) - mean * below
     right[:, -1], down[-1] = 0, 0
     variance = np.maximum(sums[SQUARE] / count - mean**2, 0)
-    whole = bool(sums[ROUNDING].min() > -1e-3)
+    whole = _are_counts(sums[ROUNDING], -sums[MINUS_HIGHEST] / gain, intensity.dtype, gain)
     extremes = (sums[LOWEST], -sums[MINUS_HIGHEST])
     bad = (sums[MISSING], sums[MARKED], sums[AT_LIMIT], sums[SPIKES])
     return ScanImages(mean, variance, right, down, sums[MEASURED], n, whole, *extremes, *bad)
 
 
 def has_whole_counts(intensity: xr.DataArray, gain: float) -> bool:
-    """True when every value is a whole number of electrons within 0.001; floating numbers are read for it."""
+    """True when every value is a whole number of electrons within 0.001; floating numbers are read for it.
+
+    Numbers that are too small or too large to show it are no counts: all below half an electron, or so large that
+    their type holds whole numbers alone.
+    """
     if _is_integer_type(intensity.dtype, gain):
         return True
     first = intensity.isel(scan_y=slice(1), scan_x=slice(1))  # most data that are not whole show it at once
-    return all(
-        bool(_reduce_blocks(part, _compute_rounding_distance, (0, 1), gain=gain).min() > -1e-3)
-        for part in (first, intensity)
-    )
+    if not _reduce_blocks(first, _compute_rounding_distance, (0, 1), gain=gain).min() > -_WHOLE:
+        return False
+    distance, minus_highest = _reduce_blocks(intensity, _compute_count_images, (0, 2), gain=gain)
+    return _are_counts(distance, -minus_highest, intensity.dtype, gain)
+
+
+def _are_counts(distance: Image, highest: Image, dtype: np.dtype[Any], gain: float) -> bool:
+    """Whole numbers from each pixel's distance (negative) and largest value [electrons], where some pixel shows it."""
+    if _is_integer_type(dtype, gain):
+        return True
+    largest = 1 / np.finfo(dtype).eps if dtype.kind == "f" else np.inf  # beyond it every number of the type is whole
+    return bool(distance.min() > -_WHOLE and ((highest >= 0.5) & (highest < largest)).any())
 
 
 def check_values(lowest: float, total: float, step: str) -> None:
@@ -167,6 +180,12 @@ def _sum_block(frames: NDArray[Any], gain: float, *, rules: CountRules | None) -
         add_patterns(flat[start : start + step].astype(np.float64), ceilings, rules.least, rules.spike_limits, out)
     out[ROUNDING] = 0 if _is_integer_type(frames.dtype, gain) else _compute_rounding_distance(frames, gain)
     return out
+
+
+def _compute_count_images(frames: NDArray[Any], gain: float) -> Image:
+    """Distance from a whole number and largest value [electrons] of each pixel, ``(2, qy, qx)``, both negative."""
+    highest = np.fmax.reduce(frames.reshape(-1, *frames.shape[-2:]), axis=0) / np.float64(gain)
+    return np.concatenate([_compute_rounding_distance(frames, gain), -highest[None]])
 
 
 def _compute_rounding_distance(frames: NDArray[Any], gain: float) -> Image:

@@ -1,4 +1,4 @@
-"""Directions that held-out electrons and neighbours confirm: the law of noise, pure noise of every kind, weak patterns."""
+"""Directions that held-out electrons and neighbours confirm: law of noise, pure noise of every kind, weak patterns."""
 
 import numpy as np
 import pytest

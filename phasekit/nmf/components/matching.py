@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import FACTORS, describe, require
 
+_MAP_ROUNDING = 8 * float(np.finfo(np.float32).eps)  # loadings are held in single precision
+
 
 def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     r"""Pair the components of two factorisations so that the summed cosine of their patterns is largest.
@@ -31,7 +33,8 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         By ``truth``, the index of the true component. ``component(truth)``: its partner; -1 when there are fewer
         components. ``pattern_cosine(truth)``: cosine of the patterns. ``loading_correlation(truth)``: Pearson
-        correlation of the maps. The last two are NaN without a partner or for an empty component.
+        correlation of the maps. The last two are NaN without a partner or for an empty component. So is the
+        correlation of a map that is the same everywhere.
 
     Raises
     ------
@@ -75,13 +78,12 @@ def match_components(factors: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     component = np.full(len(true_patterns), -1)
     component[rows] = columns
     scores = np.full((2, len(true_patterns)), np.nan)
-    maps = [
-        array - array.mean(axis=1, keepdims=True)
-        for array in (_flatten_components(truth["loading"]), _flatten_components(factors["loading"]))
-    ]
+    maps = [_subtract_means(_flatten_components(side["loading"])) for side in (truth, factors)]
     for row, column in zip(rows, columns, strict=True):
-        scores[0, row] = cosine[row, column]
-        scores[1, row] = compute_cosines(maps[0][[row]], maps[1][[column]])[0, 0]
+        if true_patterns[row, seen].any() and patterns[column, seen].any():
+            scores[0, row] = cosine[row, column]
+        if maps[0][row].any() and maps[1][column].any():
+            scores[1, row] = compute_cosines(maps[0][[row]], maps[1][[column]])[0, 0]
     meanings = ("cosine of the patterns", "Pearson correlation of the maps")
     return xr.Dataset(
         {
@@ -179,7 +181,15 @@ def _flatten_components(array: xr.DataArray) -> NDArray[np.float64]:
     return array.transpose("component", ...).to_numpy().reshape(array.sizes["component"], -1).astype(np.float64)
 
 
+def _subtract_means(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maps (component, point) less their means; 0 where a map is constant within the rounding of its values."""
+    away = maps - maps.mean(axis=1, keepdims=True)
+    rounding = _MAP_ROUNDING * np.linalg.norm(maps, axis=1, keepdims=True)
+    return np.where(np.linalg.norm(away, axis=1, keepdims=True) > rounding, away, 0.0)
+
+
 def compute_cosines(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.floating]:
     """Cosine between every row of one and every row of the other; 0 for a row of zeros."""
     norms = [np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300) for rows in (first, second)]
-    return (first / norms[0]) @ (second / norms[1]).T
+    # The scalar product of two unit vectors is known to rounding only, and may pass 1 by it.
+    return np.clip((first / norms[0]) @ (second / norms[1]).T, -1.0, 1.0)

@@ -12,6 +12,7 @@ from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
 from ..fitting.arrays import compute_gram
 from ..fitting.factors import read_scan_weight, sum_to_features
 from ..fitting.hals import Array, fit_nonnegative_loading
+from ..fitting.level import bring_to_unit_level
 from ..fitting.multistart import make_feature_rows
 from .overlap import choose_background, compute_component_weights, find_overlap
 
@@ -65,7 +66,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
         Where the loading is 0, it is the one it would have if it could be negative; an upper limit is twice that.
         ``loading_covariance(component, other, scan_y, scan_x)`` [counts squared]. ``share``: part of the pattern's
         modelled counts; NaN in an empty pattern. ``chi_square(scan_y, scan_x)``: per degree of freedom, 1 is noise
-        alone.
+        alone; NaN in an empty pattern.
 
     Raises
     ------
@@ -94,6 +95,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
     from threadpoolctl import threadpool_limits
 
     require(features, FEATURES, step="fit_loadings", argument="features")
+    given, features = features, bring_to_unit_level(features)
     require(factors, FACTORS, step="fit_loadings", argument="factors")
     detector = tuple(factors.sizes[n] for n in ("qy", "qx"))
     if detector != features["feature_index"].shape:
@@ -114,7 +116,7 @@ def fit_loadings(features: xr.Dataset, factors: xr.Dataset) -> xr.Dataset:
         ]
     found = _CountLoadings(*(np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)))
     out = _label_loadings(features, found)
-    return describe(out, LOADINGS, step="fit_loadings", settings={}, source=features)
+    return describe(out, LOADINGS, step="fit_loadings", settings={}, source=given)
 
 
 def overlap_probability(
@@ -229,8 +231,11 @@ def _fit_block(block: Array, patterns: Array, scan: Array, feature: Array) -> _C
     covariance = np.empty((k, k, n))
     _fill_sandwich_covariance(squares, noise, loading > 0, covariance)
     free = max(block.shape[1] - k, 1)
-    chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
-    return _CountLoadings((loading * scan).astype(np.float64), covariance * scan**2, np.asarray(chi_square))
+    # A pattern without any count has no noise that could be compared with: 0 / 0.
+    with np.errstate(invalid="ignore"):
+        chi_square = np.sum((block - model) ** 2 / variance, axis=1, dtype=np.float64) / free
+    weight = scan.astype(np.float64)  # its square is beyond single precision in some units
+    return _CountLoadings(loading * weight, covariance * weight**2, np.asarray(chi_square))
 
 
 @numba.njit(cache=True, nogil=True)

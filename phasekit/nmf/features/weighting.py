@@ -172,11 +172,21 @@ def _add_side_neighbours(line: Values) -> Values:
 
 
 def _stabilise_variance(values: xr.DataArray) -> xr.DataArray:
-    r"""Anscombe's root :math:`2\sqrt{x + 3/8} - 2\sqrt{3/8}`, which gives 0 for no electron; in place in memory."""
+    r"""Anscombe's root, which gives 0 for no electron; in place in memory.
+
+    .. math::
+
+        2\sqrt{x + 3/8} - 2\sqrt{3/8} = \frac{2 x}{\sqrt{x + 3/8} + \sqrt{3/8}}.
+
+    The second form does not cancel: a small x keeps its digits.
+    """
+    shift, root = np.float32(0.375), np.float32(0.375**0.5)
     if values.chunks is not None:
-        return (values + np.float32(0.375)) ** 0.5 * np.float32(2) - np.float32(2 * np.sqrt(0.375))
+        return values * np.float32(2) / ((values + shift) ** 0.5 + root)
     for line in values.to_numpy():
-        line[...] = 2 * np.sqrt(line + np.float32(0.375)) - np.float32(2 * np.sqrt(0.375))
+        divisor = np.sqrt(line + shift) + root
+        np.multiply(line, 2, out=line)
+        np.divide(line, divisor, out=line)
     return values
 
 

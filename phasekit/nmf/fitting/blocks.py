@@ -179,4 +179,7 @@ def _orthonormalise_columns(columns: Array) -> Array:
     """Orthonormal basis of the columns, in single precision throughout (NumPy's QR would make double copies)."""
     from scipy.linalg import qr
 
+    # Columns near 1, by powers of two: the squares of weak ones, which may be rounding, would underflow.
+    exponent = np.frexp(np.abs(columns).max(axis=0))[1]
+    columns = columns * np.exp2(-exponent.clip(-120, 120)).astype(np.float32)
     return np.asarray(qr(columns, mode="economic", overwrite_a=True, check_finite=False)[0])

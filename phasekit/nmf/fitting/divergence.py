@@ -24,6 +24,7 @@ import numpy as np
 
 from .blocks import RowSource
 from .hals import Array, Fit
+from .residual import compute_squared_errors
 
 _TINY = np.float32(1e-12)  # of the mean of the values: a model of zero would cost infinitely much
 _LEAST_EXCESS = np.float32(-1 + 1e-7)  # a model of 1e-7 of the value and less costs the same
@@ -59,8 +60,8 @@ def minimise_divergence(
         if tick is not None:
             tick(done)
     # The squared error is reported too, so that fits of both losses can be compared.
-    error = _compute_squared_error(source, loading, factor)
-    return Fit(loading, factor, error, fit.iterations + done, converged)
+    found = Fit(loading, factor, np.inf, fit.iterations + done, converged)
+    return found._replace(error=compute_squared_errors(source, [found])[0])
 
 
 def _run_pass(
@@ -104,12 +105,3 @@ def _compute_ratio(
     excess = np.maximum(excess, _LEAST_EXCESS)
     terms = np.where(values > 0, values * (excess - np.log1p(excess)), model)
     return ratio * weight, float(np.sum(terms * weight, dtype=np.float64))
-
-
-def _compute_squared_error(source: RowSource, loading: Array, factor: Array) -> float:
-    r""":math:`\lVert V - L F\rVert^2 / \lVert V\rVert^2` over what was measured."""
-    residual, total = 0.0, 0.0
-    for rows, block in source.read_blocks():
-        residual += float(np.nansum((block - loading[:, rows].T @ factor) ** 2, dtype=np.float64))
-        total += float(np.nansum(block**2, dtype=np.float64))
-    return residual / max(total, 1e-300)

@@ -13,6 +13,7 @@ from ..features.features import to_detector
 from .arrays import find_device
 from .divergence import minimise_divergence
 from .hals import Array, Fit, LowRank, fit_hals
+from .level import bring_to_unit_level
 from .multistart import (
     FeatureRows,
     check_numerical_rank,
@@ -154,6 +155,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     from tqdm.auto import tqdm
 
     require(features, FEATURES, step="factorise", argument="features")
+    given, features = features, bring_to_unit_level(features)
     scan = (features.sizes["scan_y"], features.sizes["scan_x"])
     penalties = Penalties(float(sparsity), float(smoothness), float(orthogonality), scan)
     settings = _FitSettings(k, loss, n_starts, max_iterations, tolerance, penalties)
@@ -175,7 +177,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     arguments = {"k": k, "loss": loss, "start": start, "seed": seed, "n_starts": n_starts}
     arguments |= {"max_iterations": max_iterations, "tolerance": tolerance, "in_memory": in_memory, "device": device}
     arguments |= {"progress": progress, "sparsity": sparsity, "smoothness": smoothness, "orthogonality": orthogonality}
-    out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=arguments, source=features)
+    out = describe(label_fit(features, fit), FACTORS, step="factorise", settings=arguments, source=given)
     # A fit that stopped early is often good enough to look at: it travels with the error.
     if not fit.converged:
         raise ConvergenceError(

@@ -86,7 +86,7 @@ def compute_relative_error(norm2: float, product: Array, squares: NDArray[np.flo
     """
     cross = compute_dot(product, factor)
     model = compute_dot(squares, compute_gram(factor))
-    return max(norm2 - 2 * cross + model, 0.0) / norm2
+    return max(norm2 - 2 * cross + model, 0.0) / max(norm2, 1e-300)
 
 
 def compute_error_decrease(before: Array, after: Array, product: Array, squares: Array) -> float:
@@ -124,8 +124,9 @@ def sweep_rows(x: Array, product: Array, gram: Array, n_inner: int) -> None:
 def balance_norms(loading: Array, factor: Array) -> None:
     """Give both sides of each component the same norm, in place: float32 then loses no digits on either."""
     left, right = ((side * side).sum(1) ** 0.5 for side in (loading, factor))
-    least = float(_FLOOR) * max(float(left.max()), float(right.max())) + float(_TINY)
-    scale = (((right + least) / (left + least)) ** 0.5).clip(1e-6, 1e6)[:, None]
+    # Each side's floor is in its own unit: one side may hold the unit of the data, the other none.
+    left, right = (norm + float(_FLOOR) * float(norm.max()) + float(_TINY) for norm in (left, right))
+    scale = ((right / left) ** 0.5).clip(1e-6, 1e6)[:, None]
     loading *= scale
     factor /= scale
 

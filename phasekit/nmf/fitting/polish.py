@@ -14,6 +14,7 @@ from .arrays import compute_dot, compute_gram, get_namespace, make_contiguous, t
 from .blocks import RowSource
 from .hals import N_INNER, Array, Fit, balance_norms, compute_error_decrease, compute_relative_error, sweep_rows
 from .penalties import NO_PENALTIES, Penalties
+from .residual import correct_small_errors, estimate_rounding
 
 #: Of |V|^2: half the rounding of one number in single precision. A pass that gains less gains nothing that is known.
 _ROUNDING = float(np.finfo(np.float32).eps) / 4
@@ -43,7 +44,7 @@ def refine_fits(
             tick(iteration)
         if all(fit.converged for fit in running):
             break
-    return [fit.make_fit() for fit in running]
+    return correct_small_errors(source, [fit.make_fit() for fit in running])
 
 
 def _copy_fit(fit: Fit) -> Fit:
@@ -101,8 +102,10 @@ class _FitInProgress:
         previous_error = self.error
         self.error = compute_relative_error(self.norm2, product, self.squares, self.factor) * self.norm2 / self.seen
         # With penalties the two sides lower different costs, and a pass gains something of each for ever.
-        gain = abs(previous_error - self.error) if self.penalties.is_active else self.gain / self.seen
-        self.converged = gain < max(tolerance * self.error, _ROUNDING)
+        gain, rounding = self.gain / self.seen, _ROUNDING
+        if self.penalties.is_active:  # a difference of two errors, of which each has its own rounding
+            gain, rounding = abs(previous_error - self.error), estimate_rounding(self.loading.shape[1])
+        self.converged = gain < max(tolerance * self.error, rounding)
         self.iterations += 1
 
     def make_fit(self) -> Fit:

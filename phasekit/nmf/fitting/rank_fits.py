@@ -11,6 +11,7 @@ from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import RowSource
 from .factors import label_fit
 from .hals import Fit, LowRank
+from .level import bring_to_unit_level
 from .multistart import (
     check_numerical_rank,
     check_rank,
@@ -81,6 +82,7 @@ def factorise_ranks(
     from tqdm.auto import tqdm
 
     require(features, FEATURES, step="factorise_ranks", argument="features")
+    given, features = features, bring_to_unit_level(features)
     source = load_complete_rows(features, in_memory, "factorise_ranks")
     tried = sorted({int(k) for k in ranks})
     for k in tried:
@@ -91,7 +93,7 @@ def factorise_ranks(
     found = {}
     for k in tried:
         out = label_fit(features, trained.best.pop(0))  # each is dropped when labelled: never all twice in memory
-        found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=features)
+        found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=given)
     return found
 
 

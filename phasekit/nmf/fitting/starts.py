@@ -3,6 +3,7 @@
 import numpy as np
 
 from .hals import Array, Fit, LowRank, fit_hals
+from .residual import estimate_rounding
 
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
@@ -34,17 +35,21 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
     The probability of a point is proportional to 1 minus its largest cosine with the points chosen before.
     """
     # Unit vectors: points are compared by the shape of their patterns, not by their counts.
-    scores = low.left / np.maximum(np.linalg.norm(low.left, axis=1, keepdims=True), _TINY)
-    chosen = [int(rng.integers(len(scores)))]
-    distance = np.ones(len(scores))
+    norm = np.linalg.norm(low.left, axis=1, keepdims=True)
+    scores = low.left / np.maximum(norm, _TINY)
+    # An empty pattern is like no other, and no component. A part of the data may have nothing else.
+    filled = np.flatnonzero(norm) if norm.any() else np.arange(len(norm))
+    chosen = [int(filled[rng.integers(len(filled))])]
+    distance = (norm[:, 0] > 0).astype(np.float64)
     while len(chosen) < k:
         distance = np.minimum(distance, np.maximum(1 - scores @ scores[chosen[-1]], 0))
         total = float(distance.sum())
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(scores), p=weights)))
     factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
+    # The factors are in units of the data, so the loadings are numbers: their sum over k is about 1.
     loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
-    return loading * np.float32(np.sqrt(low.norm2 / len(scores)) / k), factor
+    return loading / np.float32(k), factor
 
 
 def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
@@ -56,6 +61,9 @@ def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
         direction /= max(float(np.linalg.norm(direction)), _TINY)
         back = (direction @ low.right.T) @ low.left.T - (direction @ fit.factor.T) @ fit.loading
         probe = np.asarray(back, dtype=np.float32)
+    # Both sides of the new component get the same norm, as those of the fit have: their units are then the same.
+    size = np.float32(max(float(np.linalg.norm(probe)), _TINY) ** 0.5)
+    probe, direction = probe / size, direction * size
     # A singular vector has no sign: take the one with more positive weight, the other part is cut off.
     sign = -1 if np.linalg.norm(np.minimum(direction, 0)) > np.linalg.norm(np.maximum(direction, 0)) else 1
     loading = np.concatenate([fit.loading, _lift_zeros(np.maximum(sign * probe, 0))])
@@ -89,9 +97,12 @@ def fit_from_starts(
     low: LowRank, starts: list[Start], *, n_finish: int = 2, stop_tolerance: float = STOP_TOLERANCE
 ) -> list[Fit]:
     """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first."""
-    warm_up_fits = sorted((fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
+    # Errors below their rounding are equal. The order then stays as it is, with the singular vectors first.
+    rounding = estimate_rounding(low.left.shape[0])
+    warm_up_fits = [fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts]
+    warm_up_fits.sort(key=lambda fit: max(fit.error, rounding))
     ends = [_converge_fit(low, fit, stop_tolerance) for fit in warm_up_fits[:n_finish]]
-    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: fit.error)
+    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: max(fit.error, rounding))
 
 
 def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:

@@ -97,8 +97,8 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
         ``k_high`` are the interval grown from the choice until it holds at least 90 %. ``window_low`` and
-        ``window_high`` are the published window around the knee (left out where the loss never falls). ``at_edge`` is 1 when the choice is the smallest or
-        largest rank tried.
+        ``window_high`` are the published window around the knee; left out where the loss never falls. ``at_edge`` is
+        1 when the choice is the smallest or largest rank tried.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..fitting.blocks import InMemoryRows, RowSource
 from ..fitting.hals import Array, Fit, fit_nonnegative_loading
+from ..fitting.residual import estimate_rounding
 from .thinning import Fold
 
 _N_GROUPS, _GROUP_SIZE = 24, 16  # patterns for image quality, each the sum of so many scan points in a row
@@ -42,12 +43,13 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     r"""Score all fits on one fold of the electrons, in a single pass over it.
 
     With a pattern :math:`v` and its loadings :math:`l`, the squared error is expanded as :math:`\lVert v\rVert^2 - 2\,
-    v \cdot (F^T l) + l^T F F^T l`. No model of the block has to be formed then.
+    v \cdot (F^T l) + l^T F F^T l`. No model of the block has to be formed then. An error below the rounding of this
+    difference counts as this rounding, so that no k wins by it.
     """
     stacked = np.concatenate([fit.factor for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
-    n = part.shape[0]
+    n, rounding = part.shape[0], estimate_rounding(part.shape[1])
     size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
@@ -59,9 +61,8 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
-            by_point[i, rows] = (
-                squares - 2 * np.einsum("kp,kp->p", projections[a:b], loading, dtype=np.float64) + model2
-            )
+            error = squares - 2 * np.einsum("kp,kp->p", projections[a:b], loading, dtype=np.float64) + model2
+            by_point[i, rows] = np.maximum(error, rounding * squares)
         # A group may begin in one block and end in the next, so that its parts are added up.
         for g, first in enumerate(groups):
             inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
@@ -156,7 +157,8 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
         loading_products[:, unseen] = factors @ block[held_rows[rows]][:, quarter.columns].T
         factor_products += loadings[:, trained] @ block[quarter.rows[rows]][:, held_columns]
         held_out[unseen] = block[held_rows[rows]][:, held_columns]
-    norm2 = float(np.einsum("ij,ij->", held_out, held_out, dtype=np.float64))
+    squares = np.einsum("ij,ij->i", held_out, held_out, dtype=np.float64)
+    norm2, rounding = float(squares.sum()), estimate_rounding(source.shape[1])
     scored, completed = [], []
     reference = np.zeros((min(_N_GROUPS, len(held_out)), source.shape[1]), dtype=np.float32)
     reference[:, held_columns] = held_out[: len(reference)]
@@ -167,6 +169,7 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
         factor[:, quarter.columns] = fit.factor
         factor[:, held_columns] = fit_nonnegative_loading(factor_products[a:b], fit.loading @ fit.loading.T)
         by_point = np.square(held_out - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
+        by_point = np.maximum(by_point, rounding * squares)
         model = np.zeros_like(reference)
         model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
         scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))

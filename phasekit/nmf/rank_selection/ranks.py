@@ -8,6 +8,7 @@ import xarray as xr
 
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
+from ..fitting.level import bring_to_unit_level
 from ..fitting.multistart import check_rank
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
@@ -115,6 +116,7 @@ def scan_ranks(
 
     require(features, FEATURES, step="scan_ranks", argument="features")
     metrics = _select_metrics(metrics, features)
+    given, features = features, bring_to_unit_level(features)
     source = load_complete_rows(features, in_memory, "scan_ranks")
     tried = _check_ranks(ranks, source.shape, n_runs)
     rng = np.random.default_rng(seed)
@@ -136,7 +138,7 @@ def scan_ranks(
     held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
-    return describe(out, RANKS, step="scan_ranks", settings=settings, source=features)
+    return describe(out, RANKS, step="scan_ranks", settings=settings, source=given)
 
 
 def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:

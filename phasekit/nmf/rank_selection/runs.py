@@ -116,5 +116,7 @@ def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float6
     for by_point in errors:
         better = -np.diff(np.array(by_point), axis=0)
         spread = better.std(axis=1) / np.sqrt(better.shape[1])
-        runs.append(better.mean(axis=1) / np.maximum(spread, 1e-300))
+        # No spread is known better than the errors whose differences it is taken from.
+        least = np.finfo(np.float64).eps * np.max(by_point) + np.finfo(np.float64).tiny
+        runs.append(better.mean(axis=1) / np.maximum(spread, least))
     return np.append(np.nan, np.mean(runs, axis=0))

@@ -13,8 +13,9 @@ Directions = NDArray[np.float16]
 
 def compute_directions(factor: Array) -> Directions:
     """Unit vectors of the components, (k, feature), in half precision: cosines are then right within 0.001."""
-    norm = np.maximum(np.linalg.norm(factor, axis=1, keepdims=True), np.float32(1e-30))
-    return (factor / norm).astype(np.float16)
+    # Double: a component that a poor fit extrapolates may have a square sum beyond single precision.
+    norm = np.sqrt(np.einsum("ij,ij->i", factor, factor, dtype=np.float64))[:, None]
+    return (factor / np.maximum(norm, 1e-300)).astype(np.float16)
 
 
 def compute_redundancy(components: Directions) -> float:
