@@ -100,7 +100,7 @@ def _whiten(fold: CrossCovariance) -> tuple[Array, Array]:
     rows, columns, mean = (
         fold.variance.mean(axis=1),
         fold.variance.mean(axis=0),
-        max(float(fold.variance.mean()), 1e-300),
+        max(float(fold.variance.mean()), 1e-30),
     )
     # One scale for both sides keeps the matrix symmetric.
     deviation = np.sqrt(np.sqrt(np.maximum(rows * columns, (1e-6 * mean) ** 2) / mean))
