@@ -99,7 +99,7 @@ def _list_cases() -> dict[str, Case]:
 
 
 def draw_optics(case: Case, rng: np.random.Generator) -> Optics:
-    """Camera length, disks, rocking width and direct beam of a scan; bright scans of the vacuum have no beam stop."""
+    """Camera length, disks, rocking width and direct beam of a scan; scans with vacuum have no beam stop."""
     half = min(case.detector) / 2
     direct = float(rng.choice([0.0, 0.1, 0.2, 0.3]))
     direct = max(direct, 0.1) if "vacuum" in case.settings.get("backgrounds", ()) else direct
@@ -116,12 +116,15 @@ def draw_optics(case: Case, rng: np.random.Generator) -> Optics:
     )
 
 
-def draw_crystals(case: Case, optics: Optics, rng: np.random.Generator) -> tuple[list[Array], Array, list[Array]]:
-    """Reflections (n, 3) and strengths of the crystals, each twin behind its parent, and the rows of the pairs."""
+def draw_crystals(
+    case: Case, optics: Optics, rng: np.random.Generator
+) -> tuple[list[tuple[Array, Array]], list[Array]]:
+    """Reflections (n, 3) and strengths (n,) of each crystal, twins behind their parents, and the rows (3,) of the pairs."""
     limit = 1.1 * max(case.detector) / 2 / optics.scale
     materials = rng.choice(list(MATERIALS), 2, replace=False)
     sets = [list_reflections(str(material), limit, rng) for material in materials]
-    crystals, rows = [], []
+    crystals: list[tuple[Array, Array]] = []
+    rows: list[Array] = []
     for _ in range(case.settings.get("pairs", 0)):
         g, strength = sets[int(rng.random() < 0.3)]
         turned, row = orient_on_row(g, strength, rng)
@@ -160,14 +163,14 @@ def draw_background_maps(kinds: tuple[str, ...], covered: Array, rng: np.random.
     for kind in kinds[:1]:
         maps[0] *= 1 - (kind != "vacuum") * rng.uniform(0.1, 0.8) * covered
     for kind in kinds[1:]:
-        field_ = draw_field(covered.shape, 0.12, rng)
+        patches = draw_field(covered.shape, 0.12, rng)
         if kind == "vacuum":
             bare = covered < 0.3
-            hole = gaussian_filter((bare & (field_ > np.quantile(field_[bare], 0.5))).astype(float), 0.6)
+            hole = gaussian_filter((bare & (patches > np.quantile(patches[bare], 0.5))).astype(float), 0.6)
             maps[0] *= 1 - hole
             maps.append(rng.uniform(0.7, 1.2) * hole)
         else:
-            maps.append(rng.uniform(0.3, 0.8) * (field_ - 0.4).clip(0, 1.2))
+            maps.append(rng.uniform(0.3, 0.8) * (patches - 0.4).clip(0, 1.2))
     return maps
 
 
