@@ -119,7 +119,7 @@ def draw_optics(case: Case, rng: np.random.Generator) -> Optics:
 def draw_crystals(
     case: Case, optics: Optics, rng: np.random.Generator
 ) -> tuple[list[tuple[Array, Array]], list[Array]]:
-    """Reflections (n, 3) and strengths (n,) of each crystal, twins behind their parents, and the rows (3,) of the pairs."""
+    """Reflections (n, 3) and strengths of each crystal, twins behind their parents, and the rows (3,) of the pairs."""
     limit = 1.1 * max(case.detector) / 2 / optics.scale
     materials = rng.choice(list(MATERIALS), 2, replace=False)
     sets = [list_reflections(str(material), limit, rng) for material in materials]
