@@ -1,1 +1,1 @@
-"""Generators of simulated 4D-STEM scans whose authors have not seen the rule that chooses k."""
+"""Generators of simulated scans whose authors have not seen the rule for the number of components."""
