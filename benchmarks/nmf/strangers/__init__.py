@@ -1,1 +1,1 @@
-"""Generators of simulated scans whose authors have not seen the rule for the number of components."""
+"""Simulated scans by authors who have not seen the choice of the number of components."""
