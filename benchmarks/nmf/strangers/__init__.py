@@ -1,0 +1,1 @@
+"""Simulated scans by authors who have not seen the rule for k."""
