@@ -71,7 +71,7 @@ def _crystal_maps(case: Case, n_crystals: int, rng: np.random.Generator) -> Arra
     """Shares of the crystals (n, scan_y, scan_x): agglomerates of particles, some twinned, some seen twice."""
     shape = np.array(case.shape)
     yx = np.indices(case.shape).astype(float)
-    clusters = rng.uniform(0.12, 0.88, (n_crystals // 3 + 1, 2)) * shape
+    clusters = rng.uniform(0.12, 0.88, (rng.integers(n_crystals // 4, n_crystals + 1) + 1, 2)) * shape
     typical = np.sqrt(case.number("fill", 0.55) * shape.prod() / max(n_crystals, 1) / np.pi)
     maps: list[Array] = []
     while len(maps) < n_crystals:
@@ -81,7 +81,7 @@ def _crystal_maps(case: Case, n_crystals: int, rng: np.random.Generator) -> Arra
         thick = _thickness(yx, centre, radius, rng)
         if rng.random() < 0.12:  # a second particle of the same orientation
             thick = np.maximum(thick, _thickness(yx, rng.uniform(0.1, 0.9, 2) * shape, 0.6 * radius, rng))
-        thick = thick * (0.75 + 0.25 * _field(case.shape, radius, rng)) * rng.uniform(0.35, 0.95)
+        thick = thick * (0.75 + 0.25 * _field(case.shape, radius, rng)) * np.exp(rng.uniform(np.log(0.2), np.log(0.95)))
         angle, offset = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.15) * radius
         side = (yx[0] - centre[0]) * np.sin(angle) + (yx[1] - centre[1]) * np.cos(angle) > offset
         twinned = rng.random() < 0.25 and radius > 5.5 and len(maps) + 1 < n_crystals
@@ -91,14 +91,14 @@ def _crystal_maps(case: Case, n_crystals: int, rng: np.random.Generator) -> Arra
 
 
 def _holes(case: Case, rng: np.random.Generator) -> Array:
-    """Where the film is: 0 in the holes, 1 elsewhere (scan_y, scan_x)."""
+    """Where the film is: 1; in the holes a little stray signal of its pattern (scan_y, scan_x)."""
     film = np.ones(case.shape)
     for _ in range(rng.integers(1, 4)):
         centre = rng.uniform(0, 1, 2) * case.shape
         radius = rng.uniform(0.12, 0.24) * min(case.shape)
         distance = np.linalg.norm(np.indices(case.shape) - centre[:, None, None], axis=0)
         film *= 1 / (1 + np.exp(np.clip(radius - distance, -30, 30) / rng.uniform(0.4, 1.2)))
-    return film
+    return 0.03 + 0.97 * film
 
 
 def _background_maps(case: Case, crystals: Array, rng: np.random.Generator) -> Array:
@@ -189,7 +189,7 @@ def _background_pattern(case: Case, number: int, beam: tuple[Array, float], rng:
     stopped = case.settings.get("beam", "stop") == "stop"
     direct = _unit(_disc(_radius(case, centre), disc))
     if number == 0:
-        ring = np.exp(-(((q - rng.uniform(0.2, 0.26)) / rng.uniform(0.03, 0.05)) ** 2))
+        ring = np.exp(-(((q - rng.uniform(0.2, 0.26)) / rng.uniform(0.045, 0.08)) ** 2))
         ring += 0.4 * np.exp(-(((q - rng.uniform(0.36, 0.44)) / 0.06) ** 2))
         halo = ring + rng.uniform(1.0, 2.5) / (1 + (q / 0.09) ** 2)
     elif case.condition == "breathing background":
@@ -227,7 +227,8 @@ def _draw(case: Case, rng: np.random.Generator) -> tuple[Array, Array]:
 def _exists(maps: Array, patterns: Array) -> bool:
     """Whether every component can be told from the others and reaches enough scan points and electrons."""
     maps, patterns = maps.reshape(len(maps), -1), patterns.reshape(len(patterns), -1)
-    points = (maps >= 0.1 * maps.sum(0) + 1e-9).sum(1)
+    total = maps.sum(0)
+    points = ((maps >= 0.1 * total) & (total >= 0.05 * total.mean())).sum(1)
     unit = patterns / np.linalg.norm(patterns, axis=1, keepdims=True)
     cosines = unit @ unit.T - np.eye(len(unit))
     spreads = [np.linalg.svd(m, compute_uv=False) for m in (maps, patterns)]
