@@ -85,7 +85,7 @@ def _correlated_noise(case: Case, _rng: np.random.Generator) -> Detect:
 
     def detect(rates: Array, rng: np.random.Generator) -> Array:
         levels = rng.gamma(burst, 1 / burst, (*rates.shape[:2], 1))
-        return rng.poisson(rates + strength * rates.mean((1, 2), keepdims=True) * levels)
+        return np.asarray(rng.poisson(rates + strength * rates.mean((1, 2), keepdims=True) * levels))
 
     return detect
 
@@ -188,7 +188,7 @@ _TABLE: list[tuple[str, int, float, tuple[int, int], tuple[int, int], dict[str, 
     ("breathing background", 18, 8700, (56, 56), (48, 48), {"backgrounds": 2, "beam": "direct"}),
     ("correlated noise", 2, 173, (36, 36), (48, 64), {"strength": 0.05, "burst": 0.4}),
     ("correlated noise", 14, 1360, (60, 52), (56, 56), {"strength": 0.03, "backgrounds": 2}),
-    ("correlated noise", 8, 10800, (40, 40), (64, 64), {"strength": 0.03, "burst": 2.0, "beam": "direct"}),
+    ("correlated noise", 8, 10800, (40, 40), (64, 64), {"strength": 0.05, "burst": 0.5, "beam": "direct"}),
     ("afterglow", 16, 212, (100, 84), (48, 48), {"share": 0.03}),
     ("afterglow", 6, 1670, (20, 32), (72, 72), {"share": 0.06, "backgrounds": 2, "beam": "direct", "fill": 0.7}),
     ("afterglow", 12, 13300, (44, 48), (52, 52), {"share": 0.04}),

@@ -47,7 +47,7 @@ class Case:
 def _field(shape: tuple[int, int], length: float, rng: np.random.Generator) -> Array:
     """A smooth random field between 0 and 1 (scan_y, scan_x)."""
     values = gaussian_filter(rng.standard_normal(shape), length, mode="reflect")
-    return (values - values.min()) / (np.ptp(values) + 1e-12)
+    return np.asarray((values - values.min()) / (np.ptp(values) + 1e-12))
 
 
 def _thickness(yx: Array, centre: Array, radius: float, rng: np.random.Generator) -> Array:
@@ -58,13 +58,13 @@ def _thickness(yx: Array, centre: Array, radius: float, rng: np.random.Generator
     local = np.tensordot(rotation, yx - centre[:, None, None], axes=1) / radius
     local *= np.array([stretch, 1 / stretch])[:, None, None]
     if rng.random() < 0.35:
-        return np.sqrt(np.clip(1 - (local**2).sum(0), 0, None))
+        return np.asarray(np.sqrt(np.clip(1 - (local**2).sum(0), 0, None)))
     n_facets = rng.integers(4, 9)
     angles = 2 * np.pi * (np.arange(n_facets) + rng.uniform(-0.3, 0.3, n_facets)) / n_facets
     inside = rng.uniform(0.75, 1.1, n_facets)[:, None, None] - np.tensordot(
         np.column_stack([np.sin(angles), np.cos(angles)]), local, axes=1
     )
-    return np.clip(inside.min(0) / rng.uniform(0.08, 0.6), 0, 1)
+    return np.asarray(np.clip(inside.min(0) / rng.uniform(0.08, 0.6), 0, 1))
 
 
 def _crystal_maps(case: Case, n_crystals: int, rng: np.random.Generator) -> Array:
@@ -111,12 +111,12 @@ def _background_maps(case: Case, crystals: Array, rng: np.random.Generator) -> A
     if case.condition == "breathing background":
         lines = gaussian_filter(rng.standard_normal((case.shape[0], 1)), (3, 0))
         breath = np.clip(0.35 + 0.9 * (_field(case.shape, length, rng) - 0.5) + 0.4 * lines, 0.02, None)
-        return (
+        return np.asarray(
             np.array([thickness * np.clip(1 - 0.7 * breath, 0.1, None), case.number("breath", 0.8) * breath]) * covered
         )
     film = thickness * holes * covered
     if case.n_backgrounds == 1:
-        return film[None]
+        return np.asarray(film[None])
     if not stopped:
         return np.array([film, (1 - holes) * covered + 0.03])
     deposit = np.clip(_field(case.shape, 0.8 * length, rng) - rng.uniform(0.3, 0.5), 0, None) * rng.uniform(1.2, 2.5)
@@ -126,7 +126,7 @@ def _background_maps(case: Case, crystals: Array, rng: np.random.Generator) -> A
 def _radius(case: Case, centre: Array, ellipse: float = 0.0) -> Array:
     """Distance to the direct beam in pixels (qy, qx)."""
     y, x = np.indices(case.detector) - centre[:, None, None]
-    return np.hypot(y * (1 + ellipse), x)
+    return np.asarray(np.hypot(y * (1 + ellipse), x))
 
 
 def _disc(distance: Array, radius: float) -> Array:
@@ -135,7 +135,7 @@ def _disc(distance: Array, radius: float) -> Array:
 
 
 def _unit(pattern: Array) -> Array:
-    return pattern / pattern.sum()
+    return np.asarray(pattern / pattern.sum())
 
 
 def _phase(case: Case, rng: np.random.Generator) -> Array:
@@ -208,7 +208,7 @@ def _beam_current(case: Case, rng: np.random.Generator) -> Array:
     drift = np.linspace(-0.5, 0.5, n) * rng.choice([-1, 1]) * case.number("drift", 0.3)
     jitter = rng.normal(0, case.number("jitter", 0.1), n)
     dips = np.where(rng.random(n) < case.number("dips", 0.0), rng.uniform(0.2, 0.6, n), 1.0)
-    return (np.exp(drift + jitter) * dips)[:, None]
+    return np.asarray((np.exp(drift + jitter) * dips)[:, None])
 
 
 def _draw(case: Case, rng: np.random.Generator) -> tuple[Array, Array]:
