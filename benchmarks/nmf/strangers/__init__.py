@@ -1,1 +1,1 @@
-"""Simulated scans by authors who have not seen the choice of the number of components."""
+"""Simulated scans by authors who have not seen the rule for k."""
