@@ -139,7 +139,7 @@ def _draw_thickness(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Wedge with a smooth waviness, about 1 and at least 0.2."""
     (y, x), turn = np.indices(shape) / max(shape) - 0.5, rng.uniform(0, 2 * np.pi)
     wedge = rng.uniform(0.2, 0.9) * (y * np.sin(turn) + x * np.cos(turn))
-    return np.maximum(1 + wedge + rng.uniform(0.08, 0.2) * _draw_smooth(shape, rng), 0.2)
+    return np.asarray(np.maximum(1 + wedge + rng.uniform(0.08, 0.2) * _draw_smooth(shape, rng), 0.2))
 
 
 def _draw_layer(case: Case, n_grains: int, rng: np.random.Generator) -> tuple[Array, Array]:
