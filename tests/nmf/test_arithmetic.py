@@ -56,13 +56,12 @@ def test_unit_changes_no_penalty(name, settings):
     check_same_but_unit(found, expected, UNITS[0])
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", ["counts", "few counts", "rank three"])
-def test_unit_changes_no_likelihood(name, scale):
+@pytest.mark.parametrize("name", ["few counts", "rank three"])
+def test_unit_changes_no_likelihood(name):
     case, settings = CASES[name], {"loss": "kullback-leibler"}
-    expected = pk.nmf.factorise(make_features(case, scale=scale), case.k, **settings)
+    expected = pk.nmf.factorise(make_features(case), case.k, **settings)
     for unit in UNITS:
-        found = pk.nmf.factorise(make_features(case, unit, scale=scale), case.k, **settings)
+        found = pk.nmf.factorise(make_features(case, unit), case.k, **settings)
         # Multiplicative updates shrink a value for ever: it underflows sooner in a small unit.
         check_same_but_unit(found, expected, unit, least=1e-18)
 
@@ -82,13 +81,18 @@ def test_decimal_units_too(name, scale, unit):
     assert np.linalg.norm(model - other) < 0.01 * np.linalg.norm(other)
 
 
-@pytest.mark.parametrize("loss", ["frobenius", "kullback-leibler"])
-@pytest.mark.parametrize("scale", [*SCALES, "anscombe"])
-@pytest.mark.parametrize("name", CASES)
+_LIKELY = ["rank one", "rank three", "one pixel lit", "every second pattern zero", "few counts"]  # these are slower
+_ROOTS = [name for name, case in CASES.items() if name not in EXACT or case.k == 1]  # the root of a mixture is none
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "loss"),
+    [(name, scale, "frobenius") for name in CASES for scale in SCALES]
+    + [(name, "anscombe", "frobenius") for name in _ROOTS]
+    + [(name, "poisson", "kullback-leibler") for name in _LIKELY],
+)
 def test_stated_error_is_the_error(name, scale, loss):
     case = CASES[name]
-    if scale == "anscombe" and name in EXACT and case.k > 1:
-        pytest.skip("the root of a mixture is no mixture")
     features = make_features(case, scale=scale)
     found = pk.nmf.factorise(features, case.k, loss=loss)
     assert found.attrs["converged"] == 1
@@ -238,8 +242,7 @@ def test_components_with_themselves(name):
 SCANNED = [name for name, case in CASES.items() if min(case.values.shape) >= 6]
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("name", SCANNED)
+@pytest.mark.parametrize(("name", "scale"), [(name, SCALES[i % len(SCALES)]) for i, name in enumerate(SCANNED)])
 def test_evidence_in_any_unit(name, scale):
     case, settings = CASES[name], {"n_runs": 2, "progress": False}
     features = make_features(case, scale=scale).assign_attrs(counts=0)

@@ -87,7 +87,7 @@ def compute_excess(folds: list[CrossCovariance], n_ranks: int) -> Excess:
         scaled = np.sort(values[:, r])[: max(len(values) - 1, 1)] / deviation
         found[r] = np.mean((scaled - edge.centre) / edge.scale)
         ratio[r] = values[:, r].mean() / deviation / edge.mean
-        spacing[r] = edge.scale * deviation / largest[r]
+        spacing[r] = edge.scale * deviation / max(float(largest[r]), 1e-12)
     return Excess(found, ratio, spacing, len(folds))
 
 

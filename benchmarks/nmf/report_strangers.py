@@ -1,0 +1,209 @@
+"""The page on scans by strangers: how often k is right, how sure the package says it is, and the edge of noise.
+
+python -m benchmarks.nmf.report_strangers RUNS_DIR REPORT.md
+"""
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..harness import read_json
+from .run_strangers import AUTHORS
+
+Rows = list[dict[str, Any]]
+_BANDS = ((50, 200), (200, 1000), (1000, 5000), (5000, 1e9))
+_BINS = np.array([0.0, 0.5, 0.7, 0.85, 0.95, 1.0001])  # of the stated probability
+_TITLE = "# The number of components of scans by strangers"
+_HOW = (
+    "The rule (ADR 32) was committed first. Then four authors, who had not read it, wrote a generator each; they share "
+    "no code. Every author knew the subject line of the commit, which says what kind of evidence it is. "
+    "`python -m benchmarks.nmf.run_strangers benchmarks/.runs/nmf/strangers`, then this page by "
+    "`benchmarks.nmf.report_strangers`. Ranks 1 to 22 (fewer where a scan has fewer points)."
+)
+_EXPLAINED = (
+    "*Exact*: the vote is the number of patterns that were mixed, backgrounds included. *Linear*: the expected counts "
+    "are exactly that number of patterns; the others change within a grain (bend, strain, drift, thickness), or a "
+    "detector adds a pattern of its own, so that more patterns than the nominal number may be real."
+)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("page", type=Path)
+    chosen = parser.parse_args()
+    rows = [read_json(path) for path in sorted((chosen.runs / "strangers").glob("*.json"))]
+    parts = [
+        _TITLE,
+        _HOW,
+        _EXPLAINED,
+        *_describe_rules(rows),
+        *_describe_conditions(rows),
+        *_describe_calibration(rows),
+    ]
+    if (chosen.runs / "noise_edge.json").exists():
+        parts += _describe_edge(read_json(chosen.runs / "noise_edge.json"))
+    parts += _describe_misses(rows)
+    chosen.page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _is_linear(row: dict[str, Any]) -> bool:
+    return bool(row["exactly_linear"])
+
+
+def _miss(row: dict[str, Any], rule: str = "combined") -> float:
+    """Vote minus truth; NaN without a vote."""
+    return float(row["phasekit"]["votes"].get(rule, np.nan)) - row["truth"]
+
+
+def _rate(misses: Iterable[float], within: int) -> str:
+    values = np.array(list(misses))
+    return f"{np.mean(np.abs(np.nan_to_num(values, nan=99)) <= within):.0%}" if len(values) else ""
+
+
+def _make_table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _describe_rules(rows: Rows) -> list[str]:
+    """Every rule of the package."""
+    names = list(dict.fromkeys(name for row in rows for name in row["phasekit"]["votes"]))
+    linear = [row for row in rows if _is_linear(row)]
+    table = []
+    for name in names:
+        misses = [_miss(row, name) for row in rows]
+        some = [_miss(row, name) for row in linear]
+        mean = f"{np.nanmean(misses):+.1f}"
+        table.append([name, _rate(misses, 0), _rate(misses, 1), _rate(some, 0), _rate(some, 1), mean])
+    head = ["rule", "exact", "within one", f"exact, linear ({len(linear)})", "within one, linear", "mean error"]
+    return [f"## Every rule\n\n{len(rows)} scans.", _make_table(head, table)]
+
+
+def _group(rows: Rows, key: Callable[[dict[str, Any]], str]) -> dict[str, Rows]:
+    groups: dict[str, Rows] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _describe_conditions(rows: Rows) -> list[str]:
+    """By author and condition, and by dose."""
+    parts = []
+    head = ["scans of", "number", "linear", "exact", "within one", "held-out error, exact", "interval holds", "width"]
+    keys = {author: i for i, author in enumerate(AUTHORS)}
+    by_condition = _group(
+        sorted(rows, key=lambda row: keys[row["case"]["author"]]),
+        lambda row: f"{row['case']['author'].replace('_', ' ')}: {row['case']['condition']}",
+    )
+    by_dose = {
+        f"{low:g} to {high:g} electrons" if high < 1e8 else f"{low:g} electrons and more": [
+            row for row in rows if low <= row["case"]["electrons"] < high
+        ]
+        for low, high in _BANDS
+    }
+    for title, groups in (("By condition", by_condition), ("By dose", by_dose)):
+        table = [
+            [
+                name,
+                str(len(some)),
+                str(sum(map(_is_linear, some))),
+                _rate(map(_miss, some), 0),
+                _rate(map(_miss, some), 1),
+                _rate((_miss(row, "held_out") for row in some), 0),
+                f"{np.mean([_holds(row) for row in some]):.0%}",
+                f"{np.mean([_width(row) for row in some]):.1f}",
+            ]
+            for name, some in groups.items()
+            if some
+        ]
+        parts += [f"## {title}", _make_table(head, table)]
+    return parts
+
+
+def _holds(row: dict[str, Any]) -> bool:
+    return bool(row["phasekit"]["k_low"] <= row["truth"] <= row["phasekit"]["k_high"])
+
+
+def _width(row: dict[str, Any]) -> int:
+    return int(row["phasekit"]["k_high"] - row["phasekit"]["k_low"] + 1)
+
+
+def _describe_calibration(rows: Rows) -> list[str]:
+    """Stated probability against how often k is right."""
+    parts = ["## How sure"]
+    head = ["scans", "stated", "right", "expected calibration error", "90 % interval holds", "mean width"]
+    table = []
+    for name, some in (("all", rows), ("linear", [row for row in rows if _is_linear(row)])):
+        stated = np.array([max(row["phasekit"]["probability"]) for row in some])
+        right = np.array([_miss(row) == 0 for row in some], dtype=float)
+        holds, width = np.mean([_holds(row) for row in some]), np.mean([_width(row) for row in some])
+        error = f"{compute_calibration_error(stated, right):.3f}"
+        table.append([name, f"{stated.mean():.0%}", f"{right.mean():.0%}", error, f"{holds:.0%}", f"{width:.2f}"])
+    parts.append(_make_table(head, table))
+    stated = np.array([max(row["phasekit"]["probability"]) for row in rows])
+    right = np.array([_miss(row) == 0 for row in rows], dtype=float)
+    bins = np.digitize(stated, _BINS) - 1
+    table = [
+        [
+            f"{_BINS[b]:.2f} to {min(_BINS[b + 1], 1):.2f}",
+            str((bins == b).sum()),
+            f"{stated[bins == b].mean():.0%}",
+            f"{right[bins == b].mean():.0%}",
+        ]
+        for b in range(len(_BINS) - 1)
+        if (bins == b).any()
+    ]
+    return [*parts, _make_table(["stated probability", "scans", "mean stated", "right"], table)]
+
+
+def compute_calibration_error(stated: np.ndarray, right: np.ndarray) -> float:
+    """Mean of |stated - right| over bins of the stated probability, weighted by their scans."""
+    bins = np.digitize(stated, _BINS) - 1
+    return float(sum(abs((stated - right)[bins == b].sum()) for b in np.unique(bins)) / max(len(stated), 1))
+
+
+def _describe_edge(found: dict[str, Any]) -> list[str]:
+    """The second direction of pure noise over the edge."""
+    table = []
+    for row in found["rows"]:
+        edge = np.array([run["edge"] for run in row["runs"]])
+        once = np.mean([run["chosen"] == 1 for run in row["runs"]])
+        chance = np.mean([run["probability_of_one"] for run in row["runs"]])
+        scatter = f"{edge.std(ddof=1):.3f}"
+        table.append(
+            [row["condition"], f"{row['electrons']:g}", f"{edge.mean():.3f}", scatter, f"{once:.0%}", f"{chance:.2f}"]
+        )
+    head = ["noise", "electrons", "second direction / edge", "scatter", "k = 1 chosen", "probability of k = 1"]
+    text = (
+        f"One pattern and nothing else, {found['seeds']} scans of 32 x 32 points each "
+        "(`python -m benchmarks.nmf.run_noise_edge OUT.json`). The edge is the mean of the law of noise, so that 1 is "
+        "right on average and single scans scatter around it."
+    )
+    return ["## The edge of noise", text, _make_table(head, table)]
+
+
+def _describe_misses(rows: Rows) -> list[str]:
+    """Every scan whose k is wrong."""
+    wrong = [row for row in rows if _miss(row) != 0]
+    table = [
+        [
+            f"{row['case']['author']}: {row['case']['condition']}",
+            "yes" if _is_linear(row) else "no",
+            f"{row['case']['electrons']:g}",
+            " x ".join(map(str, row["case"]["shape"])),
+            str(row["truth"]),
+            f"{row['phasekit']['chosen']} ({row['phasekit']['k_low']} to {row['phasekit']['k_high']})",
+            str(int(row["phasekit"]["votes"]["held_out"])),
+        ]
+        for row in sorted(wrong, key=lambda row: row["case"]["electrons"])
+    ]
+    head = ["scan", "linear", "electrons", "points", "patterns mixed", "k (interval)", "held-out error says"]
+    return ["## Where k is not the number that was mixed", _make_table(head, table)]
+
+
+if __name__ == "__main__":
+    main()
