@@ -51,11 +51,10 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
-    for rows, block in part.read_blocks():
-        # All factors are stacked: one matrix product of the block serves every fit.
+    # All factors are stacked: one matrix product of the block serves every fit.
+    for rows, block, projections in part.project_blocks(stacked):
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
-        projections = stacked @ block.T
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)

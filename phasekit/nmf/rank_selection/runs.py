@@ -40,8 +40,9 @@ class CrossValidation:
         groups = select_groups(self.source.shape[0], rng)
         scores_by_run, factors = [], []
         for run in range(n_runs):
-            fits = self._fit_part(thinned.select_train(run), rng)
-            scores_by_run.append(score_counts(thinned.select_test(run), fits, groups))
+            train, test = thinned.split(run)
+            fits = self._fit_part(train, rng)
+            scores_by_run.append(score_counts(test, fits, groups))
             factors.append([compute_directions(fit.factor) for fit in fits])
         return self._make_table(scores_by_run, factors)
 
