@@ -70,7 +70,8 @@ def scan_ranks(
     Returns
     -------
     xarray.Dataset
-        RANKS. ``loss(rank, run)``: K-component loss of every start. ``relative_error(rank)`` of the best one, as in
+        RANKS. ``loss(rank, run)``: K-component loss of every start, averaged over at most 512 scan points that the seed
+        chooses. ``relative_error(rank)`` of the best one, as in
         :func:`factorise`. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
         (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
         counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
@@ -117,7 +118,7 @@ def scan_ranks(
         threadpool_limits(limits=1),
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
-        losses = KComponentLoss(source, features)
+        losses = KComponentLoss(source, features, seed)
         trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, inspect=losses.add_fits)
         table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
         table["relative_error"] = np.array([fit.error for fit in trained.best])

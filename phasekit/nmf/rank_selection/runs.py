@@ -31,6 +31,7 @@ class CrossValidation:
         tick: Callable[[], object],
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
+        self.image_quality = {name: np.zeros(len(tried)) for name in metrics}  # by rank, mean over runs
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out one fold of the electrons in every run."""
@@ -42,7 +43,7 @@ class CrossValidation:
         for run in range(n_runs):
             train, test = thinned.split(run)
             fits = self._fit_part(train, rng)
-            scores_by_run.append(score_counts(test, fits, groups))
+            scores_by_run.append(self._score_images(score_counts(test, fits, groups), n_runs))
             factors.append([compute_directions(fit.factor) for fit in fits])
         return self._make_table(scores_by_run, factors)
 
@@ -52,7 +53,7 @@ class CrossValidation:
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
             fits = self._fit_part(quarter.read_training_rows(self.source), rng)
             held_out, whole = score_split(self.source, quarter, fits)
-            scores_by_run.append(held_out)
+            scores_by_run.append(self._score_images(held_out, n_runs))
             factors.append([compute_directions(fit.factor) for fit in whole])
         return self._make_table(scores_by_run, factors)
 
@@ -78,19 +79,22 @@ class CrossValidation:
             "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
             "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
-        return table | self._compute_image_quality(scores_by_run)
+        return table | self.image_quality
 
-    def _compute_image_quality(self, scores_by_run: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
-        """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
-        scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
-        for held_out in scores_by_run if self.metrics else []:
+    def _score_images(self, held_out: HeldOutScores, n_runs: int) -> HeldOutScores:
+        """Add the image quality of one run to the mean over runs, and drop its images.
+
+        Predicted and held-out patterns are compared as square roots, where counting noise is even.
+        """
+        if self.metrics:
             images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
             # One reference serves all k: what it keeps is computed once.
             found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
             for name in self.metrics:
-                scores[name] += np.array([float(np.mean(fit[name])) for fit in found]) / len(scores_by_run)
-        return scores
+                self.image_quality[name] += np.array([float(np.mean(fit[name])) for fit in found]) / n_runs
+        none = held_out.reference[:0]
+        return HeldOutScores([fit._replace(model=none) for fit in held_out.fits], none)
 
     def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
