@@ -92,6 +92,11 @@ class Fold(NamedTuple):
         return self.thinned.base.shape
 
     @property
+    def is_costly(self) -> bool:
+        """True where electrons are assigned to folds anew in every pass."""
+        return self.kept is None
+
+    @property
     def fraction(self) -> float:
         """Expected fraction of the electrons in this part."""
         held = 1 / self.thinned.n_folds
