@@ -50,6 +50,12 @@ class LowRank:
         # Both ways round in memory: products with a transposed view take twice as long.
         self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
 
+    def truncate(self, rank: int) -> "LowRank":
+        """The strongest ``rank`` directions alone."""
+        if rank >= self.left.shape[1]:
+            return self
+        return LowRank(make_contiguous(self.left[:, :rank]), self.right[:rank], self.norm2)
+
     def project_onto_factors(self, factor: Array) -> Array:
         """F V^T, (k, pixel)."""
         return cast(Array, (factor @ self._right_t) @ self._left_t)

@@ -135,5 +135,5 @@ def fit_all_ranks(
     for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
         inspect(fits)
         best.append(fits[0])
-    best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
+    best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
     return RankFits(best, compute_scree(low, source.shape, tried))

@@ -7,8 +7,8 @@ from .hals import Array, Fit, LowRank, fit_hals
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 # Every start is warmed up; only the best ones are then iterated until they converge.
-_WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
-_CHECK_INTERVAL, _MAX_ITERATIONS = 25, 200  # further iterations of the best: in steps of the first, until the second
+_WARM_UP = 10  # iterations of every start, after which the best ones go on
+_CHECK_INTERVAL, _MAX_ITERATIONS = 10, 200  # further iterations of the best: in steps of the first, until the second
 _ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: half the rounding of one number in single precision
 STOP_TOLERANCE = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
@@ -44,7 +44,8 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
         chosen.append(int(rng.choice(len(scores), p=weights)))
     factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
     loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
-    return loading * np.float32(np.sqrt(low.norm2 / len(scores)) / k), factor
+    # The factors are patterns of the scan: loadings have no unit, and the same start serves the data times any number.
+    return loading / np.float32(k), factor
 
 
 def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
@@ -99,7 +100,7 @@ def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
 
     Scaled counts take some tens of iterations, counts as they are with a direct beam some hundred.
     """
-    # Checked every 25 iterations, on their mean decrease: the error itself costs another product.
+    # Checked every 10 iterations, on their mean decrease: the error itself costs another product.
     done, before = _WARM_UP, np.inf
     while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(stop_tolerance * fit.error, _ROUNDING):
         before = fit.error
