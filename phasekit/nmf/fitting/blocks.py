@@ -14,7 +14,6 @@ from .hals import Array, LowRank
 _BLOCK_BYTES = 2 << 20  # in memory: few enough rows for a matrix product to find them in the cache
 _NEW_DIRECTION = 1e-6  # of the largest product: a direction that has less is rounding
 _SAMPLE_ROWS, _SAMPLE_EVERY = 32, 8  # a start is found from so many rows in a row of every so many times as many
-_SAMPLE_PASSES = 1
 _STREAM_BYTES = 128 << 20  # from a file: enough rows to make reading worth while
 
 Block = tuple[slice, Array]
@@ -162,8 +161,8 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
 
     One reading of a row serves both products, and :math:`V Q_i` is kept. All bases together span a block Krylov space
     (Musco and Musco, NIPS 28 (2015) 1396, algorithm 2). In it components barely above the noise of a low dose are
-    found, which the last basis alone misses. Rows that cost little are read once more for a better start: random directions
-    times :math:`V^T V` of an eighth of the rows, twice.
+    found, which the last basis alone misses. Rows that cost little are read once more for a better start: random
+    directions times :math:`V^T V` of an eighth of the rows.
     """
     n, features = source.shape
     rank = min(rank, n, features)
@@ -173,7 +172,7 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
     space = _KrylovSpace(width * (n_passes + 1), features, n)
     basis = rng.standard_normal((width, features), dtype=np.float32)
     sampled = not source.is_costly and n >= _SAMPLE_EVERY * _SAMPLE_ROWS
-    if not (sampled and space.add(_find_start(source, basis, space.scores[:width]))):
+    if not (sampled and space.add(_apply_gram(source, basis, space.scores[:width], sampled=True))):
         space.add(basis)
     for _ in range(n_passes):
         image = _apply_gram(source, space.last, space.last_scores)
@@ -186,21 +185,13 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
     return space.truncate(rank, norm2)
 
 
-def _find_start(source: RowSource, basis: Array, scores: Array) -> Array:
-    """Power iteration with a part of the rows, from a random basis (k, feature); ``scores`` is room for (k, pixel)."""
-    for _ in range(_SAMPLE_PASSES):
-        # Orthonormal first, so that strong directions do not hide the weak ones; not where numbers have overflowed.
-        basis = _orthonormalise_columns(basis.T).T if np.isfinite(basis).all() else basis
-        basis = _apply_gram(source, basis, scores, sampled=True)
-    return basis
-
-
 def _apply_gram(source: RowSource, basis: Array, scores: Array, *, sampled: bool = False) -> Array:
     """Basis (k, feature) times V^T V, and basis times V^T into ``scores`` (k, pixel); of an eighth of the rows."""
     image = np.zeros_like(basis)
-    for rows, block in source.read_blocks():
-        if sampled:  # the same rows whatever the blocks are
-            block = block[np.arange(rows.start, rows.stop) // _SAMPLE_ROWS % _SAMPLE_EVERY == 0]
+    for rows, values in source.read_blocks():
+        # The same rows are sampled whatever the blocks are.
+        wanted = np.arange(rows.start, rows.stop) // _SAMPLE_ROWS % _SAMPLE_EVERY == 0
+        block = values[wanted] if sampled else values
         projected = convert_like(basis, block) @ block.T
         image += to_numpy(projected @ block)
         if not sampled:

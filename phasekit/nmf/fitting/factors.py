@@ -169,7 +169,9 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
         low = compress_for_ranks(rows.filled, k, rng, _COMPRESSION_PASSES)
         check_numerical_rank(low, k, "factorise")
         if start is None:
-            compressed_fit = next(fit_multistart(low, [k], n_starts, rng, stop_tolerance=_START_TOLERANCE, device=torch_device))[0]
+            compressed_fit = next(
+                fit_multistart(low, [k], n_starts, rng, stop_tolerance=_START_TOLERANCE, device=torch_device)
+            )[0]
         else:
             compressed_fit = _fit_from_factors(start, features, k, low)
         fit = _refine_fit(rows, compressed_fit, settings, features, bar, None if rows.missing else low.norm2)

@@ -35,7 +35,7 @@ def refine_fits(
     The error is the exact :math:`\lVert V - L F\rVert^2`. The decrease of a pass is the sum over its steps
     (:func:`compute_error_decrease`). Missing values (NaN) are filled with the fit's own prediction
     (expectation-maximisation), so that they add nothing. A fit that has converged is left alone. ``in_place``
-    overwrites the arrays of ``fits`` instead of copying them. ``norm2`` is |V|^2 where it is known and no value missing.
+    overwrites the arrays of ``fits`` instead of copying them. ``norm2`` is |V|^2 where it is known and nothing missing.
     """
     running = [_FitInProgress(fit if in_place else _copy_fit(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):

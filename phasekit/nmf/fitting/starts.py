@@ -90,9 +90,13 @@ def fit_from_starts(
     low: LowRank, starts: list[Start], *, n_finish: int = 2, stop_tolerance: float = STOP_TOLERANCE
 ) -> list[Fit]:
     """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first."""
-    warm_up_fits = sorted((fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts), key=lambda fit: fit.error)
-    ends = [_converge_fit(low, fit, stop_tolerance) for fit in warm_up_fits[:n_finish]]
-    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: fit.error)
+    # ``starts`` is emptied, so that nothing is held twice.
+    warm_up_fits = sorted(
+        (fit_hals(low, starts.pop(0), _WARM_UP, n_inner=2) for _ in range(len(starts))), key=lambda fit: fit.error
+    )
+    for place in range(min(n_finish, len(warm_up_fits))):
+        warm_up_fits[place] = _converge_fit(low, warm_up_fits[place], stop_tolerance)
+    return sorted(warm_up_fits, key=lambda fit: fit.error)
 
 
 def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:

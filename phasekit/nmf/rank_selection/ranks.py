@@ -119,9 +119,11 @@ def scan_ranks(
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
         losses = KComponentLoss(source, features, seed)
-        trained = fit_all_ranks(source, tried, n_runs, rng, tick=bar.update, inspect=losses.add_fits)
+        trained = fit_all_ranks(
+            source, tried, n_runs, rng, keep=lambda fit: fit.error, tick=bar.update, inspect=losses.add_fits
+        )
         table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
-        table["relative_error"] = np.array([fit.error for fit in trained.best])
+        table["relative_error"] = np.array(trained.kept)
         runs = CrossValidation(source, features, tried, metrics, bar.update)
         is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
         table |= (

@@ -1,6 +1,6 @@
 """Cross-validation: fits to parts of the data, scored on the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,7 @@ from .similarity import Directions, compute_directions, compute_redundancy, comp
 from .thinning import ThinnedCounts
 
 _STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
+_GROUP_ROWS = 60  # components of the fits that are scored together
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
@@ -42,30 +43,33 @@ class CrossValidation:
         scores_by_run, factors = [], []
         for run in range(n_runs):
             train, test = thinned.split(run)
-            fits = self._fit_part(train, rng)
-            scores_by_run.append(self._score_images(score_counts(test, fits, groups), n_runs))
-            factors.append([compute_directions(fit.factor) for fit in fits])
+            fits, scored, directions = self._fit_part(train, rng), [], []
+            # Some k at a time where a pass over the fold costs little, so that few fits are held.
+            for some in _group_fits(fits, _GROUP_ROWS if test.kept is not None else sum(self.tried)):
+                scored.append(score_counts(test, some, groups))
+                directions += [compute_directions(fit.factor) for fit in some]
+            together = HeldOutScores([fit for part in scored for fit in part.fits], scored[0].reference)
+            scores_by_run.append(self._score_images(together, n_runs))
+            factors.append(directions)
         return self._make_table(scores_by_run, factors)
 
     def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out a quarter of the matrix in every run."""
         scores_by_run, factors = [], []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
-            fits = self._fit_part(quarter.read_training_rows(self.source), rng)
+            fits = list(self._fit_part(quarter.read_training_rows(self.source), rng))
             held_out, whole = score_split(self.source, quarter, fits)
             scores_by_run.append(self._score_images(held_out, n_runs))
             factors.append([compute_directions(fit.factor) for fit in whole])
         return self._make_table(scores_by_run, factors)
 
-    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> list[Fit]:
+    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> Iterator[Fit]:
         """Best fit of every k on one part of the data."""
         low = compress_for_ranks(part, max(self.tried), rng)
-        return [
-            fits[0]
-            for fits in fit_multistart(
-                low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
-            )
-        ]
+        for fits in fit_multistart(
+            low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
+        ):
+            yield fits[0]
 
     def _make_table(
         self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
@@ -102,6 +106,18 @@ class CrossValidation:
         scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())
         roots = np.sqrt(np.maximum(rows, 0)) * scale.astype(np.float32)
         return np.where(index >= 0, roots[:, index], np.float32(0))
+
+
+def _group_fits(fits: Iterable[Fit], n_rows: int) -> Iterator[list[Fit]]:
+    """Lists of fits that together have at least so many components, the last one what is left."""
+    group: list[Fit] = []
+    for fit in fits:
+        group.append(fit)
+        if sum(len(each.factor) for each in group) >= n_rows:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
