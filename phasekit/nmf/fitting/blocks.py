@@ -229,7 +229,7 @@ class _KrylovSpace:
         found = strength > (_NEW_DIRECTION * level) ** 2
         if not found.any():
             return False
-        rows = (turn[:, found] / np.sqrt(strength[found])).T.astype(np.float32) @ image
+        rows: Array = (turn[:, found] / np.sqrt(strength[found])).T.astype(np.float32) @ image
         rows = _orthonormalise_columns((rows - (rows @ known.T) @ known).T).T
         self.start, self.size = self.size, self.size + len(rows)
         self.basis[self.start : self.size] = rows

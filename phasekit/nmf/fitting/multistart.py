@@ -76,7 +76,7 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
 
 
-def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
+def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator, n_passes: int = 4) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
     return compress_rows(source, largest + _EXTRA_RANK, rng, n_passes)
 

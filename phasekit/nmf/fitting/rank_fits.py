@@ -125,20 +125,21 @@ def fit_all_ranks(
     rng: np.random.Generator,
     *,
     keep: Callable[[Fit], Kept],
+    n_passes: int = _POLISH,
     tick: Callable[[], object],
     inspect: Callable[[list[Fit]], None] = lambda fits: None,
 ) -> RankFits[Kept]:
     """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
-    ``inspect`` is called with the fits of every start, k by k, before they are dropped. The best one, refined, goes
-    through ``keep``. Rows of a file are passed as few times as possible, for all k together. Rows in memory are passed
-    for some k at a time, so that few fits are held.
+    ``inspect`` is called with the fits of every start, k by k, before they are dropped. The best one, refined in at
+    most ``n_passes``, goes through ``keep``. Rows of a file are passed as few times as possible, for all k together.
+    Rows in memory are passed for some k at a time, so that few fits are held.
     """
     # One compression, large enough for the largest k, serves all.
     low = compress_for_ranks(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
     most = _GROUP_ROWS if isinstance(source, InMemoryRows) else sum(tried)
-    refine = partial(refine_fits, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
+    refine = partial(refine_fits, max_iterations=n_passes, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
     waiting: list[Fit] = []
     kept: list[Kept] = []
     for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):

@@ -7,7 +7,7 @@ from .hals import Array, Fit, LowRank, fit_hals
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 # Every start is warmed up; only the best ones are then iterated until they converge.
-_WARM_UP = 10  # iterations of every start, after which the best ones go on
+_WARM_UP = 8  # iterations of every start, after which the best ones go on
 _CHECK_INTERVAL, _MAX_ITERATIONS = 10, 200  # further iterations of the best: in steps of the first, until the second
 _ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: half the rounding of one number in single precision
 STOP_TOLERANCE = 2e-6  # of the error per iteration: below it the compressed data have no more to say
@@ -43,9 +43,10 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(scores), p=weights)))
     factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
-    loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
+    loading: Array = np.abs(rng.standard_normal((k, len(scores)), dtype=np.float32))
     # The factors are patterns of the scan: loadings have no unit, and the same start serves the data times any number.
-    return loading / np.float32(k), factor
+    loading /= k
+    return loading, factor
 
 
 def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,10 +104,30 @@ def _compute_deviances(
     for i, fit in enumerate(fits):
         loading = fit.loading[:, points]
         fit_sum = float((loading @ scan) @ (fit.factor @ feature))
-        model = weight_hit * (loading.T @ fit.factor)[counted] + floor
+        model = weight_hit * _predict_counted(np.ascontiguousarray(loading), fit.factor, counted) + floor
         expected = (1 - _FLOOR_SHARE) * fit_sum + _FLOOR_SHARE * electrons
         deviances[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
     return deviances, electrons
+
+
+def _predict_counted(loading: Array, factor: Array, counted: tuple[NDArray[np.integer], ...]) -> Array:
+    """Model L F at the places with a count (points, features); ``loading`` (k, point), ``factor`` (k, feature)."""
+    if 8 * len(counted[0]) > loading.shape[1] * factor.shape[1]:  # a matrix product is then faster
+        return np.asarray((loading.T @ factor)[counted])
+    return np.asarray(_sum_products_at(loading, factor, *counted))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _sum_products_at(
+    loading: Array, factor: Array, points: NDArray[np.integer], features: NDArray[np.integer]
+) -> Array:
+    """Sum over components of loadings at ``points`` times factors at ``features``, one for each pair."""
+    out = np.zeros(len(points), np.float32)
+    for c in range(len(loading)):
+        left, right = loading[c], factor[c]
+        for e in range(len(points)):
+            out[e] += left[points[e]] * right[features[e]]
+    return out
 
 
 class BiCrossSplit(NamedTuple):

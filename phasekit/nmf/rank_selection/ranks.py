@@ -15,6 +15,7 @@ from .loss import KComponentLoss
 from .runs import CrossValidation
 
 _IMAGE_METRICS = ("psnr", "ssim")
+_REFINING_PASSES = 3  # over the data: the fits themselves are not returned, only their error
 
 
 def scan_ranks(
@@ -71,14 +72,14 @@ def scan_ranks(
     -------
     xarray.Dataset
         RANKS. ``loss(rank, run)``: K-component loss of every start, averaged over at most 512 scan points that the seed
-        chooses. ``relative_error(rank)`` of the best one, as in
-        :func:`factorise`. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
-        (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
-        counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
-        worst-matched component between runs. ``scree(rank)``: singular value number k over the largest that noise of
-        the same strength would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over
-        runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
-        together). Attribute ``held_out``: which of the two ways was taken.
+        chooses. ``relative_error(rank)`` of the best one after at most 3 passes over the data;
+        :func:`factorise_ranks` makes up to 8, which lower it by up to 0.02 %. ``held_out_error(rank, run)``: squared
+        error on unseen data relative to their square sum (photon noise keeps it far from 0). ``deviance(rank, run)``:
+        Poisson deviance per unseen electron (NaN without counts). ``gain(rank)``: the second equation (NaN for the
+        first rank). ``stability(rank)``: cosine of the worst-matched component between runs. ``scree(rank)``: singular
+        value number k over the largest that noise of the same strength would have. ``redundancy(rank)``: largest cosine
+        between two components of one fit, mean over runs. One variable for each of ``metrics``, of held-out patterns
+        (square roots of counts, 16 scan points together). Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
@@ -119,9 +120,8 @@ def scan_ranks(
         tqdm(total=len(tried) * (n_runs + 1), disable=not progress, desc="scan_ranks") as bar,
     ):
         losses = KComponentLoss(source, features, seed)
-        trained = fit_all_ranks(
-            source, tried, n_runs, rng, keep=lambda fit: fit.error, tick=bar.update, inspect=losses.add_fits
-        )
+        how = {"n_passes": _REFINING_PASSES, "tick": bar.update, "inspect": losses.add_fits}
+        trained = fit_all_ranks(source, tried, n_runs, rng, keep=lambda fit: fit.error, **how)
         table: dict[str, Any] = {"loss": losses.compute_table(), "scree": trained.scree}
         table["relative_error"] = np.array(trained.kept)
         runs = CrossValidation(source, features, tried, metrics, bar.update)

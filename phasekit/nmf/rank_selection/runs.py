@@ -16,7 +16,7 @@ from .similarity import Directions, compute_directions, compute_redundancy, comp
 from .thinning import ThinnedCounts
 
 _STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
-_GROUP_ROWS = 60  # components of the fits that are scored together
+_GROUP_ROWS = 100  # components of the fits that are scored together
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 

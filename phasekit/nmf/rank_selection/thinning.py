@@ -105,7 +105,7 @@ class Fold(NamedTuple):
     def read_blocks(self) -> Iterator[Block]:
         """Scaled features of some rows."""
         scan = np.float32(1 / self.fraction) / self.thinned.scan_weight
-        feature = 1 / self.thinned.feature_weight
+        feature = np.float32(1) / self.thinned.feature_weight
         if self.kept is None:
             for rows, values in self.read_counts():
                 _scale_block(values, scan[rows], feature)
