@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -201,6 +202,7 @@ def _to_json_value(value: Any) -> Any:
     return f"{type(value).__name__}{getattr(value, 'shape', '')}"
 
 
+@cache  # the metadata are files, and every step asks
 def package_version(package: str) -> str:
     """Read the version of an installed package; 'unknown' where it is not installed."""
     try:

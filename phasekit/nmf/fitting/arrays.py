@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import SchemaError
 
@@ -23,9 +25,42 @@ def make_contiguous(array: Any) -> Any:
 
 def compute_dot(first: Any, second: Any) -> float:
     """Sum of the elementwise products of two matrices, accumulated in double precision."""
-    if isinstance(first, np.ndarray):  # einsum converts piece by piece: no double copy of either matrix
+    if isinstance(first, np.ndarray):
+        if first.flags.c_contiguous and second.flags.c_contiguous and first.dtype == second.dtype == np.float32:
+            return float(_sum_products(first, second))
+        # einsum converts piece by piece: no double copy of either matrix.
         return float(np.einsum("ij,ij->", first, second, dtype=np.float64))
     return float((first.double() * second.double()).sum())
+
+
+def sum_and_check_sign(values: NDArray[np.float32]) -> tuple[float, bool]:
+    """Sum of a matrix in double precision (NaN where any value is), and whether any value is below 0."""
+    total, negative = _sum_values(values)
+    return float(total), bool(negative)
+
+
+# Sums may be taken in any order, so that several are added at a time; NaN and infinity keep their meaning.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+def _sum_products(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Sum of products, row by row in double precision."""
+    total = 0.0
+    for i in range(first.shape[0]):
+        a, b = first[i], second[i]
+        for j in range(len(a)):
+            total += np.float64(a[j]) * np.float64(b[j])
+    return total
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+def _sum_values(values: NDArray[np.float32]) -> tuple[float, int]:
+    """Sum, and number of negative values (row by row)."""
+    total, negative = 0.0, 0
+    for i in range(values.shape[0]):
+        row = values[i]
+        for j in range(len(row)):
+            total += np.float64(row[j])
+            negative += row[j] < 0
+    return total, negative
 
 
 def compute_gram(rows: Any) -> Any:

@@ -8,10 +8,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError
-from .arrays import compute_dot, convert_like, to_numpy
+from .arrays import compute_dot, compute_gram, convert_like, to_numpy
 from .hals import Array, LowRank
 
 _BLOCK_BYTES = 2 << 20  # in memory: few enough rows for a matrix product to find them in the cache
+_NEW_DIRECTION = 1e-6  # of the largest product: a direction that has less is rounding
+_SAMPLE_ROWS, _SAMPLE_EVERY = 32, 8  # a start is found from so many rows in a row of every so many times as many
 _STREAM_BYTES = 128 << 20  # from a file: enough rows to make reading worth while
 
 Block = tuple[slice, Array]
@@ -23,6 +25,11 @@ class RowSource(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Scan points and features."""
+        ...
+
+    @property
+    def is_costly(self) -> bool:
+        """True where a block costs more time than its products do."""
         ...
 
     def read_blocks(self) -> Iterator[Block]:
@@ -54,6 +61,11 @@ class InMemoryRows(NamedTuple):
         """Scan points and features."""
         return self.data.shape[0], self.data.shape[1]
 
+    @property
+    def is_costly(self) -> bool:
+        """False: blocks are views."""
+        return False
+
     def read_blocks(self) -> Iterator[Block]:
         """Views of some rows."""
         for rows in _split_rows(self.shape):
@@ -71,6 +83,11 @@ class LazyRows(NamedTuple):
     def shape(self) -> tuple[int, int]:
         """Scan points and features."""
         return self.values.sizes["scan_y"] * self.values.sizes["scan_x"], self.values.sizes["feature"]
+
+    @property
+    def is_costly(self) -> bool:
+        """False, so that the same is done as with rows in memory: any chunking gives the same answer."""
+        return False
 
     def read_blocks(self) -> Iterator[Block]:
         """Whole scan lines at a time, as many as the data's own chunks hold."""
@@ -113,6 +130,11 @@ class MeanFilled(NamedTuple):
         """Scan points and features."""
         return self.base.shape
 
+    @property
+    def is_costly(self) -> bool:
+        """As the rows themselves."""
+        return self.base.is_costly
+
     def read_blocks(self) -> Iterator[Block]:
         """Rows without missing values."""
         for rows, block in self.base.read_blocks():
@@ -131,47 +153,104 @@ def fill_with_mean(source: RowSource) -> MeanFilled:
 def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_passes: int = 3) -> LowRank:
     r"""Randomised truncated SVD :math:`V \approx U S\, Q^T`, reading the rows ``n_passes`` + 1 times.
 
-    Each pass applies :math:`V^T V` to the last basis :math:`Q_i` of feature space:
+    Each pass applies :math:`V^T V` to the last basis :math:`Q_i` of feature space and keeps what is new:
 
     .. math::
 
-        Q_{i+1} = \mathrm{orth}(V^T V Q_i).
+        Q_{i+1} = \mathrm{orth}\left((1 - \textstyle\sum_{j \le i} Q_j Q_j^T)\, V^T V Q_i\right).
 
-    One reading of a row serves both products. All bases together span a block Krylov space (Musco and Musco, NIPS 28
-    (2015) 1396, algorithm 2). In it components barely above the noise of a low dose are found, which the last basis
-    alone misses.
+    One reading of a row serves both products, and :math:`V Q_i` is kept. All bases together span a block Krylov space
+    (Musco and Musco, NIPS 28 (2015) 1396, algorithm 2). In it components barely above the noise of a low dose are
+    found, which the last basis alone misses. Rows that cost little are read once more for a better start: random
+    directions times :math:`V^T V` of an eighth of the rows.
     """
     n, features = source.shape
-    # Eight directions more than asked for: the last ones of a random basis are found poorly.
     rank = min(rank, n, features)
-    basis = rng.standard_normal((features, min(rank + 8, n, features)), dtype=np.float32)
-    bases = []
-    # Power iteration: each pass turns the basis towards the strongest directions of feature space.
+    # From a good start narrow bases are enough, of which several together hold the directions asked for.
+    # A multiple of eight: matrix products of fewer rows take as long.
+    width = min(rank + 8 if source.is_costly else -(-3 * rank // 32) * 8, n, features)
+    space = _KrylovSpace(width * (n_passes + 1), features, n)
+    basis = rng.standard_normal((width, features), dtype=np.float32)
+    sampled = not source.is_costly and n >= _SAMPLE_EVERY * _SAMPLE_ROWS
+    if not (sampled and space.add(_apply_gram(source, basis, space.scores[:width], sampled=True))):
+        space.add(basis)
     for _ in range(n_passes):
-        image = np.zeros_like(basis)
-        for _, block in source.read_blocks():
-            image += to_numpy(block.T @ (block @ convert_like(basis, block)))
-        basis = _orthonormalise_columns(image)
-        bases.append(basis)
-    basis = _orthonormalise_columns(np.concatenate(bases, axis=1))
-    del bases, image
-    # The last pass projects the rows onto the joint basis, which holds nearly all that is not noise.
-    scores, norm2 = np.empty((n, basis.shape[1]), dtype=np.float32), 0.0
+        image = _apply_gram(source, space.last, space.last_scores)
+        if not space.add(image):
+            break
+    norm2 = 0.0
     for rows, block in source.read_blocks():
-        scores[rows] = to_numpy(block @ convert_like(basis, block))
+        space.last_scores[:, rows] = to_numpy(convert_like(space.last, block) @ block.T)
         norm2 += compute_dot(block, block)
-    # Principal axes of the projected rows: a singular value decomposition without a second copy of them.
-    _, turn = np.linalg.eigh(_sum_gram(scores))
-    turn = turn[:, ::-1][:, :rank].astype(np.float32)
-    return LowRank(scores @ turn, np.ascontiguousarray(turn.T @ basis.T), norm2)
+    return space.truncate(rank, norm2)
 
 
-def _sum_gram(rows: Array) -> NDArray[np.float64]:
-    """Rows^T rows in double precision, some rows at a time."""
-    total = np.zeros((rows.shape[1],) * 2)
-    for start in range(0, len(rows), 1024):
-        part = rows[start : start + 1024].astype(np.float64)
-        total += part.T @ part
+def _apply_gram(source: RowSource, basis: Array, scores: Array, *, sampled: bool = False) -> Array:
+    """Basis (k, feature) times V^T V, and basis times V^T into ``scores`` (k, pixel); of an eighth of the rows."""
+    image = np.zeros_like(basis)
+    for rows, values in source.read_blocks():
+        # The same rows are sampled whatever the blocks are.
+        wanted = np.arange(rows.start, rows.stop) // _SAMPLE_ROWS % _SAMPLE_EVERY == 0
+        block = values[wanted] if sampled else values
+        projected = convert_like(basis, block) @ block.T
+        image += to_numpy(projected @ block)
+        if not sampled:
+            scores[:, rows] = to_numpy(projected)
+    return image
+
+
+class _KrylovSpace:
+    """Orthonormal rows in feature space, block after block, and what the data's rows have along them."""
+
+    def __init__(self, largest: int, features: int, n: int) -> None:
+        self.basis, self.scores = np.empty((largest, features), np.float32), np.empty((largest, n), np.float32)
+        self.size = self.start = 0
+
+    @property
+    def last(self) -> Array:
+        """The newest block of directions, (k, feature)."""
+        return self.basis[self.start : self.size]
+
+    @property
+    def last_scores(self) -> Array:
+        """Products of the data with the newest directions, (k, pixel)."""
+        return self.scores[self.start : self.size]
+
+    def add(self, image: Array) -> bool:
+        """Add what is new in the rows of ``image``, orthonormal; False where nothing is but rounding."""
+        known = self.basis[: self.size]
+        image = image / max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))  # squares do not overflow
+        level = float(np.linalg.norm(image, axis=1).max())
+        if not np.isfinite(level):
+            return False
+        for _ in range(2):  # once more, because the first time leaves the rounding of large numbers
+            image = image - (image @ known.T) @ known
+        strength, turn = np.linalg.eigh(compute_gram(image))
+        found = strength > (_NEW_DIRECTION * level) ** 2
+        if not found.any():
+            return False
+        rows: Array = (turn[:, found] / np.sqrt(strength[found])).T.astype(np.float32) @ image
+        rows = _orthonormalise_columns((rows - (rows @ known.T) @ known).T).T
+        self.start, self.size = self.size, self.size + len(rows)
+        self.basis[self.start : self.size] = rows
+        return True
+
+    def truncate(self, rank: int, norm2: float) -> LowRank:
+        """The strongest ``rank`` directions in this space: principal axes of the rows projected onto it."""
+        scores = self.scores[: self.size]
+        # What has overflowed is refused where the rank of the data is checked.
+        _, turn = np.linalg.eigh(np.nan_to_num(_sum_gram(scores), nan=0.0, posinf=0.0, neginf=0.0))
+        # Data of a lower rank have no further directions: they stay 0.
+        axes = np.zeros((self.size, rank), dtype=np.float32)
+        axes[:, : min(rank, self.size)] = turn[:, ::-1][:, :rank]
+        return LowRank(scores.T @ axes, axes.T @ self.basis[: self.size], norm2)
+
+
+def _sum_gram(scores: Array) -> NDArray[np.float64]:
+    """Scores scores^T (row, row) in double precision, some columns at a time."""
+    total = np.zeros((len(scores),) * 2)
+    for start in range(0, scores.shape[1], 1024):
+        total += compute_gram(scores[:, start : start + 1024])
     return total
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ...errors import ConvergenceError, SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
-from ..features.features import to_detector
 from .arrays import find_device
 from .divergence import minimise_divergence
 from .hals import Array, Fit, LowRank, fit_hals
@@ -29,6 +28,8 @@ from .polish import refine_fits
 from .starts import grow_start
 
 LOSSES = ("frobenius", "kullback-leibler")
+_COMPRESSION_PASSES = 2  # enough for a start, since the fit goes on with the data themselves
+_START_TOLERANCE = 1e-6  # of the error per iteration on the compressed data, where an iteration costs little
 _START_ITERATIONS = 40  # on the compressed data from a start that is given
 
 
@@ -158,7 +159,7 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     given, features = features, bring_to_unit_level(features)
     scan = (features.sizes["scan_y"], features.sizes["scan_x"])
     penalties = Penalties(float(sparsity), float(smoothness), float(orthogonality), scan)
-    settings = _FitSettings(k, loss, n_starts, max_iterations, tolerance, penalties)
+    settings = _FitSettings(k, loss, n_starts, max_iterations, tolerance, penalties, device)
     _check_settings(settings)
     torch_device = find_device(device, "factorise")
     rows = make_feature_rows(features, "factorise", in_memory=in_memory, device=torch_device)
@@ -167,13 +168,15 @@ def factorise(  # noqa: PLR0913 - further settings of one fit, keyword-only
     # One thread: matrix products of a few rows are faster on one core than shared between several.
     with threadpool_limits(limits=1), tqdm(total=max_iterations, disable=not progress, desc="factorise") as bar:
         rng = np.random.default_rng(seed)
-        low = compress_for_ranks(rows.filled, k, rng)
+        low = compress_for_ranks(rows.filled, k, rng, _COMPRESSION_PASSES)
         check_numerical_rank(low, k, "factorise")
         if start is None:
-            compressed_fit = next(fit_multistart(low, [k], n_starts, rng, device=torch_device))[0]
+            compressed_fit = next(
+                fit_multistart(low, [k], n_starts, rng, stop_tolerance=_START_TOLERANCE, device=torch_device)
+            )[0]
         else:
             compressed_fit = _fit_from_factors(start, features, k, low)
-        fit = _refine_fit(rows, compressed_fit, settings, features, torch_device, bar)
+        fit = _refine_fit(rows, compressed_fit, settings, features, bar, None if rows.missing else low.norm2)
     arguments = {"k": k, "loss": loss, "start": start, "seed": seed, "n_starts": n_starts}
     arguments |= {"max_iterations": max_iterations, "tolerance": tolerance, "in_memory": in_memory, "device": device}
     arguments |= {"progress": progress, "sparsity": sparsity, "smoothness": smoothness, "orthogonality": orthogonality}
@@ -197,6 +200,7 @@ class _FitSettings(NamedTuple):
     max_iterations: int
     tolerance: float
     penalties: Penalties
+    device: str
 
 
 def _check_settings(settings: _FitSettings) -> None:
@@ -218,10 +222,12 @@ def _check_settings(settings: _FitSettings) -> None:
 
 
 def _refine_fit(
-    rows: FeatureRows, fit: Fit, settings: _FitSettings, features: xr.Dataset, device: Any, bar: Any
+    rows: FeatureRows, fit: Fit, settings: _FitSettings, features: xr.Dataset, bar: Any, norm2: float | None
 ) -> Fit:
     """Refine a fit of the compressed data on the data themselves, for the loss that was asked for."""
-    exact = partial(refine_fits, rows.source, [move_to_device(fit, device)], tolerance=settings.tolerance)
+    device = find_device(settings.device, "factorise")
+    start = [move_to_device(fit, device)]
+    exact = partial(refine_fits, rows.source, start, tolerance=settings.tolerance, norm2=norm2)
     tick = lambda done: bar.update(done - bar.n)  # noqa: E731
     if settings.loss == "frobenius":
         return move_to_host(exact(max_iterations=settings.max_iterations, penalties=settings.penalties, tick=tick)[0])
@@ -280,7 +286,7 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     out = xr.Dataset(
         {
             "loading": (("component", "scan_y", "scan_x"), maps[order].reshape(-1, *shape)),
-            "factor": to_detector(features, xr.DataArray(patterns[order], dims=("component", "feature"))).astype("f4"),
+            "factor": (("component", "qy", "qx"), _lay_out(features, patterns[order])),
             "explained": ("component", total[order] / max(total.sum(), 1e-300)),
         },
         coords={d: features[d] for d in ("scan_y", "scan_x", "qy", "qx") if d in features.coords},
@@ -292,6 +298,13 @@ def label_fit(features: xr.Dataset, fit: Fit) -> xr.Dataset:
     beam = {key: value for key, value in features.attrs.items() if key.startswith("beam_")}
     out.attrs = {**reached, **beam}
     return out
+
+
+def _lay_out(features: xr.Dataset, patterns: Array) -> Array:
+    """Patterns (component, feature) on the detector, as :func:`to_detector` does; without labels it takes less time."""
+    index = features["feature_index"].transpose("qy", "qx").to_numpy()
+    density = patterns / features["feature_pixels"].to_numpy().astype(np.float32)
+    return np.where(index >= 0, density[:, index], np.float32(np.nan))
 
 
 def _normalise_patterns(patterns: Array, maps: Array, norm: NDArray[np.floating]) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...errors import SchemaError
-from .arrays import to_device, to_numpy
+from .arrays import sum_and_check_sign, to_device, to_numpy
 from .blocks import InMemoryRows, LazyRows, RowSource, check_block, compress_rows, fill_with_mean
 from .hals import Fit, LowRank
 from .starts import STOP_TOLERANCE, fit_from_starts, make_starts
@@ -42,9 +42,10 @@ def make_feature_rows(
     if lazy and not in_memory:
         return FeatureRows(LazyRows(values, step, missing), missing)
     data = np.asarray(values.data, dtype=np.float32).reshape(-1, values.sizes["feature"])
-    lowest = float(np.fmin.reduce(data, axis=None))
-    check_block(lowest, float(data.sum(dtype=np.float64)), step, missing=missing)
-    return FeatureRows(InMemoryRows(to_device(np.ascontiguousarray(data), device)), missing)
+    data = np.ascontiguousarray(data)
+    total, negative = sum_and_check_sign(data)
+    check_block(float(np.fmin.reduce(data, axis=None)) if negative else 0.0, total, step, missing=missing)
+    return FeatureRows(InMemoryRows(to_device(data, device)), missing)
 
 
 def check_rank(k: object, shape: tuple[int, ...], step: str) -> None:
@@ -74,9 +75,9 @@ def check_numerical_rank(low: LowRank, k: int, step: str) -> None:
         )
 
 
-def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator) -> LowRank:
+def compress_for_ranks(source: RowSource, largest: int, rng: np.random.Generator, n_passes: int = 4) -> LowRank:
     """The compressed data that serve every k up to ``largest``."""
-    return compress_rows(source, largest + _EXTRA_RANK, rng)
+    return compress_rows(source, largest + _EXTRA_RANK, rng, n_passes)
 
 
 def fit_multistart(
@@ -91,15 +92,14 @@ def fit_multistart(
     tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
     """Fits from every start on the compressed data, best first, k by k; one start grows from the k before."""
-    low_on_device = low
-    if device is not None:
-        low_on_device = LowRank(to_device(low.left, device), to_device(low.right, device), low.norm2)
     before: Fit | None = None
     # Starts are made on the processor, so that the same seed gives the same starts on every device.
     for k in ranks:
-        starts = make_starts(low, k, n_starts, before, rng)
+        # As many directions as the compressed data of this k alone would have.
+        own = low.truncate(k + _EXTRA_RANK)
+        starts = make_starts(own, k, n_starts, before, rng)
         found = fit_from_starts(
-            low_on_device,
+            own if device is None else LowRank(to_device(own.left, device), to_device(own.right, device), own.norm2),
             [(to_device(a, device), to_device(b, device)) for a, b in starts],
             n_finish=n_finish,
             stop_tolerance=stop_tolerance,

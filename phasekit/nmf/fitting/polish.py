@@ -28,6 +28,7 @@ def refine_fits(
     tolerance: float,
     penalties: Penalties = NO_PENALTIES,
     in_place: bool = False,
+    norm2: float | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> list[Fit]:
     r"""Iterate all fits until a pass lowers each one's error by less than ``tolerance`` of itself.
@@ -35,11 +36,11 @@ def refine_fits(
     The error is the exact :math:`\lVert V - L F\rVert^2`. The decrease of a pass is the sum over its steps
     (:func:`compute_error_decrease`). Missing values (NaN) are filled with the fit's own prediction
     (expectation-maximisation), so that they add nothing. A fit that has converged is left alone. ``in_place``
-    overwrites the arrays of ``fits`` instead of copying them.
+    overwrites the arrays of ``fits`` instead of copying them. ``norm2`` is |V|^2 where it is known and nothing missing.
     """
     running = [_FitInProgress(fit if in_place else _copy_fit(fit), penalties) for fit in fits]
     for iteration in range(1, max_iterations + 1):
-        _run_pass(source, [fit for fit in running if not fit.converged], tolerance)
+        _run_pass(source, [fit for fit in running if not fit.converged], tolerance, norm2)
         if tick is not None:
             tick(iteration)
         if all(fit.converged for fit in running):
@@ -113,7 +114,7 @@ class _FitInProgress:
         return Fit(self.loading, self.factor, self.error, self.iterations, self.converged, self.optimality)
 
 
-def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float) -> None:
+def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float, known_norm2: float | None) -> None:
     """Read every row once: new loadings block by block, then new factors."""
     for fit in running:
         fit.begin_pass()
@@ -123,7 +124,7 @@ def _run_pass(source: RowSource, running: list[_FitInProgress], tolerance: float
     ends = np.cumsum([0, *(len(fit.factor) for fit in running)])
     product = xp.zeros_like(stacked)
     for rows, block in source.read_blocks():
-        norm2 = compute_dot(block, block)
+        norm2 = compute_dot(block, block) if known_norm2 is None else known_norm2 * len(block) / source.shape[0]
         if np.isnan(norm2):
             _update_with_holes(running, rows, block)
             continue

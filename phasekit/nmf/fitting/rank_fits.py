@@ -1,14 +1,15 @@
 """Fits of every k to all the data: one compression, shared passes."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
-from .blocks import RowSource
+from .blocks import InMemoryRows, RowSource
 from .factors import label_fit
 from .hals import Fit, LowRank
 from .level import bring_to_unit_level
@@ -21,6 +22,8 @@ from .multistart import (
 )
 from .polish import refine_fits
 
+Kept = TypeVar("Kept")
+_GROUP_ROWS = 60  # factors whose fits are refined together: matrix products of so many rows are at full speed
 _POLISH, _TOLERANCE = 8, 2e-6  # passes over the data above the true k, where the compressed ones lose 0.04 to 0.4 %
 
 
@@ -88,19 +91,19 @@ def factorise_ranks(
     for k in tried:
         check_rank(k, source.shape, "factorise_ranks")
     with threadpool_limits(limits=1), tqdm(total=len(tried), disable=not progress, desc="factorise_ranks") as bar:
-        trained = fit_all_ranks(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update)
+        label = partial(label_fit, features)  # each fit is dropped when labelled: never all twice in memory
+        trained = fit_all_ranks(source, tried, n_starts, np.random.default_rng(seed), tick=bar.update, keep=label)
     settings = {"ranks": tried, "n_starts": n_starts, "seed": seed}
-    found = {}
-    for k in tried:
-        out = label_fit(features, trained.best.pop(0))  # each is dropped when labelled: never all twice in memory
-        found[k] = describe(out, FACTORS, step="factorise_ranks", settings=settings, source=given)
-    return found
+    return {
+        k: describe(out, FACTORS, step="factorise_ranks", settings=settings, source=given)
+        for k, out in zip(tried, trained.kept, strict=True)
+    }
 
 
-class RankFits(NamedTuple):
-    """Fits of every k on all the data, and the compressed data."""
+class RankFits(NamedTuple, Generic[Kept]):
+    """What was kept of the fits of every k on all the data, and the compressed data."""
 
-    best: list[Fit]  # by k, polished
+    kept: list[Kept]  # by k
     low: LowRank
 
 
@@ -121,19 +124,28 @@ def fit_all_ranks(
     n_starts: int,
     rng: np.random.Generator,
     *,
+    keep: Callable[[Fit], Kept],
+    n_passes: int = _POLISH,
     tick: Callable[[], object],
     inspect: Callable[[list[Fit]], None] = lambda fits: None,
-) -> RankFits:
+) -> RankFits[Kept]:
     """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
-    ``inspect`` is called with the fits of every start, k by k, before they are dropped.
+    ``inspect`` is called with the fits of every start, k by k, before they are dropped. The best one, refined in at
+    most ``n_passes``, goes through ``keep``. Rows of a file are passed as few times as possible, for all k together.
+    Rows in memory are passed for some k at a time, so that few fits are held.
     """
-    # One compression, large enough for the largest k, serves all: it reads the data four times.
+    # One compression, large enough for the largest k, serves all.
     low = compress_for_ranks(source, max(tried), rng)
     check_numerical_rank(low, 1, "scan_ranks")
-    best = []
+    most = _GROUP_ROWS if isinstance(source, InMemoryRows) else sum(tried)
+    refine = partial(refine_fits, max_iterations=n_passes, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
+    waiting: list[Fit] = []
+    kept: list[Kept] = []
     for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
         inspect(fits)
-        best.append(fits[0])
-    best = refine_fits(source, best, max_iterations=_POLISH, tolerance=_TOLERANCE, in_place=True)
-    return RankFits(best, low)
+        waiting.append(fits[0])
+        if len(kept) + len(waiting) == len(tried) or sum(len(fit.factor) for fit in waiting) >= most:
+            kept += [keep(fit) for fit in refine(source, waiting)]
+            waiting = []
+    return RankFits(kept, low)

@@ -8,8 +8,8 @@ from .residual import estimate_rounding
 Start = tuple[Array, Array]  # transposed loadings (k, pixel), factors (k, feature)
 _TINY = float(np.finfo(np.float32).tiny)  # no row is divided by 0
 # Every start is warmed up; only the best ones are then iterated until they converge.
-_WARM_UP = 10  # iterations of every start; from the singular vectors the error is then within 0.02 % of its end
-_CHECK_INTERVAL, _MAX_ITERATIONS = 25, 200  # further iterations of the best: in steps of the first, until the second
+_WARM_UP = 8  # iterations of every start, after which the best ones go on
+_CHECK_INTERVAL, _MAX_ITERATIONS = 10, 200  # further iterations of the best: in steps of the first, until the second
 _ROUNDING = float(np.finfo(np.float32).eps) / 4  # of |V|^2: half the rounding of one number in single precision
 STOP_TOLERANCE = 2e-6  # of the error per iteration: below it the compressed data have no more to say
 
@@ -47,9 +47,10 @@ def make_random_start(low: LowRank, k: int, rng: np.random.Generator) -> Start:
         weights = distance / total if total > 0 else None
         chosen.append(int(rng.choice(len(scores), p=weights)))
     factor = _lift_zeros(np.maximum(low.left[chosen] @ low.right, 0))
-    # The factors are in units of the data, so the loadings are numbers: their sum over k is about 1.
-    loading = np.abs(rng.standard_normal((k, len(scores)))).astype(np.float32)
-    return loading / np.float32(k), factor
+    loading: Array = np.abs(rng.standard_normal((k, len(scores)), dtype=np.float32))
+    # The factors are patterns of the scan: loadings have no unit, and the same start serves the data times any number.
+    loading /= k
+    return loading, factor
 
 
 def make_warm_start(low: LowRank, fit: Fit, rng: np.random.Generator) -> Start:
@@ -99,10 +100,17 @@ def fit_from_starts(
     """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first."""
     # Errors below their rounding are equal. The order then stays as it is, with the singular vectors first.
     rounding = estimate_rounding(low.left.shape[0])
-    warm_up_fits = [fit_hals(low, start, _WARM_UP, n_inner=2) for start in starts]
-    warm_up_fits.sort(key=lambda fit: max(fit.error, rounding))
-    ends = [_converge_fit(low, fit, stop_tolerance) for fit in warm_up_fits[:n_finish]]
-    return sorted([*ends, *warm_up_fits[n_finish:]], key=lambda fit: max(fit.error, rounding))
+
+    def rank_error(fit: Fit) -> float:
+        return max(fit.error, rounding)
+
+    # ``starts`` is emptied, so that nothing is held twice.
+    warm_up_fits = sorted(
+        (fit_hals(low, starts.pop(0), _WARM_UP, n_inner=2) for _ in range(len(starts))), key=rank_error
+    )
+    for place in range(min(n_finish, len(warm_up_fits))):
+        warm_up_fits[place] = _converge_fit(low, warm_up_fits[place], stop_tolerance)
+    return sorted(warm_up_fits, key=rank_error)
 
 
 def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
@@ -110,7 +118,7 @@ def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:
 
     Scaled counts take some tens of iterations, counts as they are with a direct beam some hundred.
     """
-    # Checked every 25 iterations, on their mean decrease: the error itself costs another product.
+    # Checked every 10 iterations, on their mean decrease: the error itself costs another product.
     done, before = _WARM_UP, np.inf
     while done < _MAX_ITERATIONS and before - fit.error > _CHECK_INTERVAL * max(stop_tolerance * fit.error, _ROUNDING):
         before = fit.error

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,11 +54,10 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
-    for rows, block in part.read_blocks():
-        # All factors are stacked: one matrix product of the block serves every fit.
+    # All factors are stacked: one matrix product of the block serves every fit.
+    for rows, block, projections in part.project_blocks(stacked):
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         norm2 += float(squares.sum())
-        projections = stacked @ block.T
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
@@ -105,10 +105,30 @@ def _compute_deviances(
     for i, fit in enumerate(fits):
         loading = fit.loading[:, points]
         fit_sum = float((loading @ scan) @ (fit.factor @ feature))
-        model = weight_hit * (loading.T @ fit.factor)[counted] + floor
+        model = weight_hit * _predict_counted(np.ascontiguousarray(loading), fit.factor, counted) + floor
         expected = (1 - _FLOOR_SHARE) * fit_sum + _FLOOR_SHARE * electrons
         deviances[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
     return deviances, electrons
+
+
+def _predict_counted(loading: Array, factor: Array, counted: tuple[NDArray[np.integer], ...]) -> Array:
+    """Model L F at the places with a count (points, features); ``loading`` (k, point), ``factor`` (k, feature)."""
+    if 8 * len(counted[0]) > loading.shape[1] * factor.shape[1]:  # a matrix product is then faster
+        return np.asarray((loading.T @ factor)[counted])
+    return np.asarray(_sum_products_at(loading, factor, *counted))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _sum_products_at(
+    loading: Array, factor: Array, points: NDArray[np.integer], features: NDArray[np.integer]
+) -> Array:
+    """Sum over components of loadings at ``points`` times factors at ``features``, one for each pair."""
+    out = np.zeros(len(points), np.float32)
+    for c in range(len(loading)):
+        left, right = loading[c], factor[c]
+        for e in range(len(points)):
+            out[e] += left[points[e]] * right[features[e]]
+    return out
 
 
 class BiCrossSplit(NamedTuple):

@@ -1,6 +1,6 @@
 """Cross-validation: fits to parts of the data, scored on the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,7 @@ from .similarity import Directions, compute_directions, compute_redundancy, comp
 from .thinning import ThinnedCounts
 
 _STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
+_GROUP_ROWS = 100  # components of the fits that are scored together
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
 
 
@@ -32,6 +33,7 @@ class CrossValidation:
         tick: Callable[[], object],
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
+        self.image_quality = {name: np.zeros(len(tried)) for name in metrics}  # by rank, mean over runs
         self.cross_covariances: list[CrossCovariance] = []  # one for each fold of the electrons
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
@@ -42,30 +44,36 @@ class CrossValidation:
         groups = select_groups(self.source.shape[0], rng)
         scores_by_run, factors = [], []
         for run in range(n_runs):
-            low, fits = self._fit_part(thinned.select_train(run), rng)
-            test = thinned.select_test(run)
-            scores_by_run.append(score_counts(test, fits, groups))
+            train, test = thinned.split(run)
+            low = compress_for_ranks(train, max(self.tried), rng)
             self.cross_covariances.append(compute_cross_covariance(low, test))
-            factors.append([compute_directions(fit.factor) for fit in fits])
+            fits, scored, directions = self._fit_part(low, rng), [], []
+            # Some k at a time where a pass over the fold costs little, so that few fits are held.
+            for some in _group_fits(fits, _GROUP_ROWS if test.kept is not None else sum(self.tried)):
+                scored.append(score_counts(test, some, groups))
+                directions += [compute_directions(fit.factor) for fit in some]
+            together = HeldOutScores([fit for part in scored for fit in part.fits], scored[0].reference)
+            scores_by_run.append(self._score_images(together, n_runs))
+            factors.append(directions)
         return self._make_table(scores_by_run, factors)
 
     def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out a quarter of the matrix in every run."""
         scores_by_run, factors = [], []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
-            _, fits = self._fit_part(quarter.read_training_rows(self.source), rng)
+            low = compress_for_ranks(quarter.read_training_rows(self.source), max(self.tried), rng)
+            fits = list(self._fit_part(low, rng))
             held_out, whole = score_split(self.source, quarter, fits)
-            scores_by_run.append(held_out)
+            scores_by_run.append(self._score_images(held_out, n_runs))
             factors.append([compute_directions(fit.factor) for fit in whole])
         return self._make_table(scores_by_run, factors)
 
-    def _fit_part(self, part: RowSource, rng: np.random.Generator) -> tuple[LowRank, list[Fit]]:
-        """One part of the data, compressed, and the best fit of every k to it."""
-        low = compress_for_ranks(part, max(self.tried), rng)
-        every_start = fit_multistart(
+    def _fit_part(self, low: LowRank, rng: np.random.Generator) -> Iterator[Fit]:
+        """Best fit of every k on one part of the data, compressed."""
+        for fits in fit_multistart(
             low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
-        )
-        return low, [fits[0] for fits in every_start]
+        ):
+            yield fits[0]
 
     def _make_table(
         self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
@@ -79,19 +87,22 @@ class CrossValidation:
             "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
             "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
-        return table | self._compute_image_quality(scores_by_run)
+        return table | self.image_quality
 
-    def _compute_image_quality(self, scores_by_run: list[HeldOutScores]) -> dict[str, NDArray[np.float64]]:
-        """Scores of predicted against held-out patterns, on square roots, where counting noise is even."""
-        scores = {name: np.zeros(len(self.tried)) for name in self.metrics}
-        for held_out in scores_by_run if self.metrics else []:
+    def _score_images(self, held_out: HeldOutScores, n_runs: int) -> HeldOutScores:
+        """Add the image quality of one run to the mean over runs, and drop its images.
+
+        Predicted and held-out patterns are compared as square roots, where counting noise is even.
+        """
+        if self.metrics:
             images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
             # One reference serves all k: what it keeps is computed once.
             found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
             for name in self.metrics:
-                scores[name] += np.array([float(np.mean(fit[name])) for fit in found]) / len(scores_by_run)
-        return scores
+                self.image_quality[name] += np.array([float(np.mean(fit[name])) for fit in found]) / n_runs
+        none = held_out.reference[:0]
+        return HeldOutScores([fit._replace(model=none) for fit in held_out.fits], none)
 
     def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
@@ -99,6 +110,18 @@ class CrossValidation:
         scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())
         roots = np.sqrt(np.maximum(rows, 0)) * scale.astype(np.float32)
         return np.where(index >= 0, roots[:, index], np.float32(0))
+
+
+def _group_fits(fits: Iterable[Fit], n_rows: int) -> Iterator[list[Fit]]:
+    """Lists of fits that together have at least so many components, the last one what is left."""
+    group: list[Fit] = []
+    for fit in fits:
+        group.append(fit)
+        if sum(len(each.factor) for each in group) >= n_rows:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:

@@ -6,9 +6,9 @@ Of :math:`n \sim \mathrm{Poisson}(\mu)` electrons each goes to fold f with proba
 
     n_f \mid n \sim \mathrm{Binomial}(n, p),\qquad n_f \sim \mathrm{Poisson}(p \mu),
 
-and the parts are independent (A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1). Nothing is stored: the fold of an
-electron is a hash of the seed, the place and the electron's number. Every pass therefore gives the same parts again,
-whatever the blocks are.
+and the parts are independent (A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1). The fold of an electron is a hash
+of the seed, the place and the electron's number. Every pass therefore gives the same parts again, whatever the blocks
+are. At a low dose most pixels of a fold are empty. The others are then kept, and the hash is computed once.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ..fitting.blocks import Block, RowSource
 from ..fitting.hals import Array
 
 MAX_EXACT_COUNT = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
+_KEPT_SHARE = 0.08  # of the data's memory: pixels with held-out electrons take no more
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -37,6 +39,14 @@ class HashKey(NamedTuple):
 
     seed: np.uint64
     place: np.uint64  # number of the value in the whole matrix
+
+
+class SparseBlock(NamedTuple):
+    """Pixels of some rows that have electrons in one fold; those of row i are ``starts[i]`` to ``starts[i + 1]``."""
+
+    starts: NDArray[np.int64]
+    columns: NDArray[np.unsignedinteger]
+    counts: NDArray[np.uint16]
 
 
 class ThinnedCounts(NamedTuple):
@@ -61,6 +71,12 @@ class ThinnedCounts(NamedTuple):
         """One fold, scaled up to the whole."""
         return Fold(self, fold, True)
 
+    def split(self, fold: int) -> "tuple[Fold, Fold]":
+        """Everything but one fold, and that fold; both remember where its electrons are if these are few."""
+        train, test = self.select_train(fold), self.select_test(fold)
+        kept = test.collect_counts()
+        return train._replace(kept=kept), test._replace(kept=kept)
+
 
 class Fold(NamedTuple):
     """Rows of the features as they would be, had only one part of the electrons been counted."""
@@ -68,11 +84,17 @@ class Fold(NamedTuple):
     thinned: ThinnedCounts
     fold: int
     held_out: bool
+    kept: tuple[SparseBlock, ...] | None = None  # the held-out electrons of every block, where they are few
 
     @property
     def shape(self) -> tuple[int, int]:
         """Scan points and features."""
         return self.thinned.base.shape
+
+    @property
+    def is_costly(self) -> bool:
+        """True where electrons are assigned to folds anew in every pass."""
+        return self.kept is None
 
     @property
     def fraction(self) -> float:
@@ -82,10 +104,45 @@ class Fold(NamedTuple):
 
     def read_blocks(self) -> Iterator[Block]:
         """Scaled features of some rows."""
-        for rows, values in self.read_counts():
-            np.divide(values, self.thinned.scan_weight[rows, None] * np.float32(self.fraction), out=values)
-            np.divide(values, self.thinned.feature_weight, out=values)
+        scan = np.float32(1 / self.fraction) / self.thinned.scan_weight
+        feature = np.float32(1) / self.thinned.feature_weight
+        if self.kept is None:
+            for rows, values in self.read_counts():
+                _scale_block(values, scan[rows], feature)
+                yield rows, values
+            return
+        for kept, (rows, block) in zip(self.kept, self.thinned.base.read_blocks(), strict=True):
+            values = np.zeros_like(block) if self.held_out else block * np.float32(1 / self.fraction)
+            _add_kept(values, kept, scan[rows] if self.held_out else -scan[rows], feature)
             yield rows, values
+
+    def project_blocks(self, factors: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """Scaled features of some rows, and their products with ``factors`` (k, feature) as (k, rows)."""
+        if self.kept is None or not self.held_out:
+            for rows, block in self.read_blocks():
+                yield rows, block, factors @ block.T
+            return
+        scan = np.float32(1 / self.fraction) / self.thinned.scan_weight
+        by_feature = np.ascontiguousarray((factors / self.thinned.feature_weight).T)
+        # Most pixels of the fold are empty: the products are sums over the others.
+        for kept, (rows, block) in zip(self.kept, self.read_blocks(), strict=True):
+            yield rows, block, np.ascontiguousarray(_project_kept(kept, by_feature, scan[rows]).T)
+
+    def collect_counts(self) -> tuple[SparseBlock, ...] | None:
+        """Where the electrons of this part are; None where they would take more than ``_KEPT_SHARE`` of the memory."""
+        n, features = self.shape
+        column = np.uint16 if features <= 1 << 16 else np.uint32
+        free = _KEPT_SHARE * 4 * n * features / (column().nbytes + 2)
+        kept: list[SparseBlock] = []
+        for _, counts in self.read_counts():
+            starts = np.append(0, np.cumsum(np.count_nonzero(counts, axis=1)))
+            free -= starts[-1]
+            if free < 0 or (len(counts) and counts.max() > np.iinfo(np.uint16).max):
+                return None
+            block = SparseBlock(starts, np.empty(starts[-1], column), np.empty(starts[-1], np.uint16))
+            _keep_counts(counts, block)
+            kept.append(block)
+        return tuple(kept)
 
     def read_counts(self) -> Iterator[Block]:
         """Counts of this part of some rows."""
@@ -103,6 +160,51 @@ class Fold(NamedTuple):
                 out,
             )
             yield rows, out
+
+
+@numba.njit(cache=True, nogil=True)
+def _scale_block(block: Array, scan_scale: Array, feature_scale: Array) -> None:
+    """Multiply ``block`` (row, feature) by ``scan_scale`` (row,) and ``feature_scale`` (feature,), in place."""
+    for i in range(block.shape[0]):
+        row, scale = block[i], scan_scale[i]
+        for j in range(block.shape[1]):
+            row[j] *= scale * feature_scale[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_counts(counts: Array, kept: SparseBlock) -> None:
+    """Write the columns and values of ``counts`` (row, feature) that are not 0 into ``kept``."""
+    free = 0
+    for i in range(counts.shape[0]):
+        for j in range(counts.shape[1]):
+            if counts[i, j] > 0:
+                kept.columns[free], kept.counts[free] = j, np.uint16(counts[i, j])
+                free += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_kept(block: Array, kept: SparseBlock, scan_scale: Array, feature_scale: Array) -> None:
+    """Add counts times ``scan_scale`` (row,) and ``feature_scale`` (feature,) to ``block`` (row, feature), in place.
+
+    What is left of a pixel whose electrons are all taken away is set to 0, which it is but for rounding.
+    """
+    for i in range(block.shape[0]):
+        for e in range(kept.starts[i], kept.starts[i + 1]):
+            j = kept.columns[e]
+            block[i, j] = max(block[i, j] + np.float32(kept.counts[e]) * scan_scale[i] * feature_scale[j], 0)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _project_kept(kept: SparseBlock, by_feature: Array, scan_scale: Array) -> Array:
+    """Counts times ``by_feature`` (feature, k), summed over the features and times ``scan_scale``: (row, k)."""
+    out = np.zeros((len(scan_scale), by_feature.shape[1]), np.float32)
+    for i in range(len(scan_scale)):
+        row = out[i]
+        for e in range(kept.starts[i], kept.starts[i + 1]):
+            weight, factor = np.float32(kept.counts[e]) * scan_scale[i], by_feature[kept.columns[e]]
+            for c in range(len(row)):
+                row[c] += weight * factor[c]
+    return out
 
 
 @numba.njit(cache=True, nogil=True)
