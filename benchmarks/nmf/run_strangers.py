@@ -8,7 +8,7 @@ probability, interval and truth go into one file for each case; a case whose fil
 
 import argparse
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,20 +42,26 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--draw", type=int, default=0, help="other specimens: this many times 10000 on every seed")
     parser.add_argument("--runs", type=int, default=5, help="runs of scan_ranks")
     chosen = parser.parse_args()
     for author, name in list_cases()[chosen.part :: chosen.parts]:
         out = chosen.out / f"{author}-{name}.json"
         if not out.exists():
-            write_json(out, judge_case(author, name, chosen.runs))
+            write_json(out, judge_case(author, name, chosen.runs, chosen.draw))
 
 
-def judge_case(author: str, name: str, n_runs: int) -> dict[str, Any]:
-    """Truth of one case, and what the package says."""
+def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]:
+    """Truth of one case, and what the package says.
+
+    Bad pixels are masked as they come. The direct beam is not: the truth counts it as a pattern where it is one.
+    """
     module = _load_author(author)
     case = module.CASES[name]
+    case = replace(case, seed=case.seed + 10000 * draw)
     patterns = module.simulate(case)
-    features = pk.nmf.to_features(patterns[["intensity"]])
+    good = pk.detector.find_mask(patterns)["kind"] == 0
+    features = pk.nmf.to_features(patterns[["intensity"]], mask=good)
     highest = min(HIGHEST, min(features.sizes["scan_y"] * features.sizes["scan_x"], features.sizes["feature"]) // 2)
     started = time.process_time()
     ranks = pk.nmf.scan_ranks(features, range(1, highest + 1), n_runs=n_runs, progress=False)

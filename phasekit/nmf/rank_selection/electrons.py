@@ -22,14 +22,15 @@ noise are found again too, all to nearly the same share. A line through the shar
 removes it.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..fitting.blocks import Block
 from ..fitting.hals import LowRank
 from .noise_law import compute_edge
-from .thinning import Fold
 
 Array = NDArray[np.float64]
 _N_LAST = 12  # directions beyond the largest k: noise alone, where the k tried reach far enough
@@ -52,18 +53,23 @@ class Excess(NamedTuple):
     n_folds: int
 
 
-def compute_cross_covariance(low: LowRank, test: Fold) -> CrossCovariance:
-    """The cross-covariance of the compressed train part and the test part, in one pass over the latter."""
+def compute_cross_covariance(
+    low: LowRank, test: Iterable[Block], weights: tuple[NDArray[np.float32], NDArray[np.float32]], fraction: float
+) -> CrossCovariance:
+    """The cross-covariance of the compressed train part and the test part, in one pass over the latter.
+
+    ``test``: rows of scaled features. They are counts over both ``weights`` (of scan points, of features) and over the
+    ``fraction`` of the electrons in this part.
+    """
     strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
     left = (low.left / np.maximum(strength, 1e-300)).astype(np.float32)
     right = np.ascontiguousarray(low.right.T)
     left2, right2 = left**2, right**2
     matrix, variance = np.zeros((2, len(strength), len(strength)))
-    thinned = test.thinned
-    for rows, block in test.read_blocks():
+    for rows, block in test:
         matrix += left[rows].T @ (block @ right)
-        # A feature is a count over both weights and the part's share; the variance of a count is its expectation.
-        share = thinned.scan_weight[rows, None] * thinned.feature_weight * np.float32(test.fraction)
+        # The variance of a count is its expectation.
+        share = weights[0][rows, None] * weights[1] * np.float32(fraction)
         variance += left2[rows].T @ ((block / share) @ right2)
     return CrossCovariance(matrix, variance, strength)
 

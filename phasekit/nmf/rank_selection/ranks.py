@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
+from ..fitting.hals import LowRank
 from ..fitting.level import bring_to_unit_level
 from ..fitting.multistart import check_rank
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
@@ -75,17 +77,18 @@ def scan_ranks(
     xarray.Dataset
         RANKS. ``loss(rank, run)``: K-component loss of every start, averaged over at most 512 scan points that the seed
         chooses. ``relative_error(rank)`` of the best one after at most 3 passes over the data;
-        :func:`factorise_ranks` makes up to 8, which lower it by up to 0.02 %. ``held_out_error(rank, run)``: squared error on unseen data relative to their square sum
-        (photon noise keeps it far from 0). ``deviance(rank, run)``: Poisson deviance per unseen electron (NaN without
-        counts). ``gain(rank)``: the second equation (NaN for the first rank). ``stability(rank)``: cosine of the
-        worst-matched component between runs. ``electron_excess(rank)``: how far direction number k of the data is
-        found again in held-out electrons, in standard deviations above noise (counts only).
-        ``neighbour_excess(rank)``: how far the maps of the directions hang together between neighbouring scan points,
-        likewise. ``log_evidence(rank)``: logarithm of the evidence for k from both, see :func:`rank_votes`.
-        ``scree(rank)``: the value behind the first of them (the second without counts) over the largest that noise
-        would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over runs. One
-        variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together).
-        Attribute ``held_out``: which of the two ways was taken.
+        :func:`factorise_ranks` makes up to 8, which lower it by up to 0.02 %. ``held_out_error(rank, run)``: squared
+        error on unseen data relative to their square sum (photon noise keeps it far from 0). ``deviance(rank, run)``:
+        Poisson deviance per unseen electron (NaN without counts). ``gain(rank)``: the second equation (NaN for the
+        first rank). ``stability(rank)``: cosine of the worst-matched component between runs.
+        ``electron_excess(rank)``: how far direction number k of the data is found again in held-out electrons, in
+        standard deviations above noise (counts only). ``neighbour_excess(rank)``: how far the maps of the directions
+        hang together between neighbouring scan points, likewise. Both are the larger of two values, of the scan points
+        and of sums of 3 x 3. ``log_evidence(rank)``: logarithm of the evidence for k from both, see
+        :func:`rank_votes`. ``scree(rank)``: the value behind the first of them (the second without counts) over the
+        largest that noise would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean
+        over runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
+        together). Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
@@ -136,12 +139,25 @@ def scan_ranks(
         table |= (
             runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )
-        shape = features.sizes["scan_y"], features.sizes["scan_x"]
-        table |= collect_evidence(trained.low, runs.cross_covariances, shape, tried, np.random.default_rng([seed, 1]))
+        table |= _weigh_evidence(trained.low, runs, features, np.random.default_rng([seed, 1]))
     held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
     return describe(out, RANKS, step="scan_ranks", settings=settings, source=given)
+
+
+def _weigh_evidence(
+    low: LowRank, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
+) -> dict[str, NDArray[np.float64]]:
+    """Evidence by rank, of the scan points and of their sums; each is believed as much as the other."""
+    shape = features.sizes["scan_y"], features.sizes["scan_x"]
+    fine = collect_evidence(low, runs.cross_covariances, shape, runs.tried, rng)
+    if runs.coarse is None:
+        return fine
+    sums = runs.coarse.compress(max(runs.tried), rng)
+    coarse = collect_evidence(sums, runs.coarse_covariances, runs.coarse.shape, runs.tried, rng)
+    table = {name: np.fmax(fine[name], coarse[name]) for name in fine}
+    return table | {"log_evidence": np.logaddexp(fine["log_evidence"], coarse["log_evidence"]) - np.log(2)}
 
 
 def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:
