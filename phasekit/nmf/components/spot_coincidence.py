@@ -34,7 +34,7 @@ class Coincidence(NamedTuple):
     shared: float  # smaller one of the two shares of spots that the other pattern has too, 0..1
     probability: float  # that more spots are shared than two different lattices can share
     angle_deg: float  # rotation between the two about the beam
-    count: float  # effective number of spots that this rests on
+    n_spots: float  # effective number of spots that this rests on
 
 
 def compare_spots(first: SpotList, second: SpotList, max_angle_deg: float) -> Coincidence:
