@@ -63,8 +63,8 @@ def group_crystals(
         PEAKS of their :func:`component_patterns` (``pk.acom.find_peaks``), calibrated or not.
     orientations
         ORIENTATIONS of the same patterns (``pk.acom.match_orientations``, better refined). Where both components are
-        indexed, the angle between them decides instead of the spots. Where it says that they differ, although their
-        spots coincide, the pair stays undecided.
+        indexed, the angle between them decides instead of the spots. Where it says that they differ, and the spots do
+        not, the pair stays undecided.
     background
         As in :func:`find_overlap`. Further components without spots are no crystals either.
     max_angle_deg

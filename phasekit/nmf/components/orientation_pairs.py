@@ -54,13 +54,16 @@ def compare_orientations(orientations: xr.Dataset, n: int, max_angle_deg: float,
 
 
 def combine_probabilities(orientations: Array, spots: Array, error_rate: float) -> Array:
-    """Probability from orientations where there is one, else from spots; one half where they contradict each other.
+    """Probability from orientations where there is one, else from spots; open where spots contradict two orientations.
 
-    Spots that differ are no contradiction: a tilt of a few degrees changes which of them are visible.
+    Orientations that differ although the spots may coincide are a wrong indexing, or a symmetry that the structure
+    nearly has. Spots that differ in spite of equal orientations are no contradiction: a tilt of a few degrees changes
+    which of them are visible.
     """
     known = np.isfinite(orientations)
-    contradicts = known & (orientations <= error_rate) & (spots >= 1 - error_rate)
-    return np.where(contradicts, 0.5, np.where(known, orientations, spots))
+    contradicts = known & (orientations <= error_rate) & (spots > error_rate)
+    left_open = np.where(spots >= 1 - error_rate, 0.5, spots)
+    return np.where(contradicts, left_open, np.where(known, orientations, spots))
 
 
 def _is_reliable(status: NDArray[np.integer]) -> NDArray[np.bool_]:
