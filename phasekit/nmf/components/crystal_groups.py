@@ -11,13 +11,10 @@ from ...schema import CRYSTAL_GROUPS, FACTORS, ORIENTATIONS, PEAKS, describe, re
 from .orientation_pairs import combine_probabilities, compare_orientations
 from .overlap import choose_background
 from .spot_coincidence import compare_spots
-from .spot_lists import SpotList, compute_spot_shares, read_spots
+from .spot_lists import Evidence, SpotList, compute_spot_shares, judge_components, measure_prominence, read_spots
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-# Share of a component that is in spots. Backgrounds and components of noise had up to .17 in simulations, at 100 to 200
-# electrons per pattern, and crystals .19 and more. Between the outer two a component is counted both ways.
-_NO_CRYSTAL, _MAYBE, _CRYSTAL = 0.05, 0.15, 0.25
 _MIN_WEIGHT = 0.1  # share of its largest weight that a component needs at a point, as in map_component_orientations
 
 
@@ -77,10 +74,12 @@ def group_crystals(
     -------
     xarray.Dataset
         CRYSTAL_GROUPS by ``component``. ``crystal``: number, the strongest first; -1 without crystal.
-        ``orientation_group``: the same for orientations. ``spot_share``: part of the pattern in spots. By pairs
-        ``(component, other)``: ``same_probability``, ``shared_spots`` (0..1), ``rotation_angle`` about the beam; NaN
-        where a component has no spots. ``touching`` maps, and ``relation``. Attributes: ``n_patterns``,
-        ``n_background``, ``n_crystals``, ``n_crystals_low``, ``n_crystals_high``.
+        ``orientation_group``: the same for orientations. ``evidence`` for a crystal, from two numbers. ``spot_share``
+        is the part of the pattern in spots, and ``spot_prominence`` that of the third spot over the threshold of peaks.
+        By pairs ``(component, other)``: ``same_probability``, ``shared_spots`` (0..1), and ``rotation_angle`` from the
+        one to the other, from +x towards +y; NaN where one has no spots. ``touching`` maps, and ``relation``.
+        Attributes: ``n_patterns``, ``n_background`` (components that count as no crystal), ``n_crystals``,
+        ``n_crystals_low``, ``n_crystals_high``.
 
     Raises
     ------
@@ -114,19 +113,21 @@ def group_crystals(
     _check_settings(factors, peaks, max_angle_deg, error_rate)
     chosen = choose_background(factors, background, step)
     loading = factors["loading"].transpose("component", "scan_y", "scan_x").to_numpy().astype(float)
-    spots, share = read_spots(peaks), compute_spot_shares(factors, peaks)
+    share, prominence = compute_spot_shares(factors, peaks), measure_prominence(peaks)
+    evidence = judge_components(share, prominence)
     # Without any background the most isotropic grain is proposed: what has spots is no background, unless it is given.
-    if chosen >= 0 and (background is not None or share[chosen] < _CRYSTAL):
-        share[chosen] = 0.0
-    pairs = _compare_all(spots, share >= _NO_CRYSTAL, max_angle_deg)
+    if chosen >= 0 and (background is not None or evidence[chosen] < Evidence.CRYSTAL):
+        evidence[chosen] = Evidence.NO_CRYSTAL
+    pairs = _compare_all(read_spots(peaks), evidence > Evidence.NO_CRYSTAL, max_angle_deg)
     probability = pairs["same_probability"]
     if orientations is not None:
         require(orientations, ORIENTATIONS, step=step, argument="orientations")
-        angles = compare_orientations(orientations, len(share), max_angle_deg, step)
+        angles = compare_orientations(orientations, len(evidence), max_angle_deg, step)
         probability = np.where(np.isfinite(probability), combine_probabilities(angles, probability, error_rate), np.nan)
-    touching = _find_touching(loading, share >= _NO_CRYSTAL)
-    out = _label_groups(pairs | {"same_probability": probability}, touching, share, loading, error_rate)
-    out.attrs |= {"background": chosen, "n_patterns": len(share)}
+    touching = _find_touching(loading, evidence > Evidence.NO_CRYSTAL)
+    out = _label_groups(pairs | {"same_probability": probability}, touching, evidence, loading, error_rate)
+    out = out.assign(spot_share=("component", share), spot_prominence=("component", prominence))
+    out.attrs |= {"background": chosen, "n_patterns": len(evidence)}
     settings = {"background": background, "max_angle_deg": max_angle_deg, "error_rate": error_rate}
     return describe(out, CRYSTAL_GROUPS, step=step, settings=settings, source=factors)
 
@@ -184,16 +185,16 @@ def _find_touching(loading: Array, usable: Flags) -> Flags:
 
 
 def _label_groups(
-    pairs: dict[str, Array], touching: Flags, share: Array, loading: Array, error_rate: float
+    pairs: dict[str, Array], touching: Flags, evidence: NDArray[np.int64], loading: Array, error_rate: float
 ) -> xr.Dataset:
     """CRYSTAL_GROUPS without provenance."""
     probability = np.nan_to_num(pairs["same_probability"])  # without spots there is no pair
     total = loading.sum(axis=(1, 2))
     likely, sure, possible = probability > 0.5, probability >= 1 - error_rate, probability > error_rate
-    best = _number_groups(likely & touching, share >= _MAYBE, total)
+    best = _number_groups(likely & touching, evidence >= Evidence.LIKELY, total)
     # Counted both ways: everything undecided joined, and everything undecided apart.
-    low = _number_groups(possible & touching, share >= _CRYSTAL, total).max(initial=-1) + 1
-    high = _number_groups(sure & touching, share >= _NO_CRYSTAL, total).max(initial=-1) + 1
+    low = _number_groups(possible & touching, evidence >= Evidence.CRYSTAL, total).max(initial=-1) + 1
+    high = _number_groups(sure & touching, evidence > Evidence.NO_CRYSTAL, total).max(initial=-1) + 1
     n = int(best.max(initial=-1)) + 1
     relation = np.full(probability.shape, int(PairRelation.DIFFERENT))
     relation[possible] = PairRelation.UNDECIDED
@@ -201,13 +202,14 @@ def _label_groups(
     relation[np.isnan(pairs["same_probability"])] = PairRelation.NOT_COMPARED
     matrix = ("component", "other")
     out = xr.Dataset({name: (matrix, values) for name, values in pairs.items()})
-    out = out.assign(touching=(matrix, touching), spot_share=("component", share))
+    out = out.assign(touching=(matrix, touching))
+    out["evidence"] = ("component", evidence.astype(np.int8), status_attributes(Evidence))
     out["relation"] = (matrix, relation.astype(np.int8), status_attributes(PairRelation))
     out["crystal"] = ("component", best)
-    out["orientation_group"] = ("component", _number_groups(likely, share >= _MAYBE, total))
-    out = out.assign_coords(component=np.arange(len(share)), other=np.arange(len(share)))
+    out["orientation_group"] = ("component", _number_groups(likely, evidence >= Evidence.LIKELY, total))
+    out = out.assign_coords(component=np.arange(len(evidence)), other=np.arange(len(evidence)))
     counts = {"n_crystals": n, "n_crystals_low": min(int(low), n), "n_crystals_high": max(int(high), n)}
-    out.attrs = counts | {"n_background": int((share < _NO_CRYSTAL).sum())}
+    out.attrs = counts | {"n_background": int((evidence < Evidence.LIKELY).sum())}
     return out
 
 
