@@ -260,7 +260,9 @@ def test_refusals(bent):
 
 def test_crystals_stand_in_the_figure_of_components(bent):
     groups = group(bent)
-    titles = [ax.get_title() for ax in pk.viz.nmf.components_figure(bent, groups=groups).axes if ax.get_title()]
+    figure = pk.viz.nmf.components_figure(bent, groups=groups)
+    assert figure.get_suptitle() == "4 patterns, 2 crystals"
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
     assert [title.split("\n")[1] for title in titles] == ["crystal 0", "crystal 0", "crystal 1", "no crystal"]
     with pytest.raises(SchemaError, match="Group these factors"):
         pk.viz.nmf.components_figure(bent.isel(component=slice(2)), groups=groups)

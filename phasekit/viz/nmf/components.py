@@ -75,7 +75,8 @@ def components_figure(
     truth
         Simulated PATTERNS with ``truth_factor`` and ``truth_loading``. The cosine of each pair stands in its title.
     groups
-        CRYSTAL_GROUPS of :func:`phasekit.nmf.group_crystals`. The crystal stands in the title of each of its patterns.
+        CRYSTAL_GROUPS of :func:`phasekit.nmf.group_crystals`. The crystal stands in the title of each of its patterns,
+        and above all the numbers of patterns and crystals.
 
     Returns
     -------
@@ -109,6 +110,7 @@ def components_figure(
     titles = [f"component {i}" for i in range(columns)]
     if groups is not None:
         titles = [f"{title}\n{name}" for title, name in zip(titles, _name_crystals(groups, columns), strict=True)]
+        figure.suptitle(_count_in_words(groups), fontsize="medium")
     # Optional in FACTORS: the truth has no share of modelled counts.
     if "explained" in factors:
         shares = 100 * factors["explained"].to_numpy()
@@ -136,6 +138,13 @@ def _name_crystals(groups: xr.Dataset, n: int) -> list[str]:
             f"components_figure: the groups are of {len(crystals)} components, needs {n}. Group these factors."
         )
     return [f"crystal {crystal}" if crystal >= 0 else "no crystal" for crystal in crystals]
+
+
+def _count_in_words(groups: xr.Dataset) -> str:
+    """Number of patterns and of crystals, with its range where there is one."""
+    n, low, high = (int(groups.attrs[f"n_crystals{end}"]) for end in ("", "_low", "_high"))
+    between = f" ({low} to {high})" if low < high else ""
+    return f"{groups.attrs['n_patterns']} patterns, {n} crystals{between}"
 
 
 def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
