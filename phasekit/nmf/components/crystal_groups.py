@@ -11,7 +11,8 @@ from ...schema import CRYSTAL_GROUPS, FACTORS, ORIENTATIONS, PEAKS, describe, re
 from .orientation_pairs import combine_probabilities, compare_orientations
 from .overlap import choose_background
 from .spot_coincidence import compare_spots
-from .spot_lists import Evidence, SpotList, compute_spot_shares, judge_components, measure_prominence, read_spots
+from .spot_lists import SpotList, compute_spot_shares, read_spots
+from .spot_order import Evidence, judge_components
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -49,8 +50,8 @@ def group_crystals(
     2. Their maps touch or overlap. Grains of one orientation that do not touch are several crystals of one
        ``orientation_group``.
 
-    No crystal structure is needed. Pairs that the spots do not decide are counted both ways, which gives ``n_low`` and
-    ``n_high``.
+    What counts as a crystal has spots that are ordered as on a lattice. No crystal structure is needed. What the spots
+    do not decide is counted both ways, which gives ``n_crystals_low`` and ``n_crystals_high``.
 
     Parameters
     ----------
@@ -63,19 +64,21 @@ def group_crystals(
         indexed, the angle between them decides instead of the spots. Where it says that they differ, and the spots do
         not, the pair stays undecided.
     background
-        As in :func:`find_overlap`. Further components without spots are no crystals either.
+        As in :func:`find_overlap`. Further components without ordered spots are no crystals either.
     max_angle_deg
         Largest angle inside one crystal [degrees]; 5 as in ``pk.acom.label_grains``. Without orientations it limits the
         rotation about the beam. A tilt of the beam is limited by the spots that remain visible.
     error_rate
-        A pair is decided where the probability of the opposite is at most this.
+        A pair is decided where the probability of the opposite is at most this. It is also the part of patterns of
+        noise that are called a crystal.
 
     Returns
     -------
     xarray.Dataset
         CRYSTAL_GROUPS by ``component``. ``crystal``: number, the strongest first; -1 without crystal.
-        ``orientation_group``: the same for orientations. ``evidence`` for a crystal, from two numbers. ``spot_share``
-        is the part of the pattern in spots, and ``spot_prominence`` that of the third spot over the threshold of peaks.
+        ``orientation_group``: the same for orientations. ``evidence`` for a crystal, from ``order_p_value``: the part
+        of patterns of as many spots at random azimuths in which as many differences between spots repeat. It is NaN
+        below 5 spots. ``spot_share`` is the part of the pattern in spots.
         By pairs ``(component, other)``: ``same_probability``, ``shared_spots`` (0..1), and ``rotation_angle`` from the
         one to the other, from +x towards +y; NaN where one has no spots. ``touching`` maps, and ``relation``.
         Attributes: ``n_patterns``, ``n_background`` (components that count as no crystal), ``n_crystals``,
@@ -113,12 +116,12 @@ def group_crystals(
     _check_settings(factors, peaks, max_angle_deg, error_rate)
     chosen = choose_background(factors, background, step)
     loading = factors["loading"].transpose("component", "scan_y", "scan_x").to_numpy().astype(float)
-    share, prominence = compute_spot_shares(factors, peaks), measure_prominence(peaks)
-    evidence = judge_components(share, prominence)
+    spots, share = read_spots(peaks), compute_spot_shares(factors, peaks)
+    order, evidence = judge_components(spots, share, error_rate)
     # Without any background the most isotropic grain is proposed: what has spots is no background, unless it is given.
     if chosen >= 0 and (background is not None or evidence[chosen] < Evidence.CRYSTAL):
         evidence[chosen] = Evidence.NO_CRYSTAL
-    pairs = _compare_all(read_spots(peaks), evidence > Evidence.NO_CRYSTAL, max_angle_deg)
+    pairs = _compare_all(spots, evidence > Evidence.NO_CRYSTAL, max_angle_deg)
     probability = pairs["same_probability"]
     if orientations is not None:
         require(orientations, ORIENTATIONS, step=step, argument="orientations")
@@ -126,7 +129,7 @@ def group_crystals(
         probability = np.where(np.isfinite(probability), combine_probabilities(angles, probability, error_rate), np.nan)
     touching = _find_touching(loading, evidence > Evidence.NO_CRYSTAL)
     out = _label_groups(pairs | {"same_probability": probability}, touching, evidence, loading, error_rate)
-    out = out.assign(spot_share=("component", share), spot_prominence=("component", prominence))
+    out = out.assign(spot_share=("component", share), order_p_value=("component", order))
     out.attrs |= {"background": chosen, "n_patterns": len(evidence)}
     settings = {"background": background, "max_angle_deg": max_angle_deg, "error_rate": error_rate}
     return describe(out, CRYSTAL_GROUPS, step=step, settings=settings, source=factors)
@@ -143,10 +146,8 @@ def _check_settings(factors: xr.Dataset, peaks: xr.Dataset, max_angle_deg: float
         raise SchemaError("group_crystals: the peaks have no 'disk_radius'. pk.acom.find_peaks measures it.")
     if not 0 <= max_angle_deg <= 45:
         raise SchemaError(f"group_crystals: max_angle_deg = {max_angle_deg}, needs 0..45 degrees, as in 5.")
-    if not 0 < error_rate < 0.5:
-        raise SchemaError(
-            f"group_crystals: error_rate = {error_rate}, needs more than 0 and less than 0.5, as in 0.05."
-        )
+    if not 0.001 <= error_rate < 0.5:
+        raise SchemaError(f"group_crystals: error_rate = {error_rate}, needs 0.001 to 0.5, as in 0.05.")
 
 
 def _compare_all(spots: list[SpotList], usable: Flags, max_angle_deg: float) -> dict[str, Array]:

@@ -1,27 +1,13 @@
 """Spots of component patterns as plain lists, and how much of a pattern they hold."""
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-# What is a crystal. In simulations of 100 and 200 electrons per pattern, backgrounds and components of noise had up to
-# .17 of their counts in peaks, and crystals .19 and more. The third peak of noise reached 6 times the threshold.
-_NO_CRYSTAL, _MAYBE, _CRYSTAL = 0.05, 0.15, 0.25
-_CLEAR_PROMINENCE = 10.0
 _BEAM_RADII = 2.0  # nearer to the direct beam a peak is what is left of it, or of the edge of its mask
-
-
-class Evidence(IntEnum):
-    """How sure it is that a component is a pattern of a crystal."""
-
-    NO_CRYSTAL = 0
-    UNLIKELY = 1
-    LIKELY = 2
-    CRYSTAL = 3
 
 
 @dataclass(frozen=True)
@@ -66,25 +52,6 @@ def compute_spot_shares(factors: xr.Dataset, peaks: xr.Dataset) -> Array:
     spots = [np.sum(_read_list(line.isel(scan_x=i), "", beam, radius)[1] ** 2) for i in range(len(total))]
     rest = np.maximum(total - (every - spots), 1e-300)
     return np.minimum(np.array(spots) / rest, 1.0)
-
-
-def measure_prominence(peaks: xr.Dataset) -> Array:
-    """Prominence of the third spot of every pattern over the threshold; three spots span a net. 0 with fewer."""
-    line, radius, beam = _read_geometry(peaks)
-    position = np.stack([line["qy"].to_numpy(), line["qx"].to_numpy()], axis=-1) - beam
-    kept = np.linalg.norm(position, axis=-1) > _BEAM_RADII * radius
-    ratio = np.where(kept, (line["prominence"] / line["min_prominence"]).to_numpy().astype(float), 0.0)
-    padded = np.pad(np.nan_to_num(ratio, posinf=0.0), ((0, 0), (0, 3)))
-    return np.asarray(np.sort(padded, axis=1)[:, -3])
-
-
-def judge_components(share: Array, prominence: Array) -> NDArray[np.int64]:
-    """``Evidence`` of every component, from the share of its counts in spots and from their prominence.
-
-    Either of the two is enough: diffuse scattering that was not separated lowers the share, a low dose the prominence.
-    """
-    by_share = np.searchsorted((_NO_CRYSTAL, _MAYBE, _CRYSTAL), share, side="right")
-    return np.where(prominence >= _CLEAR_PROMINENCE, Evidence.CRYSTAL.value, by_share)
 
 
 def _read_geometry(peaks: xr.Dataset) -> tuple[xr.Dataset, float, Array]:
