@@ -171,17 +171,16 @@ def test_a_strong_direct_beam_hides_no_crystal():
     assert counts_of(groups) == (1, 1, 1)
 
 
-def test_spots_without_order_are_no_crystal():
-    # Spots on a ring, as of many small grains, and false peaks of noise.
+def test_order_of_spots_is_measured():
+    # Spots on a ring as of many small grains, spots at random, and a net.
     rng = np.random.default_rng(1)
     azimuth = rng.uniform(0, 2 * np.pi, 25)
     ring = np.stack([np.sin(azimuth), np.cos(azimuth)], axis=1) * 20
     noise = rng.uniform(-26, 26, (20, 2))
     patterns = [draw(spots, rng.lognormal(0, 0.4, len(spots)), counts=1e5) for spots in (ring, noise)]
-    groups = group(make_factors([*patterns, draw(*net(9, 9))]))
-    np.testing.assert_array_equal(groups.crystal, [-1, -1, 0])
-    assert float(groups.order_p_value[:2].min()) > 0.05
-    assert groups.attrs["n_crystals_low"] == 1
+    order = group(make_factors([*patterns, draw(*net(9, 9))])).order_p_value
+    assert float(order[:2].min()) > 0.05
+    assert float(order[2]) < 0.02
 
 
 @pytest.fixture(scope="module")

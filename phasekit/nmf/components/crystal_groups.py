@@ -50,8 +50,8 @@ def group_crystals(
     2. Their maps touch or overlap. Grains of one orientation that do not touch are several crystals of one
        ``orientation_group``.
 
-    What counts as a crystal has spots that are ordered as on a lattice. No crystal structure is needed. What the spots
-    do not decide is counted both ways, which gives ``n_crystals_low`` and ``n_crystals_high``.
+    A crystal has a quarter of its counts in spots, or spots ordered as on a lattice. No structure is needed. What the
+    spots do not decide is counted both ways, which gives ``n_crystals_low`` and ``n_crystals_high``.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def group_crystals(
         indexed, the angle between them decides instead of the spots. Where it says that they differ, and the spots do
         not, the pair stays undecided.
     background
-        As in :func:`find_overlap`. Further components without ordered spots are no crystals either.
+        As in :func:`find_overlap`. Further components without spots are no crystals either.
     max_angle_deg
         Largest angle inside one crystal [degrees]; 5 as in ``pk.acom.label_grains``. Without orientations it limits the
         rotation about the beam. A tilt of the beam is limited by the spots that remain visible.
@@ -76,9 +76,9 @@ def group_crystals(
     -------
     xarray.Dataset
         CRYSTAL_GROUPS by ``component``. ``crystal``: number, the strongest first; -1 without crystal.
-        ``orientation_group``: the same for orientations. ``evidence`` for a crystal, from ``order_p_value``: the part
-        of patterns of as many spots at random azimuths in which as many differences between spots repeat. It is NaN
-        below 5 spots. ``spot_share`` is the part of the pattern in spots.
+        ``orientation_group``: the same for orientations. ``evidence`` for a crystal, from two numbers. ``spot_share``
+        is the part of the pattern in spots. ``order_p_value`` is the part of patterns of as many spots at random
+        azimuths in which as many differences between spots repeat; NaN below 5 spots.
         By pairs ``(component, other)``: ``same_probability``, ``shared_spots`` (0..1), and ``rotation_angle`` from the
         one to the other, from +x towards +y; NaN where one has no spots. ``touching`` maps, and ``relation``.
         Attributes: ``n_patterns``, ``n_background`` (components that count as no crystal), ``n_crystals``,
