@@ -10,8 +10,8 @@ from .spot_lists import SpotList
 Array = NDArray[np.float64]
 _STRONGEST = 24  # spots that are tested: they have 276 differences, and weak ones are the least certain
 _FEWEST = 5  # spots, below which even a perfect net can hardly be told from chance
-# Shares of the counts in spots. In simulations of 100 and 200 electrons per pattern, backgrounds and components of noise
-# had up to .17 in false peaks, and crystals .19 and more.
+# Shares of the counts in spots. In simulations of 100 and 200 electrons per pattern, backgrounds and components of
+# noise had up to .17 in false peaks, and crystals .19 and more.
 _SHARES = (0.05, 0.15, 0.25)
 
 
