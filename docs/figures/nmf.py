@@ -19,6 +19,10 @@ factors = pk.nmf.separate_background(fitted, background=background)
 save(pk.viz.nmf.components_figure(factors, truth=patterns), "nmf_components")
 save(pk.viz.nmf.overlap_figure(factors, threshold=0.75, background=background, truth=patterns), "nmf_overlap")
 
+more = pk.nmf.separate_background(pk.nmf.factorise(features, k + 2, seed=0))
+groups = pk.nmf.group_crystals(more, pk.acom.find_peaks(pk.nmf.component_patterns(more)))
+save(pk.viz.nmf.components_figure(more, groups=groups), "nmf_crystals")
+
 loadings = pk.nmf.fit_loadings(features, factors)
 probable = pk.nmf.overlap_probability(loadings, factors, background=background)
 save(pk.viz.nmf.mixtures_figure(loadings, probable), "nmf_probability")

@@ -10,7 +10,7 @@ The folders are the stages, in the order of the experiment.
   (``scan_ranks``, ``rank_votes``, ``choose_rank``, ``published_knee``, ``published_window``).
 - ``components``: background, overlap and its uncertainty, phases and orientations of components, comparison with a
   truth (``separate_background``, ``find_overlap``, ``fit_loadings``, ``overlap_probability``, ``component_patterns``,
-  ``component_orientations``, ``match_components``, ...).
+  ``component_orientations``, ``group_crystals``, ``match_components``, ...).
 - ``image_metrics``: image-quality metrics of patterns and of components (``image_quality``, ``component_quality``).
 """
 

@@ -1,4 +1,6 @@
 from .components.background import separate_background as separate_background
+from .components.crystal_counts import count_crystals as count_crystals
+from .components.crystal_groups import group_crystals as group_crystals
 from .components.crystals import component_orientations as component_orientations
 from .components.crystals import component_patterns as component_patterns
 from .components.crystals import map_component_orientations as map_component_orientations

@@ -23,7 +23,7 @@ from .core import (
 )
 from .detector import DETECTOR_MASK
 from .nmf import FACTORS, FEATURES, OVERLAP, RANKS
-from .nmf_mixtures import COMPONENT_CRYSTALS, LOADINGS, OVERLAP_PATTERN, VARIANTS
+from .nmf_mixtures import COMPONENT_CRYSTALS, CRYSTAL_COUNTS, CRYSTAL_GROUPS, LOADINGS, OVERLAP_PATTERN, VARIANTS
 from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
 from .stxm import CLUSTERS, COMPARISON, NUISANCES, OD, PHASES, REFERENCES, STACK
 from .stxm_comparison import BASELINE
@@ -51,6 +51,8 @@ __all__ = [
     "COMPONENT_QUALITY",
     "COMPOSITE",
     "COMPOSITION",
+    "CRYSTAL_COUNTS",
+    "CRYSTAL_GROUPS",
     "DETECTOR_MASK",
     "DIMENSION_UNITS",
     "FACTORS",

@@ -57,3 +57,30 @@ COMPONENT_CRYSTALS = Schema(
     ),
     "pk.nmf.component_orientations",
 )
+CRYSTAL_GROUPS = Schema(
+    "CRYSTAL_GROUPS",
+    (
+        Variable("crystal", ("component",), "1", "crystal (-1: none)"),
+        Variable("orientation_group", ("component",), "1", "crystals of one orientation (-1: none)"),
+        Variable("evidence", ("component",), "1", "evidence for a crystal"),
+        Variable("spot_share", ("component",), "1", "part of the pattern in spots"),
+        Variable("order_p_value", ("component",), "1", "p-value of the order of the spots"),
+        # Pairs: a decision at another error rate needs no new comparison.
+        Variable("same_probability", ("component", "other"), "1", "probability of one orientation"),
+        Variable("shared_spots", ("component", "other"), "1", "part of the spots that both patterns have"),
+        Variable("rotation_angle", ("component", "other"), "degree", "rotation about the beam between two patterns"),
+        Variable("touching", ("component", "other"), "1", "maps touch or overlap"),
+        Variable("relation", ("component", "other"), "1", "relation of two components"),
+    ),
+    "pk.nmf.group_crystals",
+)
+CRYSTAL_COUNTS = Schema(
+    "CRYSTAL_COUNTS",
+    (
+        Variable("n_crystals", ("rank",), "1", "number of crystals"),
+        Variable("n_low", ("rank",), "1", "smallest number of crystals"),
+        Variable("n_high", ("rank",), "1", "largest number of crystals"),
+        Variable("n_background", ("rank",), "1", "number of components without crystal"),
+    ),
+    "pk.nmf.count_crystals",
+)

@@ -39,6 +39,7 @@ def component_patterns(factors: xr.Dataset) -> xr.Dataset:
     separate_background : Clean the patterns first.
     phasekit.acom.find_peaks : The next step.
     component_orientations : What the matching says of every component.
+    group_crystals : Which components are one crystal.
 
     Examples
     --------

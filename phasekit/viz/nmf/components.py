@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from phasekit.errors import SchemaError
 from phasekit.nmf import find_overlap, match_components, overlap_evolution, relabel, truth_as_factors
-from phasekit.schema import FACTORS, PATTERNS, require
+from phasekit.schema import CRYSTAL_GROUPS, FACTORS, PATTERNS, require
 
 from ..style import categorical, image, panels
 from .threshold_explorer import draw_label_map, format_overlap
@@ -62,7 +63,9 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     return figure
 
 
-def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -> "Figure":
+def components_figure(
+    factors: xr.Dataset, *, truth: xr.Dataset | None = None, groups: xr.Dataset | None = None
+) -> "Figure":
     """Pattern and weight map of every component, strongest first; the matched truth below where there is one.
 
     Parameters
@@ -71,6 +74,9 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
         FACTORS.
     truth
         Simulated PATTERNS with ``truth_factor`` and ``truth_loading``. The cosine of each pair stands in its title.
+    groups
+        CRYSTAL_GROUPS of :func:`phasekit.nmf.group_crystals`. The crystal stands in the title of each of its patterns,
+        and above all the numbers of patterns and crystals.
 
     Returns
     -------
@@ -81,11 +87,12 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     Raises
     ------
     SchemaError
-        ``factors`` is not FACTORS, or the truth is of another size.
+        ``factors`` is not FACTORS, or the truth or the groups are of another size.
 
     See Also
     --------
     phasekit.nmf.factorise : Makes the components.
+    phasekit.nmf.group_crystals : Which of them are one crystal.
 
     Examples
     --------
@@ -101,6 +108,9 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     columns = factors.sizes["component"]
     figure, axes = panels(4 if has_truth else 2, columns, width=1.9, height=2.0)
     titles = [f"component {i}" for i in range(columns)]
+    if groups is not None:
+        titles = [f"{title}\n{name}" for title, name in zip(titles, _name_crystals(groups, columns), strict=True)]
+        figure.suptitle(_count_in_words(groups), fontsize="medium")
     # Optional in FACTORS: the truth has no share of modelled counts.
     if "explained" in factors:
         shares = 100 * factors["explained"].to_numpy()
@@ -117,6 +127,24 @@ def components_figure(factors: xr.Dataset, *, truth: xr.Dataset | None = None) -
     ending = " beside the truth." if has_truth else "."
     figure.set_label("Diffraction pattern and weight map of every component" + ending)
     return figure
+
+
+def _name_crystals(groups: xr.Dataset, n: int) -> list[str]:
+    """Crystal of each of the ``n`` components, in words."""
+    require(groups, CRYSTAL_GROUPS, step="components_figure", argument="groups")
+    crystals = groups["crystal"].to_numpy()
+    if len(crystals) != n:
+        raise SchemaError(
+            f"components_figure: the groups are of {len(crystals)} components, needs {n}. Group these factors."
+        )
+    return [f"crystal {crystal}" if crystal >= 0 else "no crystal" for crystal in crystals]
+
+
+def _count_in_words(groups: xr.Dataset) -> str:
+    """Number of patterns and of crystals, with its range where there is one."""
+    n, low, high = (int(groups.attrs[f"n_crystals{end}"]) for end in ("", "_low", "_high"))
+    between = f" ({low} to {high})" if low < high else ""
+    return f"{groups.attrs['n_patterns']} patterns, {n} crystals{between}"
 
 
 def _draw_component_rows(axes: Any, factors: xr.Dataset, titles: dict[int, str], source: dict[int, int]) -> None:
