@@ -45,10 +45,10 @@ _N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
 _SETTLING = 3  # sweeps before the costs are learned
 _REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
 #: cost of adjacent phases where learning starts, and the upper bound of both costs [nat]
-_START_NEAR, _MAX_COST = 0.8, 2.5
+START_NEAR, _MAX_COST = 0.8, 2.5
 #: Other phases have at least one phase between them, and a rim may lead over it. The boundary and the thinnest rim,
 #: which is two boundaries, cost the same where learning starts. So the spectra decide between them, not the start.
-_START_FAR = 2 * _START_NEAR
+START_FAR = 2 * START_NEAR
 _WEIGHT_OF_NEIGHBOURS = 4 + 4 * 0.7  # of a pixel: four beside it and four diagonal ones
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
@@ -138,7 +138,7 @@ class _Chain(NamedTuple):
 def _begin_chain(start: GibbsState, settings: _ChainSettings, seed: np.random.SeedSequence, width: float) -> _Chain:
     """Run the sweeps that learn the prior, from a width of the probe [px]."""
     rng, state = np.random.default_rng(seed), copy_state(start)
-    near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
+    near, far = (START_NEAR, START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
     prior = Prior(near, far, width)
     kernel = refresh_state(state, width)
     unused = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
@@ -162,7 +162,7 @@ def _select_start(chains: list[_Chain], settings: _ChainSettings) -> list[_Chain
         return groups[0]
 
     def score(group: list[_Chain]) -> float:
-        costs = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
+        costs = (START_NEAR, START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
         return sum(compute_log_posterior(chain.state, settings.is_adjacent, *costs) for chain in group)
 
     return max(groups, key=score)
