@@ -39,7 +39,8 @@ def estimate_displacement(frames: Array, field: Field, gains: Array) -> Estimate
         return none
     images = _smooth_logarithm(frames)
     slopes = np.stack([np.gradient(images, axis=axis) for axis in (1, 2)])
-    shift, precision = np.zeros((2, len(frames), 2))
+    shift: Array = np.zeros((len(frames), 2))
+    precision: Array = np.zeros((len(frames), 2))
     for step in range(_ROUNDS):
         moved_back = (shift.T[..., None, None] * slopes).sum(axis=0)
         logarithm, mean_slopes = _select_pixels(images - moved_back, field), slopes.mean(axis=1)

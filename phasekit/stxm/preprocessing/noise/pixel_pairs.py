@@ -157,7 +157,7 @@ def select_steep_pairs(field: Field) -> Pairs:
     if pairs.first.size == 0:
         return pairs
     steep = is_steep_pair(field, pairs)
-    return Pairs(*(part[steep] for part in pairs))
+    return Pairs(pairs.first[steep], pairs.second[steep], pairs.block[steep], pairs.odd[steep])
 
 
 def compute_block_ratio(square: Array, unit: Array, block: Index, freedom: float = 1.0) -> Estimate:
