@@ -233,7 +233,8 @@ def test_displaced_frames_are_told_from_spectra_and_widen_the_noise_at_edges(n, 
     error = (od["optical_density"].values + np.log(sharp))[:, 3:-3, 3:-3]
     steep = np.hypot(*np.gradient(np.log(sharp), axis=(1, 2)))[:, 3:-3, 3:-3] > 0.05
     ratio = np.sqrt((od["noise"].values[:, 3:-3, 3:-3][steep] ** 2).mean() / (error[steep] ** 2).mean())
-    assert least < ratio < 1.25  # without the displacement 0.3 to 0.5
+    # Noise is stated by the mean displacement. Of few frames, the one that is displaced most outweighs the others.
+    assert (0.85 if n == 40 else 0.55) < ratio < 1.25
 
 
 @pytest.mark.parametrize("n", [6, 10, 40])
