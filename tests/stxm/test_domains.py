@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from phasekit.stxm.phase_map import potts_kernels as kernels
-from phasekit.stxm.phase_map.potts_sampler import sample_phase_maps
+from phasekit.stxm.phase_map.potts_sampler import START_FAR, START_NEAR, sample_phase_maps
 from phasekit.stxm.phase_map.potts_state import (
     compute_log_posterior,
     compute_mixture,
@@ -136,6 +136,25 @@ def test_boundaries_are_sharper_than_the_blur_and_confidence_is_a_rate():
     for low, high in ((0.4, 0.7), (0.7, 0.9), (0.9, 0.99)):
         those = (stated >= low) & (stated < high)
         assert right[those].mean() == pytest.approx(stated[those].mean(), abs=0.1)
+
+
+def test_learning_starts_where_a_boundary_costs_what_the_rim_behind_it_costs():
+    """Phases 0 and 2 beside each other, and with one pixel of phase 1 between them."""
+    sharp = np.zeros((7, 9), dtype=int)
+    sharp[:, 4:] = 2
+    rim = sharp.copy()
+    rim[:, 4] = 1
+    same = np.ones((1, 1, 6)) * TEMPLATES.mean(axis=0)  # spectra that say nothing: what is left is the prior
+    statistics = compute_block_statistics(
+        np.broadcast_to(same, (7, 9, 6)), np.full((7, 9, 6), 1e6), sharp >= 0, templates=TEMPLATES, n_references=3
+    )
+    prior = []
+    for label in (sharp, rim):
+        state = initialise_state(statistics, np.ones(label.shape), PURE)
+        state.label[:] = label
+        refresh_state(state, 1.8)
+        prior.append(compute_log_posterior(state, ADJACENT, START_NEAR, START_FAR))
+    assert prior[0] == pytest.approx(prior[1], rel=1e-6)
 
 
 def test_noise_alone_finds_no_domains_without_cost_and_one_phase_stays_one():

@@ -17,8 +17,9 @@ explained by the domains on both sides and needs no phase of its own. The prior 
 The cost :math:`\beta` is ``near`` for phases that are adjacent in composition, and for a mixture beside a phase; it is
 ``far`` for others, in nat. :math:`c` is the cost of the free share of a mixture. A rim often leads over the phases
 between, so adjacent ones may cost less. The weight :math:`w` is 1, or 0.7 for diagonal neighbours. Both costs and the
-width of the blur are learned from the map during sampling. The confidence is the share of the draws. Sources: Geman
-and Geman (1984), Besag (1986).
+width of the blur are learned from the map during sampling. Learning starts with ``far`` at twice ``near``. There a
+sharp boundary is as probable a priori as a rim of one pixel over the phase between. The confidence is the share of the
+draws. Sources: Geman and Geman (1984), Besag (1986).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -43,8 +44,11 @@ Flags = NDArray[np.bool_]
 _N_CHAINS, _BURN_IN, N_DRAWS = 2, 20, 60  # the last two in sweeps
 _SETTLING = 3  # sweeps before the costs are learned
 _REFRESH_PERIOD = 10  # sweeps between two refreshes, against the rounding of single precision
-#: costs where learning starts, and their upper bound [nat]
-_START_NEAR, _START_FAR, _MAX_COST = 0.8, 1.2, 2.5
+#: cost of adjacent phases where learning starts, and the upper bound of both costs [nat]
+START_NEAR, _MAX_COST = 0.8, 2.5
+#: Other phases have at least one phase between them, and a rim may lead over it. The boundary and the thinnest rim,
+#: which is two boundaries, cost the same where learning starts. So the spectra decide between them, not the start.
+START_FAR = 2 * START_NEAR
 _WEIGHT_OF_NEIGHBOURS = 4 + 4 * 0.7  # of a pixel: four beside it and four diagonal ones
 #: full widths of the blur that are tried [px], mean and standard deviation of their prior [px]
 _WIDTHS = np.arange(0.6, 3.3, 0.2)
@@ -134,7 +138,7 @@ class _Chain(NamedTuple):
 def _begin_chain(start: GibbsState, settings: _ChainSettings, seed: np.random.SeedSequence, width: float) -> _Chain:
     """Run the sweeps that learn the prior, from a width of the probe [px]."""
     rng, state = np.random.default_rng(seed), copy_state(start)
-    near, far = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
+    near, far = (START_NEAR, START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
     prior = Prior(near, far, width)
     kernel = refresh_state(state, width)
     unused = np.zeros((*state.label.shape, len(settings.is_adjacent)), dtype=np.float32)
@@ -158,7 +162,7 @@ def _select_start(chains: list[_Chain], settings: _ChainSettings) -> list[_Chain
         return groups[0]
 
     def score(group: list[_Chain]) -> float:
-        costs = (_START_NEAR, _START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
+        costs = (START_NEAR, START_FAR) if settings.neighbours is None else (settings.neighbours,) * 2
         return sum(compute_log_posterior(chain.state, settings.is_adjacent, *costs) for chain in group)
 
     return max(groups, key=score)
