@@ -22,12 +22,15 @@ SPECTRUM_READERS = {".bcf": "bruker", ".pts": "jeol", ".spd": "edax"}
 POSITIONS_SUFFIX = ".npz.bz2"  # tike: an array (1, point, y, x) and the positions of the points
 
 
-def open_measured(path: Path, *, scan_bin: int, channel_bin: int) -> xr.Dataset:
-    """PATTERNS of a file; ``scan_bin`` x ``scan_bin`` points are summed, and ``channel_bin`` energy channels."""
+def open_measured(path: Path, *, scan_bin: int, channel_bin: int, first_channel: int = 0) -> xr.Dataset:
+    """PATTERNS of a file; ``scan_bin`` x ``scan_bin`` points are summed, and ``channel_bin`` energy channels.
+
+    Channels below ``first_channel`` are left out: the zero peak of a spectrometer is no X-ray.
+    """
     if path.name.endswith(POSITIONS_SUFFIX):
         patterns = _read_positions(path)
     elif path.suffix in SPECTRUM_READERS:
-        patterns = _read_spectra(path, channel_bin)
+        patterns = _read_spectra(path, channel_bin, first_channel)
     else:
         patterns = pk.io.open_4dstem(path)[["intensity"]]
     return sum_points(patterns, scan_bin) if scan_bin > 1 else patterns
@@ -50,16 +53,17 @@ def compute_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read_spectra(path: Path, channel_bin: int) -> xr.Dataset:
+def _read_spectra(path: Path, channel_bin: int, first_channel: int) -> xr.Dataset:
     """Largest array with an energy axis of the file; channels without any count are left out at both ends."""
     signals = import_module(f"rsciio.{SPECTRUM_READERS[path.suffix]}").file_reader(str(path))
     data = max((np.asarray(signal["data"]) for signal in signals), key=lambda a: a.size if a.ndim == 3 else 0)
-    rows, columns, channels = data.shape
-    kept = data[..., : channels // channel_bin * channel_bin]
+    rows, columns, _ = data.shape
+    kept = data[..., first_channel:]
+    kept = kept[..., : kept.shape[-1] // channel_bin * channel_bin]
     counts = kept.reshape(rows, columns, -1, channel_bin).sum(axis=-1, dtype=np.int32)
     lit = np.flatnonzero(counts.any(axis=(0, 1)))
     first, last = int(lit[0]), int(lit[-1]) + 1
-    return _label(counts[:, :, None, first:last], np.arange(first, last) * float(channel_bin))
+    return _label(counts[:, :, None, first:last], first_channel + np.arange(first, last) * float(channel_bin))
 
 
 def _read_positions(path: Path) -> xr.Dataset:

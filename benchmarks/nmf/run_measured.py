@@ -34,6 +34,10 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--scan-bin", type=int, default=1, help="sum this many scan points along each axis")
     parser.add_argument("--channel-bin", type=int, default=1, help="sum this many energy channels")
+    parser.add_argument("--first-channel", type=int, default=0, help="energy channels below it are left out")
+    parser.add_argument(
+        "--least", type=int, default=0, help="channels with fewer counts in the whole scan are left out"
+    )
     parser.add_argument("--detector-bin", type=int, default=1, help="argument bin of to_features")
     parser.add_argument("--highest", type=int, default=14, help="largest k, where the scan allows it")
     parser.add_argument("--runs", type=int, default=5, help="runs of scan_ranks")
@@ -54,10 +58,11 @@ def judge_file(path: Path, chosen: argparse.Namespace) -> tuple[dict[str, Any], 
     result: dict[str, Any] = {"file": path.name, "sha256": compute_sha256(path), "code": find_code_state(__file__)}
     step = "open"
     try:
-        patterns = open_measured(path, scan_bin=chosen.scan_bin, channel_bin=chosen.channel_bin)
+        how = {"scan_bin": chosen.scan_bin, "channel_bin": chosen.channel_bin, "first_channel": chosen.first_channel}
+        patterns = open_measured(path, **how)
         result |= describe_scan(patterns)
         step = "to_features"
-        mask = None if is_spectrum_image(patterns) else "auto"
+        mask = find_lit_channels(patterns, chosen.least) if is_spectrum_image(patterns) else "auto"
         features = pk.nmf.to_features(patterns, mask=mask, bin=chosen.detector_bin)
         result["features"] = features.sizes["feature"]
         result["counts_are_whole"] = int(features.attrs["counts"])
@@ -86,6 +91,11 @@ def describe_scan(patterns: xr.Dataset) -> dict[str, Any]:
         "dtype": str(patterns["intensity"].dtype),
         "counts_per_point": {"mean": float(totals.mean()), "least": float(totals.min()), "most": float(totals.max())},
     }
+
+
+def find_lit_channels(patterns: xr.Dataset, least: int) -> xr.DataArray:
+    """True where a channel has at least ``least`` counts in the whole scan."""
+    return patterns["intensity"].sum(("scan_y", "scan_x")) >= max(least, 1)
 
 
 def draw_components(factors: xr.Dataset, path: Path) -> None:

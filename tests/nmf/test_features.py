@@ -249,3 +249,19 @@ def test_memory_beyond_the_result_is_small(settings):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < features.feature_value.nbytes + 24e6
+
+
+@pytest.mark.parametrize(("dtype", "gain"), [(np.uint16, 1.0), (np.float32, 1.0), (np.float64, 4.0), (np.float32, 2.5)])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_cosmic_ray_leaves_the_rest_counts(scan, dtype, gain, given):
+    hit = scan[["intensity"]].copy(deep=True)
+    hit["intensity"].data[4, 5, 25, 7] += 5000
+    hit["intensity"] = (hit["intensity"] * gain).astype(dtype)
+    mask = pk.detector.find_mask(hit) if given else "auto"
+    for patterns in (hit, hit.chunk(scan_y=2)):
+        features = pk.nmf.to_features(patterns, mask=mask, scale=None, gain=gain)
+        bridged = pk.nmf.to_detector(features, features.feature_value).isel(scan_y=4, scan_x=5, qy=25, qx=7)
+        assert features.attrs["counts"] == 1
+        assert float(bridged) < 50
+        assert abs(float(bridged) - round(float(bridged))) < 1e-3
+    assert pk.nmf.to_features(hit, mask=mask, gain=gain, missing="keep").attrs["counts"] == 0

@@ -65,8 +65,8 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
         DETECTOR_MASK of :func:`phasekit.detector.find_mask`, whose direct beam is left out too. Or an array
         ``(qy, qx)``: boolean (True = used) or the flags of :func:`find_detector_mask` (0 = used). ``"auto"`` finds the
         direct beam and bad pixels; with ``peaks`` the direct beam alone. ``None`` uses every pixel. With ``"auto"`` or
-        DETECTOR_MASK, bad values of single patterns become the mean of their neighbours, or NaN with
-        ``missing="keep"``.
+        DETECTOR_MASK, bad values of single patterns become the mean of their neighbours (rounded, where the data are
+        whole counts), or NaN with ``missing="keep"``.
     bin
         Detector pixels summed along each axis. 2 gives a quarter of the features and four times the counts in each.
         Blocks at a mask or an edge hold fewer pixels, which ``feature_pixels`` says. With rings: their width [px].
@@ -156,7 +156,7 @@ def to_features(  # noqa: PLR0913 -- the published variants of the preprocessing
     check_settings(settings, min(patterns.sizes["qy"], patterns.sizes["qx"]))
     intensity = patterns["intensity"] if peaks is None else draw_patterns(peaks, patterns)
     selection = select_pixels(patterns, intensity, settings)
-    intensity = selection.remove_events(intensity, keep=settings.keep_missing)
+    intensity = selection.remove_events(intensity, keep=settings.keep_missing, gain=float(gain))
     centring = compute_centring(centre, patterns, intensity, selection.beam)
     used, bad = select_after_shift(selection, centring, keep=settings.keep_missing)
     grouping = _make_layout(settings, centring)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...detector.beam import make_disk
 from ...detector.kinds import find_pixel_kinds
 from ...detector.mask import make_mask_dataset
-from ...detector.scan_images import check_values
+from ...detector.scan_images import check_values, has_whole_counts
 from ...detector.use import has_single_events, remove_bad_values
 from ...errors import SchemaError
 from ...schema import DETECTOR_MASK, require
@@ -28,11 +28,15 @@ class PixelSelection(NamedTuple):
     whole: bool | None  # every value is a whole number of electrons; None: not known yet
     events: xr.Dataset | None = None  # DETECTOR_MASK, where single patterns have bad values in pixels that are used
 
-    def remove_events(self, intensity: xr.DataArray, *, keep: bool) -> xr.DataArray:
-        """Intensities without the bad values of single patterns: NaN (``keep``), or the mean of their neighbours."""
+    def remove_events(self, intensity: xr.DataArray, *, keep: bool, gain: float) -> xr.DataArray:
+        """Intensities without the bad values of single patterns: NaN (``keep``), or the mean of their neighbours.
+
+        Among whole counts the mean is rounded: one cosmic ray would otherwise make the whole scan no counts.
+        """
         if self.events is None:
             return intensity
-        return remove_bad_values(intensity, np.ones_like(self.used), self.events, bridge=not keep)
+        out = remove_bad_values(intensity, np.ones_like(self.used), self.events, bridge=not keep)
+        return (out / gain).round() * gain if self.whole else out
 
 
 def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: FeatureSettings) -> PixelSelection:
@@ -45,6 +49,7 @@ def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: Featu
     elif isinstance(mask, xr.Dataset):
         require(mask, DETECTOR_MASK, step="to_features", argument="mask")
         events = mask if has_single_events(mask) else None
+        whole = has_whole_counts(intensity, float(settings.gain)) if events is not None else None
         mask = convert_mask(mask)
     beam = _read_beam(mask)
     # A mask of the user's own does not say where the beam is; rings and measured centres need it nevertheless.
@@ -64,8 +69,9 @@ def select_pixels(patterns: xr.Dataset, intensity: xr.DataArray, settings: Featu
     _check_any_used(used)
     # A boolean mask does not separate beam and bad pixels: all its pixels then move with the detector.
     covered = none if flags.dtype == bool else flags == DIRECT_BEAM
-    # Bridged values are no whole counts.
-    return PixelSelection(used, ~used & ~covered, covered, beam, whole if events is None else False, events)
+    if events is not None and settings.keep_missing:
+        whole = False
+    return PixelSelection(used, ~used & ~covered, covered, beam, whole, events)
 
 
 def _compute_mask(
