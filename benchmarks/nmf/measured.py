@@ -44,7 +44,7 @@ def is_spectrum_image(patterns: xr.Dataset) -> bool:
 def sum_points(patterns: xr.Dataset, n: int) -> xr.Dataset:
     """Sum ``n`` x ``n`` neighbouring scan points; the counts stay whole."""
     counts = patterns["intensity"].astype(np.int64)
-    summed = counts.coarsen(scan_y=n, scan_x=n, boundary="trim").sum()  # type: ignore[attr-defined]
+    summed = counts.coarsen(scan_y=n, scan_x=n, boundary="trim").sum()
     return xr.Dataset({"intensity": summed.assign_attrs(patterns["intensity"].attrs)})
 
 
@@ -63,7 +63,9 @@ def _read_spectra(path: Path, channel_bin: int, first_channel: int) -> xr.Datase
     counts = kept.reshape(rows, columns, -1, channel_bin).sum(axis=-1, dtype=np.int32)
     lit = np.flatnonzero(counts.any(axis=(0, 1)))
     first, last = int(lit[0]), int(lit[-1]) + 1
-    return _label(counts[:, :, None, first:last], first_channel + np.arange(first, last) * float(channel_bin))
+    return _label(
+        counts[:, :, None, first:last], first_channel + np.arange(first, last, dtype=np.float64) * channel_bin
+    )
 
 
 def _read_positions(path: Path) -> xr.Dataset:
