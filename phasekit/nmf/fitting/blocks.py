@@ -219,7 +219,8 @@ class _KrylovSpace:
     def add(self, image: Array) -> bool:
         """Add what is new in the rows of ``image``, orthonormal; False where nothing is but rounding."""
         known = self.basis[: self.size]
-        image = image / max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))  # squares do not overflow
+        largest = max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))
+        image = np.asarray(image / largest, dtype=np.float32)  # squares do not overflow
         level = float(np.linalg.norm(image, axis=1).max())
         if not np.isfinite(level):
             return False
@@ -229,7 +230,8 @@ class _KrylovSpace:
         found = strength > (_NEW_DIRECTION * level) ** 2
         if not found.any():
             return False
-        rows: Array = (turn[:, found] / np.sqrt(strength[found])).T.astype(np.float32) @ image
+        turn = np.asarray(turn[:, found] / np.sqrt(strength[found]), dtype=np.float32)
+        rows: Array = np.asarray(turn.T @ image, dtype=np.float32)
         rows = _orthonormalise_columns((rows - (rows @ known.T) @ known).T).T
         self.start, self.size = self.size, self.size + len(rows)
         self.basis[self.start : self.size] = rows
