@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import InMemoryRows, RowSource
-from .factors import label_fit
 from .hals import Fit
+from .labels import label_fit
 from .multistart import (
     check_numerical_rank,
     check_rank,

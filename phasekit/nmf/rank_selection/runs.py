@@ -7,8 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..fitting.blocks import RowSource
-from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
+from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
 from .held_out import FitScores, HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
