@@ -11,8 +11,8 @@ from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
 from ..fitting.arrays import compute_gram
 from ..fitting.factors import sum_to_features
-from ..fitting.labels import read_scan_weight
 from ..fitting.hals import Array, fit_nonnegative_loading
+from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import make_feature_rows
 from .overlap import choose_background, compute_component_weights, find_overlap
 
