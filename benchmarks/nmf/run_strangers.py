@@ -66,7 +66,9 @@ def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]
     started = time.process_time()
     ranks = pk.nmf.scan_ranks(features, range(1, highest + 1), n_runs=n_runs, progress=False)
     seconds = time.process_time() - started
-    evidence = [key for key in ("log_evidence", "electron_excess", "neighbour_excess", "gain") if key in ranks]
+    evidence = [
+        key for key in ("log_evidence", "unseen", "electron_excess", "neighbour_excess", "gain") if key in ranks
+    ]
     return {
         "case": {**asdict(case), "author": author},
         "truth": int(patterns.attrs["truth_n_components"]),

@@ -31,7 +31,6 @@ from .neighbours import Coherence, compute_coherence
 from .noise_law import DEVIATION, MEAN, compute_log_density
 
 Array = NDArray[np.float64]
-_PRIOR_COUNT, _PRIOR_SCATTER = 2, 1.0  # before any is seen, strengths scatter by a factor of e, known as from two
 _LARGEST = 300.0  # of the logarithm of odds: what is larger is certain, and e to this power is still a number
 
 
@@ -83,12 +82,13 @@ def compute_unseen(strength: Array, n_ranks: int) -> Array:
     chance = np.empty(n_ranks)
     for r in range(1, n_ranks + 1):
         edge = max(float(strength[min(r, len(strength) - 1)]), 1e-300)
-        # The first direction is the mean pattern, stronger than any of its parts; alone it has to do.
-        log_strength = np.log(np.maximum(strength[min(1, r - 1) : r], edge) / edge)
-        n, freedom = len(log_strength), _PRIOR_COUNT + len(log_strength) - 1
-        squares = float(np.sum((log_strength - log_strength.mean()) ** 2)) + _PRIOR_COUNT * _PRIOR_SCATTER**2
-        deviation = np.sqrt(squares / freedom * (1 + 1 / n))
-        chance[r - 1] = t.cdf(-log_strength.mean() / deviation, freedom)
+        # The first direction is the mean pattern, stronger than any of its parts: it is no sample of the strengths.
+        sample = np.log(np.maximum(strength[1:r], edge) / edge)
+        if len(sample) < 2:  # too few for a scatter: any strength up to the strongest
+            chance[r - 1] = min(edge / max(float(strength[0]), 1e-300), 1.0)
+            continue
+        deviation = max(float(sample.std(ddof=1)) * np.sqrt(1 + 1 / len(sample)), 1e-12)
+        chance[r - 1] = t.cdf(-sample.mean() / deviation, len(sample) - 1)
     return chance
 
 
