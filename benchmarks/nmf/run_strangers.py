@@ -24,6 +24,7 @@ from .run_recovery import ask_phasekit
 
 AUTHORS = ("kinematic_grains", "bent_and_twinned", "texture_and_amorphous", "real_detectors")
 HIGHEST = 22
+_EVIDENCE = ("log_evidence", "unseen", "electron_excess", "neighbour_excess", "gain")
 
 
 def list_cases() -> list[tuple[str, str]]:
