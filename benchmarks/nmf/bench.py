@@ -12,12 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..harness import describe_machine, peer_environment, read_json, run_if_missing, run_tasks, write_json
+from ..harness import (
+    describe_machine,
+    peer_environment,
+    read_json,
+    run_if_missing,
+    run_module,
+    run_tasks,
+    write_json,
+)
 from ..harness.paths import RUNS
 from .common import N_COMPONENTS
 from .families import CASES, HELD_BACK, TUNING
 from .packages import PACKAGES, REFERENCE
 from .report import write_report
+from .report_strangers import write_page
 from .run_recovery import WHO
 
 HERE = Path(__file__).resolve().parent
@@ -56,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, a check of the benchmark itself")
-    parser.add_argument("--only", choices=["speed", "recovery"], help="one of the two parts")
+    parser.add_argument("--only", choices=["speed", "recovery", "strangers"], help="one of the three parts")
     parser.add_argument("--cases", nargs="+", help="these simulated scans (default: all of families.py)")
     parser.add_argument("--processes", type=int, default=2, help="for the recovery of k, which is not timed")
     parser.add_argument("--report-only", action="store_true")
@@ -68,11 +77,14 @@ def main() -> None:
     if not chosen.report_only:
         if not (runs / "machine.json").exists():
             write_json(runs / "machine.json", describe_machine(MACHINE_PACKAGES))
-        if chosen.only != "recovery":
+        if chosen.only in (None, "speed"):
             _measure_speed(runs, sizes)
-        if chosen.only != "speed":
+        if chosen.only in (None, "recovery"):
             _recover_ranks(runs, sizes, chosen.cases or list(sizes.cases), chosen.processes)
-    write_report(runs, runs / "report" if chosen.quick else HERE / "report")
+        if chosen.only in (None, "strangers") and not chosen.quick:
+            _judge_strangers(runs, chosen.processes)
+    if chosen.only != "strangers":
+        write_report(runs, runs / "report" if chosen.quick else HERE / "report")
 
 
 def _run(out: Path, script: str, *arguments: object, **how: Any) -> None:
@@ -144,6 +156,17 @@ def _recover_ranks(runs: Path, sizes: Sizes, cases: list[str], processes: int) -
         for name in cases
     ]
     run_tasks(tasks, processes)
+
+
+def _judge_strangers(runs: Path, processes: int) -> None:
+    """Scan the strangers' scans and pure noise, and write their page."""
+    _run(runs / "noise_edge.json", "run_noise_edge")
+    parts = [
+        partial(run_module, "benchmarks.nmf.run_strangers", runs / "strangers", "--part", i, "--parts", processes)
+        for i in range(processes)
+    ]
+    run_tasks(parts, processes)
+    write_page(runs, HERE / "report" / "strangers.md")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..harness import read_json
+from ..harness import markdown_table, read_json
 from .run_strangers import AUTHORS
 
 Rows = list[dict[str, Any]]
@@ -36,7 +36,12 @@ def main() -> None:
     parser.add_argument("runs", type=Path)
     parser.add_argument("page", type=Path)
     chosen = parser.parse_args()
-    rows = [read_json(path) for path in sorted((chosen.runs / "strangers").glob("*.json"))]
+    write_page(chosen.runs, chosen.page)
+
+
+def write_page(runs: Path, page: Path) -> None:
+    """Write the page from the results in ``runs``."""
+    rows = [read_json(path) for path in sorted((runs / "strangers").glob("*.json"))]
     parts = [
         _TITLE,
         _HOW,
@@ -45,10 +50,10 @@ def main() -> None:
         *_describe_conditions(rows),
         *_describe_calibration(rows),
     ]
-    if (chosen.runs / "noise_edge.json").exists():
-        parts += _describe_edge(read_json(chosen.runs / "noise_edge.json"))
+    if (runs / "noise_edge.json").exists():
+        parts += _describe_edge(read_json(runs / "noise_edge.json"))
     parts += _describe_misses(rows)
-    chosen.page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _is_linear(row: dict[str, Any]) -> bool:
@@ -65,10 +70,6 @@ def _rate(misses: Iterable[float], within: int) -> str:
     return f"{np.mean(np.abs(np.nan_to_num(values, nan=99)) <= within):.0%}" if len(values) else ""
 
 
-def _make_table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
-
-
 def _describe_rules(rows: Rows) -> list[str]:
     """Every rule of the package."""
     names = list(dict.fromkeys(name for row in rows for name in row["phasekit"]["votes"]))
@@ -80,7 +81,7 @@ def _describe_rules(rows: Rows) -> list[str]:
         mean = f"{np.nanmean(misses):+.1f}"
         table.append([name, _rate(misses, 0), _rate(misses, 1), _rate(some, 0), _rate(some, 1), mean])
     head = ["rule", "exact", "within one", f"exact, linear ({len(linear)})", "within one, linear", "mean error"]
-    return [f"## Every rule\n\n{len(rows)} scans.", _make_table(head, table)]
+    return [f"## Every rule\n\n{len(rows)} scans.", "\n".join(markdown_table(head, table))]
 
 
 def _group(rows: Rows, key: Callable[[dict[str, Any]], str]) -> dict[str, Rows]:
@@ -120,7 +121,7 @@ def _describe_conditions(rows: Rows) -> list[str]:
             for name, some in groups.items()
             if some
         ]
-        parts += [f"## {title}", _make_table(head, table)]
+        parts += [f"## {title}", "\n".join(markdown_table(head, table))]
     return parts
 
 
@@ -143,7 +144,7 @@ def _describe_calibration(rows: Rows) -> list[str]:
         holds, width = np.mean([_holds(row) for row in some]), np.mean([_width(row) for row in some])
         error = f"{compute_calibration_error(stated, right):.3f}"
         table.append([name, f"{stated.mean():.0%}", f"{right.mean():.0%}", error, f"{holds:.0%}", f"{width:.2f}"])
-    parts.append(_make_table(head, table))
+    parts.append("\n".join(markdown_table(head, table)))
     stated = np.array([max(row["phasekit"]["probability"]) for row in rows])
     right = np.array([_miss(row) == 0 for row in rows], dtype=float)
     bins = np.digitize(stated, _BINS) - 1
@@ -157,7 +158,7 @@ def _describe_calibration(rows: Rows) -> list[str]:
         for b in range(len(_BINS) - 1)
         if (bins == b).any()
     ]
-    return [*parts, _make_table(["stated probability", "scans", "mean stated", "right"], table)]
+    return [*parts, "\n".join(markdown_table(["stated probability", "scans", "mean stated", "right"], table))]
 
 
 def compute_calibration_error(stated: np.ndarray, right: np.ndarray) -> float:
@@ -183,7 +184,7 @@ def _describe_edge(found: dict[str, Any]) -> list[str]:
         "(`python -m benchmarks.nmf.run_noise_edge OUT.json`). The edge is the mean of the law of noise, so that 1 is "
         "right on average and single scans scatter around it."
     )
-    return ["## The edge of noise", text, _make_table(head, table)]
+    return ["## The edge of noise", text, "\n".join(markdown_table(head, table))]
 
 
 def _describe_misses(rows: Rows) -> list[str]:
@@ -202,7 +203,7 @@ def _describe_misses(rows: Rows) -> list[str]:
         for row in sorted(wrong, key=lambda row: row["case"]["electrons"])
     ]
     head = ["scan", "linear", "electrons", "points", "patterns mixed", "k (interval)", "held-out error says"]
-    return ["## Where k is not the number that was mixed", _make_table(head, table)]
+    return ["## Where k is not the number that was mixed", "\n".join(markdown_table(head, table))]
 
 
 if __name__ == "__main__":

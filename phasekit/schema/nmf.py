@@ -24,6 +24,7 @@ RANKS = Schema(
         _o("deviance", ("rank", "run"), "1", "Poisson deviance per electron the fit has not seen"),
         _o("gain", ("rank",), "1", "standard errors by which k predicts better than the k before"),
         _o("log_evidence", ("rank",), "1", "logarithm of the evidence for k"),
+        _o("unseen", ("rank",), "1", "probability that one more pattern is too weak to be seen"),
         _o("electron_excess", ("rank",), "1", "standard deviations above noise, found again in held-out electrons"),
         _o("neighbour_excess", ("rank",), "1", "standard deviations above noise, coherence of neighbours"),
         _o("scree", ("rank",), "1", "direction number k over the edge of the noise"),

@@ -151,3 +151,28 @@ def test_a_scan_along_one_line():
     rng = np.random.default_rng(9)
     counts = rng.poisson(one_pattern(500, rng)).reshape(1, -1, *DETECTOR)
     assert pk.nmf.choose_rank(scan_of(patterns_of(counts))) == 1
+
+
+def test_a_pattern_too_weak_for_single_points_shows_in_sums_of_them():
+    rng = np.random.default_rng(11)
+    mean = np.tile(one_pattern(60, rng), (2, 2, 1, 1))
+    extra = np.zeros(DETECTOR)
+    extra[4::5, 3::6] = 1
+    weak = np.zeros(mean.shape[:2])
+    weak[9:27, 9:27] = 1.7
+    patterns = patterns_of(rng.poisson(mean + weak[..., None, None] * extra / extra.sum()))
+    features = pk.nmf.to_features(patterns, mask=None)
+    votes = pk.nmf.rank_votes(pk.nmf.scan_ranks(features, range(1, 5), metrics=(), progress=False))
+    assert int(votes["vote"].sel(rule="combined")) == 2
+    assert int(votes["vote"].sel(rule="held_out")) == 1
+
+
+def test_blocks_and_files_give_the_same_evidence():
+    """Sums run over other blocks: single precision of a few thousand terms."""
+    rng = np.random.default_rng(12)
+    patterns = patterns_of(rng.poisson(one_pattern(300, rng)))
+    whole, lazy = (
+        pk.nmf.scan_ranks(pk.nmf.to_features(scan, mask=None), [1, 2, 3], n_runs=2, in_memory=how, progress=False)
+        for scan, how in ((patterns, True), (patterns.chunk(scan_y=7, qx=9), False))
+    )
+    np.testing.assert_allclose(lazy["log_evidence"], whole["log_evidence"], rtol=1e-2, atol=1e-2)

@@ -174,3 +174,47 @@ def test_empty_components_stay_empty_and_warn_of_nothing(wrap):
         assert (np.asarray(x)[1] == 0).all()
     none = hals.fit_nonnegative_loading(np.zeros((2, 5), np.float32), np.zeros((2, 2), np.float32))
     assert (none == 0).all()
+
+
+def test_kept_electrons_give_the_fold_that_is_computed():
+    rng = np.random.default_rng(5)
+    counts = rng.poisson(rng.gamma(0.1, 3, (70, 90)))
+    scan, feature = rng.uniform(0.5, 2, 70).astype(np.float32), rng.uniform(0.5, 2, 90).astype(np.float32)
+    scaled = (counts / scan[:, None] / feature).astype(np.float32)
+    thinned = ThinnedCounts(InMemoryRows(scaled), scan, feature, seed=9)
+    factors = rng.random((4, 90), dtype=np.float32)
+    for kept, computed in zip(thinned.split(2), (thinned.select_train(2), thinned.select_test(2)), strict=True):
+        assert kept.kept is not None
+        assert computed.is_costly
+        for (_, one), (_, other) in zip(kept.read_blocks(), computed.read_blocks(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * scaled.max())
+        for (_, _, one), (_, _, other) in zip(
+            kept.project_blocks(factors), computed.project_blocks(factors), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * scaled.max())
+
+
+def test_electrons_of_a_high_dose_are_not_kept():
+    scaled = np.random.default_rng(6).poisson(9, (64, 90)).astype(np.float32)
+    thinned = ThinnedCounts(InMemoryRows(scaled), np.ones(64, np.float32), np.ones(90, np.float32), seed=9)
+    assert all(part.kept is None for part in thinned.split(0))
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_compression_of_data_of_a_lower_rank(rank):
+    rng = np.random.default_rng(7)
+    data = (rng.gamma(0.5, 1, (400, rank)) @ rng.gamma(0.5, 1, (rank, 150))).astype(np.float32)
+    low = compress_rows(InMemoryRows(data), 20, np.random.default_rng(0))
+    assert low.left.shape == (400, 20)
+    np.testing.assert_allclose(low.left @ low.right, data, atol=1e-4 * data.max())
+
+
+def test_random_start_does_not_depend_on_the_unit(mixture):
+    louder = np.float32(3) * mixture
+    for data in (mixture, louder):
+        low = compress_rows(InMemoryRows(data), 12, np.random.default_rng(0))
+        loading, factor = make_random_start(low, 4, np.random.default_rng(0))
+        if data is mixture:
+            first = loading, factor
+    np.testing.assert_allclose(loading, first[0], rtol=1e-5)
+    np.testing.assert_allclose(factor, 3 * first[1], rtol=1e-3, atol=1e-3 * factor.max())

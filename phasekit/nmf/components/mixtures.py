@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, LOADINGS, OVERLAP, describe, require
 from ..fitting.arrays import compute_gram
-from ..fitting.factors import read_scan_weight, sum_to_features
+from ..fitting.factors import sum_to_features
 from ..fitting.hals import Array, fit_nonnegative_loading
+from ..fitting.labels import read_scan_weight
 from ..fitting.level import bring_to_unit_level
 from ..fitting.multistart import make_feature_rows
 from .overlap import choose_background, compute_component_weights, find_overlap

@@ -203,7 +203,8 @@ class _KrylovSpace:
     """Orthonormal rows in feature space, block after block, and what the data's rows have along them."""
 
     def __init__(self, largest: int, features: int, n: int) -> None:
-        self.basis, self.scores = np.empty((largest, features), np.float32), np.empty((largest, n), np.float32)
+        self.basis: Array = np.empty((largest, features), dtype=np.float32)
+        self.scores: Array = np.empty((largest, n), dtype=np.float32)
         self.size = self.start = 0
 
     @property
@@ -219,18 +220,21 @@ class _KrylovSpace:
     def add(self, image: Array) -> bool:
         """Add what is new in the rows of ``image``, orthonormal; False where nothing is but rounding."""
         known = self.basis[: self.size]
-        image = image / max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))  # squares do not overflow
+        largest = max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))
+        image = np.asarray(image / largest, dtype=np.float32)  # squares do not overflow
         level = float(np.linalg.norm(image, axis=1).max())
         if not np.isfinite(level):
             return False
         for _ in range(2):  # once more, because the first time leaves the rounding of large numbers
-            image = image - (image @ known.T) @ known
+            image = np.subtract(image, (image @ known.T) @ known, dtype=np.float32)
         strength, turn = np.linalg.eigh(compute_gram(image))
         found = strength > (_NEW_DIRECTION * level) ** 2
         if not found.any():
             return False
-        rows: Array = (turn[:, found] / np.sqrt(strength[found])).T.astype(np.float32) @ image
-        rows = _orthonormalise_columns((rows - (rows @ known.T) @ known).T).T
+        turn = np.asarray(turn[:, found] / np.sqrt(strength[found]), dtype=np.float32)
+        rows: Array = np.asarray(turn.T @ image, dtype=np.float32)
+        rows = np.subtract(rows, (rows @ known.T) @ known, dtype=np.float32)
+        rows = _orthonormalise_columns(rows.T).T
         self.start, self.size = self.size, self.size + len(rows)
         self.basis[self.start : self.size] = rows
         return True

@@ -10,8 +10,8 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import InMemoryRows, RowSource
-from .factors import label_fit
 from .hals import Fit, LowRank
+from .labels import label_fit
 from .level import bring_to_unit_level
 from .multistart import (
     check_numerical_rank,

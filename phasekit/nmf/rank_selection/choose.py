@@ -21,8 +21,8 @@ def choose_rank(ranks: xr.Dataset, rule: str = "combined") -> int:
     ranks
         RANKS of :func:`scan_ranks`.
     rule
-        ``"combined"`` (default): the k of highest probability, see :func:`rank_votes`. ``"published"``: the knee of the
-        mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"deviance"``:
+        ``"combined"`` (default): the number of patterns seen, see :func:`rank_votes`. ``"published"``: the knee
+        of the mean K-component loss, as in the article. ``"held_out"``: smallest error on unseen data. ``"deviance"``:
         smallest Poisson deviance of unseen counts. ``"stability"``: last k before its largest fall. ``"redundancy"``:
         last k before its largest rise. ``"scree"``: number of directions that are found again in held-out electrons
         (of data that are not counts: whose maps hang together), more than 3 standard deviations above noise.
@@ -80,12 +80,14 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
 
     .. math::
 
-        p_k \propto \prod_{j=2}^{k} B_j .
+        p_r \propto \prod_{j=2}^{r} B_j,\qquad
+        p_k = \sum_{r \le k} p_r \binom{k}{k - r} p_0^{k - r} (1 - p_0)^{r + 1} .
 
-    For noise both have a known law, so that nothing is fitted (ADR 32). One more pattern may always be too weak to be
-    seen. How probable that is follows from the strength of the noise beside that of the strongest direction. The other
-    rules vote, but have no weight. The number is that of different patterns: a grain so bent that its ends differ
-    counts as two. The probability is one over the ranks tried only.
+    For noise both have a known law, so that nothing is fitted (ADR 32). The vote is the number that is seen. Further
+    patterns may be too weak. How many is estimated from how near to the noise those are that are seen, and is part of
+    the probability: at low dose the probability of the vote is small. The other rules vote, but have no weight. The
+    number is that of different patterns: a grain so bent that its ends differ counts as two. The probability is one
+    over the ranks tried only.
 
     Parameters
     ----------
@@ -128,9 +130,9 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     k = ranks["rank"].to_numpy()
     if len(k) < 3:
         raise SchemaError(f"rank_votes: got the ranks {k.tolist()}, needs at least 3. Scan more of them.")
-    # The combined vote is the mode of the probability; its uncertainty is the interval around it.
-    chance = compute_probability(ranks)
-    best = int(chance.argmax())
+    # The vote is what is seen. The probability allows for patterns that are not; the interval grows from the vote.
+    seen, chance = compute_probability(ranks)
+    best = int(seen.argmax())
     votes = {"combined": k[best], **_collect_votes(ranks, k)}
     out = xr.Dataset(
         {

@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ..fitting.blocks import InMemoryRows, RowSource
-from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, LowRank
+from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import compress_for_ranks
 from .electrons import CrossCovariance, compute_cross_covariance
 from .thinning import Fold

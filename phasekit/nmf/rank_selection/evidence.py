@@ -1,21 +1,24 @@
-r"""Probability of every k: how many directions are real, from two kinds of independent evidence.
+r"""Probability of every k: how many directions are seen to be real, and how many more there may be.
 
-Direction number k is either noise or one more pattern. Its odds for being real, beside those for noise, are
-
-.. math::
-
-    B_k = h\,(1 + b^{(n)}) + b^{(e)} \left(\lambda_0 + b^{(n)}\right),\qquad h = \frac{s_k}{s_1}.
-
-h is the prior probability that one more pattern is too weak to be seen: its singular value may be anything from 0 to
-the largest, :math:`s_1`, and below that of the noise, :math:`s_k`, it has no effect. :math:`b^{(e)}` compares the
-singular value of the cross-covariance (:mod:`.electrons`) of a pattern, whose share found again may be anything from 0
-to 1, with that of noise. :math:`b^{(n)}` does the same with the coherence of neighbours (:mod:`.neighbours`), where
-:math:`\lambda_0` is the coherence below which a map looks like noise. Nothing is fitted: all densities of noise are
-known or measured on the same data. The evidence for k is the product up to k, and the probability its share:
+Direction number j is either noise or one more pattern. Its odds for being a pattern that is seen are
 
 .. math::
 
-    p_k \propto \prod_{j=2}^{k} B_j .
+    B_j = h\,b^{(n)} + h\,b^{(e)} \left(\lambda_0 + b^{(n)}\right),\qquad h = \frac{s_j}{s_1}.
+
+:math:`b^{(e)}` compares the eigenvalue of the cross-covariance (:mod:`.electrons`) of a pattern, whose share found
+again may be anything from 0 to 1, with that of noise. :math:`b^{(n)}` does the same with the coherence of neighbours
+(:mod:`.neighbours`), where :math:`\lambda_0` is the coherence below which a map looks like noise. h is the prior: a
+singular value may be anything from 0 to the largest. All densities of noise are known or measured on the same data.
+The evidence for r patterns that are seen is the product of the odds up to r.
+
+Further patterns may be too weak to be seen. With the strengths :math:`s_2 \dots s_r` over that of the noise,
+:math:`s_{r+1}`, taken as log-normal (sizes of grains are about so), Student's t gives the probability :math:`p_0` that
+one more is below 1. With every total number as likely before,
+
+.. math::
+
+    P(r + m \mid r) = \binom{r + m}{m}\, p_0^m \left(1 - p_0\right)^{r + 1}.
 """
 
 import numpy as np
@@ -48,34 +51,45 @@ def collect_evidence(
     coherence = compute_coherence(low, shape, n, rng)
     odds = compute_log_odds(strength, excess, coherence, n)
     odds[0] = 0.0  # there is always one pattern
-    curves = {"log_evidence": np.cumsum(odds)}
+    curves = {"log_evidence": np.cumsum(odds), "unseen": compute_unseen(strength, n)}
     if coherence is not None:
         curves["neighbour_excess"] = (coherence.eigenvalue - coherence.noise) / coherence.deviation
         curves["scree"] = np.maximum(coherence.eigenvalue, 0) / np.maximum(coherence.noise, 1e-12)
     if excess is not None:
         curves["electron_excess"] = (excess.value - MEAN) / DEVIATION * np.sqrt(excess.n_folds)
         curves["scree"] = np.maximum(excess.ratio, 0)
-    # Where the data have too few directions to look further, each further one has the odds of one unseen.
-    beyond = np.log(_compute_hidden(strength, n)[-1]) * np.arange(1, max(tried) - n + 1)
+    # Where the data have too few directions to look further, nothing more is seen.
     curves = {name: np.append(curve, np.full(max(tried) - n, np.nan)) for name, curve in curves.items()}
-    curves["log_evidence"][n:] = curves["log_evidence"][n - 1] + beyond
+    curves["log_evidence"][n:] = curves["log_evidence"][n - 1] - _LARGEST
+    curves["unseen"][n:] = curves["unseen"][n - 1]
     return {name: curve[np.array(tried) - 1] for name, curve in curves.items()}
 
 
 def compute_log_odds(strength: Array, excess: Excess | None, coherence: Coherence | None, n_ranks: int) -> Array:
-    """Logarithm of the odds that direction number k is real, (rank,) from k = 1; ``strength``: singular values."""
-    hidden = _compute_hidden(strength, n_ranks)
-    zero = np.zeros(n_ranks)
-    above, floor = (zero, np.ones(n_ranks)) if coherence is None else _compare_coherence(coherence)
-    # Without a second part of the electrons every share is as likely for noise as for a pattern.
-    share = np.log1p(-hidden + 1e-12) if excess is None else _compare_excess(excess) + np.log(hidden)
-    unseen = np.log(hidden) + np.log1p(above)
-    return np.minimum(np.logaddexp(unseen, share + np.log(floor + above)), _LARGEST)
+    """Logarithm of the odds that direction number k is a pattern, (rank,) from k = 1; ``strength``: singular values."""
+    prior = np.log(np.clip(strength[:n_ranks] / max(float(strength[0]), 1e-300), 1e-12, 1.0))
+    above, floor = (np.zeros(n_ranks), np.ones(n_ranks)) if coherence is None else _compare_coherence(coherence)
+    # Without a second part of the electrons the neighbours decide alone.
+    share = np.full(n_ranks, -_LARGEST) if excess is None else _compare_excess(excess)
+    neighbours = np.log(np.maximum(above, np.exp(-_LARGEST)))
+    return np.clip(prior + np.logaddexp(neighbours, share + np.log(floor + above)), -_LARGEST, _LARGEST)
 
 
-def _compute_hidden(strength: Array, n_ranks: int) -> Array:
-    """Prior probability that one more pattern is too weak to be seen, (rank,)."""
-    return np.clip(strength[:n_ranks] / max(float(strength[0]), 1e-300), 1e-12, 1.0)
+def compute_unseen(strength: Array, n_ranks: int) -> Array:
+    """Probability that one more pattern is too weak to be seen where k are seen, (rank,) from k = 1."""
+    from scipy.stats import t
+
+    chance = np.empty(n_ranks)
+    for r in range(1, n_ranks + 1):
+        edge = max(float(strength[min(r, len(strength) - 1)]), 1e-300)
+        # The first direction is the mean pattern, stronger than any of its parts: it is no sample of the strengths.
+        sample = np.log(np.maximum(strength[1:r], edge) / edge)
+        if len(sample) < 2:  # too few for a scatter: any strength up to the strongest
+            chance[r - 1] = min(edge / max(float(strength[0]), 1e-300), 1.0)
+            continue
+        deviation = max(float(sample.std(ddof=1)) * np.sqrt(1 + 1 / len(sample)), 1e-12)
+        chance[r - 1] = t.cdf(-sample.mean() / deviation, len(sample) - 1)
+    return chance
 
 
 def _compare_excess(excess: Excess) -> Array:
@@ -93,12 +107,31 @@ def _compare_coherence(coherence: Coherence) -> tuple[Array, Array]:
     return above, np.clip(coherence.noise, 1e-12, 1.0)
 
 
-def compute_probability(ranks: xr.Dataset) -> Array:
-    """Probability of every rank tried, (rank,), sum 1, from RANKS."""
+def compute_probability(ranks: xr.Dataset) -> tuple[Array, Array]:
+    """Probability that so many patterns are seen, and that there are so many, each (rank,), sum 1, from RANKS."""
     evidence = (
         ranks["log_evidence"].to_numpy().astype(np.float64) if "log_evidence" in ranks else _compare_errors(ranks)
     )
-    share = np.exp(evidence - evidence.max())  # the largest exponent is 0, so that nothing overflows
+    seen = _normalise(evidence)
+    if "unseen" not in ranks:
+        return seen, seen
+    chance = np.zeros(len(seen))
+    for i, (r, p) in enumerate(zip(ranks["rank"].to_numpy(), ranks["unseen"].to_numpy(), strict=True)):
+        chance[i:] += seen[i] * _count_unseen(ranks["rank"].to_numpy()[i:] - r, int(r), float(p))
+    return seen, chance
+
+
+def _count_unseen(more: NDArray[np.integer], r: int, p: float) -> Array:
+    """Probability of so many more patterns than the ``r`` that are seen, over the numbers tried."""
+    from scipy.special import gammaln
+
+    ways = gammaln(r + more + 1) - gammaln(r + 1) - gammaln(more + 1)
+    return _normalise(ways + more * np.log(max(p, 1e-300)))
+
+
+def _normalise(logarithm: Array) -> Array:
+    """Shares of numbers given as logarithms."""
+    share = np.exp(logarithm - logarithm.max())  # the largest exponent is 0, so that nothing overflows
     return np.asarray(share / share.sum(), dtype=np.float64)
 
 

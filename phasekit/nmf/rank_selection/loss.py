@@ -15,8 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..fitting.blocks import InMemoryRows, RowSource
-from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit
+from ..fitting.labels import read_scan_weight
 
 _SAMPLE = 512  # scan points: the average over them is known within some percent, the same for every k
 _ROWS = 64  # rows whose model stays in the cache until it is compared

@@ -85,10 +85,11 @@ def scan_ranks(
         standard deviations above noise (counts only). ``neighbour_excess(rank)``: how far the maps of the directions
         hang together between neighbouring scan points, likewise. Both are the larger of two values, of the scan points
         and of sums of 3 x 3. ``log_evidence(rank)``: logarithm of the evidence for k from both, see
-        :func:`rank_votes`. ``scree(rank)``: the value behind the first of them (the second without counts) over the
-        largest that noise would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean
-        over runs. One variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points
-        together). Attribute ``held_out``: which of the two ways was taken.
+        :func:`rank_votes`. ``unseen(rank)``: probability that one more pattern is too weak to be seen.
+        ``scree(rank)``: the value behind the first excess (the second without counts) over the largest that noise
+        would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over runs. One
+        variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together).
+        Attribute ``held_out``: which of the two ways was taken.
 
     Raises
     ------
@@ -157,6 +158,7 @@ def _weigh_evidence(
     sums = runs.coarse.compress(max(runs.tried), rng)
     coarse = collect_evidence(sums, runs.coarse_covariances, runs.coarse.shape, runs.tried, rng)
     table = {name: np.fmax(fine[name], coarse[name]) for name in fine}
+    table["unseen"] = np.minimum(fine["unseen"], coarse["unseen"])  # either shows it
     return table | {"log_evidence": np.logaddexp(fine["log_evidence"], coarse["log_evidence"]) - np.log(2)}
 
 

@@ -7,13 +7,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..fitting.blocks import RowSource
-from ..fitting.factors import read_scan_weight
 from ..fitting.hals import Array, Fit, LowRank
+from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
 from .coarse import make_coarse_scan
 from .electrons import CrossCovariance, compute_cross_covariance
-from .held_out import HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
+from .held_out import FitScores, HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
 from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
 from .thinning import ThinnedCounts
 
@@ -53,13 +53,12 @@ class CrossValidation:
             self.cross_covariances.append(compute_cross_covariance(low, test.read_blocks(), weights, test.fraction))
             if self.coarse is not None:
                 self.coarse_covariances.append(self.coarse.compare(test, max(self.tried), rng))
-            fits, scored, directions = self._fit_part(low, rng), [], []
+            fits, scored, directions = self._fit_part(low, rng), list[FitScores](), list[Directions]()
             # Some k at a time where a pass over the fold costs little, so that few fits are held.
             for some in _group_fits(fits, _GROUP_ROWS if test.kept is not None else sum(self.tried)):
-                scored.append(score_counts(test, some, groups))
+                scored += self._score_images(score_counts(test, some, groups), len(scored), n_runs)
                 directions += [compute_directions(fit.factor) for fit in some]
-            together = HeldOutScores([fit for part in scored for fit in part.fits], scored[0].reference)
-            scores_by_run.append(self._score_images(together, n_runs))
+            scores_by_run.append(scored)
             factors.append(directions)
         return self._make_table(scores_by_run, factors)
 
@@ -70,7 +69,7 @@ class CrossValidation:
             low = compress_for_ranks(quarter.read_training_rows(self.source), max(self.tried), rng)
             fits = list(self._fit_part(low, rng))
             held_out, whole = score_split(self.source, quarter, fits)
-            scores_by_run.append(self._score_images(held_out, n_runs))
+            scores_by_run.append(self._score_images(held_out, 0, n_runs))
             factors.append([compute_directions(fit.factor) for fit in whole])
         return self._make_table(scores_by_run, factors)
 
@@ -82,33 +81,34 @@ class CrossValidation:
             yield fits[0]
 
     def _make_table(
-        self, scores_by_run: list[HeldOutScores], factors: list[list[Directions]]
+        self, scores_by_run: list[list[FitScores]], factors: list[list[Directions]]
     ) -> dict[str, NDArray[np.float64]]:
         """Every curve by rank, or by rank and run."""
         each = range(len(self.tried))
         table = {
-            "held_out_error": np.array([[v.fits[i].error for v in scores_by_run] for i in each]),
-            "deviance": np.array([[v.fits[i].deviance for v in scores_by_run] for i in each]),
-            "gain": _compute_gains([[fit.by_point for fit in v.fits] for v in scores_by_run]),
+            "held_out_error": np.array([[v[i].error for v in scores_by_run] for i in each]),
+            "deviance": np.array([[v[i].deviance for v in scores_by_run] for i in each]),
+            "gain": _compute_gains([[fit.by_point for fit in v] for v in scores_by_run]),
             "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
             "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
         }
         return table | self.image_quality
 
-    def _score_images(self, held_out: HeldOutScores, n_runs: int) -> HeldOutScores:
-        """Add the image quality of one run to the mean over runs, and drop its images.
+    def _score_images(self, held_out: HeldOutScores, first: int, n_runs: int) -> list[FitScores]:
+        """Add the image quality of some fits of one run to the mean over runs, and drop their images.
 
-        Predicted and held-out patterns are compared as square roots, where counting noise is even.
+        ``first`` is the place of the first of them among the ranks. Predicted and held-out patterns are compared as
+        square roots, where counting noise is even.
         """
         if self.metrics:
             images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
-            # One reference serves all k: what it keeps is computed once.
+            # One reference serves several k: what it keeps is computed once.
             found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
             for name in self.metrics:
-                self.image_quality[name] += np.array([float(np.mean(fit[name])) for fit in found]) / n_runs
-        none = held_out.reference[:0]
-        return HeldOutScores([fit._replace(model=none) for fit in held_out.fits], none)
+                scores = np.array([float(np.mean(fit[name])) for fit in found])
+                self.image_quality[name][first : first + len(scores)] += scores / n_runs
+        return [fit._replace(model=fit.model[:0].copy()) for fit in held_out.fits]
 
     def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
