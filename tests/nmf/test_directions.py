@@ -176,3 +176,17 @@ def test_blocks_and_files_give_the_same_evidence():
         for scan, how in ((patterns, True), (patterns.chunk(scan_y=7, qx=9), False))
     )
     np.testing.assert_allclose(lazy["log_evidence"], whole["log_evidence"], rtol=1e-2, atol=1e-2)
+
+
+def test_ranks_that_do_not_reach_into_noise_are_called_an_edge():
+    scan = pk.synthetic.overlapping_grains(n_components=6, shape=(24, 24), detector=(32, 32), dose=5000)
+    votes = pk.nmf.rank_votes(pk.nmf.scan_ranks(pk.nmf.to_features(scan), range(1, 5), metrics=(), progress=False))
+    assert votes.attrs["at_edge"] == 1
+
+
+@pytest.mark.parametrize(("points", "match"), [((2, 2), "half of them is held out"), ((4, 5), "needs 1 to 10")])
+def test_a_scan_of_few_points_says_that_half_is_held_out(points, match):
+    rng = np.random.default_rng(13)
+    patterns = patterns_of(rng.poisson(one_pattern(500, rng))[: points[0], : points[1]])
+    with pytest.raises(pk.errors.SchemaError, match=match):
+        scan_of(patterns, ranks=range(1, 12))

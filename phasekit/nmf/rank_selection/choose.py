@@ -100,7 +100,8 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
         ``vote(rule)`` (rules without evidence left out), ``probability(rank)`` (sum 1). Attributes: ``k_low`` and
         ``k_high`` are the interval grown from the choice until it holds at least 90 %. ``window_low`` and
         ``window_high`` are the published window around the knee; left out where the loss never falls. ``at_edge`` is
-        1 when the choice is the smallest or largest rank tried.
+        1 when the choice is the smallest or largest rank tried, or when the largest still predicts unseen data better
+        by 3 standard errors than the one before: then the ranks do not reach into noise.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
 
     References
     ----------
-    A. Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning); Moran, Biometrika 37 (1950) 17 (coherence of
+    Dharamshi et al., J. Mach. Learn. Res. 26 (2025) 1 (data thinning); Moran, Biometrika 37 (1950) 17 (coherence of
     neighbours); Chiani, J. Multivar. Anal. 129 (2014) 69 (law of the largest eigenvalue of noise).
 
     Examples
@@ -145,7 +146,7 @@ def rank_votes(ranks: xr.Dataset) -> xr.Dataset:
     out.attrs = {"k_low": int(k[low]), "k_high": int(k[high])}
     if "published" in votes:
         out.attrs |= dict(zip(("window_low", "window_high"), published_window(votes["published"]), strict=True))
-    out.attrs["at_edge"] = int(best in (0, len(k) - 1))
+    out.attrs["at_edge"] = int(best in (0, len(k) - 1) or _predicts_better_to_the_end(ranks))
     out["vote"].attrs = {"long_name": "number of components the rule votes for", "units": "1"}
     out["probability"].attrs = {"long_name": "probability of the number of components", "units": "1"}
     return out.assign_attrs(provenance=describe(out, RANKS, step="rank_votes", settings={}, source=ranks).provenance)
@@ -254,6 +255,11 @@ def published_window(k: int) -> tuple[int, int]:
     (4, 12)
     """
     return max(1, int(k) - 4), int(k) + 4
+
+
+def _predicts_better_to_the_end(ranks: xr.Dataset) -> bool:
+    """True where the largest rank tried is as far from noise as a real step: noise is then measured on patterns."""
+    return "gain" in ranks and bool(ranks["gain"].to_numpy()[-1] > _SEEN)
 
 
 def _find_interval(compute_probability: NDArray[np.float64], best: int) -> tuple[int, int]:

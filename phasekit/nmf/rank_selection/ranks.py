@@ -11,7 +11,6 @@ from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
 from ..fitting.hals import LowRank
 from ..fitting.level import bring_to_unit_level
-from ..fitting.multistart import check_rank
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
 from .evidence import collect_evidence
@@ -167,8 +166,17 @@ def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> l
     tried = sorted({int(k) for k in ranks})
     if len(tried) < 3 or n_runs < 1:
         raise SchemaError(f"scan_ranks: ranks = {tried}, n_runs = {n_runs}, needs at least 3 ranks and 1 run.")
-    for k in (tried[0], tried[-1]):
-        check_rank(k, (shape[0] // 2, shape[1] // 2), "scan_ranks")  # half: what a held-out fit may see
+    limit = min(shape) // 2  # half: what a held-out fit may see
+    if limit < 3:
+        raise SchemaError(
+            f"scan_ranks: {shape[0]} scan points and {shape[1]} features, needs at least 6 of each, because half of "
+            "them is held out. Choose k yourself and call factorise."
+        )
+    if not 1 <= tried[0] <= tried[-1] <= limit:
+        raise SchemaError(
+            f"scan_ranks: ranks from {tried[0]} to {tried[-1]}, needs 1 to {limit}: half of the {shape[0]} scan points "
+            f"and {shape[1]} features. Try ranks=range(1, {min(limit, 12) + 1})."
+        )
     return tried
 
 
