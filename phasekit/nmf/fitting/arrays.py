@@ -40,7 +40,7 @@ def sum_and_check_sign(values: NDArray[np.float32]) -> tuple[float, bool]:
 
 
 # Sums may be taken in any order, so that several are added at a time; NaN and infinity keep their meaning.
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@numba.njit(cache=True, nogil=True, forceinline=True, fastmath={"reassoc", "nsz", "contract"})
 def _sum_products(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     """Sum of products, row by row in double precision."""
     total = 0.0
@@ -51,7 +51,7 @@ def _sum_products(first: NDArray[np.float32], second: NDArray[np.float32]) -> fl
     return total
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@numba.njit(cache=True, nogil=True, forceinline=True, fastmath={"reassoc", "nsz", "contract"})
 def _sum_values(values: NDArray[np.float32]) -> tuple[float, int]:
     """Sum, and number of negative values (row by row)."""
     total, negative = 0.0, 0

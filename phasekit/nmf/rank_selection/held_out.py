@@ -118,7 +118,7 @@ def _predict_counted(loading: Array, factor: Array, counted: tuple[NDArray[np.in
     return np.asarray(_sum_products_at(loading, factor, *counted))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, forceinline=True, fastmath=True)
 def _sum_products_at(
     loading: Array, factor: Array, points: NDArray[np.integer], features: NDArray[np.integer]
 ) -> Array:

@@ -58,7 +58,7 @@ class KComponentLoss:
         return np.array(self.losses)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, forceinline=True, fastmath=True)
 def _find_largest_count(block: Array, scan_weight: Array, feature_weight: Array) -> float:
     """Largest value times its weights of ``block`` (row, feature)."""
     largest = np.float32(0)

@@ -194,7 +194,7 @@ def _add_kept(block: Array, kept: SparseBlock, scan_scale: Array, feature_scale:
             block[i, j] = max(block[i, j] + np.float32(kept.counts[e]) * scan_scale[i] * feature_scale[j], 0)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, forceinline=True, fastmath=True)
 def _project_kept(kept: SparseBlock, by_feature: Array, scan_scale: Array) -> Array:
     """Counts times ``by_feature`` (feature, k), summed over the features and times ``scan_scale``: (row, k)."""
     out = np.zeros((len(scan_scale), by_feature.shape[1]), np.float32)
