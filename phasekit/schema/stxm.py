@@ -61,8 +61,6 @@ OD = Schema(
         _optional("noise_correlation_error", (), "1", "standard error of the correlation"),
         _optional("position_noise", (), "px", "random error of a pixel's position"),
         _optional("position_noise_error", (), "px", "standard error of the position's error"),
-        _optional("displacement", (), "px", "displacement of the frames against their mean, along an axis"),
-        _optional("displacement_error", (), "px", "standard error of the displacement"),
         _optional("n_replaced", ("energy",), "1", "hot and dead pixels that were replaced"),
     ),
     "pk.stxm.optical_density",

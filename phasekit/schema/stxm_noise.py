@@ -18,8 +18,6 @@ NOISE = Schema(
         Variable("noise_correlation_error", (), "1", "standard error of the correlation"),
         Variable("position_noise", (), "px", "random error of a pixel's position"),
         Variable("position_noise_error", (), "px", "standard error of the position's error"),
-        Variable("displacement", (), "px", "displacement of the frames against their mean, along an axis"),
-        Variable("displacement_error", (), "px", "standard error of the displacement"),
         Variable("n_components", (), "1", "components of the spectra that were removed"),
     ),
     "pk.stxm.estimate_noise",

@@ -131,10 +131,10 @@ def optical_density(
 
     The mean :math:`\langle I \rangle` over 3 x 3 pixels stands for the expected counts, and d for the dark counts,
     which are counted as well. For counted photons without stray light the first term is :math:`1/I`. The last term is
-    that of measured errors of position: ``position_noise`` of a pixel and ``displacement`` of a frame. The mean of the
-    logarithm of counts lies below the logarithm of their mean by :math:`g v/(2I)`. Therefore :math:`g v/2` is added to
-    the counts. Where pixels have a dwell of their own, their counts are scaled to the frame's mean dwell. Their
-    variance remains that of what was counted.
+    that of the measured random position error of a pixel, ``position_noise``. The mean of the logarithm of counts lies
+    below the logarithm of their mean by :math:`g v/(2I)`. Therefore :math:`g v/2` is added to the counts. Where pixels
+    have a dwell of their own, their counts are scaled to the frame's mean dwell. Their variance remains that of what
+    was counted.
 
     A lazy stack is read once, block by block, for the mean edge that separates material from vacuum. With ``i0=None``
     and no ``i0`` in the stack it is read once more for the empty region. Everything else is lazy.

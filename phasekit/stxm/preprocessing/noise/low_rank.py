@@ -58,7 +58,7 @@ def fit_low_rank(field: Field, start: Array) -> LowRankResidual:
     gains = start
     for _ in range(4):
         # Each round scales the energies to equal noise, which is what the eigenvectors assume.
-        scale = _compute_scale(field, gains)
+        scale = gains * field.unit[:, field.measured].mean(axis=1)
         far, close = (_scale_differences(field, pairs, gains, scale) for pairs in (distant, near))
         # The components of the even blocks serve the odd ones.
         bases = (_find_components(far, odd=True), _find_components(far, odd=False))
@@ -164,7 +164,7 @@ def compute_residuals(
 
     ``variance`` (energy, pixel) is a further one, whose part in the residuals is computed too.
     """
-    scale = _compute_scale(field, gains)
+    scale = gains * field.unit[:, field.measured].mean(axis=1)
     every = _scale_differences(field, pairs, gains, scale)
     chosen = _Differences(every.value[:, fitted], every.unit[:, fitted], every.block[fitted], every.odd[fitted])
     bases = (_find_components(chosen, odd=True), _find_components(chosen, odd=False))
@@ -174,20 +174,6 @@ def compute_residuals(
     added = 0.5 * (variance[:, pairs.first] + variance[:, pairs.second]) / scale[:, None]
     _, further, _ = _project_differences(every._replace(unit=added), projectors)
     return Residuals(square.sum(axis=0), unit.sum(axis=0), further.sum(axis=0), block)
-
-
-def find_significant_components(field: Field, pairs: Pairs, gains: Array) -> tuple[Array, Array]:
-    """Find the significant components (energy, component) of pairs, and the scales (energy,) of the noise they have."""
-    scale = _compute_scale(field, gains)
-    every = _scale_differences(field, pairs, gains, scale)
-    bases = (_find_components(every, odd=True), _find_components(every, odd=False))
-    vectors = np.linalg.eigh(every.value @ every.value.T)[1][:, ::-1]
-    return vectors[:, : _choose_n_components(every, bases)], scale
-
-
-def _compute_scale(field: Field, gains: Array) -> Array:
-    """Compute the expected noise (energy,) of the weighted logarithm."""
-    return np.asarray(gains * field.unit[:, field.measured].mean(axis=1))
 
 
 def _project_differences(pairs: _Differences, projectors: Sequence[Array]) -> tuple[Array, Array, Index]:

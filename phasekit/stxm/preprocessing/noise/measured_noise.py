@@ -10,7 +10,6 @@ from ....errors import NoiseSource, SchemaError, status_attributes
 from ....schema import NOISE, STACK, describe, require
 from ..count_statistics import estimate_frame_gains, replace_spikes
 from ..frames import select_middle
-from .displacement import estimate_displacement
 from .low_rank import LowRankResidual, fit_low_rank
 from .pixel_pairs import (
     Estimate,
@@ -32,12 +31,11 @@ _ESTIMATORS = ("neighbours", "distant", "energies", "low_rank")
 
 
 class _Measured(NamedTuple):
-    """Gains (energy,) by each estimator, the low-rank residual, errors of positions [px], and the median counts."""
+    """Gains (energy,) by each estimator, the low-rank residual, position error [px], and the median counts."""
 
     gains: dict[str, Estimate]
     residual: LowRankResidual | None
     position: Estimate | None
-    displacement: Estimate | None
     counts: float
 
 
@@ -74,8 +72,6 @@ def estimate_noise(stack: xr.Dataset, *, dark: float = 0.0, despike_sigma: float
         - ``noise_estimate(estimator)`` [1] and its error: standard deviation of OD at the median counts;
         - ``position_noise`` [px] and its error: random error of a pixel's position, independent between energies. It is
           0 where less than 3 standard errors. Then the error is the limit that one standard error sets;
-        - ``displacement`` [px] and its error: root mean square displacement of the frames along an axis, against their
-          mean. It is 0 where the gradient of the image is no component of the stack. :func:`align` takes it away;
         - ``n_components``: components that were removed for ``low_rank``.
 
     Raises
@@ -96,9 +92,7 @@ def estimate_noise(stack: xr.Dataset, *, dark: float = 0.0, despike_sigma: float
 
     Errors are standard errors, from the scatter between blocks of at most 8 x 8 pixels. They do not include structure
     that the components miss. With 4 energies, 20 000 photons and a specimen that is structured everywhere the noise was
-    stated 1.3 to 2 times too large, with 10 energies up to 1.2 times. Elsewhere it was right within 10 %. With 6
-    energies two thirds of the displacement were found, with 10 and more all of it within 10 %. At edges one frame may
-    be displaced more than the mean: with 10 energies the scatter there was up to 1.6 times what is stated.
+    stated 1.3 to 2 times too large, with 10 energies up to 1.2 times. Elsewhere it was right within 10 %.
 
     A window around the middle of the frames is read, at most 4 million values.
 
@@ -169,9 +163,7 @@ def measure_noise(counts: xr.DataArray, despike_sigma: float | None) -> xr.Datas
     lit &= original == np.arange(len(frames))
     if not lit.any():
         lost = np.full(len(frames), np.nan)
-        return _build_result(
-            counts, _Measured({}, None, None, None, np.nan), NoiseSource.NEIGHBOURS, Estimate(lost, lost)
-        )
+        return _build_result(counts, _Measured({}, None, None, np.nan), NoiseSource.NEIGHBOURS, Estimate(lost, lost))
     measured = _apply_estimators(frames[lit], np.asarray(energy, dtype=np.float64)[lit])
     source = _choose_estimator(measured)
     chosen = measured.gains[source.name.lower()]
@@ -201,20 +193,19 @@ def _apply_estimators(frames: Array, energy: Array) -> _Measured:
     pairs = select_flat_pairs(field, pair_distant_pixels(field))
     # Few pairs cannot show which components are significant.
     if np.unique(pairs.block).size < 2 or not (neighbours.value > 0).all():
-        return _Measured(gains, None, None, None, counts)
+        return _Measured(gains, None, None, counts)
     first, second = pairs.first, pairs.second
     square = 0.5 * (field.log_counts[:, first] - field.log_counts[:, second]) ** 2
     gains["distant"] = compute_block_ratio(square, 0.5 * (field.unit[:, first] + field.unit[:, second]), pairs.block)
     if len(frames) >= 3:
         gains["energies"] = _estimate_along_energy(field, energy)
     if len(frames) < 2 or not np.isfinite(gains["distant"].value).all():
-        return _Measured(gains, None, None, None, counts)
+        return _Measured(gains, None, None, counts)
     # Linear interpolation lowers neighbour differences about as the square of the variance.
     start = np.sqrt(np.maximum(neighbours.value, 1e-6 * neighbours.value.max()) * neighbours.value.mean())
     residual = fit_low_rank(field, start)
     position = estimate_position_noise(frames, field, residual.gains.value)
-    displacement = estimate_displacement(frames, field, residual.gains.value)
-    return _Measured(gains | {"low_rank": residual.gains}, residual, position, displacement, counts)
+    return _Measured(gains | {"low_rank": residual.gains}, residual, position, counts)
 
 
 def _estimate_from_neighbours(frames: Array) -> Estimate:
@@ -277,8 +268,8 @@ def _build_result(counts: xr.DataArray, measured: _Measured, source: NoiseSource
     residual = measured.residual
     out["noise_correlation"] = ((), np.nan if residual is None else float(residual.correlation.value[0]))
     out["noise_correlation_error"] = ((), np.nan if residual is None else float(residual.correlation.error[0]))
-    for name, found in (("position_noise", measured.position), ("displacement", measured.displacement)):
-        out[name] = ((), 0.0 if found is None else float(found.value[0]))
-        out[f"{name}_error"] = ((), np.nan if found is None else float(found.error[0]))
+    position = measured.position
+    out["position_noise"] = ((), 0.0 if position is None else float(position.value[0]))
+    out["position_noise_error"] = ((), np.nan if position is None else float(position.error[0]))
     out["n_components"] = ((), 0 if residual is None else residual.n_components)
     return out

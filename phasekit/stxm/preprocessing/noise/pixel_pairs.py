@@ -145,21 +145,6 @@ def select_flat_pairs(field: Field, pairs: Pairs) -> Pairs:
     return Pairs(*(part[use] for part in pairs))
 
 
-def is_steep_pair(field: Field, pairs: Pairs) -> NDArray[np.bool_]:
-    """Whether a pair (pair,) is among the quarter in the steepest places."""
-    steepness = np.maximum(field.steepness[pairs.first], field.steepness[pairs.second])
-    return np.asarray(steepness > np.quantile(steepness, 0.75))
-
-
-def select_steep_pairs(field: Field) -> Pairs:
-    """Select the distant pairs in the steepest places; none in a field without pairs."""
-    pairs = pair_distant_pixels(field)
-    if pairs.first.size == 0:
-        return pairs
-    steep = is_steep_pair(field, pairs)
-    return Pairs(pairs.first[steep], pairs.second[steep], pairs.block[steep], pairs.odd[steep])
-
-
 def compute_block_ratio(square: Array, unit: Array, block: Index, freedom: float = 1.0) -> Estimate:
     """Compute the ratio of two sums (row, pair) in each block; return the median over the blocks for each row.
 

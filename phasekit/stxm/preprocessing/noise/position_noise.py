@@ -9,13 +9,11 @@ from scipy import ndimage, stats
 
 from ..count_statistics import fill_lost_pixels
 from .low_rank import compute_residuals
-from .pixel_pairs import Estimate, Field, is_steep_pair, pair_distant_pixels
+from .pixel_pairs import Estimate, Field, pair_distant_pixels
 
 Array = NDArray[np.floating]
 #: blocks of which the slopes are compared
 _MAX_BLOCKS = 400
-#: variables of NOISE [px] whose squares add up: by pixel, and by frame
-_POSITION_ERRORS = ("position_noise", "displacement")
 
 
 def compute_squared_gradient(frames: Array, gains: Array) -> NDArray[np.float32]:
@@ -47,9 +45,10 @@ def estimate_position_noise(frames: Array, field: Field, gains: Array) -> Estima
     """
     gradient = compute_squared_gradient(frames, gains[:, None, None]).reshape(len(frames), -1).astype(np.float64)
     pairs = pair_distant_pixels(field)
+    steepness = np.maximum(field.steepness[pairs.first], field.steepness[pairs.second])
     # Components that only steep places have would be missed among all pairs, and taken for noise.
-    fitted = is_steep_pair(field, pairs)
-    found = compute_residuals(field, pairs, fitted, gains, gradient * field.weight)
+    steep = steepness > np.quantile(steepness, 0.75)
+    found = compute_residuals(field, pairs, steep, gains, gradient * field.weight)
     none = Estimate(np.zeros(1), np.full(1, np.nan))
     n = np.bincount(found.block)
     good = n >= max(4.0, 0.25 * float(np.median(n[n > 0]))) if n.any() else n > 0
@@ -71,16 +70,16 @@ def estimate_position_noise(frames: Array, field: Field, gains: Array) -> Estima
 
 
 def has_position_noise(measured: xr.Dataset) -> bool:
-    """Whether a position error or a displacement was measured."""
-    return any(name in measured and float(measured[name]) > 0 for name in _POSITION_ERRORS)
+    """Whether a position error was measured."""
+    return "position_noise" in measured and float(measured["position_noise"]) > 0
 
 
 def add_position_noise(out: xr.Dataset, gradient: xr.DataArray | None, measured: xr.Dataset) -> xr.Dataset:
-    """Add the position errors in ``measured`` to the ``noise`` of an optical density, by the squared gradient.
+    """Add the position error in ``measured`` to the ``noise`` of an optical density, by the squared gradient.
 
     Without a gradient nothing is added.
     """
     if gradient is None:
         return out
-    variance: Any = out["noise"] ** 2 + sum(measured[name] ** 2 for name in _POSITION_ERRORS) * gradient
+    variance: Any = out["noise"] ** 2 + measured["position_noise"] ** 2 * gradient
     return out.assign(noise=(variance**0.5).transpose(*out["noise"].dims).astype(np.float32))
