@@ -213,6 +213,7 @@ def _recovery_lines(recovery: dict[str, Any]) -> list[str]:
     names = sorted(overall, key=lambda name: (-overall[name]["exact"], -overall[name]["within_one"]))
     rules = [name for name in names if name == OWN or not name.startswith("phasekit")]
     return [
+        *_name_rule(recovery),
         _describe_scans(recovery),
         "",
         *markdown_table(RULE_HEAD, [_rule_row(name, overall[name], recovery["seconds"]) for name in names]),
@@ -223,6 +224,13 @@ def _recovery_lines(recovery: dict[str, Any]) -> list[str]:
         *(line for field, groups in recovery["groups"].items() for line in _group_table(field, groups, rules)),
         "![Share of scans whose number of components each rule finds](recovery.png)",
     ]
+
+
+def _name_rule(recovery: dict[str, Any]) -> list[str]:
+    """Where the rule is judged; what rule these votes are of, where the file says so."""
+    judged = "Scans by authors who had not seen the rule: [strangers.md](strangers.md)."
+    older = f"**These votes are of the rule {recovery['rule']}.** " if "rule" in recovery else ""
+    return [older + judged, ""]
 
 
 def _describe_scans(recovery: dict[str, Any]) -> str:

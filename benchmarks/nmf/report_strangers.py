@@ -185,8 +185,8 @@ def _describe_edge(found: dict[str, Any]) -> list[str]:
     text = (
         f"One pattern and nothing else, {found['seeds']} scans of 32 x 32 points each "
         "(`python -m benchmarks.nmf.run_noise_edge OUT.json`). The edge is the mean of the law of noise, so that 1 is "
-        "right on average and single scans scatter around it. Levels of detector rows and read noise that is clipped at "
-        "zero add a constant to the mean counts, and the Anscombe root is no mixture of the same patterns: with enough "
+        "right on average and single scans scatter around it. Levels of detector rows and read noise clipped at zero "
+        "add a constant to the mean counts, and the Anscombe root is no mixture of the same patterns: with enough "
         "electrons the second direction is real there."
     )
     return ["## The edge of noise", text, "\n".join(markdown_table(head, table))]
