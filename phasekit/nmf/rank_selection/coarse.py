@@ -34,20 +34,22 @@ class CoarseScan(NamedTuple):
     feature_weight: Array
 
     def compress(self, largest: int, rng: np.random.Generator) -> LowRank:
-        """All electrons, compressed for ranks up to ``largest``."""
+        """The sums as they are, compressed for ranks up to ``largest``."""
         return compress_for_ranks(InMemoryRows(self.values), largest, rng)
 
     def compare(self, test: Fold, largest: int, rng: np.random.Generator) -> CrossCovariance:
         """The cross-covariance of one part of the electrons with the others."""
-        held_out = _sum_points(test, self.gather, self.scan_weight) * np.float32(test.fraction)
-        held_out /= self.sum_weight[:, None]
-        rest: Array = np.maximum(self.values - held_out, np.float32(0))
-        rest /= np.float32(1 - test.fraction)
-        train = InMemoryRows(rest)
-        low = compress_for_ranks(train, largest, rng)
+        held_out = _sum_points(test, self.gather, self.scan_weight)
+        held_out /= self.sum_weight[:, None] / np.float32(test.fraction)
+        # The others in the place of all, so that the sums are not held a third time; put back below.
+        np.subtract(self.values, held_out, out=self.values)
+        low = self.compress(largest, rng)
+        share = 1 - test.fraction  # scaled up as if all electrons had been counted
+        low = LowRank(low.left / np.float32(share), low.right, low.norm2 / share**2)
+        np.add(self.values, held_out, out=self.values)
         held_out /= np.float32(test.fraction)
         weights = self.sum_weight, self.feature_weight
-        return compute_cross_covariance(low, [(slice(0, len(held_out)), held_out)], weights, test.fraction)
+        return compute_cross_covariance(low, InMemoryRows(held_out).read_blocks(), weights, test.fraction)
 
 
 def make_coarse_scan(source: RowSource, features: xr.Dataset, largest: int) -> CoarseScan | None:
@@ -65,7 +67,8 @@ def make_coarse_scan(source: RowSource, features: xr.Dataset, largest: int) -> C
     weight = read_scan_weight(features).astype(np.float32)
     sum_weight = np.sqrt(gather @ weight**2).astype(np.float32)  # the square of a weight goes as the mean count
     sum_weight[sum_weight == 0] = 1
-    values = (_sum_points(source, gather, weight) / sum_weight[:, None]).astype(np.float32)
+    values = _sum_points(source, gather, weight)
+    values /= sum_weight[:, None]
     feature_weight = features["feature_weight"].to_numpy().astype(np.float32)
     return CoarseScan(values, coarse, gather, weight, sum_weight, feature_weight)
 
@@ -74,5 +77,8 @@ def _sum_points(source: RowSource, gather: "csc_array", weight: Array) -> Array:
     """Sums of the rows times their weights, (sum, feature)."""
     total = np.zeros((gather.shape[0], source.shape[1]), dtype=np.float32)
     for rows, block in source.read_blocks():
-        total += gather[:, rows] @ (block * weight[rows, None])
+        part = gather[:, rows]
+        # Only the sums that these rows belong to: a product with all would be as large as the sums.
+        first, last = int(part.indices.min()), int(part.indices.max()) + 1
+        total[first:last] += part[first:last] @ (block * weight[rows, None])
     return total

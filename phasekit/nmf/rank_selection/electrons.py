@@ -33,6 +33,7 @@ from ..fitting.hals import LowRank
 from .noise_law import compute_edge
 
 Array = NDArray[np.float64]
+_ROWS = 128  # patterns whose variances are in memory
 _N_LAST = 12  # directions beyond the largest k: noise alone, where the k tried reach far enough
 
 
@@ -68,9 +69,12 @@ def compute_cross_covariance(
     matrix, variance = np.zeros((2, len(strength), len(strength)))
     for rows, block in test:
         matrix += left[rows].T @ (block @ right)
-        # The variance of a count is its expectation.
-        share = weights[0][rows, None] * weights[1] * np.float32(fraction)
-        variance += left2[rows].T @ ((block / share) @ right2)
+        # The variance of a count is its expectation. Some rows at a time, because these are copies.
+        for start in range(0, len(block), _ROWS):
+            some = slice(rows.start + start, min(rows.start + start + _ROWS, rows.stop))
+            share = weights[0][some, None] * (weights[1] * np.float32(fraction))
+            np.divide(block[start : start + _ROWS], share, out=share)
+            variance += left2[some].T @ (share @ right2)
     return CrossCovariance(matrix, variance, strength)
 
 
