@@ -7,8 +7,8 @@ centred and scaled,
 
     x = n^{1/6} \left(\lambda - 2 \sqrt{n - \tfrac12}\right),
 
-follows the Tracy-Widom law of order 1 (Tracy and Widom, Commun. Math. Phys. 177 (1996) 727). The half makes its mean
-right within 0.05 from n = 6 on. The law is nearly a shifted gamma law (Chiani, J. Multivar. Anal. 129 (2014) 69), of
+follows the Tracy-Widom law of order 1 (Tracy and Widom, doi 10.1007/BF02099545, 1996). The half makes its mean right
+within 0.05 from n = 6 on. The law is nearly a shifted gamma law (Chiani, J. Multivar. Anal. 129 (2014) 69), of
 which the mean of several independent values is one again.
 """
 
