@@ -28,6 +28,7 @@ from .packages import PACKAGES, REFERENCE
 from .report import write_report
 from .report_strangers import write_page
 from .run_recovery import WHO
+from .run_strangers import JUDGED_DRAW
 
 HERE = Path(__file__).resolve().parent
 #: Packages whose metadata ask for more than they import: installed alone, after the pinned requirements.
@@ -162,7 +163,10 @@ def _judge_strangers(runs: Path, processes: int) -> None:
     """Scan the strangers' scans and pure noise, and write their page."""
     _run(runs / "noise_edge.json", "run_noise_edge")
     parts = [
-        partial(run_module, "benchmarks.nmf.run_strangers", runs / "strangers", "--part", i, "--parts", processes)
+        partial(
+            *(run_module, "benchmarks.nmf.run_strangers", runs / "strangers"),
+            *("--draw", JUDGED_DRAW, "--part", i, "--parts", processes),
+        )
         for i in range(processes)
     ]
     run_tasks(parts, processes)

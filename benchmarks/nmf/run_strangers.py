@@ -24,6 +24,7 @@ from .run_recovery import ask_phasekit
 
 AUTHORS = ("kinematic_grains", "bent_and_twinned", "texture_and_amorphous", "real_detectors")
 HIGHEST = 22
+JUDGED_DRAW = 3  # the stored page: specimens that no state of the rule had seen
 _EVIDENCE = ("log_evidence", "unseen", "electron_excess", "neighbour_excess", "gain")
 
 

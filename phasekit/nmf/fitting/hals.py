@@ -65,6 +65,12 @@ class LowRank:
         return cast(Array, (loading @ self.left) @ self.right)
 
 
+def split_strength(low: LowRank) -> tuple[Array, NDArray[np.float64]]:
+    """Maps of the directions of compressed data as unit vectors (pixel, direction), and their singular values."""
+    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
+    return (low.left / np.maximum(strength, 1e-300)).astype(np.float32), strength
+
+
 def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:
     """``n_iterations`` of HALS from ``start`` (loadings, factors) on the compressed data."""
     loading, factor = start[0] + 0, start[1] + 0

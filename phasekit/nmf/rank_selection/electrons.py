@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.blocks import Block
-from ..fitting.hals import LowRank
+from ..fitting.hals import LowRank, split_strength
 from .noise_law import compute_edge
 
 Array = NDArray[np.float64]
@@ -62,8 +62,7 @@ def compute_cross_covariance(
     ``test``: rows of scaled features. They are counts over both ``weights`` (of scan points, of features) and over the
     ``fraction`` of the electrons in this part.
     """
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
-    left = (low.left / np.maximum(strength, 1e-300)).astype(np.float32)
+    left, strength = split_strength(low)
     right = np.ascontiguousarray(low.right.T)
     left2, right2 = left**2, right**2
     matrix, variance = np.zeros((2, len(strength), len(strength)))

@@ -14,7 +14,8 @@ The evidence for r patterns that are seen is the product of the odds up to r.
 
 Further patterns may be too weak to be seen. With the strengths :math:`s_2 \dots s_r` over that of the noise,
 :math:`s_{r+1}`, taken as log-normal (sizes of grains are about so), Student's t gives the probability :math:`p_0` that
-one more is below 1. With every total number as likely before,
+one more is below 1. Fewer than three patterns have no scatter: a strength may then be anything up to the strongest,
+and :math:`p_0 = s_{r+1} / s_1`. With every total number as likely before,
 
 .. math::
 
@@ -25,7 +26,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank
+from ..fitting.hals import LowRank, split_strength
 from .electrons import CrossCovariance, Excess, compute_excess
 from .neighbours import Coherence, compute_coherence
 from .noise_law import DEVIATION, MEAN, compute_log_density
@@ -45,7 +46,7 @@ def collect_evidence(
 
     ``folds`` is empty where data are no counts.
     """
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
+    _, strength = split_strength(low)
     n = min(max(tried), max(len(strength) - 2, 1))  # two directions are left to measure the noise
     excess = compute_excess(folds, n) if folds else None
     coherence = compute_coherence(low, shape, n, rng)

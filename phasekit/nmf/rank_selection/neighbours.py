@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank
+from ..fitting.hals import LowRank, split_strength
 
 Array = NDArray[np.float64]
 _N_FLIPS = 24  # mean and deviation of the largest eigenvalue of noise are then known to 0.2 and 15 % of a deviation
@@ -35,8 +35,7 @@ def compute_coherence(low: LowRank, shape: tuple[int, int], n_ranks: int, rng: n
     """Coherence of the directions of the compressed data on a scan of ``shape``; None for a single scan point."""
     if low.left.shape[0] < 2:
         return None
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
-    maps = (low.left / np.maximum(strength, 1e-300)).astype(np.float32)
+    maps, _ = split_strength(low)
     eigenvalues, turn = np.linalg.eigh(_sum_neighbours(maps, shape))
     eigenvalues, turned = eigenvalues[::-1], maps @ turn[:, ::-1].astype(np.float32)
     largest = np.empty((_N_FLIPS, n_ranks))

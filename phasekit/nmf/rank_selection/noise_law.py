@@ -46,11 +46,3 @@ def compute_log_density(x: ArrayLike, n_means: int = 1) -> Array:
 
     shifted = np.maximum(np.asarray(x, dtype=np.float64) + _SHIFT, 1e-3)
     return np.asarray(gamma.logpdf(shifted, n_means * _SHAPE, scale=_SCALE / n_means), dtype=np.float64)
-
-
-def compute_tail(x: ArrayLike, n_means: int = 1) -> Array:
-    """Probability that the mean of ``n_means`` independent values of the law is above ``x``."""
-    from scipy.stats import gamma
-
-    shifted = np.asarray(x, dtype=np.float64) + _SHIFT
-    return np.asarray(gamma.sf(shifted, n_means * _SHAPE, scale=_SCALE / n_means), dtype=np.float64)
