@@ -17,6 +17,10 @@ the noise of a small matrix, whose variance is that of the counts,
 
 In expectation the counts of B are their own variance.
 
+A pattern just above noise is spread over several directions, in their order of strength. Number r + 1 is looked for in
+the first r + n rows and columns. A small n has less noise, a large one holds more of a spread pattern. Each of
+:data:`BLOCK_SIZES` is as likely.
+
 Where one electron is counted as several, or lights several pixels, both parts share some noise. Then directions of
 noise are found again too, all to nearly the same share. A line through the shares of the last directions measures and
 removes it.
@@ -34,6 +38,7 @@ from .noise_law import compute_edge
 
 Array = NDArray[np.float64]
 _ROWS = 128  # patterns whose variances are in memory
+BLOCK_SIZES = (2, 4, 8, 16, 1 << 20)  # directions beyond those that are real; the last: all there are
 _N_LAST = 12  # directions beyond the largest k: noise alone, where the k tried reach far enough
 
 
@@ -46,7 +51,7 @@ class CrossCovariance(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """Eigenvalues of the cross-covariance against the law of noise, (rank,): number k where k - 1 are real."""
+    """Eigenvalues of the cross-covariance against the law of noise, (block size, rank): k where k - 1 are real."""
 
     value: Array  # centred and scaled as the law, mean over all folds but the one with the largest
     ratio: Array  # over the largest that noise would have
@@ -83,21 +88,32 @@ def compute_excess(folds: list[CrossCovariance], n_ranks: int) -> Excess:
     The noise is that of the counts, or more where the values beyond the one in question scatter more.
     """
     whitened = [_whiten(fold) for fold in folds]
-    values = np.array([np.linalg.eigvalsh(matrix)[::-1] for matrix, _ in whitened])
+    matrices = np.array([matrix for matrix, _ in whitened])
     largest = np.mean([limit[:n_ranks] for _, limit in whitened], axis=0)
-    found, ratio, spacing = np.zeros((3, n_ranks))
+    deviation = _measure_deviation(matrices, n_ranks)
+    found, ratio, spacing = np.zeros((3, len(BLOCK_SIZES), n_ranks))
+    for i, r in np.ndindex(found.shape):
+        n = min(BLOCK_SIZES[i], matrices.shape[1] - r)
+        edge = compute_edge(n)
+        values = np.linalg.eigvalsh(matrices[:, : r + n, : r + n])[:, -1 - r] / deviation[r]
+        # Without the largest: what is real shows in every fold, and counts of 0 or 1 have far outliers in some.
+        scaled = np.sort(values)[: max(len(values) - 1, 1)]
+        found[i, r] = np.mean((scaled - edge.centre) / edge.scale)
+        ratio[i, r] = values.mean() / edge.mean
+        spacing[i, r] = edge.scale * deviation[r] / max(float(largest[r]), 1e-12)
+    return Excess(found, ratio, spacing, len(folds))
+
+
+def _measure_deviation(matrices: Array, n_ranks: int) -> Array:
+    """Standard deviation of the noise where so many directions are real, (rank,): 1 from the counts, or more."""
+    values = np.linalg.eigvalsh(matrices)[:, ::-1]
+    square = np.empty(n_ranks)
     for r in range(n_ranks):
         n = values.shape[1] - r
-        edge = compute_edge(n)
         # All n (n + 1) squares of noise less the largest eigenvalue's are left for the others.
-        rest = np.sum(values[:, r + 1 :] ** 2) / (len(values) * max(n * (n + 1) - edge.mean**2, 1e-300))
-        deviation = np.sqrt(max(1.0, float(rest)))
-        # Without the largest: what is real shows in every fold, and counts of 0 or 1 have far outliers in some.
-        scaled = np.sort(values[:, r])[: max(len(values) - 1, 1)] / deviation
-        found[r] = np.mean((scaled - edge.centre) / edge.scale)
-        ratio[r] = values[:, r].mean() / deviation / edge.mean
-        spacing[r] = edge.scale * deviation / max(float(largest[r]), 1e-12)
-    return Excess(found, ratio, spacing, len(folds))
+        left = max(n * (n + 1) - compute_edge(n).mean ** 2, 1e-300)
+        square[r] = np.sum(values[:, r + 1 :] ** 2) / (len(values) * left)
+    return np.sqrt(np.maximum(square, 1.0))
 
 
 def _whiten(fold: CrossCovariance) -> tuple[Array, Array]:
@@ -105,19 +121,16 @@ def _whiten(fold: CrossCovariance) -> tuple[Array, Array]:
 
     Whole rows and columns are scaled, not elements, so that the rank stays what it is.
     """
-    # Means over rows and columns, not elements: behind one element of few counts there may be no electron at all.
-    rows, columns, mean = (
-        fold.variance.mean(axis=1),
-        fold.variance.mean(axis=0),
-        max(float(fold.variance.mean()), 1e-30),
-    )
+    # Geometric means of rows and columns: the variance of an element is nearly a product of both, and those of the
+    # strongest directions are no measure for the others. Behind one element of few counts there may be no electron.
+    variance = np.log(np.maximum(fold.variance, max(1e-3 * float(np.median(fold.variance)), 1e-30)))
     # One scale for both sides keeps the matrix symmetric.
-    deviation = np.sqrt(np.sqrt(np.maximum(rows * columns, (1e-6 * mean) ** 2) / mean))
+    scale = np.exp((variance.mean() - variance.mean(axis=0) - variance.mean(axis=1)) / 4)
     shared = _fit_shared_noise(np.diag(fold.matrix) / np.maximum(fold.strength, 1e-300)) * fold.strength
     matrix = fold.matrix - np.diag(shared)
     # Symmetric noise has half the variance off the diagonal: the root of 2 restores it.
-    scale = 2**0.25 / np.sqrt(deviation)
-    return scale[:, None] * (matrix + matrix.T) / 2 * scale, fold.strength * scale**2
+    matrix = scale[:, None] * (matrix + matrix.T) / np.sqrt(2) * scale
+    return matrix, np.sqrt(2) * fold.strength * scale**2
 
 
 def _fit_shared_noise(share: Array) -> Array:

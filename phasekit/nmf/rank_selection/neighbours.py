@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fitting.hals import LowRank, split_strength
+from .electrons import BLOCK_SIZES
 
 Array = NDArray[np.float64]
 _N_FLIPS = 24  # mean and deviation of the largest eigenvalue of noise are then known to 0.2 and 15 % of a deviation
 
 
 class Coherence(NamedTuple):
-    """Eigenvalues against those with random signs, (rank,): number k where k - 1 are real."""
+    """Eigenvalues against those with random signs, (block size, rank): number k where k - 1 are real."""
 
     eigenvalue: Array  # 0 to 1
     noise: Array  # mean of the largest eigenvalue with random signs
@@ -32,19 +33,23 @@ class Coherence(NamedTuple):
 
 
 def compute_coherence(low: LowRank, shape: tuple[int, int], n_ranks: int, rng: np.random.Generator) -> Coherence | None:
-    """Coherence of the directions of the compressed data on a scan of ``shape``; None for a single scan point."""
+    """Coherence of the directions of the compressed data on a scan of ``shape``; None for a single scan point.
+
+    As with the electrons, direction r + 1 is looked for in the first r + n rows and columns, n of ``BLOCK_SIZES``.
+    """
     if low.left.shape[0] < 2:
         return None
     maps, _ = split_strength(low)
-    eigenvalues, turn = np.linalg.eigh(_sum_neighbours(maps, shape))
-    eigenvalues, turned = eigenvalues[::-1], maps @ turn[:, ::-1].astype(np.float32)
-    largest = np.empty((_N_FLIPS, n_ranks))
-    for row in largest:
-        sign = rng.choice(np.array([-1, 1], dtype=np.float32), size=(len(maps), 1))
-        matrix = _sum_neighbours(turned * sign, shape)
-        # Signs are drawn once for all r: the directions beyond the first r are a block of the same matrix.
-        row[:] = [np.linalg.eigvalsh(matrix[r:, r:])[-1] for r in range(n_ranks)]
-    return Coherence(eigenvalues[:n_ranks], largest.mean(axis=0), np.maximum(largest.std(axis=0, ddof=1), 1e-12))
+    matrix = _sum_neighbours(maps, shape)
+    signs = (rng.choice(np.array([-1, 1], dtype=np.float32), size=(len(maps), 1)) for _ in range(_N_FLIPS))
+    flipped = np.array([_sum_neighbours(maps * sign, shape) for sign in signs])
+    found, noise, deviation = np.zeros((3, len(BLOCK_SIZES), n_ranks))
+    for i, r in np.ndindex(found.shape):
+        end = min(r + BLOCK_SIZES[i], len(matrix))
+        found[i, r] = np.linalg.eigvalsh(matrix[:end, :end])[-1 - r]
+        largest = np.linalg.eigvalsh(flipped[:, r:end, r:end])[:, -1]
+        noise[i, r], deviation[i, r] = largest.mean(), largest.std(ddof=1)
+    return Coherence(found, noise, np.maximum(deviation, 1e-12))
 
 
 def _sum_neighbours(maps: NDArray[np.float32], shape: tuple[int, int]) -> Array:

@@ -13,7 +13,7 @@ from ..fitting.hals import LowRank
 from ..fitting.level import bring_to_unit_level
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
-from .evidence import collect_evidence
+from .evidence import ScanView, collect_evidence
 from .loss import KComponentLoss
 from .runs import CrossValidation
 
@@ -82,9 +82,9 @@ def scan_ranks(
         first rank). ``stability(rank)``: cosine of the worst-matched component between runs.
         ``electron_excess(rank)``: how far direction number k of the data is found again in held-out electrons, in
         standard deviations above noise (counts only). ``neighbour_excess(rank)``: how far the maps of the directions
-        hang together between neighbouring scan points, likewise. Both are the larger of two values, of the scan points
-        and of sums of 3 x 3. ``log_evidence(rank)``: logarithm of the evidence for k from both, see
-        :func:`rank_votes`. ``unseen(rank)``: probability that one more pattern is too weak to be seen.
+        hang together between neighbouring scan points, likewise. Both are the largest of several values, of the scan as
+        it is and of sums of 3 x 3 scan points and 2 x 2 pixels. ``log_evidence(rank)``: logarithm of the evidence for k
+        from both, see :func:`rank_votes`. ``unseen(rank)``: probability that one more pattern is too weak to be seen.
         ``scree(rank)``: the value behind the first excess (the second without counts) over the largest that noise
         would have. ``redundancy(rank)``: largest cosine between two components of one fit, mean over runs. One
         variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together).
@@ -149,16 +149,12 @@ def scan_ranks(
 def _weigh_evidence(
     low: LowRank, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
-    """Evidence by rank, of the scan points and of their sums; each is believed as much as the other."""
+    """Evidence by rank, of the scan as it is and of its sums."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
-    fine = collect_evidence(low, runs.cross_covariances, shape, runs.tried, rng)
-    if runs.coarse is None:
-        return fine
-    sums = runs.coarse.compress(max(runs.tried), rng)
-    coarse = collect_evidence(sums, runs.coarse_covariances, runs.coarse.shape, runs.tried, rng)
-    table = {name: np.fmax(fine[name], coarse[name]) for name in fine}
-    table["unseen"] = np.minimum(fine["unseen"], coarse["unseen"])  # either shows it
-    return table | {"log_evidence": np.logaddexp(fine["log_evidence"], coarse["log_evidence"]) - np.log(2)}
+    views = [ScanView(low, shape, runs.cross_covariances)]
+    for coarse, folds in zip(runs.coarse, runs.coarse_covariances, strict=True):
+        views.append(ScanView(coarse.compress(max(runs.tried), rng), coarse.shape, folds))
+    return collect_evidence(views, runs.tried, rng)
 
 
 def _check_ranks(ranks: Iterable[int], shape: tuple[int, int], n_runs: int) -> list[int]:

@@ -11,7 +11,7 @@ from ..fitting.hals import Array, Fit, LowRank
 from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import compress_for_ranks, fit_multistart
 from ..image_metrics import Reference
-from .coarse import make_coarse_scan
+from .coarse import make_coarse_scans
 from .electrons import CrossCovariance, compute_cross_covariance
 from .held_out import FitScores, HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
 from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
@@ -35,10 +35,10 @@ class CrossValidation:
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
         self.image_quality = {name: np.zeros(len(tried)) for name in metrics}  # by rank, mean over runs
-        # One for each fold of the electrons, of the scan points and of sums of 3 x 3.
+        # One for each fold of the electrons, of the scan as it is and of its sums of every size.
         self.cross_covariances: list[CrossCovariance] = []
-        self.coarse_covariances: list[CrossCovariance] = []
-        self.coarse = make_coarse_scan(source, features, max(tried))
+        self.coarse = make_coarse_scans(source, features, max(tried))
+        self.coarse_covariances: list[list[CrossCovariance]] = [[] for _ in self.coarse]
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out one fold of the electrons in every run."""
@@ -51,8 +51,8 @@ class CrossValidation:
             train, test = thinned.split(run)
             low = compress_for_ranks(train, max(self.tried), rng)
             self.cross_covariances.append(compute_cross_covariance(low, test.read_blocks(), weights, test.fraction))
-            if self.coarse is not None:
-                self.coarse_covariances.append(self.coarse.compare(test, max(self.tried), rng))
+            for coarse, found in zip(self.coarse, self.coarse_covariances, strict=True):
+                found.append(coarse.compare(test, max(self.tried), rng))
             fits, scored, directions = self._fit_part(low, rng), list[FitScores](), list[Directions]()
             # Some k at a time where a pass over the fold costs little, so that few fits are held.
             for some in _group_fits(fits, _GROUP_ROWS if test.kept is not None else sum(self.tried)):
