@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..harness import markdown_table, read_json
-from .run_strangers import AUTHORS
+from .run_strangers import AUTHORS, JUDGED_DRAW
 
 Rows = list[dict[str, Any]]
 _BANDS = ((50, 200), (200, 1000), (1000, 5000), (5000, 1e9))
@@ -20,9 +20,9 @@ _TITLE = "# The number of components of scans by strangers"
 _HOW = (
     "The rule (ADR 32) was committed first. Then four authors, who had not read it, wrote a generator each; they share "
     "no code. Every author knew the subject line of the commit, which says what kind of evidence it is. "
-    "The rule was changed three times after results on some specimens had been seen (ADR 32 says what and why). This "
+    "The rule was changed four times after results on some specimens had been seen (ADR 32 says what and why). This "
     "page is of specimens from seeds that had not been used before, and the rule was not changed after it. "
-    "`python -m benchmarks.nmf.run_strangers benchmarks/.runs/nmf/strangers --draw 3`, then this page by "
+    f"`python -m benchmarks.nmf.run_strangers benchmarks/.runs/nmf/strangers --draw {JUDGED_DRAW}`, then this page by "
     "`benchmarks.nmf.report_strangers`. Ranks 1 to 22 (fewer where a scan has fewer points). The direct beam is not "
     "masked here, because the truth counts it as a pattern where it is one."
 )
@@ -53,6 +53,8 @@ def write_page(runs: Path, page: Path) -> None:
         *_describe_conditions(rows),
         *_describe_calibration(rows),
     ]
+    if (runs / "limit.json").exists():
+        parts += _describe_limit(rows, read_json(runs / "limit.json"))
     if (runs / "noise_edge.json").exists():
         parts += _describe_edge(read_json(runs / "noise_edge.json"))
     parts += _describe_misses(rows)
@@ -168,6 +170,27 @@ def compute_calibration_error(stated: np.ndarray, right: np.ndarray) -> float:
     """Mean of |stated - right| over bins of the stated probability, weighted by their scans."""
     bins = np.digitize(stated, _BINS) - 1
     return float(sum(abs((stated - right)[bins == b].sum()) for b in np.unique(bins)) / max(len(stated), 1))
+
+
+def _describe_limit(rows: Rows, found: dict[str, dict[str, int]]) -> list[str]:
+    """How many directions could be seen, and how often k is right where all could."""
+    known = [(row, found[name]) for row in rows if (name := f"{row['case']['author']}-{row['case']['name']}") in found]
+    table = []
+    for size in known[0][1]:
+        misses = [counts[size] - row["truth"] for row, counts in known]
+        shown = [_miss(row) for row, counts in known if counts[size] >= row["truth"]]
+        hidden = [_miss(row) for row, counts in known if counts[size] < row["truth"]]
+        table.append([size, _rate(misses, 0), _rate(misses, 1), str(len(shown)), _rate(shown, 0), _rate(hidden, 0)])
+    head = ["sums of points x pixels", "directions above the limit: exact", "within one"]
+    head += ["scans that show all", "k exact there", "k exact elsewhere"]
+    text = (
+        "The exactly linear scans were simulated again with 3e7 electrons a pattern (`python -m "
+        "benchmarks.nmf.run_limit OUT.json`), so that the strength of every direction is known. One below the fourth "
+        "root of patterns times pixels cannot be seen among singular values. *Above the limit: exact* is what a count "
+        "of directions that misses none and adds none would reach at this size of sums. Detectors whose noise is not "
+        "that of the counts (gain, shared charge, correlated noise) have another limit."
+    )
+    return ["## What can be seen at all", text, "\n".join(markdown_table(head, table))]
 
 
 def _describe_edge(found: dict[str, Any]) -> list[str]:

@@ -24,18 +24,18 @@ from .run_recovery import ask_phasekit
 
 AUTHORS = ("kinematic_grains", "bent_and_twinned", "texture_and_amorphous", "real_detectors")
 HIGHEST = 22
-JUDGED_DRAW = 3  # the stored page: specimens that no state of the rule had seen
+JUDGED_DRAW = 4  # the stored page: specimens that no state of the rule had seen
 _EVIDENCE = ("log_evidence", "unseen", "electron_excess", "neighbour_excess", "gain")
 
 
 def list_cases() -> list[tuple[str, str]]:
     """Author and name of every case, the authors in turn."""
-    names = {author: list(_load_author(author).CASES) for author in AUTHORS}
+    names = {author: list(load_author(author).CASES) for author in AUTHORS}
     longest = max(map(len, names.values()))
     return [(author, names[author][i]) for i in range(longest) for author in AUTHORS if i < len(names[author])]
 
 
-def _load_author(author: str) -> Any:
+def load_author(author: str) -> Any:
     return import_module(f"benchmarks.nmf.strangers.{author}")
 
 
@@ -59,9 +59,9 @@ def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]
 
     Bad pixels are masked as they come. The direct beam is not: the truth counts it as a pattern where it is one.
     """
-    module = _load_author(author)
+    module = load_author(author)
     case = module.CASES[name]
-    case, patterns = _simulate_draw(module, case, draw)
+    case, patterns = simulate_draw(module, case, draw)
     good = pk.detector.find_mask(patterns)["kind"] == 0
     features = pk.nmf.to_features(patterns[["intensity"]], mask=good)
     highest = min(HIGHEST, min(features.sizes["scan_y"] * features.sizes["scan_x"], features.sizes["feature"]) // 2)
@@ -85,7 +85,7 @@ def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]
     }
 
 
-def _simulate_draw(module: Any, case: Any, draw: int) -> tuple[Any, xr.Dataset]:
+def simulate_draw(module: Any, case: Any, draw: int) -> tuple[Any, xr.Dataset]:
     """The case with its own seed, or one of other seeds: the first that its author's generator can make."""
     for attempt in range(20):
         one = replace(case, seed=case.seed + 10000 * draw + 1000 * attempt)
