@@ -33,7 +33,7 @@ class RowSource(Protocol):
         ...
 
     def read_blocks(self) -> Iterator[Block]:
-        """Row range and values (rows, feature), float32."""
+        """Row range and values (rows, feature), float32; they are valid until the next rows are read."""
         ...
 
 
@@ -68,7 +68,7 @@ class InMemoryRows(NamedTuple):
 
     def read_blocks(self) -> Iterator[Block]:
         """Views of some rows."""
-        for rows in _split_rows(self.shape):
+        for rows in split_rows(self.shape):
             yield rows, self.data[rows]
 
 
@@ -112,7 +112,7 @@ def _split_scan_lines(values: xr.DataArray) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def _split_rows(shape: tuple[int, int]) -> Iterator[slice]:
+def split_rows(shape: tuple[int, int]) -> Iterator[slice]:
     """Ranges of rows that together take about ``_BLOCK_BYTES``."""
     step = max(16, _BLOCK_BYTES // (4 * shape[1]))
     for start in range(0, shape[0], step):

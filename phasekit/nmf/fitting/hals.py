@@ -12,6 +12,7 @@ The data enter only through two products, which a low-rank copy gives at a fract
 where the sweep is compiled, or torch's, where it is a few calls per row. The rest is the same code.
 """
 
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import numba
@@ -47,8 +48,15 @@ class LowRank:
         self.left = left  # (pixel, rank), scaled by the singular values
         self.right = right  # (rank, feature), orthonormal rows
         self.norm2 = norm2  # |V|^2 of the data themselves
-        # Both ways round in memory: products with a transposed view take twice as long.
-        self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
+
+    # Both ways round in memory while fits are made: products with a transposed view take longer.
+    @cached_property
+    def _left_t(self) -> Array:
+        return cast(Array, make_contiguous(self.left.T))
+
+    @cached_property
+    def _right_t(self) -> Array:
+        return cast(Array, make_contiguous(self.right.T))
 
     def truncate(self, rank: int) -> "LowRank":
         """The strongest ``rank`` directions alone."""

@@ -127,7 +127,7 @@ def fit_all_ranks(
     keep: Callable[[Fit], Kept],
     n_passes: int = _POLISH,
     tick: Callable[[], object],
-    inspect: Callable[[list[Fit]], None] = lambda fits: None,
+    inspect: Callable[[list[Fit]], None] | None = None,
 ) -> RankFits[Kept]:
     """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
@@ -142,9 +142,11 @@ def fit_all_ranks(
     refine = partial(refine_fits, max_iterations=n_passes, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
     waiting: list[Fit] = []
     kept: list[Kept] = []
-    for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
-        inspect(fits)
+    for fits in fit_multistart(low, tried, n_starts, rng, n_kept=1 if inspect is None else None, tick=tick):
+        if inspect is not None:
+            inspect(fits)
         waiting.append(fits[0])
+        del fits[1:]
         if len(kept) + len(waiting) == len(tried) or sum(len(fit.factor) for fit in waiting) >= most:
             kept += [keep(fit) for fit in refine(source, waiting)]
             waiting = []
