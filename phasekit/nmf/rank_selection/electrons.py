@@ -22,18 +22,16 @@ noise are found again too, all to nearly the same share. A line through the shar
 removes it.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Block
 from ..fitting.hals import LowRank, split_strength
 from .noise_law import compute_edge
+from .thinning import Fold
 
 Array = NDArray[np.float64]
-_ROWS = 128  # patterns whose variances are in memory
 _N_LAST = 12  # directions beyond the largest k: noise alone, where the k tried reach far enough
 
 
@@ -55,25 +53,25 @@ class Excess(NamedTuple):
 
 
 def compute_cross_covariance(
-    low: LowRank, test: Iterable[Block], weights: tuple[NDArray[np.float32], NDArray[np.float32]], fraction: float
+    low: LowRank,
+    test: Fold,
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+    places: NDArray[np.integer] | None = None,
 ) -> CrossCovariance:
     """The cross-covariance of the compressed train part and the test part, in one pass over the latter.
 
-    ``test``: rows of scaled features. They are counts over both ``weights`` (of scan points, of features) and over the
-    ``fraction`` of the electrons in this part.
+    Row ``places[i]`` of ``low`` has scan point i (row i where not given). Scaled features are counts over both
+    ``weights`` (of the rows of ``low``, of features) and over the fraction of the electrons in this part.
     """
     left, strength = split_strength(low)
-    right = np.ascontiguousarray(low.right.T)
-    left2, right2 = left**2, right**2
+    # Counts are whole and their variances are themselves: weights go to the vectors that they are multiplied with.
+    spread = left / (weights[0].astype(np.float64) * test.fraction)[:, None]
+    right = low.right / weights[1]
     matrix, variance = np.zeros((2, len(strength), len(strength)))
-    for rows, block in test:
-        matrix += left[rows].T @ (block @ right)
-        # The variance of a count is its expectation. Some rows at a time, because these are copies.
-        for start in range(0, len(block), _ROWS):
-            some = slice(rows.start + start, min(rows.start + start + _ROWS, rows.stop))
-            share = weights[0][some, None] * (weights[1] * np.float32(fraction))
-            np.divide(block[start : start + _ROWS], share, out=share)
-            variance += left2[some].T @ (share @ right2)
+    for points, electrons in test.read_lists():
+        rows = spread[points if places is None else places[points]]
+        matrix += (electrons.project(right) @ rows).T
+        variance += (electrons.project(right**2) @ rows**2).T
     return CrossCovariance(matrix, variance, strength)
 
 

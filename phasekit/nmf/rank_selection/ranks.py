@@ -134,8 +134,8 @@ def scan_ranks(
         trained = fit_all_ranks(source, tried, n_runs, rng, keep=lambda fit: fit.error, **how)
         table: dict[str, Any] = {"loss": losses.compute_table()}
         table["relative_error"] = np.array(trained.kept)
-        runs = CrossValidation(source, features, tried, metrics, bar.update)
         is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
+        runs = CrossValidation(source, features, tried, metrics, bar.update, losses.largest if is_counts else 0.0)
         table |= (
             runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )

@@ -1,6 +1,7 @@
 """Cross-validation: fits to parts of the data, scored on the rest."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,12 +15,20 @@ from ..image_metrics import Reference
 from .coarse import make_coarse_scan
 from .electrons import CrossCovariance, compute_cross_covariance
 from .held_out import FitScores, HeldOutScores, bi_cross_validation_splits, score_counts, score_split, select_groups
-from .similarity import Directions, compute_directions, compute_redundancy, compute_stability
+from .similarity import Stability, compute_redundancy
 from .thinning import ThinnedCounts
 
 _STOP_TOLERANCE = 1e-5  # of the error per iteration: differences between k are far larger than what is left
-_GROUP_ROWS = 100  # components of the fits that are scored together
+_GROUP_ROWS = 40  # components of the fits that are scored together
 _FOLD_STARTS = 3  # per k and fold: from the singular vectors, from the k before, from random patterns
+
+
+class RunSummary(NamedTuple):
+    """Curves of one run, (rank,)."""
+
+    error: NDArray[np.float64]
+    deviance: NDArray[np.float64]
+    gain: NDArray[np.float64]  # of every rank but the first
 
 
 class CrossValidation:
@@ -32,13 +41,16 @@ class CrossValidation:
         tried: list[int],
         metrics: tuple[str, ...],
         tick: Callable[[], object],
+        largest_count: float,
     ) -> None:
         self.source, self.features, self.tried, self.metrics, self.tick = source, features, tried, metrics, tick
         self.image_quality = {name: np.zeros(len(tried)) for name in metrics}  # by rank, mean over runs
         # One for each fold of the electrons, of the scan points and of sums of 3 x 3.
         self.cross_covariances: list[CrossCovariance] = []
         self.coarse_covariances: list[CrossCovariance] = []
-        self.coarse = make_coarse_scan(source, features, max(tried))
+        self.coarse = make_coarse_scan(source, features, max(tried), largest_count)
+        self.stability = Stability(len(tried))
+        self.redundancy = np.zeros(len(tried))  # sum over runs
 
     def score_held_out_counts(self, n_runs: int, seed: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out one fold of the electrons in every run."""
@@ -46,51 +58,58 @@ class CrossValidation:
         thinned = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
         # The same groups in every run, so that image quality is compared on the same patterns.
         groups = select_groups(self.source.shape[0], rng)
-        scores_by_run, factors = [], []
+        runs = []
         for run in range(n_runs):
             train, test = thinned.split(run)
             low = compress_for_ranks(train, max(self.tried), rng)
-            self.cross_covariances.append(compute_cross_covariance(low, test.read_blocks(), weights, test.fraction))
+            self.cross_covariances.append(compute_cross_covariance(low, test, weights))
             if self.coarse is not None:
                 self.coarse_covariances.append(self.coarse.compare(test, max(self.tried), rng))
-            fits, scored, directions = self._fit_part(low, rng), list[FitScores](), list[Directions]()
+            scored = list[FitScores]()
             # Some k at a time where a pass over the fold costs little, so that few fits are held.
-            for some in _group_fits(fits, _GROUP_ROWS if test.kept is not None else sum(self.tried)):
+            for some in _group_fits(self._fit_part(low, rng), sum(self.tried) if test.is_costly else _GROUP_ROWS):
+                self._compare_components(some, len(scored))
                 scored += self._score_images(score_counts(test, some, groups), len(scored), n_runs)
-                directions += [compute_directions(fit.factor) for fit in some]
-            scores_by_run.append(scored)
-            factors.append(directions)
-        return self._make_table(scores_by_run, factors)
+                some.clear()  # before the next ones are made
+            runs.append(_summarise_run(scored))
+        return self._make_table(runs)
 
     def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out a quarter of the matrix in every run."""
-        scores_by_run, factors = [], []
+        runs = []
         for quarter in bi_cross_validation_splits(self.source.shape, n_runs, rng):
             low = compress_for_ranks(quarter.read_training_rows(self.source), max(self.tried), rng)
             fits = list(self._fit_part(low, rng))
             held_out, whole = score_split(self.source, quarter, fits)
-            scores_by_run.append(self._score_images(held_out, 0, n_runs))
-            factors.append([compute_directions(fit.factor) for fit in whole])
-        return self._make_table(scores_by_run, factors)
+            runs.append(_summarise_run(self._score_images(held_out, 0, n_runs)))
+            self._compare_components(whole, 0)
+        return self._make_table(runs)
 
     def _fit_part(self, low: LowRank, rng: np.random.Generator) -> Iterator[Fit]:
         """Best fit of every k on one part of the data, compressed."""
         for fits in fit_multistart(
-            low, self.tried, _FOLD_STARTS, rng, n_finish=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
+            low, self.tried, _FOLD_STARTS, rng, n_finish=1, n_kept=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
         ):
             yield fits[0]
 
-    def _make_table(
-        self, scores_by_run: list[list[FitScores]], factors: list[list[Directions]]
-    ) -> dict[str, NDArray[np.float64]]:
+    def _compare_components(self, fits: list[Fit], first: int) -> None:
+        """Compare the components of some fits of one run with each other and with those of the runs before.
+
+        ``first`` is the place of the first of them among the ranks.
+        """
+        for place, fit in enumerate(fits, first):
+            self.redundancy[place] += compute_redundancy(fit.factor)
+            self.stability.add(place, fit.factor)
+
+    def _make_table(self, runs: list[RunSummary]) -> dict[str, NDArray[np.float64]]:
         """Every curve by rank, or by rank and run."""
-        each = range(len(self.tried))
         table = {
-            "held_out_error": np.array([[v[i].error for v in scores_by_run] for i in each]),
-            "deviance": np.array([[v[i].deviance for v in scores_by_run] for i in each]),
-            "gain": _compute_gains([[fit.by_point for fit in v] for v in scores_by_run]),
-            "stability": np.array([compute_stability([run[i] for run in factors]) for i in each]),
-            "redundancy": np.array([np.mean([compute_redundancy(run[i]) for run in factors]) for i in each]),
+            "held_out_error": np.stack([run.error for run in runs], axis=1),
+            "deviance": np.stack([run.deviance for run in runs], axis=1),
+            # Runs are averaged, not summed, because they share most of what they were trained on.
+            "gain": np.append(np.nan, np.mean([run.gain for run in runs], axis=0)),
+            "stability": self.stability.compute_means(),
+            "redundancy": self.redundancy / len(runs),
         }
         return table | self.image_quality
 
@@ -130,22 +149,22 @@ def _group_fits(fits: Iterable[Fit], n_rows: int) -> Iterator[list[Fit]]:
         yield group
 
 
-def _compute_gains(errors: list[list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+def _summarise_run(scored: list[FitScores]) -> RunSummary:
+    """The curves of one run, without the errors of single scan points."""
+    error, deviance = np.array([[fit.error, fit.deviance] for fit in scored]).T
+    return RunSummary(error, deviance, _compute_gains([fit.by_point for fit in scored]))
+
+
+def _compute_gains(errors: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     r"""Standard errors by which each k predicts better than the one before, paired over the held-out scan points.
 
     .. math::
 
         g_k = \frac{\langle e_{k-1,i} - e_{k,i} \rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{n}}
-
-    Every run has held-out data of its own. Its statistics are averaged over runs, not summed, because runs share most
-    of what they were trained on.
     """
-    runs = []
     # Paired differences: how hard a scan point is to predict is the same for both k and cancels.
-    for by_point in errors:
-        better = -np.diff(np.array(by_point), axis=0)
-        spread = better.std(axis=1) / np.sqrt(better.shape[1])
-        # No spread is known better than the errors whose differences it is taken from.
-        least = np.finfo(np.float64).eps * np.max(by_point) + np.finfo(np.float64).tiny
-        runs.append(better.mean(axis=1) / np.maximum(spread, least))
-    return np.append(np.nan, np.mean(runs, axis=0))
+    better = -np.diff(np.array(errors), axis=0)
+    spread = better.std(axis=1) / np.sqrt(better.shape[1])
+    # No spread is known better than the errors whose differences it is taken from.
+    least = np.finfo(np.float64).eps * np.max(errors) + np.finfo(np.float64).tiny
+    return np.asarray(better.mean(axis=1) / np.maximum(spread, least))
