@@ -73,10 +73,10 @@ class LowRank:
         return cast(Array, (loading @ self.left) @ self.right)
 
 
-def split_strength(low: LowRank) -> tuple[Array, NDArray[np.float64]]:
-    """Maps of the directions of compressed data as unit vectors (pixel, direction), and their singular values."""
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
-    return (low.left / np.maximum(strength, 1e-300)).astype(np.float32), strength
+def split_strength(left: Array) -> tuple[Array, NDArray[np.float64]]:
+    """The left side of compressed data (pixel, direction) as unit vectors, and the singular values."""
+    strength = np.sqrt(np.einsum("ij,ij->j", left, left, dtype=np.float64))
+    return (left / np.maximum(strength, 1e-300)).astype(np.float32), strength
 
 
 def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:

@@ -10,7 +10,7 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import InMemoryRows, RowSource
-from .hals import Fit, LowRank
+from .hals import Array, Fit
 from .labels import label_fit
 from .level import bring_to_unit_level
 from .multistart import (
@@ -101,10 +101,10 @@ def factorise_ranks(
 
 
 class RankFits(NamedTuple, Generic[Kept]):
-    """What was kept of the fits of every k on all the data, and the compressed data."""
+    """What was kept of the fits of every k on all the data, and the maps of the compressed data."""
 
     kept: list[Kept]  # by k
-    low: LowRank
+    left: Array  # (pixel, direction), scaled by the singular values
 
 
 def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
@@ -150,4 +150,4 @@ def fit_all_ranks(
         if len(kept) + len(waiting) == len(tried) or sum(len(fit.factor) for fit in waiting) >= most:
             kept += [keep(fit) for fit in refine(source, waiting)]
             waiting = []
-    return RankFits(kept, low)
+    return RankFits(kept, low.left)

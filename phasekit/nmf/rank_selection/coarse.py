@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Block, RowSource, split_rows
+from ..fitting.blocks import Block, RowSource
 from ..fitting.hals import Array, LowRank
 from ..fitting.labels import read_scan_weight
 from ..fitting.multistart import compress_for_ranks
@@ -24,6 +24,7 @@ from .electrons import CrossCovariance, compute_cross_covariance
 from .thinning import Fold
 
 _SIZE = 3  # scan points along each axis
+_ROWS = 32  # sums that are scaled at a time
 _EXTRA_ROWS = 24  # sums beyond the largest k: with fewer, noise and patterns cannot be told apart
 
 
@@ -47,8 +48,10 @@ class SummedRows(NamedTuple):
     def read_blocks(self) -> Iterator[Block]:
         """Scaled sums, some rows at a time."""
         feature = np.float32(1) / self.feature_weight
-        for rows in split_rows(self.shape):
-            block = self.counts[rows] * feature
+        out = np.empty((min(_ROWS, self.shape[0]), self.shape[1]), np.float32)
+        for start in range(0, self.shape[0], _ROWS):
+            rows = slice(start, min(start + _ROWS, self.shape[0]))
+            block = np.multiply(self.counts[rows], feature, out=out[: rows.stop - start])
             block /= self.sum_weight[rows, None]
             yield rows, block
 

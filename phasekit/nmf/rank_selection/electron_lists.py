@@ -4,7 +4,7 @@ A part of the electrons is asked for sums only: products with a few vectors, squ
 them are sums over the pixels that have electrons. No array as large as the data is formed for any of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import numba
@@ -30,9 +30,20 @@ class ElectronList(NamedTuple):
         return len(self.starts) - 1
 
     @property
+    def n_entries(self) -> int:
+        """Number of pixels with electrons."""
+        return int(self.starts[-1] - self.starts[0])
+
+    @property
     def nbytes(self) -> int:
         """Memory."""
         return self.starts.nbytes + self.columns.nbytes + self.counts.nbytes
+
+    def read_rows(self, size: int) -> "Iterator[tuple[slice, ElectronList]]":
+        """So many rows at a time, as views."""
+        for start in range(0, self.n_rows, size):
+            rows = slice(start, min(start + size, self.n_rows))
+            yield rows, self._replace(starts=self.starts[start : rows.stop + 1])
 
     def to_dense(self) -> Array:
         """Counts (row, feature), float32."""
@@ -40,23 +51,21 @@ class ElectronList(NamedTuple):
         add_electrons(self, np.arange(self.n_rows), 1, out)
         return out
 
-    def project(self, factors: Array) -> Array:
-        """Products of the counts with ``factors`` (k, feature) as (k, row)."""
-        if _FULL * len(self.columns) > self.n_rows * self.n_columns:
-            return factors @ self.to_dense().T
-        return np.ascontiguousarray(_sum_products(self, np.ascontiguousarray(factors.T)).T)
+    def project(self, vectors: Array) -> Array:
+        """Products of the counts with ``vectors`` (feature, k), as (row, k)."""
+        if _FULL * self.n_entries > self.n_rows * self.n_columns:
+            return self.to_dense() @ vectors
+        return cast(Array, _sum_products(self, vectors))
 
     def sum_squares(self, feature_scale: Array) -> NDArray[np.float64]:
         """Square sums of the counts times ``feature_scale`` (feature,), (row,)."""
         return cast(NDArray[np.float64], _sum_squares(self, feature_scale))
 
-    def select_rows(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    def select_rows(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], Array]:
         """Places among ``rows``, features and counts of the pixels with electrons in these rows."""
         size = np.diff(self.starts)[rows]
-        first = np.repeat(self.starts[rows] - np.cumsum(size) + size, size)
-        entries = first + np.arange(int(size.sum()))
-        counts = self.counts[entries].astype(np.float32)
-        return np.repeat(np.arange(len(rows)), size), self.columns[entries].astype(np.int64), counts
+        entries = np.arange(int(size.sum())) + np.repeat(self.starts[rows] - np.cumsum(size) + size, size)
+        return np.repeat(np.arange(len(rows)), size), self.columns[entries], self.counts[entries].astype(np.float32)
 
 
 def make_electron_list(

@@ -63,15 +63,15 @@ def compute_cross_covariance(
     Row ``places[i]`` of ``low`` has scan point i (row i where not given). Scaled features are counts over both
     ``weights`` (of the rows of ``low``, of features) and over the fraction of the electrons in this part.
     """
-    left, strength = split_strength(low)
+    left, strength = split_strength(low.left)
     # Counts are whole and their variances are themselves: weights go to the vectors that they are multiplied with.
     spread = left / (weights[0].astype(np.float64) * test.fraction)[:, None]
-    right = low.right / weights[1]
+    right = np.ascontiguousarray((low.right / weights[1]).T)
     matrix, variance = np.zeros((2, len(strength), len(strength)))
     for points, electrons in test.read_lists():
         rows = spread[points if places is None else places[points]]
-        matrix += (electrons.project(right) @ rows).T
-        variance += (electrons.project(right**2) @ rows**2).T
+        matrix += rows.T @ electrons.project(right)
+        variance += (rows**2).T @ electrons.project(right**2)
     return CrossCovariance(matrix, variance, strength)
 
 

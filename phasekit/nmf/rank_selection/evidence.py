@@ -26,7 +26,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank, split_strength
+from ..fitting.hals import split_strength
 from .electrons import CrossCovariance, Excess, compute_excess
 from .neighbours import Coherence, compute_coherence
 from .noise_law import DEVIATION, MEAN, compute_log_density
@@ -36,7 +36,7 @@ _LARGEST = 300.0  # of the logarithm of odds: what is larger is certain, and e t
 
 
 def collect_evidence(
-    low: LowRank,
+    left: NDArray[np.float32],
     folds: list[CrossCovariance],
     shape: tuple[int, int],
     tried: list[int],
@@ -44,12 +44,13 @@ def collect_evidence(
 ) -> dict[str, Array]:
     """Evidence by rank, (rank,), from the compressed data on a scan of ``shape`` and the folds of the electrons.
 
+    ``left`` (scan point, direction): maps of the directions, scaled by the singular values.
     ``folds`` is empty where data are no counts.
     """
-    _, strength = split_strength(low)
+    _, strength = split_strength(left)
     n = min(max(tried), max(len(strength) - 2, 1))  # two directions are left to measure the noise
     excess = compute_excess(folds, n) if folds else None
-    coherence = compute_coherence(low, shape, n, rng)
+    coherence = compute_coherence(left, shape, n, rng)
     odds = compute_log_odds(strength, excess, coherence, n)
     odds[0] = 0.0  # there is always one pattern
     curves = {"log_evidence": np.cumsum(odds), "unseen": compute_unseen(strength, n)}

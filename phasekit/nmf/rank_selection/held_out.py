@@ -25,7 +25,7 @@ class FitScores(NamedTuple):
     error: float  # squared error relative to the held-out data's square sum
     deviance: float  # Poisson deviance per held-out electron of an eighth of the patterns; NaN for what is no count
     by_point: NDArray[np.float64]  # squared error of every scan point that was held out
-    model: Array  # (n_groups, feature): the fit's prediction of the patterns for image quality
+    model: tuple[Array, Array]  # (n_groups, k) and (k, feature): the prediction of the patterns for image quality
 
 
 class HeldOutScores(NamedTuple):
@@ -51,8 +51,10 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     scan = np.float32(1 / part.fraction) / part.thinned.scan_weight
     feature = np.float32(1) / part.thinned.feature_weight
     # All factors are stacked: one product with the electrons serves every fit.
-    stacked = np.concatenate([fit.factor * feature for fit in fits])
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
+    stacked = np.empty((len(feature), spans[-1][1]), np.float32)
+    for fit, (a, b) in zip(fits, spans, strict=True):
+        np.multiply(fit.factor.T, feature[:, None], out=stacked[:, a:b])
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
     n, rounding = part.shape[0], estimate_rounding(part.shape[1])
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
@@ -60,8 +62,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     for rows, listed in part.read_lists():
         squares = listed.sum_squares(feature) * scan[rows].astype(np.float64) ** 2
         norm2 += float(squares.sum())
-        projections = listed.project(stacked)
-        projections *= scan[rows]
+        projections = listed.project(stacked).T * scan[rows]
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
@@ -76,7 +77,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     for i, fit in enumerate(fits):
         summed = np.stack([fit.loading[:, g : g + _GROUP_SIZE].sum(axis=1) for g in groups])
         error = float(by_point[i].sum()) / max(norm2, 1e-300)
-        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
+        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], (summed, fit.factor)))
     return HeldOutScores(scored, reference * feature)
 
 
@@ -90,7 +91,7 @@ def _add_groups(
     for g, first in enumerate(groups):
         inside = np.arange(max(first, rows.start), min(first + _GROUP_SIZE, rows.stop))
         points, features, counts = listed.select_rows(inside - rows.start)
-        np.add.at(reference[g], features, counts * scan[inside][points])
+        reference[g] += np.bincount(features, counts * scan[inside][points], len(reference[g]))
 
 
 def _compute_deviances(
@@ -203,8 +204,7 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
         factor[:, held_columns] = fit_nonnegative_loading(factor_products[a:b], fit.loading @ fit.loading.T)
         by_point = np.square(held_out - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         by_point = np.maximum(by_point, rounding * squares)
-        model = np.zeros_like(reference)
-        model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
+        model = loading[:, : len(reference)].T.copy(), factor * held_columns
         scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
         completed.append(fit._replace(factor=factor))
     return HeldOutScores(scored, reference), completed

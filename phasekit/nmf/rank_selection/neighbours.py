@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank, split_strength
+from ..fitting.hals import split_strength
 
 Array = NDArray[np.float64]
 _N_FLIPS = 24  # mean and deviation of the largest eigenvalue of noise are then known to 0.2 and 15 % of a deviation
@@ -31,11 +31,13 @@ class Coherence(NamedTuple):
     deviation: Array  # its standard deviation
 
 
-def compute_coherence(low: LowRank, shape: tuple[int, int], n_ranks: int, rng: np.random.Generator) -> Coherence | None:
-    """Coherence of the directions of the compressed data on a scan of ``shape``; None for a single scan point."""
-    if low.left.shape[0] < 2:
+def compute_coherence(
+    left: NDArray[np.float32], shape: tuple[int, int], n_ranks: int, rng: np.random.Generator
+) -> Coherence | None:
+    """Coherence of the maps ``left`` (scan point, direction) on a scan of ``shape``; None for a single scan point."""
+    if len(left) < 2:
         return None
-    maps, _ = split_strength(low)
+    maps, _ = split_strength(left)
     eigenvalues, turn = np.linalg.eigh(_sum_neighbours(maps, shape))
     eigenvalues, turned = eigenvalues[::-1], maps @ turn[:, ::-1].astype(np.float32)
     largest = np.empty((_N_FLIPS, n_ranks))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
-from ..fitting.hals import LowRank
+from ..fitting.hals import Array
 from ..fitting.level import bring_to_unit_level
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
@@ -139,7 +139,7 @@ def scan_ranks(
         table |= (
             runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )
-        table |= _weigh_evidence(trained.low, runs, features, np.random.default_rng([seed, 1]))
+        table |= _weigh_evidence(trained.left, runs, features, np.random.default_rng([seed, 1]))
     held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
@@ -147,14 +147,14 @@ def scan_ranks(
 
 
 def _weigh_evidence(
-    low: LowRank, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
+    left: Array, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
     """Evidence by rank, of the scan points and of their sums; each is believed as much as the other."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
-    fine = collect_evidence(low, runs.cross_covariances, shape, runs.tried, rng)
+    fine = collect_evidence(left, runs.cross_covariances, shape, runs.tried, rng)
     if runs.coarse is None:
         return fine
-    sums = runs.coarse.compress(max(runs.tried), rng)
+    sums = runs.coarse.compress(max(runs.tried), rng).left
     coarse = collect_evidence(sums, runs.coarse_covariances, runs.coarse.shape, runs.tried, rng)
     table = {name: np.fmax(fine[name], coarse[name]) for name in fine}
     table["unseen"] = np.minimum(fine["unseen"], coarse["unseen"])  # either shows it

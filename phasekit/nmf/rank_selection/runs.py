@@ -58,21 +58,29 @@ class CrossValidation:
         thinned = ThinnedCounts(self.source, *weights, seed, max(3, int(np.ceil(np.log2(n_runs)))))
         # The same groups in every run, so that image quality is compared on the same patterns.
         groups = select_groups(self.source.shape[0], rng)
-        runs = []
-        for run in range(n_runs):
-            train, test = thinned.split(run)
-            low = compress_for_ranks(train, max(self.tried), rng)
-            self.cross_covariances.append(compute_cross_covariance(low, test, weights))
-            if self.coarse is not None:
-                self.coarse_covariances.append(self.coarse.compare(test, max(self.tried), rng))
-            scored = list[FitScores]()
-            # Some k at a time where a pass over the fold costs little, so that few fits are held.
-            for some in _group_fits(self._fit_part(low, rng), sum(self.tried) if test.is_costly else _GROUP_ROWS):
-                self._compare_components(some, len(scored))
-                scored += self._score_images(score_counts(test, some, groups), len(scored), n_runs)
-                some.clear()  # before the next ones are made
-            runs.append(_summarise_run(scored))
-        return self._make_table(runs)
+        return self._make_table([self._score_fold(thinned, run, groups, n_runs, rng) for run in range(n_runs)])
+
+    def _score_fold(
+        self, thinned: ThinnedCounts, fold: int, groups: NDArray[np.integer], n_runs: int, rng: np.random.Generator
+    ) -> RunSummary:
+        """Fit the electrons of all folds but one, and score the fits on that one.
+
+        What one run needs is freed before the next.
+        """
+        train, test = thinned.split(fold)
+        low = compress_for_ranks(train, max(self.tried), rng)
+        self.cross_covariances.append(
+            compute_cross_covariance(low, test, (thinned.scan_weight, thinned.feature_weight))
+        )
+        if self.coarse is not None:
+            self.coarse_covariances.append(self.coarse.compare(test, max(self.tried), rng))
+        scored = list[FitScores]()
+        # Some k at a time where a pass over the fold costs little, so that few fits are held.
+        for some in _group_fits(self._fit_part(low, rng), sum(self.tried) if test.is_costly else _GROUP_ROWS):
+            self._compare_components(some, len(scored))
+            scored += self._score_images(score_counts(test, some, groups), len(scored), n_runs)
+            some.clear()  # before the next ones are made
+        return _summarise_run(scored)
 
     def score_held_out_quarters(self, n_runs: int, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Hold out a quarter of the matrix in every run."""
@@ -123,18 +131,23 @@ class CrossValidation:
             images = self._draw_on_detector(held_out.reference)
             reference = Reference(images, data_range=float(images.max()) or 1.0)
             # One reference serves several k: what it keeps is computed once.
-            found = [reference.scores(self._draw_on_detector(fit.model), self.metrics) for fit in held_out.fits]
-            for name in self.metrics:
-                scores = np.array([float(np.mean(fit[name])) for fit in found])
-                self.image_quality[name][first : first + len(scores)] += scores / n_runs
-        return [fit._replace(model=fit.model[:0].copy()) for fit in held_out.fits]
+            for place, fit in enumerate(held_out.fits, first):
+                found = reference.scores(self._draw_on_detector(fit.model[0] @ fit.model[1]), self.metrics)
+                for name in self.metrics:
+                    self.image_quality[name][place] += float(np.mean(found[name])) / n_runs
+        none = np.empty((0, 0), np.float32)
+        return [fit._replace(model=(none, none)) for fit in held_out.fits]
 
     def _draw_on_detector(self, rows: Array) -> Array:
         """Features laid out on the detector as square roots of counts per pixel; masked pixels 0."""
         index = self.features["feature_index"].to_numpy()
         scale = np.sqrt(self.features["feature_weight"].to_numpy() / self.features["feature_pixels"].to_numpy())
-        roots = np.sqrt(np.maximum(rows, 0)) * scale.astype(np.float32)
-        return np.where(index >= 0, roots[:, index], np.float32(0))
+        roots = np.maximum(rows, 0)
+        np.sqrt(roots, out=roots)
+        roots *= scale.astype(np.float32)
+        images = roots[:, index]
+        images[:, index < 0] = 0
+        return images
 
 
 def _group_fits(fits: Iterable[Fit], n_rows: int) -> Iterator[list[Fit]]:

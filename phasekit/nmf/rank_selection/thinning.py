@@ -24,7 +24,7 @@ from .electron_lists import ElectronList, add_electrons, join_lists, make_electr
 
 MAX_EXACT_COUNT = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
 _KEPT_SHARE = 0.08  # of the data's memory: pixels with held-out electrons take no more
-_LISTED_ROWS = 64  # scan points whose electrons are listed at a time
+_LISTED_ROWS, _READ_ROWS = 64, 512  # scan points whose electrons are listed at a time, and read at a time
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 #: By number of bits: the first bit of every group of so many in a word.
 _FIRST_BITS = np.array([0, *(sum(1 << b * i for i in range(64 // b)) for b in range(1, 65))], dtype=np.uint64)
@@ -124,9 +124,9 @@ class Fold(NamedTuple):
             yield rows, out
 
     def read_lists(self) -> Iterator[tuple[slice, ElectronList]]:
-        """Electrons of this part of some rows, or of all rows at once where they are kept."""
+        """Electrons of this part of some rows."""
         if self.held_out and self.kept is not None:
-            yield slice(0, self.shape[0]), self.kept
+            yield from self.kept.read_rows(_READ_ROWS)
             return
         for rows, block in self.thinned.base.read_blocks():
             yield from self._list_block(rows, block)
