@@ -191,9 +191,8 @@ def test_kept_electrons_give_the_fold_that_is_computed():
     kept, computed = thinned.split(2)[1], thinned.select_test(2)
     (dense,) = [block for _, block in computed.read_counts()]
     for part in (kept, computed):
-        np.testing.assert_allclose(
-            np.concatenate([electrons.project(vectors) for _, electrons in part.read_lists()]), dense @ vectors, rtol=1e-5
-        )
+        products = np.concatenate([electrons.project(vectors) for _, electrons in part.read_lists()])
+        np.testing.assert_allclose(products, dense @ vectors, rtol=1e-5)
 
 
 def test_electrons_of_a_high_dose_are_not_kept():

@@ -1,7 +1,7 @@
 """From rows to fits of the compressed data: load, check, compress once, and fit every k from several starts."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +90,6 @@ def fit_multistart(
     n_kept: int | None = None,
     stop_tolerance: float = STOP_TOLERANCE,
     device: object = None,
-    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
     """Fits from every start on the compressed data, best first, k by k; one start grows from the k before.
 
@@ -111,7 +110,6 @@ def fit_multistart(
         )
         fits = [move_to_host(fit) for fit in found]
         before = fits[0]
-        tick()
         yield fits
         del found, fits  # before the next ones are made
 

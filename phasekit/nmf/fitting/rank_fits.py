@@ -142,7 +142,8 @@ def fit_all_ranks(
     refine = partial(refine_fits, max_iterations=n_passes, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
     waiting: list[Fit] = []
     kept: list[Kept] = []
-    for fits in fit_multistart(low, tried, n_starts, rng, n_kept=1 if inspect is None else None, tick=tick):
+    for fits in fit_multistart(low, tried, n_starts, rng, n_kept=1 if inspect is None else None):
+        tick()
         if inspect is not None:
             inspect(fits)
         waiting.append(fits[0])

@@ -93,9 +93,7 @@ class CoarseScan(NamedTuple):
         return total
 
 
-def make_coarse_scan(
-    source: RowSource, features: xr.Dataset, largest: int, largest_count: float
-) -> CoarseScan | None:
+def make_coarse_scan(source: RowSource, features: xr.Dataset, largest: int, largest_count: float) -> CoarseScan | None:
     """Group the scan points; None where too few sums are left for ranks up to ``largest``.
 
     ``largest_count``: of a single value, 0 where the values are no counts.

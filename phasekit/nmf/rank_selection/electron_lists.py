@@ -5,7 +5,7 @@ them are sums over the pixels that have electrons. No array as large as the data
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -55,11 +55,11 @@ class ElectronList(NamedTuple):
         """Products of the counts with ``vectors`` (feature, k), as (row, k)."""
         if _FULL * self.n_entries > self.n_rows * self.n_columns:
             return self.to_dense() @ vectors
-        return cast(Array, _sum_products(self, vectors))
+        return _sum_products(self, vectors)
 
     def sum_squares(self, feature_scale: Array) -> NDArray[np.float64]:
         """Square sums of the counts times ``feature_scale`` (feature,), (row,)."""
-        return cast(NDArray[np.float64], _sum_squares(self, feature_scale))
+        return _sum_squares(self, feature_scale)
 
     def select_rows(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], Array]:
         """Places among ``rows``, features and counts of the pixels with electrons in these rows."""

@@ -81,9 +81,7 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     return HeldOutScores(scored, reference * feature)
 
 
-def _add_groups(
-    listed: ElectronList, rows: slice, groups: NDArray[np.integer], scan: Array, reference: Array
-) -> None:
+def _add_groups(listed: ElectronList, rows: slice, groups: NDArray[np.integer], scan: Array, reference: Array) -> None:
     """Add counts times ``scan`` of the points of every group that are among ``rows`` to ``reference`` (group, feature).
 
     A group may begin in one part of the rows and end in the next, so that its parts are added up.

@@ -95,9 +95,9 @@ class CrossValidation:
 
     def _fit_part(self, low: LowRank, rng: np.random.Generator) -> Iterator[Fit]:
         """Best fit of every k on one part of the data, compressed."""
-        for fits in fit_multistart(
-            low, self.tried, _FOLD_STARTS, rng, n_finish=1, n_kept=1, stop_tolerance=_STOP_TOLERANCE, tick=self.tick
-        ):
+        found = fit_multistart(low, self.tried, _FOLD_STARTS, rng, n_finish=1, n_kept=1, stop_tolerance=_STOP_TOLERANCE)
+        for fits in found:
+            self.tick()
             yield fits[0]
 
     def _compare_components(self, fits: list[Fit], first: int) -> None:

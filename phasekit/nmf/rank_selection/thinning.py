@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from ..fitting.blocks import Block, RowSource
 from ..fitting.hals import Array
