@@ -47,8 +47,8 @@ def scan_ranks(
 
         g_k = \frac{\langle e_{k-1,i} - e_{k,i}\rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{N}},
 
-    averaged over the runs. Memory beyond the features: about as much again for 64 MB of them, less for more. One
-    thread.
+    averaged over the runs. Memory beyond the features: about .3 of them for 64 MB of counts of a low dose, less
+    for more. One thread.
 
     Parameters
     ----------
