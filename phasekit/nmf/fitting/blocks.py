@@ -33,7 +33,7 @@ class RowSource(Protocol):
         ...
 
     def read_blocks(self) -> Iterator[Block]:
-        """Row range and values (rows, feature), float32."""
+        """Row range and values (rows, feature), float32; they are valid until the next rows are read."""
         ...
 
 
@@ -174,9 +174,9 @@ def compress_rows(source: RowSource, rank: int, rng: np.random.Generator, n_pass
     sampled = not source.is_costly and n >= _SAMPLE_EVERY * _SAMPLE_ROWS
     if not (sampled and space.add(_apply_gram(source, basis, space.scores[:width], sampled=True))):
         space.add(basis)
+    del basis
     for _ in range(n_passes):
-        image = _apply_gram(source, space.last, space.last_scores)
-        if not space.add(image):
+        if not space.add(_apply_gram(source, space.last, space.last_scores)):
             break
     norm2 = 0.0
     for rows, block in source.read_blocks():
@@ -218,22 +218,25 @@ class _KrylovSpace:
         return self.scores[self.start : self.size]
 
     def add(self, image: Array) -> bool:
-        """Add what is new in the rows of ``image``, orthonormal; False where nothing is but rounding."""
+        """Add what is new in the rows of ``image``, orthonormal; False where nothing is but rounding.
+
+        ``image`` is overwritten.
+        """
         known = self.basis[: self.size]
         largest = max(float(np.abs(image).max()), float(np.finfo(np.float32).tiny))
-        image = np.asarray(image / largest, dtype=np.float32)  # squares do not overflow
+        image /= np.float32(largest)  # squares do not overflow
         level = float(np.linalg.norm(image, axis=1).max())
         if not np.isfinite(level):
             return False
         for _ in range(2):  # once more, because the first time leaves the rounding of large numbers
-            image = np.subtract(image, (image @ known.T) @ known, dtype=np.float32)
+            image -= (image @ known.T) @ known
         strength, turn = np.linalg.eigh(compute_gram(image))
         found = strength > (_NEW_DIRECTION * level) ** 2
         if not found.any():
             return False
         turn = np.asarray(turn[:, found] / np.sqrt(strength[found]), dtype=np.float32)
         rows: Array = np.asarray(turn.T @ image, dtype=np.float32)
-        rows = np.subtract(rows, (rows @ known.T) @ known, dtype=np.float32)
+        rows -= (rows @ known.T) @ known
         rows = _orthonormalise_columns(rows.T).T
         self.start, self.size = self.size, self.size + len(rows)
         self.basis[self.start : self.size] = rows

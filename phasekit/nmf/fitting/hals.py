@@ -12,6 +12,7 @@ The data enter only through two products, which a low-rank copy gives at a fract
 where the sweep is compiled, or torch's, where it is a few calls per row. The rest is the same code.
 """
 
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import numba
@@ -47,8 +48,15 @@ class LowRank:
         self.left = left  # (pixel, rank), scaled by the singular values
         self.right = right  # (rank, feature), orthonormal rows
         self.norm2 = norm2  # |V|^2 of the data themselves
-        # Both ways round in memory: products with a transposed view take twice as long.
-        self._left_t, self._right_t = make_contiguous(left.T), make_contiguous(right.T)
+
+    # Both ways round in memory while fits are made: products with a transposed view take longer.
+    @cached_property
+    def _left_t(self) -> Array:
+        return cast(Array, make_contiguous(self.left.T))
+
+    @cached_property
+    def _right_t(self) -> Array:
+        return cast(Array, make_contiguous(self.right.T))
 
     def truncate(self, rank: int) -> "LowRank":
         """The strongest ``rank`` directions alone."""
@@ -65,10 +73,10 @@ class LowRank:
         return cast(Array, (loading @ self.left) @ self.right)
 
 
-def split_strength(low: LowRank) -> tuple[Array, NDArray[np.float64]]:
-    """Maps of the directions of compressed data as unit vectors (pixel, direction), and their singular values."""
-    strength = np.linalg.norm(low.left.astype(np.float64), axis=0)
-    return (low.left / np.maximum(strength, 1e-300)).astype(np.float32), strength
+def split_strength(left: Array) -> tuple[Array, NDArray[np.float64]]:
+    """The left side of compressed data (pixel, direction) as unit vectors, and the singular values."""
+    strength = np.sqrt(np.einsum("ij,ij->j", left, left, dtype=np.float64))
+    return (left / np.maximum(strength, 1e-300)).astype(np.float32), strength
 
 
 def fit_hals(low: LowRank, start: tuple[Array, Array], n_iterations: int, *, n_inner: int = N_INNER) -> Fit:

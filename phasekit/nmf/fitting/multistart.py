@@ -1,7 +1,7 @@
 """From rows to fits of the compressed data: load, check, compress once, and fit every k from several starts."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -87,11 +87,14 @@ def fit_multistart(
     rng: np.random.Generator,
     *,
     n_finish: int = 2,
+    n_kept: int | None = None,
     stop_tolerance: float = STOP_TOLERANCE,
     device: object = None,
-    tick: Callable[[], object] = lambda: None,
 ) -> Iterator[list[Fit]]:
-    """Fits from every start on the compressed data, best first, k by k; one start grows from the k before."""
+    """Fits from every start on the compressed data, best first, k by k; one start grows from the k before.
+
+    ``n_kept`` limits how many of each k are held.
+    """
     before: Fit | None = None
     # Starts are made on the processor, so that the same seed gives the same starts on every device.
     for k in ranks:
@@ -100,14 +103,15 @@ def fit_multistart(
         starts = make_starts(own, k, n_starts, before, rng)
         found = fit_from_starts(
             own if device is None else LowRank(to_device(own.left, device), to_device(own.right, device), own.norm2),
-            [(to_device(a, device), to_device(b, device)) for a, b in starts],
+            ((to_device(a, device), to_device(b, device)) for a, b in starts),
             n_finish=n_finish,
+            n_kept=n_kept,
             stop_tolerance=stop_tolerance,
         )
         fits = [move_to_host(fit) for fit in found]
         before = fits[0]
-        tick()
         yield fits
+        del found, fits  # before the next ones are made
 
 
 def move_to_device(fit: Fit, device: object) -> Fit:

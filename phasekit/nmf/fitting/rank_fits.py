@@ -10,7 +10,7 @@ import xarray as xr
 from ...errors import SchemaError
 from ...schema import FACTORS, FEATURES, describe, require
 from .blocks import InMemoryRows, RowSource
-from .hals import Fit, LowRank
+from .hals import Array, Fit
 from .labels import label_fit
 from .level import bring_to_unit_level
 from .multistart import (
@@ -101,10 +101,10 @@ def factorise_ranks(
 
 
 class RankFits(NamedTuple, Generic[Kept]):
-    """What was kept of the fits of every k on all the data, and the compressed data."""
+    """What was kept of the fits of every k on all the data, and the maps of the compressed data."""
 
     kept: list[Kept]  # by k
-    low: LowRank
+    left: Array  # (pixel, direction), scaled by the singular values
 
 
 def load_complete_rows(features: xr.Dataset, in_memory: bool | None, step: str) -> RowSource:
@@ -127,7 +127,7 @@ def fit_all_ranks(
     keep: Callable[[Fit], Kept],
     n_passes: int = _POLISH,
     tick: Callable[[], object],
-    inspect: Callable[[list[Fit]], None] = lambda fits: None,
+    inspect: Callable[[list[Fit]], None] | None = None,
 ) -> RankFits[Kept]:
     """Fit every k from all starts to the compressed data, then refine the best of each on the data in shared passes.
 
@@ -142,10 +142,13 @@ def fit_all_ranks(
     refine = partial(refine_fits, max_iterations=n_passes, tolerance=_TOLERANCE, in_place=True, norm2=low.norm2)
     waiting: list[Fit] = []
     kept: list[Kept] = []
-    for fits in fit_multistart(low, tried, n_starts, rng, tick=tick):
-        inspect(fits)
+    for fits in fit_multistart(low, tried, n_starts, rng, n_kept=1 if inspect is None else None):
+        tick()
+        if inspect is not None:
+            inspect(fits)
         waiting.append(fits[0])
+        del fits[1:]
         if len(kept) + len(waiting) == len(tried) or sum(len(fit.factor) for fit in waiting) >= most:
             kept += [keep(fit) for fit in refine(source, waiting)]
             waiting = []
-    return RankFits(kept, low)
+    return RankFits(kept, low.left)

@@ -1,5 +1,7 @@
 """Where a factorisation starts, and the selection of the best start on the compressed data."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from .hals import Array, Fit, LowRank, fit_hals
@@ -85,32 +87,42 @@ def _lift_zeros(rows: Array) -> Array:
     return np.ascontiguousarray(np.maximum(rows, np.maximum(floor, _TINY)), dtype=np.float32)
 
 
-def make_starts(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> list[Start]:
+def make_starts(low: LowRank, k: int, n_starts: int, previous: Fit | None, rng: np.random.Generator) -> Iterator[Start]:
     """Starts from the singular vectors, from the fit of k - 1 where there is one, and from random patterns."""
     # The first start is the same whatever the seed: results differ by the random ones only.
-    starts = [make_svd_start(low, k)]
-    if previous is not None and len(previous.factor) == k - 1 and n_starts > 1:
-        starts.append(make_warm_start(low, previous, rng))
-    return starts + [make_random_start(low, k, rng) for _ in range(n_starts - len(starts))]
+    yield make_svd_start(low, k)
+    grown = previous is not None and len(previous.factor) == k - 1 and n_starts > 1
+    if previous is not None and grown:
+        yield make_warm_start(low, previous, rng)
+    for _ in range(n_starts - 1 - grown):
+        yield make_random_start(low, k, rng)
 
 
 def fit_from_starts(
-    low: LowRank, starts: list[Start], *, n_finish: int = 2, stop_tolerance: float = STOP_TOLERANCE
+    low: LowRank,
+    starts: Iterable[Start],
+    *,
+    n_finish: int = 2,
+    n_kept: int | None = None,
+    stop_tolerance: float = STOP_TOLERANCE,
 ) -> list[Fit]:
-    """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first."""
+    """Warm up every start on the compressed data and iterate the best ``n_finish`` until they converge; best first.
+
+    ``n_kept`` limits how many of them are held and returned.
+    """
     # Errors below their rounding are equal. The order then stays as it is, with the singular vectors first.
     rounding = estimate_rounding(low.left.shape[0])
 
     def rank_error(fit: Fit) -> float:
         return max(fit.error, rounding)
 
-    # ``starts`` is emptied, so that nothing is held twice.
-    warm_up_fits = sorted(
-        (fit_hals(low, starts.pop(0), _WARM_UP, n_inner=2) for _ in range(len(starts))), key=rank_error
-    )
+    warm_up_fits: list[Fit] = []
+    for start in starts:  # one in memory at a time
+        warm_up_fits.append(fit_hals(low, start, _WARM_UP, n_inner=2))
+        warm_up_fits = sorted(warm_up_fits, key=rank_error)[: n_kept and max(n_finish, n_kept)]
     for place in range(min(n_finish, len(warm_up_fits))):
         warm_up_fits[place] = _converge_fit(low, warm_up_fits[place], stop_tolerance)
-    return sorted(warm_up_fits, key=rank_error)
+    return sorted(warm_up_fits, key=rank_error)[:n_kept]
 
 
 def _converge_fit(low: LowRank, fit: Fit, stop_tolerance: float) -> Fit:

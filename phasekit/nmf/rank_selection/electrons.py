@@ -26,18 +26,16 @@ noise are found again too, all to nearly the same share. A line through the shar
 removes it.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.blocks import Block
 from ..fitting.hals import LowRank, split_strength
 from .noise_law import compute_edge
+from .thinning import Fold
 
 Array = NDArray[np.float64]
-_ROWS = 128  # patterns whose variances are in memory
 BLOCK_SIZES = (2, 4, 8, 16, 1 << 20)  # directions beyond those that are real; the last: all there are
 _N_LAST = 12  # directions beyond the largest k: noise alone, where the k tried reach far enough
 
@@ -60,25 +58,28 @@ class Excess(NamedTuple):
 
 
 def compute_cross_covariance(
-    low: LowRank, test: Iterable[Block], weights: tuple[NDArray[np.float32], NDArray[np.float32]], fraction: float
+    low: LowRank,
+    test: Fold,
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+    places: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
 ) -> CrossCovariance:
     """The cross-covariance of the compressed train part and the test part, in one pass over the latter.
 
-    ``test``: rows of scaled features. They are counts over both ``weights`` (of scan points, of features) and over the
-    ``fraction`` of the electrons in this part.
+    Scan point i and feature j of ``test`` belong to row ``places[0][i]`` and column ``places[1][j]`` of ``low`` (i and
+    j where not given). Its values are counts over both ``weights`` (of its rows, of its columns) and over the fraction
+    of the electrons in this part.
     """
-    left, strength = split_strength(low)
-    right = np.ascontiguousarray(low.right.T)
-    left2, right2 = left**2, right**2
+    left, strength = split_strength(low.left)
+    # Counts are whole and their variances are themselves: weights go to the vectors that they are multiplied with.
+    spread = left / (weights[0].astype(np.float64) * test.fraction)[:, None]
+    right = np.ascontiguousarray((low.right / weights[1]).T)
+    if places is not None:
+        right = right[places[1]]
     matrix, variance = np.zeros((2, len(strength), len(strength)))
-    for rows, block in test:
-        matrix += left[rows].T @ (block @ right)
-        # The variance of a count is its expectation. Some rows at a time, because these are copies.
-        for start in range(0, len(block), _ROWS):
-            some = slice(rows.start + start, min(rows.start + start + _ROWS, rows.stop))
-            share = weights[0][some, None] * (weights[1] * np.float32(fraction))
-            np.divide(block[start : start + _ROWS], share, out=share)
-            variance += left2[some].T @ (share @ right2)
+    for points, electrons in test.read_lists():
+        rows = spread[points if places is None else places[0][points]]
+        matrix += rows.T @ electrons.project(right)
+        variance += (rows**2).T @ electrons.project(right**2)
     return CrossCovariance(matrix, variance, strength)
 
 

@@ -40,7 +40,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank, split_strength
+from ..fitting.hals import split_strength
 from .electrons import CrossCovariance, Excess, compute_excess
 from .neighbours import Coherence, compute_coherence
 from .noise_law import DEVIATION, MEAN, compute_log_density
@@ -52,7 +52,8 @@ _LARGEST = 300.0  # of the logarithm of odds: what is larger is certain, and e t
 class ScanView(NamedTuple):
     """One way to look at the scan: point by point, or in sums of points and pixels."""
 
-    low: LowRank  # compressed
+    left: NDArray[np.float32]  # (scan point, direction): maps, scaled by the singular values
+    n_features: int
     shape: tuple[int, int]  # of the scan
     folds: list[CrossCovariance]  # of the electrons; empty where data are no counts
 
@@ -71,11 +72,11 @@ def collect_evidence(views: list[ScanView], tried: list[int], rng: np.random.Gen
 
 def _collect_curves(view: ScanView, largest: int, rng: np.random.Generator) -> dict[str, Array]:
     """Odds of every direction and what they come from, (rank,) from k = 1 to ``largest``, from one view."""
-    _, strength = split_strength(view.low)
+    _, strength = split_strength(view.left)
     n = min(largest, max(len(strength) - 2, 1))  # two directions are left to measure the noise
     excess = compute_excess(view.folds, n) if view.folds else None
-    coherence = compute_coherence(view.low, view.shape, n, rng)
-    size = len(view.low.left), view.low.right.shape[1]
+    coherence = compute_coherence(view.left, view.shape, n, rng)
+    size = len(view.left), view.n_features
     curves = {"odds": compute_log_odds(strength, excess, coherence, n), "unseen": compute_unseen(strength, size, n)}
     if coherence is not None:
         curves["neighbour_excess"] = ((coherence.eigenvalue - coherence.noise) / coherence.deviation).max(axis=0)

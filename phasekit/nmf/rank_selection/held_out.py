@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..fitting.blocks import InMemoryRows, RowSource
 from ..fitting.hals import Array, Fit, fit_nonnegative_loading
 from ..fitting.residual import estimate_rounding
+from .electron_lists import ElectronList
 from .thinning import Fold
 
 _N_GROUPS, _GROUP_SIZE = 24, 16  # patterns for image quality, each the sum of so many scan points in a row
@@ -24,7 +25,7 @@ class FitScores(NamedTuple):
     error: float  # squared error relative to the held-out data's square sum
     deviance: float  # Poisson deviance per held-out electron of an eighth of the patterns; NaN for what is no count
     by_point: NDArray[np.float64]  # squared error of every scan point that was held out
-    model: Array  # (n_groups, feature): the fit's prediction of the patterns for image quality
+    model: tuple[Array, Array]  # (n_groups, k) and (k, feature): the prediction of the patterns for image quality
 
 
 class HeldOutScores(NamedTuple):
@@ -44,45 +45,57 @@ def score_counts(part: Fold, fits: list[Fit], groups: NDArray[np.integer]) -> He
     r"""Score all fits on one fold of the electrons, in a single pass over it.
 
     With a pattern :math:`v` and its loadings :math:`l`, the squared error is expanded as :math:`\lVert v\rVert^2 - 2\,
-    v \cdot (F^T l) + l^T F F^T l`. No model of the block has to be formed then. An error below the rounding of this
+    v \cdot (F^T l) + l^T F F^T l`. No model of the pattern has to be formed then. An error below the rounding of this
     difference counts as this rounding, so that no k wins by it.
     """
-    stacked = np.concatenate([fit.factor for fit in fits])
+    scan = np.float32(1 / part.fraction) / part.thinned.scan_weight
+    feature = np.float32(1) / part.thinned.feature_weight
+    # All factors are stacked: one product with the electrons serves every fit.
     spans = list(pairwise(np.cumsum([0, *(len(fit.factor) for fit in fits)])))
+    stacked = np.empty((len(feature), spans[-1][1]), np.float32)
+    for fit, (a, b) in zip(fits, spans, strict=True):
+        np.multiply(fit.factor.T, feature[:, None], out=stacked[:, a:b])
     quadratic = [fit.factor @ fit.factor.T for fit in fits]
     n, rounding = part.shape[0], estimate_rounding(part.shape[1])
-    size = min(_GROUP_SIZE, n)
     by_point, deviance, electrons, norm2 = np.zeros((len(fits), n)), np.zeros(len(fits)), 0.0, 0.0
     reference = np.zeros((len(groups), part.shape[1]), dtype=np.float32)
-    # All factors are stacked: one matrix product of the block serves every fit.
-    for rows, block, projections in part.project_blocks(stacked):
-        squares = np.einsum("ij,ij->i", block, block, dtype=np.float64)
+    for rows, listed in part.read_lists():
+        squares = listed.sum_squares(feature) * scan[rows].astype(np.float64) ** 2
         norm2 += float(squares.sum())
+        projections = listed.project(stacked).T * scan[rows]
         for i, (fit, (a, b)) in enumerate(zip(fits, spans, strict=True)):
             loading = fit.loading[:, rows]
             model2 = np.einsum("kp,kp->p", loading, quadratic[i] @ loading, dtype=np.float64)
             error = squares - 2 * np.einsum("kp,kp->p", projections[a:b], loading, dtype=np.float64) + model2
             by_point[i, rows] = np.maximum(error, rounding * squares)
-        # A group may begin in one block and end in the next, so that its parts are added up.
-        for g, first in enumerate(groups):
-            inside = slice(max(first, rows.start) - rows.start, max(min(first + size, rows.stop) - rows.start, 0))
-            reference[g] += block[inside].sum(axis=0)
+        _add_groups(listed, rows, groups, scan, reference)
         sampled = np.flatnonzero(np.arange(rows.start, rows.stop) % _DEVIANCE_STEP == 0)
         if len(sampled):
-            block_deviance, block_electrons = _compute_deviances(part, fits, rows, block, sampled)
-            deviance, electrons = deviance + block_deviance, electrons + block_electrons
+            some_deviance, some_electrons = _compute_deviances(part, fits, rows, listed, sampled)
+            deviance, electrons = deviance + some_deviance, electrons + some_electrons
     scored = []
     for i, fit in enumerate(fits):
-        summed = np.stack([fit.loading[:, g : g + size].sum(axis=1) for g in groups])
+        summed = np.stack([fit.loading[:, g : g + _GROUP_SIZE].sum(axis=1) for g in groups])
         error = float(by_point[i].sum()) / max(norm2, 1e-300)
-        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], summed @ fit.factor))
-    return HeldOutScores(scored, reference)
+        scored.append(FitScores(error, deviance[i] / max(electrons, 1.0), by_point[i], (summed, fit.factor)))
+    return HeldOutScores(scored, reference * feature)
+
+
+def _add_groups(listed: ElectronList, rows: slice, groups: NDArray[np.integer], scan: Array, reference: Array) -> None:
+    """Add counts times ``scan`` of the points of every group that are among ``rows`` to ``reference`` (group, feature).
+
+    A group may begin in one part of the rows and end in the next, so that its parts are added up.
+    """
+    for g, first in enumerate(groups):
+        inside = np.arange(max(first, rows.start), min(first + _GROUP_SIZE, rows.stop))
+        points, features, counts = listed.select_rows(inside - rows.start)
+        reference[g] += np.bincount(features, counts * scan[inside][points], len(reference[g]))
 
 
 def _compute_deviances(
-    part: Fold, fits: list[Fit], rows: slice, block: Array, chosen: NDArray[np.integer]
+    part: Fold, fits: list[Fit], rows: slice, listed: ElectronList, chosen: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], float]:
-    r"""Poisson deviance of every fit on some rows of a block, and the electrons in them.
+    r"""Poisson deviance of every fit on some rows, and the electrons in them.
 
     .. math::
 
@@ -91,21 +104,20 @@ def _compute_deviances(
     with held-out counts :math:`n` and model :math:`m`, to which 1 % of a rank-one model of the means is mixed. Only
     places with a count enter the logarithm; the sum of the model follows from its factors.
     """
-    scan = part.thinned.scan_weight[rows][chosen]
-    weight = scan[:, None] * part.thinned.feature_weight * np.float32(part.fraction)
-    counts = np.rint(block[chosen] * weight)
-    electrons = float(counts.sum(dtype=np.float64))
+    scan, feature = part.thinned.scan_weight[rows][chosen], part.thinned.feature_weight * np.float32(part.fraction)
+    *counted, n = listed.select_rows(chosen)
+    electrons = float(n.sum(dtype=np.float64))
+    weight = scan[counted[0]] * feature[counted[1]]
     # Scan and feature weights are roots of means, so that their squared product is a rank-one model of the counts.
-    mean = weight * weight
-    mean *= np.float32(electrons / max(float(mean.sum(dtype=np.float64)), 1e-300))
-    counted = np.nonzero(counts)
-    n, floor, weight_hit = counts[counted], _FLOOR_SHARE * mean[counted], (1 - _FLOOR_SHARE) * weight[counted]
-    points, feature = np.arange(rows.start, rows.stop)[chosen], part.thinned.feature_weight * np.float32(part.fraction)
+    total = float(np.sum(scan.astype(np.float64) ** 2) * np.sum(feature.astype(np.float64) ** 2))
+    floor = _FLOOR_SHARE * weight**2 * np.float32(electrons / max(total, 1e-300))
+    weight *= 1 - _FLOOR_SHARE
+    points = np.arange(rows.start, rows.stop)[chosen]
     deviances = np.empty(len(fits))
     for i, fit in enumerate(fits):
         loading = fit.loading[:, points]
         fit_sum = float((loading @ scan) @ (fit.factor @ feature))
-        model = weight_hit * _predict_counted(np.ascontiguousarray(loading), fit.factor, counted) + floor
+        model = weight * _predict_counted(np.ascontiguousarray(loading), fit.factor, (counted[0], counted[1])) + floor
         expected = (1 - _FLOOR_SHARE) * fit_sum + _FLOOR_SHARE * electrons
         deviances[i] = 2 * (float(np.sum(n * np.log(n / model), dtype=np.float64)) - electrons + expected)
     return deviances, electrons
@@ -190,8 +202,7 @@ def score_split(source: RowSource, quarter: BiCrossSplit, fits: list[Fit]) -> tu
         factor[:, held_columns] = fit_nonnegative_loading(factor_products[a:b], fit.loading @ fit.loading.T)
         by_point = np.square(held_out - loading.T @ factor[:, held_columns]).sum(axis=1, dtype=np.float64)
         by_point = np.maximum(by_point, rounding * squares)
-        model = np.zeros_like(reference)
-        model[:, held_columns] = loading[:, : len(reference)].T @ factor[:, held_columns]
+        model = loading[:, : len(reference)].T.copy(), factor * held_columns
         scored.append(FitScores(float(by_point.sum()) / max(norm2, 1e-300), float("nan"), by_point, model))
         completed.append(fit._replace(factor=factor))
     return HeldOutScores(scored, reference), completed

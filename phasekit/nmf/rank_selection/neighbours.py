@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fitting.hals import LowRank, split_strength
+from ..fitting.hals import split_strength
 from .electrons import BLOCK_SIZES
 
 Array = NDArray[np.float64]
@@ -32,14 +32,16 @@ class Coherence(NamedTuple):
     deviation: Array  # its standard deviation
 
 
-def compute_coherence(low: LowRank, shape: tuple[int, int], n_ranks: int, rng: np.random.Generator) -> Coherence | None:
-    """Coherence of the directions of the compressed data on a scan of ``shape``; None for a single scan point.
+def compute_coherence(
+    left: NDArray[np.float32], shape: tuple[int, int], n_ranks: int, rng: np.random.Generator
+) -> Coherence | None:
+    """Coherence of the maps ``left`` (scan point, direction) on a scan of ``shape``; None for a single scan point.
 
     As with the electrons, direction r + 1 is looked for in the first r + n rows and columns, n of ``BLOCK_SIZES``.
     """
-    if low.left.shape[0] < 2:
+    if len(left) < 2:
         return None
-    maps, _ = split_strength(low)
+    maps, _ = split_strength(left)
     matrix = _sum_neighbours(maps, shape)
     signs = (rng.choice(np.array([-1, 1], dtype=np.float32), size=(len(maps), 1)) for _ in range(_N_FLIPS))
     flipped = np.array([_sum_neighbours(maps * sign, shape) for sign in signs])

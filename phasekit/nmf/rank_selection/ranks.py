@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import SchemaError
 from ...schema import FEATURES, RANKS, describe, require
-from ..fitting.hals import LowRank
+from ..fitting.hals import Array
 from ..fitting.level import bring_to_unit_level
 from ..fitting.rank_fits import fit_all_ranks, load_complete_rows
 from ..image_metrics import METRICS
@@ -47,8 +47,8 @@ def scan_ranks(
 
         g_k = \frac{\langle e_{k-1,i} - e_{k,i}\rangle_i}{\mathrm{std}_i(e_{k-1,i} - e_{k,i}) / \sqrt{N}},
 
-    averaged over the runs. Memory beyond the features: about as much again for 64 MB of them, less for more. One
-    thread.
+    averaged over the runs. Memory beyond the features: about .3 of them for 64 MB of counts of a low dose, less
+    for more. One thread.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def scan_ranks(
         trained = fit_all_ranks(source, tried, n_runs, rng, keep=lambda fit: fit.error, **how)
         table: dict[str, Any] = {"loss": losses.compute_table()}
         table["relative_error"] = np.array(trained.kept)
-        runs = CrossValidation(source, features, tried, metrics, bar.update)
         is_counts = bool(features.attrs.get("counts", 0))  # only a count of electrons can be thinned
+        runs = CrossValidation(source, features, tried, metrics, bar.update, losses.largest if is_counts else 0.0)
         table |= (
             runs.score_held_out_counts(n_runs, seed, rng) if is_counts else runs.score_held_out_quarters(n_runs, rng)
         )
-        table |= _weigh_evidence(trained.low, runs, features, np.random.default_rng([seed, 1]))
+        table |= _weigh_evidence(trained.left, runs, features, np.random.default_rng([seed, 1]))
     held_out = "poisson_thinning" if is_counts else "bi_cross_validation"
     settings = {"ranks": tried, "n_runs": n_runs, "seed": seed, "metrics": list(metrics)}
     out = _label_table(table, tried, n_runs).assign_attrs(held_out=held_out)
@@ -147,13 +147,14 @@ def scan_ranks(
 
 
 def _weigh_evidence(
-    low: LowRank, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
+    left: Array, runs: CrossValidation, features: xr.Dataset, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
     """Evidence by rank, of the scan as it is and of its sums."""
     shape = features.sizes["scan_y"], features.sizes["scan_x"]
-    views = [ScanView(low, shape, runs.cross_covariances)]
+    views = [ScanView(left, features.sizes["feature"], shape, runs.cross_covariances)]
     for coarse, folds in zip(runs.coarse, runs.coarse_covariances, strict=True):
-        views.append(ScanView(coarse.compress(max(runs.tried), rng), coarse.shape, folds))
+        low = coarse.compress(max(runs.tried), rng)
+        views.append(ScanView(low.left, low.right.shape[1], coarse.shape, folds))
     return collect_evidence(views, runs.tried, rng)
 
 

@@ -16,14 +16,17 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from ..fitting.blocks import Block, RowSource
 from ..fitting.hals import Array
+from .electron_lists import ElectronList, add_electrons, join_lists, make_electron_list
 
 MAX_EXACT_COUNT = 1024  # counts above it are split by the normal limit of the binomial (skewness below 0.1)
 _KEPT_SHARE = 0.08  # of the data's memory: pixels with held-out electrons take no more
+_LISTED_ROWS, _READ_ROWS = 64, 512  # scan points whose electrons are listed at a time, and read at a time
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+#: By number of bits: the first bit of every group of so many in a word.
+_FIRST_BITS = np.array([0, *(sum(1 << b * i for i in range(64 // b)) for b in range(1, 65))], dtype=np.uint64)
 
 
 class FoldChoice(NamedTuple):
@@ -39,14 +42,6 @@ class HashKey(NamedTuple):
 
     seed: np.uint64
     place: np.uint64  # number of the value in the whole matrix
-
-
-class SparseBlock(NamedTuple):
-    """Pixels of some rows that have electrons in one fold; those of row i are ``starts[i]`` to ``starts[i + 1]``."""
-
-    starts: NDArray[np.int64]
-    columns: NDArray[np.unsignedinteger]
-    counts: NDArray[np.uint16]
 
 
 class ThinnedCounts(NamedTuple):
@@ -74,7 +69,7 @@ class ThinnedCounts(NamedTuple):
     def split(self, fold: int) -> "tuple[Fold, Fold]":
         """Everything but one fold, and that fold; both remember where its electrons are if these are few."""
         train, test = self.select_train(fold), self.select_test(fold)
-        kept = test.collect_counts()
+        kept = test.collect_electrons()
         return train._replace(kept=kept), test._replace(kept=kept)
 
 
@@ -84,7 +79,7 @@ class Fold(NamedTuple):
     thinned: ThinnedCounts
     fold: int
     held_out: bool
-    kept: tuple[SparseBlock, ...] | None = None  # the held-out electrons of every block, where they are few
+    kept: ElectronList | None = None  # the held-out electrons of all rows, where they are few
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,60 +101,62 @@ class Fold(NamedTuple):
         """Scaled features of some rows."""
         scan = np.float32(1 / self.fraction) / self.thinned.scan_weight
         feature = np.float32(1) / self.thinned.feature_weight
-        if self.kept is None:
+        if self.held_out or self.kept is None:
             for rows, values in self.read_counts():
                 _scale_block(values, scan[rows], feature)
                 yield rows, values
             return
-        for kept, (rows, block) in zip(self.kept, self.thinned.base.read_blocks(), strict=True):
-            values = np.zeros_like(block) if self.held_out else block * np.float32(1 / self.fraction)
-            _add_kept(values, kept, scan[rows] if self.held_out else -scan[rows], feature)
+        out = np.empty((0, self.shape[1]), np.float32)
+        for rows, block in self.thinned.base.read_blocks():
+            out = out if len(out) >= len(block) else np.empty_like(block)
+            values = out[: len(block)]
+            np.multiply(block, np.float32(1 / self.fraction), out=values)
+            _take_scaled(values, self.kept, rows.start, scan[rows], feature)
             yield rows, values
-
-    def project_blocks(self, factors: Array) -> Iterator[tuple[slice, Array, Array]]:
-        """Scaled features of some rows, and their products with ``factors`` (k, feature) as (k, rows)."""
-        if self.kept is None or not self.held_out:
-            for rows, block in self.read_blocks():
-                yield rows, block, factors @ block.T
-            return
-        scan = np.float32(1 / self.fraction) / self.thinned.scan_weight
-        by_feature = np.ascontiguousarray((factors / self.thinned.feature_weight).T)
-        # Most pixels of the fold are empty: the products are sums over the others.
-        for kept, (rows, block) in zip(self.kept, self.read_blocks(), strict=True):
-            yield rows, block, np.ascontiguousarray(_project_kept(kept, by_feature, scan[rows]).T)
-
-    def collect_counts(self) -> tuple[SparseBlock, ...] | None:
-        """Where the electrons of this part are; None where they would take more than ``_KEPT_SHARE`` of the memory."""
-        n, features = self.shape
-        column = np.uint16 if features <= 1 << 16 else np.uint32
-        free = _KEPT_SHARE * 4 * n * features / (column().nbytes + 2)
-        kept: list[SparseBlock] = []
-        for _, counts in self.read_counts():
-            starts = np.append(0, np.cumsum(np.count_nonzero(counts, axis=1)))
-            free -= starts[-1]
-            if free < 0 or (len(counts) and counts.max() > np.iinfo(np.uint16).max):
-                return None
-            block = SparseBlock(starts, np.empty(starts[-1], column), np.empty(starts[-1], np.uint16))
-            _keep_counts(counts, block)
-            kept.append(block)
-        return tuple(kept)
 
     def read_counts(self) -> Iterator[Block]:
         """Counts of this part of some rows."""
-        thinned = self.thinned
-        for rows, block in thinned.base.read_blocks():
-            out = np.empty(block.shape, dtype=np.float32)
-            # The place counts through the whole matrix, so that blocks of any size give the same folds.
-            start = np.uint64(rows.start) * np.uint64(block.shape[1])
-            _thin_block(
-                block,
-                thinned.scan_weight[rows],
-                thinned.feature_weight,
-                HashKey(np.uint64(thinned.seed), start),
-                FoldChoice(thinned.n_bits, self.fold, self.held_out),
-                out,
-            )
+        for rows, block in self.thinned.base.read_blocks():
+            out = np.zeros(block.shape, np.float32)
+            for some, electrons in self._list_block(rows, block):
+                places = np.arange(some.start - rows.start, some.stop - rows.start), np.arange(self.shape[1])
+                add_electrons(electrons, places, 1, out)
             yield rows, out
+
+    def read_lists(self) -> Iterator[tuple[slice, ElectronList]]:
+        """Electrons of this part of some rows."""
+        if self.held_out and self.kept is not None:
+            yield from self.kept.read_rows(_READ_ROWS)
+            return
+        for rows, block in self.thinned.base.read_blocks():
+            yield from self._list_block(rows, block)
+
+    def collect_electrons(self) -> ElectronList | None:
+        """The electrons of this part; None where they would take more than ``_KEPT_SHARE`` of the data's memory."""
+        free = _KEPT_SHARE * 4 * self.shape[0] * self.shape[1]
+        kept: list[ElectronList] = []
+        for _, electrons in self.read_lists():
+            free -= electrons.nbytes
+            if free < 0:
+                return None
+            kept.append(electrons)
+        return join_lists(kept)
+
+    def _list_block(self, rows: slice, block: Array) -> Iterator[tuple[slice, ElectronList]]:
+        """Electrons of some rows of a block at a time, so that what holds them until they are counted is small."""
+        thinned, width = self.thinned, block.shape[1]
+        choice = FoldChoice(thinned.n_bits, self.fold, self.held_out)
+        size = min(_LISTED_ROWS, len(block)) * width + 1
+        columns, counts = np.empty(size, np.uint32), np.empty(size, np.uint32)
+        for start in range(0, len(block), _LISTED_ROWS):
+            some = slice(rows.start + start, min(rows.start + start + _LISTED_ROWS, rows.stop))
+            starts = np.zeros(some.stop - some.start + 1, np.int64)
+            # The place counts through the whole matrix, so that blocks of any size give the same folds.
+            key = HashKey(np.uint64(thinned.seed), np.uint64(some.start) * np.uint64(width))
+            here, weights = block[start : start + _LISTED_ROWS], (thinned.scan_weight[some], thinned.feature_weight)
+            _thin_block(here, weights, key, choice, ElectronList(starts, columns, counts, width))
+            found = slice(0, int(starts[-1]))
+            yield some, make_electron_list(starts, columns[found], counts[found], width)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -172,65 +169,46 @@ def _scale_block(block: Array, scan_scale: Array, feature_scale: Array) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_counts(counts: Array, kept: SparseBlock) -> None:
-    """Write the columns and values of ``counts`` (row, feature) that are not 0 into ``kept``."""
-    free = 0
-    for i in range(counts.shape[0]):
-        for j in range(counts.shape[1]):
-            if counts[i, j] > 0:
-                kept.columns[free], kept.counts[free] = j, np.uint16(counts[i, j])
-                free += 1
+def _take_scaled(block: Array, kept: ElectronList, first: int, scan_scale: Array, feature_scale: Array) -> None:
+    """Take counts times ``scan_scale`` (row,) and ``feature_scale`` (feature,) off ``block`` (row, feature), in place.
 
-
-@numba.njit(cache=True, nogil=True)
-def _add_kept(block: Array, kept: SparseBlock, scan_scale: Array, feature_scale: Array) -> None:
-    """Add counts times ``scan_scale`` (row,) and ``feature_scale`` (feature,) to ``block`` (row, feature), in place.
-
-    What is left of a pixel whose electrons are all taken away is set to 0, which it is but for rounding.
+    Row ``first`` of ``kept`` is the first of the block. What is left of a pixel whose electrons are all taken away is
+    set to 0, which it is but for rounding.
     """
     for i in range(block.shape[0]):
-        for e in range(kept.starts[i], kept.starts[i + 1]):
+        row, scale = block[i], scan_scale[i]
+        for e in range(kept.starts[first + i], kept.starts[first + i + 1]):
             j = kept.columns[e]
-            block[i, j] = max(block[i, j] + np.float32(kept.counts[e]) * scan_scale[i] * feature_scale[j], 0)
-
-
-@numba.njit(cache=True, nogil=True, forceinline=True, fastmath=True)
-def _project_kept(kept: SparseBlock, by_feature: Array, scan_scale: Array) -> Array:
-    """Counts times ``by_feature`` (feature, k), summed over the features and times ``scan_scale``: (row, k)."""
-    out = np.zeros((len(scan_scale), by_feature.shape[1]), np.float32)
-    for i in range(len(scan_scale)):
-        row = out[i]
-        for e in range(kept.starts[i], kept.starts[i + 1]):
-            weight, factor = np.float32(kept.counts[e]) * scan_scale[i], by_feature[kept.columns[e]]
-            for c in range(len(row)):
-                row[c] += weight * factor[c]
-    return out
+            row[j] = max(row[j] - np.float32(kept.counts[e]) * scale * feature_scale[j], np.float32(0))
 
 
 @numba.njit(cache=True, nogil=True)
 def _thin_block(
-    block: Array,
-    scan_weight: Array,
-    feature_weight: Array,
-    key: HashKey,
-    choice: FoldChoice,
-    out: Array,
+    block: Array, weights: tuple[Array, Array], key: HashKey, choice: FoldChoice, out: ElectronList
 ) -> None:
-    """Counts of one fold, or of all others (``choice``), into ``out`` (row, feature).
+    """Electrons of one fold, or of all others (``choice``), into the arrays of ``out``, which are large enough.
 
-    ``block`` (row, feature) times ``scan_weight`` (row,) and ``feature_weight`` (feature,) are counts, all float32.
-    ``key`` holds the seed and the place of the first value.
+    ``block`` (row, feature) times ``weights`` (row,) and (feature,) are counts, all float32. ``key`` holds the seed and
+    the place of the first value.
     """
-    seed, place = _mix_bits(key.seed), key.place
+    scan_weight, feature_weight = weights
+    seed, place, width = _mix_bits(key.seed), key.place, block.shape[1]
+    found = 0
     for i in range(block.shape[0]):
-        for j in range(block.shape[1]):
-            if block[i, j] > 0:
-                n = int(np.rint(block[i, j] * scan_weight[i] * feature_weight[j]))
-                test = binomial_count(n, _mix_bits(seed + place * _GOLDEN), choice.n_bits, choice.fold)
-                out[i, j] = test if choice.held_out else n - test
-            else:
-                out[i, j] = 0
-            place += np.uint64(1)
+        # First where there is anything, without a branch; then the electrons of these pixels only.
+        row, filled = block[i], found
+        for j in range(width):
+            out.columns[filled] = j
+            filled += row[j] > 0
+        for e in range(found, filled):
+            j = out.columns[e]
+            n = int(np.rint(row[j] * scan_weight[i] * feature_weight[j]))
+            test = binomial_count(n, _mix_bits(seed + (place + np.uint64(j)) * _GOLDEN), choice.n_bits, choice.fold)
+            count = test if choice.held_out else n - test
+            out.columns[found], out.counts[found] = j, count
+            found += count > 0
+        out.starts[i + 1] = found
+        place += np.uint64(width)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -245,10 +223,7 @@ def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
         return _approximate_binomial_count(n, key + np.uint64(fold), n_bits)
     total = 0
     if n * n_bits <= 64:
-        mask = (np.uint64(1) << np.uint64(n_bits)) - np.uint64(1)
-        for electron in range(n):
-            total += ((key >> np.uint64(electron * n_bits)) & mask) == np.uint64(fold)
-        return total
+        return _count_in_key(n, key, n_bits, fold)
     word = np.uint64(0)
     for start in range(0, n, 64):
         matching = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -259,10 +234,28 @@ def binomial_count(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
             word += np.uint64(1)
             random = np.uint64(_mix_bits(key + word * _GOLDEN))  # the cast: for pure Python
             matching &= random if (fold >> bit) & 1 else ~random
-        while matching:  # clears the lowest set bit each time, and so counts the bits
-            matching &= matching - np.uint64(1)
-            total += 1
+        total += _count_bits(matching)
     return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_in_key(n: int, key: np.uint64, n_bits: int, fold: int) -> int:
+    """How many of the first ``n`` groups of ``n_bits`` bits of the key are the fold's number, all at once."""
+    one, end, first_bits = np.uint64(1), np.uint64(n * n_bits), _FIRST_BITS[n_bits]
+    different, gathered = key ^ (first_bits * np.uint64(fold)), np.uint64(0)
+    for bit in range(n_bits):
+        gathered |= different >> np.uint64(bit)  # the first bit of a group is set where any of its bits differs
+    within = ~np.uint64(0) if end == 64 else (one << end) - one
+    return _count_bits(~gathered & first_bits & within)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_bits(x: np.uint64) -> int:
+    """Number of bits that are set: sums of neighbouring pairs, of fours, of eights, then of the bytes."""
+    x -= (x >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return int((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @numba.njit(cache=True, nogil=True)
