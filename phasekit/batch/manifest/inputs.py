@@ -1,0 +1,65 @@
+"""Files that a row reads: whether they are there, and which they are."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from phasekit.errors import ReadError, SchemaError
+
+from ..parameters import Parameter
+from ..paths import check_files, is_path, make_absolute
+from .checking import CheckedEntry, Notebook
+from .entries import Source
+from .faults import Fault
+
+
+def list_inputs(notebook: Notebook, values: Mapping[str, Any]) -> Iterator[Path]:
+    """Files that a row reads, those of the notebook's defaults from the folder of the notebook."""
+    parameters, folder = notebook.parameters, notebook.path.parent
+    for name in filter(is_path, parameters):
+        default = make_absolute(parameters, {name: _join(parameters[name].default, folder)})[name]
+        value = values.get(name, default)
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if item and (name in values or os.path.exists(item)):
+                yield Path(item)
+
+
+def _join(value: Any, folder: Path) -> Any:
+    if isinstance(value, list | tuple):
+        return [_join(item, folder) for item in value]
+    return str(folder / value) if isinstance(value, str) and value else value
+
+
+def find_missing_files(found: Iterable[CheckedEntry], source: Source) -> Iterator[Fault]:
+    """Fault of each file that is not there; a file that many rows share is looked for once."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for checked in found:
+        for name, value in checked.values.items():
+            if not is_path(name):
+                continue
+            for item in value if isinstance(value, list) and value else [value]:
+                key = (name, str(item))
+                if key not in known:
+                    known[key] = _find_file_fault(checked.notebook.parameters, name, item, source)
+                if known[key][0]:
+                    yield checked.refuse(name, *known[key])
+
+
+def _find_file_fault(parameters: Mapping[str, Parameter], name: str, item: Any, source: Source) -> tuple[str, str]:
+    """What is wrong with a path, and what is needed; empty where its file is there."""
+    try:
+        check_files(parameters, {name: item})
+    except ReadError as error:
+        shown = error.path.removeprefix(os.path.join(str(source.folder), ""))
+        needed = f"Needs a file that is there; relative paths count from {source.folder.resolve()}."
+        return f"{error.found.removesuffix(f' for {name}')}: {shown}", needed
+    except SchemaError as error:
+        found, _, needed = str(error).removeprefix("parameters: ").partition(". ")
+        return found, needed
+    try:
+        str(item).encode()
+    except UnicodeEncodeError:
+        escaped = str(item).encode("ascii", "backslashreplace").decode()
+        return f"letters that this system's encoding cannot read: {escaped}", "Set PYTHONUTF8=1, or rename the file."
+    return "", ""
