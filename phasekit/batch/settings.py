@@ -1,5 +1,6 @@
 """Values of a notebook's parameters: from texts and from manifests, checked before a kernel starts."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -129,8 +130,7 @@ def find_unknown_names(parameters: Mapping[str, Parameter], names: Iterable[str]
         if name in parameters:
             continue
         if not key or base not in parameters:
-            near = suggest_name(name if base not in parameters else base, tuple(parameters))
-            cure = near or "Check the spelling."
+            cure = suggest_name(base, tuple(parameters)) or "Check the spelling."
             yield ParameterError(name, f"'{name}' is unknown", f"needs one of {', '.join(parameters)}. {cure}")
         elif not takes_mapping(parameters[base].kind):
             found = f"'{name}' is unknown; {base} is of type {parameters[base].kind} and holds no arguments"
@@ -249,14 +249,13 @@ def _convert_item(parameter: Parameter, text: str, folder: str | os.PathLike[str
 
 
 def _convert_arguments(parameter: Parameter, value: dict[str, Any]) -> dict[str, Any]:
-    """Dict whose texts are converted to the kinds of the function's arguments."""
-    if parameter.arguments is None:
-        return value
+    """Dict whose texts are converted to the kinds of the function's arguments; what cannot be is left for the check."""
     converted = dict(value)
-    for key, item in value.items():
-        argument = _find_argument(parameter, key)
+    for key, argument in (parameter.arguments or {}).items():
+        item = value.get(key)
         if isinstance(item, str) and not is_of_kind(argument.kind, item):
-            converted[key] = _convert_item(argument, item, ".")
+            with contextlib.suppress(ValueError):
+                converted[key] = convert_text(argument.kind, item)
     return converted
 
 

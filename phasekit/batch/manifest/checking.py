@@ -1,7 +1,7 @@
 """Each entry of a batch beside the notebook that it names: parameters typed, in range, paths joined."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,7 +76,7 @@ class EntryChecker:
         self.source, self.shared = source, shared
         self.faults: list[Fault] = []
         self._notebooks: dict[str, Notebook | ParameterError] = {}
-        self._values: dict[str, dict[str, Any]] = {}
+        self._values: dict[str, tuple[dict[str, Any], set[str]]] = {}
 
     def check(self) -> list[CheckedEntry]:
         """All entries that name a notebook; what is wrong with them is in ``faults``."""
@@ -105,8 +105,10 @@ class EntryChecker:
         limits, errors = _read_limits(own)
         shared, _ = _read_limits({_MEMORY: self.shared.memory, _TIME: self.shared.time})
         typed, more = convert_values(notebook.parameters, values.items(), self.source.folder)
-        merged = merge_values(self._read_shared(notebook), typed)
-        self._refuse(entry, [*errors, *wrong, *more, *find_unmet_conditions(notebook.parameters, merged)])
+        common, refused = self._read_shared(notebook)
+        merged = merge_values(common, typed)
+        refused = (refused - typed.keys()) | {error.name.partition(".")[0] for error in more}
+        self._refuse(entry, [*errors, *wrong, *more, *_find_unmet(notebook, merged, refused)])
         both = shared | limits
         return CheckedEntry(entry, notebook, merged, name, both.get(_MEMORY), both.get(_TIME))
 
@@ -135,18 +137,20 @@ class EntryChecker:
             raise found_notebook
         return found_notebook
 
-    def _read_shared(self, notebook: Notebook) -> dict[str, Any]:
-        """Shared values for a notebook; their faults are noted once."""
+    def _read_shared(self, notebook: Notebook) -> tuple[dict[str, Any], set[str]]:
+        """Shared values for a notebook and the names of the refused ones, whose faults are noted once."""
         if notebook.workflow not in self._values:
             merged: dict[str, Any] = {}
+            refused: set[str] = set()
             for group in self.shared.groups:
                 values, errors = convert_values(notebook.parameters, group.pairs, group.folder)
-                alone = {name: v for name, v in values.items() if not _names_others(notebook.parameters[name])}
-                errors += find_unmet_conditions(notebook.parameters, alone)
-                wrong = {error.name for error in errors}
-                self.faults += [Fault(0, group.place, error.name, error.found, error.needed) for error in errors]
-                merged = merge_values(merged, {name: v for name, v in values.items() if name not in wrong})
-            self._values[notebook.workflow] = merged
+                errors += _find_unmet(notebook, values, alone=True)
+                wrong = {error.name.partition(".")[0] for error in errors}
+                place = f"{group.place}, {Path(notebook.workflow).name}"
+                self.faults += [Fault(0, place, error.name, error.found, error.needed) for error in errors]
+                merged = merge_values(merged, {name: value for name, value in values.items() if name not in wrong})
+                refused |= wrong
+            self._values[notebook.workflow] = merged, refused
         return self._values[notebook.workflow]
 
 
@@ -182,9 +186,18 @@ def _refuse_own(names: Iterable[str]) -> Iterator[ParameterError]:
         yield ParameterError("output_dir", found, "Leave it out; a column 'name' names the folder of a row.")
 
 
-def _names_others(parameter: Parameter) -> bool:
-    """Whether the range of a parameter names other ones, which a row may give."""
-    return parameter.condition is not None and bool(parameter.condition.names)
+def _find_unmet(
+    notebook: Notebook, values: Mapping[str, Any], refused: Collection[str] = (), *, alone: bool = False
+) -> list[ParameterError]:
+    """Values out of their range; ``alone``: of ranges that name no other parameter, which a row may give."""
+    found = []
+    for error in find_unmet_conditions(notebook.parameters, values):
+        condition = notebook.parameters[error.name].condition
+        names = condition.names if condition is not None else frozenset()
+        # A range that asks for a refused value says nothing.
+        if not (alone and names) and not ({error.name} | names) & set(refused):
+            found.append(error)
+    return found
 
 
 def _read_limits(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[ParameterError]]:

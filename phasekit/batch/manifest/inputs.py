@@ -57,9 +57,19 @@ def _find_file_fault(parameters: Mapping[str, Parameter], name: str, item: Any, 
     except SchemaError as error:
         found, _, needed = str(error).removeprefix("parameters: ").partition(". ")
         return found, needed
+    return _find_kind_fault(item) if item else ("", "")
+
+
+def _find_kind_fault(item: str) -> tuple[str, str]:
+    """What is wrong with a path that is there: its letters, what it is, who may read it."""
     try:
-        str(item).encode()
+        item.encode()
     except UnicodeEncodeError:
-        escaped = str(item).encode("ascii", "backslashreplace").decode()
+        escaped = item.encode("ascii", "backslashreplace").decode()
         return f"letters that this system's encoding cannot read: {escaped}", "Set PYTHONUTF8=1, or rename the file."
+    path = os.path.expanduser(item)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        return f"a device or a pipe: {item}", "Needs a file: copy the data into one."
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        return f"a file that may not be read: {item}", "Needs the right to read it: ask its owner, or chmod u+r."
     return "", ""

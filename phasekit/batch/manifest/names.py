@@ -38,7 +38,7 @@ def fold_name(name: str) -> str:
     True
     """
     # Twice: folding the case can take a text out of its normal form.
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def find_name_fault(name: str) -> str:
