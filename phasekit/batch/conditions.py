@@ -1,8 +1,9 @@
 """Conditions on the values of a parameter, as the comment beside it states them in brackets at its end.
 
-``threshold: float = 0.75  # weight ratio [0 <= x <= 1]`` is a range. ``x`` is the value, and other parameters go by
-their names. ``scale: str = "poisson"  # scaling of counts {poisson, none}`` are choices. A condition is parsed and
-never run.
+``threshold: float = 0.75  # weight ratio [0 ≤ x ≤ 1]`` is a range. ``x`` is the value, and other parameters go by their
+names. ``scale: str = "poisson"  # scaling of counts {poisson, none}`` are choices. A condition is parsed and never run.
+
+Papermill reads no parameter whose line holds a second ``=``, therefore the sign ``≤``. A line of its own may hold both.
 """
 
 import ast
@@ -36,7 +37,7 @@ _KNOWN = (ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.USub, ast.Compare, ast.B
 class Condition:
     """What the value of a parameter must meet: a range or a list of choices."""
 
-    text: str  # as it is written, without the brackets
+    text: str  # without the brackets, in ASCII
     choices: tuple[str, ...] = ()  # empty for a range
     names: frozenset[str] = frozenset()  # other parameters that a range names
 
@@ -46,8 +47,8 @@ def find_bracket(text: str) -> str:
 
     Examples
     --------
-    >>> find_bracket("weight ratio [0 <= x <= 1]"), find_bracket("step [nm]"), find_bracket("scaling {poisson, none}")
-    ('[0 <= x <= 1]', '', '{poisson, none}')
+    >>> find_bracket("weight ratio [0 ≤ x ≤ 1]"), find_bracket("step [nm]"), find_bracket("scaling {poisson, none}")
+    ('[0 ≤ x ≤ 1]', '', '{poisson, none}')
     """
     match = re.search(r"(?:^|\s)(\[[^\[\]]*\]|\{\s*[\w.+-]+(?:\s*,\s*[\w.+-]+)+\s*\})$", text)
     if match is None:
@@ -66,7 +67,7 @@ def read_condition(text: str) -> Condition | None:
     frozenset({'k_min'})
     """
     bracket = find_bracket(text)
-    inner = bracket[1:-1].strip()
+    inner = _write_ascii(bracket[1:-1].strip())
     if bracket.startswith("{"):
         return Condition(inner, choices=tuple(word.strip() for word in inner.split(",")))
     tree = _parse_range(inner)
@@ -122,10 +123,15 @@ def suggest_name(word: str, known: tuple[str, ...]) -> str:
     return f"Did you mean '{lower[near[0]]}'?" if near else ""
 
 
+def _write_ascii(text: str) -> str:
+    """Signs of comparisons as Python has them."""
+    return text.replace("≤", "<=").replace("≥", ">=").replace("≠", "!=")
+
+
 def _parse_range(text: str) -> ast.expr | None:
     """Syntax tree of a range; ``None`` for any other text, such as a unit or a list."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(_write_ascii(text.strip()), mode="eval").body
     except (SyntaxError, ValueError):
         return None
     is_range = all(_is_known(node) for node in ast.walk(tree)) and _VALUE in _list_names(tree)

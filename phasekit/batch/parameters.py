@@ -107,7 +107,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     ----------
     notebook
         An ``.ipynb`` file whose parameters are assignments of literals, ``threshold: float = 0.75  # help``. At its
-        end the help may state a range, ``[0 <= x <= 1]``, or choices, ``{poisson, none}``; also in a line of their own.
+        end the help may state a range, ``[0 ≤ x ≤ 1]``, or choices, ``{poisson, none}``; also in a line of their own.
 
     Returns
     -------

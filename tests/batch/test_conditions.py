@@ -1,6 +1,7 @@
 """Ranges and choices stand beside the parameters, and are those of the library."""
 
 import ast
+import inspect
 
 import nbformat
 import pytest
@@ -23,6 +24,7 @@ WORKFLOWS = [workflow.name for workflow in list_workflows()]
     [
         ("weight ratio [0 <= x <= 1]", "[0 <= x <= 1]"),
         ("[x > 0]", "[x > 0]"),
+        ("of the mean [0 < x ≤ 1]", "[0 < x ≤ 1]"),
         ("radius [x == 0 or x > inner + 1]", "[x == 0 or x > inner + 1]"),
         ("[-360 <= x <= 3.6e2]", "[-360 <= x <= 3.6e2]"),
         ("scaling {poisson, none}", "{poisson, none}"),
@@ -52,6 +54,7 @@ def test_a_condition_is_a_bracket_at_the_end(text, bracket):
     [
         ("[0 <= x <= 1]", (0, 0.5, 1), (-1e-9, 1.1)),
         ("[x >= low + 2]", (4, None), (3,)),
+        ("[x ≥ 1 and x ≠ 3]", (1, 2), (0, 3)),
         ("[x == 0 or x > low]", (0, 2.5), (1, 2)),
         ("[x > 0 and x != 5]", (4,), (5, 0)),
         ("[x < 2 * low - 1]", (2,), (3,)),
@@ -135,14 +138,28 @@ def test_a_wrong_value_stops_a_notebook_at_once():
 def test_rules_and_scales_are_those_of_the_library():
     from phasekit.nmf.features.settings import SCALES
     from phasekit.nmf.image_metrics import METRICS
-    from phasekit.nmf.rank_selection import ranks
     from phasekit.nmf.rank_selection.choose import RULES
 
     declared = notebook_parameters(find_notebook("nmf"))
     # The notebook computes only some of the image metrics, and a rule needs its metric.
-    usable = [rule for rule in RULES if rule not in METRICS or rule in ranks._IMAGE_METRICS]
+    computed = inspect.signature(pk.nmf.scan_ranks).parameters["metrics"].default
+    usable = [rule for rule in RULES if rule not in METRICS or rule in computed]
     assert list(declared["rule"].condition.choices) == usable
     assert set(declared["scale"].condition.choices) == {str(scale).lower() for scale in SCALES}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_papermill_reads_the_lines_of_a_notebook(workflow, caplog):
+    """A second ``=`` in a line would take the parameter out of `papermill --help-notebook`."""
+    from papermill.translators import PythonTranslator
+
+    cells = nbformat.read(find_notebook(workflow), 4).cells
+    (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    read = {parameter.name: parameter.help for parameter in PythonTranslator.inspect(cell)}
+    assert not [record for record in caplog.records if "Unable to parse" in record.getMessage()]
+    for name, parameter in notebook_parameters(find_notebook(workflow)).items():
+        if "|" not in parameter.kind:  # papermill reads no unions
+            assert parameter.help.startswith(read[name]), name
 
 
 def limits_of(text):
