@@ -31,8 +31,8 @@ Paths count from the current directory. Exit codes: 0 all well, 1 a run failed, 
 _BATCH = """\
 an example that can be pasted (it makes its own data):
   phasekit samples make nmf_grains --out try/scans
-  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=6 --out try/runs --dry-run
-  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=6 --out try/runs
+  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=0.1 --out try/runs --dry-run
+  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=0.1 --out try/runs
 
 a manifest is a .csv, .tsv, .yaml or .json file. Columns:
   notebook (or workflow)  stxm, nmf, acom, virtual or an .ipynb file; else --notebook counts

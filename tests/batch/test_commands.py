@@ -293,6 +293,17 @@ def test_every_form_of_the_help_works(typed):
     assert [path.rpartition("/")[2] for path in lists[1]] == ["Ni.cif", "LiFePO4.cif"]
 
 
+def test_the_example_of_batch_can_be_pasted(typed):
+    _, text, _ = typed(["batch", "--help"])
+    lines = re.findall(r"^  phasekit (.*)$", text, re.MULTILINE)
+    assert [words.split()[0] for words in lines] == ["samples", "batch", "batch"]
+    for words, said in zip(lines, ("nmf_grains.nc", "1 of 1 rows chosen", "1 of 1 jobs ended well"), strict=True):
+        code, answer, openings = typed(shlex.split(words))
+        assert code == 0, answer
+        assert said in answer
+    assert openings.parameters[0]["bright_field"] == 0.1
+
+
 def list_page_commands() -> list[tuple[str, str]]:
     """Commands that README and the pages show, in blocks and in the text."""
     found = []
