@@ -79,9 +79,12 @@ def _check_path(parameter: Parameter, value: Any) -> None:
             raise SchemaError(
                 f"parameters: {name} = {item!r} holds a line break or tab. In JSON write a backslash twice, or use /."
             )
-        if all(os.path.exists(os.path.expanduser(file)) for file in _expand_pattern(os.path.expanduser(item))):
+        path = os.path.expanduser(item)
+        # Only a list of files can be a pattern; one file is opened by the name as it stands.
+        if all(os.path.exists(file) for file in (_expand_pattern(path) if is_path_list(name) else [path])):
             continue
-        found = f"no file that matches this pattern for {name}" if glob.has_magic(item) else f"no such file for {name}"
+        is_pattern = is_path_list(name) and glob.has_magic(item)
+        found = f"no file that matches this pattern for {name}" if is_pattern else f"no such file for {name}"
         raise ReadError(item, found=found, cure=f"check the path; relative ones count from {Path.cwd()}")
 
 

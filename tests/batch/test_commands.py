@@ -190,7 +190,7 @@ BAD = {
     "batch *.mib --out out --notebook acom --memory 4": "got memory=4  needs a number with its unit",
     "batch *.mib --out out --notebook acom --time 30": "got time=30  needs a number with its unit",
     "batch *.mib --out out --notebook acom --only no*": "matches none of 2 rows",
-    "batch *.mib --out out": "no 'workflow' and no 'notebook'",
+    "batch *.mib --out out": "data files and no --notebook",
     "batch no/*.mib --out out --notebook acom": "found no file that matches this pattern",
     "batch scans --out out --notebook acom": "found a folder",
     "batch refs.csv scan.mib --out out --notebook acom": "found a manifest among 2 files",

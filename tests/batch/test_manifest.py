@@ -172,7 +172,9 @@ def test_a_manifest_is_refused_before_the_first_job(tmp_path, reading, suffix, t
 
 
 def test_a_row_whose_file_is_missing_is_refused_before_anything_starts(tmp_path, reading):
-    text = f"- workflow: {reading}\n  input_path: no.nc\n- workflow: {reading}\n  cif_paths: [no*.cif]\n"
+    (tmp_path / "a.nc").write_text("", encoding="utf-8")
+    text = f"- workflow: {reading}\n  input_path: no.nc\n"
+    text += f"- workflow: {reading}\n  input_path: a.nc\n  cif_paths: [no*.cif]\n"
     with pytest.raises(ReadError, match="2 faults in 2 of 2 rows") as told:
         run_manifest(manifest(tmp_path, text), tmp_path / "out")
     assert re.search(r"entry 1 +no\.nc +input_path +no such file: no\.nc", str(told.value))

@@ -85,7 +85,16 @@ class EntryChecker:
         return [checked for checked in found if checked is not None]
 
     def _check_shared(self) -> None:
-        """Limits of the command line, which count for all rows."""
+        """What the command line gives for all rows: the limits, and what no row would follow."""
+        entries = [entry for entry in self.source.entries if not entry.refused[0]]
+        own = sum(any(name in entry.values for name in _NOTEBOOK) for entry in entries)
+        if self.shared.notebook is not None and own == len(entries) > 0:
+            found = f"--notebook {self.shared.notebook} beside {own} rows that all name their own"
+            self.faults.append(Fault(0, "--notebook", "notebook", found, "Leave one of the two out."))
+        for group in self.shared.groups:
+            if not self.source.is_manifest and any(name == "input_path" for name, _ in group.pairs):
+                needed = "Leave input_path out: each file is the input of its row."
+                self.faults.append(Fault(0, group.place, "input_path", "input_path beside data files", needed))
         for error in _read_limits({_MEMORY: self.shared.memory, _TIME: self.shared.time})[1]:
             self.faults.append(Fault(0, f"--{error.name}", error.name, error.found, error.needed))
 
@@ -124,8 +133,12 @@ class EntryChecker:
             found = f"workflow '{words[0]}' and notebook '{words[1]}'"
             raise ParameterError("notebook", found, "Needs one of the two columns.")
         if not words and self.shared.notebook is None:
-            found = "no 'workflow' and no 'notebook'"
-            raise ParameterError("notebook", found, "Needs such a column or --notebook: a workflow, or an .ipynb file.")
+            is_list = self.source.is_manifest
+            found = "no 'workflow' and no 'notebook'" if is_list else "data files and no --notebook"
+            needed = (
+                "Needs such a column or --notebook" if is_list else "Needs it; manifests end in .csv, .yaml or .json"
+            )
+            raise ParameterError("notebook", found, f"{needed}: a workflow, or an .ipynb file.")
         word = words[0] if words else str(self.shared.notebook)
         # --notebook counts from where the user stands, a cell from the folder of its manifest.
         folder = self.source.folder if words else Path.cwd()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from phasekit.errors import PhasekitError, ReadError, SchemaError
 
+_LONGEST = 400  # characters of a cell
 _HEAD = ("row", "file", "parameter", "found", "needed")
 
 
@@ -102,6 +103,7 @@ def _write_files(alike: Sequence[Fault]) -> str:
 
 def _make_printable(text: str) -> str:
     """Text without line breaks, control characters and letters that no encoding can write."""
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 

@@ -1,7 +1,7 @@
 """Files that a row reads: whether they are there, and which they are."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,31 @@ def _join(value: Any, folder: Path) -> Any:
     return str(folder / value) if isinstance(value, str) and value else value
 
 
+def find_forgotten_inputs(found: Sequence[CheckedEntry], base: Path) -> Iterator[Fault]:
+    """Fault of each row that would run on what nobody meant: the notebook's sample, or a result of this batch."""
+    if not any("input_path" in checked.values for checked in found):
+        return
+    for checked in found:
+        parameter = checked.notebook.parameters.get("input_path")
+        path = checked.values.get("input_path")
+        if path is None and parameter is not None and parameter.default:
+            sample = os.path.basename(str(parameter.default))
+            needed = f"Needs a file, as other rows have one: without it the row would run on {sample}."
+            yield checked.refuse("input_path", "no input_path", needed)
+        elif path and Path(os.path.abspath(path)).is_relative_to(base):
+            needed = "Needs files outside that folder: a narrower pattern, or another --out."
+            yield checked.refuse("input_path", "a file in the folder of the batch itself", needed)
+
+
 def find_missing_files(found: Iterable[CheckedEntry], source: Source) -> Iterator[Fault]:
     """Fault of each file that is not there; a file that many rows share is looked for once."""
-    known: dict[tuple[str, str], tuple[str, str]] = {}
+    known: dict[tuple[str, str, str], tuple[str, str]] = {}
     for checked in found:
         for name, value in checked.values.items():
             if not is_path(name):
                 continue
             for item in value if isinstance(value, list) and value else [value]:
-                key = (name, str(item))
+                key = (checked.notebook.workflow, name, str(item))
                 if key not in known:
                     known[key] = _find_file_fault(checked.notebook.parameters, name, item, source)
                 if known[key][0]:

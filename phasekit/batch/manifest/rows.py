@@ -14,7 +14,7 @@ from ..record import read_versions
 from .checking import CheckedEntry, EntryChecker, Group, Shared
 from .entries import Source, read_source
 from .faults import Fault, ManifestError
-from .inputs import find_missing_files, list_inputs
+from .inputs import find_forgotten_inputs, find_missing_files, list_inputs
 from .names import find_folder_fault, fold_name, make_name
 
 
@@ -167,11 +167,16 @@ def plan_rows(source: Source, output_dir: str | os.PathLike[str], shared: Shared
     found = checker.check()
     base = Path(os.path.abspath(output_dir))
     version = read_versions().get("phasekit")
-    rows = [_make_row(checked, source, base, version) for checked in found]
-    faults = [*checker.faults, *find_missing_files(found, source), *_find_clashes(found, rows)]
+    faulty = {fault.row for fault in checker.faults}
+    forgotten = [fault for fault in find_forgotten_inputs(found, base) if fault.row not in faulty]
+    faults = [*checker.faults, *find_missing_files(found, source), *forgotten]
+    # Rows that lack a refused value may look alike.
+    sound = [checked for checked in found if checked.entry.number not in faulty]
+    rows = [_make_row(checked, source, base, version) for checked in sound]
+    faults += _find_clashes(sound, rows)
     faults += [
         checked.refuse("name", wrong, "Needs another name, or another folder for the batch.")
-        for checked, row in zip(found, rows, strict=True)
+        for checked, row in zip(sound, rows, strict=True)
         if (wrong := find_folder_fault(base, row.name))
     ]
     _raise_faults(source, faults)
@@ -210,11 +215,11 @@ def _name_folder(workflow: str, parameters: Mapping[str, Any], source: bytes, ve
 
 
 def _write_portable(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Values whose paths below a folder count from there."""
+    """Values whose paths below a folder count from there, with the same separators on every system."""
     start = os.path.join(os.path.abspath(folder), "")
 
     def shorten(item: Any) -> Any:
-        return item.removeprefix(start) if isinstance(item, str) else item
+        return item.removeprefix(start).replace(os.sep, "/") if isinstance(item, str) else item
 
     return {
         name: ([shorten(item) for item in value] if isinstance(value, list) else shorten(value))

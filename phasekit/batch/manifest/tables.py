@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,12 +29,12 @@ def read_table(file: Path, text: str) -> list[Entry]:
 
 def _find_separator(file: Path, text: str) -> tuple[int, str, str]:
     """Lines to skip, the text without them, and its separator, from the line of names."""
-    head, _, rest = text.partition("\n")
+    head, *below = re.split(r"\r\n|\r|\n", text, maxsplit=1)
     # Spreadsheets write the separator into a first line of its own.
     if head.strip().lower().startswith("sep=") and len(head.strip()) in (4, 5):
-        stated = head.rstrip("\r")[4:5] or "\t"
+        stated = head[4:5] or "\t"
         if stated in _SEPARATORS:
-            return 1, rest, stated
+            return 1, "".join(below), stated
     names = "".join(head.split('"')[::2])  # outside quotes
     used = [separator for separator in _SEPARATORS if separator in names]
     if len(used) > 1:

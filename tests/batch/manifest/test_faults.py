@@ -62,6 +62,8 @@ TABLES = {
     'workflow,cif_paths\nacom,"Ni.cif,no.cif"\n': ("cif_paths", "no such file: no.cif"),
     "workflow,i0_path\nstxm,no.xsp\n": ("i0_path", "no such file: no.xsp"),
     "workflow,input_path\nnmf,/dev/null\n": ("input_path", "a device or a pipe: /dev/null", "copy the data into one"),
+    "workflow,input_path\nnmf,*.nc\n": ("input_path", "no such file: *.nc", "Needs a file that is there"),
+    "workflow,input_path,seed\nnmf,a.nc,1\nnmf,,2\n": ("entry 2", "no input_path", "would run on nmf_grains.nc"),
     'workflow,input_path\nnmf,"a\tb.nc"\n': ("input_path", "holds a line break or tab"),
     # rows that stand twice, names, limits
     "workflow,seed\nnmf,1\nnmf,2\nnmf,1\n": ("entry 3, line 4", "the same row as entry 1", "Needs each row once"),
@@ -140,16 +142,23 @@ def test_values_of_yaml_keep_their_types(write, text):
 
 def test_all_faults_of_all_rows_stand_in_one_table(write):
     text = "notebook;input_path;rule;threshold;cif_paths;min_confidence\n"
-    text += "nmf;a.nc;nonsense;5;;\nacom;no.nc;;;no.cif;\nstxm;;;;;7\nnmf;b.nc;;;;\nnmf;./b.nc;;;;\nacmo;;;;;\n"
+    text += "nmf;a.nc;nonsense;5;;\nacom;no.nc;;;no.cif;\nstxm;a.nc;;;;7\nnmf;b.nc;;;;\nnmf;./b.nc;;;;\n"
+    text += "acmo;;;;;\nnmf;;;x;;\nnmf;;;y;;\n"
     with pytest.raises(ManifestError) as told:
         plan_batch(write(text), "out")
     found = [(fault.row, fault.parameter) for fault in sorted(told.value.faults)]
     assert found == [
         *((1, "rule"), (1, "threshold"), (2, "cif_paths"), (2, "input_path")),
-        *((3, "min_confidence"), (5, ""), (6, "notebook")),
+        *((3, "min_confidence"), (5, ""), (6, "notebook"), (7, "threshold"), (8, "threshold")),
     ]
-    assert "7 faults in 5 of 6 rows. Nothing was run." in str(told.value)
-    assert len(str(told.value).splitlines()) == 2 + 7
+    assert "9 faults in 7 of 8 rows. Nothing was run." in str(told.value)
+    assert len(str(told.value).splitlines()) == 2 + 9
+
+
+def test_a_long_value_does_not_fill_the_screen(write):
+    with pytest.raises(ManifestError) as told:
+        plan_batch(write("workflow,rule\nnmf," + "x" * 50000 + "\n"), "out")
+    assert len(str(told.value)) < 2000
 
 
 def test_an_equal_fault_of_many_rows_is_one_line(write):

@@ -21,6 +21,7 @@ SAME = [
     ("\ufeffnotebook,seed,threshold\nnmf,1,0.5\nacom,2, \n", ".csv", "utf-32-be"),
     ("sep=;\nworkflow;seed;threshold\nnmf;1;0.5\nacom;2;\n", ".csv", "utf-8"),
     ('"workflow","seed","threshold",\n"nmf","1","0.5",\n"acom","2","",\n', ".csv", "utf-8"),
+    ("workflow,seed,threshold\rnmf,1,0.5\racom,2,\r", ".csv", "utf-8"),
     ("workflow\tseed\tthreshold\nnmf\t1\t0.5\nacom\t2\t\n", ".CSV", "utf-8"),
     ("- {workflow: nmf, seed: 1, threshold: 0.5}\n- {notebook: acom, seed: 2, threshold: }\n", ".yaml", "utf-8"),
     ("- {workflow: nmf, seed: 01, threshold: 5e-1}\n- {workflow: acom, seed: '2'}\n", ".yml", "utf-16"),
@@ -41,11 +42,11 @@ def test_one_list_can_be_written_in_many_ways(write, text, suffix, encoding):
 
 
 def test_a_table_that_mixes_workflows_leaves_cells_empty(write):
-    text = "notebook,input_path,cif_paths,k_max,align\nacom,scans/one.mib,Ni.cif,,\nnmf,a.nc,,5,\nstxm,,,,no\n"
+    text = "notebook,input_path,cif_paths,k_max,align\nacom,scans/one.mib,Ni.cif,,\nnmf,a.nc,,5,\nstxm,b.nc,,,no\n"
     acom, nmf, stxm = plan_batch(write(text), "out")
     assert set(acom.parameters) == {"input_path", "cif_paths"}
     assert nmf.parameters["k_max"] == 5
-    assert stxm.parameters == {"align": False}
+    assert set(stxm.parameters) == {"input_path", "align"}
 
 
 def test_paths_count_from_the_manifest_and_inputs_are_listed(write, folder):
@@ -79,6 +80,22 @@ def test_a_pattern_makes_a_row_for_each_file(folder):
     assert len({row.folder for row in rows}) == 2
     found = plan_batch(["here.nc", "lists/**/*.mib"], "out", notebook="nmf")
     assert [row.label for row in found] == ["here.nc", "one.mib", "two.mib"]
+
+
+def test_a_shared_value_that_no_row_would_follow_is_a_fault(write):
+    with pytest.raises(ManifestError, match=r"--notebook acom beside 2 rows that all name their own"):
+        plan_batch(write("workflow,seed\nnmf,1\nnmf,2\n"), "out", notebook="acom")
+    with pytest.raises(ManifestError, match="input_path beside data files"):
+        plan_batch("lists/a.nc", "out", notebook="nmf", parameters={"input_path": "lists/b.nc"})
+    assert len(plan_batch(write("workflow,seed\nnmf,1\n,2\n"), "out", notebook="acom")) == 2
+
+
+def test_results_of_the_batch_are_not_its_inputs(folder):
+    result = folder / "out/nmf-a/result.nc"
+    result.parent.mkdir(parents=True)
+    result.write_text("", encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"entry 3 .*result\.nc .*a file in the folder of the batch itself"):
+        plan_batch("lists/**/*.nc", "lists/out", notebook="nmf")
 
 
 def test_a_file_whose_name_is_a_pattern_is_that_file(folder):
