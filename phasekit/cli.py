@@ -223,7 +223,7 @@ def _run_batch(options: argparse.Namespace) -> int:
     common = read_shared(**given, memory=options.memory, time=options.time)
     planned = rows.plan_rows(source, options.out, common)
     chosen = running.select_rows(planned, only=options.only, limit=options.limit)
-    if options.dry_run:
+    if options.dry_run or not chosen:
         for row in chosen:
             print(running.describe_row(row))
         print(f"{len(chosen)} of {len(planned)} rows chosen; nothing was run.")

@@ -262,7 +262,8 @@ def _convert_arguments(parameter: Parameter, value: dict[str, Any]) -> dict[str,
 def _check_type(parameter: Parameter, value: Any) -> Iterator[ParameterError]:
     """Errors of a value of another type, and of the arguments in a dict."""
     if not is_of_kind(parameter.kind, value):
-        quotes = " Put a text into quotes." if is_of_kind(parameter.kind, "") else ""
+        is_text = is_of_kind(parameter.kind, "") and not isinstance(value, list | dict)
+        quotes = " Put a text into quotes." if is_text else ""
         found = f"got {parameter.name}={value!r} of type {type(value).__name__}"
         yield ParameterError(parameter.name, found, f"{_write_type(parameter)}{quotes}")
     elif isinstance(value, dict) and parameter.arguments is not None:

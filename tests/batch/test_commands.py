@@ -226,7 +226,7 @@ STATED = {
     "batch jobs.csv --out out --again": "2 of 2 jobs ended well",
     "batch jobs.csv --out out --dry-run": "2 of 2 rows chosen; nothing was run",
     "batch jobs.csv --out out --limit 1": "1 of 1 jobs ended well",
-    "batch jobs.csv --out out --only failed": "0 of 0 jobs ended well",
+    "batch jobs.csv --out out --only failed": "0 of 2 rows chosen; nothing was run",
     "batch *.mib --out out --notebook acom --set cif_paths=Ni.cif": "2 of 2 jobs ended well",
     "batch scan.mib my_scan.mib --out out --notebook acom -p cif_paths=*.cif": "2 of 2 jobs ended well",
     "batch *.mib --out out --notebook acom --only my_* --parameters all.yaml": "1 of 1 jobs ended well",

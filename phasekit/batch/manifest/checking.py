@@ -104,7 +104,7 @@ class EntryChecker:
             return None
         values = dict(entry.values)
         try:
-            notebook = self._find_notebook([values.pop(name) for name in _NOTEBOOK if name in values])
+            notebook = self._find_notebook({name: values.pop(name) for name in _NOTEBOOK if name in values}, entry)
         except ParameterError as error:
             self._refuse(entry, [error])
             return None
@@ -126,19 +126,14 @@ class EntryChecker:
         for error in errors:
             self.faults.append(Fault(entry.number, label, error.name, error.found, error.needed, entry.line))
 
-    def _find_notebook(self, given: list[Any]) -> Notebook:
+    def _find_notebook(self, given: Mapping[str, Any], entry: Entry) -> Notebook:
         """Notebook of an entry, from its own cell or from what all share."""
-        words = list(dict.fromkeys(str(word).strip() for word in given))
+        words = list(dict.fromkeys(str(word).strip() for word in given.values()))
         if len(words) > 1:
             found = f"workflow '{words[0]}' and notebook '{words[1]}'"
             raise ParameterError("notebook", found, "Needs one of the two columns.")
         if not words and self.shared.notebook is None:
-            is_list = self.source.is_manifest
-            found = "no 'workflow' and no 'notebook'" if is_list else "data files and no --notebook"
-            needed = (
-                "Needs such a column or --notebook" if is_list else "Needs it; manifests end in .csv, .yaml or .json"
-            )
-            raise ParameterError("notebook", found, f"{needed}: a workflow, or an .ipynb file.")
+            raise _refuse_without_notebook(entry, is_manifest=self.source.is_manifest)
         word = words[0] if words else str(self.shared.notebook)
         # --notebook counts from where the user stands, a cell from the folder of its manifest.
         folder = self.source.folder if words else Path.cwd()
@@ -197,6 +192,16 @@ def _refuse_own(names: Iterable[str]) -> Iterator[ParameterError]:
     if "output_dir" in names:
         found = "output_dir is set by the folder of the batch (--out)"
         yield ParameterError("output_dir", found, "Leave it out; a column 'name' names the folder of a row.")
+
+
+def _refuse_without_notebook(entry: Entry, *, is_manifest: bool) -> ParameterError:
+    """Error of an entry that names no notebook."""
+    if not is_manifest:
+        needed = "Needs a workflow, or an .ipynb file; manifests end in .csv, .tsv, .yaml or .json."
+        return ParameterError("notebook", "data files and no --notebook", needed)
+    near = next((f" Write '{name}' in small letters." for name in entry.values if name.lower() in _NOTEBOOK), "")
+    needed = f"Needs such a column or --notebook: a workflow, or an .ipynb file.{near}"
+    return ParameterError("notebook", "no 'workflow' and no 'notebook'", needed)
 
 
 def _find_unmet(

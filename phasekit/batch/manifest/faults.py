@@ -66,7 +66,7 @@ def format_faults(faults: Sequence[Fault], *, width: int | None = None) -> str:
 def _write_head(source: str, faults: Sequence[Fault], n_rows: int) -> str:
     """Sentence above the table."""
     wrong = {fault.row for fault in faults if fault.row}
-    where = f" in {len(wrong)} of {n_rows} rows" if wrong else f" in what all {n_rows} rows share"
+    where = f" in {len(wrong)} of {n_rows} rows" if wrong else " in what all rows share"
     return f"{source}: {len(faults)} fault{'s' * (len(faults) != 1)}{where}. Nothing was run."
 
 

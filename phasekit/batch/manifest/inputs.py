@@ -69,6 +69,8 @@ def _find_file_fault(parameters: Mapping[str, Parameter], name: str, item: Any, 
     except ReadError as error:
         shown = error.path.removeprefix(os.path.join(str(source.folder), ""))
         needed = f"Needs a file that is there; relative paths count from {source.folder.resolve()}."
+        # Blanks at the ends of a cell are not seen otherwise.
+        shown = shown if shown == shown.strip() else repr(shown)
         return f"{error.found.removesuffix(f' for {name}')}: {shown}", needed
     except SchemaError as error:
         found, _, needed = str(error).removeprefix("parameters: ").partition(". ")

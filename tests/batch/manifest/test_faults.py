@@ -19,6 +19,7 @@ TABLES = {
     "notebook\nbroken.ipynb\n": ("notebook", "a file that is no notebook", "To fix it: give an .ipynb file"),
     "workflow,notebook\nacom,nmf\n": ("workflow 'acom' and notebook 'nmf'", "Needs one of the two columns"),
     "input_path\na.nc\n": ("a.nc", "notebook", "no 'workflow' and no 'notebook'", "--notebook"),
+    "Workflow\nnmf\n": ("no 'workflow' and no 'notebook'", "Write 'Workflow' in small letters"),
     "workflow,seed\nnmf,1\n,2\n": ("entry 2, line 3", "no 'workflow' and no 'notebook'"),
     # names of parameters
     "workflow,sead\nnmf,1\n": ("entry 1", "sead", "'sead' is unknown", "needs one of", "Did you mean 'seed'?"),
@@ -62,6 +63,7 @@ TABLES = {
     'workflow,cif_paths\nacom,"Ni.cif,no.cif"\n': ("cif_paths", "no such file: no.cif"),
     "workflow,i0_path\nstxm,no.xsp\n": ("i0_path", "no such file: no.xsp"),
     "workflow,input_path\nnmf,/dev/null\n": ("input_path", "a device or a pipe: /dev/null", "copy the data into one"),
+    "workflow,input_path\nnmf,a.nc \n": ("no such file: 'a.nc '",),
     "workflow,input_path\nnmf,*.nc\n": ("input_path", "no such file: *.nc", "Needs a file that is there"),
     "workflow,input_path,seed\nnmf,a.nc,1\nnmf,,2\n": ("entry 2", "no input_path", "would run on nmf_grains.nc"),
     'workflow,input_path\nnmf,"a\tb.nc"\n': ("input_path", "holds a line break or tab"),

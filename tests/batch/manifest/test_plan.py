@@ -122,7 +122,7 @@ def test_what_a_row_gives_comes_before_set_and_set_before_a_file(write, folder):
 
 def test_a_wrong_shared_value_is_one_fault(write, folder):
     shared = read_shared(settings=["k_max=x", "sead=1", "threshold=7", "k_min=20", "reader.zone=1"])
-    with pytest.raises(ManifestError, match="4 faults in what all 2 rows share") as told:
+    with pytest.raises(ManifestError, match="4 faults in what all rows share") as told:
         plan_rows(read_source([write("workflow,seed\nnmf,1\nnmf,2\n")]), "out", shared)
     assert sorted((fault.row, fault.file, fault.parameter) for fault in told.value.faults) == [
         (0, "--set, nmf", "k_max"),
