@@ -13,9 +13,26 @@ class NotebookKernelManager(AsyncKernelManager):
     return is ended by the signals that follow the request.
     """
 
+    #: How nbclient ends the kernel.
+    ending = "graceful"
+
     async def _async_interrupt_kernel(self) -> None:
         if not self.shutting_down:
             await super()._async_interrupt_kernel()
+
+
+#: Manager that the runs of this process take; a worker has its own (:mod:`phasekit.batch.workers.forked`).
+_MANAGERS: list[type[NotebookKernelManager]] = [NotebookKernelManager]
+
+
+def use_manager(manager: type[NotebookKernelManager]) -> None:
+    """Let the runs of this process take another manager of kernels."""
+    _MANAGERS[:] = [manager]
+
+
+def get_manager() -> type[NotebookKernelManager]:
+    """Manager of kernels of this process."""
+    return _MANAGERS[0]
 
 
 def silence_papermill() -> None:

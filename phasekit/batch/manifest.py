@@ -9,18 +9,17 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phasekit.errors import ReadError, SchemaError
 
-from .indexpage import write_index
 from .parameters import find_notebook, notebook_parameters
-from .paths import check_files, join_paths
-from .record import read_record, read_versions, write_record
-from .runner import run_notebook
+from .paths import join_paths
+from .record import read_versions
+from .rows.row import BatchInterrupted, BatchSettings, Row
+from .rows.schedule import run_rows
 from .settings import convert_settings
 
 
@@ -138,49 +137,14 @@ def run_manifest(
     phasekit.errors.ReadError: no_such_manifest.yaml: found no readable text file. To fix it: ...
     """
     jobs = read_manifest(path)
-    base = Path(output_dir)
-    base.mkdir(parents=True, exist_ok=True)
-    if workers > 1:
-        # Kernels inherit the environment: without this each would start a thread per core.
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
-
-    def run_job(job: Job) -> dict[str, Any]:
-        folder = base / job.folder_name()
-        record = _find_finished(folder) if resume else None
-        if record is None:
-            record = _run_isolated(job, folder)
-        if report is not None:
-            report(job, record)
-        return record
-
-    # Threads suffice: the work is done by the kernels, which are processes.
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        records = list(pool.map(run_job, jobs))
-    if records:
-        write_index(base, title=f"phasekit: {Path(path).name}")
-    return records
-
-
-def _run_isolated(job: Job, folder: Path) -> dict[str, Any]:
-    """Record of one run; whatever goes wrong in it is written there, not raised."""
-    try:
-        check_files(notebook_parameters(find_notebook(job.workflow)), job.parameters)
-        return run_notebook(job.workflow, folder, parameters=job.parameters)
-    except Exception as error:  # one job must not stop the others
-        record = {"workflow": job.workflow, "status": "failed", "error": f"{type(error).__name__}: {error}"}
-        folder.mkdir(parents=True, exist_ok=True)
-        write_record(folder, record)
-        return record
-
-
-def _find_finished(folder: Path) -> dict[str, Any] | None:
-    """Record of a run that ended well, or ``None``."""
-    try:
-        record = read_record(folder)
-    except ReadError:  # never run, or its record is damaged: run it again
-        return None
-    return record if record.get("status") == "ok" else None
+    rows = [Row(job.folder_name(), job.workflow, job.parameters) for job in jobs]
+    settings = BatchSettings(workers=workers, resume=resume, title=f"phasekit: {Path(path).name}")
+    names = {row.name: job for row, job in zip(rows, jobs, strict=True)}
+    told = None if report is None else lambda row, record: report(names[row.name], record)
+    outcome = run_rows(rows, output_dir, settings, report=told)
+    if outcome.interrupted:
+        raise BatchInterrupted(outcome)
+    return list(outcome.records)
 
 
 def _read_rows(file: Path) -> Sequence[Any]:
