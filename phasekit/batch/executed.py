@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .kernel import import_notebook_format
+
 
 def read_executed(path: Path) -> tuple[dict[str, Any], Any]:
     """Title and time of each code cell of an executed notebook, and the notebook."""
+    import_notebook_format()
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]

@@ -12,8 +12,7 @@ from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
 from .executed import read_executed, write_page, write_traceback
-from .kernel import get_manager
-from .numbers import key_numbers
+from .kernel import get_manager, import_notebook_format
 from .parameters import find_notebook, notebook_parameters
 from .paths import make_absolute
 from .record import format_now, read_versions, write_record
@@ -98,7 +97,8 @@ def run_notebook(
     folder.mkdir(parents=True, exist_ok=True)
     # An old result must not be taken for that of a run that fails now.
     files = (RESULT, EXECUTED, PAGE, TRACEBACK)
-    for old in (*folder.glob("figure_*.png"), *(folder / name for name in files)):
+    half = (path for pattern in (".*.part", ".*.tmp") for path in folder.glob(pattern) if path.is_file())
+    for old in (*folder.glob("figure_*.png"), *(folder / name for name in files), *half):
         old.unlink(missing_ok=True)
     values = {name: parameter.default for name, parameter in declared.items()} | settings
     record: dict[str, Any] = {"workflow": workflow, "notebook": notebook.name, "status": "running", "error": None}
@@ -187,6 +187,7 @@ def _execute_notebook(
     notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
 ) -> str | None:
     """Run the notebook; the error in one line, or ``None``."""
+    import_notebook_format()
     import papermill
     from jupyter_core.utils import ensure_event_loop
     from papermill.exceptions import PapermillExecutionError
@@ -249,6 +250,8 @@ def _read_outcome(folder: Path, error: str | None, *, needs_result: bool, html: 
 
 def _read_numbers(folder: Path, source: Path) -> dict[str, Any]:
     """Key numbers of the result; a result that cannot be read makes the run a failure."""
+    from .numbers import key_numbers
+
     try:
         return {"numbers": key_numbers(folder / RESULT, source)}
     except PhasekitError as problem:

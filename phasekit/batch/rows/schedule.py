@@ -183,7 +183,9 @@ class _Batch:
 
 
 def _end_leftovers(folder: Path, ledger: Ledger, rows: Sequence[Row]) -> None:
-    """End processes that a killed batch has left, and tell that their rows are interrupted."""
+    """End processes and half files that a killed batch has left, and tell that their rows are interrupted."""
+    for half in folder.glob(".*.part"):
+        half.unlink(missing_ok=True)
     for event in close_interrupted(ledger, [row.name for row in rows]):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads((folder / event.row / "run.json").read_text(encoding="utf-8"))

@@ -51,11 +51,13 @@ class WorkerProcess:
         watched = _Watch(limits, stop)
         if not self._send(row):
             return Outcome(None, crash=self._describe_end())
+        assert self._process is not None
         while True:
             try:
                 message = self._messages.get(timeout=_POLL_S)
             except queue.Empty:
-                watched.check()
+                if watched.check():
+                    end_group(self._process.pid)  # it still imports
                 continue
             if message is None:  # the worker itself ended
                 watched.end()
@@ -132,24 +134,27 @@ class _Watch:
             self._start = time.monotonic()  # the worker's imports are not the row's
         self._record = message.get("record", self._record)
 
-    def check(self) -> None:
-        """End the row where it must not go on."""
+    def check(self) -> bool:
+        """End the row where it must not go on; whether its worker, which has not begun with it, is to be ended."""
         now = time.monotonic()
-        if self._pid is None or self._record is not None:
-            return
+        if self._record is not None:
+            return False
         if self._stop.is_due() and not self._interrupted:
             self._interrupted = True
-            end_group(self._pid)
-        elif self._limit and now - self._ended > _GRACE_S:
+            self.end()
+        if self._pid is None or self._interrupted:
+            return self._interrupted and self._pid is None
+        if self._limit and now - self._ended > _GRACE_S:
             end_group(self._pid)
         elif not self._limit:
             self._limit = self._find_limit(now)
             if self._limit:
                 self._ended = now
                 end_children(self._pid)  # the kernel; the row's process still writes what there is
+        return False
 
     def end(self) -> None:
-        """End what a worker that was killed has left."""
+        """End the process of the row and what it started."""
         if self._pid is not None:
             end_group(self._pid)
 

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..kernel import import_notebook_format
 from .isolation import end_group, end_with_parent
 
 #: Set in the environment: each row gets a new Python, as on systems without a safe fork.
@@ -53,6 +54,7 @@ def serve() -> int:
     # Elsewhere the system's own libraries start threads, which a fork does not copy.
     if not sys.platform.startswith("linux") or os.environ.get(NO_FORK):
         return _serve_without_fork(messages)
+    import_notebook_format()
     _import_all(_FIRST)
     _warm()
     rest = b""

@@ -143,10 +143,19 @@ def test_an_input_that_changes_while_the_row_runs_is_a_failure(batch, scan, writ
 
 
 def test_every_file_of_a_row_counts(tmp_path):
-    for name in ("cifs/Ni.cif", "cifs/deep/NiO.cif", "s1.hdr", "s1_a000.xim", "s10.hdr", "s10_a000.xim", "a.h5", "a.png"):
+    for name in (
+        "cifs/Ni.cif",
+        "cifs/deep/NiO.cif",
+        "s1.hdr",
+        "s1_a000.xim",
+        "s10.hdr",
+        "s10_a000.xim",
+        "a.h5",
+        "a.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("t_000.tvips", "t_001.tvips", "u_000.tvips", "w.tif", "w.txt"):
+    for name in ("t_000.tvips", "t_001.tvips", "u_000.tvips", "w.tif", "w.txt", "a.png"):
         (tmp_path / name).touch()
 
     def names(**values):
