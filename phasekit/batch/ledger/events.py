@@ -99,7 +99,10 @@ class Ledger:
         """Hash of a file that was computed when it had the same key (:func:`.hashes.read_key`)."""
         query = "SELECT sha256 FROM hashes WHERE path=? AND size=? AND mtime_ns=? AND ctime_ns=? AND inode=?"
         with self._alone:
-            found = self._connection.execute(query, (path, *key)).fetchone()
+            try:
+                found = self._connection.execute(query, (path, *key)).fetchone()
+            except sqlite3.OperationalError as error:  # a full disk: the hash is computed
+                self.trouble, found = str(error), None
         return str(found[0]) if found else None
 
     def save_hash(self, path: str, key: tuple[int, ...], sha256: str) -> None:

@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -71,14 +71,6 @@ def is_gone(owner: Mapping[str, Any]) -> bool:
     return owner.get("host") == socket.gethostname() and find_process(owner) is None
 
 
-def wait_for_end(pid: int, timeout_s: float) -> bool:
-    """Wait until a process ended; whether it did."""
-    end = time.monotonic() + timeout_s
-    while psutil.pid_exists(pid) and time.monotonic() < end:
-        time.sleep(0.02)
-    return not psutil.pid_exists(pid)
-
-
 def _list_tree(leader: int) -> list[psutil.Process]:
     try:
         process = psutil.Process(leader)
@@ -89,7 +81,7 @@ def _list_tree(leader: int) -> list[psutil.Process]:
 
 def _measure_process(process: psutil.Process) -> int:
     try:
-        text = (open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii")).read()  # noqa: SIM115
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
         return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
     except OSError:
         pass

@@ -80,7 +80,9 @@ class WorkerProcess:
 
     def _send(self, row: Mapping[str, Any]) -> bool:
         """Give the worker a row, and start it where there is none; whether it took the row."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self._describe_end()
+        if self._process is None:
             self._start()
         assert self._process is not None
         assert self._process.stdin is not None
