@@ -18,8 +18,8 @@ from phasekit.errors import ReadError, SchemaError
 from .parameters import find_notebook, notebook_parameters
 from .paths import join_paths
 from .record import read_versions
-from .rows.row import BatchInterrupted, BatchSettings, Row
-from .rows.schedule import run_rows
+from .rows.row import BatchInterrupted, BatchRow, BatchSettings
+from .rows.schedule import run_batch
 from .settings import convert_settings
 
 
@@ -137,11 +137,11 @@ def run_manifest(
     phasekit.errors.ReadError: no_such_manifest.yaml: found no readable text file. To fix it: ...
     """
     jobs = read_manifest(path)
-    rows = [Row(job.folder_name(), job.workflow, job.parameters) for job in jobs]
+    rows = [BatchRow(job.folder_name(), job.workflow, job.parameters) for job in jobs]
     settings = BatchSettings(workers=workers, resume=resume, title=f"phasekit: {Path(path).name}")
     names = {row.name: job for row, job in zip(rows, jobs, strict=True)}
     told = None if report is None else lambda row, record: report(names[row.name], record)
-    outcome = run_rows(rows, output_dir, settings, report=told)
+    outcome = run_batch(rows, output_dir, settings, report=told)
     if outcome.interrupted:
         raise BatchInterrupted(outcome)
     return list(outcome.records)

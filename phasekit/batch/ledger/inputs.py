@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,11 @@ def list_inputs(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> li
     """
     named = [value for name, value in values.items() if name.endswith(("_path", "_paths"))]
     items = [item for value in named for item in (value if isinstance(value, list | tuple) else [value]) if item]
-    paths = [os.path.join(folder, os.path.expanduser(item)) for item in items]
+    return expand_paths([os.path.join(folder, os.path.expanduser(item)) for item in items])
+
+
+def expand_paths(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Files of paths: those in a folder, those that match a pattern, those that belong to a header; sorted."""
     return sorted({str(file) for path in paths for file in _expand_path(os.path.abspath(path))})
 
 

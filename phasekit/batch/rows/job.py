@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ..ledger.events import Event, Ledger
 from ..ledger.hashes import hash_file, read_key
-from ..ledger.inputs import list_inputs
+from ..ledger.inputs import expand_paths, list_inputs
 from ..ledger.truth import describe_row, find_changes
 from ..parameters import Parameter, find_notebook, notebook_parameters
 from ..paths import check_files, make_absolute
@@ -17,7 +17,7 @@ from ..record import read_versions, write_record
 from ..runner import describe_failure, run_row
 from ..workers.pool import Limits, Outcome
 from ..workers.stop import Stop
-from .row import BatchSettings, Row
+from .row import BatchRow, BatchSettings
 
 
 class Worker(Protocol):
@@ -49,7 +49,7 @@ class JobRunner:
         self._states = ledger.read_states()
         self._versions = read_versions()
 
-    def run(self, row: Row, worker: Worker) -> dict[str, Any]:
+    def run(self, row: BatchRow, worker: Worker) -> dict[str, Any]:
         """Record of a row that is done, was run now, or was stopped; ``why`` says why it was run."""
         try:
             definition, inputs = self._describe(row)
@@ -68,17 +68,17 @@ class JobRunner:
             return self._fail(row, [f"{type(error).__name__}: {error}"], why)
         return self._run_attempts(row, worker, definition, inputs, why)
 
-    def _describe(self, row: Row) -> tuple[dict[str, Any], list[str]]:
+    def _describe(self, row: BatchRow) -> tuple[dict[str, Any], list[str]]:
         """What decides the result of a row, and the files among it."""
         notebook = find_notebook(row.workflow).resolve()
         declared = _read_parameters(row.workflow)
         given = make_absolute(declared, {name: value for name, value in row.parameters.items() if name in declared})
         values = {name: found.default for name, found in declared.items()} | given
-        inputs = list_inputs(values, notebook.parent) if row.inputs is None else sorted(row.inputs)
+        inputs = list_inputs(values, notebook.parent) if row.inputs is None else expand_paths(row.inputs)
         return describe_row(notebook, row.parameters, inputs, self._versions, self._hash), inputs
 
     def _run_attempts(
-        self, row: Row, worker: Worker, definition: Mapping[str, Any], inputs: Sequence[str], why: list[str]
+        self, row: BatchRow, worker: Worker, definition: Mapping[str, Any], inputs: Sequence[str], why: list[str]
     ) -> dict[str, Any]:
         words: dict[str, Any] = {"workflow": row.workflow, "folder": str((self._folder / row.name).resolve())}
         words |= {"parameters": dict(row.parameters), "html": self._settings.html}
@@ -118,7 +118,7 @@ class JobRunner:
                 write_record(words["folder"], record)
         return record
 
-    def _interrupt(self, row: Row, why: list[str]) -> dict[str, Any]:
+    def _interrupt(self, row: BatchRow, why: list[str]) -> dict[str, Any]:
         self._ledger.append(row.name, "interrupted", "the batch was stopped")
         record: dict[str, Any] = {"workflow": row.workflow, "status": "interrupted", "why": why}
         record |= {"error": "the batch was stopped", "parameters": dict(row.parameters), "versions": self._versions}
@@ -126,7 +126,7 @@ class JobRunner:
             write_record(self._folder / row.name, record)
         return record
 
-    def _fail(self, row: Row, errors: list[str], why: Sequence[str] = ()) -> dict[str, Any]:
+    def _fail(self, row: BatchRow, errors: list[str], why: Sequence[str] = ()) -> dict[str, Any]:
         """Record of a row that cannot be run."""
         words: dict[str, Any] = {"workflow": row.workflow, "folder": self._folder / row.name}
         words["parameters"] = row.parameters

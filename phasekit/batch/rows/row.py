@@ -10,7 +10,7 @@ from phasekit.errors import SchemaError
 
 
 @dataclass(frozen=True)
-class Row:
+class BatchRow:
     """One run of a batch.
 
     Parameters
@@ -22,7 +22,7 @@ class Row:
     parameters
         Values that differ from the notebook's own, checked, with absolute paths.
     inputs
-        Files that decide the result besides the notebook; ``None`` finds them from the parameters.
+        Files and folders that decide the result besides the notebook; ``None`` finds them from the parameters.
     memory_gb, time_s
         Limits of the row [GB, s]; ``None`` takes those of the batch.
     """
@@ -102,7 +102,7 @@ class BatchInterrupted(KeyboardInterrupt):
         self.outcome = outcome
 
 
-def select_distinct(rows: Sequence[Row], folder: Path) -> list[Row]:
+def select_distinct(rows: Sequence[BatchRow], folder: Path) -> list[BatchRow]:
     """Rows without repetitions; the same row several times is one.
 
     Raises
@@ -110,7 +110,7 @@ def select_distinct(rows: Sequence[Row], folder: Path) -> list[Row]:
     SchemaError
         Two different rows would write into one folder, or a name lies outside the folder of the batch.
     """
-    distinct: dict[Path, Row] = {}
+    distinct: dict[Path, BatchRow] = {}
     base = folder.resolve()
     for row in rows:
         place = (base / row.name).resolve()
@@ -122,5 +122,5 @@ def select_distinct(rows: Sequence[Row], folder: Path) -> list[Row]:
     return list(distinct.values())
 
 
-def _write_definition(row: Row) -> str:
+def _write_definition(row: BatchRow) -> str:
     return json.dumps([row.workflow, dict(row.parameters)], sort_keys=True, default=str)

@@ -19,17 +19,17 @@ from ..workers.pool import WorkerProcess, make_environment
 from ..workers.stop import Stop, catch_signals
 from .job import JobRunner, LocalWorker, Worker, close_interrupted
 from .live import Lines
-from .row import BatchOutcome, BatchSettings, Row, select_distinct
+from .row import BatchOutcome, BatchRow, BatchSettings, select_distinct
 
 #: The page is written again after this time [s], and not more often than one twentieth of the time allows.
 _PAGE_S, _PAGE_SHARE = 2.0, 20.0
 _POLL_S = 0.1
 
-Report = Callable[[Row, dict[str, Any]], None]
+Report = Callable[[BatchRow, dict[str, Any]], None]
 
 
-def run_rows(
-    rows: Sequence[Row],
+def run_batch(
+    rows: Sequence[BatchRow],
     output_dir: str | os.PathLike[str],
     settings: BatchSettings | None = None,
     *,
@@ -71,7 +71,7 @@ def run_rows(
 
     Examples
     --------
-    >>> run_rows([Row("../outside", "stxm")], "runs/never")
+    >>> run_batch([BatchRow("../outside", "stxm")], "runs/never")
     Traceback (most recent call last):
     ...
     phasekit.errors.SchemaError: batch: the row '../outside' would write outside runs/never. Give it a plain name.
@@ -100,11 +100,13 @@ def run_rows(
 class _Batch:
     """State of a batch while it runs."""
 
-    def __init__(self, rows: Sequence[Row], folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop) -> None:
+    def __init__(
+        self, rows: Sequence[BatchRow], folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop
+    ) -> None:
         self._rows, self._folder, self._ledger = rows, folder, ledger
         self._settings, self._stop = settings, stop
-        self._queue: queue.SimpleQueue[Row] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[tuple[int, Row, dict[str, Any] | None]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[BatchRow] = queue.SimpleQueue()
+        self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
         self._page_end, self._page_cost = 0.0, 0.0
         #: Record of each row as far as it is known.
         self.records: dict[str, dict[str, Any]] = {}
@@ -182,7 +184,7 @@ class _Batch:
         return notices
 
 
-def _end_leftovers(folder: Path, ledger: Ledger, rows: Sequence[Row]) -> None:
+def _end_leftovers(folder: Path, ledger: Ledger, rows: Sequence[BatchRow]) -> None:
     """End processes and half files that a killed batch has left, and tell that their rows are interrupted."""
     for half in folder.glob(".*.part"):
         half.unlink(missing_ok=True)

@@ -8,8 +8,8 @@ import pytest
 
 from phasekit.batch.record import write_record
 from phasekit.batch.rows import schedule
-from phasekit.batch.rows.row import BatchSettings, Row
-from phasekit.batch.rows.schedule import run_rows
+from phasekit.batch.rows.row import BatchRow, BatchSettings
+from phasekit.batch.rows.schedule import run_batch
 from phasekit.batch.runner import RESULT, describe_failure
 from phasekit.batch.workers.pool import Outcome
 
@@ -63,9 +63,9 @@ def batch(tmp_path, writer, book):
     """Run rows of the given parameters; the names that were run, and the outcome."""
 
     def run(*parameters, **settings):
-        rows = [Row(f"row {number}", str(book), values) for number, values in enumerate(parameters)]
+        rows = [BatchRow(f"row {number}", str(book), values) for number, values in enumerate(parameters)]
         writer.rows.clear()
-        outcome = run_rows(rows, tmp_path / "out", BatchSettings(**settings))
+        outcome = run_batch(rows, tmp_path / "out", BatchSettings(**settings))
         return list(writer.rows), outcome
 
     return run

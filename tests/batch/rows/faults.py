@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from phasekit.batch.ledger.events import Ledger
-from phasekit.batch.rows.row import BatchSettings, Row
-from phasekit.batch.rows.schedule import run_rows
+from phasekit.batch.rows.row import BatchRow, BatchSettings
+from phasekit.batch.rows.schedule import run_batch
 
 ROOT = Path(__file__).resolve().parents[3]
 #: In the environment of a batch and of all that it starts.
@@ -138,12 +138,12 @@ def check_all_done(out: Path, n_rows: int) -> None:
     assert f"{n_rows} of {n_rows} runs ended well" in (out / "index.html").read_text(encoding="utf-8")
 
 
-def make_rows(notebook: Path, n_rows: int) -> list[Row]:
-    return [Row(f"row {number}", str(notebook), {"seed": number}) for number in range(n_rows)]
+def make_rows(notebook: Path, n_rows: int) -> list[BatchRow]:
+    return [BatchRow(f"row {number}", str(notebook), {"seed": number}) for number in range(n_rows)]
 
 
 if __name__ == "__main__":
     settings = BatchSettings(workers=int(sys.argv[4]))
-    outcome = run_rows(make_rows(Path(sys.argv[2]), int(sys.argv[3])), sys.argv[1], settings, progress=True)
+    outcome = run_batch(make_rows(Path(sys.argv[2]), int(sys.argv[3])), sys.argv[1], settings, progress=True)
     sys.stderr.write(f"{outcome.summarise()} {outcome.notices}\n")
     sys.exit(outcome.exit_code)

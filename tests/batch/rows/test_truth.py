@@ -112,19 +112,19 @@ def test_a_clock_that_was_set_back_changes_nothing(batch, scan, monkeypatch):
 
 
 def test_the_same_row_three_times_is_one_job(writer, book, tmp_path):
-    from phasekit.batch.rows.row import BatchSettings, Row
-    from phasekit.batch.rows.schedule import run_rows
+    from phasekit.batch.rows.row import BatchRow, BatchSettings
+    from phasekit.batch.rows.schedule import run_batch
     from phasekit.errors import SchemaError
 
-    row = Row("same", str(book), {"seed": 1})
-    outcome = run_rows([row, row, row], tmp_path / "out", BatchSettings(workers=2))
+    row = BatchRow("same", str(book), {"seed": 1})
+    outcome = run_batch([row, row, row], tmp_path / "out", BatchSettings(workers=2))
     assert writer.rows == ["same"]
     assert [record["status"] for record in outcome.records] == ["ok", "ok", "ok"]
     with pytest.raises(SchemaError, match="two different rows have the name 'same'"):
-        run_rows([row, Row("same", str(book), {"seed": 2})], tmp_path / "out")
+        run_batch([row, BatchRow("same", str(book), {"seed": 2})], tmp_path / "out")
     for name in ("", "..", "../beside", "/tmp/elsewhere", "a/../../b"):
         with pytest.raises(SchemaError, match="outside"):
-            run_rows([Row(name, str(book))], tmp_path / "out")
+            run_batch([BatchRow(name, str(book))], tmp_path / "out")
 
 
 def test_an_input_that_changes_while_the_row_runs_is_a_failure(batch, scan, writer):

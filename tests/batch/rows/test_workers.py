@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from phasekit.batch.rows.row import BatchSettings, Row
-from phasekit.batch.rows.schedule import run_rows
+from phasekit.batch.rows.row import BatchRow, BatchSettings
+from phasekit.batch.rows.schedule import run_batch
 from phasekit.batch.workers.server import NO_FORK
 from phasekit.errors import ReadError
 
@@ -64,7 +64,7 @@ def make_rows(folder, names, **limits):
     rows = []
     for name in names:
         book = notebook(folder / f"{name}.ipynb", *CELLS[name])
-        rows.append(Row(name, str(book), {"input_path": str(book)}, inputs=(), **limits))
+        rows.append(BatchRow(name, str(book), {"input_path": str(book)}, inputs=(), **limits))
     return rows
 
 
@@ -74,9 +74,9 @@ def ended(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults").resolve()
     rows = make_rows(folder, [name for name in CELLS if name not in ("loops", "eats")])
     rows += make_rows(folder, ["loops"], time_s=2.0) + make_rows(folder, ["eats"], memory_gb=0.8)
-    rows += [Row("after", str(folder / "second.ipynb"), {"seed": 5}, inputs=())]
+    rows += [BatchRow("after", str(folder / "second.ipynb"), {"seed": 5}, inputs=())]
     settings = BatchSettings(workers=1, retries=1)
-    outcome = run_rows(rows, folder / "out", settings)
+    outcome = run_batch(rows, folder / "out", settings)
     return folder / "out", {row.name: record for row, record in zip(rows, outcome.records, strict=True)}
 
 
@@ -133,7 +133,7 @@ def test_a_row_leaves_log_traceback_and_a_small_picture(ended):
 def test_without_a_fork_rows_get_a_new_python(tmp_path, monkeypatch):
     monkeypatch.setenv(NO_FORK, "1")
     rows = make_rows(tmp_path.resolve(), ["killed", "clean"]) + make_rows(tmp_path.resolve(), ["loops"], time_s=20.0)
-    outcome = run_rows(rows, tmp_path / "out", BatchSettings(workers=2, html=True))
+    outcome = run_batch(rows, tmp_path / "out", BatchSettings(workers=2, html=True))
     assert [record["status"] for record in outcome.records] == ["failed", "ok", "failed"]
     assert "DeadKernel" in outcome.records[0]["error"]
     assert "limit of time" in outcome.records[2]["error"]
@@ -156,8 +156,8 @@ def small_disk(tmp_path):
 def test_a_full_disk_fails_rows_and_ends_the_batch_in_order(small_disk, tmp_path, workers):
     fill = 'open(f"{output_dir}/filling.bin", "wb").write(bytes(1_200_000))'
     book = notebook(tmp_path / "fills.ipynb", SAVE, fill, WRITE)
-    rows = [Row(f"row {number}", str(book), {"seed": number}) for number in range(4)]
-    outcome = run_rows(rows, small_disk / "out", BatchSettings(workers=workers))
+    rows = [BatchRow(f"row {number}", str(book), {"seed": number}) for number in range(4)]
+    outcome = run_batch(rows, small_disk / "out", BatchSettings(workers=workers))
     states = [record["status"] for record in outcome.records]
     assert outcome.exit_code == 1
     assert states[0] == "ok"
@@ -168,7 +168,7 @@ def test_a_full_disk_fails_rows_and_ends_the_batch_in_order(small_disk, tmp_path
     for number in range(4):  # room again
         (small_disk / f"out/row {number}/filling.bin").unlink(missing_ok=True)
     subprocess.run(["mount", "-o", "remount,size=60m", str(small_disk)], check=True)
-    outcome = run_rows(rows, small_disk / "out", BatchSettings(workers=2))
+    outcome = run_batch(rows, small_disk / "out", BatchSettings(workers=2))
     assert outcome.exit_code == 0, [record["error"] for record in outcome.records]
 
 
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_made_fails_its_row_only(tmp_path):
     book = notebook(tmp_path / "n.ipynb", SAVE, WRITE)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/one").write_text("a file in its place", encoding="utf-8")
-    outcome = run_rows([Row(name, str(book)) for name in ("one", "two")], tmp_path / "out")
+    outcome = run_batch([BatchRow(name, str(book)) for name in ("one", "two")], tmp_path / "out")
     assert [record["status"] for record in outcome.records] == ["failed", "ok"]
     assert "FileExistsError" in outcome.records[0]["error"]
 
@@ -186,7 +186,7 @@ def test_a_disk_that_is_read_only_is_refused_at_once(small_disk, tmp_path):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     book = notebook(tmp_path / "n.ipynb", SAVE, WRITE)
     with pytest.raises(ReadError, match="give a folder to write to"):
-        run_rows([Row("one", str(book))], small_disk / "out")
+        run_batch([BatchRow("one", str(book))], small_disk / "out")
 
 
 def test_a_worker_that_was_killed_between_rows_is_replaced(tmp_path):
