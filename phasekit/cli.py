@@ -166,7 +166,7 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 def _run_batch(options: argparse.Namespace) -> int:
     """Run the jobs of a manifest."""
-    from .batch import run_manifest
+    from .batch import BatchInterrupted, run_manifest
     from .batch.paths import check_folder
 
     check_folder(options.out)
@@ -175,7 +175,13 @@ def _run_batch(options: argparse.Namespace) -> int:
         print(f"{record['status']:7} {job.workflow} {record.get('error') or ''}".rstrip(), flush=True)
 
     again = options.again
-    records = run_manifest(options.manifest, options.out, workers=options.workers, resume=not again, report=print_job)
+    try:
+        records = run_manifest(
+            options.manifest, options.out, workers=options.workers, resume=not again, report=print_job
+        )
+    except BatchInterrupted as stop:
+        print(stop.outcome.summarise())
+        return stop.outcome.exit_code
     failed = sum(record["status"] != "ok" for record in records)
     print(f"{len(records) - failed} of {len(records)} jobs ended well; see {Path(options.out) / 'index.html'}")
     return 1 if failed else 0

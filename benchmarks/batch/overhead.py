@@ -7,6 +7,7 @@ rows by one new Python and one new kernel each (``--before``) show what there wa
 import argparse
 import json
 import os
+import resource
 import tempfile
 import time
 from pathlib import Path
@@ -34,6 +35,7 @@ class Measured(NamedTuple):
     total_s: float  # of the whole batch
     first_s: float  # until the first row ended: the workers' imports
     notebook_s: float  # sum of the times of the cells
+    processor_s: float  # of all processes, imports and cells included
 
     @property
     def per_row_s(self) -> float:
@@ -60,6 +62,7 @@ def measure(n_rows: int, workers: int) -> Measured:
         book = write_notebook(Path(folder) / "tiny.ipynb")
         rows = [BatchRow(f"row {number:04}", str(book), {"seed": number}, inputs=()) for number in range(n_rows)]
         ends: list[float] = []
+        before = read_processor_time()
         start = time.perf_counter()
         outcome = run_batch(
             rows,
@@ -68,19 +71,27 @@ def measure(n_rows: int, workers: int) -> Measured:
             report=lambda *_: ends.append(time.perf_counter() - start),
         )
         total = time.perf_counter() - start
+        processor = read_processor_time() - before
     assert outcome.exit_code == 0, [record["error"] for record in outcome.records][:3]
     cells = sum(cell["seconds"] or 0 for record in outcome.records for cell in record["cells"])
-    return Measured(workers, n_rows, total, ends[0], cells)
+    return Measured(workers, n_rows, total, ends[0], cells, processor)
+
+
+def read_processor_time() -> float:
+    """Processor time of this process and of those that it started and that have ended [s]."""
+    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in found)
 
 
 def write_table(found: list[Measured]) -> str:
     """Table of the batches."""
-    lines = ["| workers | rows | batch [s] | until the first row [s] | cells per row [s] | overhead per row [s] |"]
-    lines.append("|---|---|---|---|---|---|")
+    heads = ("workers", "rows", "batch [s]", "until the first row [s]", "cells per row [s]", "overhead per row [s]")
+    heads = (*heads, "processor time per row [s]")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in found:
         cells = row.notebook_s / row.n_rows
         numbers = f"{row.total_s:.1f} | {row.first_s:.1f} | {cells:.2f} | {row.per_row_s:.2f}"
-        lines.append(f"| {row.workers} | {row.n_rows} | {numbers} |")
+        lines.append(f"| {row.workers} | {row.n_rows} | {numbers} | {row.processor_s / row.n_rows:.2f} |")
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ SCRIPT = """
 const body = document.querySelector("tbody"), rows = [...body.rows];
 const words = document.querySelector("#words"), status = document.querySelector("#status");
 const shown = document.querySelector("#shown"), heads = [...document.querySelectorAll("thead th[data-column]")];
-const texts = rows.map(row => row.textContent.toLowerCase());
+const texts = rows.map(row => [...row.cells].map(cell => cell.textContent).join(" ").toLowerCase());
 const order = rows.map((_, number) => number);
 let column = -1, direction = 1;
 function cell(row, place) {
