@@ -71,11 +71,15 @@ class Ledger:
             raise ReadError(self.path, found=f"a file that is no ledger ({error})", cure=cure) from error
 
     def append(self, row: str, kind: str, reason: str = "", detail: Mapping[str, Any] | None = None) -> None:
-        """Append an event; it is on the disk when this returns, or waits there for room."""
+        """Append an event; a state is on the disk when this returns, or waits for room there.
+
+        What is no state waits for the next state: of a thousand rows that are done each would wait for the disk.
+        """
         text = json.dumps(dict(detail or {}), default=str)
         with self._alone:
             self._waiting.append((row, kind, format_now(), reason, text))
-            self._write_waiting()
+            if kind in STATES:
+                self._write_waiting()
 
     def flush(self) -> bool:
         """Write what waits; whether all of it is written."""
@@ -84,7 +88,7 @@ class Ledger:
             return not self._waiting
 
     def read_events(self, row: str | None = None) -> list[Event]:
-        """Events in the order in which they were appended, of one row or of all."""
+        """Events in the order in which they were appended, of one row or of all, as far as they are written."""
         chosen, values = ("WHERE row = ?", (row,)) if row is not None else ("", ())
         return self._select(f"SELECT * FROM events {chosen} ORDER BY number", values)
 
@@ -120,15 +124,20 @@ class Ledger:
             self._connection.close()
 
     def _write_waiting(self) -> None:
-        while self._waiting:
-            try:
-                self._connection.execute(
-                    "INSERT INTO events (row, kind, time, reason, detail) VALUES (?, ?, ?, ?, ?)", self._waiting[0]
-                )
-            except sqlite3.OperationalError as error:  # full or read-only: the runs go on
-                self.trouble = str(error)
-                return
-            self._waiting.pop(0)
+        """Write all that waits, or nothing of it."""
+        if not self._waiting:
+            return
+        insert = "INSERT INTO events (row, kind, time, reason, detail) VALUES (?, ?, ?, ?, ?)"
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(insert, self._waiting)
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:  # full or read-only: the runs go on
+            self.trouble = str(error)
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return
+        self._waiting.clear()
         self.trouble = ""
 
     def _select(self, query: str, values: tuple[str, ...]) -> list[Event]:
