@@ -232,11 +232,11 @@ def _run_batch(options: argparse.Namespace) -> int:
     def print_row(row: Any, record: dict[str, Any]) -> None:
         print(f"{record['status']:7} {row.label or row.name} {record.get('error') or ''}".rstrip(), flush=True)
 
-    settings = {"workers": options.workers, "resume": not options.again, "report": print_row}
-    run = running.run_rows(chosen, options.out, title=f"phasekit: {Path(source.name).name}", **settings)
-    failed = sum(record["status"] != "ok" for record in run)
-    print(f"{len(run) - failed} of {len(run)} jobs ended well; see {Path(options.out) / 'index.html'}")
-    return 1 if failed else 0
+    title = f"phasekit: {Path(source.name).name}"
+    settings = {"workers": options.workers, "resume": not options.again, "progress": sys.stderr.isatty()}
+    outcome = running.run_rows(chosen, options.out, title=title, report=print_row, **settings)
+    print(f"{outcome.summarise()}; see {Path(options.out) / 'index.html'}")
+    return outcome.exit_code
 
 
 def _run_samples(options: argparse.Namespace) -> int:

@@ -12,6 +12,11 @@ from .parameters import find_notebook as find_notebook
 from .parameters import notebook_parameters as notebook_parameters
 from .record import environment as environment
 from .record import read_record as read_record
+from .rows.row import BatchInterrupted as BatchInterrupted
+from .rows.row import BatchOutcome as BatchOutcome
+from .rows.row import BatchRow as BatchRow
+from .rows.row import BatchSettings as BatchSettings
+from .rows.schedule import run_batch as run_batch
 from .runner import run_notebook as run_notebook
 from .settings import check_parameters as check_parameters
 from .settings import parse_settings as parse_settings

@@ -2,18 +2,15 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from phasekit.errors import ReadError, SchemaError
 
-from ..indexpage import write_index
-from ..parameters import find_notebook, notebook_parameters
-from ..paths import check_files
-from ..record import read_record, write_record
-from ..runner import run_notebook
+from ..record import read_record
+from ..rows.row import BatchInterrupted, BatchOutcome, BatchRow, BatchSettings
+from ..rows.schedule import run_batch
 from .rows import Row, plan_batch
 
 Report = Callable[[Row, dict[str, Any]], None]
@@ -67,7 +64,10 @@ def run_manifest(
     """
     rows = plan_batch(path, output_dir)
     title = f"phasekit: {Path(path).name}"
-    return run_rows(rows, output_dir, title=title, workers=workers, resume=resume, report=report)
+    outcome = run_rows(rows, output_dir, title=title, workers=workers, resume=resume, report=report)
+    if outcome.interrupted:
+        raise BatchInterrupted(outcome)
+    return list(outcome.records)
 
 
 def run_rows(
@@ -78,29 +78,28 @@ def run_rows(
     workers: int = 1,
     resume: bool = True,
     report: Report | None = None,
-) -> list[dict[str, Any]]:
-    """Records of checked rows, in their order; a row that fails does not stop the others."""
-    base = Path(output_dir)
-    base.mkdir(parents=True, exist_ok=True)
-    if workers > 1:
-        # Kernels inherit the environment: without this each would start a thread per core.
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
+    progress: bool = False,
+) -> BatchOutcome:
+    """Run checked rows, see :func:`run_batch`; ``report`` is called with each row and its record when it ends."""
+    settings = BatchSettings(workers=workers, resume=resume, title=title)
+    known = {row.name: row for row in rows}
 
-    def run_row(row: Row) -> dict[str, Any]:
-        record = _find_finished(row.folder) if resume else None
-        if record is None:
-            record = _run_isolated(row)
+    def tell(row: BatchRow, record: dict[str, Any]) -> None:
         if report is not None:
-            report(row, record)
-        return record
+            report(known[row.name], record)
 
-    # Threads suffice: the work is done by the kernels, which are processes.
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        records = list(pool.map(run_row, rows))
-    if records:
-        write_index(base, title=title)
-    return records
+    listed = [
+        BatchRow(
+            row.name,
+            row.workflow,
+            row.parameters,
+            tuple(map(str, row.inputs)),
+            row.memory_bytes / 1e9 if row.memory_bytes else None,
+            row.time_s,
+        )
+        for row in rows
+    ]
+    return run_batch(listed, output_dir, settings, report=tell, progress=progress)
 
 
 def select_rows(rows: Sequence[Row], *, only: str | None = None, limit: int | None = None) -> list[Row]:
@@ -148,24 +147,3 @@ def read_status(row: Row) -> str:
         return str(read_record(row.folder).get("status", "damaged"))
     except ReadError as error:
         return "new" if error.found == "no file" else "damaged"
-
-
-def _run_isolated(row: Row) -> dict[str, Any]:
-    """Record of one run; whatever goes wrong in it is written there, not raised."""
-    try:
-        check_files(notebook_parameters(find_notebook(row.workflow)), row.parameters)
-        return run_notebook(row.workflow, row.folder, parameters=row.parameters)
-    except Exception as error:  # one row must not stop the others
-        record = {"workflow": row.workflow, "status": "failed", "error": f"{type(error).__name__}: {error}"}
-        row.folder.mkdir(parents=True, exist_ok=True)
-        write_record(row.folder, record)
-        return record
-
-
-def _find_finished(folder: Path) -> dict[str, Any] | None:
-    """Record of a run that ended well, or ``None``."""
-    try:
-        record = read_record(folder)
-    except ReadError:  # never run, or its record is damaged: run it again
-        return None
-    return record if record.get("status") == "ok" else None
