@@ -21,8 +21,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto
 h1 { margin-bottom: .2rem; } h2 { margin: 0; } a { color: #0072B2; }
 article { border: 1px solid var(--line); border-radius: 10px; padding: 1.2rem; margin: 1.4rem 0; }
 header { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; }
-.ok, .failed, .running { border-radius: 99px; padding: .05rem .7rem; font-size: .85rem; color: white; }
-.ok { background: #00745a; } .failed { background: #b04a00; } .running { background: #595959; }
+.ok, .failed, .running, .interrupted { border-radius: 99px; padding: .05rem .7rem; font-size: .85rem; color: white; }
+.ok { background: #00745a; } .failed, .interrupted { background: #b04a00; } .running { background: #595959; }
 img { max-width: 100%; height: auto; background: white; border-radius: 6px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; margin: .8rem 0; }
 dt { color: color-mix(in srgb, currentColor 70%, transparent); } dd { margin: 0; font-variant-numeric: tabular-nums; }

@@ -1,5 +1,6 @@
 """The record of a run, ``run.json``: notebook, parameters, versions, times and outcome."""
 
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from phasekit.errors import ReadError
+
+from .workers.isolation import is_gone
 
 RECORD = "run.json"
 #: Packages that the numbers or the figures depend on.
@@ -26,8 +29,9 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``status`` (``running``, ``ok`` or ``failed``), ``error``, ``workflow``, ``parameters``, ``versions``,
-        ``started`` (UTC), ``seconds``, ``cells``, ``figures``, ``numbers``.
+        ``status`` (``running``, ``ok``, ``failed``, or ``interrupted`` where its process ended before the run),
+        ``error``, ``workflow``, ``parameters``, ``versions``, ``started`` (UTC), ``seconds``, ``cells``, ``figures``,
+        ``numbers``.
 
     Raises
     ------
@@ -53,6 +57,8 @@ def read_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise ReadError(path, found="no file", cure="run the notebook with `phasekit run`") from error
     except ValueError as error:
         raise ReadError(path, found="text that is not JSON", cure="run the notebook again") from error
+    if record.get("status") == "running" and is_gone(record.get("owner", {})):
+        record |= {"status": "interrupted", "error": "its process ended before the run"}
     return dict(record)
 
 
@@ -65,6 +71,14 @@ def write_record(folder: str | os.PathLike[str], record: Mapping[str, Any]) -> N
     os.replace(partial, path)
 
 
+@functools.cache
+def _read_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def read_versions() -> dict[str, str]:
     """Versions of phasekit and of the packages its numbers depend on; those that are not installed are left out.
 
@@ -73,13 +87,8 @@ def read_versions() -> dict[str, str]:
     >>> "numpy" in read_versions()
     True
     """
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    found = {package: _read_version(package) for package in PACKAGES}
+    return {package: number for package, number in found.items() if number is not None}
 
 
 def environment() -> dict[str, str]:

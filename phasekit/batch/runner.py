@@ -1,5 +1,6 @@
 """One notebook on one dataset, without a screen, by papermill."""
 
+import contextlib
 import os
 import sys
 import time
@@ -10,15 +11,18 @@ from typing import Any
 from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
-from .numbers import key_numbers
+from .executed import read_executed, write_page, write_traceback
+from .kernel import get_manager, import_notebook_format
 from .parameters import find_notebook, notebook_parameters
 from .paths import make_absolute
 from .record import format_now, read_versions, write_record
 from .settings import check_names, check_values
+from .workers.isolation import describe_process
 
 RESULT = "result.nc"
 EXECUTED = "notebook.ipynb"
 PAGE = "notebook.html"
+TRACEBACK = "traceback.txt"
 
 
 def run_notebook(
@@ -28,6 +32,7 @@ def run_notebook(
     parameters: Mapping[str, Any] | None = None,
     progress: bool = False,
     cell_timeout_s: float | None = None,
+    html: bool = True,
 ) -> dict[str, Any]:
     """Run a workflow's notebook without a screen and keep everything it makes in one folder.
 
@@ -51,6 +56,8 @@ def run_notebook(
         Whether to show a bar of the cells.
     cell_timeout_s
         Longest time for one cell [s]; ``None`` has no limit.
+    html
+        Whether to write ``notebook.html``, which takes about a second.
 
     Returns
     -------
@@ -89,23 +96,57 @@ def run_notebook(
     settings.update({name: value for name, value in headless.items() if name in declared})
     folder.mkdir(parents=True, exist_ok=True)
     # An old result must not be taken for that of a run that fails now.
-    for old in (*folder.glob("figure_*.png"), folder / RESULT, folder / EXECUTED, folder / PAGE):
+    files = (RESULT, EXECUTED, PAGE, TRACEBACK)
+    half = (path for pattern in (".*.part", ".*.tmp") for path in folder.glob(pattern) if path.is_file())
+    for old in (*folder.glob("figure_*.png"), *(folder / name for name in files), *half):
         old.unlink(missing_ok=True)
     values = {name: parameter.default for name, parameter in declared.items()} | settings
     record: dict[str, Any] = {"workflow": workflow, "notebook": notebook.name, "status": "running", "error": None}
-    record |= {"parameters": values, "versions": read_versions(), "started": format_now()}
+    record |= {"parameters": values, "versions": read_versions(), "started": format_now(), "owner": describe_process()}
     # Written before the run, so that a killed process leaves a record that says "running".
     write_record(folder, record)
     start = time.perf_counter()
     error = _execute_notebook(notebook, folder, settings, progress=progress, cell_timeout_s=cell_timeout_s)
     record |= {
         "seconds": round(time.perf_counter() - start, 2),
-        **_read_outcome(folder, error, needs_result="output_dir" in declared),
+        **_read_outcome(folder, error, needs_result="output_dir" in declared, html=html),
     }
     # The start page has no result and no numbers.
     if record["status"] == "ok" and (folder / RESULT).is_file():
         record |= _read_numbers(folder, notebook.parent / str(values.get("input_path", "")))
     write_record(folder, record)
+    return record
+
+
+def run_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one row of a batch in this process; whatever goes wrong is in the record, and nothing is raised.
+
+    ``row`` has ``workflow``, ``folder``, ``parameters`` and ``html``. The record has ``results`` besides: the hash of
+    each result file.
+    """
+    from .ledger.hashes import compute_hash
+    from .page.thumbnails import write_thumbnail
+
+    folder = Path(row["folder"])
+    try:
+        record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=row["html"])
+        results = [folder / RESULT] if record["status"] == "ok" and (folder / RESULT).is_file() else []
+        record["results"] = {path.name: compute_hash(path) for path in results}
+    except Exception as error:  # a full disk, a folder that cannot be written: the outcome of this row
+        return describe_failure(row, f"{type(error).__name__}: {error}")
+    # For the page only: a picture that cannot be made is left out.
+    with contextlib.suppress(Exception):
+        write_thumbnail(folder, record["figures"])
+    return record
+
+
+def describe_failure(row: Mapping[str, Any], error: str) -> dict[str, Any]:
+    """Record of a row that failed outside its notebook; it is written where that is possible."""
+    record = {"workflow": row["workflow"], "status": "failed", "error": error, "started": format_now(), "seconds": 0.0}
+    record |= {"parameters": dict(row["parameters"]), "versions": read_versions(), "figures": [], "numbers": {}}
+    with contextlib.suppress(OSError):
+        Path(row["folder"]).mkdir(parents=True, exist_ok=True)
+        write_record(row["folder"], record)
     return record
 
 
@@ -146,12 +187,13 @@ def _execute_notebook(
     notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
 ) -> str | None:
     """Run the notebook; the error in one line, or ``None``."""
+    import_notebook_format()
     import papermill
     from jupyter_core.utils import ensure_event_loop
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    from .kernel import NotebookKernelManager, silence_papermill
+    from .kernel import silence_papermill
 
     silence_papermill()
     _ensure_ipython_folder()
@@ -167,7 +209,8 @@ def _execute_notebook(
             start_timeout=180,  # kernels start slowly on a busy machine or a network's file system
             execution_timeout=cell_timeout_s,
             resources={"metadata": {"path": str(notebook.parent)}},
-            kernel_manager_class=NotebookKernelManager,
+            kernel_manager_class=get_manager(),
+            shutdown_kernel=get_manager().ending,
             config=Config({"KernelManager": {"transport_encryption": "auto"}}),
         )
     except PapermillExecutionError as error:
@@ -188,12 +231,15 @@ def _ensure_ipython_folder() -> None:
         os.environ["IPYTHONDIR"] = str(temporary_folder("phasekit-ipython-"))
 
 
-def _read_outcome(folder: Path, error: str | None, *, needs_result: bool) -> dict[str, Any]:
+def _read_outcome(folder: Path, error: str | None, *, needs_result: bool, html: bool) -> dict[str, Any]:
     """Outcome of a run, from its error and its files."""
     page: dict[str, Any] = {"title": folder.name, "cells": []}
     if (folder / EXECUTED).is_file():
         try:
-            page = _write_page(folder)
+            page, notebook = read_executed(folder / EXECUTED)
+            if html:
+                write_page(notebook, page["title"], folder / PAGE)
+            write_traceback(notebook, folder / TRACEBACK)
         except Exception as problem:  # a notebook that a full disk cut short cannot be shown
             error = error or f"{EXECUTED} cannot be read: {type(problem).__name__}: {problem}".splitlines()[0]
     if error is None and needs_result and not (folder / RESULT).is_file():
@@ -204,37 +250,12 @@ def _read_outcome(folder: Path, error: str | None, *, needs_result: bool) -> dic
 
 def _read_numbers(folder: Path, source: Path) -> dict[str, Any]:
     """Key numbers of the result; a result that cannot be read makes the run a failure."""
+    from .numbers import key_numbers
+
     try:
         return {"numbers": key_numbers(folder / RESULT, source)}
     except PhasekitError as problem:
         return {"status": "failed", "error": f"{RESULT} cannot be read: {problem}"}
-
-
-def _write_page(folder: Path) -> dict[str, Any]:
-    """Executed notebook as one HTML file; its title and the time of each code cell."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    notebook = nbformat.read(folder / EXECUTED, as_version=4)  # type: ignore[no-untyped-call]
-    exporter = HTMLExporter(embed_images=True)  # type: ignore[no-untyped-call]
-    title = notebook_title(notebook)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
-    partial = folder / f".{PAGE}.part"
-    partial.write_text(body, encoding="utf-8")
-    os.replace(partial, folder / PAGE)
-    # Papermill writes the time of each cell into the cell.
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    cells = [
-        {"first_line": cell.source.splitlines()[0][:80], "seconds": cell.metadata.get("papermill", {}).get("duration")}
-        for cell in code
-    ]
-    return {"title": title, "cells": cells}
-
-
-def notebook_title(notebook: Any) -> str:
-    """First heading of a notebook, or ``phasekit``."""
-    lines = (line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines())
-    return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "phasekit")
 
 
 def _read_alt_text(path: Path) -> str:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from phasekit.batch import runner
+from phasekit.batch.rows import schedule
+from phasekit.batch.rows.job import LocalWorker
 
 from ..io import conftest as stxm
 from .opening import LETTERS, Openings
@@ -31,6 +33,7 @@ def openings(monkeypatch):
     """Runs execute only what opens files."""
     found = Openings()
     monkeypatch.setattr(runner, "_execute_notebook", found)
+    monkeypatch.setattr(schedule, "WorkerProcess", lambda environment: LocalWorker())  # this process is patched
     return found
 
 

@@ -1,0 +1,1 @@
+"""Seconds that a batch adds to each row."""

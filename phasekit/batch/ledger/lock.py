@@ -1,0 +1,92 @@
+"""One batch at a time writes into a folder; the system gives the lock back when its process ends, however it ends."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from phasekit.errors import ReadError
+
+from ..record import format_now
+
+_LOCK = ".batch.lock"
+_OWNER = ".batch.owner.json"
+_POLL_S = 0.5
+
+
+@contextmanager
+def lock_folder(
+    folder: str | os.PathLike[str], *, wait: bool = False, tell: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Hold the lock of a folder of results.
+
+    Parameters
+    ----------
+    folder
+        Folder that exists.
+    wait
+        Whether to wait for the end of another batch; otherwise it is refused.
+    tell
+        Called once with the name of the owner when this batch begins to wait.
+
+    Raises
+    ------
+    ReadError
+        Another batch runs in this folder; the message has its process, its machine and its start.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, lock_folder(folder):
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['.batch.lock', '.batch.owner.json']
+    """
+    base = Path(folder)
+    # The file is never removed: a second batch may hold it open while the first one ends.
+    lock = FileLock(base / _LOCK, thread_local=False)
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            owner = read_owner(base)
+        except OSError as error:
+            found = f"a folder that cannot be locked ({error.strerror or error})"
+            raise ReadError(base, found=found, cure="make room on the disk, or give a folder to write to") from error
+        if not wait:
+            cure = "wait for its end, give --wait, or give another folder"
+            raise ReadError(base, found=f"a batch that runs here ({owner})", cure=cure)
+        if tell is not None and not told:
+            tell(f"{base}: waits for another batch ({owner})")
+        told = True
+        time.sleep(_POLL_S)
+    try:
+        _write_owner(base)
+        yield
+    finally:
+        lock.release()
+
+
+def read_owner(folder: Path) -> str:
+    """Process, machine and start of the batch that holds the lock, for a message."""
+    try:
+        owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        return f"process {owner['pid']} on {owner['host']}, since {owner['since']} UTC"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its process is not known"
+
+
+def _write_owner(folder: Path) -> None:
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": format_now()}
+    partial = folder / f"{_OWNER}.part"
+    try:
+        partial.write_text(json.dumps(owner), encoding="utf-8")
+        os.replace(partial, folder / _OWNER)
+    except OSError:  # for messages only
+        return
