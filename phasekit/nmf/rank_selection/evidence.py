@@ -65,6 +65,8 @@ def collect_evidence(views: list[ScanView], tried: list[int], rng: np.random.Gen
     odds = _average_odds(np.array([curve["odds"] for curve in curves]))
     odds[0] = 0.0  # there is always one pattern
     table["log_evidence"] = np.cumsum(odds)
+    if "scree" in curves[0]:
+        table["scree"] = curves[0]["scree"]  # the largest of several would not be 1 at the edge of noise
     table["unseen"] = np.min([curve["unseen"] for curve in curves], axis=0)  # what one shows is seen
     del table["odds"]
     return {name: curve[np.array(tried) - 1] for name, curve in table.items()}
