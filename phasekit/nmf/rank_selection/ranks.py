@@ -86,7 +86,8 @@ def scan_ranks(
         it is and of sums of 3 x 3 scan points and 2 x 2 pixels. ``log_evidence(rank)``: logarithm of the evidence for k
         from both, see :func:`rank_votes`. ``unseen(rank)``: probability that one more pattern is too weak to be seen.
         ``scree(rank)``: the value behind the first excess (the second without counts) over the largest that noise
-        would have, of the scan as it is. ``redundancy(rank)``: largest cosine between two components of one fit, mean over runs. One
+        would have, of the scan as it is. ``redundancy(rank)``: largest cosine between two components of one fit, mean
+        over runs. One
         variable for each of ``metrics``, of held-out patterns (square roots of counts, 16 scan points together).
         Attribute ``held_out``: which of the two ways was taken.
 
