@@ -51,6 +51,14 @@ def test_stored_numbers_make_the_stored_page(benchmark):
     assert "\n".join(lines) + "\n" == (folder / PAGES[benchmark]).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", ["strangers", "crystals"])
+def test_stored_numbers_make_the_stored_page_of_the_strangers(page):
+    stored = ROOT / "benchmarks" / "nmf" / "report" / page
+    results = json.loads(stored.with_suffix(".json").read_text(encoding="utf-8"))
+    lines = importlib.import_module(f"benchmarks.nmf.report_{page}").compose_page(results)
+    assert "\n".join(lines) + "\n" == stored.with_suffix(".md").read_text(encoding="utf-8")
+
+
 def test_every_source_behind_a_result_exists():
     nmf, stxm = (importlib.import_module(f"benchmarks.{name}.common") for name in ("nmf", "stxm"))
     sources = list_sources("stxm", stxm.SCRIPTS, stxm.PARTS)

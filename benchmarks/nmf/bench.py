@@ -22,11 +22,11 @@ from ..harness import (
     write_json,
 )
 from ..harness.paths import RUNS
+from . import report_crystals, report_strangers
 from .common import N_COMPONENTS
 from .families import CASES, HELD_BACK, TUNING
 from .packages import PACKAGES, REFERENCE
 from .report import write_report
-from .report_strangers import write_page
 from .run_recovery import WHO
 from .run_strangers import JUDGED_DRAW
 
@@ -160,7 +160,7 @@ def _recover_ranks(runs: Path, sizes: Sizes, cases: list[str], processes: int) -
 
 
 def _judge_strangers(runs: Path, processes: int) -> None:
-    """Scan the strangers' scans and pure noise, and write their page."""
+    """Scan the strangers' scans and pure noise, count crystals, ask the rules of others, and write the pages."""
     _run(runs / "noise_edge.json", "run_noise_edge")
     parts = [
         partial(
@@ -170,7 +170,10 @@ def _judge_strangers(runs: Path, processes: int) -> None:
         for i in range(processes)
     ]
     run_tasks(parts, processes)
-    write_page(runs, HERE / "report" / "strangers.md")
+    for script, folder in (("run_crystals", "crystals"), ("run_stranger_rules", "stranger_rules")):
+        run_module(f"benchmarks.nmf.{script}", runs / folder, "--judged", runs / "strangers")
+    report_strangers.write_page(runs, HERE / "report" / "strangers.md")
+    report_crystals.write_page(runs, HERE / "report" / "crystals.md")
 
 
 if __name__ == "__main__":
