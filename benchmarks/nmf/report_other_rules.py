@@ -5,11 +5,19 @@ from typing import Any
 import numpy as np
 
 from ..harness import markdown_table
-from .run_stranger_rules import LARGEST, LEFT_OUT, STEP
+from .run_stranger_rules import LARGEST, LEFT_OUT, SLOW, STEP
 from .scan_groups import Rows, format_rate, group_by_dose, is_linear, keep_case
 
 _OWN = "phasekit, combined"
 _HEAD = ("rule", "exact", "within one", "exact, linear", "within one, linear", "mean error", "no vote", "CPU seconds")
+_ABOUT = (
+    f"Every {STEP}rd by name of the scans whose sides have at most {LARGEST} points, chosen before any result was seen "
+    "(`python -m benchmarks.nmf.run_stranger_rules benchmarks/.runs/nmf/stranger_rules --judged "
+    "benchmarks/.runs/nmf/strangers`). Every rule sees the same features and the same ranks; none was adapted. They "
+    "are written in `benchmarks/nmf/rules.py` from their sources. Seconds: the median scan; phasekit's votes come from "
+    f"one computation. For their time, {', '.join(SLOW)} were asked about every second of these scans only, and "
+    f"{', '.join(LEFT_OUT)} not at all."
+)
 
 
 def collect_other_rules(judged: Rows) -> dict[str, Any]:
@@ -17,58 +25,61 @@ def collect_other_rules(judged: Rows) -> dict[str, Any]:
     if not judged:
         return {}
     own = [name for name in judged[0]["phasekit"]["votes"] if name != "combined"]
-    others = list(judged[0]["rules"])
+    others = list(dict.fromkeys(name for row in judged for name in row["rules"]))
     rows = [
         {
             "case": keep_case(row["case"]),
             "truth": row["truth"],
             "exactly_linear": row["exactly_linear"],
-            "votes": [
-                row["phasekit"]["chosen"],
-                *(row["phasekit"]["votes"].get(name) for name in own),
-                *(row["rules"][name]["k"] for name in others),
-            ],
+            "votes": {
+                _OWN: row["phasekit"]["chosen"],
+                **{f"phasekit, {name}": row["phasekit"]["votes"].get(name) for name in own},
+                **{name: rule["k"] for name, rule in row["rules"].items()},
+            },
         }
         for row in judged
     ]
-    seconds = {_OWN: float(np.median([row["phasekit"]["cpu_s"] for row in judged]))}
-    seconds |= {name: float(np.median([row["rules"][name]["cpu_s"] for row in judged])) for name in others}
-    return {"rules": [_OWN, *(f"phasekit, {name}" for name in own), *others], "rows": rows, "seconds": seconds}
+    costs = {name: [row["rules"][name]["cpu_s"] for row in judged if name in row["rules"]] for name in others}
+    costs[_OWN] = [row["phasekit"]["cpu_s"] for row in judged]
+    return {"rows": rows, "seconds": {name: float(np.median(values)) for name, values in costs.items()}}
 
 
 def describe_other_rules(found: dict[str, Any]) -> list[str]:
-    """Every rule on the same scans, and the rules of others by dose."""
+    """Every rule on the same scans: those asked about all of them, then all rules on the scans of the slow ones."""
     if not found:
         return []
-    rows, names = found["rows"], found["rules"]
-    misses = {name: [_miss(row, i) for row in rows] for i, name in enumerate(names)}
+    rows = found["rows"]
+    names = list(dict.fromkeys(name for row in rows for name in row["votes"]))
+    parts = ["## The rules of others", _ABOUT]
+    asked_all = [row for row in rows if set(names) <= set(row["votes"])]
+    quick = [name for name in names if all(name in row["votes"] for row in rows)]
+    parts += _describe_set("Rules asked about all of them", rows, quick, found["seconds"])
+    if len(quick) < len(names) and asked_all:
+        parts += _describe_set("Every rule, on the scans that all were asked about", asked_all, names, found["seconds"])
+    return parts
+
+
+def _describe_set(title: str, rows: Rows, names: list[str], seconds: dict[str, float]) -> list[str]:
+    """The rules on some scans, most exact first, and the rules of others by dose."""
+    misses = {name: [_miss(row, name) for row in rows] for name in names}
     ranked = sorted(names, key=lambda name: -float(np.mean(np.nan_to_num(misses[name], nan=99) == 0)))
-    table = [_describe_rule(name, misses[name], rows, found["seconds"]) for name in ranked]
-    linear = sum(map(is_linear, rows))
-    text = (
-        f"## The rules of others\n\n{len(rows)} scans, {linear} of them linear: every {STEP}rd by name of the scans "
-        f"whose sides have at most {LARGEST} points, chosen before any result was seen "
-        "(`python -m benchmarks.nmf.run_stranger_rules benchmarks/.runs/nmf/stranger_rules --judged "
-        "benchmarks/.runs/nmf/strangers`). Every rule sees the same features and the same ranks; none was adapted. "
-        "They are written in `benchmarks/nmf/rules.py` from their sources. Seconds: the median scan; phasekit's votes "
-        f"come from one computation. Left out for its time: {', '.join(LEFT_OUT)}."
-    )
+    table = [_describe_rule(name, misses[name], rows, seconds) for name in ranked]
     shown = [name for name in ranked if name == _OWN or not name.startswith("phasekit")]
     by_dose = [
-        [name, str(len(some)), *(format_rate((_miss(row, names.index(rule)) for row in some), 0) for rule in shown)]
+        [name, str(len(some)), *(format_rate((_miss(row, rule) for row in some), 0) for rule in shown)]
         for name, some in group_by_dose(rows).items()
     ]
     return [
-        text,
+        f"### {title}\n\n{len(rows)} scans, {sum(map(is_linear, rows))} of them linear.",
         "\n".join(markdown_table(_HEAD, table)),
         "Exact, by dose:",
         "\n".join(markdown_table(["scans of", "number", *shown], by_dose)),
     ]
 
 
-def _miss(row: dict[str, Any], index: int) -> float:
+def _miss(row: dict[str, Any], name: str) -> float:
     """Vote minus truth; NaN without a vote."""
-    vote = row["votes"][index]
+    vote = row["votes"][name]
     return np.nan if vote is None else float(vote) - row["truth"]
 
 
