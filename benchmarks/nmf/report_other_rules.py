@@ -70,7 +70,8 @@ def _describe_set(title: str, rows: Rows, names: list[str], seconds: dict[str, f
         for name, some in group_by_dose(rows).items()
     ]
     return [
-        f"### {title}\n\n{len(rows)} scans, {sum(map(is_linear, rows))} of them linear.",
+        f"### {title}\n\n{len(rows)} scans, {sum(map(is_linear, rows))} of them linear. A share of so few scans has a "
+        f"standard error of up to {0.5 / np.sqrt(len(rows)):.0%}.",
         "\n".join(markdown_table(_HEAD, table)),
         "Exact, by dose:",
         "\n".join(markdown_table(["scans of", "number", *shown], by_dose)),
