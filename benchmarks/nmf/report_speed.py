@@ -138,7 +138,7 @@ def describe_scaling(rows: Rows) -> list[str]:
     about = (
         "`python -m benchmarks.nmf.run_scaling`. CPU seconds of one fit as it comes, with default iterations and test "
         "of convergence. In brackets: the ratio to phasekit's seconds, the error above phasekit's, and the peak memory "
-        "/ MB. The packages take turns in every row, each in a process of its own. phasekit starts five times, the "
+        "/ MB. Every fit is a process of its own, one after another. phasekit starts five times, the "
         "others once. The others end after 200 iterations at the latest, their default."
     )
     head = ["varied", "patterns", "pixels", "k", *(PACKAGES[name].title for name in packages)]
