@@ -174,7 +174,10 @@ def _growth_lines(rows: Rows, packages: list[str]) -> list[str]:
             (low, before), (high, after) = (mine[0], mine[-1]) if mine else ((1, 1.0), (1, 1.0))
             cells.append(f"{math.log(after / before) / math.log(high / low):.2f}" if high > low else "")
         table.append([axis, *cells])
-    head = ["seconds grow as the power of", *(PACKAGES[name].title for name in packages)]
+    head = [
+        "seconds grow, from the smallest size measured to the largest, as the power of",
+        *(PACKAGES[name].title for name in packages),
+    ]
     return [*markdown_table(head, table), ""]
 
 
