@@ -144,7 +144,31 @@ def describe_scaling(rows: Rows) -> list[str]:
     head = ["varied", "patterns", "pixels", "k", *(PACKAGES[name].title for name in packages)]
     table = [_scaling_row(*case, mine, packages) for case, mine in cases.items()]
     figure = "![CPU time of one fit against patterns, pixels and k](scaling.png)"
-    return [about, "", *markdown_table(head, table), "", *_growth_lines(rows, packages), figure, ""]
+    lines = [about, "", *markdown_table(head, table), "", *_describe_worst(cases), *_growth_lines(rows, packages)]
+    return [*lines, figure, ""]
+
+
+def _describe_worst(cases: dict[tuple[str, int, int, int], dict[str, dict[str, Any]]]) -> list[str]:
+    """Where phasekit is least ahead in time, and where its error is farthest above another package's."""
+    pairs = [
+        (case, mine["phasekit"], one)
+        for case, mine in cases.items()
+        for name, one in mine.items()
+        if name != "phasekit" and "phasekit" in mine
+    ]
+    if not pairs:
+        return []
+    (_, own, peer), (_, far, best) = (
+        min(pairs, key=lambda pair: pair[2]["cpu_s"] / pair[1]["cpu_s"]),
+        max(pairs, key=lambda pair: pair[1]["error"] / pair[2]["error"]),
+    )
+    return [
+        f"phasekit is least ahead at {own['side'] ** 2} patterns of {own['detector'] ** 2} pixels and k = {own['k']}: "
+        f"{peer['cpu_s'] / own['cpu_s']:.1f} times ({PACKAGES[peer['package']].title}). Its error is farthest above "
+        f"another's at {far['side'] ** 2} patterns of {far['detector'] ** 2} pixels and k = {far['k']}: "
+        f"{far['error'] / best['error'] - 1:+.3%} ({PACKAGES[best['package']].title}).",
+        "",
+    ]
 
 
 def _scaling_row(
