@@ -5,6 +5,7 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.harness import (
@@ -49,6 +50,14 @@ def test_stored_numbers_make_the_stored_page(benchmark):
     results = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     lines = importlib.import_module(f"benchmarks.{benchmark}.report").compose_report(results)
     assert "\n".join(lines) + "\n" == (folder / PAGES[benchmark]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", ["strangers", "crystals"])
+def test_stored_numbers_make_the_stored_page_of_the_strangers(page):
+    stored = ROOT / "benchmarks" / "nmf" / "report" / page
+    results = json.loads(stored.with_suffix(".json").read_text(encoding="utf-8"))
+    lines = importlib.import_module(f"benchmarks.nmf.report_{page}").compose_page(results)
+    assert "\n".join(lines) + "\n" == stored.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_every_source_behind_a_result_exists():
@@ -133,3 +142,29 @@ def test_a_clock_adds_up_its_steps():
 
 def test_an_unknown_machine_is_left_out():
     assert format_machine({}) == []
+
+
+@pytest.mark.parametrize("name", ["parallel analysis", "optimal hard threshold"])
+def test_rules_for_singular_values_count_patterns_in_white_noise(name):
+    rng = np.random.default_rng(1)
+    rules = importlib.import_module("benchmarks.nmf.rules")
+    signal = rng.gamma(1, 1, (400, 3)) @ rng.gamma(1, 1, (3, 300))
+    data = (signal + rng.normal(0, 1, signal.shape)).astype(np.float32)
+    assert rules.RULES[name](rules.Problem(data, list(range(1, 11)))).k == 3
+
+
+def test_scans_for_the_rules_of_others_are_chosen_by_name_and_size(tmp_path):
+    runner = importlib.import_module("benchmarks.nmf.run_stranger_rules")
+    for name, side in zip("abcdef", (16, 96, 64, 32, 40, 64), strict=True):
+        write_json(tmp_path / f"{name}.json", {"case": {"shape": [16, side]}})
+    assert [path.stem for path in runner.select_scans(tmp_path, step=3, largest=64)] == ["a", "e"]
+
+
+def test_a_crystal_page_counts_what_is_joined_and_what_is_called_background():
+    page = importlib.import_module("benchmarks.nmf.report_crystals")
+    case = {"author": "real_detectors", "condition": "gain", "electrons": 500, "shape": [16, 16]}
+    counts = {at: [2, 2, 3, 2] for at in ("chosen", "truth", "interval")}  # of 5 components 2 background, 1 joined
+    row = {"case": case, "exactly_linear": 1, "crystals": 4, "k": {"chosen": 5, "truth": 5, "interval": 5}}
+    lines = page.compose_page({"rows": [row | {"counts": counts}], "codes": {"state": 1}, "group_cpu_s": 0.1})
+    (found,) = [line for line in lines if line.startswith("| real detectors: gain")]
+    assert found.endswith("| 0% | 0% | 0% | 2.0 | -2.0 | 1.0 | +1.0 |")

@@ -7,14 +7,12 @@ every part works: it takes tiny sizes and writes its report beside its results.
 
 import argparse
 import shutil
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..harness import (
     describe_machine,
-    peer_environment,
     read_json,
     run_if_missing,
     run_module,
@@ -22,17 +20,16 @@ from ..harness import (
     write_json,
 )
 from ..harness.paths import RUNS
+from . import report_crystals, report_strangers
 from .common import N_COMPONENTS
 from .families import CASES, HELD_BACK, TUNING
 from .packages import PACKAGES, REFERENCE
+from .peers import find_python
 from .report import write_report
-from .report_strangers import write_page
 from .run_recovery import WHO
 from .run_strangers import JUDGED_DRAW
 
 HERE = Path(__file__).resolve().parent
-#: Packages whose metadata ask for more than they import: installed alone, after the pinned requirements.
-WITHOUT_DEPENDENCIES = {"torchnmf": "torchnmf==0.3.5"}
 MACHINE_PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch", "xarray", "dask")
 
 
@@ -115,7 +112,7 @@ def _fit_packages(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
     """Fit with the package that sets the target error, then with the others."""
     target = "self"
     for name in (REFERENCE, *(name for name in PACKAGES if name != REFERENCE)):
-        python = _find_python(PACKAGES[name].environment)
+        python = find_python(PACKAGES[name].environment)
         if python is None:
             continue
         out = runs / f"fit_{detector}_{name}.json"
@@ -123,14 +120,6 @@ def _fit_packages(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
         _run(out, "run_fit", *given, "--k", sizes.k, "--target", target, python=python)
         if name == REFERENCE:
             target = repr(float(read_json(out)["target"]))
-
-
-def _find_python(environment: str | None) -> Path | None:
-    """Return the interpreter of a package; None where its environment cannot be made, and the report goes without."""
-    if environment is None:
-        return Path(sys.executable)
-    alone = WITHOUT_DEPENDENCIES.get(environment, "")
-    return peer_environment(environment, HERE / f"requirements-{environment}.txt", without_dependencies=alone)
 
 
 def _sweep_ranks(runs: Path, data: Path, sizes: Sizes, detector: int) -> None:
@@ -160,7 +149,7 @@ def _recover_ranks(runs: Path, sizes: Sizes, cases: list[str], processes: int) -
 
 
 def _judge_strangers(runs: Path, processes: int) -> None:
-    """Scan the strangers' scans and pure noise, and write their page."""
+    """Scan the strangers' scans and pure noise, count crystals, ask the rules of others, and write the pages."""
     _run(runs / "noise_edge.json", "run_noise_edge")
     parts = [
         partial(
@@ -170,7 +159,10 @@ def _judge_strangers(runs: Path, processes: int) -> None:
         for i in range(processes)
     ]
     run_tasks(parts, processes)
-    write_page(runs, HERE / "report" / "strangers.md")
+    for script, folder in (("run_crystals", "crystals"), ("run_stranger_rules", "stranger_rules")):
+        run_module(f"benchmarks.nmf.{script}", runs / folder, "--judged", runs / "strangers")
+    report_strangers.write_page(runs, HERE / "report" / "strangers.md")
+    report_crystals.write_page(runs, HERE / "report" / "crystals.md")
 
 
 if __name__ == "__main__":

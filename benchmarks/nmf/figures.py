@@ -12,7 +12,7 @@ from .packages import PACKAGES
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-COLOURS = {"phasekit": "#000000", "sklearn-cd": "#D55E00"}
+COLOURS = {"phasekit": "#000000", "sklearn-cd": "#D55E00", "hyperspy": "#0072B2", "torchnmf": "#009E73"}
 Rows = list[dict[str, Any]]
 
 
@@ -37,7 +37,7 @@ def draw_scaling(rows: Rows, path: Path) -> None:
             points = sorted((row[name] ** power, row["cpu_s"]) for row in mine if row["package"] == package)
             title, colour = PACKAGES[package].title, COLOURS.get(package)
             ax.plot(*zip(*points, strict=True), marker="o", color=colour, label=title)
-        ax.set(xlabel=label, yscale="log", xscale="linear" if name == "k" else "log")
+        ax.set(xlabel=label, yscale="log", xscale="log")
         sizes = sorted({row[name] ** power for row in mine})
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.set_xticks([], minor=True)

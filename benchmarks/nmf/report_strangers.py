@@ -4,17 +4,16 @@ python -m benchmarks.nmf.report_strangers RUNS_DIR REPORT.md
 """
 
 import argparse
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..harness import markdown_table, read_json
-from .run_strangers import AUTHORS, JUDGED_DRAW
+from ..harness import markdown_table, read_json, read_json_files, write_json
+from .report_other_rules import collect_other_rules, describe_other_rules
+from .run_strangers import JUDGED_DRAW
+from .scan_groups import Rows, format_rate, group_by_condition, group_by_dose, is_linear, keep_case
 
-Rows = list[dict[str, Any]]
-_BANDS = ((50, 200), (200, 1000), (1000, 5000), (5000, 1e9))
 _BINS = np.array([0.0, 0.5, 0.7, 0.85, 0.95, 1.0001])  # of the stated probability
 _TITLE = "# The number of components of scans by strangers"
 _HOW = (
@@ -24,7 +23,8 @@ _HOW = (
     "page is of specimens from seeds that had not been used before, and the rule was not changed after it. "
     f"`python -m benchmarks.nmf.run_strangers benchmarks/.runs/nmf/strangers --draw {JUDGED_DRAW}`, then this page by "
     "`benchmarks.nmf.report_strangers`. Ranks 1 to 22 (fewer where a scan has fewer points). The direct beam is not "
-    "masked here, because the truth counts it as a pattern where it is one."
+    "masked here, because the truth counts it as a pattern where it is one. How many crystals are among the patterns: "
+    "[crystals.md](crystals.md)."
 )
 _EXPLAINED = (
     "*Exact*: the vote is the number of patterns that were mixed, backgrounds included. *Linear*: the expected counts "
@@ -43,99 +43,107 @@ def main() -> None:
 
 
 def write_page(runs: Path, page: Path) -> None:
-    """Write the page from the results in ``runs``."""
-    rows = [read_json(path) for path in sorted((runs / "strangers").glob("*.json"))]
+    """Write the page from the results in ``runs``, and its numbers beside it."""
+    results = collect_strangers(runs)
+    write_json(page.with_suffix(".json"), results)
+    page.write_text("\n".join(compose_page(results)) + "\n", encoding="utf-8")
+
+
+def collect_strangers(runs: Path) -> dict[str, Any]:
+    """What the page says."""
+    judged = read_json_files(runs / "strangers", "*.json")
+    names = list(dict.fromkeys(name for row in judged for name in row["phasekit"]["votes"]))
+    limits = read_json(runs / "limit.json") if (runs / "limit.json").exists() else {}
+    return {
+        "rules": names,
+        "rows": [_keep_row(row, names, limits) for row in judged],
+        "edge": _summarise_edge(read_json(runs / "noise_edge.json")),
+        "others": collect_other_rules(read_json_files(runs / "stranger_rules", "*.json")),
+    }
+
+
+def _keep_row(row: dict[str, Any], names: list[str], limits: dict[str, Any]) -> dict[str, Any]:
+    """Truth, votes in the order of ``names``, interval, stated probability, and what can be seen in one scan."""
+    own = row["phasekit"]
+    return {
+        "case": keep_case(row["case"]),
+        "truth": row["truth"],
+        "exactly_linear": row["exactly_linear"],
+        "votes": [own["votes"].get(name) for name in names],
+        "interval": [own["k_low"], own["k_high"]],
+        "stated": max(own["probability"]),
+        "limit": limits.get(f"{row['case']['author']}-{row['case']['name']}", {}),
+    }
+
+
+def compose_page(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the page."""
+    names = results["rules"]
+    rows = [row | {"votes": dict(zip(names, row["votes"], strict=True))} for row in results["rows"]]
     parts = [
         _TITLE,
         _HOW,
         _EXPLAINED,
-        *_describe_rules(rows),
+        *_describe_rules(rows, names),
+        *describe_other_rules(results["others"]),
         *_describe_conditions(rows),
         *_describe_calibration(rows),
+        *_describe_limit(rows),
+        *_describe_edge(results["edge"]),
+        *_describe_misses(rows),
     ]
-    if (runs / "limit.json").exists():
-        parts += _describe_limit(rows, read_json(runs / "limit.json"))
-    if (runs / "noise_edge.json").exists():
-        parts += _describe_edge(read_json(runs / "noise_edge.json"))
-    parts += _describe_misses(rows)
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _is_linear(row: dict[str, Any]) -> bool:
-    return bool(row["exactly_linear"])
+    return "\n\n".join(parts).splitlines()
 
 
 def _miss(row: dict[str, Any], rule: str = "combined") -> float:
     """Vote minus truth; NaN without a vote."""
-    return float(row["phasekit"]["votes"].get(rule, np.nan)) - row["truth"]
+    vote = row["votes"].get(rule)
+    return np.nan if vote is None else float(vote) - row["truth"]
 
 
-def _rate(misses: Iterable[float], within: int) -> str:
-    values = np.array(list(misses))
-    return f"{np.mean(np.abs(np.nan_to_num(values, nan=99)) <= within):.0%}" if len(values) else ""
-
-
-def _describe_rules(rows: Rows) -> list[str]:
+def _describe_rules(rows: Rows, names: list[str]) -> list[str]:
     """Every rule of the package."""
-    names = list(dict.fromkeys(name for row in rows for name in row["phasekit"]["votes"]))
-    linear = [row for row in rows if _is_linear(row)]
+    linear = [row for row in rows if is_linear(row)]
     table = []
     for name in names:
         misses = [_miss(row, name) for row in rows]
         some = [_miss(row, name) for row in linear]
         mean = f"{np.nanmean(misses):+.1f}"
-        table.append([name, _rate(misses, 0), _rate(misses, 1), _rate(some, 0), _rate(some, 1), mean])
+        table.append([name, *(formatformat_rate(part, within) for part in (misses, some) for within in (0, 1)), mean])
     head = ["rule", "exact", "within one", f"exact, linear ({len(linear)})", "within one, linear", "mean error"]
     return [f"## Every rule\n\n{len(rows)} scans.", "\n".join(markdown_table(head, table))]
-
-
-def _group(rows: Rows, key: Callable[[dict[str, Any]], str]) -> dict[str, Rows]:
-    groups: dict[str, Rows] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    return groups
 
 
 def _describe_conditions(rows: Rows) -> list[str]:
     """By author and condition, and by dose."""
     parts = []
     head = ["scans of", "number", "linear", "exact", "within one", "held-out error, exact", "interval holds", "width"]
-    keys = {author: i for i, author in enumerate(AUTHORS)}
-    by_condition = _group(
-        sorted(rows, key=lambda row: keys[row["case"]["author"]]),
-        lambda row: f"{row['case']['author'].replace('_', ' ')}: {row['case']['condition']}",
-    )
-    by_dose = {
-        f"{low:g} to {high:g} electrons" if high < 1e8 else f"{low:g} electrons and more": [
-            row for row in rows if low <= row["case"]["electrons"] < high
-        ]
-        for low, high in _BANDS
-    }
+    by_condition, by_dose = group_by_condition(rows), group_by_dose(rows)
     for title, groups in (("By condition", by_condition), ("By dose", by_dose)):
         table = [
             [
                 name,
                 str(len(some)),
-                str(sum(map(_is_linear, some))),
-                _rate(map(_miss, some), 0),
-                _rate(map(_miss, some), 1),
-                _rate((_miss(row, "held_out") for row in some), 0),
+                str(sum(map(is_linear, some))),
+                formatformat_rate(map(_miss, some), 0),
+                formatformat_rate(map(_miss, some), 1),
+                formatformat_rate((_miss(row, "held_out") for row in some), 0),
                 f"{np.mean([_holds(row) for row in some]):.0%}",
                 f"{np.mean([_width(row) for row in some]):.1f}",
             ]
             for name, some in groups.items()
-            if some
         ]
         parts += [f"## {title}", "\n".join(markdown_table(head, table))]
     return parts
 
 
 def _holds(row: dict[str, Any]) -> bool:
-    return bool(row["phasekit"]["k_low"] <= row["truth"] <= row["phasekit"]["k_high"])
+    low, high = row["interval"]
+    return bool(low <= row["truth"] <= high)
 
 
 def _width(row: dict[str, Any]) -> int:
-    return int(row["phasekit"]["k_high"] - row["phasekit"]["k_low"] + 1)
+    return int(row["interval"][1] - row["interval"][0] + 1)
 
 
 def _describe_calibration(rows: Rows) -> list[str]:
@@ -143,14 +151,14 @@ def _describe_calibration(rows: Rows) -> list[str]:
     parts = ["## How sure"]
     head = ["scans", "stated", "right", "expected calibration error", "90 % interval holds", "mean width"]
     table = []
-    for name, some in (("all", rows), ("linear", [row for row in rows if _is_linear(row)])):
-        stated = np.array([max(row["phasekit"]["probability"]) for row in some])
+    for name, some in (("all", rows), ("linear", [row for row in rows if is_linear(row)])):
+        stated = np.array([row["stated"] for row in some])
         right = np.array([_miss(row) == 0 for row in some], dtype=float)
         holds, width = np.mean([_holds(row) for row in some]), np.mean([_width(row) for row in some])
         error = f"{compute_calibration_error(stated, right):.3f}"
         table.append([name, f"{stated.mean():.0%}", f"{right.mean():.0%}", error, f"{holds:.0%}", f"{width:.2f}"])
     parts.append("\n".join(markdown_table(head, table)))
-    stated = np.array([max(row["phasekit"]["probability"]) for row in rows])
+    stated = np.array([row["stated"] for row in rows])
     right = np.array([_miss(row) == 0 for row in rows], dtype=float)
     bins = np.digitize(stated, _BINS) - 1
     table = [
@@ -172,15 +180,18 @@ def compute_calibration_error(stated: np.ndarray, right: np.ndarray) -> float:
     return float(sum(abs((stated - right)[bins == b].sum()) for b in np.unique(bins)) / max(len(stated), 1))
 
 
-def _describe_limit(rows: Rows, found: dict[str, dict[str, int]]) -> list[str]:
+def _describe_limit(rows: Rows) -> list[str]:
     """How many directions could be seen, and how often k is right where all could."""
-    known = [(row, found[name]) for row in rows if (name := f"{row['case']['author']}-{row['case']['name']}") in found]
+    known = [row for row in rows if row["limit"]]
+    if not known:
+        return []
     table = []
-    for size in known[0][1]:
-        misses = [counts[size] - row["truth"] for row, counts in known]
-        shown = [_miss(row) for row, counts in known if counts[size] >= row["truth"]]
-        hidden = [_miss(row) for row, counts in known if counts[size] < row["truth"]]
-        table.append([size, _rate(misses, 0), _rate(misses, 1), str(len(shown)), _rate(shown, 0), _rate(hidden, 0)])
+    for size in known[0]["limit"]:
+        misses = [row["limit"][size] - row["truth"] for row in known]
+        shown = [_miss(row) for row in known if row["limit"][size] >= row["truth"]]
+        hidden = [_miss(row) for row in known if row["limit"][size] < row["truth"]]
+        rates = [format_rate(some, 0) for some in (shown, hidden)]
+        table.append([size, format_rate(misses, 0), format_rate(misses, 1), str(len(shown)), *rates])
     head = ["sums of points x pixels", "directions above the limit: exact", "within one"]
     head += ["scans that show all", "k exact there", "k exact elsewhere"]
     text = (
@@ -193,17 +204,39 @@ def _describe_limit(rows: Rows, found: dict[str, dict[str, int]]) -> list[str]:
     return ["## What can be seen at all", text, "\n".join(markdown_table(head, table))]
 
 
+def _summarise_edge(found: dict[str, Any]) -> dict[str, Any]:
+    """Mean and scatter of the second direction of pure noise over the edge, by noise and dose."""
+    rows = []
+    for row in found.get("rows", []):
+        edge = np.array([run["edge"] for run in row["runs"]])
+        rows.append(
+            {
+                "condition": row["condition"],
+                "electrons": row["electrons"],
+                "edge": float(edge.mean()),
+                "scatter": float(edge.std(ddof=1)),
+                "once": float(np.mean([run["chosen"] == 1 for run in row["runs"]])),
+                "chance": float(np.mean([run["probability_of_one"] for run in row["runs"]])),
+            }
+        )
+    return {"seeds": found["seeds"], "rows": rows} if rows else {}
+
+
 def _describe_edge(found: dict[str, Any]) -> list[str]:
     """The second direction of pure noise over the edge."""
-    table = []
-    for row in found["rows"]:
-        edge = np.array([run["edge"] for run in row["runs"]])
-        once = np.mean([run["chosen"] == 1 for run in row["runs"]])
-        chance = np.mean([run["probability_of_one"] for run in row["runs"]])
-        scatter = f"{edge.std(ddof=1):.3f}"
-        table.append(
-            [row["condition"], f"{row['electrons']:g}", f"{edge.mean():.3f}", scatter, f"{once:.0%}", f"{chance:.2f}"]
-        )
+    if not found:
+        return []
+    table = [
+        [
+            row["condition"],
+            f"{row['electrons']:g}",
+            f"{row['edge']:.3f}",
+            f"{row['scatter']:.3f}",
+            f"{row['once']:.0%}",
+            f"{row['chance']:.2f}",
+        ]
+        for row in found["rows"]
+    ]
     head = ["noise", "electrons", "second direction / edge", "scatter", "k = 1 chosen", "probability of k = 1"]
     text = (
         f"One pattern and nothing else, {found['seeds']} scans of 32 x 32 points each "
@@ -221,12 +254,12 @@ def _describe_misses(rows: Rows) -> list[str]:
     table = [
         [
             f"{row['case']['author']}: {row['case']['condition']}",
-            "yes" if _is_linear(row) else "no",
+            "yes" if is_linear(row) else "no",
             f"{row['case']['electrons']:g}",
             " x ".join(map(str, row["case"]["shape"])),
             str(row["truth"]),
-            f"{row['phasekit']['chosen']} ({row['phasekit']['k_low']} to {row['phasekit']['k_high']})",
-            str(int(row["phasekit"]["votes"]["held_out"])),
+            f"{row['votes']['combined']:g} ({row['interval'][0]} to {row['interval'][1]})",
+            str(int(row["votes"]["held_out"])),
         ]
         for row in sorted(wrong, key=lambda row: row["case"]["electrons"])
     ]

@@ -18,6 +18,7 @@ from .stability import cophenetic_curve, silhouette_curve
 
 _MIN_SILHOUETTE = 0.8
 _THINNED_SHARE, _THINNED_RUNS = 0.2, 3
+_PERMUTATIONS = 5
 
 
 class Vote(NamedTuple):
@@ -170,6 +171,38 @@ def choose_by_scree(problem: Problem) -> Vote:
     return Vote(int(np.clip(elbow, problem.ranks[0], problem.ranks[-1])), np.log(variance).tolist())
 
 
+def choose_by_parallel_analysis(problem: Problem) -> Vote:
+    """Singular values in a row above those of the same data permuted within every feature, the first one included.
+
+    J. L. Horn, Psychometrika 30 (1965) 179; permutations as A. Buja and N. Eyuboglu, Multivar. Behav. Res. 27 (1992)
+    509. The largest of five permutations is the bound, so that noise exceeds about one in six. The first singular value
+    is the mean pattern, which a permutation keeps. It is always counted.
+    """
+    rng = np.random.default_rng(problem.seed)
+    n = min(max(problem.ranks) + 1, problem.low.right.shape[0])
+    drawn = [compress(rng.permuted(problem.data, axis=0), n, seed) for seed in range(_PERMUTATIONS)]
+    bound = np.max([np.linalg.norm(low.left, axis=0) for low in drawn], axis=0)
+    strength = np.linalg.norm(problem.low.left, axis=0)[: len(bound)]
+    below = np.flatnonzero(strength[1:] <= bound[1:])
+    k = 1 + int(below[0]) if len(below) else len(bound)
+    return Vote(int(np.clip(k, problem.ranks[0], problem.ranks[-1])), (strength / bound).tolist())
+
+
+def choose_by_hard_threshold(problem: Problem) -> Vote:
+    """Singular values above omega times the median one, as for noise of one unknown variance.
+
+    M. Gavish and D. L. Donoho, IEEE Trans. Inf. Theory 60 (2014) 5040, omega by their cubic approximation. It is made
+    for the reconstruction of smallest error, not to count; in practice it is used for both.
+    """
+    data = problem.data if problem.data.shape[0] <= problem.data.shape[1] else problem.data.T
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh((data @ data.T).astype(np.float64)), 0))[::-1]
+    ratio = data.shape[0] / data.shape[1]
+    omega = 0.56 * ratio**3 - 0.95 * ratio**2 + 1.82 * ratio + 1.43
+    curve = values / (omega * np.median(values))
+    k = int((curve > 1).sum())
+    return Vote(int(np.clip(k, problem.ranks[0], problem.ranks[-1])), curve[: 2 * max(problem.ranks)].tolist())
+
+
 RULES: dict[str, Callable[[Problem], Vote | None]] = {
     "knee of the loss": choose_by_knee,
     "BIC": choose_by_bic,
@@ -178,5 +211,7 @@ RULES: dict[str, Callable[[Problem], Vote | None]] = {
     "NMFk silhouettes": choose_by_silhouette,
     "ARD": choose_by_relevance,
     "scree elbow": choose_by_scree,
+    "parallel analysis": choose_by_parallel_analysis,
+    "optimal hard threshold": choose_by_hard_threshold,
     "Poisson thinning alone": choose_by_thinning,
 }

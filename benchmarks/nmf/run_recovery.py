@@ -78,11 +78,13 @@ def ask_phasekit(evidence: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def ask_rules(features: xr.Dataset, ranks: list[int]) -> dict[str, Any]:
-    """Vote (null: none), curve and CPU seconds of each of the other rules."""
+def ask_rules(features: xr.Dataset, ranks: list[int], *, left_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Vote (null: none), curve and CPU seconds of each of the other rules that is not ``left_out``."""
     problem = make_problem(features, ranks)
     votes: dict[str, Any] = {}
     for name, rule in RULES.items():
+        if name in left_out:
+            continue
         started = time.process_time()
         vote = rule(problem)
         votes[name] = {

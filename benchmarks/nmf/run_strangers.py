@@ -60,10 +60,8 @@ def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]
     Bad pixels are masked as they come. The direct beam is not: the truth counts it as a pattern where it is one.
     """
     module = load_author(author)
-    case = module.CASES[name]
-    case, patterns = simulate_draw(module, case, draw)
-    good = pk.detector.find_mask(patterns)["kind"] == 0
-    features = pk.nmf.to_features(patterns[["intensity"]], mask=good)
+    case, patterns = simulate_draw(module, module.CASES[name], draw)
+    features = make_features(patterns)
     highest = min(HIGHEST, min(features.sizes["scan_y"] * features.sizes["scan_x"], features.sizes["feature"]) // 2)
     started = time.process_time()
     ranks = pk.nmf.scan_ranks(features, range(1, highest + 1), n_runs=n_runs, progress=False)
@@ -83,6 +81,20 @@ def judge_case(author: str, name: str, n_runs: int, draw: int) -> dict[str, Any]
         "evidence": {key: np.round(ranks[key].to_numpy(), 3).tolist() for key in evidence},
         "code": find_code_state("run_strangers.py"),
     }
+
+
+def make_features(patterns: xr.Dataset) -> xr.Dataset:
+    """FEATURES of a scan, its bad pixels masked."""
+    good = pk.detector.find_mask(patterns)["kind"] == 0
+    return pk.nmf.to_features(patterns[["intensity"]], mask=good)
+
+
+def simulate_specimen(case: dict[str, Any]) -> xr.Dataset:
+    """PATTERNS of the ``case`` of a result: the specimen with its seed."""
+    module = load_author(case["author"])
+    with np.errstate(all="ignore"):
+        patterns: xr.Dataset = module.simulate(replace(module.CASES[case["name"]], seed=case["seed"]))
+    return patterns
 
 
 def simulate_draw(module: Any, case: Any, draw: int) -> tuple[Any, xr.Dataset]:

@@ -2,7 +2,8 @@
 
 python -m benchmarks.nmf.run_streaming OUT.json [--side 256] [--detector 128] [--k 8]
 
-The specimen of 64 x 64 points is repeated, with photon noise of its own everywhere. The file is temporary.
+The specimen of 64 x 64 points is repeated, with photon noise of its own everywhere. The file is temporary. A fit that
+does not converge ends with an error.
 """
 
 import argparse
@@ -44,7 +45,8 @@ def main() -> None:
                 features = pk.nmf.to_features(patterns, mask=None)
                 factors = pk.nmf.factorise(features, chosen.k if side > WARM_UP[0] else 2, in_memory=False)
         attrs = factors.attrs
-    results |= {**cost, "error": attrs["relative_error"], "iterations": attrs["iterations"]}
+    results |= {**cost, "error": attrs["relative_error"]}
+    results |= {name: int(attrs[name]) for name in ("iterations", "converged")}
     results["file_mb"] = chosen.side**2 * chosen.detector**2 * 2 / 1024**2
     results["features_mb"] = 2 * results["file_mb"]  # float32
     write_json(chosen.out, results)

@@ -3,18 +3,28 @@
 Products of single precision overflow above 3e38 and lose digits below 1e-38. The features enter a fit squared and
 summed, so that values beyond some 1e15 or below 1e-15 would meet these ends. A power of two changes no digit. It goes
 over to ``scan_weight``, so that counts stay value x both weights, and every later step is in counts as before.
+
+The weights of lazy features are loaded first. Each block of values is divided by a mean over the whole scan, which
+every block would else compute anew from the whole file.
 """
+
+from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+_WEIGHTS = ("scan_weight", "feature_weight")
 _NEAR = 12  # exponents up to it stay as they are: no copy of usual data is made
 _FARTHEST = 120  # the weight itself must remain a number of single precision
 
 
 def bring_to_unit_level(features: xr.Dataset) -> xr.Dataset:
-    """FEATURES with a mean value of about 1, the rest of the unit in ``scan_weight``; the same where it is near."""
+    """FEATURES with a mean value of about 1, the rest of the unit in ``scan_weight``; the same where it is near.
+
+    Lazy values stay lazy. Their weights are loaded, in one pass over the file.
+    """
+    features = _load_weights(features)
     values = features["feature_value"]
     exponent = _find_exponent(values)
     if exponent == 0:
@@ -22,6 +32,35 @@ def bring_to_unit_level(features: xr.Dataset) -> xr.Dataset:
     scaled = xr.apply_ufunc(np.ldexp, values, -exponent, dask="parallelized", output_dtypes=[values.dtype])
     weight = features["scan_weight"].astype(np.float64) * 2.0**exponent
     return features.assign(feature_value=scaled.assign_attrs(values.attrs), scan_weight=weight)
+
+
+def _load_weights(features: xr.Dataset) -> xr.Dataset:
+    """FEATURES whose lazy values are divided by weights in memory; the same where values or weights are in memory."""
+    values = features["feature_value"]
+    lazy = [name for name in _WEIGHTS if features[name].chunks is not None]
+    if values.chunks is None or not lazy:
+        return features
+    loaded = features[lazy].compute()
+    known = [(features[name].data, loaded[name].to_numpy()) for name in lazy]
+    return features.assign({**loaded, "feature_value": values.copy(data=_replace_layers(values.data, known))})
+
+
+def _replace_layers(values: Any, known: list[tuple[Any, NDArray[np.floating]]]) -> Any:
+    """The dask array ``values``, whose graph finds the arrays of ``known`` in memory instead of computing them."""
+    from dask.array import core
+    from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+
+    build, split = cast("Any", core.Array), cast("Any", core.slices_from_chunks)
+    graph = values.__dask_graph__()
+    layers, dependencies = dict(graph.layers), dict(graph.dependencies)
+    for lazy, loaded in known:
+        if lazy.name not in layers:  # these values were made from other weights
+            continue
+        keys = [(lazy.name, *place) for place in np.ndindex(*lazy.numblocks)]
+        parts = [loaded[part] for part in split(lazy.chunks)]
+        layers[lazy.name] = MaterializedLayer(dict(zip(keys, parts, strict=True)))
+        dependencies[lazy.name] = set()
+    return build(HighLevelGraph(layers, dependencies), values.name, values.chunks, dtype=values.dtype)
 
 
 def _find_exponent(values: xr.DataArray) -> int:
