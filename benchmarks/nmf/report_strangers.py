@@ -109,7 +109,7 @@ def _describe_rules(rows: Rows, names: list[str]) -> list[str]:
         misses = [_miss(row, name) for row in rows]
         some = [_miss(row, name) for row in linear]
         mean = f"{np.nanmean(misses):+.1f}"
-        table.append([name, *(formatformat_rate(part, within) for part in (misses, some) for within in (0, 1)), mean])
+        table.append([name, *(format_rate(part, within) for part in (misses, some) for within in (0, 1)), mean])
     head = ["rule", "exact", "within one", f"exact, linear ({len(linear)})", "within one, linear", "mean error"]
     return [f"## Every rule\n\n{len(rows)} scans.", "\n".join(markdown_table(head, table))]
 
@@ -125,9 +125,9 @@ def _describe_conditions(rows: Rows) -> list[str]:
                 name,
                 str(len(some)),
                 str(sum(map(is_linear, some))),
-                formatformat_rate(map(_miss, some), 0),
-                formatformat_rate(map(_miss, some), 1),
-                formatformat_rate((_miss(row, "held_out") for row in some), 0),
+                format_rate(map(_miss, some), 0),
+                format_rate(map(_miss, some), 1),
+                format_rate((_miss(row, "held_out") for row in some), 0),
                 f"{np.mean([_holds(row) for row in some]):.0%}",
                 f"{np.mean([_width(row) for row in some]):.1f}",
             ]
