@@ -4,6 +4,7 @@ Exit codes: 0 all well, 1 a run failed, 2 the command was wrong (nothing was run
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,24 @@ forms of NAME=VALUE (`phasekit parameters WORKFLOW` lists the names and their ty
   -p 'reader={"region": 1, "step_nm": 40}'        several of them as JSON
   -p reader.region=none                 no value, where the type allows None
 Paths count from the current directory. Exit codes: 0 all well, 1 a run failed, 2 the command was wrong.
+"""
+
+#: For `phasekit batch --help`. The tests paste the example.
+_BATCH = """\
+an example that can be pasted (it makes its own data):
+  phasekit samples make nmf_grains --out try/scans
+  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=0.1 --out try/runs --dry-run
+  phasekit batch 'try/scans/*.nc' --notebook virtual --set bright_field=0.1 --out try/runs
+
+a manifest is a .csv, .tsv, .yaml or .json file. Columns:
+  notebook (or workflow)  stxm, nmf, acom, virtual or an .ipynb file; else --notebook counts
+  name                    name of the folder for the results; else made from the input and a hash
+  memory, time            limits of the row: 4GB, 30min
+  all others              parameters of the notebook (`phasekit parameters WORKFLOW`), such as input_path
+A cell that is empty is not given. What a row gives comes before --set, and --set before --parameters.
+Relative paths count from the folder of the manifest; on the command line from the current directory.
+All rows are checked first. A row that is done is left alone; one that is run again says why.
+Exit codes: 0 all well, 1 a run failed, 2 something is wrong and nothing was run, 130 stopped by Ctrl-C.
 """
 
 
@@ -52,8 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.function(options))
     except PhasekitError as error:  # its message holds the cure; a traceback would hide it
-        print(f"phasekit: {error}", file=sys.stderr)
+        print(f"phasekit: {_write_error(error)}", file=sys.stderr)
         return 2
+
+
+def _write_error(error: PhasekitError) -> str:
+    """Message of an error; a table is wrapped where a person reads it on a terminal."""
+    from .batch import ManifestError
+
+    if isinstance(error, ManifestError) and sys.stderr.isatty():
+        return error.write(width=shutil.get_terminal_size().columns)
+    return str(error)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -86,18 +114,43 @@ def _build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
     demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
     demo.set_defaults(function=_run_demo)
-    batch = commands.add_parser("batch", help="run every job of a manifest (.yaml, .json, .csv) and write one page")
-    batch.add_argument("manifest")
-    batch.add_argument("--out", required=True, help="folder for the results")
-    batch.add_argument("--workers", type=_read_count, default=1, help="jobs at the same time (default: 1)")
-    batch.add_argument("--again", action="store_true", help="also run jobs that already ended well")
-    batch.set_defaults(function=_run_batch)
+    _add_batch(commands)
     samples = commands.add_parser("samples", help="list, fetch or make sample data")
     samples.add_argument("action", nargs="?", choices=("list", "fetch", "make"), default="list")
     samples.add_argument("name", nargs="?", help="name of the sample (fetch: als_fe2p when left out; make: all)")
     samples.add_argument("--out", help="make: folder to write to (default: data-samples)")
     samples.set_defaults(function=_run_samples)
     return parser
+
+
+def _add_batch(commands: Any) -> None:
+    """Add the command ``batch`` and its options."""
+    batch = commands.add_parser(
+        "batch",
+        help="run a notebook on many files: a manifest (.csv, .yaml, .json) or a pattern of files",
+        epilog=_BATCH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    batch.add_argument("source", nargs="+", help="a manifest, or data files and patterns such as 'scans/*.h5'")
+    batch.add_argument("--out", required=True, help="folder for the results")
+    batch.add_argument("--notebook", metavar="NAME|PATH", help=f"{_list_names()} or a path, for rows that name none")
+    batch.add_argument(
+        "-p", "--set", action="append", default=[], metavar="NAME=VALUE", help="for all rows; repeatable"
+    )
+    batch.add_argument("--parameters", action="append", default=[], metavar="FILE", help=".yaml or .json, for all rows")
+    batch.add_argument("--dry-run", action="store_true", help="check, print the rows and their folders, run nothing")
+    batch.add_argument("--limit", type=_read_count, metavar="N", help="only the first N rows")
+    batch.add_argument("--only", metavar="failed|PATTERN", help="rows that failed, or whose name or input matches")
+    batch.add_argument("--memory", metavar="SIZE", help="limit of each row, such as 4GB (default: none)")
+    batch.add_argument("--time", metavar="TIME", help="limit of each row, such as 30min or 1:30:00 (default: none)")
+    batch.add_argument("--workers", type=_read_count, default=1, metavar="N", help="rows at the same time (default: 1)")
+    batch.add_argument(
+        "--retries", type=int, default=0, metavar="N", help="runs again of a row whose kernel crashed (default: 0)"
+    )
+    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML (a second a row)")
+    batch.add_argument("--wait", action="store_true", help="wait for another batch that writes into the same folder")
+    batch.add_argument("--again", action="store_true", help="also run rows that already ended well")
+    batch.set_defaults(function=_run_batch)
 
 
 # The functions below import what they need themselves: `phasekit --version` must not wait for papermill.
@@ -128,7 +181,7 @@ def _run_one(options: argparse.Namespace) -> int:
 def _read_count(text: str) -> int:
     """Whole number from 1; argparse prints the message."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of jobs; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; give 1 or more")
     return int(text)
 
 
@@ -165,26 +218,37 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 
 def _run_batch(options: argparse.Namespace) -> int:
-    """Run the jobs of a manifest."""
-    from .batch import BatchInterrupted, run_manifest
+    """Check the rows of a manifest or of data files, and run them."""
+    from .batch import BatchSettings
+    from .batch.manifest import entries, rows, running
+    from .batch.manifest.options import read_shared
     from .batch.paths import check_folder
 
     check_folder(options.out)
-
-    def print_job(job: Any, record: dict[str, Any]) -> None:
-        print(f"{record['status']:7} {job.workflow} {record.get('error') or ''}".rstrip(), flush=True)
-
-    again = options.again
-    try:
-        records = run_manifest(
-            options.manifest, options.out, workers=options.workers, resume=not again, report=print_job
-        )
-    except BatchInterrupted as stop:
-        print(stop.outcome.summarise())
-        return stop.outcome.exit_code
-    failed = sum(record["status"] != "ok" for record in records)
-    print(f"{len(records) - failed} of {len(records)} jobs ended well; see {Path(options.out) / 'index.html'}")
-    return 1 if failed else 0
+    source = entries.read_source(options.source)
+    given = {"notebook": options.notebook, "settings": options.set, "files": options.parameters}
+    common = read_shared(**given, memory=options.memory, time=options.time)
+    planned = rows.plan_rows(source, options.out, common)
+    chosen = running.select_rows(planned, only=options.only, limit=options.limit)
+    if options.dry_run or not chosen:
+        for row in chosen:
+            print(running.describe_row(row))
+        print(f"{len(chosen)} of {len(planned)} rows chosen; nothing was run.")
+        return 0
+    settings = BatchSettings(
+        workers=options.workers,
+        resume=not options.again,
+        retries=options.retries,
+        wait=options.wait,
+        html=options.html,
+        title=f"phasekit: {Path(source.name).name}",
+    )
+    # Rows that run, the time left and each row's end are told on the error output.
+    outcome = running.run_rows(chosen, options.out, settings, progress=True)
+    for notice in outcome.notices:
+        print(f"phasekit: {notice}", file=sys.stderr)
+    print(f"{outcome.summarise()}; see {Path(options.out) / 'index.html'}")
+    return outcome.exit_code
 
 
 def _run_samples(options: argparse.Namespace) -> int:

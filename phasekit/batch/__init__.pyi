@@ -1,7 +1,10 @@
 from .indexpage import write_index as write_index
-from .manifest import Job as Job
-from .manifest import read_manifest as read_manifest
-from .manifest import run_manifest as run_manifest
+from .manifest.faults import ManifestError as ManifestError
+from .manifest.rows import Job as Job
+from .manifest.rows import Row as Row
+from .manifest.rows import plan_batch as plan_batch
+from .manifest.rows import read_manifest as read_manifest
+from .manifest.running import run_manifest as run_manifest
 from .numbers import load_run as load_run
 from .parameters import WORKFLOWS as WORKFLOWS
 from .parameters import Parameter as Parameter
@@ -15,4 +18,5 @@ from .rows.row import BatchRow as BatchRow
 from .rows.row import BatchSettings as BatchSettings
 from .rows.schedule import run_batch as run_batch
 from .runner import run_notebook as run_notebook
+from .settings import check_parameters as check_parameters
 from .settings import parse_settings as parse_settings

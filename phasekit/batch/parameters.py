@@ -13,6 +13,7 @@ from phasekit.samples import root
 from phasekit.workflows import list_workflows
 
 from .arguments import Argument, find_calls, list_arguments
+from .conditions import Condition, find_bracket, read_condition, suggest_name
 from .kinds import takes_mapping
 
 #: Notebook of every workflow, and the start page.
@@ -29,9 +30,30 @@ class Parameter:
     name: str
     kind: str  # annotation in the notebook, or the type of the default
     default: Any
-    help: str  # comment beside it
+    help: str  # comment beside it, with its condition in brackets
     function: str = ""  # takes this dict as arguments, "pk.io.open_stxm"
     arguments: Mapping[str, Argument] | None = None  # that the function takes; None where any are allowed
+
+    @property
+    def condition(self) -> Condition | None:
+        """Range or choices of the value; ``None`` where any value of its kind will do."""
+        found = read_condition(self.help)
+        # Words in braces that leave out the default are an example in a text, not the choices.
+        is_example = found is not None and found.choices and str(self.default) not in found.choices
+        return None if is_example else found
+
+
+class ParameterError(SchemaError):
+    """The value of one parameter that cannot be used: its name, what was found and what is needed."""
+
+    def __init__(self, name: str, found: str, needed: str) -> None:
+        self.name, self.found, self.needed = name, found, needed
+        separator = ". " if needed[:1].isupper() else ", "
+        super().__init__(f"parameters: {found}{separator}{needed}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Parts from which another process rebuilds the error."""
+        return type(self), (self.name, self.found, self.needed)
 
 
 def find_notebook(workflow: str) -> Path:
@@ -68,9 +90,10 @@ def find_notebook(workflow: str) -> Path:
     elif workflow in WORKFLOWS:
         path = root() / "notebooks" / WORKFLOWS[workflow]
     else:
+        cure = suggest_name(workflow, tuple(WORKFLOWS)) or "For example: phasekit run stxm --out runs/stxm."
         raise SchemaError(
             f"find_notebook: there is no workflow '{workflow}', needs one of {', '.join(WORKFLOWS)} or an .ipynb file. "
-            "For example: phasekit run stxm --out runs/stxm."
+            f"{cure}"
         )
     if not path.is_file():
         raise ReadError(path, found="no file", cure="check the path, or install phasekit again")
@@ -83,7 +106,8 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
     Parameters
     ----------
     notebook
-        An ``.ipynb`` file whose parameters are assignments of literals, ``threshold: float = 0.75  # help``.
+        An ``.ipynb`` file whose parameters are assignments of literals, ``threshold: float = 0.75  # help``. At its
+        end the help may state a range, ``[0 ≤ x ≤ 1]``, or choices, ``{poisson, none}``; also in a line of their own.
 
     Returns
     -------
@@ -145,7 +169,12 @@ def _read_assignments(source: str) -> list[Parameter]:
         kind = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else ""
         default = ast.literal_eval(node.value)
         # The syntax tree has no comments: the rest of the line after the value is read as text.
-        comment = re.search(r"\s#\s*(.*)$", lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :])
-        text = comment.group(1) if comment else ""
+        end = node.end_lineno or 1
+        comment = re.search(r"\s#\s*(.*)$", lines[end - 1][node.end_col_offset or 0 :])
+        text = comment.group(1).strip() if comment else ""
+        # Long lists of choices have a line of their own.
+        below = lines[end].lstrip("# ").strip() if end < len(lines) and lines[end].startswith("#") else ""
+        if below and find_bracket(below) == below:
+            text = f"{text} {below}".lstrip()
         parameters.append(Parameter(ast.unparse(target), kind or type(default).__name__, default, text))
     return parameters

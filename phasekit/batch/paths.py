@@ -21,6 +21,11 @@ def is_path_list(name: str) -> bool:
     return name.endswith("_paths")
 
 
+def is_path(name: str) -> bool:
+    """Whether a parameter holds a file or several, by the ending of its name."""
+    return name.endswith(("_path", "_paths"))
+
+
 def join_paths(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> dict[str, Any]:
     """Values whose relative input paths count from a folder; empty texts stand for no file and stay."""
 
@@ -29,7 +34,7 @@ def join_paths(values: Mapping[str, Any], folder: str | os.PathLike[str]) -> dic
 
     joined = dict(values)
     for name, value in values.items():
-        if name.endswith(("_path", "_paths")):
+        if is_path(name):
             joined[name] = [join(item) for item in value] if isinstance(value, list | tuple) else join(value)
     return joined
 
@@ -59,7 +64,7 @@ def check_files(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) 
         There is no such file, or no file that matches a pattern.
     """
     for name, value in values.items():
-        if name.endswith(("_path", "_paths")):
+        if is_path(name):
             _check_path(parameters[name], value)
 
 
@@ -74,9 +79,12 @@ def _check_path(parameter: Parameter, value: Any) -> None:
             raise SchemaError(
                 f"parameters: {name} = {item!r} holds a line break or tab. In JSON write a backslash twice, or use /."
             )
-        if all(os.path.exists(os.path.expanduser(file)) for file in _expand_pattern(os.path.expanduser(item))):
+        path = os.path.expanduser(item)
+        # Only a list of files can be a pattern; one file is opened by the name as it stands.
+        if all(os.path.exists(file) for file in (_expand_pattern(path) if is_path_list(name) else [path])):
             continue
-        found = f"no file that matches this pattern for {name}" if glob.has_magic(item) else f"no such file for {name}"
+        is_pattern = is_path_list(name) and glob.has_magic(item)
+        found = f"no file that matches this pattern for {name}" if is_pattern else f"no such file for {name}"
         raise ReadError(item, found=found, cure=f"check the path; relative ones count from {Path.cwd()}")
 
 

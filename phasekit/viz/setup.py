@@ -1,11 +1,14 @@
 """Setup of a notebook for figures: live widgets that need no network, or static figures in a headless run."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _STATE = {"interactive": False}
 
 
-def setup(*, interactive: bool = True) -> None:
+def setup(
+    *, interactive: bool = True, workflow: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> None:
     """Prepare the running notebook for figures and, when ``interactive``, for live widgets.
 
     Interactive: the HoloViews and Panel extensions are loaded inline, so that they work without a network. This adds
@@ -16,10 +19,21 @@ def setup(*, interactive: bool = True) -> None:
     ----------
     interactive
         ``True`` in JupyterLab, ``False`` in papermill runs (the parameter ``interactive`` of every notebook).
+    workflow
+        Name of the workflow whose notebook this is. Its parameters are checked first, so that a wrong value stops the
+        notebook in its first second.
+    parameters
+        Value by name, for this check: ``globals()`` of the notebook.
+
+    Raises
+    ------
+    SchemaError
+        A parameter has another type than the notebook states, is out of its range or none of its choices.
 
     See Also
     --------
     is_interactive : Tells what was set up.
+    phasekit.batch.check_parameters : The check.
 
     Examples
     --------
@@ -27,6 +41,10 @@ def setup(*, interactive: bool = True) -> None:
     >>> is_interactive()
     False
     """
+    if workflow is not None:
+        from phasekit.batch import check_parameters
+
+        check_parameters(workflow, parameters or {})
     _STATE["interactive"] = bool(interactive)
     _register_alt_text()
     if not interactive:

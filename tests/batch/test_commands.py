@@ -71,7 +71,7 @@ GOOD = {
     STXM + "-p 'input_path=a folder/a=b stack.hdf5'": {"input_path": "a folder/a=b stack.hdf5"},
     STXM + f"--input '{LETTERS}/{LETTERS}.hdf5'": {"input_path": f"{LETTERS}/{LETTERS}.hdf5"},
     STXM + "-p 'seed = 7'": {"seed": 7},
-    STXM + "-p margin=-0.1": {"margin": -0.1},
+    ACOM + "-p detector_rotation_deg=-0.1": {"detector_rotation_deg": -0.1},
     STXM + "--parameter align=no": {"align": False},
     "run nmf --out out -p background=-1 -p scale=none": {"background": -1, "scale": "none"},
 }
@@ -158,6 +158,12 @@ BAD = {
     STXM + "-p seed=1_0": "needs a value of type int",
     STXM + "-p margin=0,5": "needs a value of type float",
     STXM + "-p margin=inf": "needs a value of type float",
+    STXM + "-p margin=-0.1": "got margin=-0.1, needs margin >= 0",
+    STXM + "-p min_confidence=7": "got min_confidence=7.0, needs 0 <= min_confidence <= 1",
+    "run nmf --out out -p threshold=5": "needs 0 <= threshold <= 1",
+    "run nmf --out out -p rule=nonsense": "needs one of combined, published, held_out",
+    "run nmf --out out -p rule=publisht": "Did you mean 'published'?",
+    "run nmf --out out -p k_min=11": "got k_max=12, k_min=11, needs k_max >= k_min + 2",
     STXM + "-p seed=1 -p seed=2": "'seed' is given 2 times (1, 2). Give it once",
     STXM + "--input stack.hdf5 -p input_path=two.hdf5": "'input_path' is given 2 times",
     STXM + "-p output_dir=elsewhere": "set by --out",
@@ -176,6 +182,19 @@ BAD = {
     "batch refs.csv --out out --workers 0": "give 1 or more",
     "batch refs.csv --out out --workers two": "give 1 or more",
     "batch refs.csv --out refs.csv": "found a file",
+    "batch refs.csv --out out --limit 0": "give 1 or more",
+    "batch *.mib --out out --notebook acom --set reliabilty=1": "Did you mean 'reliability'?",
+    "batch *.mib --out out --notebook acom --set seed": "needs name=value",
+    "batch *.mib --out out --notebook acom --parameters no.yaml": "no.yaml",
+    "batch *.mib --out out --notebook acom --parameters refs.csv": "needs a .yaml or .json file",
+    "batch *.mib --out out --notebook acom --memory 4": "got memory=4  needs a number with its unit",
+    "batch *.mib --out out --notebook acom --time 30": "got time=30  needs a number with its unit",
+    "batch *.mib --out out --notebook acom --only no*": "matches none of 2 rows",
+    "batch *.mib --out out": "data files and no --notebook",
+    "batch no/*.mib --out out --notebook acom": "found no file that matches this pattern",
+    "batch scans --out out --notebook acom": "found a folder",
+    "batch refs.csv scan.mib --out out --notebook acom": "found a manifest among 2 files",
+    "batch scan.mib ./scan.mib --out out --notebook acom": "the same row as entry 1",
     "demo --out refs.csv": "found a file",
     "samples fly": "invalid choice",
     "samples make gold": "stxm_nvpf",
@@ -205,6 +224,14 @@ STATED = {
     "batch jobs.csv --out out": "2 of 2 jobs ended well",
     "batch jobs.csv --out out --workers 2": "2 of 2 jobs ended well",
     "batch jobs.csv --out out --again": "2 of 2 jobs ended well",
+    "batch jobs.csv --out out --dry-run": "2 of 2 rows chosen; nothing was run",
+    "batch jobs.csv --out out --wait --retries 1 --html": "2 of 2 jobs ended well",
+    "batch jobs.csv --out out --limit 1": "1 of 1 jobs ended well",
+    "batch jobs.csv --out out --only failed": "0 of 2 rows chosen; nothing was run",
+    "batch *.mib --out out --notebook acom --set cif_paths=Ni.cif": "2 of 2 jobs ended well",
+    "batch scan.mib my_scan.mib --out out --notebook acom -p cif_paths=*.cif": "2 of 2 jobs ended well",
+    "batch *.mib --out out --notebook acom --only my_* --parameters all.yaml": "1 of 1 jobs ended well",
+    "batch *.mib --out out --notebook acom --memory 4GB --time 1:30:00 --dry-run": "memory 4 GB",
     "demo": "open file:",
     "demo --out out": "acom: done in",
     "samples": "stxm_nvpf",
@@ -218,6 +245,7 @@ STATED = {
 def test_the_help_is_true(command, typed, desk, monkeypatch):
     monkeypatch.setattr("phasekit.samples.fetch", lambda name, **_: desk / name)  # no network here
     (desk / "jobs.csv").write_text("workflow,seed\nnmf,1\nnmf,2\n", encoding="utf-8")
+    (desk / "all.yaml").write_text("cif_paths: [Ni.cif]\nvoltage_kv: 300\n", encoding="utf-8")
     code, said, _ = typed(shlex.split(command))
     assert code == 0, said
     assert STATED[command] in said
@@ -264,6 +292,17 @@ def test_every_form_of_the_help_works(typed):
         lists.append(openings.parameters[0].get("cif_paths"))
     assert lists[1] == lists[2] == lists[3]
     assert [path.rpartition("/")[2] for path in lists[1]] == ["Ni.cif", "LiFePO4.cif"]
+
+
+def test_the_example_of_batch_can_be_pasted(typed):
+    _, text, _ = typed(["batch", "--help"])
+    lines = re.findall(r"^  phasekit (.*)$", text, re.MULTILINE)
+    assert [words.split()[0] for words in lines] == ["samples", "batch", "batch"]
+    for words, said in zip(lines, ("nmf_grains.nc", "1 of 1 rows chosen", "1 of 1 jobs ended well"), strict=True):
+        code, answer, openings = typed(shlex.split(words))
+        assert code == 0, answer
+        assert said in answer
+    assert openings.parameters[0]["bright_field"] == 0.1
 
 
 def list_page_commands() -> list[tuple[str, str]]:

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from phasekit.batch import read_manifest, read_record, run_manifest, write_index
+from phasekit.batch import plan_batch, read_manifest, read_record, run_manifest, write_index
+from phasekit.batch.manifest.running import run_rows
 from phasekit.batch.record import write_record
 from phasekit.errors import ReadError, SchemaError
 
@@ -148,7 +149,7 @@ def test_a_manifest_holds_lists_of_files(tmp_path, reading, suffix, text, files)
 @pytest.mark.parametrize(
     ("suffix", "text", "said"),
     [
-        (".yaml", "- workflow: {0}\n  reader: {{zone: 1}}\n", r"entry 1: .*'reader.zone' is unknown"),
+        (".yaml", "- workflow: {0}\n  reader: {{zone: 1}}\n", r"entry 1 .*'reader.zone' is unknown"),
         (".yaml", "- workflow: {0}\n  reader: {{region: 1.5}}\n", "got reader.region=1.5 of type float"),
         (".yaml", "- workflow: {0}\n  reader: {{entry: 2}}\n", "Put a text into quotes"),
         (".yaml", "- workflow: {0}\n  reader: 1\n", "needs a value of type dict"),
@@ -158,7 +159,7 @@ def test_a_manifest_holds_lists_of_files(tmp_path, reading, suffix, text, files)
         (".yaml", "- workflow: {0}\n  text: 2026-01-02\n", "Put a text into quotes"),
         (".yaml", "- workflow: {0}\n  cif_paths: [a.cif, 1]\n", r"needs a value of type str \| list"),
         (".yaml", "- workflow: {0}\n  output_dir: elsewhere\n", "output_dir is set by"),
-        (".csv", "workflow,reader.region\n{0},one\n", "entry 1: .*got reader.region=one"),
+        (".csv", "workflow,reader.region\n{0},one\n", "entry 1, line 2 .*got reader.region=one"),
         (".csv", "workflow,reader.zone\n{0},1\n", "takes no argument 'zone'"),
         (".csv", "workflow,cif_paths\n{0},a.cif,b.cif\n", "3 cells under 2 names.*quote a cell"),
         (".csv", "workflow,seed,seed\n{0},1,2\n", r"column\(s\) seed twice"),
@@ -170,11 +171,24 @@ def test_a_manifest_is_refused_before_the_first_job(tmp_path, reading, suffix, t
     assert not (tmp_path / "out").exists()
 
 
-def test_a_job_whose_file_is_missing_fails_without_a_kernel(tmp_path, reading, monkeypatch):
+def test_a_row_whose_file_is_missing_is_refused_before_anything_starts(tmp_path, reading):
+    (tmp_path / "a.nc").write_text("", encoding="utf-8")
+    text = f"- workflow: {reading}\n  input_path: no.nc\n"
+    text += f"- workflow: {reading}\n  input_path: a.nc\n  cif_paths: [no*.cif]\n"
+    with pytest.raises(ReadError, match="2 faults in 2 of 2 rows") as told:
+        run_manifest(manifest(tmp_path, text), tmp_path / "out")
+    assert re.search(r"entry 1 +no\.nc +input_path +no such file: no\.nc", str(told.value))
+    assert "no file that matches this pattern: no*.cif" in str(told.value)
+    assert f"relative paths count from {tmp_path}" in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_vanishes_before_its_row_fails_that_row_without_a_kernel(tmp_path, reading, monkeypatch):
     monkeypatch.setattr("phasekit.batch.runner._execute_notebook", lambda *_, **__: pytest.fail("a kernel started"))
-    text = f"- workflow: {reading}\n  input_path: no.nc\n- workflow: {reading}\n  cif_paths: [no*.cif]\n"
-    records = run_manifest(manifest(tmp_path, text), tmp_path / "out")
-    assert [record["status"] for record in records] == ["failed", "failed"]
-    assert "no such file for input_path" in records[0]["error"]
-    assert "matches this pattern for cif_paths" in records[1]["error"]
-    assert "0 of 2 runs ended well" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    (tmp_path / "a.nc").write_text("", encoding="utf-8")
+    rows = plan_batch(manifest(tmp_path, f"- workflow: {reading}\n  input_path: a.nc\n"), tmp_path / "out")
+    (tmp_path / "a.nc").unlink()
+    (record,) = run_rows(rows, tmp_path / "out").records
+    assert record["status"] == "failed"
+    assert "no such file for input_path" in record["error"]
+    assert "0 of 1 runs ended well" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
