@@ -147,6 +147,12 @@ def close_interrupted(ledger: Ledger, names: Sequence[str]) -> list[Event]:
     return left
 
 
+def read_record(event: Event) -> dict[str, Any]:
+    """Record of a row from its last state; that of a row which left none says how it ended."""
+    status = {"finished": "ok", "failed": "failed"}.get(event.kind, "interrupted")
+    return {"status": status, "error": event.reason if status != "ok" else None, **event.detail.get("record", {})}
+
+
 def _read_keys(paths: Sequence[str]) -> dict[str, tuple[int, ...] | None]:
     """Keys of the files (:func:`read_key`); ``None`` for one that is not there."""
     keys: dict[str, tuple[int, ...] | None] = {}

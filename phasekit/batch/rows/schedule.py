@@ -17,7 +17,7 @@ from ..page.table import write_page
 from ..workers.isolation import end_group, find_process
 from ..workers.pool import WorkerProcess, make_environment
 from ..workers.stop import Stop, catch_signals
-from .job import JobRunner, LocalWorker, Worker, close_interrupted
+from .job import JobRunner, LocalWorker, Worker, close_interrupted, read_record
 from .live import Lines
 from .row import BatchOutcome, BatchRow, BatchSettings, select_distinct
 
@@ -108,6 +108,10 @@ class _Batch:
         self._queue: queue.SimpleQueue[BatchRow] = queue.SimpleQueue()
         self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
         self._page_end, self._page_cost = 0.0, 0.0
+        chosen = {row.name for row in rows}
+        # Rows of the folder that are not asked for now stay on the page: a batch may be of the failed ones alone.
+        states = {name: event for name, event in ledger.read_states().items() if name not in chosen}
+        self._others = {name: read_record(event) for name, event in states.items() if (folder / name).is_dir()}
         #: Record of each row as far as it is known.
         self.records: dict[str, dict[str, Any]] = {}
         for row in rows:
@@ -158,12 +162,15 @@ class _Batch:
                 report(row, record)
         lines.refresh()
 
+    def _all_records(self) -> dict[str, dict[str, Any]]:
+        return self.records | self._others
+
     def _write_now_and_then(self) -> None:
         now = time.monotonic()
         if now - self._page_end < max(_PAGE_S, _PAGE_SHARE * self._page_cost):
             return
         with contextlib.suppress(OSError):  # a full disk: the last page says so
-            write_page(self._folder, self.records, title=self._settings.title, running=True)
+            write_page(self._folder, self._all_records(), title=self._settings.title, running=True)
         self._page_end = time.monotonic()
         self._page_cost = self._page_end - now
 
@@ -177,8 +184,8 @@ class _Batch:
         if self._stop.n_asked > 1:  # at once
             return notices
         try:
-            write_page(self._folder, self.records, title=self._settings.title, running=False)
-            write_tables(self._folder, self.records)
+            write_page(self._folder, self._all_records(), title=self._settings.title, running=False)
+            write_tables(self._folder, self._all_records())
         except OSError as error:
             notices.append(f"the page or the tables in {self._folder} could not be written ({error.strerror or error})")
         return notices

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import IO, Any, NamedTuple
 
 from .isolation import end_children, end_group, measure_memory
+from .server import PARENT
 from .stop import Stop
 
 _POLL_S = 0.05
@@ -101,7 +102,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=self._environment,
+            env=self._environment | {PARENT: str(os.getpid())},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=_read_messages, args=(self._process.stdout, self._messages), daemon=True)

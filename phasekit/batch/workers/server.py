@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..kernel import import_notebook_format
 from .isolation import end_group, end_with_parent
 
+#: Set in the environment: the process of the batch.
+PARENT = "PHASEKIT_BATCH_PROCESS"
 #: Set in the environment: each row gets a new Python, as on systems without a safe fork.
 NO_FORK = "PHASEKIT_BATCH_NO_FORK"
 _POLL_S = 0.01
@@ -51,9 +52,13 @@ _LEARNED = {
 def serve() -> int:
     """Run rows until the input ends."""
     messages = _take_output()
+    # The imports take seconds, in which nobody would see the end of the input.
+    end_with_parent(int(os.environ[PARENT]))
     # Elsewhere the system's own libraries start threads, which a fork does not copy.
     if not sys.platform.startswith("linux") or os.environ.get(NO_FORK):
         return _serve_without_fork(messages)
+    from ..kernel import import_notebook_format
+
     import_notebook_format()
     _import_all(_FIRST)
     _warm()

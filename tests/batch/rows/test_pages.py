@@ -66,6 +66,14 @@ def test_the_page_shows_failures_first_and_works_without_scripts_and_network(bat
         assert (tmp_path / "out" / link.replace("%20", " ")).is_file(), link
 
 
+def test_rows_that_are_not_asked_for_now_stay_on_the_page(batch, tmp_path):
+    batch({"seed": 1}, {"seed": 13}, {"seed": 2})
+    batch({"seed": 1})
+    text = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert "2 of 3 runs ended well; 1 failed" in text
+    assert "row 1" in (tmp_path / "out/numbers.csv").read_text(encoding="utf-8")
+
+
 def test_a_row_s_words_are_escaped(tmp_path):
     record = {"status": '"><script>', "error": "<b>&", "workflow": "<i>", "numbers": {"<k>": "<1>"}}
     text = write_page(tmp_path, {"<a> 'b'": record}).read_text(encoding="utf-8")
