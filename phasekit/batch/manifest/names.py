@@ -15,7 +15,23 @@ _DEVICES = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
     f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
 }
 #: Endings of the files that a batch keeps beside the folders of its rows.
-_OWN_ENDINGS = (".html", ".json", ".csv", ".parquet", ".sqlite", ".db", ".lock", ".part", ".tmp", ".css", ".js", ".sh")
+_OWN_ENDINGS = (
+    ".html",
+    ".json",
+    ".csv",
+    ".parquet",
+    ".sqlite",
+    "-wal",
+    "-shm",
+    "-journal",
+    ".db",
+    ".lock",
+    ".part",
+    ".tmp",
+    ".css",
+    ".js",
+    ".sh",
+)
 
 
 def normalise_name(name: str) -> str:

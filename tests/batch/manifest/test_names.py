@@ -53,6 +53,7 @@ WRONG = {
     "é" * 61: "122 bytes",
     "index.html": "the ending '.html'",
     "Ledger.SQLITE": "the ending '.sqlite'",
+    "ledger.sqlite-wal": "the ending '-wal'",
     "run.json": "the ending '.json'",
 }
 RIGHT = ["x", "grain 7", "Größe 3 µm", "試料-1", "a.b", "console", "x" * 120, "30% NaCl (2)", "COM10", "a'b", "é́"]
