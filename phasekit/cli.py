@@ -41,7 +41,8 @@ a manifest is a .csv, .tsv, .yaml or .json file. Columns:
   all others              parameters of the notebook (`phasekit parameters WORKFLOW`), such as input_path
 A cell that is empty is not given. What a row gives comes before --set, and --set before --parameters.
 Relative paths count from the folder of the manifest; on the command line from the current directory.
-All rows are checked first. Exit codes: 0 all well, 1 a run failed, 2 something is wrong and nothing was run.
+All rows are checked first. A row that is done is left alone; one that is run again says why.
+Exit codes: 0 all well, 1 a run failed, 2 something is wrong and nothing was run, 130 stopped by Ctrl-C.
 """
 
 
@@ -143,6 +144,11 @@ def _add_batch(commands: Any) -> None:
     batch.add_argument("--memory", metavar="SIZE", help="limit of each row, such as 4GB (default: none)")
     batch.add_argument("--time", metavar="TIME", help="limit of each row, such as 30min or 1:30:00 (default: none)")
     batch.add_argument("--workers", type=_read_count, default=1, metavar="N", help="rows at the same time (default: 1)")
+    batch.add_argument(
+        "--retries", type=int, default=0, metavar="N", help="runs again of a row whose kernel crashed (default: 0)"
+    )
+    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML (a second a row)")
+    batch.add_argument("--wait", action="store_true", help="wait for another batch that writes into the same folder")
     batch.add_argument("--again", action="store_true", help="also run rows that already ended well")
     batch.set_defaults(function=_run_batch)
 
@@ -213,6 +219,7 @@ def _run_demo(options: argparse.Namespace) -> int:
 
 def _run_batch(options: argparse.Namespace) -> int:
     """Check the rows of a manifest or of data files, and run them."""
+    from .batch import BatchSettings
     from .batch.manifest import entries, rows, running
     from .batch.manifest.options import read_shared
     from .batch.paths import check_folder
@@ -228,13 +235,18 @@ def _run_batch(options: argparse.Namespace) -> int:
             print(running.describe_row(row))
         print(f"{len(chosen)} of {len(planned)} rows chosen; nothing was run.")
         return 0
-
-    def print_row(row: Any, record: dict[str, Any]) -> None:
-        print(f"{record['status']:7} {row.label or row.name} {record.get('error') or ''}".rstrip(), flush=True)
-
-    title = f"phasekit: {Path(source.name).name}"
-    settings = {"workers": options.workers, "resume": not options.again, "progress": sys.stderr.isatty()}
-    outcome = running.run_rows(chosen, options.out, title=title, report=print_row, **settings)
+    settings = BatchSettings(
+        workers=options.workers,
+        resume=not options.again,
+        retries=options.retries,
+        wait=options.wait,
+        html=options.html,
+        title=f"phasekit: {Path(source.name).name}",
+    )
+    # Rows that run, the time left and each row's end are told on the error output.
+    outcome = running.run_rows(chosen, options.out, settings, progress=True)
+    for notice in outcome.notices:
+        print(f"phasekit: {notice}", file=sys.stderr)
     print(f"{outcome.summarise()}; see {Path(options.out) / 'index.html'}")
     return outcome.exit_code
 

@@ -188,7 +188,7 @@ def test_a_file_that_vanishes_before_its_row_fails_that_row_without_a_kernel(tmp
     (tmp_path / "a.nc").write_text("", encoding="utf-8")
     rows = plan_batch(manifest(tmp_path, f"- workflow: {reading}\n  input_path: a.nc\n"), tmp_path / "out")
     (tmp_path / "a.nc").unlink()
-    (record,) = run_rows(rows, tmp_path / "out", title="one row").records
+    (record,) = run_rows(rows, tmp_path / "out").records
     assert record["status"] == "failed"
     assert "no such file for input_path" in record["error"]
     assert "0 of 1 runs ended well" in (tmp_path / "out/index.html").read_text(encoding="utf-8")

@@ -166,13 +166,12 @@ def plan_rows(source: Source, output_dir: str | os.PathLike[str], shared: Shared
     checker = EntryChecker(source, shared)
     found = checker.check()
     base = Path(os.path.abspath(output_dir))
-    version = read_versions().get("phasekit")
     faulty = {fault.row for fault in checker.faults}
     forgotten = [fault for fault in find_forgotten_inputs(found, base) if fault.row not in faulty]
     faults = [*checker.faults, *find_missing_files(found, source), *forgotten]
     # Rows that lack a refused value may look alike.
     sound = [checked for checked in found if checked.entry.number not in faulty]
-    rows = [_make_row(checked, source, base, version) for checked in sound]
+    rows = [_make_row(checked, source, base) for checked in sound]
     faults += _find_clashes(sound, rows)
     faults += [
         checked.refuse("name", wrong, "Needs another name, or another folder for the batch.")
@@ -188,13 +187,14 @@ def _raise_faults(source: Source, faults: Sequence[Fault]) -> None:
         raise ManifestError(source.name, faults, len(source.entries))
 
 
-def _make_row(checked: CheckedEntry, source: Source, base: Path, version: str | None) -> Row:
+def _make_row(checked: CheckedEntry, source: Source, base: Path) -> Row:
     """Row of an entry: absolute paths, and a folder that does not move with the manifest."""
     notebook = checked.notebook
     values = make_absolute(notebook.parameters, checked.values)
     # Data beside a manifest are named from there: both can be moved together and keep their folders.
     told = _write_portable(values, source.folder) if source.is_manifest else values
-    name = checked.name or _name_folder(notebook.workflow, told, notebook.source, version)
+    # Of the parameters alone: a changed notebook or version runs the row again in its folder, and says so.
+    name = checked.name or _name_folder(notebook.workflow, told, b"", None)
     return Row(
         name,
         os.path.basename(str(checked.values.get("input_path", "")).rstrip("/")),

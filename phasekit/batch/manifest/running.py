@@ -35,7 +35,7 @@ def run_manifest(
     workers
         Jobs at the same time, each with its own kernel. With more than one, each kernel gets one BLAS thread.
     resume
-        Whether to skip jobs that already ended well with the same parameters, notebook and version.
+        Whether to leave alone what is done: same parameters, inputs, notebook and versions, and the result as it was.
     report
         Called with each :class:`Row` and its record when it ends.
 
@@ -47,7 +47,8 @@ def run_manifest(
     Raises
     ------
     ReadError, SchemaError
-        The manifest is wrong; nothing was run. The message is a table of all faults.
+        The manifest is wrong, or another batch runs in this folder; nothing was run. The message is a table of all
+        faults.
 
     See Also
     --------
@@ -63,8 +64,8 @@ def run_manifest(
     phasekit.errors.ReadError: no_such_manifest.yaml: found no readable text file. To fix it: ...
     """
     rows = plan_batch(path, output_dir)
-    title = f"phasekit: {Path(path).name}"
-    outcome = run_rows(rows, output_dir, title=title, workers=workers, resume=resume, report=report)
+    settings = BatchSettings(workers=workers, resume=resume, title=f"phasekit: {Path(path).name}")
+    outcome = run_rows(rows, output_dir, settings, report=report)
     if outcome.interrupted:
         raise BatchInterrupted(outcome)
     return list(outcome.records)
@@ -73,33 +74,26 @@ def run_manifest(
 def run_rows(
     rows: Sequence[Row],
     output_dir: str | os.PathLike[str],
+    settings: BatchSettings | None = None,
     *,
-    title: str,
-    workers: int = 1,
-    resume: bool = True,
     report: Report | None = None,
     progress: bool = False,
 ) -> BatchOutcome:
-    """Run checked rows, see :func:`run_batch`; ``report`` is called with each row and its record when it ends."""
-    settings = BatchSettings(workers=workers, resume=resume, title=title)
-    known = {row.name: row for row in rows}
-
-    def tell(row: BatchRow, record: dict[str, Any]) -> None:
-        if report is not None:
-            report(known[row.name], record)
-
-    listed = [
+    """Run checked rows; a row that fails does not stop the others."""
+    named = {row.name: row for row in rows}
+    told = None if report is None else lambda row, record: report(named[row.name], record)
+    batch = [
         BatchRow(
             row.name,
             row.workflow,
             row.parameters,
-            tuple(map(str, row.inputs)),
-            row.memory_bytes / 1e9 if row.memory_bytes else None,
-            row.time_s,
+            inputs=tuple(map(str, row.inputs)),
+            memory_gb=None if row.memory_bytes is None else row.memory_bytes / 1e9,
+            time_s=row.time_s,
         )
         for row in rows
     ]
-    return run_batch(listed, output_dir, settings, report=tell, progress=progress)
+    return run_batch(batch, output_dir, settings, report=told, progress=progress)
 
 
 def select_rows(rows: Sequence[Row], *, only: str | None = None, limit: int | None = None) -> list[Row]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
+from ..ledger.truth import NEW
+
 #: Width of a name in a plain line; longer ones keep their end, where scans differ.
 _WIDTH = 40
 
@@ -82,7 +84,8 @@ class Lines:
             _shorten(name),
             f"{record.get('seconds', 0)} s",
         ]
-        why = "; ".join(record.get("why", []))
+        # Of a first run there is nothing to say.
+        why = "; ".join(reason for reason in record.get("why", []) if reason != NEW)
         parts.append(f"({why})" if why and record["status"] == "ok" else str(record.get("error") or ""))
         left = "" if self._is_terminal or self._done >= self._total else f"  {self._write_left()}"
         return " ".join(part for part in parts if part) + left

@@ -89,7 +89,7 @@ class BatchOutcome:
         states = [str(record["status"]) for record in self.records]
         done = sum(1 for record in self.records if record.get("skipped"))
         parts = [f"{states.count('ok')} of {len(states)} jobs ended well"]
-        parts += [f"{done} of them were done before"] if done else []
+        parts += [f"{done} done before"] if done else []
         parts += [f"{states.count(word)} {word}" for word in ("failed", "interrupted", "queued") if word in states]
         return ", ".join(parts)
 

@@ -47,3 +47,14 @@ def test_a_second_batch_waits_until_the_first_was_killed(holder, tmp_path):
     timer.join()
     with lock_folder(tmp_path):  # and it was given back
         pass
+
+
+def test_a_batch_into_a_folder_in_use_runs_nothing(batch, writer, tmp_path):
+    (tmp_path / "out").mkdir()
+    with (
+        lock_folder(tmp_path / "out"),
+        pytest.raises(ReadError, match=rf"a batch that runs here \(process {os.getpid()}"),
+    ):
+        batch({"seed": 1})
+    assert writer.rows == []
+    assert batch({"seed": 1})[0] == ["row 0"]

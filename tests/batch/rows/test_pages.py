@@ -123,4 +123,4 @@ def test_a_thousand_rows_that_are_done_are_looked_through_in_seconds(batch, tmp_
     batch(*rows, workers=2)
     names, outcome = batch(*rows, workers=2)
     assert (names, outcome.exit_code) == ([], 0)
-    assert "1000 of them were done before" in outcome.summarise()
+    assert "1000 done before" in outcome.summarise()

@@ -32,7 +32,7 @@ def test_what_is_done_is_left_alone(batch, scan):
     assert batch({"input_path": str(scan)})[0] == ["row 0"]
     names, outcome = batch({"input_path": str(scan)})
     assert (names, outcome.exit_code, outcome.records[0]["skipped"]) == ([], 0, True)
-    assert "1 of them were done before" in outcome.summarise()
+    assert "1 done before" in outcome.summarise()
     names, outcome = batch({"input_path": str(scan)}, resume=False)
     assert (names, why(outcome)) == (["row 0"], ["asked for again"])
 
