@@ -10,7 +10,9 @@ from .setup import is_interactive as is_interactive
 from .setup import setup as setup
 from .style import BACKGROUND_GREY as BACKGROUND_GREY
 from .style import PHASE_COLOURS as PHASE_COLOURS
+from .style import STATUS_COLOURS as STATUS_COLOURS
 from .style import categorical as categorical
 from .style import image as image
 from .style import panels as panels
 from .style import scale_bar as scale_bar
+from .value_range import display_range as display_range
