@@ -2,6 +2,7 @@ from . import acom as acom
 from . import nmf as nmf
 from . import stxm as stxm
 from . import style as style
+from .dataset_text import fold_attributes as fold_attributes
 from .detector_mask import mask_figure as mask_figure
 from .explorer import Explorer as Explorer
 from .explorer import Slider as Slider
