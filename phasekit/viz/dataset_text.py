@@ -46,7 +46,7 @@ def fold_attributes(data: Data) -> Data:
 
 def render_html(data: Data) -> str:
     """HTML of a dataset for notebooks: xarray's own, with folded attributes."""
-    return str(fold_attributes(data)._repr_html_())
+    return str(fold_attributes(data)._repr_html_())  # type: ignore[no-untyped-call]
 
 
 def _fold_value(value: Any) -> Any:
