@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from phasekit.batch import Parameter, find_notebook, notebook_parameters
+from phasekit.batch.paths import make_absolute
 from phasekit.batch.settings import check_names, check_values
 from phasekit.errors import SchemaError
 
@@ -66,20 +67,23 @@ class SettingsForm:
         check_values(self._declared, values)
         return values or dict(self._start)
 
-    def as_yaml(self) -> str:
-        """List of one job: the parameters that differ from those of the notebook, as ``phasekit batch`` reads them."""
+    def as_yaml(self, *, absolute: bool = False) -> str:
+        """List of one job: the parameters that differ from those of the notebook, as ``phasekit batch`` reads them.
+
+        ``absolute``: paths are those of this machine, counted from the current directory.
+        """
         import yaml
 
         changed = {name: value for name, value in self.values.items() if value != self._declared[name].default}
-        job = {"workflow": self.workflow, **changed}
-        return str(yaml.safe_dump([job], sort_keys=False, allow_unicode=True))
+        changed = make_absolute(self._declared, changed) if absolute else changed
+        return str(yaml.safe_dump([{"workflow": self.workflow, **changed}], sort_keys=False, allow_unicode=True))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write :meth:`as_yaml` to a file, which appears when it is complete. Paths in it count from its folder."""
+        """Write :meth:`as_yaml` with absolute paths to a file, which appears when it is complete."""
         target = Path(path)
         if target.suffix not in (".yaml", ".yml"):
             raise SchemaError(f"SettingsForm.save: '{target.name}' does not end in .yaml. Give such a name.")
-        text = self.as_yaml()
+        text = self.as_yaml(absolute=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.part")
         partial.write_text(text, encoding="utf-8")

@@ -1,5 +1,7 @@
 """The form writes the settings that a batch run reads, with and without a screen."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -37,8 +39,11 @@ def test_what_the_form_writes_is_what_a_batch_run_reads(form_class, workflow, tm
     (job,) = read_manifest(form.save(tmp_path / "new" / "jobs.yaml"))
     assert job.workflow == workflow
     for name, value in GIVEN[workflow].items():
-        if not name.endswith(("_path", "_paths")):  # those count from the folder of the file
-            assert job.parameters[name] == value
+        if name.endswith("_path"):
+            value = str(Path(value).absolute())  # noqa: PLW2901
+        elif name.endswith("_paths"):
+            value = [str(Path(one).absolute()) for one in value]  # noqa: PLW2901
+        assert job.parameters[name] == value
     assert set(job.parameters) == set(GIVEN[workflow])
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["jobs.yaml"]
 
