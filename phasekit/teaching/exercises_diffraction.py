@@ -24,18 +24,23 @@ EXERCISES: dict[str, Exercise] = {
     "03.2": Exercise(
         "LiFePO4 is left out. Which share of its interior pixels still passes the reliability threshold?",
         Number(
-            0.05,
-            0.98,
+            0.02,
+            0.10,
             "a share (0 to 1)",
             {
-                (0.0, 0.049): "That is too few. Use the map that was matched with nickel alone.",
-                (1.0001, 100.0): _PERCENT,
-                (100.0, 1e6): "That is a number of pixels. Take the mean of the condition where LiFePO4 is.",
+                (0.7, 0.9): "That is the map that was matched with both phases. Use the one matched with nickel alone.",
+                (
+                    0.9001,
+                    1.0,
+                ): "That is the share that has some orientation. Compare the reliability with the threshold.",
+                (2.0, 10.0): _PERCENT,
+                (11.0, 1e6): "That is a number of pixels. Take the mean of the condition where LiFePO4 is.",
             },
         ),
-        "Reliability compares orientations with each other. It cannot tell that the right phase is missing. The "
-        "correlation itself is lower there.",
-        wrong=300,
+        "With the right phase 81 % pass. Without it nickel fits in many orientations equally badly, so the reliability "
+        "is low, and four of five of these pixels get the status 'poor fit'. All of them have an orientation all the "
+        "same: never read a map without its reliability.",
+        wrong=0.81,
     ),
     "03.3": Exercise(
         "Which share of the peaks does the fixed threshold (mode='published') lose?",
