@@ -1,5 +1,6 @@
 """What mybinder.org needs, checked as far as it goes without Docker."""
 
+import os
 import re
 import stat
 import subprocess
@@ -132,6 +133,20 @@ def test_scripts_can_run(name):
     assert script.stat().st_mode & stat.S_IXUSR
     assert script.read_text(encoding="utf-8").startswith("#!/bin/bash\n")
     subprocess.run(["bash", "-n", script], check=True)
+
+
+@pytest.mark.slow
+def test_the_warm_up_runs():
+    """On a few patterns; compiling for the first time takes minutes, hence the mark."""
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", BINDER / "warm_up.py"],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_start_hands_over_and_downloads_nothing():
