@@ -30,7 +30,10 @@ def test_every_exercise_has_a_cell_for_the_answer_and_a_hidden_solution():
                 assert path.name.startswith(number[:2])
                 numbers.append(number)
                 assert ("answer = ..." in cell.source) == (tag == "exercise")
+                # Raw, so that "run all" neither executes nor reveals it; folded to its first line.
+                assert cell.cell_type == {"exercise": "code", "solution": "raw"}[tag]
                 assert cell.metadata.get("jupyter", {}).get("source_hidden", False) == (tag == "solution")
+                assert cell.source.startswith("# Solution of exercise") == (tag == "solution")
     assert found["exercise"] == found["solution"] == list(EXERCISES)
 
 

@@ -15,8 +15,10 @@ NOTEBOOKS = tracked("notebooks", "*.ipynb")
 
 
 def with_wrong_answers(notebook):
-    """The same notebook, in which a student wrote a typical wrong answer to each exercise."""
+    """The same notebook with a typical wrong answer to each exercise, and solutions as cells that are executed."""
     for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):  # what the reader does with Esc and Y
+            cell.update(cell_type="code", outputs=[], execution_count=None)
         if "exercise" in cell.metadata.get("tags", []):
             number = re.search(r'check\("([\d.]+)"', cell.source)[1]
             cell.source = cell.source.replace("answer = ...", f"answer = {EXERCISES[number].wrong!r}")
