@@ -38,10 +38,10 @@ def preview_figure(data: xr.Dataset) -> "Figure":
 
     Examples
     --------
-    >>> import phasekit as pk
-    >>> stack = pk.synthetic.stxm_stack(shape=(24, 32), n_particles=2)
+    >>> counts = xr.DataArray(np.array([[[9.0, 9]], [[9, 1]]]), dims=("energy", "scan_y", "scan_x"))
+    >>> stack = counts.assign_coords(energy=[510.0, 517.0]).to_dataset(name="intensity")
     >>> [axis.get_title() for axis in preview_figure(stack).axes[:2]]
-    ['Frame at 524.2 eV', 'Mean over the frame']
+    ['Frame at 517.0 eV', 'Mean over the frame']
     """
     dims = data["intensity"].dims if "intensity" in data else ()
     if set(dims) == {"energy", "scan_y", "scan_x"}:
