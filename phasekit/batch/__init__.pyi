@@ -1,3 +1,4 @@
+from .comparison import compare_results as compare_results
 from .indexpage import write_index as write_index
 from .manifest.faults import ManifestError as ManifestError
 from .manifest.rows import Job as Job

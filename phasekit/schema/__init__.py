@@ -25,6 +25,7 @@ from .detector import DETECTOR_MASK
 from .nmf import FACTORS, FEATURES, OVERLAP, RANKS
 from .nmf_mixtures import COMPONENT_CRYSTALS, CRYSTAL_COUNTS, CRYSTAL_GROUPS, LOADINGS, OVERLAP_PATTERN, VARIANTS
 from .nmf_quality import COMPONENT_QUALITY, IMAGE_QUALITY
+from .phase_names import read_phase_names, renumber_phases, write_phase_names
 from .stxm import CLUSTERS, COMPARISON, NUISANCES, OD, PHASES, REFERENCES, STACK
 from .stxm_comparison import BASELINE
 from .stxm_fits import FORECAST, REFERENCE_FIT
@@ -90,7 +91,10 @@ __all__ = [
     "Variable",
     "describe",
     "provenance",
+    "read_phase_names",
+    "renumber_phases",
     "require",
+    "write_phase_names",
 ]
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..errors import StxmStatus
+from ..schema import read_phase_names, renumber_phases
 from ..workflows import Sample, Workflow, format_percent
 
 if TYPE_CHECKING:
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
 def _score_phases(result: "xr.Dataset", truth: "xr.Dataset") -> dict[str, str]:
     """Share of the unflagged pixels with the right phase, and share of the material that is unflagged."""
     material = (truth["truth_phase"] >= 0).values
+    true_phase, found_names = truth["truth_phase"], read_phase_names(result)
+    # The result may have been made without some of the true phases: names decide, not numbers.
+    if found_names is not None:
+        true_phase, _ = renumber_phases(true_phase, read_phase_names(truth), found_names, step="score")
     unflagged = material & (result["status"] == StxmStatus.OK).values
-    right = (result["phase"] == truth["truth_phase"].values).values
+    right = (result["phase"] == true_phase.values).values
     return {
         "right of unflagged pixels": format_percent(float(right[unflagged].mean())),
         "unflagged of material": format_percent(float(unflagged[material].mean())),

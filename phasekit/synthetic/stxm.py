@@ -1,5 +1,6 @@
 """STXM stacks of particles of known phases, for phase maps."""
 
+import json
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -272,8 +273,11 @@ def _label_specimen_truth(specimen: Particles, refs: xr.Dataset) -> dict[str, xr
     # Within a quarter of the smallest step from a phase, the composition counts as that phase.
     transition = material & (distance.min(axis=-1) > 0.25 * _find_smallest_step(compositions))
     dims = ("scan_y", "scan_x")
+    # The names go with the map, which is often taken out of the stack and compared with a result of fewer phases.
+    names = json.dumps([str(name) for name in refs["reference"].values])
+    about = {"long_name": "true phase (index into reference)", "units": "1", "phase_names": names}
     return {
-        "truth_phase": xr.Variable(dims, phase, {"long_name": "true phase (index into reference)", "units": "1"}),
+        "truth_phase": xr.Variable(dims, phase, about),
         "truth_composition": xr.Variable(dims, composition, {"long_name": "true composition", "units": "1"}),
         "truth_thickness": xr.Variable(dims, specimen.thickness, {"long_name": "true thickness", "units": "nm"}),
         "truth_transition": xr.Variable(dims, transition, {"long_name": "between two phases", "units": "1"}),

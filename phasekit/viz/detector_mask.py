@@ -8,13 +8,14 @@ import xarray as xr
 from phasekit.detector import apply_mask
 from phasekit.schema import DETECTOR_MASK, PATTERNS, require
 
-from .style import PHASE_COLOURS, categorical, image, panels
+from .style import STATUS_COLOURS, categorical, image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's colours have seven names; black and Tol's wine are as distinct from them.
-_COLOURS = [*PHASE_COLOURS, "#000000", "#882255"]
+#: Colour of every kind, used pixels first: the colours of status words, because a kind is no phase.
+_WORDS = ("ok", "overlap", "false_assignment", "boundary_transition", "ambiguous", "transition", "too_thick")
+_COLOURS = [STATUS_COLOURS[word] for word in (*_WORDS, "no_reference", "incomplete", "pseudo_symmetric")]
 _FEW = 500  # pixels of a kind that are drawn larger than they are
 
 
@@ -64,12 +65,12 @@ def mask_figure(patterns: xr.Dataset, mask: xr.Dataset) -> "Figure":
     counts = [int(n) for n in mask["pixel_count"].values]
     words = [f"{word.replace('_', ' ')} ({n})" for word, n in zip(mask["pixel_kind"].values, counts, strict=True)]
     kind = mask["kind"].astype(int)
-    categorical(axes[0, 1], kind - 1, words[1:], colours=_COLOURS, background=words[0])
+    categorical(axes[0, 1], kind, words, colours=_COLOURS)
     axis = {dim: mask[dim].values if dim in mask.coords else np.arange(mask.sizes[dim]) for dim in ("qy", "qx")}
     for number, count in enumerate(counts[1:], start=1):
         if 0 < count <= _FEW:
             y, x = np.nonzero(kind.values == number)
-            colour = _COLOURS[number - 1]
+            colour = _COLOURS[number]
             axes[0, 1].scatter(axis["qx"][x], axis["qy"][y], s=9, marker="s", color=colour, linewidths=0)
     axes[0, 1].set_title("bad detector pixels", fontsize="medium")
     axes[0, 1].set(xticks=[], xlabel="")  # the legend stands there

@@ -11,6 +11,9 @@ import xarray as xr
 
 from phasekit.errors import SchemaError
 
+from .legend import add_legend
+from .value_range import display_range, name_clipped_ends
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,6 +23,28 @@ if TYPE_CHECKING:
 PHASE_COLOURS: list[str] = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"]
 #: Pixels without a phase: background, vacuum, not measured.
 BACKGROUND_GREY: str = "#BDBDBD"
+#: Colour of every status word, the same in every figure, and none of them the colour of a phase. With normal vision and
+#: with each of the three colour-vision deficiencies, any two of these and of the phase colours differ by at least 15 in
+#: CIELAB (tests/viz/test_colours.py computes it). Words of one meaning share a colour.
+STATUS_COLOURS: dict[str, str] = {
+    "ok": "#FFFFFF",  # nothing to say: the colour of paper, with a dark edge in bars
+    "background": BACKGROUND_GREY,
+    "vacuum": BACKGROUND_GREY,
+    "ambiguous": "#4D4D4D",  # an answer that may be another: dark, but still a grey
+    "ambiguous_180": "#4D4D4D",
+    "overlap": "#000000",  # two answers at once: darker than ambiguous
+    "too_thick": "#682C00",  # too little light came through: brown, the darkest warm colour
+    "too_few_peaks": "#C3A552",  # data are missing: khaki, the palest of the warm ones
+    "incomplete": "#C3A552",
+    "no_reference": "#4A025F",  # nothing that was given explains it: dark purple
+    "poor_fit": "#4A025F",
+    "false_assignment": "#9608F4",  # the spectrum contradicts the label: violet, the strongest, because it is an error
+    "pseudo_symmetric": "#310698",  # another crystal direction looks the same: dark blue
+    "transition": "#8E78FF",  # a mixture: lavender, between the colours of the phases
+    "boundary_transition": "#B2FDAD",  # a mixture that is expected at a boundary: pale green, the mildest
+}
+#: Edge of white bars and patches, which would not be seen on paper.
+EDGE_GREY: str = "#4D4D4D"
 
 
 def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 3.0) -> "tuple[Figure, Any]":
@@ -78,7 +103,8 @@ def image(
     label
         Text of the colour bar; ``None`` takes name and unit from the array's attributes, ``""`` leaves the bar out.
     vmin, vmax
-        Values at the ends of the colour map; ``None`` takes the array's extremes.
+        Values at the ends of the colour map; ``None`` takes those of :func:`phasekit.viz.display_range`: the extremes,
+        without single pixels that lie far outside all others. The colour bar then ends in an arrow.
     imshow
         Further settings of matplotlib's ``imshow`` (``norm=``, ``alpha=``, ...).
 
@@ -107,16 +133,17 @@ def image(
 
     # A norm brings its own limits, and matplotlib refuses both.
     map_ = colormaps[cmap].with_extremes(bad=BACKGROUND_GREY)
-    limits = {} if "norm" in imshow else {"vmin": vmin, "vmax": vmax}
-    settings = {} if colours else {"cmap": map_, **limits}
     values = np.asarray(array.astype(float)) if not colours else np.asarray(array)
+    low, high = (None, None) if colours or "norm" in imshow else display_range(values)
+    limits = {"vmin": low if vmin is None else vmin, "vmax": high if vmax is None else vmax}
+    settings = {} if colours else {"cmap": map_, **({} if "norm" in imshow else limits)}
     map_image = ax.imshow(
         values, extent=_image_extent(array), origin="upper", **{"interpolation": "nearest", **settings, **imshow}
     )
     _label_axes(ax, array)
     text = _colour_bar_label(array) if label is None else label
     if text and not colours:
-        bar = ax.figure.colorbar(map_image, ax=ax, shrink=0.85)
+        bar = ax.figure.colorbar(map_image, ax=ax, shrink=0.85, extend=name_clipped_ends(values, map_image.norm))
         bar.set_label(text)
     return map_image
 
@@ -177,7 +204,7 @@ def categorical(
     map_image = ax.imshow(table[index], extent=_image_extent(array), origin="upper", interpolation="nearest")
     _label_axes(ax, array)
     if legend:
-        _add_legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
+        add_legend(ax, np.unique(index), [*names, background], [*palette, BACKGROUND_GREY])
     return map_image
 
 
@@ -260,25 +287,3 @@ def _colour_bar_label(array: xr.DataArray) -> str:
     name = str(array.attrs.get("long_name", array.name or ""))
     unit = str(array.attrs.get("units", ""))
     return f"{name} [{unit}]" if unit not in ("", "1") else name
-
-
-def _add_legend(ax: "Axes", present: Any, names: Sequence[str], colours: Sequence[str]) -> None:
-    """Legend of the indices that are present in the map."""
-    from matplotlib.patches import Patch
-
-    patches = [Patch(facecolor=colours[i], edgecolor="black", linewidth=0.4, label=names[i]) for i in present]
-    # Below the map: inside it would hide pixels.
-    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
-    columns = _count_legend_columns([names[i] for i in present])
-    ax.legend(handles=patches, ncols=columns, fontsize="small", handlelength=1.0, columnspacing=1.0, **below)
-
-
-def _count_legend_columns(names: Sequence[str], letters: int = 36) -> int:
-    """Largest number of columns, up to four, that fits a panel."""
-    # The layout would shrink the map under a legend that is wider. Six letters stand for the colour and the gap.
-    for columns in range(min(len(names), 4), 1, -1):
-        rows = -(-len(names) // columns)
-        widths = [max(map(len, names[i : i + rows])) + 6 for i in range(0, len(names), rows)]
-        if sum(widths) <= letters:
-            return columns
-    return 1

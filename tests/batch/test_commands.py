@@ -199,6 +199,8 @@ BAD = {
     "samples fly": "invalid choice",
     "samples make gold": "stxm_nvpf",
     "samples make --out refs.csv": "found a file",
+    "notebooks refs.csv": "found a file",
+    "notebooks": "folder",
     "fly": "invalid choice",
     "": "usage: phasekit",
 }
@@ -238,6 +240,8 @@ STATED = {
     "samples list": "phasekit samples fetch als_fe2p",
     "samples fetch": "als_fe2p",
     "samples make nmf_grains --out made": "nmf_grains.nc",
+    "notebooks class": "notebooks, without their solutions",
+    "notebooks 'my class' --solutions": "notebooks, with their solutions",
 }
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ...deprecation import renamed_arguments
 from ...errors import SchemaError
 from ...rotations import about_axis, multiply, symmetric_angle_deg
-from ...schema import ORIENTATION_ACCURACY, ORIENTATIONS, describe, require
+from ...schema import ORIENTATION_ACCURACY, ORIENTATIONS, describe, read_phase_names, renumber_phases, require
 from ..symmetry import proper_rotations, read_phases
 
 Array = NDArray[np.float64]
@@ -31,8 +31,9 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     orientations
         ORIENTATIONS.
     truth
-        Dataset on the same scan with ``truth_phase`` (index into the same phases, -1 = vacuum) and
-        ``truth_quaternion(scan_y, scan_x, wxyz)``.
+        Dataset on the same scan with ``truth_phase`` (-1 = vacuum) and ``truth_quaternion(scan_y, scan_x, wxyz)``. The
+        phase is an index into its own ``attrs["phases"]`` and is compared by name; a phase that ``orientations`` lacks
+        is wrong everywhere. Without ``attrs["phases"]``: an index into the phases of ``orientations``.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def compare_with_truth(orientations: xr.Dataset, truth: xr.Dataset) -> xr.Datase
     _check_truth(orientations, truth)
     best = orientations[["quaternion", "phase"]].isel(match=0, drop=True).compute()
     phase, quaternion = best["phase"].values, np.asarray(best["quaternion"].values, dtype=float)
-    true_phase = truth["truth_phase"].values
+    true_phase = _read_true_phase(orientations, truth)
     material = true_phase >= 0
     # Every pixel with material counts, indexed or not: a map must not gain by leaving out hard pixels.
     counted = truth["truth_interior"].values.astype(bool) & material if "truth_interior" in truth else material
@@ -173,6 +174,15 @@ def _check_truth(orientations: xr.Dataset, truth: xr.Dataset) -> None:
         raise SchemaError(
             f"compare_with_truth: result and truth differ in shape {sizes}. Cut both to the same scan positions."
         )
+
+
+def _read_true_phase(orientations: xr.Dataset, truth: xr.Dataset) -> NDArray[np.integer]:
+    """True phase of every pixel, numbered as the phases of the map; those it lacks get numbers behind them."""
+    names = read_phase_names(orientations) or []
+    true_phase = truth["truth_phase"]
+    own = read_phase_names(true_phase) or read_phase_names(truth)
+    # A truth without names (another map of the same phases) has the numbers of the map already.
+    return (true_phase if own is None else renumber_phases(true_phase, own, names, step="compare_with_truth")[0]).values
 
 
 def _compute_disorientations(matched: Array, truth: Array, symmetry: Array) -> Array:

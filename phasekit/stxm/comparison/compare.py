@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import SchemaError, StxmStatus
-from ...schema import COMPARISON, OD, PHASES, REFERENCES, describe, require
+from ...schema import COMPARISON, OD, PHASES, REFERENCES, describe, read_phase_names, renumber_phases, require
 from ..preprocessing.material import find_material
 from ..preprocessing.smoothing import smooth_od
 from ..reference_spectra.library import build_library
@@ -38,7 +38,7 @@ class _MethodInput(NamedTuple):
 def compare_methods(  # noqa: PLR0913
     od: xr.Dataset,
     refs: xr.Dataset,
-    truth_phase: xr.DataArray | None = None,
+    truth_phase: xr.DataArray | xr.Dataset | None = None,
     phases: xr.Dataset | None = None,
     *,
     methods: Sequence[str] | None = None,
@@ -57,8 +57,10 @@ def compare_methods(  # noqa: PLR0913
     od, refs
         OD and REFERENCES.
     truth_phase
-        Right phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where there is none. None leaves the accuracies
-        NaN.
+        Right phase ``(scan_y, scan_x)`` as index, -1 where there is none, or the stack that holds it as
+        ``truth_phase``. It is an index into its own names (a stack's ``reference``, or ``attrs["phase_names"]``), which
+        are matched with those of ``refs``; a phase that ``refs`` lacks counts as wrong for every method. A map without
+        names is an index into ``refs``. None leaves the accuracies NaN.
     phases
         PHASES from :func:`phasekit.stxm.label_phases`. It adds the row "GMVAE + Pearson" with its status.
     methods
@@ -118,7 +120,8 @@ def compare_methods(  # noqa: PLR0913
     >>> table["accuracy"].sel(approach="NNLS arg-max").item()
     1.0
     """
-    _check_inputs(od, refs, truth_phase, phases)
+    truth = None if truth_phase is None else _number_like(truth_phase, refs)
+    _check_inputs(od, refs, truth, phases)
     # the same offset and smoothing for all, so that only the methods differ
     rows = _select_methods(methods, od.sizes["energy"])
     offset = _select_energy_offset(od, refs, phases, energy_offset)
@@ -131,11 +134,11 @@ def compare_methods(  # noqa: PLR0913
     # the simple methods have no status, so nothing of theirs is flagged
     flagged = {name: np.zeros(image.shape, dtype=bool) for name, image in maps.items()}
     if phases is not None:
-        maps[_MAP_ROW] = np.asarray(phases["phase"].transpose("scan_y", "scan_x"))
+        maps[_MAP_ROW] = np.asarray(_number_like(phases, refs).transpose("scan_y", "scan_x"))
         flagged[_MAP_ROW] = np.asarray(phases["status"].transpose("scan_y", "scan_x")) != StxmStatus.OK
         seconds.append(np.nan)  # the map was made before
-    truth = None if truth_phase is None else np.asarray(truth_phase.transpose("scan_y", "scan_x"))
-    scores = np.array([_score_method(maps[name], flagged[name], truth) for name in maps]).reshape(-1, 4)
+    right = None if truth is None else np.asarray(truth.transpose("scan_y", "scan_x"))
+    scores = np.array([_score_method(maps[name], flagged[name], right) for name in maps]).reshape(-1, 4)
     names = ("accuracy", "accuracy_unflagged", "share_unflagged", "n_pixels")
     out = xr.Dataset({name: ("approach", scores[:, index]) for index, name in enumerate(names)})
     out["seconds"] = ("approach", np.array(seconds))
@@ -145,6 +148,16 @@ def compare_methods(  # noqa: PLR0913
     settings: dict[str, Any] = {"n_clusters": n_clusters, "energy_offset": offset, "seed": seed}
     settings |= {"smoothing_px": smoothing_px, "methods": rows}
     return describe(out, COMPARISON, step="compare_methods", settings=settings, source=od)
+
+
+def _number_like(data: xr.DataArray | xr.Dataset, refs: xr.Dataset) -> xr.DataArray:
+    """Phase map, or the one in a dataset, as index into the references; other phases get numbers behind them."""
+    name = next((name for name in ("truth_phase", "phase") if isinstance(data, xr.Dataset) and name in data), "")
+    map_ = data[name] if isinstance(data, xr.Dataset) and name else data
+    if not isinstance(map_, xr.DataArray):
+        raise SchemaError("compare_methods: 'truth_phase' has no variable 'truth_phase'. Give the map itself.")
+    own = read_phase_names(map_) or read_phase_names(data)
+    return renumber_phases(map_, own, read_phase_names(refs) or [], step="compare_methods")[0]
 
 
 def _check_inputs(od: xr.Dataset, refs: xr.Dataset, truth: xr.DataArray | None, phases: xr.Dataset | None) -> None:

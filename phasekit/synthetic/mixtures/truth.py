@@ -1,5 +1,6 @@
 """What a map of a mixture is compared with."""
 
+import json
 from enum import IntEnum
 from typing import Any
 
@@ -46,7 +47,10 @@ def label_mixture_truth(mixture: Mixture, refs: xr.Dataset, probe_px: float) -> 
     }
     if "composition" in refs:
         values["composition"] = np.einsum("k,kyx->yx", refs["composition"].values.astype(float), values["fraction"])
-    return _label_variables(values)
+    out = _label_variables(values)
+    # The names go with the map, which is often taken out of the stack and compared with a result of fewer phases.
+    out["truth_phase"].attrs["phase_names"] = json.dumps([str(name) for name in refs["reference"].values])
+    return out
 
 
 def _divide_pixels(fine: Array) -> tuple[Array, Array]:

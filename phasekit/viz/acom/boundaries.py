@@ -96,9 +96,7 @@ def boundary_figure(
     axes[0, 0].set_title(f"{grains.sizes['grain_number']} grains (IPF-{direction})", fontsize="medium")
     _draw_boundary_lines(axes[0, 0], maps.compute())
     kernel = maps["kernel_misorientation"].compute()
-    # A few pixels at boundaries that were not recognised must not set the scale.
-    top = float(np.nanpercentile(kernel, 99)) if kernel.notnull().any() else 1.0
-    image(axes[0, 1], kernel, vmin=0, vmax=top or 1.0, label="mean angle to the neighbours [degree]")
+    image(axes[0, 1], kernel, vmin=0, label="mean angle to the neighbours [degree]")
     axes[0, 1].set_title("kernel misorientation", fontsize="medium")
     return figure
 

@@ -11,7 +11,15 @@ import xarray as xr
 
 from phasekit import acom
 from phasekit.errors import SchemaError
-from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, VIRTUAL, require
+from phasekit.schema import (
+    ORIENTATIONS,
+    PATTERNS,
+    PEAKS,
+    VIRTUAL,
+    read_phase_names,
+    renumber_phases,
+    require,
+)
 
 from ...deprecation import renamed_arguments
 from ..style import PHASE_COLOURS, categorical, image, panels
@@ -142,7 +150,8 @@ def orientation_figure(
     orientations
         ORIENTATIONS. Pixels without an orientation are grey.
     truth
-        Dataset with ``truth_quaternion(scan_y, scan_x, wxyz)`` and ``truth_phase``; drawn in the same colours.
+        Dataset with ``truth_quaternion(scan_y, scan_x, wxyz)`` and ``truth_phase``; drawn in the same colours. Its own
+        ``attrs["phases"]`` name its phases, also those that ``orientations`` lacks ("not given" in the key).
     direction
         Sample direction whose place in the crystal gives the colour: ``"z"`` is the beam.
     reliability
@@ -180,6 +189,8 @@ def orientation_figure(
     require(orientations, ORIENTATIONS, step="orientation_figure", argument="orientations")
     records = _read_phases(orientations)
     names = [str(record["name"]) for record in records]
+    true = None if truth is None else _make_true_orientations(truth, orientations)
+    records = records if true is None else _read_phases(true)
     rows = 1 if truth is None else 2
     # Keys fill the columns at the right, from the first row on.
     columns = 3 + -(-len(records) // rows)
@@ -197,11 +208,11 @@ def orientation_figure(
         axis.set_axis_off()
     for axis, record in zip(axes[:, 3:].ravel(), records, strict=False):
         draw_colour_key(axis, record, ipf_key)
-    if truth is not None:
-        true = _make_true_orientations(truth, orientations)
+    if true is not None:
         image(axes[1, 0], mask_unreliable(true, acom.ipf_colours(true, direction=direction, ipf_key=ipf_key), 0.0))
         axes[1, 0].set_title(f"truth: orientation (IPF-{direction})", fontsize="medium")
-        categorical(axes[1, 1], truth.truth_phase, names, background="vacuum")
+        all_names = [*names, *(f"{record['name']} (not given)" for record in records[len(names) :])]
+        categorical(axes[1, 1], true.phase, all_names, background="vacuum")
         axes[1, 1].set_title("truth: phase", fontsize="medium")
         axes[1, 2].set_axis_off()
     return figure
@@ -273,9 +284,15 @@ def _read_phases(orientations: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def _make_true_orientations(truth: xr.Dataset, orientations: xr.Dataset) -> xr.Dataset:
-    """Truth in the form of ORIENTATIONS, so that the same function colours both."""
+    """Truth in the form of ORIENTATIONS, so that the same function colours both; phases numbered alike, by name."""
     out = orientations.isel(match=[0]).copy()
     out["quaternion"] = truth.truth_quaternion.expand_dims("match", axis=2)
-    out["phase"] = truth.truth_phase
+    records = _read_phases(orientations)
+    own = read_phase_names(truth)
+    names = [str(record["name"]) for record in records]
+    out["phase"], names = renumber_phases(truth.truth_phase, own, names, step="orientation_figure")
+    # The colours of an orientation need the symmetry of its phase, also where the map lacks this phase.
+    known = {str(record["name"]): record for record in [*(_read_phases(truth) if own else []), *records]}
+    out.attrs["phases"] = json.dumps([known[name] for name in names])
     out["reliability"] = xr.full_like(orientations.reliability, 100.0).where(truth.truth_phase >= 0)
     return out

@@ -8,7 +8,7 @@ from phasekit.errors import SchemaError
 from phasekit.nmf import find_overlap, match_components, overlap_evolution, relabel, truth_as_factors
 from phasekit.schema import CRYSTAL_GROUPS, FACTORS, PATTERNS, require
 
-from ..style import categorical, image, panels
+from ..style import STATUS_COLOURS, categorical, image, panels
 from .threshold_explorer import draw_label_map, format_overlap
 
 if TYPE_CHECKING:
@@ -55,8 +55,15 @@ def features_figure(patterns: xr.Dataset, mask: xr.DataArray) -> "Figure":
     bottom = float(mean.where(mean > 0).quantile(0.01))
     norm = LogNorm(vmin=bottom, vmax=max(float(mean.max()), 2 * bottom), clip=True)
     image(axes[0, 0], mean, norm=norm, label="mean intensity [counts]")
-    names = ["direct beam", "dead", "hot", "beam stop"]
-    categorical(axes[0, 1], mask.astype(int) - 1, names, background="used")
+    words = {
+        "used": "ok",
+        "direct beam": "no_reference",
+        "dead": "overlap",
+        "hot": "false_assignment",
+        "beam stop": "too_thick",
+    }
+    colours = [STATUS_COLOURS[word] for word in words.values()]  # a kind of pixel is no phase
+    categorical(axes[0, 1], mask.astype(int), list(words), colours=colours)
     axes[0, 1].set_title("mask", fontsize="medium")
     axes[0, 1].set(xticks=[], xlabel="")  # the legend stands there
     figure.set_label("Mean diffraction pattern, and the detector pixels that are masked.")

@@ -7,29 +7,20 @@ import numpy as np
 import xarray as xr
 
 from phasekit.errors import SchemaError, StxmStatus
-from phasekit.schema import PHASES, require
+from phasekit.schema import PHASES, read_phase_names, renumber_phases, require
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
+from ..style import BACKGROUND_GREY, EDGE_GREY, PHASE_COLOURS, categorical, image, panels
+from ..style import STATUS_COLOURS as WORD_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Location = Literal["outside upper center", "outside lower center"]
-#: Colour of every status word: ok white, background grey, the others different from each other.
-STATUS_COLOURS: list[str] = [
-    "#FFFFFF",
-    "#BDBDBD",
-    "#000000",
-    "#F0E442",
-    "#D55E00",
-    "#882255",
-    "#0072B2",
-    "#56B4E9",
-    "#009E73",
-]
+#: Colour of every status code, in the order of the codes.
+STATUS_COLOURS: list[str] = [WORD_COLOURS[code.name.lower()] for code in StxmStatus]
 
 
-def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
+def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | xr.Dataset | None = None) -> "Figure":
     """Phase map with the truth beside it, the status of every pixel, and the margin.
 
     Parameters
@@ -37,12 +28,20 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     phases
         PHASES.
     truth
-        True phase ``(scan_y, scan_x)`` as index into ``reference``, -1 where empty; ``None`` leaves its panel out.
+        True phase ``(scan_y, scan_x)`` as index, -1 where empty, or the stack that holds it as ``truth_phase``. Its own
+        names (``attrs["phase_names"]``, a stack's ``reference``) decide the colours; a map without names is an index
+        into the references of ``phases``. ``None`` leaves its panel out.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Phase (grey: background), truth, status (white: ok), margin (grey: none).
+        Phase (grey: background), truth, status (white: ok), margin (grey: none). A true phase that was not among the
+        references is marked so in the key.
+
+    Raises
+    ------
+    SchemaError
+        ``truth`` has an index without a name.
 
     See Also
     --------
@@ -58,13 +57,15 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
     5
     """
     require(phases, PHASES, step="phase_figure", argument="phases")
-    names = _phase_names(phases)
+    names, references = _phase_names(phases), [str(name) for name in phases["reference"].values]
     # Four panels fit a page better as a square.
     figure, axes = panels(1, 3, width=4.0, height=4.2) if truth is None else panels(2, 2, width=4.4, height=3.8)
     categorical(axes[0, 0], phases["phase"], names, legend=False)
     axes[0, 0].set_title("Phase found")
     if truth is not None:
-        categorical(axes[0, 1], truth, names, legend=False)
+        true_phase, all_names = _number_truth(truth, references)
+        names = [*names, *(f"{name} (not given)" for name in all_names[len(names) :])]
+        categorical(axes[0, 1], true_phase, names, legend=False)
         axes[0, 1].set_title("True phase")
     # All words, in the order of their codes: the map holds codes.
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
@@ -86,6 +87,15 @@ def phase_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "F
         "Status",
     )
     return figure
+
+
+def _number_truth(truth: xr.DataArray | xr.Dataset, references: list[str]) -> tuple[xr.DataArray, list[str]]:
+    """Truth with the numbers of the references, and all names: those of the references, then further ones."""
+    if isinstance(truth, xr.Dataset) and "truth_phase" not in truth:
+        raise SchemaError("phase_figure: 'truth' has no variable 'truth_phase'. Give the map, or leave truth out.")
+    map_ = truth["truth_phase"] if isinstance(truth, xr.Dataset) else truth
+    own = read_phase_names(map_) or read_phase_names(truth)
+    return renumber_phases(map_, own, references, step="phase_figure")
 
 
 def composition_figure(phases: xr.Dataset, *, truth: xr.DataArray | None = None) -> "Figure":
@@ -173,8 +183,7 @@ def fraction_figure(fit: xr.Dataset, *, material: xr.DataArray | None = None) ->
         masked = fraction if material is None else fraction.where(material)
         image(axes.flat[index], masked, label="fraction", vmin=0, vmax=1)
         axes.flat[index].set_title(name)
-    top = float(np.nanpercentile(np.asarray(fit["residual"]), 99))  # a few border pixels would hide the rest
-    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0, vmax=top)
+    image(axes.flat[len(names)], fit["residual"], label="rms residual / OD", vmin=0)
     axes.flat[len(names)].set_title("Residual")
     for ax in axes.flat[len(names) + 1 :]:
         ax.set_visible(False)
@@ -190,7 +199,7 @@ def _add_colour_key(figure: "Figure", names: list[str], colours: list[str], loca
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=colour, edgecolor="0.3", label=name) for name, colour in zip(names, colours, strict=True)
+        Patch(facecolor=colour, edgecolor=EDGE_GREY, label=name) for name, colour in zip(names, colours, strict=True)
     ]
     figure.legend(handles=handles, loc=location, ncols=len(names), fontsize="small", title=title)
 

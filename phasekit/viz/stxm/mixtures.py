@@ -8,7 +8,7 @@ import xarray as xr
 from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import PHASES, require
 
-from ..style import image, panels
+from ..style import EDGE_GREY, image, panels
 from .maps import STATUS_COLOURS
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _N_BINS = 25
-#: statuses whose pixels are counted apart, from the bottom of the bars
-_COUNTED = (StxmStatus.OK, StxmStatus.BOUNDARY_TRANSITION, StxmStatus.TRANSITION)
+#: statuses that tell phases from mixtures; they are at the bottom of the bars
+_FIRST = (StxmStatus.OK, StxmStatus.BOUNDARY_TRANSITION, StxmStatus.TRANSITION)
 
 
 def mixture_figure(phases: xr.Dataset) -> "Figure":
@@ -70,17 +70,17 @@ def mixture_figure(phases: xr.Dataset) -> "Figure":
 
 
 def _draw_histogram(ax: "Axes", largest: np.ndarray, status: np.ndarray) -> None:
-    """Stacked bars of the largest fraction (y, x) by status (y, x), the others on top."""
+    """Stacked bars of the largest fraction (y, x) by status (y, x), in the colours of the status map."""
     is_counted = np.isfinite(largest)
-    groups = {code.name.lower().replace("_", " "): (status == code, STATUS_COLOURS[code]) for code in _COUNTED}
-    groups["other status"] = (~np.isin(status, _COUNTED), "#BDBDBD")
+    order = [*_FIRST, *(code for code in StxmStatus if code not in _FIRST)]
+    groups = {code.name.lower().replace("_", " "): (status == code, STATUS_COLOURS[code]) for code in order}
     edges = np.linspace(0.5, 1.0, _N_BINS + 1)  # the larger part of two
     bottom = np.zeros(_N_BINS)
     for name, (those, colour) in groups.items():
         count = np.histogram(largest[those & is_counted], bins=edges)[0]
         if count.any():
             ax.bar(
-                edges[:-1], count, np.diff(edges), bottom, align="edge", color=colour, edgecolor="#444444", label=name
+                edges[:-1], count, np.diff(edges), bottom, align="edge", color=colour, edgecolor=EDGE_GREY, label=name
             )
         bottom += count
     ax.set_xlabel("largest fraction")

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..style import EDGE_GREY
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -47,7 +49,7 @@ def draw_share_bars(
     for index, colour in enumerate(colours):
         # A particle without any named pixel has NaN shares, and an empty bar.
         width = np.nan_to_num(share[:, index])
-        ax.barh(row, width, left=left, height=0.8, color=colour, edgecolor="white", linewidth=0.4)
+        ax.barh(row, width, left=left, height=0.8, color=colour, edgecolor=EDGE_GREY, linewidth=0.4)
         left = left + width
         # The last share ends at 1 whatever its error.
         if error is not None and index < len(colours) - 1:

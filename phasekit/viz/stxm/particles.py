@@ -16,15 +16,13 @@ from phasekit.schema import (
     require,
 )
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS, categorical, image, panels
+from ..style import BACKGROUND_GREY, EDGE_GREY, PHASE_COLOURS, categorical, image, panels
 from .maps import STATUS_COLOURS
 from .particle_parts import add_key, draw_notes, draw_outlines, draw_share_bars, format_width, select_largest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Pixels with status ok in bars: white, their colour in the map of the status, would not be seen.
-_OK_COLOUR = "#4D4D4D"
 _BLUE, _ORANGE = PHASE_COLOURS[4], PHASE_COLOURS[5]
 
 
@@ -99,12 +97,11 @@ def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Da
     draw_notes(bars, largest)
     bars.set(title="Phase fractions", ylabel="particle", xlabel="share of its area, with standard error")
     words = [code.name.lower().replace("_", " ") for code in StxmStatus]
-    status_colours = [_OK_COLOUR, *STATUS_COLOURS[1:]]
-    draw_share_bars(status, largest, largest["status_share"].values, status_colours, None)
+    draw_share_bars(status, largest, largest["status_share"].values, STATUS_COLOURS, None)
     status.set(title="Status", xlabel="share of its pixels", yticklabels=[])
     # The key names only the words that occur.
     present = np.flatnonzero(largest["status_share"].values.sum(axis=0) > 0)
-    add_key(status, [words[index] for index in present], [status_colours[index] for index in present])
+    add_key(status, [words[index] for index in present], [STATUS_COLOURS[index] for index in present])
     return figure
 
 
@@ -258,8 +255,7 @@ def histogram_figure(histogram: xr.Dataset, *, references: xr.Dataset | None = N
     for index, word in enumerate(histogram["status_word"].values):
         # A status that does not occur gets no entry in the legend.
         if weight[:, index].any():
-            colour = _OK_COLOUR if str(word) == "ok" else STATUS_COLOURS[index]
-            style: dict[str, Any] = {"color": colour, "edgecolor": "white", "linewidth": 0.3}
+            style: dict[str, Any] = {"color": STATUS_COLOURS[index], "edgecolor": EDGE_GREY, "linewidth": 0.5}
             ax.bar(low, weight[:, index], width, bottom, align="edge", label=str(word).replace("_", " "), **style)
         bottom += weight[:, index]
     if references is not None and "composition" in references:

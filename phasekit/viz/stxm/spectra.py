@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from phasekit.schema import CLUSTERS, REFERENCES, require
+from phasekit.schema import CLUSTERS, REFERENCES, read_phase_names, renumber_phases, require
 
 from ..style import PHASE_COLOURS, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+_MARKERS = "os^Dv<>p"
 
 
 def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset | None = None) -> "Figure":
@@ -57,12 +60,16 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     names = [str(name) for name in refs["reference"].values]
     # Phases may come from a method without clusters or without a fit of the offset.
     offset = float(phases["energy_offset"]) if phases is not None and "energy_offset" in phases else 0.0
-    assigned = np.asarray(phases["cluster_phase"]) if phases is not None and "cluster_phase" in phases else None
+    assigned = None
+    if phases is not None and "cluster_phase" in phases:
+        # By name: the phases may have been labelled with fewer references than are drawn.
+        given = read_phase_names(phases)
+        assigned = np.asarray(renumber_phases(phases["cluster_phase"], given, names, step="spectra_figure")[0])
     columns = min(len(names), 3)
     figure, axes = panels(-(-len(names) // columns), columns, width=3.6, height=2.6)
     for index, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):
         members = range(clusters.sizes["cluster"]) if assigned is None else np.flatnonzero(assigned == index)
-        _draw_clusters(ax, clusters, members)
+        _draw_clusters(ax, clusters, members, None if assigned is None else PHASE_COLOURS[index % len(PHASE_COLOURS)])
         _draw_reference(ax, refs["reference_spectrum"].isel(reference=index), clusters["energy"], offset)
         own = "origin" in refs and int(refs["origin"][index]) == 1
         ax.set(title=f"{name} (from the data)" if own else name, xlabel="photon energy / eV", ylabel="OD, standardised")
@@ -72,18 +79,19 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     return figure
 
 
-def _draw_clusters(ax: "Axes", clusters: xr.Dataset, members: Iterable[int]) -> None:
-    """Standardised spectra of some clusters, with standard errors."""
-    for cluster in members:
+def _draw_clusters(ax: "Axes", clusters: xr.Dataset, members: Iterable[int], phase_colour: str | None) -> None:
+    """Standardised spectra of some clusters, with standard errors; in the colour of their phase where it is known."""
+    for number, cluster in enumerate(members):
         spectrum = clusters["spectrum"].isel(cluster=int(cluster))
         # A cluster without pixels has no mean.
         if not bool(np.isfinite(np.asarray(spectrum)).all()):
             continue
         spread = spectrum.std("energy")
         error = clusters["spectrum_error"].isel(cluster=int(cluster)) / spread if "spectrum_error" in clusters else None
-        # The colour belongs to the cluster, so that it is the same in every panel.
-        colour = PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
-        style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 0.8, "color": colour}
+        # A colour means a phase; clusters of one phase differ by their markers.
+        colour = phase_colour or PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
+        marker = _MARKERS[number % len(_MARKERS)]
+        style: dict[str, Any] = {"marker": marker, "markersize": 4, "linewidth": 0.8, "color": colour}
         shape = (spectrum - spectrum.mean("energy")) / spread
         ax.errorbar(clusters["energy"], shape, yerr=error, label=f"cluster {int(cluster)}", **style)
 

@@ -49,9 +49,7 @@ def thickness_figure(thickness: xr.Dataset) -> "Figure":
         panels(2, 2, width=4.4, height=3.4) if with_tables else panels(1, len(available), width=4.4, height=3.4)
     )
     for ax, (title, name) in zip(axes.flat, available.items(), strict=False):
-        values = thickness[name].compute()
-        top = float(values.quantile(0.995)) if bool(values.notnull().any()) else 1.0  # a few bad pixels hide the rest
-        image(ax, values, label=f"{title.lower()} / nm", vmin=0, vmax=top)
+        image(ax, thickness[name].compute(), label=f"{title.lower()} / nm", vmin=0)
         ax.set_title(title)
     if with_tables:
         _draw_tables(axes[1, 1], thickness)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ....errors import ReadError, SchemaError
-from ....schema import STACK, require
+from ....schema import STACK, read_phase_names, require, write_phase_names
 from ..hdf5_file import contains_hdf5
 from .stack import StxmOptions
 
@@ -45,6 +45,10 @@ def read(path: Path, options: StxmOptions) -> xr.Dataset:
         require(data, STACK, step="open_stxm")
     except SchemaError as error:
         raise ReadError(path, found=f"no STACK ({error})", cure="open other results with pk.io.load") from error
+    # The map of the truth is often taken out of the stack, and then loses the coordinate with its names.
+    names = read_phase_names(data)
+    if "truth_phase" in data and names is not None:
+        data["truth_phase"] = write_phase_names(data["truth_phase"], names)
     # Every step takes whole frames; their number per block is chosen by dask.
     data["intensity"] = data["intensity"].chunk(energy="auto", scan_y=-1, scan_x=-1)
     if options.energies is not None:
