@@ -108,9 +108,14 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
 
 def _set_ambiguous(phases: xr.Dataset, limits: AmbiguityLimits) -> xr.DataArray:
     """Status (scan_y, scan_x) in which only ``ok``, ``incomplete`` and ``ambiguous`` are set anew."""
-    is_free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS, StxmStatus.INCOMPLETE])
-    clear = StxmStatus.OK if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    clear = StxmStatus.OK.value if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
     doubtful = is_ambiguous(phases["margin"], phases["confidence"], limits)
-    status = (doubtful * StxmStatus.AMBIGUOUS.value).where(doubtful, clear)
-    out = phases["status"].where(~is_free, status).astype(np.int8)
+    out = xr.apply_ufunc(set_ambiguous_status, phases["status"], doubtful, clear, dask="parallelized", output_dtypes=[np.int8])
     return out.assign_attrs(phases["status"].attrs)
+
+
+def set_ambiguous_status(status: Any, doubtful: Any, clear: Any) -> Any:
+    """Status (..) with ``ambiguous`` where it is doubtful and free to be, and ``clear`` where it is free and is not."""
+    is_free = (status == StxmStatus.OK) | (status == StxmStatus.AMBIGUOUS) | (status == StxmStatus.INCOMPLETE)
+    free_status = np.where(doubtful, StxmStatus.AMBIGUOUS.value, clear)
+    return np.where(is_free, free_status, status).astype(np.int8)

@@ -1,0 +1,164 @@
+"""The live page of an explorer: controls above, the number, and the views side by side."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..style import BACKGROUND_GREY
+from .live_map import LiveMap
+from .live_plot import LivePlot
+from .pictures import MapPicture, Picture, PlotPicture
+from .views import View
+
+_SIGNS = {"circle": "&#9675;", "x": "&#10005;", "square": "&#9633;", "cross": "+", "diamond": "&#9671;"}
+
+
+class Page:
+    """One display of an explorer. Several may be open at once, each with its own figures."""
+
+    def __init__(self, views: Mapping[str, View], draw: Callable[[str], Picture], listeners: Mapping[str, Any]) -> None:
+        self._views, self._draw = views, draw
+        self._late: set[str] = set()
+        self.live: dict[str, Any] = {}
+        self._keys: dict[str, Any] = {}
+        for name, view in views.items():
+            picture = draw(name)
+            if view.grid is not None and isinstance(picture, MapPicture):
+                self.live[name] = LiveMap(name, picture, view.grid, listeners[name])
+            else:
+                self.live[name] = LivePlot(name, picture, view.height)  # type: ignore[arg-type]
+        self.layout: Any = None
+
+    def build(self, controls: Any, readout: Any) -> Any:
+        """Panel layout with the controls and the readout above the views."""
+        import panel
+
+        pn: Any = panel  # only partly typed
+        # Inside one row each view keeps its key below itself.
+        self._busy = pn.pane.HTML("", css_classes=["pk-busy"], height=18, margin=(0, 10))
+        maps = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LiveMap)]
+        plots = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LivePlot)]
+        # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
+        columns = [*maps, *([pn.Column(*plots)] if plots else [])]
+        body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="12px")
+        self.layout = pn.Column(controls, pn.Row(readout, self._busy), body)
+        return self.layout
+
+    def _build_view(self, name: str) -> Any:
+        import panel
+
+        pn: Any = panel
+        pane = pn.pane.Bokeh(self.live[name].figure)
+        width = 460 if isinstance(self.live[name], LiveMap) else 580
+        self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, css_classes=["pk-key"], margin=(0, 10))
+        return pn.Column(pane, self._keys[name])
+
+    @property
+    def document(self) -> Any:
+        """Document that holds the figures; ``None`` before they are shown."""
+        return next(iter(self.live.values())).figure.document
+
+    def refresh(self, names: Iterable[str]) -> None:
+        """Draw the named views again; slow ones after the others stand on the screen."""
+        names = list(names)
+        slow = [name for name in names if self._views[name].is_slow]
+        self._show([name for name in names if name not in slow])
+        if slow and not self._late:
+            self._busy.object = "computing ..."
+        self._push()
+        if slow and not self._late:
+            run_later(self.document, self._show_late)
+        self._late.update(slow)
+
+    def _show_late(self) -> None:
+        names, self._late = sorted(self._late), set()
+        self._show(names)
+        self._busy.object = ""
+        self._push()
+
+    def _show(self, names: Iterable[str]) -> None:
+        for name in names:
+            picture = self._draw(name)
+            self.live[name].show(picture)
+            key = make_key(picture)
+            if name in self._keys and self._keys[name].object != key:
+                self._keys[name].object = key
+
+    def acknowledge(self, cursors: Mapping[str, tuple[int, int]]) -> None:
+        """Put the cursors where they are in the values, and tell the browser that all is drawn."""
+        for name, pixel in cursors.items():
+            self.live[name].move_cursor(pixel)
+            self.live[name].acknowledge()
+        self._push()
+
+    def _push(self) -> None:
+        """Send the changes in a notebook; a server sends them itself."""
+        if self.layout is None or self.document is None or self.document.session_context is not None:
+            return
+        from panel.io import push_notebook
+
+        push_notebook(self.layout)
+
+
+def run_later(document: Any, function: Callable[[], None]) -> None:
+    """Run a function after what was changed so far has been sent; at once where no event loop runs."""
+    import asyncio
+
+    if document is not None and document.session_context is not None:
+        document.add_timeout_callback(function, 1)
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        function()
+    else:
+        loop.call_later(0.001, function)
+
+
+def run_in(document: Any, function: Callable[[], None]) -> None:
+    """Run a function that changes the models of a document, in its own turn where a server holds it."""
+    import panel
+
+    state: Any = panel.state
+    if document is None or document.session_context is None or state.curdoc is document:
+        function()
+    else:
+        document.add_next_tick_callback(function)
+
+
+def make_key(picture: Picture) -> str:
+    """Names of the classes of a map, or of the lines of a plot, beside their colours, as HTML; empty without any."""
+    if isinstance(picture, PlotPicture):
+        dashes = {"solid": "", "dashed": "5,3", "dotted": "1.5,2", "dotdash": "5,2,1,2"}
+        lines = [
+            f'<svg width="26" height="10"><line x1="0" y1="5" x2="26" y2="5" stroke="{line.colour}" '
+            f'stroke-width="{line.width + 0.5}" stroke-dasharray="{dashes[line.dash]}"/></svg> {escape(line.name)}'
+            for line in picture.lines
+            if line.name
+        ]
+        dots = [
+            f'<span style="color:{group.colour}">{_SIGNS[group.marker]}</span> {escape(group.name)}'
+            for group in picture.marks
+            if group.name
+        ]
+        return _join_entries([*lines, *dots])
+    if not picture.names:
+        return ""
+    names = [*picture.names, picture.background]
+    colours = [*(picture.colours[i % len(picture.colours)] for i in range(len(picture.names))), BACKGROUND_GREY]
+    square = (
+        '<span style="display:inline-block;width:0.9em;height:0.9em;border:1px solid currentColor;'
+        'background:{colour}"></span> {name}'
+    )
+    return _join_entries(
+        [square.format(colour=colour, name=escape(name)) for name, colour in zip(names, colours, strict=True)]
+    )
+
+
+def _join_entries(entries: list[str]) -> str:
+    span = '<span style="white-space:nowrap;margin-right:0.9em">{}</span>'
+    return " ".join(span.format(entry) for entry in entries)
+
+
+def escape(text: str) -> str:
+    """Text that HTML shows as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
