@@ -23,20 +23,22 @@ _MOST_PINS = 2
 
 
 class Explorer:
-    """Linked views, and the values that were chosen with controls and gestures.
+    r"""Linked views, and the values that were chosen with controls and gestures.
 
     Parameters
     ----------
     controls
         Name of the value -> :class:`Slider` or :class:`Choice`.
     readout
-        Function of the ``thresholds``, by name -> the number beside the views, as text.
+        Function of the values in ``readout_needs``, by name -> the number beside the views, as text.
     views
         Name -> :class:`View`. A view is drawn again when a value that it needs changes.
     thresholds
         Names of the controls that the next step takes; ``None``: all.
+    readout_needs
+        Names of the values that ``readout`` takes; ``None``: the thresholds.
     parameters
-        Name of a threshold -> name of the notebook's parameter, where it is another one.
+        Name of a value -> name of the notebook's parameter, where that is another one, or the value no threshold.
     start
         Values that gestures set, at the start: a pixel (y, x), a list of pins, an outline or ``None``.
 
@@ -65,6 +67,7 @@ class Explorer:
         readout: Callable[..., str],
         views: Mapping[str, View],
         thresholds: Sequence[str] | None = None,
+        readout_needs: Sequence[str] | None = None,
         parameters: Mapping[str, str] | None = None,
         start: Mapping[str, Any] | None = None,
     ) -> None:
@@ -72,7 +75,8 @@ class Explorer:
         self._descriptions, self._views = dict(controls), dict(views)
         self._readout = readout
         self._names = tuple(controls if thresholds is None else thresholds)
-        self._parameters = dict(parameters or {})
+        self._readout_needs = self._names if readout_needs is None else tuple(readout_needs)
+        self._parameters = {name: name for name in self._names} | dict(parameters or {})
         self._values = {name: read_start(control) for name, control in controls.items()} | dict(start or {})
         self._drawn: dict[str, tuple[dict[str, Any], Picture]] = {}
         self._pages: list[Any] = []
@@ -97,7 +101,7 @@ class Explorer:
         """Thresholds as YAML, named as the notebook's parameters: papermill runs with what is seen."""
         import yaml
 
-        return str(yaml.safe_dump({self._parameters.get(name, name): self._values[name] for name in self._names}))
+        return str(yaml.safe_dump({key: self._values[name] for name, key in self._parameters.items()}, sort_keys=False))
 
     def choose(self, **values: Any) -> None:
         """Set chosen values by name, as the controls and gestures do.
@@ -132,7 +136,7 @@ class Explorer:
 
     def read_number(self) -> str:
         """The number beside the views, as text."""
-        return self._readout(**self.thresholds)
+        return self._readout(**{name: self._values[name] for name in self._readout_needs})
 
     def _make_controls(self) -> None:
         import panel
@@ -193,7 +197,7 @@ class Explorer:
         self._values.update(values)
         stale = [name for name, view in self._views.items() if changed & set(view.needs)]
         for page in self._pages:
-            self._refresh(page, stale, bool(changed & set(self._names)))
+            self._refresh(page, stale, bool(changed & set(self._readout_needs)))
 
     def _refresh(self, page: Any, stale: list[str], number: bool) -> None:
         from .linked.page import run_in, run_later

@@ -108,9 +108,13 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
 
 def _set_ambiguous(phases: xr.Dataset, limits: AmbiguityLimits) -> xr.DataArray:
     """Status (scan_y, scan_x) in which only ``ok``, ``incomplete`` and ``ambiguous`` are set anew."""
-    clear = StxmStatus.OK.value if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    clear = (
+        StxmStatus.OK.value if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    )
     doubtful = is_ambiguous(phases["margin"], phases["confidence"], limits)
-    out = xr.apply_ufunc(set_ambiguous_status, phases["status"], doubtful, clear, dask="parallelized", output_dtypes=[np.int8])
+    out = xr.apply_ufunc(
+        set_ambiguous_status, phases["status"], doubtful, clear, dask="parallelized", output_dtypes=[np.int8]
+    )
     return out.assign_attrs(phases["status"].attrs)
 
 

@@ -53,7 +53,7 @@ def average_spectrum(od: xr.Dataset, region: xr.DataArray) -> xr.Dataset:
     require(od, OD, step="average_spectrum", argument="od")
     if region.shape != od["valid"].shape:
         raise SchemaError(
-            f"average_spectrum: the region has {region.shape} pixels, the stack {od['valid'].shape}. Give one of its size."
+            f"average_spectrum: the region has {region.shape} pixels, the stack {od['valid'].shape}. Give as many."
         )
     inside = od["valid"] & region.values
     n = inside.sum()

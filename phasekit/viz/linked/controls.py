@@ -14,6 +14,7 @@ class Slider(NamedTuple):
     value: float  # at the start
     decimals: int = 2  # shown beside the slider
     help: str = ""  # what it does, in numbers
+    is_whole: bool = False  # the value is a whole number
 
 
 class Choice(NamedTuple):
@@ -30,20 +31,25 @@ Control = Slider | Choice
 
 def read_start(control: Control) -> Any:
     """Value of a control before anybody moved it."""
-    return control.value if isinstance(control, Choice) else float(control.value)
+    if isinstance(control, Choice):
+        return control.value
+    return int(control.value) if control.is_whole else float(control.value)
 
 
 def make_widget(control: Control) -> Any:
-    """Panel widget of a control; a slider has a fixed number of decimals, so that the text beside it keeps its width."""
+    """Panel widget of a control; a fixed number of decimals keeps the width of the text beside a slider."""
     import panel
 
     widgets: Any = panel.widgets  # only partly typed
     if isinstance(control, Choice):
-        widget = widgets.Select(label=control.label, options=list(control.options), value=control.value, width=190)
+        widget = widgets.Select(
+            label=control.label, options=list(control.options), value=control.value, width=_find_width(control)
+        )
     else:
         text = "0" if control.decimals == 0 else "0." + "0" * control.decimals
         limits = {"start": control.start, "end": control.end, "step": control.step, "value": control.value}
-        widget = widgets.FloatSlider(label=control.label, format=text, width=270, **limits)
+        kind = widgets.IntSlider if control.is_whole else widgets.FloatSlider
+        widget = kind(label=control.label, format=text, width=_find_width(control), **limits)
     # Panel waits 50 ms for further events; the views draw fast enough to do without.
     widget._debounce = 0
     return widget
@@ -55,4 +61,11 @@ def make_help(control: Control) -> Any:
 
     pane: Any = panel.pane
     text = f'<span style="font-size:12px;opacity:0.75">{control.help}</span>'
-    return pane.HTML(text, width=270 if isinstance(control, Slider) else 190, margin=(0, 10))
+    return pane.HTML(text, width=_find_width(control), margin=(0, 10))
+
+
+def _find_width(control: Control) -> int:
+    """Width on the screen [px]; choices between short words are narrow."""
+    if isinstance(control, Slider):
+        return 270
+    return 190 if max(map(len, control.options)) > 5 else 90

@@ -9,8 +9,6 @@ from ..style import BACKGROUND_GREY
 from .gestures import ON_DONE, ON_MOUSE, ON_SHOWN, ON_TAP, Grid, read_outline
 from .pictures import INK, MapPicture, encode_map
 
-_WIDTH = 400  # of a map [px]
-
 
 class Listeners(NamedTuple):
     """Functions that are told of gestures; ``None``: the gesture is not offered."""
@@ -23,7 +21,7 @@ class Listeners(NamedTuple):
 class LiveMap:
     """Figure of a map; only what differs from the last picture is sent."""
 
-    def __init__(self, name: str, picture: MapPicture, grid: Grid, listeners: Listeners) -> None:
+    def __init__(self, name: str, picture: MapPicture, grid: Grid, listeners: Listeners, width: int = 400) -> None:
         from bokeh.models import ColumnDataSource
 
         self.grid, self._listeners = grid, listeners
@@ -32,7 +30,7 @@ class LiveMap:
         self._done = ColumnDataSource({"n": [0]})
         self._pin = ColumnDataSource({"iy": [0], "ix": [0], "n": [0]})
         self._sent: Any = None
-        self.figure = self._make_figure(name)
+        self.figure = self._make_figure(name, width)
         self._add_layers()
         self._add_gestures()
         self.show(picture)
@@ -44,7 +42,9 @@ class LiveMap:
         marks = picture.marks
         places = [(x, y, m.colour, m.size, m.marker, t) for m in marks for x, y, t in zip(m.x, m.y, m.labels)]  # noqa: B905
         columns = zip(*places, strict=True) if places else [()] * 6
-        _assign(self._marks, dict(zip(("x", "y", "colour", "size", "marker", "label"), map(list, columns), strict=True)))
+        _assign(
+            self._marks, dict(zip(("x", "y", "colour", "size", "marker", "label"), map(list, columns), strict=True))
+        )
         lines = picture.outlines
         colours = [line.colour for line in lines]
         _assign(self._outlines, {"x": [list(o.x) for o in lines], "y": [list(o.y) for o in lines], "colour": colours})
@@ -65,7 +65,7 @@ class LiveMap:
         size = {"width": [abs(self.grid.dx)], "height": [abs(self.grid.dy)]}
         return {"x": [x], "y": [y], "iy": [pixel[0]], "ix": [pixel[1]], **size}
 
-    def _make_figure(self, name: str) -> Any:
+    def _make_figure(self, name: str, width: int) -> Any:
         from bokeh.models import BoxSelectTool, LassoSelectTool, PanTool, ResetTool, WheelZoomTool
         from bokeh.plotting import figure
 
@@ -74,7 +74,7 @@ class LiveMap:
         ends = (grid.x, grid.x + grid.dx * grid.n_x), (grid.y + grid.dy * grid.n_y, grid.y)
         ratio = abs(grid.dy * grid.n_y) / abs(grid.dx * grid.n_x)
         # A narrow scan keeps 60 pixels of height, else its axes would overlap.
-        size = {"frame_width": _WIDTH, "frame_height": int(np.clip(_WIDTH * ratio, 60, 1.2 * _WIDTH))}
+        size = {"frame_width": width, "frame_height": int(np.clip(width * ratio, 60, 1.2 * width))}
         tools: list[Any] = [PanTool(), WheelZoomTool(), ResetTool()]
         drag: Any = None
         if self._listeners.outline is not None:
@@ -84,7 +84,9 @@ class LiveMap:
         plot.toolbar.active_drag = drag
         plot.toolbar.active_scroll = None  # the page scrolls, not the map
         plot.toolbar.logo = None
-        plot.xaxis.axis_label, plot.yaxis.axis_label = (f"{dim} [{self.grid.unit}]" for dim in self.grid.dims)
+        plot.xaxis.axis_label, plot.yaxis.axis_label = (
+            f"{dim} [{grid.unit}]" if grid.unit else dim for dim in grid.dims
+        )
         set_paper(plot)
         return plot
 
@@ -95,7 +97,12 @@ class LiveMap:
         grid = self.grid
         width, height = grid.dx * grid.n_x, grid.dy * grid.n_y
         # A Bokeh image has its smallest coordinates first; `_send_image` turns the rows and columns likewise.
-        layout = {"x": min(grid.x, grid.x + width), "y": min(grid.y, grid.y + height), "dw": abs(width), "dh": abs(height)}
+        layout = {
+            "x": min(grid.x, grid.x + width),
+            "y": min(grid.y, grid.y + height),
+            "dw": abs(width),
+            "dh": abs(height),
+        }
         self._mapper = LinearColorMapper(palette=[BACKGROUND_GREY], low=-0.5, high=0.5)
         empty = np.zeros((1, 1), np.uint8)
         self._image = ColumnDataSource({"image": [empty]})

@@ -45,7 +45,7 @@ class LivePlot:
             if getattr(model, attribute) != text:
                 setattr(model, attribute, text)
         if picture.bars is not None:
-            names = {i: name for i, name in enumerate(picture.bars.names)}
+            names = dict(enumerate(picture.bars.names))
             if plot.xaxis[0].major_label_overrides != names:
                 plot.xaxis[0].update(ticker=list(names), major_label_overrides=names)
 

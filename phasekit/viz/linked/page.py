@@ -23,7 +23,7 @@ class Page:
         for name, view in views.items():
             picture = draw(name)
             if view.grid is not None and isinstance(picture, MapPicture):
-                self.live[name] = LiveMap(name, picture, view.grid, listeners[name])
+                self.live[name] = LiveMap(name, picture, view.grid, listeners[name], view.width)
             else:
                 self.live[name] = LivePlot(name, picture, view.height)  # type: ignore[arg-type]
         self.layout: Any = None
@@ -48,7 +48,7 @@ class Page:
 
         pn: Any = panel
         pane = pn.pane.Bokeh(self.live[name].figure)
-        width = 460 if isinstance(self.live[name], LiveMap) else 580
+        width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 580
         self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, css_classes=["pk-key"], margin=(0, 10))
         return pn.Column(pane, self._keys[name])
 
@@ -127,6 +127,11 @@ def run_in(document: Any, function: Callable[[], None]) -> None:
 
 def make_key(picture: Picture) -> str:
     """Names of the classes of a map, or of the lines of a plot, beside their colours, as HTML; empty without any."""
+    dots = [
+        f'<span style="color:{group.colour};background:#4448">{_SIGNS[group.marker]}</span> {escape(group.name)}'
+        for group in picture.marks
+        if group.name
+    ]
     if isinstance(picture, PlotPicture):
         dashes = {"solid": "", "dashed": "5,3", "dotted": "1.5,2", "dotdash": "5,2,1,2"}
         lines = [
@@ -135,16 +140,12 @@ def make_key(picture: Picture) -> str:
             for line in picture.lines
             if line.name
         ]
-        dots = [
-            f'<span style="color:{group.colour}">{_SIGNS[group.marker]}</span> {escape(group.name)}'
-            for group in picture.marks
-            if group.name
-        ]
         return _join_entries([*lines, *dots])
     if not picture.names:
-        return ""
-    names = [*picture.names, picture.background]
-    colours = [*(picture.colours[i % len(picture.colours)] for i in range(len(picture.names))), BACKGROUND_GREY]
+        return picture.key + _join_entries(dots)
+    shown = range(len(picture.names)) if picture.shown is None else picture.shown
+    names = [*(picture.names[i] for i in shown), picture.background]
+    colours = [*(picture.colours[i % len(picture.colours)] for i in shown), BACKGROUND_GREY]
     square = (
         '<span style="display:inline-block;width:0.9em;height:0.9em;border:1px solid currentColor;'
         'background:{colour}"></span> {name}'

@@ -52,9 +52,11 @@ class MapPicture(NamedTuple):
     names: Sequence[str] = ()  # of the classes
     colours: Sequence[str] = ()
     background: str = "background"  # name of a class below 0
+    shown: Sequence[int] | None = None  # classes in the key; None: all
     label: str = ""  # quantity and unit of numbers
     limits: tuple[float, float] | None = None  # ends of the colour scale; None: by `display_range`
     cmap: str = "cividis"
+    key: str = ""  # HTML below the map, where colours need one
     power: float = 1.0  # numbers are drawn to this power
     marks: Sequence[Marks] = ()
     outlines: Sequence[Outline] = ()
