@@ -150,7 +150,8 @@ class ScanViews:
     def _simulate_spots(self, pixel: tuple[int, int], match: int) -> tuple[Any, list[str]]:
         """Spots (n, 2: y, x) of a match on the detector, and their indices in words; none where nothing matched."""
         one = self._data.orientations[["phase", "quaternion"]].isel(scan_y=pixel[0], scan_x=pixel[1])
-        phase, empty = one["phase"].values.item(), (np.zeros((0, 2)), [])
+        phase = one["phase"].values.item()
+        empty: tuple[Any, list[str]] = (np.zeros((0, 2)), [])
         if match >= one.sizes["match"] or not np.isfinite(phase) or phase < 0 or self._data.bank is None:
             return empty
         quaternion = one["quaternion"].values[match]

@@ -74,7 +74,7 @@ class LiveMap:
         ends = (grid.x, grid.x + grid.dx * grid.n_x), (grid.y + grid.dy * grid.n_y, grid.y)
         ratio = abs(grid.dy * grid.n_y) / abs(grid.dx * grid.n_x)
         # A narrow scan keeps 60 pixels of height, else its axes would overlap.
-        size = {"frame_width": width, "frame_height": int(np.clip(width * ratio, 60, 1.2 * width))}
+        size: dict[str, Any] = {"frame_width": width, "frame_height": int(np.clip(width * ratio, 60, 1.2 * width))}
         tools: list[Any] = [PanTool(), WheelZoomTool(), ResetTool()]
         drag: Any = None
         if self._listeners.outline is not None:
@@ -92,7 +92,8 @@ class LiveMap:
 
     def _add_layers(self) -> None:
         """Images, marks, outlines and the cursor, each with its data."""
-        from bokeh.models import ColorBar, ColumnDataSource, HoverTool, LinearColorMapper
+        from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper
+        from bokeh.models.annotations import ColorBar
 
         grid = self.grid
         width, height = grid.dx * grid.n_x, grid.dy * grid.n_y
@@ -124,7 +125,7 @@ class LiveMap:
                 box = {"fill_alpha": 0, "line_color": colour, "line_width": width}
                 plot.rect("x", "y", "width", "height", source=self.cursor, **box)
         self._scale = LinearColorMapper(palette=[BACKGROUND_GREY], low=0, high=1)
-        bar = {"width": 12, "major_label_text_color": INK, "title_text_color": INK, "background_fill_alpha": 0}
+        bar: dict[str, Any] = {"width": 12, "major_label_text_color": INK, "title_text_color": INK, "background_fill_alpha": 0}
         self._bar = ColorBar(color_mapper=self._scale, title="", **bar)
         plot.add_layout(self._bar, "right")
 
