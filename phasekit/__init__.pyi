@@ -12,6 +12,7 @@ from . import samples as samples
 from . import schema as schema
 from . import stxm as stxm
 from . import synthetic as synthetic
+from . import teaching as teaching
 from . import virtual as virtual
 from . import viz as viz
 from . import workflows as workflows

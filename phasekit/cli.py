@@ -92,6 +92,10 @@ def _build_parser() -> argparse.ArgumentParser:
     batch.add_argument("--workers", type=_read_count, default=1, help="jobs at the same time (default: 1)")
     batch.add_argument("--again", action="store_true", help="also run jobs that already ended well")
     batch.set_defaults(function=_run_batch)
+    notebooks = commands.add_parser("notebooks", help="copy the notebooks and samples to a folder, for a class")
+    notebooks.add_argument("folder", help="folder to write to; nothing in it is overwritten")
+    notebooks.add_argument("--solutions", action="store_true", help="keep the hidden solutions (for the teacher)")
+    notebooks.set_defaults(function=_copy_notebooks)
     samples = commands.add_parser("samples", help="list, fetch or make sample data")
     samples.add_argument("action", nargs="?", choices=("list", "fetch", "make"), default="list")
     samples.add_argument("name", nargs="?", help="name of the sample (fetch: als_fe2p when left out; make: all)")
@@ -199,6 +203,17 @@ def _run_samples(options: argparse.Namespace) -> int:
         for sample in (*samples.BUNDLED, *samples.PUBLIC):
             where = "comes with phasekit" if sample in samples.BUNDLED else f"phasekit samples fetch {sample.name}"
             print(f"{sample.name:16} {sample.about}\n{'':16} {sample.licence}; {where}")
+    return 0
+
+
+def _copy_notebooks(options: argparse.Namespace) -> int:
+    """Write the notebooks of a class."""
+    from .batch.paths import check_folder
+    from .teaching import write_notebooks
+
+    check_folder(options.folder)
+    paths = write_notebooks(options.folder, solutions=options.solutions)
+    print(f"{len(paths)} notebooks, {'with' if options.solutions else 'without'} their solutions: {paths[0].parent}")
     return 0
 
 

@@ -1,3 +1,4 @@
+from .comparison import compare_results as compare_results
 from .indexpage import write_index as write_index
 from .manifest import Job as Job
 from .manifest import read_manifest as read_manifest

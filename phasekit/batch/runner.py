@@ -10,6 +10,7 @@ from typing import Any
 from phasekit.code_cache import is_writable, temporary_folder
 from phasekit.errors import PhasekitError, SchemaError
 
+from .cells import EXERCISE, SOLUTION, drop_cells
 from .numbers import key_numbers
 from .parameters import find_notebook, notebook_parameters
 from .paths import make_absolute
@@ -146,6 +147,7 @@ def _execute_notebook(
     notebook: Path, folder: Path, parameters: Mapping[str, Any], *, progress: bool, cell_timeout_s: float | None
 ) -> str | None:
     """Run the notebook; the error in one line, or ``None``."""
+    import nbformat
     import papermill
     from jupyter_core.utils import ensure_event_loop
     from papermill.exceptions import PapermillExecutionError
@@ -158,8 +160,9 @@ def _execute_notebook(
     loop = ensure_event_loop()  # the one that nbclient takes in this thread; nobody else would close it
     try:
         papermill.execute_notebook(
-            str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills braces in paths
-            str(folder / EXECUTED).replace("{", "{{").replace("}", "}}"),
+            # Exercises are for readers: a run neither waits for their solutions nor shows unanswered questions.
+            drop_cells(nbformat.read(notebook, as_version=4), EXERCISE, SOLUTION),  # type: ignore[no-untyped-call]
+            str(folder / EXECUTED).replace("{", "{{").replace("}", "}}"),  # papermill fills braces in paths
             parameters=dict(parameters),
             kernel_name="python3",
             language="python",  # notebooks are stored without a kernel

@@ -1,11 +1,17 @@
 from . import acom as acom
+from . import methods as methods
 from . import nmf as nmf
 from . import stxm as stxm
 from . import style as style
+from .comparison import comparison_figure as comparison_figure
+from .dataset_text import fold_attributes as fold_attributes
 from .detector_mask import mask_figure as mask_figure
 from .explorer import Explorer as Explorer
 from .explorer import Slider as Slider
+from .methods import method_figure as method_figure
+from .preview import preview_figure as preview_figure
 from .saving import save_figure as save_figure
+from .settings_form import SettingsForm as SettingsForm
 from .setup import is_interactive as is_interactive
 from .setup import setup as setup
 from .style import BACKGROUND_GREY as BACKGROUND_GREY

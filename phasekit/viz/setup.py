@@ -10,7 +10,8 @@ def setup(*, interactive: bool = True) -> None:
 
     Interactive: the HoloViews and Panel extensions are loaded inline, so that they work without a network. This adds
     about 6 MB to a notebook that is saved with its outputs. Otherwise no extension is loaded, and matplotlib draws
-    without a screen. Every explorer then holds the static figure of the same view.
+    without a screen. Every explorer then holds the static figure of the same view. In both cases datasets are shown
+    with long attributes folded (:func:`fold_attributes`).
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def setup(*, interactive: bool = True) -> None:
     False
     """
     _STATE["interactive"] = bool(interactive)
-    _register_alt_text()
+    _register_renderers()
     if not interactive:
         import matplotlib
 
@@ -59,8 +60,8 @@ def is_interactive() -> bool:
     return _STATE["interactive"]
 
 
-def _register_alt_text() -> None:
-    """Show matplotlib figures as PNG with their alt text, whichever backend is chosen."""
+def _register_renderers() -> None:
+    """Show figures as PNG with their alt text, whichever backend is chosen, and datasets with short attributes."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:  # a plain Python without the notebooks extra
@@ -69,9 +70,14 @@ def _register_alt_text() -> None:
     formatter = shell.display_formatter if shell is not None else None
     if formatter is None:
         return
+    import xarray as xr
     from matplotlib.figure import Figure
 
+    from .dataset_text import render_html
+
     formatter.formatters["image/png"].for_type(Figure, _render_png)
+    for kind in (xr.Dataset, xr.DataArray):
+        formatter.formatters["text/html"].for_type(kind, render_html)
 
 
 def _render_png(figure: Any) -> tuple[bytes, dict[str, str]]:

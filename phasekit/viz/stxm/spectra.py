@@ -63,8 +63,8 @@ def spectra_figure(clusters: xr.Dataset, refs: xr.Dataset, *, phases: xr.Dataset
     assigned = None
     if phases is not None and "cluster_phase" in phases:
         # By name: the phases may have been labelled with fewer references than are drawn.
-        own = read_phase_names(phases)
-        assigned = np.asarray(renumber_phases(phases["cluster_phase"], own, names, step="spectra_figure")[0])
+        given = read_phase_names(phases)
+        assigned = np.asarray(renumber_phases(phases["cluster_phase"], given, names, step="spectra_figure")[0])
     columns = min(len(names), 3)
     figure, axes = panels(-(-len(names) // columns), columns, width=3.6, height=2.6)
     for index, (name, ax) in enumerate(zip(names, axes.flat, strict=False)):

@@ -1,0 +1,1 @@
+from .drawing import method_figure as method_figure
