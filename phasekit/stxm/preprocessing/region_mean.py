@@ -1,6 +1,5 @@
 """Mean spectrum of a region, with its standard error."""
 
-import numpy as np
 import xarray as xr
 
 from ...errors import SchemaError
@@ -61,12 +60,12 @@ def average_spectrum(od: xr.Dataset, region: xr.DataArray) -> xr.Dataset:
     pairs = sum((sigma * sigma.shift({dim: 1}, fill_value=0.0)).sum(SCAN) for dim in SCAN)
     correlation = od["noise_correlation"].fillna(0.0) if "noise_correlation" in od else 0.0
     # A negative correlation that noise made must not give an error below zero.
-    variance = np.maximum((sigma**2).sum(SCAN) + 2 * correlation * pairs, 0.0)
+    variance = ((sigma**2).sum(SCAN) + 2 * correlation * pairs).clip(min=0.0)
     place = {dim: [float(od[dim].where(inside.any(_other(dim))).mean())] for dim in SCAN}
     mean = od["optical_density"].where(inside).mean(SCAN)
     out = {
         "optical_density": mean.expand_dims(SCAN, (1, 2)),
-        "noise": (np.sqrt(variance) / n.where(n > 0)).expand_dims(SCAN, (1, 2)),
+        "noise": (variance**0.5 / n.where(n > 0)).expand_dims(SCAN, (1, 2)),
         "valid": (n > 0).expand_dims(SCAN),
     }
     coords = {dim: (dim, place[dim], od[dim].attrs) for dim in SCAN} if all(dim in od.coords for dim in SCAN) else {}

@@ -16,6 +16,7 @@ from phasekit.diffraction import reflections
 from phasekit.errors import AcomStatus
 
 from ..linked.gestures import close_outline, make_grid, mark_pins
+from ..linked.one_pattern import read_pattern
 from ..linked.pictures import MapPicture, Marks, thin_for_screen
 from ..style import PHASE_COLOURS, STATUS_COLOURS
 from .colour_mask import mask_unreliable
@@ -47,6 +48,9 @@ class ScanViews:
         self._names = [str(record["name"]) for record in self._records]
         self.grid = make_grid(data.orientations["scan_y"], data.orientations["scan_x"])
         self.detector = None if data.patterns is None else make_grid(data.patterns["qy"], data.patterns["qx"])
+        if data.patterns is not None:
+            axes = {dim: data.patterns[dim] for dim in ("qy", "qx")}
+            self._detector = xr.DataArray(np.zeros([one.size for one in axes.values()]), axes, ("qy", "qx"))
         self._read_pattern = lru_cache(_REMEMBERED)(self._read_measured)
         self._find = lru_cache(_REMEMBERED)(self._find_peaks)
         self._simulate = lru_cache(_REMEMBERED)(self._simulate_spots)
@@ -103,8 +107,7 @@ class ScanViews:
         labels = [f"peak of {value:.3g} counts" for value in spots["intensity"].values[valid]]
         marks = [Marks(spots["qx"].values[valid], spots["qy"].values[valid], labels, "white", 13, name="peaks")]
         marks += self._mark_templates(pixel, template)
-        values = thin_for_screen(self._data.patterns["intensity"].isel(scan_y=0, scan_x=0, drop=True), ("qy", "qx"))
-        counts = values.copy(data=thin_for_screen(measured, ("qy", "qx")).values.clip(min=0))
+        counts = thin_for_screen(measured, ("qy", "qx")).clip(min=0)
         title = f"{self.describe_pixel(pixel)}; {int(valid.sum())} peaks"
         outlines = self._outline_aperture(aperture_kind, aperture)
         top = float(np.nanmax(counts.values, initial=0.0)) or 1.0
@@ -123,7 +126,7 @@ class ScanViews:
     def _read_measured(self, pixel: tuple[int, int]) -> xr.DataArray:
         """The one pattern that the cursor is on; no other is read."""
         assert self._data.patterns is not None
-        return self._data.patterns["intensity"].isel(scan_y=pixel[0], scan_x=pixel[1], drop=True).compute()
+        return self._detector.copy(data=read_pattern(self._data.patterns["intensity"], pixel))
 
     def _find_peaks(self, pixel: tuple[int, int], prominence: float, blur: float, max_peaks: int) -> xr.Dataset:
         """Peaks of the scan at the start of the sliders; those of this pattern alone at other settings."""

@@ -60,7 +60,7 @@ def explorer(
     Raises
     ------
     SchemaError
-        Another kind of data, a map without pixels, or data of another scan.
+        Another kind of data, or data of another scan.
 
     See Also
     --------
@@ -145,8 +145,6 @@ def _format_share(orientations: xr.Dataset, threshold: float) -> str:
 
 def _check_data(data: ScanData) -> None:
     shape = data.orientations["phase"].shape
-    if 0 in shape:
-        raise SchemaError(f"explorer: the orientations have {shape} pixels, needs at least one.")
     kinds = {"patterns": PATTERNS, "found_peaks": PEAKS, "peaks": PEAKS}
     for name, kind in kinds.items():
         one = getattr(data, name)

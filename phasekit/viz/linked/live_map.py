@@ -71,7 +71,8 @@ class LiveMap:
 
         grid = self.grid
         # The first pixel stands at the upper left, as in the static maps, whichever way the coordinates run.
-        ends = (grid.x, grid.x + grid.dx * grid.n_x), (grid.y + grid.dy * grid.n_y, grid.y)
+        x_range: Any = (grid.x, grid.x + grid.dx * grid.n_x)
+        y_range: Any = (grid.y + grid.dy * grid.n_y, grid.y)
         ratio = abs(grid.dy * grid.n_y) / abs(grid.dx * grid.n_x)
         # A narrow scan keeps 60 pixels of height, else its axes would overlap.
         size: dict[str, Any] = {"frame_width": width, "frame_height": int(np.clip(width * ratio, 60, 1.2 * width))}
@@ -80,7 +81,7 @@ class LiveMap:
         if self._listeners.outline is not None:
             drag = BoxSelectTool(renderers=[])
             tools += [drag, LassoSelectTool(renderers=[], continuous=False)]
-        plot: Any = figure(x_range=ends[0], y_range=ends[1], tools=tools, name=name, **size)
+        plot: Any = figure(x_range=x_range, y_range=y_range, tools=tools, name=name, **size)
         plot.toolbar.active_drag = drag
         plot.toolbar.active_scroll = None  # the page scrolls, not the map
         plot.toolbar.logo = None
@@ -125,7 +126,12 @@ class LiveMap:
                 box = {"fill_alpha": 0, "line_color": colour, "line_width": width}
                 plot.rect("x", "y", "width", "height", source=self.cursor, **box)
         self._scale = LinearColorMapper(palette=[BACKGROUND_GREY], low=0, high=1)
-        bar: dict[str, Any] = {"width": 12, "major_label_text_color": INK, "title_text_color": INK, "background_fill_alpha": 0}
+        bar: dict[str, Any] = {
+            "width": 12,
+            "major_label_text_color": INK,
+            "title_text_color": INK,
+            "background_fill_alpha": 0,
+        }
         self._bar = ColorBar(color_mapper=self._scale, title="", **bar)
         plot.add_layout(self._bar, "right")
 

@@ -20,8 +20,10 @@ def draw_pictures(pictures: Mapping[str, Picture], title: str, alt: str) -> "Fig
     columns = min(len(pictures), 3)
     figure, axes = panels(-(-len(pictures) // columns), columns, width=4.5, height=3.9)
     for ax, (number, picture) in zip(axes.flat, enumerate(pictures.values()), strict=False):
-        draw = _draw_map if isinstance(picture, MapPicture) else _draw_plot
-        draw(ax, picture)  # type: ignore[operator]
+        if isinstance(picture, MapPicture):
+            _draw_map(ax, picture)
+        else:
+            _draw_plot(ax, picture)
         ax.set_title(title if number == 0 else picture.title, fontsize="medium")
     for ax in axes.flat[len(pictures) :]:
         ax.set_visible(False)

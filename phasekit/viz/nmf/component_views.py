@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 
 from phasekit.nmf import find_overlap, rank_votes
-from phasekit.nmf.components.pattern_model import compute_model_pattern, standardise_residual
+from phasekit.nmf.fitting.pattern_model import compute_model_pattern, standardise_residual
 
 from ..linked.gestures import Grid, make_grid, mark_pins
+from ..linked.one_pattern import read_pattern
 from ..linked.pictures import Bars, MapPicture, Marks, PlotPicture, thin_for_screen
 from ..style import PHASE_COLOURS, STATUS_COLOURS
 from ..value_range import display_range
@@ -161,7 +162,7 @@ class ComponentViews:
     def _read_measured(self, pixel: tuple[int, int]) -> Any:
         """The one pattern that the cursor is on; no other is read."""
         assert self._patterns is not None
-        return self._patterns["intensity"].isel(scan_y=pixel[0], scan_x=pixel[1]).values.astype(float)
+        return read_pattern(self._patterns["intensity"], pixel).astype(float)
 
 
 def draw_votes(ranks: xr.Dataset, k: int = 0) -> PlotPicture:

@@ -57,7 +57,7 @@ def explorer(
     Raises
     ------
     SchemaError
-        ``factors`` is not FACTORS or has no scan points, the threshold is outside 0..1, or other data do not fit it.
+        ``factors`` is not FACTORS, the threshold is outside 0..1, or other data do not fit it.
 
     See Also
     --------
@@ -143,9 +143,6 @@ def _read_overlap(
 
 
 def _check_data(factors: xr.Dataset, patterns: xr.Dataset | None, fits: Mapping[int, xr.Dataset]) -> None:
-    shape = tuple(factors.sizes[dim] for dim in ("scan_y", "scan_x"))
-    if 0 in shape:
-        raise SchemaError(f"explorer: the factors have {shape} scan points, needs at least one.")
     others = {f"fits[{k}]": one for k, one in fits.items()}
     if patterns is not None:
         require(patterns, PATTERNS, step="explorer", argument="patterns")

@@ -11,6 +11,7 @@ from phasekit.errors import SchemaError, StxmStatus
 from phasekit.schema import CLUSTERS, OD, REFERENCES, require
 from phasekit.stxm import average_spectrum, match_single_phase
 from phasekit.stxm.comparison.reference_curves import fit_reference_curves
+from phasekit.stxm.reference_spectra.library import build_library
 
 from ..linked.gestures import Grid, select_pixels
 from ..linked.pictures import GESTURE, INK, Line, PlotPicture
@@ -99,10 +100,12 @@ class SpectrumPlots:
         """Name -> spectrum at the energies of the stack, of references and clusters; and the colours of references."""
         energies, templates, colours = self._data.od["energy"].values.astype(float), {}, {}
         if self._refs is not None:
-            # The offset leads from the energies of the data to those of the references.
-            shifted = self._refs["reference_spectrum"].interp(energy=energies + self._offset)
-            names = [str(name) for name in shifted["reference"].values]
-            templates = dict(zip(names, shifted.transpose("reference", "energy").values, strict=True))
+            # The offset leads from the energies of the data to those of the references. Beyond these there is no curve.
+            axis = self._data.od["energy"]
+            library = build_library(self._refs, axis, step="explorer", n_nuisance=1, energy_offset=self._offset)
+            shifted = energies + self._offset
+            rows = np.where(library.covers(shifted), library.at(shifted), np.nan)
+            templates = dict(zip(library.names, rows, strict=True))
         for index, name in enumerate(self._data.phases["reference"].values):
             colours[str(name)] = PHASE_COLOURS[index % len(PHASE_COLOURS)]
         if self._data.clusters is not None:

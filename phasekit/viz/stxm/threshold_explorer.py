@@ -61,7 +61,7 @@ def explorer(
     Raises
     ------
     SchemaError
-        ``phases`` is no PHASES or has no pixels, ``margin`` is negative, or the other data are of another scan.
+        ``phases`` is no PHASES, ``margin`` is negative, or the other data are of another scan.
 
     See Also
     --------
@@ -82,16 +82,16 @@ def explorer(
     require(phases, PHASES, step="explorer", argument="phases")
     if not margin >= 0:
         raise SchemaError(f"explorer: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
-    _check_size(phases, thickness)
-    maps = _PhaseMaps(phases, thickness)
     controls: dict[str, Any] = _make_thresholds(margin, min_confidence)
     start: dict[str, Any] = {}
     grid = make_grid(phases["scan_y"], phases["scan_x"])
-    views = {"map": View(maps.draw, ("margin", "min_confidence"), grid)}
     if thickness is not None:
+        _check_thickness(thickness, phases)
         top = float(np.nanmax([float(thickness["thickness"].max()), 1.0]))
         text = "Pixels thinner than this many nm are drawn as background; 0 hides none."
         controls["min_thickness"] = Slider("least thickness [nm]", 0.0, top, top / 100, 0.0, decimals=0, help=text)
+    maps = _PhaseMaps(phases, thickness)
+    views = {"map": View(maps.draw, tuple(controls), grid)}
     if od is not None:
         energies = () if planned is None else tuple(float(e) for e in np.asarray(planned).ravel())
         plots = SpectrumPlots(SpectrumData(phases, od, clusters, refs, energies), grid)
@@ -103,8 +103,6 @@ def explorer(
             "spectrum": View(plots.draw_spectrum, ("pixel", "pins", "region"), height=260),
             "residual": View(plots.draw_residual, ("pixel",), height=160),
         }
-    elif thickness is not None:
-        views["map"] = views["map"]._replace(needs=tuple(controls))
     return Explorer(
         controls,
         readout=partial(_format_share, phases),
@@ -184,15 +182,10 @@ def _format_share(phases: xr.Dataset, margin: float, min_confidence: float) -> s
     return f"ambiguous: {100 * share:.1f} % of pixels"
 
 
-def _check_size(phases: xr.Dataset, thickness: xr.Dataset | None) -> None:
-    shape = phases["phase"].shape
-    if 0 in shape:
-        raise SchemaError(f"explorer: the phases have {shape} pixels, needs at least one. Select a region with pixels.")
-    if thickness is None:
-        return
+def _check_thickness(thickness: xr.Dataset, phases: xr.Dataset) -> None:
     require(thickness, THICKNESS, step="explorer", argument="thickness")
-    if thickness["thickness"].shape != shape:
-        found = thickness["thickness"].shape
+    found, shape = thickness["thickness"].shape, phases["phase"].shape
+    if found != shape:
         raise SchemaError(f"explorer: 'thickness' has {found} pixels, the phases {shape}. Give those of one stack.")
 
 
