@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from phasekit.errors import SchemaError
 
-from .linked.controls import Choice, Control, Slider, make_help, make_widget, read_start
+from .linked.controls import TEXT_STYLE, Choice, Control, Slider, make_help, make_widget, read_start
 from .linked.pictures import Picture
 from .linked.views import View
 from .setup import is_interactive
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "Explorer", "Slider", "View", "read_chosen_value"]
 _MOST_PINS = 2
+_MOST_PAGES = 6  # displays of one explorer that are kept up to date
 
 
 class Explorer:
@@ -146,7 +147,9 @@ class Explorer:
         for name, widget in self.controls.items():
             widget.param.watch(partial(self._on_widget, name), "value")
         # The class lets tests find the number on the page.
-        self.readout = pn.pane.Markdown(self.read_number(), css_classes=["pk-readout"], margin=(0, 10))
+        self.readout = pn.pane.Markdown(
+            self.read_number(), css_classes=["pk-readout"], stylesheets=[TEXT_STYLE], margin=(0, 10)
+        )
 
     def __panel__(self) -> Any:
         """The view on first use, then a new page each time: figures cannot stand on two pages."""
@@ -169,7 +172,11 @@ class Explorer:
             outline = partial(self._on_outline, view.outline) if view.outline else None
             listeners[name] = Listeners(cursor, pin, outline)
         page = Page(self._views, self.draw, listeners)
-        self._pages.append(page)
+        for name, view in self._views.items():
+            if view.cursor:
+                page.live[name].move_cursor(self._values[view.cursor])
+        # Old displays of a cell that ran often are left alone.
+        self._pages = [*self._pages, page][-_MOST_PAGES:]
         parts = [
             pn.Column(widget, make_help(self._descriptions[name])) if self._descriptions[name].help else widget
             for name, widget in self.controls.items()

@@ -1,7 +1,11 @@
 """Explorers in a real browser: each gesture, compared with what the library computes. Nothing may leave the machine."""
 
+import os
+import re
 import socket
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,12 +14,16 @@ import phasekit as pk
 from phasekit.errors import StxmStatus
 from tests.viz.explorer_data import make_orientations, make_references, make_stack
 
+from .conftest import ROOT
+from .test_notebooks_in_lab import run_all
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 #: Data of a figure in the page: the visible map as a flat list, or the lines of a plot by name.
 MAP = """name => {
-  const source = Bokeh.documents[0].get_model_by_name(name).renderers.find(r => r.visible && r.data_source.get_column('image'));
-  return Array.from(source.data_source.get_column('image')[0]);
+  const layers = Bokeh.documents[0].get_model_by_name(name).renderers;
+  const shown = layers.find(r => r.visible && r.data_source.get_column('image'));
+  return Array.from(shown.data_source.get_column('image')[0]);
 }"""
 LINES = """name => {
   const glyphs = Bokeh.documents[0].get_model_by_name(name).renderers;
@@ -25,11 +33,11 @@ LINES = """name => {
 
 
 @pytest.fixture
-def open_explorer(page):
+def open_explorer(page, request):
     """Function that serves an explorer in this process and opens it; the page may ask nobody else."""
     servers = []
 
-    def open_page(make, query=""):
+    def open_page(make):
         import panel as pn
 
         pk.viz.setup(interactive=True)
@@ -41,15 +49,32 @@ def open_explorer(page):
         servers.append(pn.serve(lambda: pn.Column(explorer), **options))
         # The fixture `page` answers content servers from disk. Here they must not be asked at all.
         page.on("request", lambda request: _note_outside(page, request.url))
-        page.goto(f"http://127.0.0.1:{port}/{query}")
+        wait_for(page, lambda: is_open(port), 60)
+        page.goto(f"http://127.0.0.1:{port}/")
         page.locator("[data-pk=map]").wait_for(timeout=60_000)
         page.wait_for_timeout(500)
         return explorer
 
     yield open_page
+    if servers:
+        keep_screenshot(page, request.node.name)
+        # The page is left first: a server that stops while it sends warns of messages that nobody took.
+        page.goto("about:blank")
+        page.wait_for_timeout(500)
     for server in servers:
         server.stop()
     pk.viz.setup(interactive=False)
+
+
+def keep_screenshot(page, name) -> None:
+    folder = os.environ.get("PHASEKIT_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"explorer_{re.sub(r'[^a-z0-9]+', '_', name)}.png"))
+
+
+def is_open(port) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _note_outside(page, url):
@@ -68,7 +93,7 @@ def place(page, explorer, name, x, y) -> tuple[float, float]:
           const figure = Bokeh.documents[0].get_model_by_name(name);
           const view = Bokeh.index.find_one(figure);
           const box = view.el.getBoundingClientRect();
-          return [box.x + view.frame.x_scale.compute(x) + view.frame.bbox.left * 0,
+          return [box.x + view.frame.x_scale.compute(x),
                   box.y + view.frame.y_scale.compute(y)];
         }""",
         [name, x, y],
@@ -194,7 +219,8 @@ def test_the_slider_over_k_and_the_gallery(page, open_explorer):
     wait_for(page, lambda: explorer.values["k"] == 4)
     overlap = pk.nmf.find_overlap(fits[4])["overlap"].values.ravel()
     wait_for(page, lambda: np.array_equal(np.array(page.evaluate(MAP, "map")) == 4, overlap))
-    explorer.choose(show="weight")
+    page.locator("select").first.select_option("weight")
+    wait_for(page, lambda: explorer.values["show"] == "weight")
     page.mouse.click(*place(page, explorer, "gallery", 2.0, 0.0))
     wait_for(page, lambda: explorer.values["component"] == (0, 2))
     assert explorer.draw("map").title == "weight of component 2"
@@ -210,7 +236,8 @@ def reversed_place(scan, row, column) -> tuple[float, float]:
 def test_an_aperture_drawn_on_the_pattern_makes_a_virtual_image(page, open_explorer):
     result = make_orientations()
     explorer = open_explorer(lambda: pk.viz.acom.explorer(**result))
-    explorer.choose(show="virtual image")
+    page.locator("select").first.select_option("virtual image")
+    wait_for(page, lambda: explorer.values["show"] == "virtual image")
     page.wait_for_timeout(500)
     before = page.locator(".bk-Figure").first.screenshot()
     drag(page, place(page, explorer, "pattern", 0.4, 0.1), place(page, explorer, "pattern", 0.8, 0.5))
@@ -240,11 +267,12 @@ def _as_bytes(image):
 def test_the_page_is_readable_on_light_and_on_dark_paper(page, open_explorer, stack, theme):
     open_explorer(lambda: explore_stack(stack))
     if theme == "dark":
-        page.add_style_tag(content="body { background: #111; color: #ddd; }")
+        dark = "background: #111; color: #ddd; --panel-on-background-color: #ddd; --jp-content-font-color1: #ddd;"
+        page.add_style_tag(content=f"body {{ {dark} }}")
     paper, ink = page.evaluate(
         """() => {
           const figure = Bokeh.documents[0].get_model_by_name('map');
-          return [figure.border_fill_alpha, figure.xaxis[0].major_label_text_color];
+          return [figure.border_fill_alpha, figure.below[0].major_label_text_color];
         }"""
     )
     assert paper == 0  # no white box
@@ -263,3 +291,54 @@ def contrast(first: str, second: str) -> float:
 
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
+
+
+CELL = """
+import sys
+
+sys.path.insert(0, {root!r})
+import phasekit as pk
+from tests.viz.explorer_data import make_references, make_stack
+
+pk.viz.setup(interactive=True)
+phases, od = make_stack()
+explorer = pk.viz.stxm.explorer(phases, od=od, refs=make_references(), margin=0.01)
+explorer
+"""
+
+
+def test_the_same_explorer_in_jupyterlab(page, lab, stack):
+    address, suite = lab
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.format(root=str(ROOT)))])
+    nbformat.write(notebook, suite / "notebooks" / "explorer.ipynb")
+    run_all(page, f"{address}/lab/tree/notebooks/explorer.ipynb?reset")
+    page.locator("[data-pk=map]").wait_for(timeout=60_000)
+    page.locator("[data-pk=map]").scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+    document = "window.Bokeh.documents.find(d => d.get_model_by_name('map'))"
+    in_lab = {name: text.replace("Bokeh.documents[0]", document) for name, text in (("map", MAP), ("lines", LINES))}
+    start = page.evaluate(f"() => {document}.get_model_by_name('map').renderers.length")
+    assert start > 3
+    page.locator("[data-pk=map]").focus()
+    row, column = shown_pixel(page, document)
+    page.keyboard.press("ArrowUp")
+    expected = stack[1]["optical_density"].values[:, row - 1, column]
+    wait_for(page, lambda: np.allclose(page.evaluate(in_lab["lines"], "spectrum")["pixel"], expected), 30)
+    page.locator(".noUi-handle").first.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(100)
+    flagged = pk.stxm.flag_ambiguous(stack[0], 0.015)
+    greyed = ((flagged["status"] == StxmStatus.AMBIGUOUS) & (flagged["phase"] >= 0)).values.ravel()
+    wait_for(page, lambda: np.array_equal(np.array(page.evaluate(in_lab["map"], "map")) == 3, greyed), 30)
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_timeout(2000)
+    keep_screenshot(page, "lab_dark")
+    assert not [problem for problem in page.problems if "theme" not in problem[1]]
+
+
+def shown_pixel(page, document) -> tuple[int, int]:
+    """Pixel that the cursor of the map stands on."""
+    title = page.evaluate(f"() => {document}.get_model_by_name('spectrum').title.text")
+    row, column = re.match(r"row (\d+), column (\d+)", title).groups()
+    return int(row), int(column)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+#: Colour of text as the notebook or the page has it, on light and on dark paper.
+TEXT_STYLE = ":host { color: var(--jp-content-font-color1, var(--panel-on-background-color, inherit)); }"
+
 
 class Slider(NamedTuple):
     """One threshold of an explorer."""
@@ -50,6 +53,7 @@ def make_widget(control: Control) -> Any:
         limits = {"start": control.start, "end": control.end, "step": control.step, "value": control.value}
         kind = widgets.IntSlider if control.is_whole else widgets.FloatSlider
         widget = kind(label=control.label, format=text, width=_find_width(control), **limits)
+    widget.stylesheets = [TEXT_STYLE]
     # Panel waits 50 ms for further events; the views draw fast enough to do without.
     widget._debounce = 0
     return widget
@@ -61,7 +65,7 @@ def make_help(control: Control) -> Any:
 
     pane: Any = panel.pane
     text = f'<span style="font-size:12px;opacity:0.75">{control.help}</span>'
-    return pane.HTML(text, width=_find_width(control), margin=(0, 10))
+    return pane.HTML(text, width=_find_width(control), margin=(0, 10), stylesheets=[TEXT_STYLE])
 
 
 def _find_width(control: Control) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..style import BACKGROUND_GREY
+from .controls import TEXT_STYLE
 from .live_map import LiveMap
 from .live_plot import LivePlot
 from .pictures import MapPicture, Picture, PlotPicture
@@ -34,7 +35,7 @@ class Page:
 
         pn: Any = panel  # only partly typed
         # Inside one row each view keeps its key below itself.
-        self._busy = pn.pane.HTML("", css_classes=["pk-busy"], height=18, margin=(0, 10))
+        self._busy = pn.pane.HTML("", css_classes=["pk-busy"], stylesheets=[TEXT_STYLE], height=18, margin=(0, 10))
         maps = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LiveMap)]
         plots = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LivePlot)]
         # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
@@ -49,7 +50,8 @@ class Page:
         pn: Any = panel
         pane = pn.pane.Bokeh(self.live[name].figure)
         width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 580
-        self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, css_classes=["pk-key"], margin=(0, 10))
+        style: dict[str, Any] = {"css_classes": ["pk-key"], "stylesheets": [TEXT_STYLE]}
+        self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, margin=(0, 10), **style)
         return pn.Column(pane, self._keys[name])
 
     @property
