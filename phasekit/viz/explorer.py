@@ -84,7 +84,7 @@ class Explorer:
         self._is_live = is_interactive()
         if self._is_live:
             self._make_controls()
-        self._is_shown = False
+        self._is_shown = self._is_number_due = False
         # Drawn now: a headless run shows what is wrong with the data in this cell.
         self.view: Any = self._open_page() if self._is_live else self.figure()
 
@@ -212,12 +212,15 @@ class Explorer:
         def show() -> None:
             page.refresh(stale)
             page.acknowledge({name: self._values[view.cursor] for name, view in self._views.items() if view.cursor})
-            if number:  # of the whole scan, not of the screen: the views do not wait for it
+            # Of the whole scan, not of the screen: the views do not wait for it. One run serves several steps.
+            if number and not self._is_number_due:
+                self._is_number_due = True
                 run_later(page.document, self._show_number)
 
         run_in(page.document, show)
 
     def _show_number(self) -> None:
+        self._is_number_due = False
         self.readout.object = self.read_number()
 
     def _ipython_display_(self) -> None:

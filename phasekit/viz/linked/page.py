@@ -40,7 +40,7 @@ class Page:
         plots = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LivePlot)]
         # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
         columns = [*maps, *([pn.Column(*plots)] if plots else [])]
-        body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="12px")
+        body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="4px")
         self.layout = pn.Column(controls, pn.Row(readout, self._busy), body)
         return self.layout
 
@@ -49,7 +49,7 @@ class Page:
 
         pn: Any = panel
         pane = pn.pane.Bokeh(self.live[name].figure)
-        width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 580
+        width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 420
         style: dict[str, Any] = {"css_classes": ["pk-key"], "stylesheets": [TEXT_STYLE]}
         self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, margin=(0, 10), **style)
         return pn.Column(pane, self._keys[name])

@@ -126,7 +126,7 @@ def _link_views(drawn: ComponentViews, controls: Mapping[str, Any]) -> dict[str,
     k = tuple(name for name in ("k",) if name in controls)
     views = {
         "map": View(drawn.draw_map, (*own, "component", "pins"), drawn.grid, cursor="pixel", pins="pins"),
-        "gallery": View(drawn.draw_gallery, k, drawn.make_gallery_grid(), cursor="component", width=860),
+        "gallery": View(drawn.draw_gallery, k, drawn.make_gallery_grid(), cursor="component", width=700),
         "loadings": View(drawn.draw_loadings, ("pixel", "threshold", *k), height=180),
     }
     if "pattern" in controls:
