@@ -297,3 +297,41 @@ def test_factors_of_another_scan_are_refused(scan, fits):
         pk.viz.nmf.explorer(fits[3], patterns=scan.isel(scan_x=slice(0, 8)))
     with pytest.raises(SchemaError, match="is empty"):
         pk.viz.nmf.explorer(fits[3].isel(scan_x=slice(0, 0)))
+
+
+def test_what_was_slow_is_announced_and_drawn_after_the_rest(stack, references, monkeypatch):
+    explorer, _ = open_live(lambda: explore(stack, references))
+    page = explorer._pages[0]
+    order = []
+    for name, live in page.live.items():
+        monkeypatch.setattr(live, "show", lambda picture, name=name: order.append(name))
+    page.refresh(["map", "spectrum"])
+    assert order == ["map", "spectrum"]
+    page._cost["map"] = 0.5
+    order.clear()
+    busy = []
+    page._busy.param.watch(lambda event: busy.append(event.new), "object")
+    page.refresh(["map", "spectrum"])
+    assert order == ["spectrum", "map"]
+    assert busy == ["computing ...", ""]
+
+
+def test_two_displays_of_one_explorer_show_the_same(stack, references):
+    explorer, _ = open_live(lambda: explore(stack, references))
+    assert explorer.__panel__() is explorer.view
+    second = explorer.__panel__()
+    assert second is not explorer.view
+    explorer.choose(pixel=(2, 2))
+    cursors = [page.live["map"].cursor.data for page in explorer._pages]
+    assert [(data["iy"], data["ix"]) for data in cursors] == [([2], [2])] * 2
+    second.get_root()
+
+
+def test_a_pattern_with_a_hot_pixel_keeps_its_spots(scan, fits):
+    hot = scan.copy(deep=True)
+    hot["intensity"] = hot["intensity"].astype(float)
+    hot["intensity"][4, 5, 3, 3] = 1e6
+    explorer = pk.viz.nmf.explorer(fits[3], patterns=hot)
+    explorer.choose(pixel=(4, 5))
+    data, _ = encode_map(explorer.draw("pattern"))
+    assert (data > 60).sum() > 20

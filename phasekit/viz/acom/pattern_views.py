@@ -110,7 +110,8 @@ class ScanViews:
         counts = thin_for_screen(measured, ("qy", "qx")).clip(min=0)
         title = f"{self.describe_pixel(pixel)}; {int(valid.sum())} peaks"
         outlines = self._outline_aperture(aperture_kind, aperture)
-        top = float(np.nanmax(counts.values, initial=0.0)) or 1.0
+        # A single hot pixel must not hide the spots.
+        top = float(np.nanpercentile(counts.values, 99.9)) or float(np.nanmax(counts.values, initial=0.0)) or 1.0
         return MapPicture(counts, title, label="counts", limits=(0.0, top), power=0.35, marks=marks, outlines=outlines)
 
     def describe_pixel(self, pixel: tuple[int, int]) -> str:

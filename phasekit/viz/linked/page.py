@@ -1,6 +1,7 @@
 """The live page of an explorer: controls above, the number, and the views side by side."""
 
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any
 
 from ..style import BACKGROUND_GREY
@@ -10,6 +11,7 @@ from .live_plot import LivePlot
 from .pictures import MapPicture, Picture, PlotPicture
 from .views import View
 
+_SLOW_SECONDS = 0.2
 _SIGNS = {"circle": "&#9675;", "x": "&#10005;", "square": "&#9633;", "cross": "+", "diamond": "&#9671;"}
 
 
@@ -19,6 +21,7 @@ class Page:
     def __init__(self, views: Mapping[str, View], draw: Callable[[str], Picture], listeners: Mapping[str, Any]) -> None:
         self._views, self._draw = views, draw
         self._late: set[str] = set()
+        self._cost: dict[str, float] = {}  # seconds that the last picture of a view took
         self.live: dict[str, Any] = {}
         self._keys: dict[str, Any] = {}
         for name, view in views.items():
@@ -41,7 +44,8 @@ class Page:
         # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
         columns = [*maps, *([pn.Column(*plots)] if plots else [])]
         body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="4px")
-        self.layout = pn.Column(controls, pn.Row(readout, self._busy), body)
+        hint = pn.pane.HTML(_describe_gestures(self._views), stylesheets=[TEXT_STYLE], margin=(0, 10))
+        self.layout = pn.Column(controls, pn.Row(readout, self._busy), *([hint] if hint.object else []), body)
         return self.layout
 
     def _build_view(self, name: str) -> Any:
@@ -62,14 +66,15 @@ class Page:
     def refresh(self, names: Iterable[str]) -> None:
         """Draw the named views again; slow ones after the others stand on the screen."""
         names = list(names)
-        slow = [name for name in names if self._views[name].is_slow]
+        slow = [name for name in names if self._views[name].is_slow or self._cost.get(name, 0.0) > _SLOW_SECONDS]
         self._show([name for name in names if name not in slow])
-        if slow and not self._late:
+        is_first = bool(slow) and not self._late
+        self._late.update(slow)
+        if is_first:
             self._busy.object = "computing ..."
         self._push()
-        if slow and not self._late:
+        if is_first:
             run_later(self.document, self._show_late)
-        self._late.update(slow)
 
     def _show_late(self) -> None:
         names, self._late = sorted(self._late), set()
@@ -79,7 +84,10 @@ class Page:
 
     def _show(self, names: Iterable[str]) -> None:
         for name in names:
+            start = perf_counter()
             picture = self._draw(name)
+            # What was slow gets a busy sign the next time, and the other views are sent before it.
+            self._cost[name] = perf_counter() - start
             self.live[name].show(picture)
             key = make_key(picture)
             if name in self._keys and self._keys[name].object != key:
@@ -99,6 +107,17 @@ class Page:
         from panel.io import push_notebook
 
         push_notebook(self.layout)
+
+
+def _describe_gestures(views: Mapping[str, View]) -> str:
+    """What mouse and keys do, in one line; empty without gestures."""
+    texts = []
+    if any(view.cursor for view in views.values()):
+        texts.append("mouse or arrow keys: move the cursor (Shift: 10 pixels)")
+    if any(view.pins for view in views.values()):
+        texts.append("click or Enter: pin, at most two")
+    texts += [f"drag on the {name}: {view.outline}" for name, view in views.items() if view.outline]
+    return f'<span style="font-size:12px;opacity:0.75">{"; ".join(texts)}</span>' if texts else ""
 
 
 def run_later(document: Any, function: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from phasekit.nmf import find_overlap, rank_votes
-from phasekit.nmf.fitting.pattern_model import compute_model_pattern, standardise_residual
+from phasekit.nmf.features.pattern_model import compute_model_pattern, standardise_residual
 
 from ..linked.gestures import Grid, make_grid, mark_pins
 from ..linked.one_pattern import read_pattern
@@ -206,6 +206,8 @@ def _resample_tile(values: Any) -> Any:
 
 
 def _draw_counts(values: xr.DataArray, title: str) -> MapPicture:
-    low, high = display_range(values)
-    limits = None if low is None or high is None else (0.0, max(float(high), 1e-12))
+    finite = values.values[np.isfinite(values.values)]
+    # A single hot pixel must not hide the spots.
+    top = float(np.percentile(finite, 99.9)) if finite.size else 1.0
+    limits = (0.0, top or float(finite.max()) or 1.0)
     return MapPicture(values, title, label="counts", limits=limits, power=0.5)
