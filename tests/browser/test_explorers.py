@@ -331,10 +331,20 @@ def test_the_same_explorer_in_jupyterlab(page, lab, stack):
     flagged = pk.stxm.flag_ambiguous(stack[0], 0.015)
     greyed = ((flagged["status"] == StxmStatus.AMBIGUOUS) & (flagged["phase"] >= 0)).values.ravel()
     wait_for(page, lambda: np.array_equal(np.array(page.evaluate(in_lab["map"], "map")) == 3, greyed), 30)
+    assert_is_drawn(page)
+    keep_screenshot(page, "lab_light")
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     page.wait_for_timeout(2000)
     keep_screenshot(page, "lab_dark")
+    assert_is_drawn(page)
     assert not [problem for problem in page.problems if "theme" not in problem[1]]
+
+
+def assert_is_drawn(page) -> None:
+    """The map is as large as it should be, and the spectrum stands beside it."""
+    boxes = [page.locator(".bk-Figure").nth(i).bounding_box() for i in range(2)]
+    assert min(boxes[0]["width"], boxes[1]["width"]) > 300, boxes
+    assert boxes[1]["x"] > boxes[0]["x"] + 300, boxes
 
 
 def shown_pixel(page, document) -> tuple[int, int]:

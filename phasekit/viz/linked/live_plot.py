@@ -25,7 +25,7 @@ class LivePlot:
 
         self._sources = {kind: ColumnDataSource({c: [] for c in names}) for kind, names in _COLUMNS.items()}
         tools = "pan,box_zoom,wheel_zoom,reset"
-        self.figure: Any = figure(frame_width=360, frame_height=height, tools=tools, name=name)
+        self.figure: Any = figure(frame_width=320, frame_height=height, tools=tools, name=name)
         self.figure.toolbar.logo = self.figure.toolbar.active_scroll = None
         set_paper(self.figure)
         self._add_layers()

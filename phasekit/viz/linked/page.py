@@ -53,7 +53,7 @@ class Page:
 
         pn: Any = panel
         pane = pn.pane.Bokeh(self.live[name].figure)
-        width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 420
+        width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 385
         style: dict[str, Any] = {"css_classes": ["pk-key"], "stylesheets": [TEXT_STYLE]}
         self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, margin=(0, 10), **style)
         return pn.Column(pane, self._keys[name])

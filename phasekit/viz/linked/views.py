@@ -16,6 +16,6 @@ class View(NamedTuple):
     cursor: str = ""  # value that its cursor sets: (y, x) of a pixel
     pins: str = ""  # value that a click or Enter adds a pixel to: at most two
     outline: str = ""  # value that a drawn box or lasso sets: corners x, y
-    width: int = 320  # of a map on the screen [px]
+    width: int = 310  # of a map on the screen [px]
     height: int = 300  # of a plot on the screen [px]
     is_slow: bool = False  # drawn after the others, which must not wait for it
