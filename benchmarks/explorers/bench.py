@@ -91,7 +91,8 @@ def make_data(n: int, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset
     coords = {dim: (dim, np.arange(n) * 20.0, {"units": "nm"}) for dim in _SCAN}
     phases = xr.Dataset(data, {"reference": refs["reference"].values, **coords})
     density = 0.2 * spectra.T[:, np.maximum(phase, 0)]
-    density += rng.normal(0, 0.02, density.shape[:2])[..., None].astype(np.float32)
+    # One number for each pixel: neighbours differ, so that each step of the cursor changes the canvas.
+    density += rng.normal(0, 0.02, (1, n, n)).astype(np.float32)
     cube = ("energy", *_SCAN)
     noise = np.broadcast_to(np.float32(0.02), density.shape)
     od = {"optical_density": (cube, density), "noise": (cube, noise), "valid": (_SCAN, np.ones((n, n), bool))}
