@@ -167,7 +167,14 @@ def _simulate_phase(phase: Any, settings: dict[str, float]) -> tuple[Array, Arra
 
 
 def simulate_spots(table: Reflections, quaternion: Array, settings: dict[str, float]) -> Array:
-    r"""Spots (n, 3: qy, qx [1/angstrom], intensity) of a crystal in one orientation (4,), strongest first.
+    """Spots (n, 3: qy, qx [1/angstrom], intensity) of a crystal in one orientation (4,), strongest first."""
+    return simulate_indexed_spots(table, quaternion, settings)[0]
+
+
+def simulate_indexed_spots(
+    table: Reflections, quaternion: Array, settings: dict[str, float]
+) -> tuple[Array, NDArray[np.int64]]:
+    r"""Spots of :func:`simulate_spots`, and the Miller indices (n, 3) of each.
 
     The tilt half-way to the neighbouring template is averaged in with the precession. Otherwise a reflection could be
     missing from both of two neighbouring templates. The semi-angle of the average is
@@ -183,13 +190,13 @@ def simulate_spots(table: Reflections, quaternion: Array, settings: dict[str, fl
     radius = np.hypot(g[:, 0], g[:, 1])
     # 20 half-widths beyond the swing of the beam the shape factor is below 0.3 %.
     near = np.abs(s) < radius * np.sin(np.radians(swing_deg)) + 2 / (np.pi * settings["thickness_nm"])
-    g, radius = g[near], radius[near]
+    g, radius, hkl = g[near], radius[near], table.hkl[near]
     shape = precessed_shape(s[near], radius, thickness_nm=settings["thickness_nm"], precession_deg=swing_deg)
     intensity = table.strength[near] * shape
     order = np.argsort(-intensity, kind="stable")
     # Weak spots would only cost time: their peaks are rarely found.
     order = order[intensity[order] > settings["min_intensity"] * intensity.max(initial=0.0)]
-    return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1)
+    return np.stack([g[order, 1], g[order, 0], intensity[order]], axis=1), hkl[order]
 
 
 def sample_beam_directions(symmetry: Array, resolution_deg: float) -> Array:

@@ -33,6 +33,7 @@ from .preprocessing.exposure.dwell import IntensityWarning as IntensityWarning
 from .preprocessing.exposure.given_density import as_optical_density as as_optical_density
 from .preprocessing.noise.measured_noise import estimate_noise as estimate_noise
 from .preprocessing.pre_edge import subtract_pre_edge as subtract_pre_edge
+from .preprocessing.region_mean import average_spectrum as average_spectrum
 from .preprocessing.smoothing import smooth_od as smooth_od
 from .preprocessing.stray_light import remove_stray_light as remove_stray_light
 from .reference_spectra.systematics import OffsetWarning as OffsetWarning

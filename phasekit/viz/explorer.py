@@ -1,59 +1,52 @@
-"""Explorers: sliders, and a number and a map that follow them.
+"""One explorer for every workflow: controls, linked views of datasets, and what was chosen in them.
 
-The chosen values are read by the next cell of the notebook.
+The views are pure functions of the chosen values. They call the library for every number and return pictures.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import xarray as xr
+from phasekit.errors import SchemaError
 
+from .linked.controls import TEXT_STYLE, Choice, Control, Slider, make_help, make_widget, read_start
+from .linked.pictures import Picture
+from .linked.views import View
 from .setup import is_interactive
-from .style import BACKGROUND_GREY
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-class Slider(NamedTuple):
-    """One threshold of an explorer."""
-
-    label: str
-    start: float
-    end: float
-    step: float
-    value: float  # at the start
-    decimals: int = 2  # shown beside the slider
-
-
-class Classes(NamedTuple):
-    """A map of classes with the name and colour of each class."""
-
-    kind: str  # what is mapped: "phase", "component"
-    label: xr.DataArray  # (scan_y, scan_x): index into ``names``, -1: background
-    names: Sequence[str]
-    colours: Sequence[str]
+__all__ = ["Choice", "Explorer", "Slider", "View", "read_chosen_value"]
+_MOST_PINS = 2
+_MOST_PAGES = 6  # displays of one explorer that are kept up to date
 
 
 class Explorer:
-    """A view whose thresholds can be moved, and the values that were chosen.
+    r"""Linked views, and the values that were chosen with controls and gestures.
 
     Parameters
     ----------
-    sliders
-        Name of the threshold -> :class:`Slider`. The names are those of the step that uses the threshold next.
+    controls
+        Name of the value -> :class:`Slider` or :class:`Choice`.
     readout
-        Function of all thresholds, by name -> the number beside the map, as text.
-    picture
-        Function of all thresholds, by name -> HoloViews element. It is drawn again when a slider moves.
-    figure
-        Function of all thresholds, by name -> the same view as a matplotlib figure, for runs without a screen.
-    key
-        HTML below the map.
+        Function of the values in ``readout_needs``, by name -> the number beside the views, as text.
+    views
+        Name -> :class:`View`. A view is drawn again when a value that it needs changes.
+    thresholds
+        Names of the controls that the next step takes; ``None``: all.
+    readout_needs
+        Names of the values that ``readout`` takes; ``None``: the thresholds.
+    parameters
+        Name of a value -> name of the notebook's parameter, where that is another one, or the value no threshold.
+    start
+        Values that gestures set, at the start: a pixel (y, x), a list of pins, an outline or ``None``.
 
     Attributes
     ----------
     view
-        ``panel.Column`` with :func:`phasekit.viz.setup` interactive; else the matplotlib figure at the start values.
+        Panel layout with :func:`phasekit.viz.setup` interactive; else the matplotlib figure at the start values.
 
     See Also
     --------
@@ -63,64 +56,177 @@ class Explorer:
     --------
     >>> import phasekit as pk
     >>> pk.viz.setup(interactive=False)
-    >>> sliders = {"threshold": Slider("threshold", 0, 1, 0.01, 0.75)}
-    >>> explorer = Explorer(sliders, readout=str, picture=None, figure=lambda threshold: f"a figure at {threshold}")
-    >>> explorer.values, explorer.view
-    ({'threshold': 0.75}, 'a figure at 0.75')
+    >>> explorer = Explorer({"threshold": Slider("threshold", 0, 1, 0.01, 0.75)}, readout=str, views={})
+    >>> explorer.values, explorer.as_parameters()
+    ({'threshold': 0.75}, 'threshold: 0.75\\n')
     """
 
     def __init__(
         self,
-        sliders: Mapping[str, Slider],
+        controls: Mapping[str, Control],
         *,
         readout: Callable[..., str],
-        picture: Callable[..., Any] | None,
-        figure: Callable[..., Any],
-        key: str = "",
+        views: Mapping[str, View],
+        thresholds: Sequence[str] | None = None,
+        readout_needs: Sequence[str] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        start: Mapping[str, Any] | None = None,
     ) -> None:
-        self._start = {name: float(slider.value) for name, slider in sliders.items()}
-        self._widgets: dict[str, Any] = {}
-        if is_interactive():
-            self._widgets = {name: _make_widget(slider) for name, slider in sliders.items()}
-            self.view: Any = self._build_view(readout, picture, key)
-        else:
-            self.view = figure(**self._start)
+        self.controls: dict[str, Any] = {}
+        self._descriptions, self._views = dict(controls), dict(views)
+        self._readout = readout
+        self._names = tuple(controls if thresholds is None else thresholds)
+        self._readout_needs = self._names if readout_needs is None else tuple(readout_needs)
+        self._parameters = {name: name for name in self._names} | dict(parameters or {})
+        self._values = {name: read_start(control) for name, control in controls.items()} | dict(start or {})
+        self._drawn: dict[str, tuple[dict[str, Any], Picture]] = {}
+        self._pages: list[Any] = []
+        self._is_live = is_interactive()
+        if self._is_live:
+            self._make_controls()
+        self._is_shown = self._is_number_due = False
+        # Drawn now: a headless run shows what is wrong with the data in this cell.
+        self.view: Any = self._open_page() if self._is_live else self.figure()
 
     @property
-    def values(self) -> dict[str, float]:
-        """Chosen thresholds by name, as plain numbers; the start values in a run without a screen."""
-        return {name: float(widget.value) for name, widget in self._widgets.items()} or dict(self._start)
+    def values(self) -> dict[str, Any]:
+        """Everything that was chosen, by name: thresholds, choices, the pixel of the cursor, pins, outlines."""
+        return dict(self._values)
 
-    def _build_view(self, readout: Callable[..., str], picture: Callable[..., Any] | None, key: str) -> Any:
-        import holoviews as hv
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """The part of the values that the next step takes as arguments."""
+        return {name: self._values[name] for name in self._names}
+
+    def as_parameters(self) -> str:
+        """Thresholds as YAML, named as the notebook's parameters: papermill runs with what is seen."""
+        import yaml
+
+        return str(yaml.safe_dump({key: self._values[name] for name, key in self._parameters.items()}, sort_keys=False))
+
+    def choose(self, **values: Any) -> None:
+        """Set chosen values by name, as the controls and gestures do.
+
+        Raises
+        ------
+        SchemaError
+            There is no such value.
+        """
+        unknown = sorted(values.keys() - self._values.keys())
+        if unknown:
+            raise SchemaError(f"choose: there is no value {unknown[0]!r}, needs one of {sorted(self._values)}.")
+        for name in values.keys() & self.controls.keys():
+            self.controls[name].value = values[name]  # its watcher does the rest
+        self._set({name: value for name, value in values.items() if name not in self.controls})
+
+    def draw(self, name: str) -> Picture:
+        """Picture of a view at the chosen values; computed once for each set of values."""
+        view = self._views[name]
+        needed = {key: self._values[key] for key in view.needs}
+        if name not in self._drawn or self._drawn[name][0] != needed:
+            self._drawn[name] = needed, view.draw(**needed)
+        return self._drawn[name][1]
+
+    def figure(self) -> "Figure":
+        """The same views as a matplotlib figure, at the chosen values."""
+        from .linked.static import draw_pictures
+
+        text = self.read_number()
+        pictures = {name: self.draw(name) for name in self._views}
+        return draw_pictures(pictures, title=text, alt=f"{', '.join(self._views)}; {text}.") if pictures else None  # type: ignore[return-value]
+
+    def read_number(self) -> str:
+        """The number beside the views, as text."""
+        return self._readout(**{name: self._values[name] for name in self._readout_needs})
+
+    def _make_controls(self) -> None:
         import panel
 
         pn: Any = panel  # only partly typed
-        # `bind` connects functions and sliders in the kernel; the class lets tests find the number on the page.
-        text = pn.pane.Markdown(pn.bind(readout, **self._widgets), css_classes=["pk-readout"])
-        image = pn.pane.HoloViews(hv.DynamicMap(pn.bind(picture, **self._widgets)))
-        widgets = list(self._widgets.values())
-        controls = widgets[0] if len(widgets) == 1 else pn.Row(*widgets)
-        return pn.Column(controls, text, image, *([pn.pane.HTML(key)] if key else []))
+        self.controls = {name: make_widget(control) for name, control in self._descriptions.items()}
+        for name, widget in self.controls.items():
+            widget.param.watch(partial(self._on_widget, name), "value")
+        # The class lets tests find the number on the page.
+        self.readout = pn.pane.Markdown(
+            self.read_number(), css_classes=["pk-readout"], stylesheets=[TEXT_STYLE], margin=(0, 10)
+        )
+
+    def __panel__(self) -> Any:
+        """The view on first use, then a new page each time: figures cannot stand on two pages."""
+        if self._is_shown or not self._is_live:
+            return self._open_page() if self._is_live else self.view
+        self._is_shown = True
+        return self.view
+
+    def _open_page(self) -> Any:
+        import panel
+
+        from .linked.live_map import Listeners
+        from .linked.page import Page
+
+        pn: Any = panel
+        listeners = {}
+        for name, view in self._views.items():
+            cursor = partial(self._on_cursor, view.cursor) if view.cursor else None
+            pin = partial(self._on_pin, view.pins) if view.pins else None
+            outline = partial(self._on_outline, view.outline) if view.outline else None
+            listeners[name] = Listeners(cursor, pin, outline)
+        page = Page(self._views, self.draw, listeners)
+        for name, view in self._views.items():
+            if view.cursor:
+                page.live[name].move_cursor(self._values[view.cursor])
+        # Old displays of a cell that ran often are left alone.
+        self._pages = [*self._pages, page][-_MOST_PAGES:]
+        parts = [
+            pn.Column(widget, make_help(self._descriptions[name])) if self._descriptions[name].help else widget
+            for name, widget in self.controls.items()
+        ]
+        return page.build(parts[0] if len(parts) == 1 else pn.FlexBox(*parts), self.readout)
+
+    def _on_widget(self, name: str, event: Any) -> None:
+        self._set({name: event.new})
+
+    def _on_cursor(self, name: str, pixel: tuple[int, int]) -> None:
+        self._set({name: pixel})
+
+    def _on_pin(self, name: str, pixel: tuple[int, int]) -> None:
+        others = [pin for pin in self._values[name] if pin != pixel]
+        # A pin that is clicked again goes; a third one replaces the oldest.
+        is_new = len(others) == len(self._values[name])
+        self._set({name: [*others, pixel][-_MOST_PINS:] if is_new else others})
+
+    def _on_outline(self, name: str, outline: dict[str, list[float]]) -> None:
+        self._set({name: outline})
+
+    def _set(self, values: dict[str, Any]) -> None:
+        """Take new values and draw what needs them, on every page."""
+        changed = {name for name, value in values.items() if self._values[name] != value}
+        self._values.update(values)
+        stale = [name for name, view in self._views.items() if changed & set(view.needs)]
+        for page in self._pages:
+            self._refresh(page, stale, bool(changed & set(self._readout_needs)))
+
+    def _refresh(self, page: Any, stale: list[str], number: bool) -> None:
+        from .linked.page import run_in, run_later
+
+        def show() -> None:
+            page.refresh(stale)
+            page.acknowledge({name: self._values[view.cursor] for name, view in self._views.items() if view.cursor})
+            # Of the whole scan, not of the screen: the views do not wait for it. One run serves several steps.
+            if number and not self._is_number_due:
+                self._is_number_due = True
+                run_later(page.document, self._show_number)
+
+        run_in(page.document, show)
+
+    def _show_number(self) -> None:
+        self._is_number_due = False
+        self.readout.object = self.read_number()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self.view)  # type: ignore[no-untyped-call]
-
-    def __panel__(self) -> Any:
-        """The view, for use inside a Panel layout."""
-        return self.view
-
-
-def _make_widget(slider: Slider) -> Any:
-    """Panel slider with a fixed number of decimals, so that the text beside it keeps its width."""
-    import panel
-
-    widgets: Any = panel.widgets  # only partly typed
-    text = "0" if slider.decimals == 0 else "0." + "0" * slider.decimals
-    limits = {"start": slider.start, "end": slider.end, "step": slider.step, "value": slider.value}
-    return widgets.FloatSlider(label=slider.label, format=text, **limits)
+        display(self.__panel__())  # type: ignore[no-untyped-call]
 
 
 def read_chosen_value(view: Any, name: str, otherwise: float, *, function: str) -> float:
@@ -132,23 +238,4 @@ def read_chosen_value(view: Any, name: str, otherwise: float, *, function: str) 
         FutureWarning,
         stacklevel=3,
     )
-    return view.values[name] if isinstance(view, Explorer) else float(otherwise)
-
-
-def draw_classes(classes: Classes) -> Any:
-    """Draw a map of classes as a HoloViews image, with equal scales on both axes."""
-    import holoviews as hv
-
-    x, y = (np.asarray(classes.label[dim], dtype=float) for dim in ("scan_x", "scan_y"))
-    axes = [("scan_x", "x (nm)"), ("scan_y", "y (nm)")]
-    element = hv.Image((x, y, np.asarray(classes.label, dtype=float)), kdims=axes, vdims=[classes.kind])
-    # Limits half a class beyond the first and last: each class, background included, gets exactly one colour.
-    colours = {"cmap": [BACKGROUND_GREY, *classes.colours], "clim": (-1.5, len(classes.names) - 0.5)}
-    return element.opts(hv.opts.Image(**colours, invert_yaxis=True, data_aspect=1, frame_width=420, tools=["hover"]))
-
-
-def make_colour_key(names: Sequence[str], colours: Sequence[str]) -> str:
-    """Make a colour key as HTML, with the name of each class beside its colour."""
-    entries = zip([*names, "background"], [*colours, BACKGROUND_GREY], strict=True)
-    square = '<span style="display:inline-block;width:0.9em;height:0.9em;background:{colour}"></span> {name}'
-    return " &nbsp; ".join(square.format(colour=colour, name=name) for name, colour in entries)
+    return float(view.values[name]) if isinstance(view, Explorer) else float(otherwise)

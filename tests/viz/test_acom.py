@@ -12,7 +12,7 @@ from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
 from phasekit.viz import acom as draw
 from phasekit.viz.acom.colour_key import draw_colour_key
-from phasekit.viz.acom.threshold_explorer import mask_unreliable
+from phasekit.viz.acom.colour_mask import mask_unreliable
 from phasekit.viz.style import panels
 from tests.acom.spots import scan_of_disks
 
@@ -120,7 +120,7 @@ def test_live_explorer_shows_what_the_library_computes(found):
     try:
         explorer = draw.explorer(found, reliability=10.0)
         app = explorer.view
-        slider, readout, _ = app
+        slider, readout = explorer.controls["threshold"], explorer.readout
         for value in (10.0, 40.0):
             slider.value = value
             assert f"{100 * reliable_fraction(found, value):.1f} %" in readout.object

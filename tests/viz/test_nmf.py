@@ -41,12 +41,9 @@ def test_explorer_number_is_the_library_number(factors):
 
 
 def test_live_slider_moves_number_and_choice(factors, monkeypatch):
-    import holoviews as hv
-
-    hv.extension("bokeh", inline=True)
     monkeypatch.setattr("phasekit.viz.explorer.is_interactive", lambda: True)
     explorer = pk.viz.nmf.explorer(factors, 0.75)
-    slider, readout = explorer.view[0], explorer.view[1]
+    slider, readout = explorer.controls["threshold"], explorer.readout
     slider.value = 0.5
     expected = 100 * pk.nmf.overlap_fraction(factors, 0.5)
     assert readout.object == f"overlap: {expected:.1f} % of pixels"

@@ -56,9 +56,7 @@ def flag_ambiguous(phases: xr.Dataset, margin: float, *, min_confidence: float =
     >>> flag_ambiguous(phases, 0.05)["status"].values
     array([[3, 3, 0]], dtype=int8)
     """
-    require(phases, PHASES, step="flag_ambiguous", argument="phases")
-    if not margin >= 0:
-        raise SchemaError(f"flag_ambiguous: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
+    _check_call(phases, margin, "flag_ambiguous")
     out = phases.copy()
     out["status"] = _set_ambiguous(phases, AmbiguityLimits(margin, min_confidence))
     settings = {"margin": margin, "min_confidence": min_confidence}
@@ -100,17 +98,33 @@ def ambiguous_fraction(phases: xr.Dataset, margin: float, *, min_confidence: flo
     >>> ambiguous_fraction(phases, 0.05)
     0.5
     """
-    status = flag_ambiguous(phases, margin, min_confidence=min_confidence)["status"]
+    _check_call(phases, margin, "ambiguous_fraction")
+    status = _set_ambiguous(phases, AmbiguityLimits(margin, min_confidence))
     named = phases["phase"] >= 0
     total = int(named.sum())
     return float(((status == StxmStatus.AMBIGUOUS) & named).sum()) / total if total else float("nan")
 
 
+def _check_call(phases: xr.Dataset, margin: float, step: str) -> None:
+    require(phases, PHASES, step=step, argument="phases")
+    if not margin >= 0:
+        raise SchemaError(f"{step}: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
+
+
 def _set_ambiguous(phases: xr.Dataset, limits: AmbiguityLimits) -> xr.DataArray:
     """Status (scan_y, scan_x) in which only ``ok``, ``incomplete`` and ``ambiguous`` are set anew."""
-    is_free = phases["status"].isin([StxmStatus.OK, StxmStatus.AMBIGUOUS, StxmStatus.INCOMPLETE])
-    clear = StxmStatus.OK if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    clear = (
+        StxmStatus.OK.value if "n_missing" not in phases else (phases["n_missing"] > 0) * StxmStatus.INCOMPLETE.value
+    )
     doubtful = is_ambiguous(phases["margin"], phases["confidence"], limits)
-    status = (doubtful * StxmStatus.AMBIGUOUS.value).where(doubtful, clear)
-    out = phases["status"].where(~is_free, status).astype(np.int8)
+    out = xr.apply_ufunc(
+        set_ambiguous_status, phases["status"], doubtful, clear, dask="parallelized", output_dtypes=[np.int8]
+    )
     return out.assign_attrs(phases["status"].attrs)
+
+
+def set_ambiguous_status(status: Any, doubtful: Any, clear: Any) -> Any:
+    """Status (..) with ``ambiguous`` where it is doubtful and free to be, and ``clear`` where it is free and is not."""
+    is_free = (status == StxmStatus.OK) | (status == StxmStatus.AMBIGUOUS) | (status == StxmStatus.INCOMPLETE)
+    free_status = np.where(doubtful, StxmStatus.AMBIGUOUS.value, clear)
+    return np.where(is_free, free_status, status).astype(np.int8)

@@ -12,7 +12,7 @@ from phasekit.schema import BOUNDARIES, GRAINS, ORIENTATIONS, POLE_FIGURE, requi
 
 from ...deprecation import renamed_arguments
 from ..style import image, panels
-from .threshold_explorer import mask_unreliable
+from .colour_mask import mask_unreliable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

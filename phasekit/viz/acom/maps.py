@@ -24,7 +24,7 @@ from phasekit.schema import (
 from ...deprecation import renamed_arguments
 from ..style import PHASE_COLOURS, categorical, image, panels
 from .colour_key import draw_colour_key
-from .threshold_explorer import mask_unreliable
+from .colour_mask import mask_unreliable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

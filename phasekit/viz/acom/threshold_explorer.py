@@ -1,26 +1,36 @@
-"""Explorer of an orientation map: a reliability threshold, the share of pixels that pass it, and the map."""
+"""Explorer of an orientation map: a reliability threshold, and the diffraction pattern under the cursor."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from phasekit import acom
-from phasekit.schema import ORIENTATIONS, require
+from phasekit.errors import SchemaError
+from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, TEMPLATES, require
 
 from ...deprecation import renamed_arguments
-from ..explorer import Explorer, Slider
-from ..style import BACKGROUND_GREY, image, panels
+from ..explorer import Choice, Explorer, Slider, View
+from .colour_mask import mask_unreliable
+from .pattern_views import ScanData, ScanViews
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+__all__ = ["explorer", "mask_unreliable"]
 
 
 @renamed_arguments(found="orientations")
 def explorer(
-    orientations: xr.Dataset, reliability: float = 15.0, *, direction: Literal["x", "y", "z"] = "z"
+    orientations: xr.Dataset,
+    reliability: float = 15.0,
+    *,
+    direction: Literal["x", "y", "z"] = "z",
+    patterns: xr.Dataset | None = None,
+    found_peaks: xr.Dataset | None = None,
+    peaks: xr.Dataset | None = None,
+    bank: xr.Dataset | None = None,
+    mask: Any = None,
 ) -> Explorer:
-    """Orientation map with a slider for the reliability threshold, and the share of the pixels that pass it.
+    """Orientation map under a live reliability threshold, beside the diffraction pattern under the cursor.
 
     Parameters
     ----------
@@ -30,17 +40,27 @@ def explorer(
         Threshold at the start (0 to 100); maps are commonly taken as safe above about 15.
     direction
         Sample direction of the colours.
+    patterns
+        PATTERNS, lazy or not. With them the pattern under the cursor is shown, and its peaks under live settings. Only
+        this pattern is read.
+    found_peaks, peaks
+        PEAKS in the coordinates of the patterns, and the same calibrated. The first also give virtual images, by an
+        aperture that is drawn on the pattern.
+    bank
+        TEMPLATES: the spots of the best and the second-best solution are drawn over the pattern, with their indices.
+    mask
+        Bad detector pixels, as :func:`phasekit.acom.find_peaks` takes them.
 
     Returns
     -------
     Explorer
-        ``values`` holds the chosen ``threshold``, as :func:`phasekit.acom.reliable_fraction` takes it. This fraction is
-        the number beside the map. In a run without a screen ``view`` is the same map as a figure.
+        ``thresholds`` holds the chosen ``threshold``, as :func:`phasekit.acom.reliable_fraction` takes it. This
+        fraction is the number beside the map. In a run without a screen ``view`` is a figure of the same views.
 
     Raises
     ------
     SchemaError
-        Another kind of data.
+        Another kind of data, or data of another scan.
 
     See Also
     --------
@@ -63,46 +83,89 @@ def explorer(
     'indexed above threshold: 50.0 % of pixels'
     """
     require(orientations, ORIENTATIONS, step="explorer", argument="orientations")
-    # In memory and coloured once: a slider that moves only changes which pixels are grey.
-    data = orientations.compute()
-    colours = acom.ipf_colours(data, direction=direction)
-
-    def readout(threshold: float) -> str:
-        return f"indexed above threshold: {100 * acom.reliable_fraction(data, threshold):.1f} % of pixels"
-
-    def figure(threshold: float) -> "Figure":
-        figure, axes = panels(1, 1, width=4.5, height=4.2)
-        image(axes[0, 0], mask_unreliable(data, colours, threshold))
-        axes[0, 0].set_title(readout(threshold), fontsize="medium")
-        return figure
-
+    data = ScanData(orientations, patterns, found_peaks, peaks, bank, mask)
+    _check_data(data)
+    drawn = ScanViews(data, direction)
+    text = "Grey below this reliability (0 to 100): above about 15 a map is commonly taken as safe."
     # Useful thresholds lie below 60.
-    slider = Slider("reliability threshold", 0, 60, 1, reliability, decimals=0)
+    controls: dict[str, Any] = {
+        "threshold": Slider("reliability threshold", 0, 60, 1, reliability, decimals=0, help=text)
+    }
+    views = {"map": View(drawn.draw_map, ("threshold",), drawn.grid)}
+    start: dict[str, Any] = {}
+    if patterns is not None:
+        controls |= _make_controls(found_peaks is not None, bank is not None)
+        start = {"pixel": _find_start(orientations), "pins": [], "aperture": None}
+        views = _link_views(drawn, controls)
     return Explorer(
-        {"threshold": slider},
-        readout=readout,
-        picture=lambda threshold: _draw_colours(mask_unreliable(data, colours, threshold)),
-        figure=figure,
+        controls,
+        readout=partial(_format_share, orientations),
+        views=views,
+        thresholds=("threshold",),
+        parameters={"threshold": "reliability"},
+        start=start,
     )
 
 
-def _draw_colours(colours: xr.DataArray) -> Any:
-    """Colours (scan_y, scan_x, rgb) as a HoloViews image."""
-    import holoviews as hv
+def _make_controls(has_peaks: bool, has_bank: bool) -> dict[str, Any]:
+    shown = ["orientation", "phase", "reliability", "status", *(["virtual image"] if has_peaks else [])]
+    controls: dict[str, Any] = {"show": Choice("map", shown, "orientation", "Which map the cursor moves on.")}
+    if has_bank:
+        text = "Spots of the matched orientation, and of the second best."
+        controls["template"] = Choice("template", ["none", "best", "best and second"], "best", text)
+    text = "Counts that a peak must rise above its surroundings; 0: the noise decides."
+    controls["prominence"] = Slider("least prominence", 0.0, 20.0, 0.1, 0.0, decimals=1, help=text)
+    text = "Width of the blur before the search; spots nearer than about 2 blurs are one. 0: from the disk size."
+    controls["blur"] = Slider("blur [px]", 0.0, 8.0, 0.25, 0.0, help=text)
+    text = "At most this many peaks, the brightest."
+    controls["max_peaks"] = Slider("number of peaks", 1, 150, 1, 150, decimals=0, help=text, is_whole=True)
+    if has_peaks:
+        text = "A box drawn on the pattern is the aperture; ring and pair are about the direct beam."
+        controls["aperture_kind"] = Choice("aperture", ["circle", "ring", "Friedel pair"], "circle", text)
+    return controls
 
-    element = hv.RGB((colours.scan_x.values, colours.scan_y.values, *np.moveaxis(colours.values, -1, 0)))
-    ratio = colours.sizes["scan_y"] / colours.sizes["scan_x"]
-    # A narrow scan keeps at least 60 pixels of height, else its axes would overlap.
-    size = {"frame_width": 460, "frame_height": max(int(460 * ratio), 60)}
-    axes = {"xlabel": "scan_x [nm]", "ylabel": "scan_y [nm]", "title": "orientation above the threshold"}
-    return element.opts(hv.opts.RGB(invert_yaxis=True, **size, **axes))
+
+def _link_views(drawn: ScanViews, controls: dict[str, Any]) -> dict[str, View]:
+    kinds = tuple(name for name in ("aperture_kind",) if name in controls)
+    settings = tuple(name for name in ("template", "prominence", "blur", "max_peaks") if name in controls)
+    aperture = ("aperture",) if kinds else ()
+    map_ = View(
+        drawn.draw_map, ("threshold", "show", "pins", *kinds, *aperture), drawn.grid, cursor="pixel", pins="pins"
+    )
+    needs = ("pixel", *settings, *kinds, *aperture)
+    return {
+        "map": map_,
+        "pattern": View(drawn.draw_pattern, needs, drawn.detector, outline="aperture" if kinds else ""),
+    }
 
 
-def mask_unreliable(orientations: xr.Dataset, colours: xr.DataArray, threshold: float) -> xr.DataArray:
-    """Set colours (scan_y, scan_x, rgb) to grey where the reliability is below the threshold or unknown."""
-    from matplotlib.colors import to_rgb
+def _format_share(orientations: xr.Dataset, threshold: float) -> str:
+    return f"indexed above threshold: {100 * acom.reliable_fraction(orientations, threshold):.1f} % of pixels"
 
-    # Both conditions: a pixel may have an orientation of low reliability, or a colour that is NaN.
-    channel = str(colours.dims[-1])
-    grey = xr.DataArray(list(to_rgb(BACKGROUND_GREY)), dims=channel)
-    return colours.where((orientations.reliability >= threshold) & colours.notnull().all(channel), grey)
+
+def _check_data(data: ScanData) -> None:
+    shape = data.orientations["phase"].shape
+    kinds = {"patterns": PATTERNS, "found_peaks": PEAKS, "peaks": PEAKS}
+    for name, kind in kinds.items():
+        one = getattr(data, name)
+        if one is None:
+            continue
+        require(one, kind, step="explorer", argument=name)
+        found = tuple(one.sizes[dim] for dim in ("scan_y", "scan_x"))
+        if found != shape:
+            raise SchemaError(f"explorer: '{name}' has {found} scan positions, the map {shape}. Give one scan.")
+    if data.found_peaks is not None and "direct" in data.found_peaks:
+        raise SchemaError(
+            "explorer: 'found_peaks' is calibrated already, needs peaks in the coordinates of the patterns. Pass the "
+            "result of find_peaks there, and that of calibrate_peaks as 'peaks'."
+        )
+    if data.bank is not None:
+        require(data.bank, TEMPLATES, step="explorer", argument="bank")
+
+
+def _find_start(orientations: xr.Dataset) -> tuple[int, int]:
+    """Pixel of the highest reliability; the first one where nothing is indexed."""
+    values = orientations["reliability"].values
+    best = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
+    row, column = np.unravel_index(best, values.shape)
+    return int(row), int(column)

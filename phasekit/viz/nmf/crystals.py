@@ -11,7 +11,7 @@ from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, require
 
 from ..acom.colour_key import draw_colour_key
-from ..acom.threshold_explorer import mask_unreliable
+from ..acom.colour_mask import mask_unreliable
 from ..style import categorical, image, panels
 
 if TYPE_CHECKING:

@@ -1,24 +1,34 @@
-"""Explorer of the overlap: a slider for the threshold of the weight ratio, and the map of the components."""
+"""Explorer of components: the threshold of the overlap, the number of components, and the pattern of a pixel."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from phasekit.nmf import find_overlap, overlap_fraction
-from phasekit.schema import FACTORS, require
+from phasekit.errors import SchemaError
+from phasekit.nmf import overlap_fraction
+from phasekit.schema import FACTORS, PATTERNS, RANKS, require
 
-from ..explorer import Classes, Explorer, Slider, draw_classes, make_colour_key, read_chosen_value
-from ..style import PHASE_COLOURS, categorical, panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ..explorer import Choice, Explorer, Slider, View, read_chosen_value
+from ..style import PHASE_COLOURS, STATUS_COLOURS, categorical
+from .component_views import ComponentViews, draw_votes
 
 #: Scan points where two components overlap.
-OVERLAP_BLACK = "#000000"
+OVERLAP_BLACK = STATUS_COLOURS["overlap"]
 
 
-def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | None = None) -> Explorer:
-    """Component map with the overlapping scan points in black, and a slider for the threshold.
+def explorer(
+    factors: xr.Dataset,
+    threshold: float = 0.75,
+    *,
+    background: int | None = None,
+    patterns: xr.Dataset | None = None,
+    fits: Mapping[int, xr.Dataset] | None = None,
+    ranks: xr.Dataset | None = None,
+) -> Explorer:
+    """Component map with the overlapping scan points in black, under a live threshold, beside the pattern of a pixel.
 
     Parameters
     ----------
@@ -28,17 +38,26 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
         Weight ratio at the start; in a headless run the only one.
     background
         As in :func:`phasekit.nmf.find_overlap`.
+    patterns
+        PATTERNS that were factorised. With them the pattern under the cursor is shown beside its model, its residual in
+        standard errors and its weights. Only this pattern is read.
+    fits
+        FACTORS by number of components, as of :func:`phasekit.nmf.factorise_ranks`: a slider over k. The background of
+        other numbers than that of ``factors`` is proposed anew.
+    ranks
+        RANKS: probability of each k, and the votes of the rules.
 
     Returns
     -------
     Explorer
-        ``values`` holds the chosen ``threshold``. The number beside the map (css class ``pk-readout``) is
-        :func:`phasekit.nmf.overlap_fraction`. In a run without a screen ``view`` is the same map as a figure.
+        ``thresholds`` holds the chosen ``threshold``, ``values`` this and whatever else was chosen. The number beside
+        the map (css class ``pk-readout``) is :func:`phasekit.nmf.overlap_fraction`. In a run without a screen ``view``
+        is a figure of the same views.
 
     Raises
     ------
     SchemaError
-        ``factors`` is not FACTORS, or the threshold is outside 0..1.
+        ``factors`` is not FACTORS, the threshold is outside 0..1, or other data do not fit it.
 
     See Also
     --------
@@ -54,28 +73,93 @@ def explorer(factors: xr.Dataset, threshold: float = 0.75, *, background: int | 
     'overlap: 0.0 % of pixels'
     """
     require(factors, FACTORS, step="explorer", argument="factors")
-    n = factors.sizes["component"]
-    names, colours = _class_names(n), _class_colours(n)
-
-    def readout(threshold: float) -> str:
-        return format_overlap(factors, threshold, background)
-
-    def figure(threshold: float) -> "Figure":
-        figure, axes = panels(width=4.5, height=4.0)
-        draw_label_map(axes[0, 0], find_overlap(factors, threshold=threshold, background=background), n)
-        axes[0, 0].set_title(readout(threshold))
-        figure.set_label(f"Map of the dominant component, overlapping scan points in black; {readout(threshold)}.")
-        return figure
-
-    def picture(threshold: float) -> Any:
-        # The step itself is called, so that the map and the next cell of the notebook agree.
-        overlap = find_overlap(factors, threshold=threshold, background=background)
-        return draw_classes(Classes("component", _classify_pixels(overlap, n), names, colours))
-
+    k, all_fits = factors.sizes["component"], dict(fits or {})
+    _check_data(factors, patterns, all_fits)
+    all_fits = {int(n): all_fits[n].compute() for n in sorted(all_fits)} | {k: factors}
+    drawn = ComponentViews(all_fits, patterns, {k: background})
+    text = "Overlap where the second weight is at least this part of the first: 0.75 as published, 0.95 nearly equal."
     # Below 0.3 nearly every point has a second component of that weight, by noise alone.
-    slider = Slider("overlap threshold", 0.3, 1.0, 0.01, threshold)
-    key = make_colour_key(names, colours)
-    return Explorer({"threshold": slider}, readout=readout, picture=picture, figure=figure, key=key)
+    controls: dict[str, Any] = {"threshold": Slider("overlap threshold", 0.3, 1.0, 0.01, threshold, help=text)}
+    views = {"map": View(drawn.draw_map, ("threshold",), drawn.grid)}
+    start: dict[str, Any] = {}
+    if len(all_fits) > 1:
+        controls["k"] = _make_k_slider(all_fits, k)
+    if patterns is not None or len(all_fits) > 1:
+        controls |= _make_choices(max(all_fits), patterns is not None)
+        start = {"pixel": _find_start(factors), "pins": [], "component": (0, 0)}
+        views = _link_views(drawn, controls)
+    if ranks is not None:
+        require(ranks, RANKS, step="explorer", argument="ranks")
+        views["votes"] = View(partial(draw_votes, ranks), tuple(n for n in ("k",) if n in controls), height=200)
+    return Explorer(
+        controls,
+        readout=partial(_read_overlap, all_fits, {k: background}, k),
+        views=views,
+        thresholds=("threshold",),
+        readout_needs=tuple(n for n in ("threshold", "k") if n in controls),
+        parameters={"k": "n_components"} if "k" in controls else {},
+        start=start,
+    )
+
+
+def _make_k_slider(fits: Mapping[int, xr.Dataset], k: int) -> Slider:
+    text = f"Number of components, {min(fits)} to {max(fits)} were fitted."
+    return Slider("components k", min(fits), max(fits), 1, k, decimals=0, help=text, is_whole=True)
+
+
+def _make_choices(k: int, has_patterns: bool) -> dict[str, Choice]:
+    shown = ["components", "weight", "evolution", "composite"]
+    text = "weight: of the component chosen in the gallery; evolution: highest threshold that still finds overlap."
+    choices = {"show": Choice("map", shown, "components", text)}
+    numbers = ["none", *(str(i) for i in range(k))]
+    for place, channel in enumerate(("red", "green", "blue")):
+        start = numbers[min(place + 1, k)]
+        choices[channel] = Choice(channel, numbers, start, "of the composite")
+    if has_patterns:
+        text = "model: sum of the components; residual: measured less model, in standard errors of the counts."
+        choices["pattern"] = Choice("pattern", ["measured", "model", "residual"], "measured", text)
+    return choices
+
+
+def _link_views(drawn: ComponentViews, controls: Mapping[str, Any]) -> dict[str, View]:
+    own = tuple(name for name in controls if name != "pattern")
+    k = tuple(name for name in ("k",) if name in controls)
+    views = {
+        "map": View(drawn.draw_map, (*own, "component", "pins"), drawn.grid, cursor="pixel", pins="pins"),
+        "gallery": View(drawn.draw_gallery, k, drawn.make_gallery_grid(), cursor="component", width=700),
+        "loadings": View(drawn.draw_loadings, ("pixel", "threshold", *k), height=180),
+    }
+    if "pattern" in controls:
+        pattern = View(drawn.draw_pattern, ("pixel", "pattern", *k), drawn.detector)
+        views = {"map": views["map"], "pattern": pattern, "gallery": views["gallery"], "loadings": views["loadings"]}
+    return views
+
+
+def _read_overlap(
+    fits: Mapping[int, xr.Dataset], given: Mapping[int, int | None], start: int, threshold: float, k: int | None = None
+) -> str:
+    chosen = start if k is None else k
+    return format_overlap(fits[chosen], threshold, given.get(chosen))
+
+
+def _check_data(factors: xr.Dataset, patterns: xr.Dataset | None, fits: Mapping[int, xr.Dataset]) -> None:
+    others = {f"fits[{k}]": one for k, one in fits.items()}
+    if patterns is not None:
+        require(patterns, PATTERNS, step="explorer", argument="patterns")
+        others["patterns"] = patterns
+    for name, data in others.items():
+        if name != "patterns":
+            require(data, FACTORS, step="explorer", argument=name)
+        sizes = [tuple(one.sizes[dim] for dim in ("scan_y", "scan_x", "qy", "qx")) for one in (data, factors)]
+        if sizes[0] != sizes[1]:
+            raise SchemaError(f"explorer: '{name}' has the sizes {sizes[0]}, the factors {sizes[1]}. Give one scan.")
+
+
+def _find_start(factors: xr.Dataset) -> tuple[int, int]:
+    """Scan point with the largest total weight."""
+    total = np.nan_to_num(factors["loading"].sum("component").values)
+    row, column = np.unravel_index(int(total.argmax()), total.shape)
+    return int(row), int(column)
 
 
 def chosen_threshold(view: Any, threshold: float) -> float:

@@ -1,0 +1,1 @@
+"""How fast the explorers answer, measured in a browser (``make bench-explorers``)."""
