@@ -110,7 +110,6 @@ def _build_parser() -> argparse.ArgumentParser:
     show = commands.add_parser("parameters", help="list the parameters of a workflow's notebook")
     show.add_argument("workflow", help=f"start, {_list_names()}, or the path of a notebook")
     show.set_defaults(function=_print_parameters)
-    # `demo` needs no arguments, so that a first try is one word.
     demo = commands.add_parser("demo", help="run all workflows on the samples and write one page")
     demo.add_argument("--out", default="runs", help="folder for the results (default: runs)")
     demo.set_defaults(function=_run_demo)

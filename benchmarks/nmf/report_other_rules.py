@@ -6,6 +6,7 @@ import numpy as np
 
 from ..harness import markdown_table
 from .run_stranger_rules import LARGEST, LEFT_OUT, SLOW, STEP
+from .run_strangers import JUDGED_DRAW
 from .scan_groups import Rows, format_rate, group_by_dose, is_linear, keep_case
 
 _OWN = "phasekit, combined"
@@ -51,6 +52,8 @@ def describe_other_rules(found: dict[str, Any]) -> list[str]:
     rows = found["rows"]
     names = list(dict.fromkeys(name for row in rows for name in row["votes"]))
     parts = ["## The rules of others", _ABOUT]
+    if found.get("draw", JUDGED_DRAW) != JUDGED_DRAW:
+        parts.append(f"These are the specimens of draw {found['draw']}, and phasekit's rule as it was then (ADR 32).")
     asked_all = [row for row in rows if set(names) <= set(row["votes"])]
     quick = [name for name in names if all(name in row["votes"] for row in rows)]
     parts += _describe_set("Rules asked about all of them", rows, quick, found["seconds"])
