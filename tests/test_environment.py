@@ -24,7 +24,6 @@ MINORS = ("311", "312", "313")
 #: Declared, but used by name: no line of ours imports them.
 BY_NAME = {
     "h5netcdf": "xarray's engine for .nc",
-    "bokeh": "hv.extension('bokeh')",
     "jupyterlab": "make lab",
     "hvplot": "the explorers",
 }

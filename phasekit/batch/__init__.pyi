@@ -1,5 +1,5 @@
 from .comparison import compare_results as compare_results
-from .indexpage import write_index as write_index
+from .page.runs import write_index as write_index
 from .manifest.faults import ManifestError as ManifestError
 from .manifest.rows import Job as Job
 from .manifest.rows import Row as Row

@@ -1,1 +1,1 @@
-"""The results page of a batch, its thumbnails, and the table of the key numbers of every row."""
+"""Results pages: of a batch as a table, of some runs as cards; thumbnails and the key numbers of every row."""

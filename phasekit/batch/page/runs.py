@@ -12,7 +12,7 @@ from typing import Any
 
 from phasekit.errors import ReadError
 
-from .record import RECORD, read_record
+from ..record import RECORD, read_record
 
 # Inside the page, so that it is one file; colours follow the reader's light or dark setting.
 _STYLE = """
