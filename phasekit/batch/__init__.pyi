@@ -1,5 +1,4 @@
 from .comparison import compare_results as compare_results
-from .page.runs import write_index as write_index
 from .manifest.faults import ManifestError as ManifestError
 from .manifest.rows import Job as Job
 from .manifest.rows import Row as Row
@@ -7,6 +6,7 @@ from .manifest.rows import plan_batch as plan_batch
 from .manifest.rows import read_manifest as read_manifest
 from .manifest.running import run_manifest as run_manifest
 from .numbers import load_run as load_run
+from .page.runs import write_index as write_index
 from .parameters import WORKFLOWS as WORKFLOWS
 from .parameters import Parameter as Parameter
 from .parameters import find_notebook as find_notebook
