@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo docs demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo docs demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-explorers bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 
 samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
+
+bench-explorers: $(STAMP)  ## latency of the explorers in a browser, 64 to 2048 pixels (3 minutes) -> benchmarks/explorers/report/
+	$(BIN)/python -m benchmarks.explorers.bench
 
 bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (hours) -> benchmarks/stxm/report/
 	$(BIN)/python -m benchmarks.stxm.bench
