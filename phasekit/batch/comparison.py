@@ -58,14 +58,17 @@ def compare_results(paths: Sequence[str | os.PathLike[str]]) -> xr.Dataset:
     if not paths:
         raise SchemaError("compare_results: there is no result. Give files or folders of runs.")
     files = [Path(path) / "result.nc" if Path(path).is_dir() else Path(path) for path in paths]
+    # Every run writes `result.nc`: only its folder tells it from the others.
     names = [file.parent.name if file.name == "result.nc" else file.stem for file in files]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(f"compare_results: two results are called {', '.join(twice)}. Rename the folder of one.")
     rows = [_read_row(file) for file in files]
+    # No set: its order differs from one start of Python to the next.
     phases = list(dict.fromkeys(name for row in rows for name in row.get("phase_fraction", {})))
     numbers = ("ok_fraction", "composition", "k", "k_low", "k_high", "n_grains")
     out = xr.Dataset({name: ("result", [row.get(name, np.nan) for row in rows]) for name in numbers})
+    # A map without a phase holds 0 of it; without a map nothing is known.
     share = np.array(
         [[row["phase_fraction"].get(p, 0.0) if "phase_fraction" in row else np.nan for p in phases] for row in rows]
     )
@@ -91,6 +94,7 @@ def _read_phases(data: xr.Dataset) -> dict[str, Any]:
     phase = data["phase"].values
     names = read_phase_names(data) or [f"phase {i}" for i in range(int(np.nanmax(phase, initial=-1)) + 1)]
     known = np.nan_to_num(phase, nan=-1) >= 0
+    # A map in which no pixel has a phase must not divide by 0.
     n = max(int(known.sum()), 1)
     row: dict[str, Any] = {
         "phase_fraction": {name: float((phase[known] == i).sum() / n) for i, name in enumerate(names)}

@@ -7,6 +7,7 @@ EXERCISES: dict[str, Exercise] = {
     "04.1": Exercise(
         "The (111) planes of nickel, d = 2.034 angstrom, give a ring of radius 19.66 px. What is the pixel size?",
         Number(
+            # The range is 0.2 % to each side: the rounding of d and of the radius gives 0.05 %.
             0.02495,
             0.02505,
             "the pixel size [1/angstrom per px]",

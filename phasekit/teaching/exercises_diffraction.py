@@ -50,6 +50,7 @@ EXERCISES: dict[str, Exercise] = {
             "a share (0 to 1)",
             {
                 (0.76, 0.99): "That may be the share that is kept of the strong ones. Use the sums of 'count'.",
+                # 1 / (1 - share) is 1.5 to 4 for a right share.
                 (1.0001, 4.0): "That is a ratio of the two numbers. Give 1 - new / old.",
                 (5.0, 100.0): _PERCENT,
             },
@@ -106,6 +107,7 @@ EXERCISES: dict[str, Exercise] = {
     "06.3": Exercise(
         "Three rings share their radii and reach over the whole detector. What is their sum over that of the patterns?",
         Number(
+            # Both sums hold the same counts, so that only rounding makes them differ.
             0.999999,
             1.000001,
             "a ratio",

@@ -24,6 +24,7 @@ EXERCISES: dict[str, Exercise] = {
     "02.2": Exercise(
         "Fit with two components more than chosen. How many crystals does group_crystals find?",
         Number(
+            # A number of crystals is whole: a range of one value.
             6,
             6,
             "the number of crystals",

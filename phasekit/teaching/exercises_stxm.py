@@ -26,6 +26,7 @@ EXERCISES: dict[str, Exercise] = {
         Choice(
             "Na2.4",
             "the name of a reference",
+            # A name without a hint is refused as one that cannot be meant, so all references stand here.
             {
                 "Na2": "This reference was left out. Take the names from the new map, not from the old one.",
                 "Na3": "Its spectrum differs more from that of Na2. Count the pixels of the old phase in the new map.",
@@ -63,6 +64,7 @@ EXERCISES: dict[str, Exercise] = {
             "a share (0 to 1)",
             {
                 (0.0, 0.179): "That is too few. Count only pixels that have a phase, not the background.",
+                # 1 less the right range.
                 (0.68, 0.82): "That is the share that keeps its phase.",
                 (1.0001, 100.0): _PERCENT,
                 (100.0, 1e6): "That is a number of pixels. Divide by the number of pixels that have a phase.",

@@ -11,6 +11,7 @@ from phasekit.errors import SchemaError
 
 from .setup import is_interactive
 
+# A batch has no screen, and gives each row a folder of its own.
 _SET_BY_A_RUN = ("interactive", "output_dir")
 
 
@@ -85,6 +86,7 @@ class SettingsForm:
             raise SchemaError(f"SettingsForm.save: '{target.name}' does not end in .yaml. Give such a name.")
         text = self.as_yaml(absolute=True)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed at the end, so that no batch reads half a file.
         partial = target.with_name(f".{target.name}.part")
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, target)
@@ -120,6 +122,7 @@ def _make_field(parameter: Parameter, value: Any) -> Any:
     import yaml
 
     look = {"description": parameter.name, "style": {"description_width": "11em"}, "tooltip": parameter.help}
+    # Before the whole numbers: a bool is an int, too.
     if isinstance(value, bool):
         return ipywidgets.Checkbox(value=value, indent=True, **look)
     if isinstance(value, int):
@@ -137,6 +140,7 @@ def _read_field(parameter: Parameter, field: Any) -> Any:
     if not isinstance(field.value, str):
         return field.value
     text = field.value.strip()
+    # YAML would read a text such as `no` or `1` as another type.
     if not text.startswith(("[", "{")):
         return text
     try:

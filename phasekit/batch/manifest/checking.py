@@ -88,6 +88,7 @@ class EntryChecker:
         """What the command line gives for all rows: the limits, and what no row would follow."""
         entries = [entry for entry in self.source.entries if not entry.refused[0]]
         own = sum(any(name in entry.values for name in _NOTEBOOK) for entry in entries)
+        # The user may believe that --notebook comes before the columns, so it is not ignored.
         if self.shared.notebook is not None and own == len(entries) > 0:
             found = f"--notebook {self.shared.notebook} beside {own} rows that all name their own"
             self.faults.append(Fault(0, "--notebook", "notebook", found, "Leave one of the two out."))
@@ -116,6 +117,7 @@ class EntryChecker:
         typed, more = convert_values(notebook.parameters, values.items(), self.source.folder)
         common, refused = self._read_shared(notebook)
         merged = merge_values(common, typed)
+        # A row with a value of its own does not need the shared one that was refused.
         refused = (refused - typed.keys()) | {error.name.partition(".")[0] for error in more}
         self._refuse(entry, [*errors, *wrong, *more, *_find_unmet(notebook, merged, refused)])
         both = shared | limits
@@ -138,6 +140,7 @@ class EntryChecker:
         # --notebook counts from where the user stands, a cell from the folder of its manifest.
         folder = self.source.folder if words else Path.cwd()
         key = f"{folder}\n{word}"
+        # Errors are kept as well: many rows may name one notebook that cannot be opened.
         if key not in self._notebooks:
             self._notebooks[key] = _open_notebook(word, folder)
         found_notebook = self._notebooks[key]
@@ -173,6 +176,7 @@ def convert_values(
     wrong = list(find_wrong_types(parameters, values))
     if values.get("interactive") is True:
         wrong.append(ParameterError("interactive", "got interactive=True", "Leave it out: a batch has no screen."))
+    # A wrong `reader.region` refuses all of `reader`: without it the rest may mean something else.
     bad = {error.name.partition(".")[0] for error in wrong}
     right = {name: value for name, value in values.items() if name not in bad}
     return join_paths(right, folder), [*errors, *more, *wrong]
@@ -182,6 +186,7 @@ def merge_values(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[st
     """Values of both; the second comes before the first, and the items of dicts are joined."""
     merged = dict(first)
     for name, value in second.items():
+        # A row may change one argument of a function and keep those that all rows share.
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
         merged[name] = {**merged[name], **value} if both else value
     return merged

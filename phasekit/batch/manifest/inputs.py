@@ -21,6 +21,7 @@ def list_inputs(notebook: Notebook, values: Mapping[str, Any]) -> Iterator[Path]
         default = make_absolute(parameters, {name: _join(parameters[name].default, folder)})[name]
         value = values.get(name, default)
         for item in value if isinstance(value, list | tuple) else [value]:
+            # The notebook may never open a default that is not there; a file that is given counts always.
             if item and (name in values or os.path.exists(item)):
                 yield Path(item)
 
@@ -33,6 +34,7 @@ def _join(value: Any, folder: Path) -> Any:
 
 def find_forgotten_inputs(found: Sequence[CheckedEntry], base: Path) -> Iterator[Fault]:
     """Fault of each row that would run on what nobody meant: the notebook's sample, or a result of this batch."""
+    # Where no row has an input, all of them run on the sample on purpose.
     if not any("input_path" in checked.values for checked in found):
         return
     for checked in found:

@@ -66,6 +66,7 @@ def run_manifest(
     rows = plan_batch(path, output_dir)
     settings = BatchSettings(workers=workers, resume=resume, title=f"phasekit: {Path(path).name}")
     outcome = run_rows(rows, output_dir, settings, report=report)
+    # A list of records alone would look like that of a batch which came to its end.
     if outcome.interrupted:
         raise BatchInterrupted(outcome)
     return list(outcome.records)
@@ -87,6 +88,7 @@ def run_rows(
             row.name,
             row.workflow,
             row.parameters,
+            # The check of the rows has found them already.
             inputs=tuple(map(str, row.inputs)),
             memory_gb=None if row.memory_bytes is None else row.memory_bytes / 1e9,
             time_s=row.time_s,
@@ -116,6 +118,7 @@ def select_rows(rows: Sequence[Row], *, only: str | None = None, limit: int | No
     """
     chosen = list(rows)
     if only == "failed":
+        # Interrupted and damaged rows, too. That no row failed is no error, unlike a pattern without a match.
         chosen = [row for row in rows if read_status(row) not in ("ok", "new")]
     elif only is not None:
         chosen = [row for row in rows if any(fnmatchcase(word, only) for word in (row.name, row.label))]

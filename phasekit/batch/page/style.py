@@ -1,5 +1,6 @@
 """Style and script of the results page; both are inside it, so that it needs no other file and no network."""
 
+# Grounds of the status are dark, so that white words on them have a contrast above 4.5.
 STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; }
@@ -23,6 +24,9 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); p
 @media (prefers-color-scheme: dark) { a { color: #56B4E9; } tbody th p { color: #E69F00; } }
 """
 
+# The page loads itself again while a batch runs, so it keeps search and order for the session.
+# Some browsers refuse this storage to files on the disk; the page then begins anew.
+# Empty cells come last in both directions: they are no small values.
 SCRIPT = """
 "use strict";
 const body = document.querySelector("tbody"), rows = [...body.rows];

@@ -47,6 +47,7 @@ class JobRunner:
     def __init__(self, folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop) -> None:
         self._folder, self._ledger, self._settings, self._stop = folder, ledger, settings, stop
         self._states = ledger.read_states()
+        # Read once: all rows of a batch are compared with the same versions.
         self._versions = read_versions()
 
     def run(self, row: BatchRow, worker: Worker) -> dict[str, Any]:
@@ -58,11 +59,13 @@ class JobRunner:
         last = self._states.get(row.name)
         changes = find_changes(last, definition, self._folder / row.name, self._hash)
         if not changes and self._settings.resume:
+            # Of a row without a last state find_changes says that it was not run yet.
             assert last is not None
             self._ledger.append(row.name, "skipped", "done")
             return {**last.detail["record"], "skipped": True, "why": []}
         why = changes or ["asked for again"]
         try:
+            # After the comparison, so that the record of a missing file also says why the row had to run.
             check_files(_read_parameters(row.workflow), row.parameters)
         except Exception as error:
             return self._fail(row, [f"{type(error).__name__}: {error}"], why)
@@ -86,13 +89,16 @@ class JobRunner:
             self._settings.memory_gb if row.memory_gb is None else row.memory_gb,
             self._settings.time_s if row.time_s is None else row.time_s,
         )
+        # An instrument may still write a file: its key before and after the run shows that.
         keys = _read_keys(inputs)
         for attempt in range(1, self._settings.retries + 2):
             self._ledger.append(row.name, "started", "; ".join(why), {"attempt": attempt, "process": os.getpid()})
             outcome = worker.run(words, limits, self._stop)
+            # After Ctrl-C a crash is most likely its consequence, and no failure of the row.
             if outcome.interrupted or (outcome.crash and self._stop.is_asked()):
                 return self._interrupt(row, why)
             record = self._read_outcome(words, outcome)
+            # An error of a cell would come back, so only a crash is tried again.
             if not outcome.crash or attempt > self._settings.retries:
                 break
             self._ledger.append(row.name, "failed", f"{record['error']} (it is tried again)")
@@ -113,6 +119,7 @@ class JobRunner:
             return describe_failure(words, outcome.limit or outcome.crash)
         record = dict(outcome.record)
         if outcome.limit:
+            # The kernel was ended at the limit: its own record names a dead kernel and not the reason.
             record |= {"status": "failed", "error": outcome.limit, "results": {}}
             with contextlib.suppress(OSError):
                 write_record(words["folder"], record)
@@ -163,6 +170,7 @@ def _read_keys(paths: Sequence[str]) -> dict[str, tuple[int, ...] | None]:
     return keys
 
 
+# The key is an argument, so that a notebook which was changed since is read again.
 @functools.lru_cache(maxsize=64)
 def _read_cached(workflow: str, key: tuple[int, ...]) -> dict[str, Parameter]:
     return notebook_parameters(find_notebook(workflow))

@@ -63,6 +63,7 @@ class Lines:
         self._failed += record["status"] == "failed"
         if self._is_terminal:
             self._bars[0].update(1)
+        # Lines of many rows that were done before would hide those that were run.
         if record.get("skipped"):
             return
         self.tell(self._write_end(name, record))
@@ -94,6 +95,7 @@ class Lines:
         """Time left, from the rows that were run now."""
         if not self._n_run:
             return "time left ?"
+        # Time of the batch per row, not time of a row: it holds for any number of workers.
         left = (time.monotonic() - self._start) / self._n_run * (self._total - self._done)
         return f"{_write_time(left)} left"
 

@@ -81,6 +81,7 @@ class BatchOutcome:
         """130 after Ctrl-C, 1 where a row failed or something could not be written, else 0."""
         if self.interrupted:
             return 130
+        # A script must also learn of a page or a table that could not be written.
         is_well = all(record["status"] == "ok" for record in self.records) and not self.notices
         return 0 if is_well else 1
 
@@ -113,6 +114,7 @@ def select_distinct(rows: Sequence[BatchRow], folder: Path) -> list[BatchRow]:
     distinct: dict[Path, BatchRow] = {}
     base = folder.resolve()
     for row in rows:
+        # Resolved, because `a` and `b/../a` are one folder.
         place = (base / row.name).resolve()
         if not row.name or place == base or not place.is_relative_to(base):
             raise SchemaError(f"batch: the row '{row.name}' would write outside {folder}. Give it a plain name.")
@@ -123,4 +125,5 @@ def select_distinct(rows: Sequence[BatchRow], folder: Path) -> list[BatchRow]:
 
 
 def _write_definition(row: BatchRow) -> str:
+    # Without the limits: they do not change what is written. Parameters may hold paths, hence `str`.
     return json.dumps([row.workflow, dict(row.parameters)], sort_keys=True, default=str)

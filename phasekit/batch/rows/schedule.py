@@ -106,6 +106,7 @@ class _Batch:
         self._rows, self._folder, self._ledger = rows, folder, ledger
         self._settings, self._stop = settings, stop
         self._queue: queue.SimpleQueue[BatchRow] = queue.SimpleQueue()
+        # Workers only put into this queue: one thread alone changes the records and writes the page.
         self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
         self._page_end, self._page_cost = 0.0, 0.0
         chosen = {row.name for row in rows}
@@ -123,6 +124,7 @@ class _Batch:
         """Run all rows; what could not be written."""
         n_workers = min(max(self._settings.workers, 1), max(len(self._rows), 1))
         jobs = JobRunner(self._folder, self._ledger, self._settings, self._stop)
+        # Daemons: an error in `report` must not keep the process waiting for the other rows.
         threads = [threading.Thread(target=self._work, args=(number, jobs), daemon=True) for number in range(n_workers)]
         for thread in threads:
             thread.start()
@@ -177,6 +179,7 @@ class _Batch:
     def _write_last(self) -> list[str]:
         """Page and tables of the end; what could not be written."""
         for record in self.records.values():
+            # A row that still runs here has no record: the thread of its worker ended by an error.
             record["status"] = "queued" if record["status"] == "running" else record["status"]
         notices = []
         if not self._ledger.flush():
@@ -199,5 +202,6 @@ def _end_leftovers(folder: Path, ledger: Ledger, rows: Sequence[BatchRow]) -> No
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads((folder / event.row / "run.json").read_text(encoding="utf-8"))
             process = find_process(record.get("owner", {}))
+            # A process that goes on would write into the folder in which the row is run again.
             if process is not None and process != os.getpid():
                 end_group(process)

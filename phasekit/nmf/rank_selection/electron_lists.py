@@ -43,6 +43,7 @@ class ElectronList(NamedTuple):
         """So many rows at a time, as views."""
         for start in range(0, self.n_rows, size):
             rows = slice(start, min(start + size, self.n_rows))
+            # Starts count from the whole list, so that features and counts need no copy.
             yield rows, self._replace(starts=self.starts[start : rows.stop + 1])
 
     def to_dense(self) -> Array:
@@ -64,6 +65,7 @@ class ElectronList(NamedTuple):
     def select_rows(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], Array]:
         """Places among ``rows``, features and counts of the pixels with electrons in these rows."""
         size = np.diff(self.starts)[rows]
+        # One running number for all entries, moved to the start of each row: no loop in Python.
         entries = np.arange(int(size.sum())) + np.repeat(self.starts[rows] - np.cumsum(size) + size, size)
         return np.repeat(np.arange(len(rows)), size), self.columns[entries], self.counts[entries].astype(np.float32)
 
@@ -72,6 +74,7 @@ def make_electron_list(
     starts: NDArray[np.int64], columns: NDArray[Any], counts: NDArray[Any], n_columns: int
 ) -> ElectronList:
     """A list in the least memory that holds its numbers."""
+    # Features never have 8 bits: numba compiles each further type anew.
     column, count = np.min_scalar_type(max(n_columns - 1, 256)), np.min_scalar_type(int(counts.max(initial=0)))
     return ElectronList(starts, columns.astype(column), counts.astype(count), n_columns)
 
@@ -99,6 +102,7 @@ def add_electrons(
     for i in range(len(places[0])):
         row = out[places[0][i]]
         for e in range(electrons.starts[i], electrons.starts[i + 1]):
+            # Counts are unsigned and the sign may be -1.
             row[places[1][electrons.columns[e]]] += sign * np.int64(electrons.counts[e])
 
 

@@ -127,6 +127,7 @@ def _make_controls(has_peaks: bool, has_bank: bool) -> dict[str, Any]:
 
 def _link_views(drawn: ScanViews, controls: dict[str, Any]) -> dict[str, View]:
     kinds = tuple(name for name in ("aperture_kind",) if name in controls)
+    # A view may need only values that have a control, and some controls are left out.
     settings = tuple(name for name in ("template", "prominence", "blur", "max_peaks") if name in controls)
     aperture = ("aperture",) if kinds else ()
     map_ = View(

@@ -28,6 +28,7 @@ class Grid(NamedTuple):
 
     def find_pixel(self, x: float, y: float) -> tuple[int, int]:
         """Index (y, x) of the pixel at a position; positions outside give the nearest pixel."""
+        # Rounded down, because positions count from the edge of the first pixel; steps may be negative.
         column, row = int((x - self.x) // self.dx), int((y - self.y) // self.dy)
         return min(max(row, 0), self.n_y - 1), min(max(column, 0), self.n_x - 1)
 
@@ -66,6 +67,7 @@ def read_outline(geometry: dict[str, Any]) -> dict[str, list[float]]:
 def mark_pins(grid: Grid, pins: Sequence[tuple[int, int]]) -> list[Marks]:
     """The first pin as a circle, the second as a square; their lines in plots are solid and dashed."""
     places = [grid.find_centre(pin) for pin in pins]
+    # Not strict: there may be fewer pins than shapes.
     shapes = zip(places, ("circle", "square"), strict=False)
     return [Marks([x], [y], [f"pin {i + 1}"], GESTURE, 11, shape) for i, ((x, y), shape) in enumerate(shapes)]
 
@@ -77,6 +79,7 @@ def close_outline(outline: dict[str, list[float]] | None) -> list[Outline]:
     return [Outline([*outline["x"], outline["x"][0]], [*outline["y"], outline["y"][0]], GESTURE)]
 
 
+# After 2 s the kernel counts as free again: an answer that is lost must not stop the cursor.
 #: Begins every script: moves the cursor, or notes the position while the kernel is busy.
 _MOVE = """
 const state = cursor.pk_state ?? (cursor.pk_state = {since: 0, next: null, n: 0});
@@ -93,6 +96,7 @@ const go = (iy, ix) => {
 const busy = () => state.since > 0 && performance.now() - state.since < 2000;
 const move = (iy, ix) => { if (busy()) { state.next = [iy, ix]; } else { go(iy, ix); } };
 """
+# A figure that is zoomed out shows places beside the map; there the cursor stays where it is.
 ON_MOUSE = (
     _MOVE
     + """
@@ -134,6 +138,7 @@ if (view != null && !view.el.hasAttribute("data-pk")) {
 }
 """
 )
+# The number `n` makes a second click on one pixel differ from the first.
 ON_TAP = (
     _MOVE
     + """

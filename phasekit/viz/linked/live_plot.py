@@ -37,6 +37,7 @@ class LivePlot:
             columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in _COLUMNS[kind]]
             data = dict(zip(_COLUMNS[kind], columns, strict=True))
             source = self._sources[kind]
+            # A source that was empty and stays empty is not sent.
             if rows or source.data[_COLUMNS[kind][0]]:
                 source.data = data
         plot = self.figure
@@ -61,6 +62,7 @@ class LivePlot:
         plot.add_glyph(sources["verticals"], span)
         points = {"size": "size", "marker": "marker", "fill_alpha": 0, "line_color": "colour"}
         marks = plot.scatter("x", "y", source=sources["marks"], **points)
+        # Two tools, because points and bars have different columns.
         plot.add_tools(HoverTool(renderers=[marks], tooltips="@label"))
         plot.add_tools(HoverTool(renderers=[bars], tooltips="@name: @top"))
 
@@ -72,6 +74,7 @@ def _list_rows(picture: PlotPicture) -> dict[str, list[tuple[Any, ...]]]:
         x, y = np.asarray(line.x, dtype=float), np.asarray(line.y, dtype=float)
         lines.append((x, y, line.name, line.colour, line.dash, line.width))
         if line.error is not None:
+            # NaN would divide the polygon, which goes along the lower edge and back along the upper one.
             half = np.nan_to_num(np.asarray(line.error, dtype=float))
             bands.append((np.concatenate([x, x[::-1]]), np.concatenate([y - half, (y + half)[::-1]]), line.colour))
     marks = [

@@ -69,6 +69,7 @@ class Page:
         slow = [name for name in names if self._views[name].is_slow or self._cost.get(name, 0.0) > _SLOW_SECONDS]
         self._show([name for name in names if name not in slow])
         is_first = bool(slow) and not self._late
+        # A drawing that waits already takes the new names along.
         self._late.update(slow)
         if is_first:
             self._busy.object = "computing ..."
@@ -90,6 +91,7 @@ class Page:
             self._cost[name] = perf_counter() - start
             self.live[name].show(picture)
             key = make_key(picture)
+            # Each assignment is sent to the browser, so an equal key is left as it is.
             if name in self._keys and self._keys[name].object != key:
                 self._keys[name].object = key
 

@@ -74,6 +74,8 @@ def _draw_plot(ax: Any, picture: PlotPicture) -> None:
 
 def _draw_marks(ax: Any, marks: Sequence[Any]) -> None:
     for group in marks:
+        # Matplotlib warns of an edge colour for markers that are lines alone.
         edge = {"facecolors": group.colour if group.filled else "none", "edgecolors": group.colour}
         colours: dict[str, Any] = {"color": group.colour} if group.marker in {"x", "cross"} else edge
+        # Sizes are widths, as Bokeh takes them; matplotlib takes areas.
         ax.scatter(group.x, group.y, s=group.size**2, marker=_MARKERS[group.marker], linewidths=1.0, **colours)

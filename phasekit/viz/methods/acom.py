@@ -29,9 +29,11 @@ def draw_acom() -> "Figure":
 
 def _draw_sphere(axis: "Axes") -> None:
     x = np.linspace(0.05, 0.95, 200)
+    # In a drawing a parabola is near enough to a sphere.
     surface = 0.3 + 0.45 * (x - 0.5) ** 2
     points = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.1, 0.5, 5)), axis=-1).reshape(-1, 2)
     distance = np.abs(points[:, 1] - (0.3 + 0.45 * (points[:, 0] - 0.5) ** 2))
+    # In a thin crystal also points near the sphere give spots, so it need not meet them.
     excited = distance < 0.03
     axis.plot(x, surface, color=PHASE_COLOURS[4], linewidth=1.5)
     axis.scatter(points[~excited, 0], points[~excited, 1], s=14, color=BACKGROUND_GREY, linewidths=0)

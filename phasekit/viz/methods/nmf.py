@@ -35,6 +35,7 @@ def _pattern(axis: "Axes", box: tuple[float, float, float], *grains: int) -> Non
 def _draw_scan(axis: "Axes") -> None:
     for row in range(3):
         for column in range(3):
+            # The boundary lies in the middle column: its patterns are sums of both grains.
             grains = (0,) if column == 0 else (1,) if column == 2 else (0, 1)
             _pattern(axis, (0.08 + 0.3 * column, 0.7 - 0.29 * row, 0.25), *grains)
     write_text(axis, (0.5, 0.03), "a pattern at every scan point")

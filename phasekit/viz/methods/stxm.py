@@ -59,6 +59,7 @@ def _draw_map(axis: "Axes") -> None:
     inside = np.hypot(y - 5.5, x - 5.5) < 5.2
     colours = np.full((12, 12), 3)
     colours[inside] = np.where(x[inside] < 6, 0, 1)
+    # At the boundary a pixel may hold both phases, so that its label is in doubt.
     colours[inside & (x == 6) & (y % 3 == 0)] = 2
     palette = [PHASE_COLOURS[0], PHASE_COLOURS[1], STATUS_COLOURS["ambiguous"], BACKGROUND_GREY]
     from matplotlib.colors import to_rgb

@@ -51,6 +51,7 @@ def _draw_detectors(axis: "Axes") -> None:
 def _draw_images(axis: "Axes") -> None:
     y, x = np.mgrid[0:1:40j, 0:1:40j]
     grain = np.hypot(y - 0.5, x - 0.45) < 0.3
+    # What the grain scatters is missing in the direct beam: one image is the reverse of the other.
     for left, image, word in ((0.03, 1.0 - 0.7 * grain, "bright field"), (0.53, 0.2 + 0.7 * grain, "dark field")):
         axis.imshow(image, extent=(left, left + 0.44, 0.3, 0.85), cmap="cividis", aspect="auto", vmin=0, vmax=1)
         write_text(axis, (left + 0.22, 0.2), word)

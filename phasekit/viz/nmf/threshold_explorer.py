@@ -75,6 +75,7 @@ def explorer(
     require(factors, FACTORS, step="explorer", argument="factors")
     k, all_fits = factors.sizes["component"], dict(fits or {})
     _check_data(factors, patterns, all_fits)
+    # In memory, so that the slider of k waits for no file. The given factors replace a fit of the same k.
     all_fits = {int(n): all_fits[n].compute() for n in sorted(all_fits)} | {k: factors}
     drawn = ComponentViews(all_fits, patterns, {k: background})
     text = "Overlap where the second weight is at least this part of the first: 0.75 as published, 0.95 nearly equal."
@@ -113,6 +114,7 @@ def _make_choices(k: int, has_patterns: bool) -> dict[str, Choice]:
     choices = {"show": Choice("map", shown, "components", text)}
     numbers = ["none", *(str(i) for i in range(k))]
     for place, channel in enumerate(("red", "green", "blue")):
+        # With fewer than three components the last one is taken again.
         start = numbers[min(place + 1, k)]
         choices[channel] = Choice(channel, numbers, start, "of the composite")
     if has_patterns:

@@ -87,6 +87,7 @@ def explorer(
     grid = make_grid(phases["scan_y"], phases["scan_x"])
     if thickness is not None:
         _check_thickness(thickness, phases)
+        # At least 1 nm: a slider needs a range, also where no pixel has a thickness.
         top = float(np.nanmax([float(thickness["thickness"].max()), 1.0]))
         text = "Pixels thinner than this many nm are drawn as background; 0 hides none."
         controls["min_thickness"] = Slider("least thickness [nm]", 0.0, top, top / 100, 0.0, decimals=0, help=text)
@@ -145,6 +146,7 @@ class _PhaseMaps:
         status = self._status.copy(data=set_ambiguous_status(self._status.values, doubtful, self._clear))
         picture = self._draw_plain(show, status)
         if self._thickness is not None and min_thickness > 0:
+            # Classes mark the background by -1, numbers by NaN.
             values = picture.values.where(self._thickness >= min_thickness, -1 if picture.names else np.nan)
             picture = picture._replace(values=values)
         return picture._replace(marks=mark_pins(self._grid, pins), outlines=close_outline(region))
