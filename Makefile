@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo docs demo-machines test test-fast test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-explorers bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo docs demo-machines test test-fast test-long test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-explorers bench-nmf bench-stxm environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ demo: $(STAMP)  ## the notebooks on the bundled samples -> runs/index.html
 
 # A file of tests stays on one worker, so that a notebook it looks at is executed once.
 test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(filter 0,$(SLOW)),-m "not slow")
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long$(if $(filter 0,$(SLOW)), and not slow)"
+
+test-long: $(STAMP)  ## what takes many minutes: fifty kills of a batch at random moments (15 minutes)
+	$(PYTEST) -q -n 0 -m long
 
 test-machines: $(STAMP)  ## the fast tests again under emulated processors, thread counts and locales (QUICK=1: a part)
 	$(BIN)/python -m tests.machines --workers $(WORKERS) $(if $(QUICK),--quick) $(MACHINES)
@@ -55,7 +58,7 @@ test-oldest:  ## the lowest versions that pyproject.toml allows, fast tests
 	$(MAKE) --no-print-directory test-fast VENV=.venvs/oldest PINS=constraints/oldest.txt
 
 test-fast: $(STAMP)
-	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not network"
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not network"
 
 # The linters read a copy of what git tracks: results, notebooks being tried and other environments are not their business.
 lint: $(STAMP)  ## ruff, mypy --strict, import-linter, nbstripout, codespell on what git tracks

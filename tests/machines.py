@@ -24,7 +24,7 @@ from typing import NamedTuple
 from .tree import ROOT, copy_to
 
 #: Tests that need no screen, no network and no minute of their own.
-FAST = "not slow and not browser and not network"
+FAST = "not slow and not long and not browser and not network"
 #: ``--quick``: the steps whose numbers depend on arithmetic, and what reads and writes text.
 QUICK = (
     *("tests/test_contract.py", "tests/test_samples.py", "tests/test_correlation.py", "tests/test_diffraction.py"),

@@ -37,7 +37,7 @@ def test_five_kills_lose_nothing(tmp_path, work):
     assert set(kinds) == {"parent", "worker", "kernel"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_fifty_kills_lose_nothing(tmp_path, work):
     kinds, first = [], 5
