@@ -56,9 +56,10 @@ class Explorer:
     --------
     >>> import phasekit as pk
     >>> pk.viz.setup(interactive=False)
-    >>> explorer = Explorer({"threshold": Slider("threshold", 0, 1, 0.01, 0.75)}, readout=str, views={})
+    >>> slider = Slider("threshold", 0, 1, 0.01, 0.75)
+    >>> explorer = Explorer({"threshold": slider}, readout=lambda threshold: f"{threshold}", views={})
     >>> explorer.values, explorer.as_parameters()
-    ({'threshold': 0.75}, 'threshold: 0.75\\n')
+    ({'threshold': 0.75}, 'threshold: 0.75\n')
     """
 
     def __init__(

@@ -31,7 +31,8 @@ FLAGS = (
 LOCAL = re.compile(r"^(http|ws)://127\.0\.0\.1[:/]|^(data|blob|about):")
 
 
-@pytest.fixture(scope="session")
+# It holds an event loop that runs in this thread: ended with the package, so that no other test finds one.
+@pytest.fixture(scope="package")
 def browser():
     if not CHROMIUM or not Path(CHROMIUM).exists():
         reason = "no Chromium here (Debian: apt-get install chromium)"

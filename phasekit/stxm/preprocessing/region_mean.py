@@ -42,6 +42,8 @@ def average_spectrum(od: xr.Dataset, region: xr.DataArray) -> xr.Dataset:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import xarray as xr
     >>> cube = xr.DataArray(np.ones((2, 3, 3)), dims=("energy", "scan_y", "scan_x"))
     >>> od = xr.Dataset({"optical_density": cube, "noise": 0 * cube + 0.3, "valid": cube[0] > 0},
     ...                 coords={"energy": ("energy", [510.0, 520.0], {"units": "eV"})})

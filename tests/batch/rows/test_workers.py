@@ -160,7 +160,8 @@ def test_a_full_disk_fails_rows_and_ends_the_batch_in_order(small_disk, tmp_path
     outcome = run_batch(rows, small_disk / "out", BatchSettings(workers=workers))
     states = [record["status"] for record in outcome.records]
     assert outcome.exit_code == 1
-    assert states[0] == "ok"
+    if not workers:  # of two rows at a time either may find the disk full
+        assert states[0] == "ok"
     assert states.count("failed") >= 2
     errors = " ".join(record["error"] for record in outcome.records if record["error"])
     assert "No space left on device" in errors
