@@ -3,13 +3,13 @@
 python -m benchmarks.nmf.report_strangers RUNS_DIR REPORT.md
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..harness import markdown_table, read_json, read_json_files, write_json
+from ..harness import markdown_table, read_json, read_json_files
+from .pages import parse_arguments, write_numbers_and_page
 from .report_other_rules import collect_other_rules, describe_other_rules
 from .run_strangers import JUDGED_DRAW
 from .scan_groups import Rows, format_rate, group_by_condition, group_by_dose, is_linear, keep_case
@@ -35,18 +35,13 @@ _EXPLAINED = (
 
 def main() -> None:
     """Write the page."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("runs", type=Path)
-    parser.add_argument("page", type=Path)
-    chosen = parser.parse_args()
-    write_page(chosen.runs, chosen.page)
+    runs, page = parse_arguments(main.__doc__)
+    write_page(runs, page)
 
 
 def write_page(runs: Path, page: Path) -> None:
     """Write the page from the results in ``runs``, and its numbers beside it."""
-    results = collect_strangers(runs)
-    write_json(page.with_suffix(".json"), results)
-    page.write_text("\n".join(compose_page(results)) + "\n", encoding="utf-8")
+    write_numbers_and_page(collect_strangers(runs), compose_page, page)
 
 
 def collect_strangers(runs: Path) -> dict[str, Any]:
