@@ -149,7 +149,7 @@ def _recover_ranks(runs: Path, sizes: Sizes, cases: list[str], processes: int) -
 
 
 def _judge_strangers(runs: Path, processes: int) -> None:
-    """Scan the strangers' scans and pure noise, find what can be seen, count crystals, ask the rules of others, and write the pages."""
+    """Judge the strangers' scans, what can be seen of them, pure noise, crystals and others' rules; write the pages."""
     _run(runs / "noise_edge.json", "run_noise_edge")
     _run(runs / "limit.json", "run_limit")
     parts = [
