@@ -76,8 +76,11 @@ def make_name(parts: Sequence[str], digest: str) -> str:
     >>> make_name(["acom", "../scan 1"], "0f3a")
     'acom-_scan 1-0f3a'
     """
-    words = [_make_word(part) for part in parts]
-    return "-".join([word for word in words if word] + [digest])
+    words = [word for word in (_make_word(part) for part in parts) if word]
+    # A notebook called "con.x.ipynb" would make the name of a device: then the digest alone is the name.
+    stem = _cut("-".join(words), _LONGEST - len(f"-{digest}"))
+    name = f"{stem}-{digest}" if stem else digest
+    return digest if find_name_fault(name) else name
 
 
 def find_folder_fault(base: Path, name: str) -> str:
@@ -108,8 +111,13 @@ def _list_name_faults(name: str) -> Iterator[str]:
 def _make_word(text: str) -> str:
     """Part of a folder's name from any text."""
     safe = "".join("_" if _is_unprintable(letter) or letter in _MARKS else letter for letter in normalise_name(text))
-    word = safe.strip(" .-")
-    while len(word.encode()) > _LONGEST_STEM:
+    return _cut(safe, _LONGEST_STEM)
+
+
+def _cut(text: str, longest: int) -> str:
+    """The beginning of a text, at most ``longest`` bytes, without blanks, points and hyphens at its ends."""
+    word = text.strip(" .-")
+    while len(word.encode()) > longest:
         word = word[:-1]
     return word.strip(" .-")
 

@@ -78,7 +78,24 @@ def is_inside(name):
 def test_a_made_name_is_a_folder_s_name_whatever_the_input_is_called(first, second):
     name = make_name(["acom", first, second], "0f3a5b7c9d")
     assert is_inside(name)
-    assert len(name.encode()) < 200
+    assert name.endswith("0f3a5b7c9d")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["acom", "0" * 16 + "\xa0" * 15 + "\u0800", "0" * 16 + "\xa0" * 15 + "\u0800"],
+        ["x" * 250] * 3,
+        ["é" * 250] * 3,
+        ["試" * 250, "試" * 250],
+        ["con.x", "scan"],
+        ["nul", ".x"],
+        [],
+        ["", " . - "],
+    ],
+)
+def test_long_parts_and_devices_still_make_a_folder_s_name(parts):
+    assert is_inside(make_name(parts, "0f3a5b7c9d"))
 
 
 @given(st.text(max_size=40))
