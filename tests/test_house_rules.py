@@ -50,7 +50,7 @@ def test_modules_and_functions_fit_on_a_screen(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_library_never_prints(path):
-    if path.name in ("cli.py", "samples.py", "__main__.py"):
+    if path.name in ("cli.py", "samples.py", "__main__.py") or path.parent.name == "commands":
         return
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     assert not [node.lineno for node in calls if getattr(node.func, "id", "") == "print"], "rule 21"

@@ -20,8 +20,8 @@ def test_help_and_version_answer_at_once():
 
 
 def test_an_answer_is_printed_where_the_terminal_knows_ascii_only():
-    code = "import phasekit.cli as cli; cli._run_samples = lambda chosen: print('0.26\\N{DEGREE SIGN}') or 0"
-    code += "; raise SystemExit(cli.main(['samples', 'list']))"
+    code = "import phasekit.commands.samples as c; c._run_samples = lambda chosen: print('0.26\\N{DEGREE SIGN}') or 0"
+    code += "; from phasekit import cli; raise SystemExit(cli.main(['samples', 'list']))"
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
