@@ -153,8 +153,19 @@ def test_what_is_declared_is_imported_or_used_by_name():
     assert unused == {canonicalize_name(name) for name in BY_NAME}
 
 
-#: Test dependencies that a test imports; no command calls them.
-IMPORTED = {"grimp", "hypothesis", "packaging", "playwright", "pytest"}
+#: Test dependencies that a test imports, or that serve one (flask is the server of moto); no command calls them.
+IMPORTED = {
+    "distributed",
+    "flask",
+    "flask-cors",
+    "grimp",
+    "hypothesis",
+    "moto",
+    "packaging",
+    "playwright",
+    "pytest",
+    "s3fs",
+}
 
 
 @pytest.mark.parametrize("name", sorted(declared("test") - IMPORTED))
