@@ -11,18 +11,22 @@ import phasekit as pk
 from phasekit.batch import find_notebook, notebook_parameters, run_notebook
 from phasekit.workflows import list_workflows
 
+from .answered import assert_answers_are_checked, write_answered
+
 pytestmark = [pytest.mark.notebook, pytest.mark.slow, pytest.mark.timeout(900)]
 SAMPLES = {workflow.name: workflow.sample for workflow in list_workflows()}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Record, folder and result of a workflow's notebook on its sample; each is run once."""
+    """Record and folder of a workflow's notebook on its sample, its exercises answered; each is run once."""
     base, done = tmp_path_factory.mktemp("runs"), {}
+    answered = write_answered(tmp_path_factory.mktemp("class"))
 
     def run(workflow: str) -> tuple[dict, Path]:
         if workflow not in done:
-            done[workflow] = run_notebook(workflow, base / workflow)
+            path = answered[find_notebook(workflow).name[:2]]
+            done[workflow] = run_notebook(str(path), base / workflow)
         assert done[workflow]["status"] == "ok", done[workflow]["error"]
         return done[workflow], base / workflow
 
@@ -51,6 +55,12 @@ def test_a_notebook_leaves_figures_with_words_and_a_result(runs, workflow):
             assert min(picture.size) > 200
             assert np.asarray(picture.convert("L")).std() > 5, "an empty picture"
     assert record["numbers"]
+
+
+@pytest.mark.parametrize("workflow", [*SAMPLES, "start"])
+def test_solutions_are_right_and_typical_errors_are_explained(runs, workflow):
+    _, folder = runs(workflow)
+    assert_answers_are_checked(folder / "notebook.ipynb")
 
 
 @pytest.mark.parametrize("workflow", SAMPLES)

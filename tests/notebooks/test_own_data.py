@@ -4,16 +4,22 @@ import pytest
 import yaml
 
 import phasekit as pk
-from phasekit.samples import root
+
+from .answered import assert_answers_are_checked, write_answered
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def run(name, folder, **parameters):
-    path = root() / "notebooks" / name
+@pytest.fixture(scope="module")
+def notebooks(tmp_path_factory):
+    """Paths of the notebooks with answers to their exercises, by their first two digits."""
+    return write_answered(tmp_path_factory.mktemp("class"))
+
+
+def run(path, folder, **parameters):
     record = pk.batch.run_notebook(str(path), folder, parameters=parameters)
     assert record["status"] == "ok", record["error"]
-    return record
+    assert_answers_are_checked(folder / "notebook.ipynb")
 
 
 CASES = {
@@ -23,9 +29,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("workflow", CASES)
-def test_a_file_becomes_a_result_and_a_table(workflow, tmp_path):
+def test_a_file_becomes_a_result_and_a_table(notebooks, workflow, tmp_path):
     case = {**CASES[workflow], "input_path": str(pk.samples.path(CASES[workflow]["input_path"]))}
-    run("04_your_own_data.ipynb", tmp_path, workflow=workflow, seed=3, **case)
+    run(notebooks["04"], tmp_path, workflow=workflow, seed=3, **case)
     # The settings are those that were asked for, in the form that a batch run reads.
     (job,) = yaml.safe_load((tmp_path / "jobs.yaml").read_text(encoding="utf-8"))
     assert job == {"workflow": workflow, "input_path": case["input_path"], "seed": 3, **case["settings"]}
@@ -37,9 +43,9 @@ def test_a_file_becomes_a_result_and_a_table(workflow, tmp_path):
     assert columns[:2] == ["scan_y", "scan_x"]
 
 
-def test_results_of_other_runs_are_compared(tmp_path):
+def test_results_of_other_runs_are_compared(notebooks, tmp_path):
     examples = pk.teaching.make_example_results(tmp_path / "mine", workflows=["nmf"], seed=1)
-    run("05_compare_datasets.ipynb", tmp_path / "out", result_paths=[str(path.parent) for path in examples])
+    run(notebooks["05"], tmp_path / "out", result_paths=[str(path.parent) for path in examples])
     table = pk.batch.load_run(tmp_path / "out" / "result.nc")
     assert table["result"].values.tolist() == ["nmf_two_grains", "nmf_three_grains", "nmf_four_grains"]
     assert table["k"].values.tolist() == sorted(table["k"].values)
