@@ -34,7 +34,7 @@ demo: $(STAMP)  ## the notebooks on the bundled samples -> runs/index.html
 test: lint  ## linters, then all tests (SLOW=0 leaves the slow ones out)
 	$(PYTEST) -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long$(if $(filter 0,$(SLOW)), and not slow)"
 
-test-long: $(STAMP)  ## what takes many minutes: fifty kills of a batch, new random examples for the properties (20 minutes)
+test-long: $(STAMP)  ## what takes many minutes: fifty kills of a batch, measured coverage, new random examples for the properties (25 minutes)
 	$(PYTEST) -q -n 0 -m long
 	$(PYTEST) -q -n $(WORKERS) -m hypothesis --hypothesis-profile=search
 

@@ -116,7 +116,7 @@ for data in (matched, pk.acom.refine_orientations(peaks, bank, matched)):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_results_do_not_depend_on_whether_the_code_was_compiled_or_loaded(tmp_path):
     # A function that may reassociate sums is optimised once by itself and once inside its caller. Which of the two a
     # process ran depended on what was compiled first, until such functions were inlined always.

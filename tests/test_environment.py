@@ -1,6 +1,7 @@
 """pyproject.toml, environment.yml and the constraints files say the same."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -113,6 +114,7 @@ def sources(folder: str) -> list[str]:
     return texts
 
 
+@functools.cache
 def imported(*folders: str) -> set[str]:
     """Distributions that the sources in these folders import."""
     names = set()

@@ -47,7 +47,7 @@ def test_a_reference_that_is_missing_widens_the_error(od, refs, full, reference)
     assert difference < 1.5 * float(found["energy_offset_error"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_error_covers_the_spread_over_subsets_of_energies(od, refs, full):
     """Rule fixed before these seeds were drawn: 20 subsets a seed, 6 to 60 of 123 energies.
 
