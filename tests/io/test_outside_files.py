@@ -102,11 +102,19 @@ def test_a_detour_is_seen(places, way):
             write(inside / "near.h5", link, outside)
             file["a"] = h5py.ExternalLink("near.h5", "entry/data")
         else:
-            layout = h5py.VirtualLayout(PATTERNS.shape, PATTERNS.dtype)
-            layout[:] = h5py.VirtualSource(str(outside / "data_%b.h5"), "data", PATTERNS.shape)
-            file.create_virtual_dataset("entry/data", layout)
+            _write_blocks(file, outside / "data_%b.h5")
     with pytest.raises(ReadError, match="outside its folder"):
         pk.io.open_4dstem(path)
+
+
+def _write_blocks(file, name):
+    """A virtual dataset whose blocks lie in numbered files."""
+    endless = h5py.h5s.UNLIMITED
+    space = h5py.h5s.create_simple(PATTERNS.shape, (endless, *PATTERNS.shape[1:]))
+    space.select_hyperslab((0, 0, 0, 0), (endless, 1, 1, 1), PATTERNS.shape, PATTERNS.shape)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_virtual(space, str(name).encode(), b"data", h5py.h5s.create_simple(PATTERNS.shape))
+    h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT16, space, plist)
 
 
 def test_a_relative_name_is_looked_for_where_hdf5_looks(places, monkeypatch):

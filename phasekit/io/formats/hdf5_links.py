@@ -84,27 +84,29 @@ def _list_references(path: Path) -> list[_Reference]:
     """Other files that the objects of a file name."""
     import h5py
 
-    found: list[_Reference] = []
     try:
         file = h5py.File(path, "r")
     except OSError:  # no HDF5, or damaged: who opens it says so
         return []
     with file:
-
-        def visit(name: bytes, info: Any) -> None:
-            if info.type == h5py.h5l.TYPE_EXTERNAL:
-                target = file.id.links.get_val(name)[0].decode("utf-8", "surrogateescape")
-                found.append(_Reference("a link", name.decode("utf-8", "replace"), target, "HDF5_EXT_PREFIX"))
-            elif info.type == h5py.h5l.TYPE_HARD:
-                found.extend(_list_of_object(path, file, name))
-
+        names: list[tuple[int, bytes]] = []
         try:
-            file.id.links.visit(visit, info=True)
-        except ReadError:
-            raise
+            # An error inside this call would be lost, so the objects are looked at afterwards.
+            file.id.links.visit(lambda name, info: names.append((info.type, name)), info=True)
         except Exception as error:  # a damaged group would hide the links behind it
             raise damaged_file(path, error) from error
-    return found
+        return [reference for kind, name in names for reference in _list_of_link(path, file, kind, name)]
+
+
+def _list_of_link(path: Path, file: Any, kind: int, name: bytes) -> Iterator[_Reference]:
+    """Files that one link of a file leads to."""
+    import h5py
+
+    if kind == h5py.h5l.TYPE_EXTERNAL:
+        target = file.id.links.get_val(name)[0].decode("utf-8", "surrogateescape")
+        yield _Reference("a link", name.decode("utf-8", "replace"), target, "HDF5_EXT_PREFIX")
+    elif kind == h5py.h5l.TYPE_HARD:
+        yield from _list_of_object(path, file, name)
 
 
 def _list_of_object(path: Path, file: Any, name: bytes) -> Iterator[_Reference]:
