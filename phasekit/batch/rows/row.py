@@ -55,6 +55,9 @@ class BatchSettings:
         Limits of each row [GB, s]; ``None`` has no limit.
     title
         Heading of the page.
+    scheduler
+        Address of a dask cluster that runs the rows, ``tcp://HOST:8786``; empty runs them here. ``workers`` above 1 is
+        then the number of rows that are sent at the same time; 1 sends one for each thread that the cluster has.
     """
 
     workers: int = 1
@@ -65,6 +68,7 @@ class BatchSettings:
     memory_gb: float | None = None
     time_s: float | None = None
     title: str = "phasekit runs"
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cluster.client import Cluster, ClusterWorker, open_cluster
 from ..ledger.events import Ledger
 from ..ledger.lock import lock_folder
 from ..page.numbers import write_tables
@@ -83,28 +84,42 @@ def run_batch(
     stop = Stop()
     with (
         catch_signals(stop),
-        Lines(len(distinct), max(chosen.workers, 1), show=progress) as lines,
+        open_cluster(chosen.scheduler, folder) as cluster,
+        Lines(len(distinct), count_workers(chosen, cluster), show=progress) as lines,
         lock_folder(folder, wait=chosen.wait, tell=lines.tell),
         contextlib.closing(Ledger(folder)) as ledger,
     ):
         _end_leftovers(folder, ledger, distinct)
-        batch = _Batch(distinct, folder, ledger, chosen, stop)
+        batch = _Batch(distinct, folder, ledger, chosen, stop, cluster)
         notices = batch.run_all(lines, report)
         if ledger.notice:
             lines.tell(ledger.notice)
     records = [batch.records[row.name] for row in rows]
     page = folder / "index.html"
-    return BatchOutcome(records, page if page.is_file() else None, stop.is_asked(), notices)
+    return BatchOutcome(records, page if page.is_file() else None, stop.n_asked > 0, notices)
+
+
+def count_workers(settings: BatchSettings, cluster: Cluster | None) -> int:
+    """Rows at the same time."""
+    if cluster is None or settings.workers > 1:
+        return max(settings.workers, 1)
+    return max(cluster.count_threads(), 1)
 
 
 class _Batch:
     """State of a batch while it runs."""
 
     def __init__(
-        self, rows: Sequence[BatchRow], folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop
+        self,
+        rows: Sequence[BatchRow],
+        folder: Path,
+        ledger: Ledger,
+        settings: BatchSettings,
+        stop: Stop,
+        cluster: Cluster | None = None,
     ) -> None:
         self._rows, self._folder, self._ledger = rows, folder, ledger
-        self._settings, self._stop = settings, stop
+        self._settings, self._stop, self._cluster = settings, stop, cluster
         self._queue: queue.SimpleQueue[BatchRow] = queue.SimpleQueue()
         # Workers only put into this queue: one thread alone changes the records and writes the page.
         self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
@@ -122,7 +137,7 @@ class _Batch:
 
     def run_all(self, lines: Lines, report: Report | None) -> list[str]:
         """Run all rows; what could not be written."""
-        n_workers = min(max(self._settings.workers, 1), max(len(self._rows), 1))
+        n_workers = min(count_workers(self._settings, self._cluster), max(len(self._rows), 1))
         jobs = JobRunner(self._folder, self._ledger, self._settings, self._stop)
         # Daemons: an error in `report` must not keep the process waiting for the other rows.
         threads = [threading.Thread(target=self._work, args=(number, jobs), daemon=True) for number in range(n_workers)]
@@ -137,9 +152,7 @@ class _Batch:
 
     def _work(self, number: int, jobs: JobRunner) -> None:
         """One worker: rows from the queue until there are none or the batch is stopped."""
-        worker: Worker = (
-            WorkerProcess(make_environment(self._settings.workers)) if self._settings.workers else LocalWorker()
-        )
+        worker = self._make_worker()
         try:
             while not self._stop.is_asked():
                 row = self._queue.get_nowait()
@@ -149,6 +162,11 @@ class _Batch:
             pass
         finally:
             worker.close()
+
+    def _make_worker(self) -> Worker:
+        if self._cluster is not None:
+            return ClusterWorker(self._cluster)
+        return WorkerProcess(make_environment(self._settings.workers)) if self._settings.workers else LocalWorker()
 
     def _tell_all(self, lines: Lines, report: Report | None) -> None:
         """Pass on what the workers told."""
@@ -181,7 +199,7 @@ class _Batch:
         for record in self.records.values():
             # A row that still runs here has no record: the thread of its worker ended by an error.
             record["status"] = "queued" if record["status"] == "running" else record["status"]
-        notices = []
+        notices = [self._stop.reason] if self._stop.reason else []
         if not self._ledger.flush():
             notices.append(f"{self._ledger.path} could not be written ({self._ledger.trouble}): rows are run again")
         if self._stop.n_asked > 1:  # at once
