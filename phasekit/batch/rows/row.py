@@ -95,7 +95,9 @@ class BatchOutcome:
         done = sum(1 for record in self.records if record.get("skipped"))
         parts = [f"{states.count('ok')} of {len(states)} jobs ended well"]
         parts += [f"{done} done before"] if done else []
-        parts += [f"{states.count(word)} {word}" for word in ("failed", "interrupted", "queued") if word in states]
+        parts += [
+            f"{states.count(word)} {word}" for word in ("failed", "interrupted", "running", "queued") if word in states
+        ]
         return ", ".join(parts)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cluster.client import Cluster, ClusterWorker, open_cluster
+from ..cluster.journal import collect_journals
 from ..ledger.events import Ledger
 from ..ledger.lock import lock_folder
 from ..page.numbers import write_tables
@@ -89,6 +90,7 @@ def run_batch(
         lock_folder(folder, wait=chosen.wait, tell=lines.tell),
         contextlib.closing(Ledger(folder)) as ledger,
     ):
+        collect_journals(folder, ledger)
         _end_leftovers(folder, ledger, distinct)
         batch = _Batch(distinct, folder, ledger, chosen, stop, cluster)
         notices = batch.run_all(lines, report)
