@@ -122,8 +122,8 @@ def run_notebook(
 def run_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Run one row of a batch in this process; whatever goes wrong is in the record, and nothing is raised.
 
-    ``row`` has ``workflow``, ``folder``, ``parameters`` and ``html``, and ``is_locked`` where its lock is held already.
-    The record has ``results`` besides: the hash of each result file.
+    ``row`` has ``workflow``, ``folder`` and ``parameters``, and ``is_locked`` where its lock is held already. The
+    record has ``results`` besides: the hash of each result file. HTML is not written here: a worker would wait for it.
     """
     from .ledger.lock import lock_row
 
@@ -144,7 +144,7 @@ def _run_locked(row: Mapping[str, Any]) -> dict[str, Any]:
 
     folder = Path(row["folder"])
     try:
-        record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=row["html"])
+        record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=False)
         results = [folder / RESULT] if record["status"] == "ok" and (folder / RESULT).is_file() else []
         record["results"] = {path.name: compute_hash(path) for path in results}
     except Exception as error:  # a full disk, a folder that cannot be written: the outcome of this row

@@ -57,7 +57,7 @@ def add_batch(commands: Any) -> None:
     batch.add_argument(
         "--retries", type=int, default=0, metavar="N", help="runs again of a row whose kernel crashed (default: 0)"
     )
-    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML (a second a row)")
+    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML, while further rows run")
     batch.add_argument("--wait", action="store_true", help="wait for another batch that writes into the same folder")
     batch.add_argument("--again", action="store_true", help="also run rows that already ended well")
     _add_machines(batch)

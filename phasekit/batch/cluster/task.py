@@ -9,6 +9,7 @@ from phasekit.errors import SchemaError
 from ..ledger.lock import lock_row
 from ..rows.job import JobRunner
 from ..rows.row import BatchRow
+from ..workers.pages import PAGE, write_html
 from ..workers.pool import WorkerProcess, make_environment
 from ..workers.stop import Stop, catch_signals
 from .journal import RowJournal
@@ -33,6 +34,8 @@ def run_task(folder: Path, word: str) -> tuple[BatchRow, dict[str, Any]]:
         jobs = JobRunner(folder, journal, plan.settings, stop, is_locked=True)
         with contextlib.closing(WorkerProcess(make_environment(1))) as worker:
             record = jobs.run(row, worker)
+        if plan.settings.html and not (folder / row.name / PAGE).is_file():
+            write_html(folder / row.name)
     if journal.trouble:
         record |= {"status": "failed", "error": f"{journal.path} could not be written ({journal.trouble})"}
     return row, record

@@ -103,7 +103,7 @@ class JobRunner:
         self, row: BatchRow, worker: Worker, definition: Mapping[str, Any], inputs: Sequence[str], why: list[str]
     ) -> dict[str, Any]:
         words: dict[str, Any] = {"workflow": row.workflow, "folder": str((self._folder / row.name).resolve())}
-        words |= {"parameters": dict(row.parameters), "html": self._settings.html, "is_locked": self._is_locked}
+        words |= {"parameters": dict(row.parameters), "is_locked": self._is_locked}
         limits = Limits(
             self._settings.memory_gb if row.memory_gb is None else row.memory_gb,
             self._settings.time_s if row.time_s is None else row.time_s,

@@ -50,7 +50,8 @@ class BatchSettings:
     wait
         Whether to wait for another batch in the same folder.
     html
-        Whether to write each notebook as HTML, too; this takes about a second a row.
+        Whether to write each notebook as HTML, too. A process of its own does this, about a second a row, while further
+        rows run. Pages that are missing beside rows that are done are written as well.
     memory_gb, time_s
         Limits of each row [GB, s]; ``None`` has no limit.
     title

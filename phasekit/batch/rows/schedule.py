@@ -17,6 +17,7 @@ from ..ledger.lock import lock_folder
 from ..page.numbers import write_tables
 from ..page.table import write_page
 from ..workers.isolation import end_group, find_process
+from ..workers.pages import PageWriter
 from ..workers.pool import WorkerProcess, make_environment
 from ..workers.stop import Stop, catch_signals
 from .job import JobRunner, LocalWorker, Worker, close_interrupted, read_record
@@ -126,6 +127,7 @@ class _Batch:
         # Workers only put into this queue: one thread alone changes the records and writes the page.
         self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
         self._page_end, self._page_cost = 0.0, 0.0
+        self._html = PageWriter()
         chosen = {row.name for row in rows}
         # Rows of the folder that are not asked for now stay on the page: a batch may be of the failed ones alone.
         states = {name: event for name, event in ledger.read_states().items() if name not in chosen}
@@ -150,7 +152,17 @@ class _Batch:
             self._write_now_and_then()
             time.sleep(_POLL_S if self._told.empty() else 0)
         self._tell_all(lines, report)
+        self._wait_for_html(lines)
         return self._write_last()
+
+    def _wait_for_html(self, lines: Lines) -> None:
+        """Wait for the pages of notebooks that are still to be written; Ctrl-C ends that."""
+        if left := self._html.count_left():
+            lines.tell(f"{left} notebooks are still to be written as HTML")
+        while self._html.count_left() and not self._stop.is_asked():
+            self._write_now_and_then()
+            time.sleep(_POLL_S)
+        self._html.close()
 
     def _work(self, number: int, jobs: JobRunner) -> None:
         """One worker: rows from the queue until there are none or the batch is stopped."""
@@ -180,6 +192,8 @@ class _Batch:
                 continue
             self.records[row.name] = record
             lines.end(number, row.name, record)
+            if self._settings.html:
+                self._html.ask(self._folder / row.name)
             if report is not None:
                 report(row, record)
         lines.refresh()
@@ -202,6 +216,8 @@ class _Batch:
             # A row that still runs here has no record: the thread of its worker ended by an error.
             record["status"] = "queued" if record["status"] == "running" else record["status"]
         notices = [self._stop.reason] if self._stop.reason else []
+        if faults := self._html.faults:
+            notices.append(f"{len(faults)} notebooks could not be written as HTML, such as {faults[0]}")
         if not self._ledger.flush():
             notices.append(f"{self._ledger.path} could not be written ({self._ledger.trouble}): rows are run again")
         if self._stop.n_asked > 1:  # at once
