@@ -6,6 +6,8 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +142,12 @@ def open_cluster(address: str, folder: Path) -> Iterator[Cluster | None]:
 
 def _connect(address: str) -> Any:
     try:
-        from distributed import Client
+        client = import_module("distributed").Client
     except ImportError as error:
-        import dask
-
-        cure = f"pip install distributed=={dask.__version__}"
+        cure = f"pip install distributed=={version('dask')}"
         raise ReadError(address, found="a dask cluster, and no package 'distributed'", cure=cure) from error
     try:
-        return Client(address, timeout=_ANSWER_S, set_as_default=False, name="phasekit-batch")
+        return client(address, timeout=_ANSWER_S, set_as_default=False, name="phasekit-batch")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         cure = "start it with `dask scheduler`, and give the address that it prints, as tcp://HOST:8786"
         found = f"no scheduler that answers ({type(error).__name__}: {error})"

@@ -66,9 +66,9 @@ class _Withdrawn:
 
     def __init__(self) -> None:
         from distributed import get_worker
-        from distributed.worker import thread_state
 
-        self.worker, self._key = get_worker(), thread_state.key
+        self.worker = get_worker()
+        self._key = self.worker.get_current_task()
 
     def is_due(self) -> bool:
         """Whether the row is to be ended now."""
