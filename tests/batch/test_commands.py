@@ -184,7 +184,7 @@ BAD = {
     "batch --out out": "batch: no data",
     "batch --out out --collect": "no slurm_rows.json",
     "batch --out out --slurm-task x:0": "no rows of a SLURM array",
-    "batch *.mib --out out --notebook acom --slurm --sbatch=short": "needs one option of sbatch",
+    "batch *.mib --out out --notebook acom --slurm --sbatch short": "needs one option of sbatch",
     "batch *.mib --out out --notebook acom --scheduler nowhere": "no scheduler that answers",
     "batch refs.csv --out out --workers two": "give 1 or more",
     "batch refs.csv --out refs.csv": "found a file",

@@ -41,6 +41,7 @@ class Cluster:
         """Refuse a cluster whose workers see another file system, or have other versions."""
         file, content = folder / ".cluster.part", uuid.uuid4().hex
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
         except OSError as error:
             cure = "make room on the disk, or give a folder to write to"

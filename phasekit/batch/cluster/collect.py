@@ -16,7 +16,7 @@ from ..rows.job import read_record
 from ..rows.row import BatchOutcome, BatchRow, BatchSettings, select_distinct
 from .journal import RowJournal, collect_journals
 from .plan import PLAN, read_plan, write_plan
-from .script import write_scripts
+from .script import check_options, write_scripts
 
 
 def prepare_array(
@@ -40,7 +40,7 @@ def prepare_array(
     """
     folder = Path(output_dir)
     distinct = select_distinct(rows, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_options(options)
     with lock_folder(folder), contextlib.closing(Ledger(folder)) as ledger:
         collect_journals(folder, ledger)
         states = ledger.read_states()

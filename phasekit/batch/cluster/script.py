@@ -33,16 +33,8 @@ def write_scripts(folder: Path, plan: Plan, *, at_once: int | None = None, optio
     at_once
         Most rows at the same time; ``None`` leaves that to SLURM.
     options
-        Further options of ``sbatch``, such as ``--partition=short``.
-
-    Raises
-    ------
-    SchemaError
-        An option is none, or holds a line break.
+        Further options of ``sbatch``, such as ``--partition=short`` (:func:`check_options`).
     """
-    for option in options:
-        if not option.startswith("-") or not option.isprintable():
-            raise SchemaError(f"--sbatch {option!r}: needs one option of sbatch, as in --sbatch=--partition=short.")
     for old in folder.glob("slurm_rows_*.sh"):
         old.unlink()
     place = Path(os.path.abspath(folder))
@@ -54,6 +46,13 @@ def write_scripts(folder: Path, plan: Plan, *, at_once: int | None = None, optio
     _write(folder / COLLECT, _compose_collect(place, options))
     _write(folder / SUBMIT, _compose_submit(place, [path.name for path in written]))
     return [*written, folder / COLLECT, folder / SUBMIT]
+
+
+def check_options(options: Sequence[str]) -> None:
+    """Refuse an option of ``sbatch`` that is none, or that holds a line break."""
+    for option in options:
+        if not option.startswith("-") or not option.isprintable():
+            raise SchemaError(f"--sbatch {option!r}: needs one option of sbatch, as in --sbatch=--partition=short.")
 
 
 def _list_arrays(plan: Plan) -> Iterator[tuple[int, int]]:

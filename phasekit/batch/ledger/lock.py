@@ -31,7 +31,7 @@ def lock_folder(
     Parameters
     ----------
     folder
-        Folder that exists.
+        Folder; it is made where it is not there.
     wait
         Whether to wait for the end of another batch; otherwise it is refused.
     tell
@@ -55,6 +55,7 @@ def lock_folder(
     told = False
     while True:
         try:
+            base.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
             break
         except Timeout:

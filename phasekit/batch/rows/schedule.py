@@ -82,7 +82,6 @@ def run_batch(
     chosen = settings or BatchSettings()
     folder = Path(output_dir)
     distinct = select_distinct(rows, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     stop = Stop()
     with (
         catch_signals(stop),

@@ -114,7 +114,7 @@ def test_a_scheduler_that_is_not_there_is_told_before_anything_starts(tmp_path, 
         run_batch(make_rows(book, 1), tmp_path / "out", BatchSettings(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(ReadError, match="no scheduler that answers"):
         run_batch(make_rows(book, 1), tmp_path / "out", BatchSettings(scheduler="nonsense"))
-    assert [path.name for path in (tmp_path / "out").iterdir()] == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
