@@ -20,7 +20,7 @@ from ..workers.stop import Stop
 from .remote import describe_difference, end_processes, make_plain_row, probe_worker, remove_mark, run_remotely
 
 #: Time for the scheduler to answer [s].
-_ANSWER_S = 10.0
+ANSWER_S = 10.0
 _POLL_S = 0.2
 #: Time for a worker of the cluster to end a row that was withdrawn [s].
 _END_S = 2.0
@@ -148,7 +148,7 @@ def _connect(address: str) -> Any:
         cure = f"pip install distributed=={version('dask')}"
         raise ReadError(address, found="a dask cluster, and no package 'distributed'", cure=cure) from error
     try:
-        return client(address, timeout=_ANSWER_S, set_as_default=False, name="phasekit-batch")
+        return client(address, timeout=ANSWER_S, set_as_default=False, name="phasekit-batch")
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         cure = "start it with `dask scheduler`, and give the address that it prints, as tcp://HOST:8786"
         found = f"no scheduler that answers ({type(error).__name__}: {error})"

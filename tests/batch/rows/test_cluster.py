@@ -108,7 +108,7 @@ def test_ctrl_c_and_a_kill_of_the_batch_end_its_rows_on_the_cluster(cluster, tmp
 def test_a_scheduler_that_is_not_there_is_told_before_anything_starts(tmp_path, monkeypatch):
     from phasekit.batch.cluster import client
 
-    monkeypatch.setattr(client, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(client, "ANSWER_S", 0.5)
     book = notebook(tmp_path / "book.ipynb", SAVE, WRITE)
     with pytest.raises(ReadError, match=r"no scheduler that answers .*tcp://HOST:8786"):
         run_batch(make_rows(book, 1), tmp_path / "out", BatchSettings(scheduler="tcp://127.0.0.1:9"))
