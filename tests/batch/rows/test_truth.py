@@ -255,3 +255,25 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
     (tmp_path / events.LEDGER).write_bytes(b"no ledger at all, but a text" * 100)
     with pytest.raises(ReadError, match="move the file away"):
         Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("source", ["pattern", "manifest"])
+def test_a_project_that_was_moved_keeps_the_folders_of_its_rows(tmp_path, source):
+    from phasekit.batch import plan_batch
+
+    home = tmp_path / "home"
+    (home / "scans").mkdir(parents=True)
+    for name in ("a.nc", "b.nc"):
+        (home / "scans" / name).write_text(name, encoding="utf-8")
+    notebook(home / "book.ipynb", SAVE, WRITE)
+    rows = "notebook,input_path\nbook.ipynb,scans/a.nc\nbook.ipynb,scans/b.nc\n"
+    (home / "rows.csv").write_text(rows, encoding="utf-8")
+
+    def plan(place):
+        if source == "manifest":
+            return plan_batch(place / "rows.csv", place / "out")
+        return plan_batch(str(place / "scans/*.nc"), place / "out", notebook=str(place / "book.ipynb"))
+
+    before = [row.name for row in plan(home)]
+    os.replace(home, tmp_path / "elsewhere")
+    assert [row.name for row in plan(tmp_path / "elsewhere")] == before
