@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import random
 import subprocess
 import tempfile
 import time
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.harness.files import write_json
+import psutil
+
+from benchmarks.harness.files import read_json, write_json
 from benchmarks.harness.machine import describe_machine
 from phasekit.batch import BatchRow, BatchSettings, run_batch
+from phasekit.batch.cluster.collect import collect_array, prepare_array
 from phasekit.batch.ledger import events, hashes
 from phasekit.batch.ledger.events import Ledger
 from phasekit.batch.ledger.lock import lock_folder
@@ -58,6 +62,8 @@ class Case:
             states = ledger.read_states()
         done = [row.name for row in rows if row.name in states and states[row.name].kind == "finished"]
         results = {name: self.out / name / "result.nc" for name in done}
+        # What this process still has started would go on when it ends.
+        left = psutil.Process().children(recursive=True)
         half = [path for path in self.out.rglob("*") if path.suffix in (".part", ".tmp")]
         return {
             "rows": len(rows),
@@ -65,7 +71,7 @@ class Case:
             "wrong": sum(_differs(results[name], states[name].detail["results"]) for name in done),
             "stale": sum(_read_seed(results[name]) != values[name] for name in done),
             "half": len(half),
-            "orphans": len(self.orphans),
+            "orphans": len(self.orphans) + len(left),
             "said": self.said[:160],
         }
 
@@ -204,6 +210,24 @@ def run_many(case: Case, n_rows: int) -> dict[str, Any]:
     return _finish(case, make_rows(book, n_rows))
 
 
+def kill_array_tasks(case: Case) -> dict[str, Any]:
+    """All tasks of a SLURM array run at once by bash and are killed after random times, three times."""
+    book = notebook(case.folder / "book.ipynb", WORK)
+    rows, draw = make_rows(book, 4), random.Random(7)
+    for number in range(4):
+        prepare_array(rows, case.out, BatchSettings())
+        script = str(case.out / "slurm_rows_1.sh")
+        tasks = [subprocess.Popen(["bash", script], env=os.environ | {"SLURM_ARRAY_TASK_ID": str(n)}) for n in range(4)]
+        for task in tasks if number < 3 else []:
+            time.sleep(draw.uniform(0.5, 3))
+            task.kill()
+        for task in tasks:
+            task.wait()
+        outcome = collect_array(case.out)
+        case.said = case.said or outcome.summarise()
+    return case.inspect(rows, {row.name: int(row.parameters["seed"]) for row in rows})
+
+
 def list_faults(n_rows: int) -> dict[str, Callable[[Case], dict[str, Any]]]:
     """Every fault by its name in the table."""
     eat = "held = []\nwhile is_bad: held.append(b'1' * 50_000_000); time.sleep(0.02)"
@@ -216,6 +240,7 @@ def list_faults(n_rows: int) -> dict[str, Callable[[Case], dict[str, Any]]]:
         "notebook raises": lambda case: be_bad(case, "if is_bad: 1 / 0"),
         "notebook loops": lambda case: be_bad(case, "while is_bad: pass", time_s=10.0),
         "notebook eats memory": lambda case: be_bad(case, eat, memory_gb=1.2),
+        "kill -9 of SLURM tasks, three rounds": kill_array_tasks,
         "two batches in one folder": run_two_at_once,
         "clock set back to 1999": set_the_clock_back,
         "names with blanks, quotes, other alphabets": use_odd_names,
@@ -234,9 +259,10 @@ def main() -> None:
     """Run the faults and write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1000, help="rows of the last fault")
-    parser.add_argument("--only", default="", help="faults whose name holds this text; nothing is stored")
+    parser.add_argument("--only", default="", help="faults whose name holds this text; the others stay as stored")
     options = parser.parse_args()
     rows = []
+    stored = {row["fault"]: row for row in read_json(REPORT / "faults.json").get("rows", [])} if options.only else {}
     for name, run in list_faults(options.rows).items():
         if options.only in name:
             with tempfile.TemporaryDirectory() as folder:
@@ -244,11 +270,12 @@ def main() -> None:
                 # What is said names no folder of this machine.
                 rows[-1]["said"] = rows[-1]["said"].replace(f"{Path(folder).resolve()}/", "")
             print(rows[-1], flush=True)
-    results = {"rows": rows, "machine": describe_machine(["phasekit", "papermill", "ipykernel", "filelock"])}
-    if not options.only:
-        REPORT.mkdir(exist_ok=True)
-        write_json(REPORT / "faults.json", results)
-        (REPORT / "faults.md").write_text("\n".join(compose_faults(results)) + "\n", encoding="utf-8")
+    found = stored | {row["fault"]: row for row in rows}
+    ordered = [found[name] for name in dict.fromkeys((*list_faults(options.rows), *found)) if name in found]
+    results = {"rows": ordered, "machine": describe_machine(["phasekit", "papermill", "ipykernel", "filelock"])}
+    REPORT.mkdir(exist_ok=True)
+    write_json(REPORT / "faults.json", results)
+    (REPORT / "faults.md").write_text("\n".join(compose_faults(results)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
