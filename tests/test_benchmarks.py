@@ -60,6 +60,14 @@ def test_stored_numbers_make_the_stored_page_of_the_strangers(page):
     assert "\n".join(lines) + "\n" == stored.with_suffix(".md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", ["faults", "overhead"])
+def test_stored_numbers_make_the_stored_pages_of_batches(page):
+    stored = ROOT / "benchmarks" / "batch" / "report" / page
+    results = json.loads(stored.with_suffix(".json").read_text(encoding="utf-8"))
+    lines = getattr(importlib.import_module("benchmarks.batch.report"), f"compose_{page}")(results)
+    assert "\n".join(lines) + "\n" == stored.with_suffix(".md").read_text(encoding="utf-8")
+
+
 def test_every_source_behind_a_result_exists():
     nmf, stxm = (importlib.import_module(f"benchmarks.{name}.common") for name in ("nmf", "stxm"))
     sources = list_sources("stxm", stxm.SCRIPTS, stxm.PARTS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from phasekit.code_cache import is_writable, temporary_folder
-from phasekit.errors import PhasekitError, SchemaError
+from phasekit.errors import PhasekitError, ReadError, SchemaError
 
 from .cells import EXERCISE, SOLUTION, drop_cells
 from .executed import read_executed, write_page, write_traceback
@@ -122,15 +122,29 @@ def run_notebook(
 def run_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Run one row of a batch in this process; whatever goes wrong is in the record, and nothing is raised.
 
-    ``row`` has ``workflow``, ``folder``, ``parameters`` and ``html``. The record has ``results`` besides: the hash of
-    each result file.
+    ``row`` has ``workflow``, ``folder`` and ``parameters``, and ``is_locked`` where its lock is held already. The
+    record has ``results`` besides: the hash of each result file. HTML is not written here: a worker would wait for it.
     """
+    from .ledger.lock import lock_row
+
+    if row.get("is_locked"):
+        return _run_locked(row)
+    try:
+        with lock_row(row["folder"]):
+            return _run_locked(row)
+    except ReadError as error:  # nothing is written into a folder that another process writes into
+        return make_failure(row, str(error))
+    except OSError as error:
+        return describe_failure(row, f"{type(error).__name__}: {error}")
+
+
+def _run_locked(row: Mapping[str, Any]) -> dict[str, Any]:
     from .ledger.hashes import compute_hash
     from .page.thumbnails import write_thumbnail
 
     folder = Path(row["folder"])
     try:
-        record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=row["html"])
+        record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=False)
         results = [folder / RESULT] if record["status"] == "ok" and (folder / RESULT).is_file() else []
         record["results"] = {path.name: compute_hash(path) for path in results}
     except Exception as error:  # a full disk, a folder that cannot be written: the outcome of this row
@@ -141,10 +155,15 @@ def run_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
+def make_failure(row: Mapping[str, Any], error: str) -> dict[str, Any]:
+    """Record of a row that failed outside its notebook."""
+    record = {"workflow": row["workflow"], "status": "failed", "error": error, "started": format_now(), "seconds": 0.0}
+    return record | {"parameters": dict(row["parameters"]), "versions": read_versions(), "figures": [], "numbers": {}}
+
+
 def describe_failure(row: Mapping[str, Any], error: str) -> dict[str, Any]:
     """Record of a row that failed outside its notebook; it is written where that is possible."""
-    record = {"workflow": row["workflow"], "status": "failed", "error": error, "started": format_now(), "seconds": 0.0}
-    record |= {"parameters": dict(row["parameters"]), "versions": read_versions(), "figures": [], "numbers": {}}
+    record = make_failure(row, error)
     with contextlib.suppress(OSError):
         Path(row["folder"]).mkdir(parents=True, exist_ok=True)
         write_record(row["folder"], record)

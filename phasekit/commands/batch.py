@@ -2,10 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .outcome import list_names
+
+if TYPE_CHECKING:
+    from ..batch import BatchOutcome, BatchSettings
+    from ..batch.manifest.rows import Row
 
 #: For `phasekit batch --help`. The tests paste the example.
 _BATCH = """\
@@ -34,7 +39,7 @@ def add_batch(commands: Any) -> None:
         epilog=_BATCH,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    batch.add_argument("source", nargs="+", help="a manifest, or data files and patterns such as 'scans/*.h5'")
+    batch.add_argument("source", nargs="*", help="a manifest, or data files and patterns such as 'scans/*.h5'")
     batch.add_argument("--out", required=True, help="folder for the results")
     batch.add_argument("--notebook", metavar="NAME|PATH", help=f"{list_names()} or a path, for rows that name none")
     batch.add_argument(
@@ -46,24 +51,41 @@ def add_batch(commands: Any) -> None:
     batch.add_argument("--only", metavar="failed|PATTERN", help="rows that failed, or whose name or input matches")
     batch.add_argument("--memory", metavar="SIZE", help="limit of each row, such as 4GB (default: none)")
     batch.add_argument("--time", metavar="TIME", help="limit of each row, such as 30min or 1:30:00 (default: none)")
-    batch.add_argument("--workers", type=_read_count, default=1, metavar="N", help="rows at the same time (default: 1)")
+    batch.add_argument(
+        "--workers", type=_read_workers, metavar="N", help="rows at the same time (default: 1; 0: in this process)"
+    )
     batch.add_argument(
         "--retries", type=int, default=0, metavar="N", help="runs again of a row whose kernel crashed (default: 0)"
     )
-    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML (a second a row)")
+    batch.add_argument("--html", action="store_true", help="also write each notebook as HTML, while further rows run")
     batch.add_argument("--wait", action="store_true", help="wait for another batch that writes into the same folder")
     batch.add_argument("--again", action="store_true", help="also run rows that already ended well")
+    _add_machines(batch)
     batch.set_defaults(function=_run_batch)
+
+
+def _add_machines(batch: argparse.ArgumentParser) -> None:
+    """Add the options for many machines that see one file system."""
+    many = batch.add_argument_group("many machines")
+    many.add_argument("--scheduler", metavar="tcp://HOST:8786", help="run the rows on this dask cluster")
+    many.add_argument("--slurm", action="store_true", help="write the scripts of a SLURM array into --out, run nothing")
+    many.add_argument(
+        "--sbatch", action="append", default=[], metavar="OPTION", help="further option for --slurm; repeatable"
+    )
+    many.add_argument("--collect", action="store_true", help="bring what SLURM's tasks did into ledger and page")
+    many.add_argument("--slurm-task", metavar="PLAN:N", help="run one row of --slurm; the scripts give this")
 
 
 def _run_batch(options: argparse.Namespace) -> int:
     """Check the rows of a manifest or of data files, and run them."""
-    from ..batch import BatchSettings
     from ..batch.manifest import entries, rows, running
     from ..batch.manifest.options import read_shared
     from ..batch.paths import check_folder
 
     check_folder(options.out)
+    _check_options(options)
+    if options.slurm_task or options.collect:
+        return _run_task(options) if options.slurm_task else _collect(options)
     source = entries.read_source(options.source)
     given = {"notebook": options.notebook, "settings": options.set, "files": options.parameters}
     common = read_shared(**given, memory=options.memory, time=options.time)
@@ -74,20 +96,104 @@ def _run_batch(options: argparse.Namespace) -> int:
             print(running.describe_row(row))
         print(f"{len(chosen)} of {len(planned)} rows chosen; nothing was run.")
         return 0
-    settings = BatchSettings(
-        workers=options.workers,
+    settings = _make_settings(options, f"phasekit: {Path(source.name).name}")
+    if options.workers == 0:
+        _refuse_limits(chosen)
+    if options.slurm:
+        return _write_array(options, chosen, settings)
+    # Rows that run, the time left and each row's end are told on the error output.
+    return _print_outcome(running.run_rows(chosen, options.out, settings, progress=True), options.out)
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse options that exclude each other, and a batch without data."""
+    from ..errors import SchemaError
+
+    ways = {"--scheduler": options.scheduler, "--slurm": options.slurm}
+    ways |= {"--slurm-task": options.slurm_task, "--collect": options.collect}
+    given = [name for name, value in ways.items() if value]
+    if len(given) > 1:
+        raise SchemaError(f"batch: {' and '.join(given)} exclude each other. Leave one out.")
+    if given and options.workers == 0:
+        raise SchemaError(f"batch: --workers 0 runs rows in this process. Leave it out, or {given[0]}.")
+    if options.sbatch and not options.slurm:
+        raise SchemaError("batch: --sbatch belongs to --slurm. Give both, or none.")
+    if options.collect or options.slurm_task:
+        if options.source:
+            raise SchemaError(f"batch: {given[0]} takes no data: --out names the batch. Leave {options.source[0]} out.")
+    elif not options.source:
+        raise SchemaError("batch: no data. Give a manifest, or data files and patterns such as 'scans/*.h5'.")
+
+
+def _make_settings(options: argparse.Namespace, title: str) -> "BatchSettings":
+    from ..batch import BatchSettings
+
+    return BatchSettings(
+        workers=1 if options.workers is None else options.workers,
         resume=not options.again,
         retries=options.retries,
         wait=options.wait,
         html=options.html,
-        title=f"phasekit: {Path(source.name).name}",
+        title=title,
+        scheduler=options.scheduler or "",
     )
-    # Rows that run, the time left and each row's end are told on the error output.
-    outcome = running.run_rows(chosen, options.out, settings, progress=True)
+
+
+def _refuse_limits(chosen: "Sequence[Row]") -> None:
+    """Refuse limits that nobody would keep."""
+    from ..errors import SchemaError
+
+    limited = [row.label or row.name for row in chosen if row.memory_bytes or row.time_s]
+    if limited:
+        cure = "Give --workers 1, or leave the limits out."
+        raise SchemaError(f"batch: --workers 0 keeps no limits of memory and time, as {limited[0]} has them. {cure}")
+
+
+def _write_array(options: argparse.Namespace, chosen: "Sequence[Row]", settings: "BatchSettings") -> int:
+    """Write the scripts of a SLURM array."""
+    import shlex
+
+    from ..batch.cluster.collect import prepare_array
+    from ..batch.manifest.running import make_batch_rows
+
+    rows = make_batch_rows(chosen)
+    script = prepare_array(rows, options.out, settings, at_once=options.workers, options=options.sbatch)
+    print(f"{len(rows)} rows. Submit them, and the job that writes the page after them:")
+    print(f"  bash {shlex.quote(str(script))}")
+    print("Look at the page while they run, and after an array that was cancelled:")
+    print(f"  phasekit batch --out={shlex.quote(str(options.out))} --collect")
+    return 0
+
+
+def _run_task(options: argparse.Namespace) -> int:
+    """Run one row of a SLURM array."""
+    from ..batch.cluster.task import run_task
+
+    row, record = run_task(Path(options.out), options.slurm_task)
+    why = record.get("error") or ("done before" if record.get("skipped") else f"{record.get('seconds', 0)} s")
+    print(f"{record['status']:<11} {row.name}  {why}")
+    if record["status"] == "interrupted":
+        return 130
+    return 0 if record["status"] == "ok" else 1
+
+
+def _collect(options: argparse.Namespace) -> int:
+    """Bring the journals of a SLURM array into the ledger."""
+    from ..batch.cluster.collect import collect_array
+
+    return _print_outcome(collect_array(options.out), options.out)
+
+
+def _print_outcome(outcome: "BatchOutcome", folder: str) -> int:
     for notice in outcome.notices:
         print(f"phasekit: {notice}", file=sys.stderr)
-    print(f"{outcome.summarise()}; see {Path(options.out) / 'index.html'}")
+    print(f"{outcome.summarise()}; see {Path(folder) / 'index.html'}")
     return outcome.exit_code
+
+
+def _read_workers(text: str) -> int:
+    """Whole number from 0; argparse prints the message."""
+    return 0 if text == "0" else _read_count(text)
 
 
 def _read_count(text: str) -> int:

@@ -3,6 +3,7 @@
 import argparse
 import re
 import shlex
+from contextlib import nullcontext
 
 import pytest
 
@@ -179,7 +180,13 @@ BAD = {
     "batch jobs.csv": "--out",
     "batch no.csv --out out": "no.csv",
     "batch refs.csv --out out": "'workflow'",
-    "batch refs.csv --out out --workers 0": "give 1 or more",
+    "batch refs.csv --out out --workers -1": "give 1 or more",
+    "batch *.mib --out out --notebook acom --workers 0 --memory 4GB": "--workers 0 keeps no limits",
+    "batch --out out": "batch: no data",
+    "batch --out out --collect": "no slurm_rows.json",
+    "batch --out out --slurm-task x:0": "no rows of a SLURM array",
+    "batch *.mib --out out --notebook acom --slurm --sbatch short": "needs one option of sbatch",
+    "batch *.mib --out out --notebook acom --scheduler nowhere": "no scheduler that answers",
     "batch refs.csv --out out --workers two": "give 1 or more",
     "batch refs.csv --out refs.csv": "found a file",
     "batch refs.csv --out out --limit 0": "give 1 or more",
@@ -234,6 +241,7 @@ STATED = {
     "batch scan.mib my_scan.mib --out out --notebook acom -p cif_paths=*.cif": "2 of 2 jobs ended well",
     "batch *.mib --out out --notebook acom --only my_* --parameters all.yaml": "1 of 1 jobs ended well",
     "batch *.mib --out out --notebook acom --memory 4GB --time 1:30:00 --dry-run": "memory 4 GB",
+    "batch *.mib --out out --notebook acom --slurm --sbatch=--partition=short --workers 4": "bash out/slurm_submit.sh",
     "demo": "open file:",
     "demo --out out": "acom: done in",
     "samples": "stxm_nvpf",
@@ -325,6 +333,8 @@ def list_page_commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "words"), list_page_commands())
 def test_the_commands_of_the_pages_work(page, words, typed, desk, monkeypatch):
     monkeypatch.setattr("phasekit.samples.fetch", lambda name, **_: desk / name)
+    # and no cluster: rows that a page sends to one run here
+    monkeypatch.setattr("phasekit.batch.rows.schedule.open_cluster", lambda address, folder: nullcontext(None))
     for name in ("jobs.csv", "manifest.csv"):
         (desk / name).write_text("workflow,seed\nnmf,1\n", encoding="utf-8")
     plain = re.sub(r"\$\(basename ([^)]*)\)", "base", words.split(" #")[0]).replace("$FILE", "scan.mib")

@@ -4,11 +4,20 @@ import hashlib
 import os
 import time
 from pathlib import Path
-
-from .events import Ledger
+from typing import Protocol
 
 #: A file that changed less than this before it was read may change again within one tick of its clock [s].
 _TICK_S = 2.0
+
+
+class Hashes(Protocol):
+    """Where hashes are kept."""
+
+    def find_hash(self, path: str, key: tuple[int, ...]) -> str | None:
+        """Hash of a file that is known."""
+
+    def save_hash(self, path: str, key: tuple[int, ...], sha256: str) -> None:
+        """Keep the hash of a file."""
 
 
 def compute_hash(path: str | os.PathLike[str]) -> str:
@@ -32,7 +41,7 @@ def read_key(path: str | os.PathLike[str]) -> tuple[int, int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def hash_file(ledger: Ledger, path: str | os.PathLike[str]) -> str:
+def hash_file(ledger: Hashes, path: str | os.PathLike[str]) -> str:
     """Hash of a file, from the ledger where size, times and inode are those of the last reading."""
     name, key = str(path), read_key(path)
     known = ledger.find_hash(name, key)

@@ -16,7 +16,10 @@ from ..record import format_now
 
 _LOCK = ".batch.lock"
 _OWNER = ".batch.owner.json"
+_ROW_LOCK = ".row.lock"
 _POLL_S = 0.5
+#: Time for the processes of a row to end whose batch was killed [s].
+_ROW_S = 5.0
 
 
 @contextmanager
@@ -28,7 +31,7 @@ def lock_folder(
     Parameters
     ----------
     folder
-        Folder that exists.
+        Folder; it is made where it is not there.
     wait
         Whether to wait for the end of another batch; otherwise it is refused.
     tell
@@ -52,6 +55,7 @@ def lock_folder(
     told = False
     while True:
         try:
+            base.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
             break
         except Timeout:
@@ -71,6 +75,50 @@ def lock_folder(
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def lock_row(folder: str | os.PathLike[str], *, wait_s: float = _ROW_S) -> Iterator[None]:
+    """Hold the lock of the folder of one row, on any machine that sees it; the folder is made.
+
+    Raises
+    ------
+    ReadError
+        Another process runs this row.
+    """
+    base = Path(folder)
+    base.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(base / _ROW_LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=wait_s, poll_interval=0.05)
+    except Timeout as error:
+        found = f"a row that another process runs now ({read_owner(base)})"
+        raise ReadError(base, found=found, cure="wait for its end, and give the same command again") from error
+    try:
+        _write_owner(base)
+        yield
+    finally:
+        lock.release()
+
+
+def is_row_locked(folder: str | os.PathLike[str]) -> bool:
+    """Whether a process runs the row of a folder."""
+    lock = FileLock(Path(folder) / _ROW_LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def wait_for_row(folder: str | os.PathLike[str], time_s: float) -> None:
+    """Wait until no process runs the row of a folder, or until the time is over."""
+    end = time.monotonic() + time_s
+    while is_row_locked(folder) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def read_owner(folder: Path) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..paths import is_path
 from .events import Event
 
 #: Reason of a row that the ledger does not know.
@@ -81,21 +82,52 @@ def _compare_definitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iter
     """Differences between what a run was made from and what is asked for."""
     if old.get("notebook") != new["notebook"]:
         yield "the notebook changed"
-    yield from _compare_inputs(old.get("inputs", {}), new["inputs"])
-    yield from _compare_values(old.get("parameters", {}), new["parameters"], "the notebook's own", repr)
+    inputs = old.get("inputs", {}), new["inputs"]
+    yield from _compare_inputs(*inputs)
+    before, now = old.get("parameters", {}), new["parameters"]
+    # A file that was moved is the same input: its name and its content count.
+    moved = [
+        name for name in before.keys() & now.keys() if is_path(name) and _is_moved(before[name], now[name], inputs)
+    ]
+    yield from _compare_values(before, now | {name: before[name] for name in moved}, "the notebook's own", repr)
     yield from _compare_values(old.get("versions", {}), new["versions"], "none", str)
 
 
 def _compare_inputs(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """Differences of the inputs; a file that is gone is compared with a new one of its name."""
+    gone = [path for path in old if path not in new]
     for path, known in new.items():
         name = Path(path).name
-        if path not in old:
+        places = [path] if path in old else [other for other in gone if Path(other).name == name]
+        if not places:
             yield f"input {name} is new"
-        elif old[path] != known:
+            continue
+        same = [place for place in places if old[place] == known and known]
+        place = (same or places)[0]
+        if place in gone:
+            gone.remove(place)
+        if old[place] != known:
             yield f"input {name} changed" if known else f"input {name} is missing"
-    for path in old:
-        if path not in new:
-            yield f"input {Path(path).name} is gone"
+    for path in gone:
+        yield f"input {Path(path).name} is gone"
+
+
+def _is_moved(old: Any, new: Any, inputs: tuple[Mapping[str, str], Mapping[str, str]]) -> bool:
+    """Whether paths lead to files of the same names and contents, in the same order, somewhere else."""
+    pairs = [value if isinstance(value, list) else [value] for value in (old, new)]
+    if isinstance(old, list) != isinstance(new, list) or len(pairs[0]) != len(pairs[1]):
+        return False
+    kept, found = ([_describe_place(item, known) for item in value] for value, known in zip(pairs, inputs, strict=True))
+    return kept == found and all(files for _, files in kept)
+
+
+def _describe_place(item: Any, known: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
+    """Name of a file or folder, and the files in it with their hashes; none for what is no input."""
+    path = str(item).rstrip("/")
+    if path in known:
+        return Path(path).name, [("", known[path])] if known[path] else []
+    below = sorted((name.removeprefix(path), found) for name, found in known.items() if name.startswith(f"{path}/"))
+    return Path(path).name, below
 
 
 def _compare_values(

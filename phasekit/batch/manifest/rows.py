@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,10 +192,12 @@ def _make_row(checked: CheckedEntry, source: Source, base: Path) -> Row:
     """Row of an entry: absolute paths, and a folder that does not move with the manifest."""
     notebook = checked.notebook
     values = make_absolute(notebook.parameters, checked.values)
-    # Data beside a manifest are named from there: both can be moved together and keep their folders.
-    told = _write_portable(values, source.folder) if source.is_manifest else values
+    # Data beside a manifest are named from there: both can be moved together and keep their folders. Without one they
+    # are named from the folder of the batch, for the same reason.
+    shorten = _shorten_below(source.folder) if source.is_manifest else _shorten_beside(base)
+    told = _write_portable(values, shorten)
     # Of the parameters alone: a changed notebook or version runs the row again in its folder, and says so.
-    name = checked.name or _name_folder(notebook.workflow, told, b"", None)
+    name = checked.name or _name_folder(shorten(notebook.workflow), told, b"", None)
     return Row(
         name,
         os.path.basename(str(checked.values.get("input_path", "")).rstrip("/")),
@@ -216,17 +218,32 @@ def _name_folder(workflow: str, parameters: Mapping[str, Any], source: bytes, ve
     return make_name([Path(workflow).stem, Path(str(parameters.get("input_path", ""))).stem], digest)
 
 
-def _write_portable(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Values whose paths below a folder count from there, with the same separators on every system."""
+def _shorten_below(folder: Path) -> Callable[[str], str]:
+    """Paths below a folder count from there, with the same separators on every system; others stay."""
     start = os.path.join(os.path.abspath(folder), "")
+    return lambda path: path.removeprefix(start).replace(os.sep, "/")
 
-    def shorten(item: Any) -> Any:
-        return item.removeprefix(start).replace(os.sep, "/") if isinstance(item, str) else item
+
+def _shorten_beside(folder: Path) -> Callable[[str], str]:
+    """Absolute paths count from a folder, also where they lie beside or above it."""
+
+    def shorten(path: str) -> str:
+        try:
+            return os.path.relpath(path, folder).replace(os.sep, "/") if os.path.isabs(path) else path
+        except ValueError:  # another drive of Windows
+            return path
+
+    return shorten
+
+
+def _write_portable(values: Mapping[str, Any], shorten: Callable[[str], str]) -> dict[str, Any]:
+    """Values whose paths are shortened."""
+
+    def write(item: Any) -> Any:
+        return shorten(item) if isinstance(item, str) else item
 
     return {
-        name: ([shorten(item) for item in value] if isinstance(value, list) else shorten(value))
-        if is_path(name)
-        else value
+        name: ([write(item) for item in value] if isinstance(value, list) else write(value)) if is_path(name) else value
         for name, value in values.items()
     }
 

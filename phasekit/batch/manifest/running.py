@@ -83,7 +83,12 @@ def run_rows(
     """Run checked rows; a row that fails does not stop the others."""
     named = {row.name: row for row in rows}
     told = None if report is None else lambda row, record: report(named[row.name], record)
-    batch = [
+    return run_batch(make_batch_rows(rows), output_dir, settings, report=told, progress=progress)
+
+
+def make_batch_rows(rows: Sequence[Row]) -> list[BatchRow]:
+    """Checked rows in the form in which they are run."""
+    return [
         BatchRow(
             row.name,
             row.workflow,
@@ -95,7 +100,6 @@ def run_rows(
         )
         for row in rows
     ]
-    return run_batch(batch, output_dir, settings, report=told, progress=progress)
 
 
 def select_rows(rows: Sequence[Row], *, only: str | None = None, limit: int | None = None) -> list[Row]:

@@ -30,6 +30,22 @@ class Worker(Protocol):
         """End the worker."""
 
 
+class Events(Protocol):
+    """What is told of the rows: the ledger of a batch, or the journal of one row."""
+
+    def append(self, row: str, kind: str, reason: str = "", detail: Mapping[str, Any] | None = None) -> None:
+        """Append an event."""
+
+    def read_states(self) -> dict[str, Event]:
+        """Last state of each row."""
+
+    def find_hash(self, path: str, key: tuple[int, ...]) -> str | None:
+        """Hash of a file that is known."""
+
+    def save_hash(self, path: str, key: tuple[int, ...], sha256: str) -> None:
+        """Keep the hash of a file."""
+
+
 class LocalWorker:
     """Runs rows by this process, each in a kernel of its own; it keeps no limits and cannot stop a row."""
 
@@ -44,8 +60,11 @@ class LocalWorker:
 class JobRunner:
     """Runs rows into one folder and tells the ledger; its methods may be called from several threads."""
 
-    def __init__(self, folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop) -> None:
+    def __init__(
+        self, folder: Path, ledger: Events, settings: BatchSettings, stop: Stop, *, is_locked: bool = False
+    ) -> None:
         self._folder, self._ledger, self._settings, self._stop = folder, ledger, settings, stop
+        self._is_locked = is_locked  # the caller holds the lock of the row
         self._states = ledger.read_states()
         # Read once: all rows of a batch are compared with the same versions.
         self._versions = read_versions()
@@ -84,7 +103,7 @@ class JobRunner:
         self, row: BatchRow, worker: Worker, definition: Mapping[str, Any], inputs: Sequence[str], why: list[str]
     ) -> dict[str, Any]:
         words: dict[str, Any] = {"workflow": row.workflow, "folder": str((self._folder / row.name).resolve())}
-        words |= {"parameters": dict(row.parameters), "html": self._settings.html}
+        words |= {"parameters": dict(row.parameters), "is_locked": self._is_locked}
         limits = Limits(
             self._settings.memory_gb if row.memory_gb is None else row.memory_gb,
             self._settings.time_s if row.time_s is None else row.time_s,

@@ -10,6 +10,8 @@ from ..ledger.truth import NEW
 
 #: Width of a name in a plain line; longer ones keep their end, where scans differ.
 _WIDTH = 40
+#: Most lines of workers; a cluster has more than a terminal.
+_MOST = 16
 
 
 class Lines:
@@ -31,7 +33,7 @@ class Lines:
             self._bars.append(tqdm(total=total, desc="rows", file=self._stream, bar_format=form, position=0))
             self._bars += [
                 tqdm(total=0, bar_format="{desc}", file=self._stream, position=number + 1, leave=False)
-                for number in range(workers)
+                for number in range(min(workers, _MOST))
             ]
 
     def __enter__(self) -> "Lines":

@@ -50,11 +50,15 @@ class BatchSettings:
     wait
         Whether to wait for another batch in the same folder.
     html
-        Whether to write each notebook as HTML, too; this takes about a second a row.
+        Whether to write each notebook as HTML, too. A process of its own does this, about a second a row, while further
+        rows run. Pages that are missing beside rows that are done are written as well.
     memory_gb, time_s
         Limits of each row [GB, s]; ``None`` has no limit.
     title
         Heading of the page.
+    scheduler
+        Address of a dask cluster that runs the rows, ``tcp://HOST:8786``; empty runs them here. ``workers`` above 1 is
+        then the number of rows that are sent at the same time; 1 sends one for each thread that the cluster has.
     """
 
     workers: int = 1
@@ -65,6 +69,7 @@ class BatchSettings:
     memory_gb: float | None = None
     time_s: float | None = None
     title: str = "phasekit runs"
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ class BatchOutcome:
         done = sum(1 for record in self.records if record.get("skipped"))
         parts = [f"{states.count('ok')} of {len(states)} jobs ended well"]
         parts += [f"{done} done before"] if done else []
-        parts += [f"{states.count(word)} {word}" for word in ("failed", "interrupted", "queued") if word in states]
+        parts += [
+            f"{states.count(word)} {word}" for word in ("failed", "interrupted", "running", "queued") if word in states
+        ]
         return ", ".join(parts)
 
 

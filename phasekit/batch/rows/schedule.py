@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cluster.client import Cluster, ClusterWorker, open_cluster
+from ..cluster.journal import collect_journals
 from ..ledger.events import Ledger
 from ..ledger.lock import lock_folder
 from ..page.numbers import write_tables
 from ..page.table import write_page
 from ..workers.isolation import end_group, find_process
+from ..workers.pages import PageWriter
 from ..workers.pool import WorkerProcess, make_environment
 from ..workers.stop import Stop, catch_signals
 from .job import JobRunner, LocalWorker, Worker, close_interrupted, read_record
@@ -79,36 +82,51 @@ def run_batch(
     chosen = settings or BatchSettings()
     folder = Path(output_dir)
     distinct = select_distinct(rows, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     stop = Stop()
     with (
         catch_signals(stop),
-        Lines(len(distinct), max(chosen.workers, 1), show=progress) as lines,
+        open_cluster(chosen.scheduler, folder) as cluster,
+        Lines(len(distinct), count_workers(chosen, cluster), show=progress) as lines,
         lock_folder(folder, wait=chosen.wait, tell=lines.tell),
         contextlib.closing(Ledger(folder)) as ledger,
     ):
+        collect_journals(folder, ledger)
         _end_leftovers(folder, ledger, distinct)
-        batch = _Batch(distinct, folder, ledger, chosen, stop)
+        batch = _Batch(distinct, folder, ledger, chosen, stop, cluster)
         notices = batch.run_all(lines, report)
         if ledger.notice:
             lines.tell(ledger.notice)
     records = [batch.records[row.name] for row in rows]
     page = folder / "index.html"
-    return BatchOutcome(records, page if page.is_file() else None, stop.is_asked(), notices)
+    return BatchOutcome(records, page if page.is_file() else None, stop.n_asked > 0, notices)
+
+
+def count_workers(settings: BatchSettings, cluster: Cluster | None) -> int:
+    """Rows at the same time."""
+    if cluster is None or settings.workers > 1:
+        return max(settings.workers, 1)
+    return max(cluster.count_threads(), 1)
 
 
 class _Batch:
     """State of a batch while it runs."""
 
     def __init__(
-        self, rows: Sequence[BatchRow], folder: Path, ledger: Ledger, settings: BatchSettings, stop: Stop
+        self,
+        rows: Sequence[BatchRow],
+        folder: Path,
+        ledger: Ledger,
+        settings: BatchSettings,
+        stop: Stop,
+        cluster: Cluster | None = None,
     ) -> None:
         self._rows, self._folder, self._ledger = rows, folder, ledger
-        self._settings, self._stop = settings, stop
+        self._settings, self._stop, self._cluster = settings, stop, cluster
         self._queue: queue.SimpleQueue[BatchRow] = queue.SimpleQueue()
         # Workers only put into this queue: one thread alone changes the records and writes the page.
         self._told: queue.SimpleQueue[tuple[int, BatchRow, dict[str, Any] | None]] = queue.SimpleQueue()
         self._page_end, self._page_cost = 0.0, 0.0
+        self._html = PageWriter()
         chosen = {row.name for row in rows}
         # Rows of the folder that are not asked for now stay on the page: a batch may be of the failed ones alone.
         states = {name: event for name, event in ledger.read_states().items() if name not in chosen}
@@ -122,7 +140,7 @@ class _Batch:
 
     def run_all(self, lines: Lines, report: Report | None) -> list[str]:
         """Run all rows; what could not be written."""
-        n_workers = min(max(self._settings.workers, 1), max(len(self._rows), 1))
+        n_workers = min(count_workers(self._settings, self._cluster), max(len(self._rows), 1))
         jobs = JobRunner(self._folder, self._ledger, self._settings, self._stop)
         # Daemons: an error in `report` must not keep the process waiting for the other rows.
         threads = [threading.Thread(target=self._work, args=(number, jobs), daemon=True) for number in range(n_workers)]
@@ -133,13 +151,21 @@ class _Batch:
             self._write_now_and_then()
             time.sleep(_POLL_S if self._told.empty() else 0)
         self._tell_all(lines, report)
+        self._wait_for_html(lines)
         return self._write_last()
+
+    def _wait_for_html(self, lines: Lines) -> None:
+        """Wait for the pages of notebooks that are still to be written; Ctrl-C ends that."""
+        if left := self._html.count_left():
+            lines.tell(f"{left} notebooks are still to be written as HTML")
+        while self._html.count_left() and not self._stop.is_asked():
+            self._write_now_and_then()
+            time.sleep(_POLL_S)
+        self._html.close()
 
     def _work(self, number: int, jobs: JobRunner) -> None:
         """One worker: rows from the queue until there are none or the batch is stopped."""
-        worker: Worker = (
-            WorkerProcess(make_environment(self._settings.workers)) if self._settings.workers else LocalWorker()
-        )
+        worker = self._make_worker()
         try:
             while not self._stop.is_asked():
                 row = self._queue.get_nowait()
@@ -149,6 +175,11 @@ class _Batch:
             pass
         finally:
             worker.close()
+
+    def _make_worker(self) -> Worker:
+        if self._cluster is not None:
+            return ClusterWorker(self._cluster)
+        return WorkerProcess(make_environment(self._settings.workers)) if self._settings.workers else LocalWorker()
 
     def _tell_all(self, lines: Lines, report: Report | None) -> None:
         """Pass on what the workers told."""
@@ -160,6 +191,8 @@ class _Batch:
                 continue
             self.records[row.name] = record
             lines.end(number, row.name, record)
+            if self._settings.html:
+                self._html.ask(self._folder / row.name)
             if report is not None:
                 report(row, record)
         lines.refresh()
@@ -181,7 +214,9 @@ class _Batch:
         for record in self.records.values():
             # A row that still runs here has no record: the thread of its worker ended by an error.
             record["status"] = "queued" if record["status"] == "running" else record["status"]
-        notices = []
+        notices = [self._stop.reason] if self._stop.reason else []
+        if faults := self._html.faults:
+            notices.append(f"{len(faults)} notebooks could not be written as HTML, such as {faults[0]}")
         if not self._ledger.flush():
             notices.append(f"{self._ledger.path} could not be written ({self._ledger.trouble}): rows are run again")
         if self._stop.n_asked > 1:  # at once

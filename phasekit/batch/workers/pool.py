@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from .isolation import end_children, end_group, measure_memory
 from .server import PARENT
-from .stop import Stop
+from .stop import Due
 
 _POLL_S = 0.05
 #: Time for a row to write its record after its kernel was ended [s].
@@ -47,7 +47,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
-    def run(self, row: Mapping[str, Any], limits: Limits, stop: Stop) -> Outcome:
+    def run(self, row: Mapping[str, Any], limits: Limits, stop: Due) -> Outcome:
         """Run a row until it ended, did not keep a limit, or the batch was stopped."""
         watched = _Watch(limits, stop)
         if not self._send(row):
@@ -122,7 +122,7 @@ class WorkerProcess:
 class _Watch:
     """One row while it runs: its process, its record, its limits."""
 
-    def __init__(self, limits: Limits, stop: Stop) -> None:
+    def __init__(self, limits: Limits, stop: Due) -> None:
         self._limits, self._stop = limits, stop
         self._start = self._measured = time.monotonic()
         self._ended = 0.0

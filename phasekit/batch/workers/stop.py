@@ -6,9 +6,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 #: Time that running rows get to end by themselves after the first Ctrl-C [s].
 GRACE_S = 3.0
+
+
+class Due(Protocol):
+    """What tells a running row to end."""
+
+    def is_due(self) -> bool:
+        """Whether rows that still run are to be ended now."""
 
 
 class Stop:
@@ -19,12 +27,19 @@ class Stop:
         self._asked = threading.Event()
         self.n_asked = 0
         self.signal = 0
+        #: Why nothing further can be run, where nobody asked to stop.
+        self.reason = ""
 
     def ask(self, number: int = 0) -> None:
         """Ask to stop; asked again, nothing gets more time."""
         self.n_asked += 1
         self.signal = self.signal or number
         self._deadline = time.monotonic() + (GRACE_S if self.n_asked == 1 else 0.0)
+        self._asked.set()
+
+    def give_up(self, reason: str) -> None:
+        """Stop because nothing further can be run."""
+        self.reason = self.reason or reason
         self._asked.set()
 
     def is_asked(self) -> bool:

@@ -144,7 +144,8 @@ def make_rows(notebook: Path, n_rows: int) -> list[BatchRow]:
 
 
 if __name__ == "__main__":
-    settings = BatchSettings(workers=int(sys.argv[4]))
+    # A cluster by its address, where the test has one.
+    settings = BatchSettings(workers=int(sys.argv[4]), scheduler=os.environ.get("PHASEKIT_TEST_SCHEDULER", ""))
     outcome = run_batch(make_rows(Path(sys.argv[2]), int(sys.argv[3])), sys.argv[1], settings, progress=True)
     sys.stderr.write(f"{outcome.summarise()} {outcome.notices}\n")
     sys.exit(outcome.exit_code)

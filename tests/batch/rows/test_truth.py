@@ -54,6 +54,31 @@ def test_an_input_that_was_only_touched_or_copied_does_not(batch, scan):
     assert batch({"input_path": str(scan)})[0] == []
 
 
+def test_a_folder_that_was_moved_is_done_where_it_is_now(batch, scan, tmp_path):
+    (tmp_path / "data/refs").mkdir(parents=True)
+    for name in ("a.cif", "b.cif", "refs/one.csv"):
+        (tmp_path / "data" / name).write_text(name, encoding="utf-8")
+    os.replace(scan, tmp_path / "data/scan.h5")
+
+    def given(place, *cifs):
+        base = tmp_path / place
+        paths = [str(base / name) for name in (*(cifs or ("a.cif", "b.cif")), "refs")]
+        return {"input_path": str(base / "scan.h5"), "cif_paths": paths}
+
+    assert batch(given("data"))[0] == ["row 0"]
+    os.replace(tmp_path / "data", tmp_path / "moved")
+    assert batch(given("moved"))[0] == []
+    # The order of files is a parameter, and so is their name.
+    assert why(batch(given("moved", "b.cif", "a.cif"))[1])[0].startswith("cif_paths [")
+    assert batch(given("moved"))[0] == ["row 0"]
+    os.replace(tmp_path / "moved", tmp_path / "again")
+    (tmp_path / "again/b.cif").write_text("other", encoding="utf-8")
+    found = why(batch(given("again"))[1])
+    assert found[0] == "input b.cif changed"
+    (tmp_path / "again/refs/one.csv").unlink()
+    assert why(batch(given("again"))[1])[0] == "input one.csv is gone"
+
+
 def test_a_change_that_keeps_size_and_time_is_seen(batch, scan):
     batch({"input_path": str(scan)})
     before = scan.stat()
@@ -230,3 +255,25 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
     (tmp_path / events.LEDGER).write_bytes(b"no ledger at all, but a text" * 100)
     with pytest.raises(ReadError, match="move the file away"):
         Ledger(tmp_path)
+
+
+@pytest.mark.parametrize("source", ["pattern", "manifest"])
+def test_a_project_that_was_moved_keeps_the_folders_of_its_rows(tmp_path, source):
+    from phasekit.batch import plan_batch
+
+    home = tmp_path / "home"
+    (home / "scans").mkdir(parents=True)
+    for name in ("a.nc", "b.nc"):
+        (home / "scans" / name).write_text(name, encoding="utf-8")
+    notebook(home / "book.ipynb", SAVE, WRITE)
+    rows = "notebook,input_path\nbook.ipynb,scans/a.nc\nbook.ipynb,scans/b.nc\n"
+    (home / "rows.csv").write_text(rows, encoding="utf-8")
+
+    def plan(place):
+        if source == "manifest":
+            return plan_batch(place / "rows.csv", place / "out")
+        return plan_batch(str(place / "scans/*.nc"), place / "out", notebook=str(place / "book.ipynb"))
+
+    before = [row.name for row in plan(home)]
+    os.replace(home, tmp_path / "elsewhere")
+    assert [row.name for row in plan(tmp_path / "elsewhere")] == before

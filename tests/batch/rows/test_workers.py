@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -195,10 +196,37 @@ def test_a_worker_that_was_killed_between_rows_is_replaced(tmp_path):
     from phasekit.batch.workers.stop import Stop
 
     (row,) = make_rows(tmp_path, ["second"])
-    words = {"workflow": row.workflow, "folder": str(tmp_path / "out"), "parameters": {}, "html": False}
+    words = {"workflow": row.workflow, "folder": str(tmp_path / "out"), "parameters": {}}
     worker = WorkerProcess(dict(os.environ))
     worker.run(words, Limits(), Stop())
     os.kill(worker._process.pid, signal.SIGKILL)
     worker._process.wait()
     assert worker.run(words, Limits(), Stop()).record["status"] == "ok"
     worker.close()
+
+
+def test_html_is_written_beside_the_rows_and_later_where_it_is_missing(tmp_path):
+    rows = make_rows(tmp_path.resolve(), ["second", "raises"])
+    run_batch(rows[:1], tmp_path / "out", BatchSettings())
+    assert not (tmp_path / "out/second/notebook.html").exists()
+    outcome = run_batch(rows, tmp_path / "out", BatchSettings(html=True))
+    assert [record["status"] for record in outcome.records] == ["ok", "failed"]
+    assert outcome.records[0]["skipped"]
+    assert not outcome.notices
+    for name in ("second", "raises"):
+        assert "</html>" in (tmp_path / "out" / name / "notebook.html").read_text(encoding="utf-8")
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert 'href="second/notebook.html"' in page
+
+
+def test_html_that_cannot_be_written_is_told(tmp_path):
+    from phasekit.batch.workers.pages import PageWriter
+
+    writer = PageWriter()
+    (tmp_path / "notebook.ipynb").write_text("no notebook", encoding="utf-8")
+    writer.ask(tmp_path)
+    while writer.count_left():
+        time.sleep(0.02)
+    writer.close()
+    assert len(writer.faults) == 1
+    assert not (tmp_path / "notebook.html").exists()
