@@ -1,4 +1,4 @@
-"""What is checked in an HDF5 file before the HDF5 library opens it.
+"""Opening an HDF5 file, and what is checked in it before.
 
 Texts of variable length lie in global heaps. The HDF5 library does not return from a heap in which an object has no
 length. The heaps are therefore checked here first (HDF5 file format specification, section III.E).
@@ -8,13 +8,24 @@ import mmap
 import struct
 from functools import lru_cache
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ...errors import ReadError
+from .hdf5_links import check_links
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP_MARK = b"GCOL\x01\0\0\0"
 _CHECKED_BYTES = 8 * 2**20  # at both ends of the file, where attributes are written; the counts lie between
+
+
+def open_hdf5(path: str | PathLike[str]) -> Any:
+    """Open an HDF5 file to read it; one that leads out of its folder is refused (:func:`.hdf5_links.check_links`)."""
+    import h5py
+
+    check_links(path)
+    return h5py.File(path, "r")
 
 
 def contains_hdf5(path: Path) -> bool:
@@ -61,18 +72,14 @@ def _is_intact(content: mmap.mmap, place: int, size: int) -> bool:
 
 def visit_every_object(path: Path) -> None:
     """Reach every object once: h5netcdf, meeting a damaged one, would leave the file half closed."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         file.visititems(lambda _name, _object: None)
 
 
 def read_root_attribute(path: Path, name: str) -> object:
     """Attribute of the file's root; None where it is missing or the file is damaged (its reader then says so)."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return file.attrs.get(name)
     except Exception:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import ReadError
 from .file_errors import damaged_file
-from .hdf5_file import load_hdf5_filters
+from .hdf5_file import load_hdf5_filters, open_hdf5
 
 #: Largest block of patterns [bytes] with ``chunks="auto"``.
 BLOCK_BYTES = 64 * 2**20
@@ -69,10 +69,9 @@ class Hdf5Source(Source):
     dataset: str
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        import h5py
 
         load_hdf5_filters()
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             return np.asarray(file[self.dataset][box])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ReadError
+from .hdf5_file import open_hdf5
 from .stxm.sdf_files.dwell import read_dwell
 from .stxm.sdf_files.header import list_items, read_header
 from .stxm.stack import find_energy_factor
@@ -80,9 +81,7 @@ def read_nexus_point(path: Path, choice: PointChoice) -> PointSpectrum | None:
     ReadError
         Several spectra fit the arguments.
     """
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         found: dict[str, Any] = {}
         file.visititems(lambda name, group: _add_spectrum(found, name, group))
         kept = {name: spectrum for name, spectrum in found.items() if _is_chosen(name, choice)}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import ReadError, SchemaError
 from .file_errors import damaged_file
 from .hdf5_file import check_text_heaps, contains_hdf5
+from .hdf5_links import check_links
 
 #: Folders of this package, one per instrument. Each lists its formats in ``FORMATS``.
 INSTRUMENTS = ("stxm", "fourdstem", "crystal")
@@ -152,6 +153,8 @@ def find_format(path: Path, instrument: str) -> FileFormat:
         # first of all: the HDF5 library does not return from a damaged heap, so no recogniser may look before
         if contains_hdf5(path):
             check_text_heaps(path)
+            # here and not in a recogniser, which would only say that the file is none of its own
+            check_links(path)
     for form in iterate_formats(instrument):
         if form.recognise(head, path):
             return form

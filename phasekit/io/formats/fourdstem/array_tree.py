@@ -9,6 +9,7 @@ import numpy as np
 
 from ....errors import ReadError
 from ..hdf5_file import load_hdf5_filters
+from ..hdf5_links import check_virtual
 from ..lazy_sources import Hdf5Source, JoinedSource, Source, ZarrSource
 from .named_axes import read_named_axes
 from .scan import RawScan
@@ -184,29 +185,19 @@ def _check_filters(path: Path, plist: Any) -> None:
             raise ReadError(path, found=found, cure=cure)
 
 
-def _check_virtual(path: Path, node: Any) -> None:
-    """Refuse a virtual dataset if a file of it is missing: HDF5 would fill its place with zeros."""
-    for source in node.virtual_sources() if node.is_virtual else ():
-        name = Path(source.file_name)
-        # HDF5 looks for the path, and for the name beside the file; % stands for the number of a block.
-        places = (name, path.parent / name, path.parent / name.name)
-        if source.file_name != "." and "%" not in source.file_name and not any(place.exists() for place in places):
-            found = f"an array that lies in another file, which is missing: '{source.file_name}'"
-            raise ReadError(path, found=found, cure=f"put '{name.name}' beside {path.name}")
-
-
 def _check_complete(path: Path, node: Any, zarr: bool) -> None:
     """Blocks that were never written, or lie beyond the file's end, would be read as zeros."""
     # A zarr store lists no blocks; missing ones are its fill value by definition.
     if zarr or node.size == 0:
         return
     _check_filters(path, node.id.get_create_plist())
-    _check_virtual(path, node)
+    check_virtual(path, node)
     # A contiguous dataset is complete if all its bytes lie inside the file.
     written = node.id.get_storage_size()
     if node.chunks is None:
         expected = node.size * node.dtype.itemsize
-        complete = written == expected and (node.id.get_offset() or 0) + expected <= path.stat().st_size
+        size = Path(node.file.filename).stat().st_size  # of the linked file, where a master only links to it
+        complete = written == expected and (node.id.get_offset() or 0) + expected <= size
         # External and virtual datasets keep their bytes in other files.
         complete = complete or bool(node.external) or bool(node.is_virtual)
     else:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from .array_tree import read_tree
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
@@ -21,13 +21,11 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def _is_velox(path: Path) -> bool:
     """Whether the file is an ``.emd`` with a group ``Data/Image``."""
-    import h5py
-
     # Berkeley's EMD and Velox share the ending; only Velox has the group.
     if path.suffix.lower() != ".emd":
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return "Data/Image" in file
     except Exception:  # a damaged file: reading it says what is wrong
         return False
@@ -35,7 +33,5 @@ def _is_velox(path: Path) -> bool:
 
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the axes of the dataset with the patterns; the file is closed again."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return read_tree(path, file, zarr=False, dataset=options.dataset)

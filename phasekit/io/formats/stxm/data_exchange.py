@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ....errors import ReadError
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from .nexus.axes import find_role, read_axis_orders, read_energies, select_axis_order
 from .nexus.frames import H5Frames
 from .nexus.text import decode_text, read_unit, read_values_and_unit
@@ -29,7 +29,7 @@ def recognise(head: bytes, path: Path) -> bool:
     if not contains_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return _find_group(file) is not None
     except Exception:  # a damaged file: the reader it goes to says what is wrong
         return False
@@ -44,7 +44,7 @@ def _find_group(file: h5py.File) -> h5py.Group | None:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read the axes of a stack; frames are read when computed."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         group = _find_group(file)
         if group is None:
             raise ReadError(path, found="no exchange/data", cure="export the stack again")

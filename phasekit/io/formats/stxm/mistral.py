@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from .dwell import convert_to_seconds
 from .nexus.axes import read_energies
 from .nexus.frames import H5Frames
@@ -68,7 +68,7 @@ def recognise(head: bytes, path: Path) -> bool:
     if not contains_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return bool(_list_places(file))
     except Exception:  # a damaged file: the reader it goes to says what is wrong
         return False
@@ -82,7 +82,7 @@ def _list_places(file: h5py.File) -> dict[str, _Place]:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read energies, pixel size, exposure and current; images are read when computed."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         places = _list_places(file)
         name = options.counter or list(places)[-1]
         if name not in places:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from .nexus.axes import find_axis, find_role, read_axis_orders, read_energies, select_axis_order
 from .nexus.dwell import find_dwell
 from .nexus.entries import choose_counter, choose_entry, find_counters, find_entries, find_signal
@@ -48,7 +48,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read the axes of a stack or single image; the file is closed again, and frames are read when computed."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         entry = choose_entry(path, file, options.entry, options.region)
         counter = choose_counter(path, entry, options.counter)
         signal = find_signal(path, counter)

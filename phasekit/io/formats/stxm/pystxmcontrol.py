@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..file_errors import damaged_file
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from . import nxstxm
 from .dwell import convert_to_seconds
 from .nexus.axes import read_energies
@@ -49,7 +49,7 @@ class RebinnedFrames(FrameSource):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices."""
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 group = file[f"{self.entry}/counter0"]
                 return np.stack([self._rebin(group["data"][i], group["sample_x"][i]) for i in indices])
         except KeyError as error:
@@ -75,7 +75,7 @@ def recognise(head: bytes, path: Path) -> bool:
     if not contains_hdf5(path):
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             entry = file.get("entry0")
             return isinstance(entry, h5py.Group) and _is_written_by_it(entry)
     except Exception:  # a damaged file: the reader it goes to says what is wrong
@@ -89,7 +89,7 @@ def _is_written_by_it(entry: h5py.Group) -> bool:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read an entry of any version; frames are read when computed."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         entry = choose_entry(path, file, options.entry, options.region)
         requested = next((entry[name] for name in _REQUESTED if isinstance(entry.get(name), h5py.Group)), None)
         raw = None if requested is None else _read_requested(path, entry, requested, options)

@@ -7,7 +7,7 @@ import xarray as xr
 
 from ....errors import ReadError, SchemaError
 from ....schema import STACK, read_phase_names, require, write_phase_names
-from ..hdf5_file import contains_hdf5
+from ..hdf5_file import contains_hdf5, open_hdf5
 from .stack import StxmOptions
 
 NAME = "phasekit"
@@ -30,7 +30,7 @@ def _has_our_stack(path: Path) -> bool:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return "schema" in file.attrs or isinstance(file.get("intensity"), h5py.Dataset)
     except Exception:  # a damaged file: the reader it goes to says what is wrong
         return False

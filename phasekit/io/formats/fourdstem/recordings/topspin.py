@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .....errors import ReadError
-from ...hdf5_file import contains_hdf5
+from ...hdf5_file import contains_hdf5, open_hdf5
 from ...lazy_sources import ScanSource, Source
 from ..axes import Axis, read_voltage_kv
 from ..scan import SCAN_OPTIONS, RawScan, ScanOptions
@@ -31,9 +31,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the texts of the first row and of the microscope; a pattern is read when its block is computed."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         scans = [name for name, group in _iterate_groups(file) if "Data" in group.get("0", {})]
         name = _choose_scan(path, scans, options.dataset)
         group = file[name]
@@ -129,9 +127,8 @@ class _PatternGroups(Source):
     group: str
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        import h5py
 
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             group = file[self.group]
             patterns = [group[f"{number}/Data"][box[1:]] for number in range(box[0].start, box[0].stop)]
         return np.stack(patterns) if patterns else np.empty([part.stop - part.start for part in box], self.dtype)

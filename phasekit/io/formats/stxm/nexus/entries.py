@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from .....errors import ReadError
+from ...hdf5_links import check_virtual
 from .axes import ENERGY
 from .text import decode_text, sort_naturally
 
@@ -78,6 +79,7 @@ def find_signal(path: Path, group: h5py.Group) -> h5py.Dataset:
             found=f"a signal '{named}' that is not there, beside {usual} in '{group.name.strip('/')}'",
             cure=f"write the right name into the attribute 'signal' of '{group.name.strip('/')}'",
         )
+    check_virtual(path, found[0])
     return found[0]
 
 

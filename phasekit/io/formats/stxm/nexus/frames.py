@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .....errors import ReadError
 from ...file_errors import damaged_file
+from ...hdf5_file import open_hdf5
 from ..stack import FrameSource
 
 
@@ -29,7 +30,7 @@ class H5Frames(FrameSource):
 
     def read_some(self) -> NDArray[Any]:
         """Read the middle row of the first frame."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             signal = file[self.dataset]
             place: dict[str, Any] = {"energy": 0, "y": self.shape[1] // 2, **dict(self.fixed)}
             return np.asarray(signal[tuple(place.get(axis, slice(None)) for axis in self.order)])
@@ -37,7 +38,7 @@ class H5Frames(FrameSource):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices; the file is opened and closed here."""
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 frames = _select_frames(file[self.dataset], self.order, dict(self.fixed), indices)
         except (KeyError, ValueError) as error:
             raise ReadError(self.path, found=f"a changed file ({error})", cure="open it again") from error

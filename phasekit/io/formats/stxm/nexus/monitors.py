@@ -8,6 +8,7 @@ import numpy as np
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from ...hdf5_file import open_hdf5
 from ..units import find_unit_factor
 from .frames import H5Frames
 from .text import decode_text
@@ -40,7 +41,7 @@ def read_monitors(path: Path, entry: h5py.Group, frames: H5Frames) -> dict[str, 
 
 
 def _compute_frame_means(path: Path, dataset: str, order: tuple[str, ...], factor: float) -> NDArray[np.float64]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         # Read when computed only: a monitor is as large as the stack.
         values = np.asarray(file[dataset][()], dtype=np.float64) * factor
     values = values if "energy" in order else values[None]
