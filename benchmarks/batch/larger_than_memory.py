@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ import numpy as np
 import psutil
 import xarray as xr
 from distributed import Client, LocalCluster, WorkerPlugin
+from numpy.typing import NDArray
 
 import phasekit as pk
 from phasekit.synthetic.structures import sample_phases
 
 DETECTOR = (256, 256)
-_ROWS = 4  # scan lines that are simulated at a time
+_TILE, _N_TILES = (4, 16), 8  # scan points of a simulated foil, and how many foils are laid beside each other
 _N_COMPONENTS = 4
 #: Results that are compared, in the order in which they are made.
 RESULTS = ("peaks", "calibrated", "matched", "refined", "grains", "features", "factors")
@@ -52,13 +54,20 @@ class KillOnce(WorkerPlugin):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def simulate_rows(first: int, rows: int, width: int, detector: tuple[int, int]) -> np.ndarray:
-    """Counts (row, scan_x, qy, qx) of a part of the foil; the same whatever the blocks of the file are."""
-    parts = []
-    for start in range(first, first + rows, _ROWS):
-        scan = pk.synthetic.orientation_scan(shape=(_ROWS, width), detector=detector, seed=start)
-        parts.append(scan["intensity"].to_numpy())
-    return np.concatenate(parts)[:rows]
+@lru_cache(maxsize=_N_TILES)
+def simulate_tile(number: int, detector: tuple[int, int]) -> NDArray[np.uint16]:
+    """Counts of a small foil, one of the tiles that the scan is made of."""
+    scan = pk.synthetic.orientation_scan(shape=_TILE, detector=detector, seed=number)
+    return np.asarray(scan["intensity"].to_numpy())
+
+
+def simulate_rows(first: int, rows: int, width: int, detector: tuple[int, int]) -> NDArray[np.uint16]:
+    """Counts (row, scan_x, qy, qx) of a part of the scan; the same whatever the blocks of the file are."""
+    out = np.empty((rows, width, *detector), np.uint16)
+    for y, x in np.ndindex(rows, width // _TILE[1]):
+        tile = simulate_tile(((first + y) // _TILE[0] * 3 + x) % _N_TILES, detector)
+        out[y, x * _TILE[1] : (x + 1) * _TILE[1]] = tile[(first + y) % _TILE[0]]
+    return out
 
 
 def make_lazy_scan(shape: tuple[int, int], detector: tuple[int, int], rows: int) -> xr.Dataset:
@@ -174,8 +183,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Write the scan, map it on the cluster and in this process, and compare."""
     pattern = 2 * DETECTOR[0] * DETECTOR[1]
     width = max(16, int((options.gigabytes * 1e9 / pattern) ** 0.5) // 16 * 16)
-    shape = (int(options.gigabytes * 1e9 / pattern / width) // _ROWS * _ROWS, width)
-    rows = max(1, int(48e6 // (pattern * width)) // _ROWS * _ROWS or _ROWS)
+    shape = (int(options.gigabytes * 1e9 / pattern / width) // _TILE[0] * _TILE[0], width)
+    rows = max(1, int(32e6 // (pattern * width)))
     size = shape[0] * shape[1] * pattern
     if shutil.disk_usage(folder).free < 2 * size:
         raise SystemExit(f"{folder} has less than {2 * size / 1e9:.1f} GB free. Give another folder by --folder.")
