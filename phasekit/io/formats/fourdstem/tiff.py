@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ....errors import ReadError
-from ..lazy_sources import MemorySource, PagesSource
+from ..lazy_sources import BytesSource, MemorySource, PagesSource
+from ..remote import is_remote, open_binary
 from ..tiff_pages import check_page_bytes, is_tiff
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
@@ -16,6 +17,7 @@ EXTENSIONS = (".tif", ".tiff")
 KEEPS = "the counts alone"
 OPTIONS = SCAN_OPTIONS
 CONTENT = "TIFF"
+REMOTE = True
 
 
 def recognise(head: bytes, path: Path) -> bool:
@@ -27,7 +29,7 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the first series: (n, y, x), or (scan_y, scan_x, y, x) when it says so."""
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(open_binary(path)) as file:
         if not len(file.pages) or not file.series:
             found = f"{path.stat().st_size} bytes without a page"
             raise ReadError(path, found=found, cure="copy the file again")
@@ -42,7 +44,8 @@ def read(path: Path, options: ScanOptions) -> RawScan:
         if series.dataoffset is not None and series.dtype is not None:
             # pages that lie one after another are mapped as one array, which needs no page table
             kind = dtype.newbyteorder(file.byteorder)
-            return RawScan(MemorySource(str(path), shape, kind, int(series.dataoffset)))
+            source = BytesSource if is_remote(path) else MemorySource
+            return RawScan(source(str(path), shape, kind, int(series.dataoffset)))
     # Compressed pages are read one by one.
     flat = (math.prod(shape[:-2]), *shape[-2:])
     raw = RawScan(PagesSource(str(path), flat, dtype))
