@@ -169,7 +169,7 @@ def start_cluster(memory: str, workers: int, kill: KillOnce | None = None) -> It
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=memory,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
