@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from orix.quaternion import Symmetry
 
 
-def open_phase(
-    path_or_cif_text: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None
-) -> "Phase":
+def open_phase(path_or_cif_text: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> "Phase":
     """Open the crystal phase of a CIF file or text, of any crystal system and any axis setting.
 
     The symmetry lines of the file fill the unit cell (``_space_group_symop_operation_xyz`` or

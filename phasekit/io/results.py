@@ -21,9 +21,7 @@ RESULTS = "RESULTS"
 _EAGER_BYTES = 256 * 2**20
 
 
-def save(
-    data: xr.Dataset, path: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None
-) -> Path:
+def save(data: xr.Dataset, path: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Path:
     """Write a dataset so that :func:`load` returns the same, or leave the old file as it was.
 
     The data go to a temporary name in the same folder, which is renamed when it is complete. An interrupted run

@@ -44,7 +44,8 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
     Parameters
     ----------
     path
-        The file, or the address of an HDF5 or TIFF file or zarr store (``s3://...``). For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
+        The file, or the address of an HDF5 or TIFF file or zarr store (``s3://...``).
+        For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
     entry
         Name of the NeXus entry. It is needed only where a file holds several; the error lists them.
     region

@@ -66,7 +66,7 @@ class RemotePath(str):
 
     def find_storage(self) -> tuple[Any, str]:
         """File system of fsspec, and the path in it."""
-        from fsspec.core import url_to_fs
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
         try:
             storage, place = url_to_fs(str.__str__(self), **self.options)
@@ -74,7 +74,8 @@ class RemotePath(str):
             raise _name_missing_package(self, error) from error
         except ValueError as error:  # a protocol that nobody has registered
             found = f"an address whose beginning is not known ({error})"
-            raise ReadError(self, found=found, cure="give a path, or an address such as s3://bucket/scan.zarr") from None
+            cure = "give a path, or an address such as s3://bucket/scan.zarr"
+            raise ReadError(self, found=found, cure=cure) from None
         return storage, str(place)
 
     def read_info(self) -> dict[str, Any] | None:

@@ -1,6 +1,5 @@
 """What every STXM reader returns, and the one place that makes it a STACK: axes, units, lazy blocks."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
