@@ -83,7 +83,7 @@ def make_lazy_scan(shape: tuple[int, int], detector: tuple[int, int], rows: int)
         dtype=small["intensity"].dtype,
         meta=np.empty((0,) * 4, small["intensity"].dtype),
     )
-    steps = {name: (name, 5.0 * np.arange(n), {"units": "nm"}) for name, n in zip(("scan_y", "scan_x"), shape)}
+    steps = {name: (name, 5.0 * np.arange(n), {"units": "nm"}) for name, n in zip(("scan_y", "scan_x"), shape, strict=True)}
     axes = {name: small[name] for name in ("qy", "qx")}
     attrs = {"voltage_kv": small.attrs["voltage_kv"], "schema": "PATTERNS"}
     return xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)}, {**steps, **axes}, attrs)
@@ -95,7 +95,7 @@ def map_scan(path: Path, folder: Path, chunks: int, note: Callable[[str], None])
     Only tables and maps are held by this process; patterns are read by the workers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    scan = pk.io.open_4dstem(path, chunks=chunks)
+    scan = pk.io.open_4dstem(path, chunks={"scan_y": chunks})
     bank = pk.acom.build_templates(sample_phases(), resolution_deg=3)
     pk.io.save(pk.acom.find_peaks(scan), folder / "peaks.zarr")
     note("find_peaks")
