@@ -31,7 +31,7 @@ import phasekit as pk
 from phasekit.synthetic.structures import sample_phases
 
 DETECTOR = (256, 256)
-_TILE, _N_TILES = (4, 16), 8  # scan points of a simulated foil, and how many foils are laid beside each other
+_TILE, _N_TILES = (2, 16), 4  # scan points of a simulated foil, and how many foils are laid beside each other
 _N_COMPONENTS = 4
 #: Results that are compared, in the order in which they are made.
 RESULTS = ("peaks", "calibrated", "matched", "refined", "grains", "features", "factors")
@@ -83,7 +83,9 @@ def make_lazy_scan(shape: tuple[int, int], detector: tuple[int, int], rows: int)
         dtype=small["intensity"].dtype,
         meta=np.empty((0,) * 4, small["intensity"].dtype),
     )
-    steps = {name: (name, 5.0 * np.arange(n), {"units": "nm"}) for name, n in zip(("scan_y", "scan_x"), shape, strict=True)}
+    steps = {
+        name: (name, 5.0 * np.arange(n), {"units": "nm"}) for name, n in zip(("scan_y", "scan_x"), shape, strict=True)
+    }
     axes = {name: small[name] for name in ("qy", "qx")}
     attrs = {"voltage_kv": small.attrs["voltage_kv"], "schema": "PATTERNS"}
     return xr.Dataset({"intensity": (("scan_y", "scan_x", "qy", "qx"), counts)}, {**steps, **axes}, attrs)

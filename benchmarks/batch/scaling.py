@@ -194,7 +194,12 @@ def compose_page(measured: dict[str, Any]) -> list[str]:
     rates = measured["patterns_per_s"]
     stages = list_stages(measured)
     rows = [
-        (s.name, f"{rates['1'][s.name]:.0f}", f"{rates['2'][s.name]:.0f}", f"{rates['2'][s.name] / rates['1'][s.name]:.2f}")
+        (
+            s.name,
+            f"{rates['1'][s.name]:.0f}",
+            f"{rates['2'][s.name]:.0f}",
+            f"{rates['2'][s.name] / rates['1'][s.name]:.2f}",
+        )
         + (f"{s.read / 1e3:.1f}", f"{s.written / 1e3:.1f}", f"{s.held / 1e3:.1f}")
         + (f"{measured['tasks_per_block'][s.name]:.1f}",)
         for s in stages

@@ -102,20 +102,6 @@ class MemorySource(Source):
 
 
 @dataclass(frozen=True)
-class BytesSource(Source):
-    """Numbers that lie one after another in a file that cannot be mapped: the rows of a block are one request."""
-
-    offset: int
-
-    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
-        with RemotePath.open(self.path) as file:  # type: ignore[arg-type]
-            file.seek(self.offset + box[0].start * row)
-            values = np.frombuffer(file.read((box[0].stop - box[0].start) * row), self.dtype)
-        return values.reshape(-1, *self.shape[1:])[(slice(None), *box[1:])]
-
-
-@dataclass(frozen=True)
 class PagesSource(Source):
     """Pages of a TIFF, read one by one: shape (page, y, x)."""
 

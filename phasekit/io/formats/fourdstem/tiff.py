@@ -1,13 +1,15 @@
 """Scans in TIFF files: one grey-valued page per pattern, or a hyperstack that states its shape."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..lazy_sources import BytesSource, MemorySource, PagesSource
+from ..lazy_sources import MemorySource, PagesSource, Source
 from ..remote import is_remote, open_binary
 from ..tiff_pages import check_page_bytes, is_tiff
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
@@ -18,6 +20,20 @@ KEEPS = "the counts alone"
 OPTIONS = SCAN_OPTIONS
 CONTENT = "TIFF"
 REMOTE = True
+
+
+@dataclass(frozen=True)
+class BytesSource(Source):
+    """Numbers that lie one after another in a file that cannot be mapped: the rows of a block are one request."""
+
+    offset: int
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        with open_binary(self.path) as file:
+            file.seek(self.offset + box[0].start * row)
+            values = np.frombuffer(file.read((box[0].stop - box[0].start) * row), self.dtype)
+        return values.reshape(-1, *self.shape[1:])[(slice(None), *box[1:])]
 
 
 def recognise(head: bytes, path: Path) -> bool:
