@@ -10,10 +10,10 @@ model has four limits; the slowest one is the time of a stage:
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,10 +123,9 @@ def measure_stages(path: Path, folder: Path, workers: int) -> dict[str, Any]:
         note("to_features")
         features = pk.io.load(folder / "features.zarr", lazy=True)
         tasks["factorise"] = _PASSES * len(dict(features["feature_value"].__dask_graph__()))
-        try:
+        # As many passes as the model counts, whatever the error is.
+        with suppress(pk.errors.ConvergenceError):
             pk.nmf.factorise(features, 4, in_memory=False, tolerance=1e-12, max_iterations=_PASSES - 2)
-        except pk.errors.ConvergenceError:
-            pass  # as many passes as the model counts, whatever the error is
         note("factorise")
         blocks = scan["intensity"].data.npartitions
         return {
@@ -193,17 +192,7 @@ def compose_page(measured: dict[str, Any]) -> list[str]:
     machine = measured["machine"]
     rates = measured["patterns_per_s"]
     stages = list_stages(measured)
-    rows = [
-        (
-            s.name,
-            f"{rates['1'][s.name]:.0f}",
-            f"{rates['2'][s.name]:.0f}",
-            f"{rates['2'][s.name] / rates['1'][s.name]:.2f}",
-        )
-        + (f"{s.read / 1e3:.1f}", f"{s.written / 1e3:.1f}", f"{s.held / 1e3:.1f}")
-        + (f"{measured['tasks_per_block'][s.name]:.1f}",)
-        for s in stages
-    ]
+    rows = [_make_row(stage, rates, measured["tasks_per_block"]) for stage in stages]
     heads = ("stage", "patterns/s, 1 worker", "2 workers", "ratio", "read [kB]", "written [kB]", "one process [kB]")
     lines = ["# Scaling", "", "Made by `python -m benchmarks.batch.scaling`; numbers per pattern where not stated.", ""]
     lines += [f"{machine['processor']}, {machine['cores']} cores, load {measured['load']:.1f} before and "]
@@ -215,6 +204,12 @@ def compose_page(measured: dict[str, Any]) -> list[str]:
         lines += ["", f"## {cores} cores, {size / 1e12:.0f} TB, storage of {bandwidth / 1e9:.0f} GB/s", ""]
         lines += _predict_table(stages, measured, cores, size, bandwidth)
     return lines
+
+
+def _make_row(stage: Stage, rates: dict[str, Any], tasks: dict[str, float]) -> tuple[str, ...]:
+    one, two = rates["1"][stage.name], rates["2"][stage.name]
+    moved = [f"{n / 1e3:.1f}" for n in stage[1:]]
+    return (stage.name, f"{one:.0f}", f"{two:.0f}", f"{two / one:.2f}", *moved, f"{tasks[stage.name]:.1f}")
 
 
 def _predict_table(
