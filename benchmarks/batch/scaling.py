@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from distributed import Client, wait
 
 import phasekit as pk
@@ -84,56 +85,64 @@ def list_stages(measured: dict[str, Any]) -> list[Stage]:
     ]
 
 
+class StageRecord:
+    """Seconds and number of tasks of the stages, whose results go to a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seconds, self.tasks = folder, dict[str, float](), dict[str, int]()
+        self._started = time.perf_counter()
+
+    def note(self, stage: str) -> None:
+        """Write the seconds since the stage before."""
+        now = time.perf_counter()
+        self.seconds[stage], self._started = now - self._started, now
+
+    def save(self, stage: str, result: Any, file: str) -> Any:
+        """Compute and write a lazy result, and open it again."""
+        self.tasks[stage] = len(dict(result.__dask_graph__() or {}))
+        pk.io.save(result, self.folder / file)
+        self.note(stage)
+        return pk.io.load(self.folder / file, lazy=True)
+
+
 def measure_stages(path: Path, folder: Path, workers: int) -> dict[str, Any]:
     """Seconds and tasks of every stage on so many workers; results are written to ``folder``."""
-    seconds: dict[str, float] = {}
-    clock = [time.perf_counter()]
-
-    def note(name: str) -> None:
-        now = time.perf_counter()
-        seconds[name], clock[0] = now - clock[0], now
-
-    bank = pk.acom.build_templates(sample_phases(), resolution_deg=2)
+    record = StageRecord(folder)
     with start_cluster("4GB", workers) as client:
         scan = pk.io.open_4dstem(path)
-        lines = scan["intensity"].data.chunksize[0]
-        client.run(_import_kernels)
-        note("start")
-        lazy = pk.acom.find_peaks(scan)
-        tasks = {"find_peaks": len(dict(lazy.__dask_graph__()))}
-        pk.io.save(lazy, folder / "peaks.zarr")
-        note("find_peaks")
-        pk.io.save(pk.acom.calibrate_peaks(pk.io.load(folder / "peaks.zarr", lazy=False)), folder / "calibrated.zarr")
-        note("calibrate_peaks")
-        peaks = pk.io.load(folder / "calibrated.zarr", lazy=True).chunk(scan_y=lines)
-        lazy = pk.acom.match_orientations(peaks, bank)
-        tasks["match_orientations"] = len(dict(lazy.__dask_graph__()))
-        pk.io.save(lazy, folder / "matched.zarr")
-        note("match_orientations")
-        matched = pk.io.load(folder / "matched.zarr", lazy=True).chunk(scan_y=lines)
-        lazy = pk.acom.refine_orientations(peaks, bank, matched)
-        tasks["refine_orientations"] = len(dict(lazy.__dask_graph__()))
-        pk.io.save(lazy, folder / "refined.zarr")
-        note("refine_orientations")
-        pk.acom.label_grains(pk.io.load(folder / "refined.zarr", lazy=True))
-        note("label_grains")
-        lazy = pk.nmf.to_features(scan, bin=8)
-        tasks["to_features"] = len(dict(lazy.__dask_graph__()))
-        pk.io.save(lazy, folder / "features.zarr")
-        note("to_features")
-        features = pk.io.load(folder / "features.zarr", lazy=True)
-        tasks["factorise"] = _PASSES * len(dict(features["feature_value"].__dask_graph__()))
-        # As many passes as the model counts, whatever the error is.
-        with suppress(pk.errors.ConvergenceError):
-            pk.nmf.factorise(features, 4, in_memory=False, tolerance=1e-12, max_iterations=_PASSES - 2)
-        note("factorise")
         blocks = scan["intensity"].data.npartitions
+        client.run(_import_kernels)
+        record.note("start")
+        _run_acom(scan, record)
+        _run_nmf(scan, record)
         return {
-            "seconds": seconds,
-            "tasks_per_block": {name: n / blocks for name, n in tasks.items()},
+            "seconds": record.seconds,
+            "tasks_per_block": {name: n / blocks for name, n in record.tasks.items()},
             "tasks_per_s": measure_scheduler(client),
             "client_bytes_per_s": measure_client(client),
         }
+
+
+def _run_acom(scan: xr.Dataset, record: StageRecord) -> None:
+    bank = pk.acom.build_templates(sample_phases(), resolution_deg=2)
+    record.note("start")
+    lines = scan["intensity"].data.chunksize[0]
+    peaks = record.save("find_peaks", pk.acom.find_peaks(scan), "peaks.zarr").load()
+    peaks = record.save("calibrate_peaks", pk.acom.calibrate_peaks(peaks), "calibrated.zarr").chunk(scan_y=lines)
+    matched = record.save("match_orientations", pk.acom.match_orientations(peaks, bank), "matched.zarr")
+    refined = pk.acom.refine_orientations(peaks, bank, matched.chunk(scan_y=lines))
+    refined = record.save("refine_orientations", refined, "refined.zarr")
+    pk.acom.label_grains(refined)
+    record.note("label_grains")
+
+
+def _run_nmf(scan: xr.Dataset, record: StageRecord) -> None:
+    features = record.save("to_features", pk.nmf.to_features(scan, bin=8), "features.zarr")
+    record.tasks["factorise"] = _PASSES * len(dict(features["feature_value"].__dask_graph__()))
+    # As many passes as the model counts, whatever the error is.
+    with suppress(pk.errors.ConvergenceError):
+        pk.nmf.factorise(features, 4, in_memory=False, tolerance=1e-12, max_iterations=_PASSES - 2)
+    record.note("factorise")
 
 
 def _import_kernels() -> None:
