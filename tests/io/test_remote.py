@@ -143,6 +143,15 @@ def test_what_needs_a_file_of_this_machine_is_refused_with_the_cure(memory):
         pk.io.open_4dstem("s9://bucket/scan.h5")
 
 
+def test_functions_for_files_of_this_machine_refuse_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReadError, match="an address where a path is needed"):
+        pk.io.save_ang(xr.Dataset(), "s3://bucket/map.ang")
+    with pytest.raises(ReadError, match="an address where a path is needed"):
+        pk.io.open_references("s3://bucket/references.csv")
+    assert list(tmp_path.iterdir()) == []  # no folder called "s3:"
+
+
 def test_a_missing_package_is_named(monkeypatch):
     def refuse(*_, **__):
         raise ImportError("Install s3fs to access S3")

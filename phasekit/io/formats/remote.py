@@ -169,6 +169,14 @@ def make_path(path: str | PathLike[str], storage_options: Mapping[str, Any] | No
     return cast("Path", remote)
 
 
+def make_local_path(path: str | PathLike[str]) -> Path:
+    """Path of this machine; an address is refused, of which pathlib would make a folder called ``s3:``."""
+    if is_remote(path):
+        cure = "write it to a path of this machine and copy it there, or copy it from there first"
+        raise ReadError(str(path).partition("://")[0] + "://...", found="an address where a path is needed", cure=cure)
+    return Path(fspath(path).removeprefix("file://"))
+
+
 def open_binary(path: str | PathLike[str]) -> Any:
     """What a library that reads files is given: the path, or an open file where the path is an address."""
     return path.open() if isinstance(path, RemotePath) else path
