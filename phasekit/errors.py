@@ -47,7 +47,8 @@ class ReadError(PhasekitError, OSError):
     """
 
     def __init__(self, path: str | PathLike[str], *, found: str, cure: str) -> None:
-        self.path, self.found, self.cure = str(path), found, cure
+        # Plain text: an address brings the options of its storage with it.
+        self.path, self.found, self.cure = str.__str__(str(path)), found, cure
         super().__init__(f"{self.path}: found {found}. To fix it: {cure}.")
 
     def __reduce__(self) -> tuple[Any, ...]:

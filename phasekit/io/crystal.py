@@ -1,9 +1,9 @@
 """Open a crystal structure: a CIF file or its text as a phase on its own axes, with the symmetry of its atoms."""
 
 import warnings
+from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .formats.crystal.cif import read_text
 from .formats.crystal.space_groups import count_translations
 from .formats.crystal.structure import Crystal, CrystalOptions
 from .formats.registry import read_file
+from .formats.remote import make_path
 
 if TYPE_CHECKING:
     from diffpy.structure import Structure
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from orix.quaternion import Symmetry
 
 
-def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
+def open_phase(path_or_cif_text: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> "Phase":
     """Open the crystal phase of a CIF file or text, of any crystal system and any axis setting.
 
     The symmetry lines of the file fill the unit cell (``_space_group_symop_operation_xyz`` or
@@ -40,6 +41,9 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
         angstrom, angles in degrees. Ions become elements (``Fe3+`` -> Fe), deuterium hydrogen, water (``H2O``, ``Wat``)
         its oxygen. A mixed site may be written ``Li0.97Ni0.03``. Uncertainties in brackets and dummy atoms
         (``_atom_site_calc_flag dum``) are dropped.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/Ni.cif``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def open_phase(path_or_cif_text: str | PathLike[str]) -> "Phase":
     # a text has line breaks, a file name has none
     if isinstance(path_or_cif_text, str) and ("\n" in path_or_cif_text or "\r" in path_or_cif_text):
         return _make_phase(read_text(path_or_cif_text, "CIF text"), "CIF text")
-    path = Path(path_or_cif_text)
+    path = make_path(path_or_cif_text, storage_options, "open_phase")
     if not path.exists():
         raise ReadError(path, found="no such file", cure="check the path (a CIF text must contain line breaks)")
     crystal: Crystal = read_file(path, "crystal", CrystalOptions())

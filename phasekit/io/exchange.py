@@ -1,6 +1,6 @@
 """Save orientation maps for orix, and patterns as NanoMEGAS ``.blo`` files."""
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import xarray as xr
 from ..deprecation import renamed_arguments
 from ..errors import SchemaError
 from ..schema import PATTERNS, require
+from .formats.remote import make_local_path
 from .writers.atomic import rename_when_complete
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def save_orix(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_orix: 'map.ang' must end in .h5 or .hdf5. Rename it, or use save_ang.
     """
-    target = Path(fspath(path))
+    target = make_local_path(path)
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise SchemaError(f"save_orix: '{target.name}' must end in .h5 or .hdf5. Rename it, or use save_ang.")
     from .writers.orix_hdf5 import write
@@ -167,7 +168,7 @@ def save_blo(
         )
     if scale is not None and not scale > 0:
         raise SchemaError(f"save_blo: scale={scale}, needs a positive number. Use scale=None for 255 / maximum.")
-    target = Path(fspath(path))
+    target = make_local_path(path)
     with rename_when_complete(target) as temporary:
         write(patterns, temporary, scale, voltage_kv or patterns.attrs.get("voltage_kv"))
     return target

@@ -1,7 +1,8 @@
 """Open a 4D-STEM scan, a map of diffraction patterns, lazily and from any file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import xarray as xr
 
@@ -25,6 +26,7 @@ def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     q_step: float | Sequence[float] | None = None,
     direct_beam_px: Sequence[float] | None = None,
     accept: str | Iterable[str] = (),
+    storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Open a 4D-STEM scan lazily as PATTERNS; only headers are read until a block is computed.
 
@@ -36,7 +38,7 @@ def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     Parameters
     ----------
     path
-        File, or folder of a zarr store.
+        File, or folder of a zarr store; or the address of an HDF5 or TIFF file or zarr store (``s3://...``).
     chunks
         Blocks of the lazy array. "auto" takes whole patterns and at most 64 MiB, or about 16 blocks of a smaller
         file. An int or two sizes are scan positions per block; a dict names dimensions. Four sizes also cut the
@@ -61,6 +63,9 @@ def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     accept
         Rules of plausibility that are not applied: ``step_nm``, ``q_step``, ``direct_beam``, ``voltage``,
         ``camera_length``, ``counts``. The message of a refusal names the rule.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/scan.zarr``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def open_4dstem(  # noqa: PLR0913  settings, keyword-only
     >>> dict(patterns.sizes), patterns.intensity.dtype, patterns.qx.attrs["units"]
     ({'scan_y': 2, 'scan_x': 3, 'qy': 8, 'qx': 8}, dtype('uint16'), 'px')
     """
-    source = resolve_path(path)
+    source = resolve_path(path, storage_options, "open_4dstem")
     accepted = check_accept("open_4dstem", accept, SCAN_RULES)
     options = ScanOptions(chunks, scan_shape, dataset, dims, voltage_kv, step_nm, q_step, direct_beam_px)
     found: RawScan | xr.Dataset = read_file(source, "fourdstem", options)

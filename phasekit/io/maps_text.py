@@ -1,11 +1,12 @@
 """Save orientation maps as the text files of orientation microscopy: ``.ang`` (EDAX, ASTAR), ``.ctf`` (Oxford, HKL)."""
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import xarray as xr
 
 from ..deprecation import renamed_arguments
+from .formats.remote import make_local_path
 from .writers import ang, ctf
 from .writers.atomic import rename_when_complete
 
@@ -57,7 +58,7 @@ def save_ang(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     phasekit.errors.SchemaError: save_ang: 'orientations' has no variable 'quaternion', needs ORIENTATIONS (...
     """
     # The file gets its name when it is complete.
-    target = Path(fspath(path))
+    target = make_local_path(path)
     with rename_when_complete(target) as temporary:
         ang.write(orientations, temporary)
     return target
@@ -115,7 +116,7 @@ def save_ctf(orientations: xr.Dataset, path: str | PathLike[str]) -> Path:
     ...
     phasekit.errors.SchemaError: save_ctf: 'orientations' has no variable 'quaternion', needs ORIENTATIONS (...
     """
-    target = Path(fspath(path))
+    target = make_local_path(path)
     with rename_when_complete(target) as temporary:
         ctf.write(orientations, temporary)
     return target

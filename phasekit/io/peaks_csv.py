@@ -1,7 +1,7 @@
 """Peaks as a text table, one row per peak, and back."""
 
 import json
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema import PEAKS, require
+from .formats.remote import make_local_path
 from .writers.atomic import rename_when_complete
 from .writers.peaks_csv import SCAN, TITLE, write
 
@@ -56,7 +57,7 @@ def save_peaks_csv(peaks: xr.Dataset, path: str | PathLike[str]) -> Path:
     phasekit.errors.SchemaError: save_peaks_csv: 'peaks' has no variable 'qy', needs PEAKS (...
     """
     require(peaks, PEAKS, step="save_peaks_csv", argument="peaks")
-    target = Path(fspath(path))
+    target = make_local_path(path)
     with rename_when_complete(target) as temporary:
         write(peaks, temporary)
     return target
@@ -92,7 +93,7 @@ def open_peaks_csv(path: str | PathLike[str]) -> xr.Dataset:
     ...
     phasekit.errors.ReadError: nowhere.csv: found no such file. To fix it: check the path.
     """
-    source = Path(fspath(path))
+    source = make_local_path(path)
     if not source.is_file():
         raise ReadError(source, found="no such file", cure="check the path")
     data = _read_peaks(source)

@@ -1,6 +1,7 @@
 """Save and load one result: netCDF-4 and zarr, never half written, identical after the round trip."""
 
-from os import PathLike, fspath
+from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import xarray as xr
 from ..errors import ReadError, SchemaError
 from .formats.file_errors import damaged_file
 from .formats.hdf5_file import check_text_heaps, visit_every_object
+from .formats.remote import RemotePath, make_path, open_binary
 from .formats.safe_dask_arrays import SAVE_AGAIN, make_safe_arrays
 from .formats.stored_attributes import decode_attributes
 from .writers.netcdf_zarr import check_target, write_groups
@@ -19,12 +21,15 @@ RESULTS = "RESULTS"
 _EAGER_BYTES = 256 * 2**20
 
 
-def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
+def save(data: xr.Dataset, path: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> Path:
     """Write a dataset so that :func:`load` returns the same, or leave the old file as it was.
 
     The data go to a temporary name in the same folder, which is renamed when it is complete. An interrupted run
     leaves no half file. An existing file is replaced only at the very end. Lazy data are computed and written block
-    by block.
+    by block. With a dask cluster its workers write a ``.zarr`` store, each its own blocks.
+
+    A store of objects (``s3://...``) cannot rename: the data are copied there from the temporary name, the entry that
+    makes the store readable at the very end. An existing store is removed just before the copy.
 
     Parameters
     ----------
@@ -33,7 +38,10 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
         None as attribute, so these are stored as JSON text and come back as they were.
     path
         File ending in ``.nc`` or ``.h5`` (netCDF-4, compressed without loss), or folder ending in ``.zarr`` (version
-        3). Its folder is made when missing.
+        3). Its folder is made when missing. Or an address ending in ``.zarr``, such as ``s3://bucket/map.zarr``.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/map.zarr``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -57,7 +65,7 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
     >>> made = xr.Dataset({"phase": (("scan_y", "scan_x"), [[0, 1, -1]])}, attrs={"note": None})
     >>> xr.testing.assert_identical(load(save(made, path)), made)
     """
-    target = Path(fspath(path))
+    target = make_path(path, storage_options, "save")
     if not isinstance(data, xr.Dataset):
         raise SchemaError(f"save: got a {type(data).__name__}, needs an xarray.Dataset. Use .to_dataset(name=...).")
     check_target(target, "save")
@@ -65,16 +73,21 @@ def save(data: xr.Dataset, path: str | PathLike[str]) -> Path:
     return target
 
 
-def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
+def load(
+    path: str | PathLike[str], *, lazy: bool | None = None, storage_options: Mapping[str, Any] | None = None
+) -> xr.Dataset:
     """Read a dataset that :func:`save` wrote, or any other netCDF-4 file or zarr store.
 
     Parameters
     ----------
     path
-        File ``.nc``/``.h5`` or folder ``.zarr``.
+        File ``.nc``/``.h5`` or folder ``.zarr``, here or at an address (``s3://...``).
     lazy
         True: dask arrays that are read when computed. False: all in memory, and the file is closed. None: lazy when the
         dataset takes more than 256 MiB in memory.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/map.zarr``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -98,7 +111,7 @@ def load(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.Dataset:
     ...
     phasekit.errors.ReadError: nowhere.nc: found no such file. To fix it: check the path.
     """
-    source = Path(fspath(path))
+    source = make_path(path, storage_options, "load")
     check_readable(source)
     try:
         data = read_group(source, None, lazy)
@@ -144,7 +157,10 @@ def read_group(path: Path, group: str | None, lazy: bool | None) -> xr.Dataset:
     zarr = path.suffix.lower() == ".zarr"
     if not zarr:
         visit_every_object(path)
-    opened = xr.open_dataset(path, group=group, **_choose_engine(zarr))
+    options = _choose_engine(zarr)
+    if zarr and isinstance(path, RemotePath):
+        options["storage_options"] = path.options
+    opened = xr.open_dataset(path if zarr else open_binary(path), group=group, **options)
     # Small data are read at once, so that the file can be moved or written again.
     eager = opened.nbytes <= _EAGER_BYTES if lazy is None else not lazy
     if eager:

@@ -1,15 +1,18 @@
 """Save and load the results of one run: several datasets in one file, each with its kind and its provenance."""
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from ..errors import ReadError, SchemaError
 from ..schema.checks import package_version
 from .formats.file_errors import damaged_file
+from .formats.remote import make_path
 from .formats.safe_dask_arrays import SAVE_AGAIN
 from .results import RESULTS, check_readable, read_group
 from .writers.netcdf_zarr import check_target, write_groups
@@ -17,7 +20,9 @@ from .writers.netcdf_zarr import check_target, write_groups
 _GROUPS = "groups"  # attribute of the root: names of the datasets, in their order
 
 
-def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Path:
+def save_results(
+    path: str | PathLike[str], *, storage_options: Mapping[str, Any] | None = None, **datasets: xr.Dataset | None
+) -> Path:
     """Write the result datasets of one run into one file, each as a group of its own.
 
     Datasets need no common variables or dimensions, and equal names in two of them do not collide. Each group keeps
@@ -29,6 +34,9 @@ def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Pa
     path
         File ending in ``.nc`` or ``.h5`` (netCDF-4 with groups) or folder ending in ``.zarr`` (version 3). Its folder
         is made when missing; an existing file is replaced at the very end.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/map.zarr``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
     **datasets
         Datasets by the name of their group, such as ``phases=...``. Lazy data are computed block by block. None is
         left out, so that an optional step needs no condition.
@@ -60,7 +68,7 @@ def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Pa
     (['phases', 'fit'], 'PHASES')
     >>> xr.testing.assert_identical(results["phases"].to_dataset(), phases)
     """
-    target = Path(fspath(path))
+    target = make_path(path, storage_options, "save_results")
     check_target(target, "save_results")
     chosen = {name: data for name, data in datasets.items() if data is not None}
     if not chosen:
@@ -83,7 +91,9 @@ def save_results(path: str | PathLike[str], **datasets: xr.Dataset | None) -> Pa
     return target
 
 
-def load_results(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.DataTree:
+def load_results(
+    path: str | PathLike[str], *, lazy: bool | None = None, storage_options: Mapping[str, Any] | None = None
+) -> xr.DataTree:
     """Read the results of one run that :func:`save_results` wrote.
 
     Parameters
@@ -93,6 +103,9 @@ def load_results(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.D
     lazy
         True: dask arrays that are read when computed; False: all in memory and the file closed; None: a dataset is
         lazy when it takes more than 256 MiB in memory.
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/map.zarr``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -118,7 +131,7 @@ def load_results(path: str | PathLike[str], *, lazy: bool | None = None) -> xr.D
     ...
     phasekit.errors.ReadError: nowhere.nc: found no such file. To fix it: check the path.
     """
-    source = Path(fspath(path))
+    source = make_path(path, storage_options, "load_results")
     check_readable(source)
     try:
         root = read_group(source, None, lazy=False)

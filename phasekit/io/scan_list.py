@@ -1,12 +1,13 @@
 """Planned energies and dwell times as lists that a beamline's scan program can load, and back."""
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from ..errors import ReadError, SchemaError
+from .formats.remote import make_local_path
 from .writers.atomic import rename_when_complete
 from .writers.scan_list import EXTENSIONS, SAME_STEP_EV, Array, Layout, make_lines
 
@@ -68,7 +69,7 @@ def save_scan_list(
     707.0000 707.6000 2 2.0000
     709.5000 710.5000 3 2.0000
     """
-    target = Path(fspath(path))
+    target = make_local_path(path)
     if target.suffix.lower() not in EXTENSIONS or layout not in ("energies", "regions"):
         raise SchemaError(
             f"save_scan_list: '{target.name}', layout={layout!r}; needs a name that ends in .txt or .csv, and the "
@@ -116,7 +117,7 @@ def open_scan_list(path: str | PathLike[str]) -> xr.DataArray:
     >>> found.values, found["dwell_ms"].values
     (array([513. , 514. , 515. , 517.2]), array([2.5, 2.5, 2.5, 5. ]))
     """
-    source = Path(fspath(path))
+    source = make_local_path(path)
     if not source.is_file():
         raise ReadError(source, found="no such file", cure="check the path")
     lines = source.read_text(encoding="utf-8", errors="replace").splitlines()

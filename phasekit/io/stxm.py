@@ -1,7 +1,8 @@
 """Open a scanning transmission X-ray microscopy stack of any beamline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -30,6 +31,7 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
     polarisation: float | str | None = None,
     missing_frames: str | None = None,
     accept: str | Sequence[str] = (),
+    storage_options: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     r"""Open an STXM stack or single image lazily as STACK.
 
@@ -42,7 +44,8 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
     Parameters
     ----------
     path
-        The file. For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
+        The file, or the address of an HDF5 or TIFF file or zarr store (``s3://...``).
+        For SDF it is the ``.hdr`` beside the ``.xim`` frames, for aXis2000 the ``.ncb`` beside its ``.dat``.
     entry
         Name of the NeXus entry. It is needed only where a file holds several; the error lists them.
     region
@@ -69,6 +72,9 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
         Names of rules that the file may break, where it is right: ``"step_nm"`` (0.5 to 20000 nm, without a unit 3 to
         3000 nm), ``"energy_ev"`` (50 to 20000 eV), ``"dwell"`` (0.1 us to 10 s, the stack less than four days),
         ``"ring_current"`` (1 to 2000 mA), ``"counts"`` (less than 1e11).
+    storage_options
+        Options of the storage where ``path`` is an address that fsspec knows (``s3://bucket/stack.h5``), as in pandas
+        and xarray: ``{"anon": True}``, ``{"endpoint_url": ...}``. They travel to the workers and are never shown.
 
     Returns
     -------
@@ -119,7 +125,7 @@ def open_stxm(  # noqa: PLR0913 -- what files leave open, keyword-only with defa
     >>> dict(stack.sizes), stack.scan_x.values.tolist(), float(stack.intensity[0, 1, 0])
     ({'energy': 1, 'scan_y': 2, 'scan_x': 3}, [0.0, 100.0, 200.0], 4.0)
     """
-    file = resolve_path(path)
+    file = resolve_path(path, storage_options, "open_stxm")
     # Wrong arguments are refused before the file is looked for.
     options = StxmOptions(
         entry=entry,

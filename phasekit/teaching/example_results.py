@@ -55,7 +55,7 @@ def make_example_results(
         make, cases = _MAKERS[workflow]
         for name, setting in cases.items():
             path = Path(folder) / f"{workflow}_{name}" / "result.nc"
-            paths.append(save_results(path, **make(setting, seed)))
+            paths.append(save_results(path, storage_options=None, **make(setting, seed)))
     return paths
 
 

@@ -48,6 +48,13 @@ class PhaseBank:
     _layouts: "OrderedDict[int, TemplateLayout]" = field(default_factory=OrderedDict, repr=False)
     _lock: Any = field(default_factory=threading.Lock, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # On another process the layouts are computed again, and the lock is its own.
+        return self.__dict__ | {"_layouts": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def get_layout(self, level: int) -> TemplateLayout:
         r"""Templates for patterns with the detection limit f = ``LEVELS[level]``.
 

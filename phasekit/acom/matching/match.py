@@ -124,13 +124,10 @@ def match_orientations(  # noqa: PLR0913 -- settings are keyword-only with defau
     banks = make_phase_banks(bank, _find_device(device))
     symmetries = _result.stack_symmetries([one.symmetry for one in banks])
     plan = _MatchPlan(banks, symmetries, n_matches, np.radians(window), min_peaks, memory_mb, search == "full")
-
-    def match_block(qy: Array, qx: Array, intensity: Array) -> tuple[NDArray[np.generic], ...]:
-        return _match_block(qy, qx, intensity, plan)
-
     arrays = select_peaks_for_matching(peaks, bank, min_peaks)
     outputs = _result.RESULT_OUTPUTS | _result.CANDIDATE_OUTPUTS
-    maps = apply_per_pattern(match_block, arrays, outputs, {"match": n_matches, "wxyz": 4, "candidate": N_CANDIDATES})
+    sizes = {"match": n_matches, "wxyz": 4, "candidate": N_CANDIDATES}
+    maps = apply_per_pattern(_match_block, arrays, outputs, sizes, plan)
     limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     out = _result.make_orientations(maps, limits, peaks["status"])
     out = out.assign(_result.make_candidate_maps(maps))
@@ -235,7 +232,7 @@ class _MatchPlan:
         return int(np.clip(self.memory_mb * 1e6 // each, 1, _BATCH))
 
 
-def _match_block(qy: Array, qx: Array, intensity: Array, plan: _MatchPlan) -> tuple[NDArray[np.generic], ...]:
+def _match_block(plan: _MatchPlan, qy: Array, qx: Array, intensity: Array) -> tuple[NDArray[np.generic], ...]:
     """Results and candidates (..., output) of patterns (..., peak), in the order of the outputs."""
     shape = qy.shape[:-1]
     qy, qx, intensity = (np.ascontiguousarray(a, dtype=float).reshape(-1, a.shape[-1]) for a in (qy, qx, intensity))

@@ -18,20 +18,24 @@ class Output(NamedTuple):
 
 
 def apply_per_pattern(
-    kernel: Any, arrays: list[xr.DataArray], outputs: dict[str, Output], sizes: dict[str, int]
+    kernel: Any, arrays: list[xr.DataArray], outputs: dict[str, Output], sizes: dict[str, int], shared: Any
 ) -> dict[str, xr.DataArray]:
     """Apply a kernel to blocks of patterns, lazily where an input is lazy.
 
     Parameters
     ----------
     kernel
-        Function of NumPy arrays ``(scan_y, scan_x, ...)``, one per input. It returns a tuple, one array per output.
+        Function of ``shared`` and NumPy arrays ``(scan_y, scan_x, ...)``, one per input. It returns a tuple, one array
+        per output.
     arrays
         Inputs; all their dimensions but the scan's stay whole.
     outputs
         Name, dimensions and type of each output, in the order of the tuple.
     sizes
         Length of every dimension of the outputs.
+    shared
+        What every pattern needs, such as the bank. Lazily it is one entry of the graph: a worker of a cluster gets it
+        once, and all its blocks use the same object.
 
     Returns
     -------
@@ -43,11 +47,12 @@ def apply_per_pattern(
         for array in arrays
     ]
     lazy = any(array.chunks is not None for array in arrays)
-    run = kernel if lazy else _run_on_all_cores(kernel)  # dask brings threads of its own
+    # dask brings threads of its own
+    run, inputs = (kernel, [_make_graph_entry(shared), *whole]) if lazy else (_run_on_all_cores(kernel, shared), whole)
     found = xr.apply_ufunc(
         run if len(outputs) > 1 else lambda *blocks: run(*blocks)[0],  # apply_ufunc wants one output without a tuple
-        *whole,
-        input_core_dims=[[str(dim) for dim in array.dims if dim not in SCAN] for array in arrays],
+        *inputs,
+        input_core_dims=[[str(dim) for dim in array.dims if dim not in SCAN] for array in inputs],
         output_core_dims=[list(output.dims) for output in outputs.values()],
         dask="parallelized",
         output_dtypes=[output.dtype for output in outputs.values()],
@@ -57,18 +62,27 @@ def apply_per_pattern(
     return {name: one.transpose(*SCAN, *outputs[name].dims) for name, one in zip(outputs, maps, strict=True)}
 
 
-def _run_on_all_cores(kernel: Any) -> Any:
+def _make_graph_entry(shared: Any) -> xr.DataArray:
+    """An object as a lazy scalar, so that it is stored once in the graph and not once in every task."""
+    import dask.array as da
+    from dask.delayed import delayed
+
+    entry = da.from_delayed(delayed(shared, traverse=False), (), object)  # type: ignore[no-untyped-call]
+    return xr.DataArray(entry)
+
+
+def _run_on_all_cores(kernel: Any, shared: Any) -> Any:
     """The kernel, run on slices of the first scan axis with one thread per core."""
 
     def run(*arrays: Any) -> tuple[Any, ...]:
         threads = min(count_available_threads(), len(arrays[0]))
         # One thread needs no pool, which also keeps tracebacks short.
         if threads < 2:
-            return kernel(*arrays)
+            return kernel(shared, *arrays)
         # Four slices per core even out that some take longer, where each still has enough rows.
         cuts = np.array_split(np.arange(len(arrays[0])), 4 * threads if len(arrays[0]) >= 16 * threads else threads)
         with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(lambda rows: kernel(*(a[rows[0] : rows[-1] + 1] for a in arrays)), cuts))
+            parts = list(pool.map(lambda rows: kernel(shared, *(a[rows[0] : rows[-1] + 1] for a in arrays)), cuts))
         return tuple(np.concatenate(pieces) for pieces in zip(*parts, strict=True))
 
     return run

@@ -47,26 +47,27 @@ def correct_centre_and_scale(
     ``orientations`` are refined ORIENTATIONS. Patterns that are not indexed, or that have too few pairs of spot and
     peak, are unchanged.
     """
-
-    def fit_block(
-        qy: Array, qx: Array, intensity: Array, quaternion: Array, phase: NDArray[np.int16]
-    ) -> tuple[Array, ...]:
-        shape = qy.shape[:-1]
-        qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in (qy, qx, intensity))
-        # A pattern without a quaternion counts as not indexed.
-        phases = np.where(np.isfinite(quaternion).all(axis=-1), phase, -1).astype(np.int64).ravel()
-        quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
-        out = CentreAndScale(np.zeros(len(phases)), np.zeros(len(phases)), np.ones(len(phases)))
-        _fit_patterns(qy, qx, intensity, quaternions, phases, crystals, settings, out)
-        return tuple(array.reshape(shape) for array in out)
-
     best = orientations["quaternion"].isel(match=0, drop=True)
+    inputs = [*spots, best, orientations["phase"]]
     maps: dict[Any, xr.DataArray] = {
         name: one.assign_attrs(units=_ATTRIBUTES[name][0], long_name=_ATTRIBUTES[name][1])
-        for name, one in apply_per_pattern(fit_block, [*spots, best, orientations["phase"]], _OUTPUTS, {}).items()
+        for name, one in apply_per_pattern(_fit_block, inputs, _OUTPUTS, {}, (crystals, settings)).items()
     }
     factor = maps["scale_correction"]
     return [(spots[0] - maps["centre_y"]) * factor, (spots[1] - maps["centre_x"]) * factor, spots[2]], maps
+
+
+def _fit_block(shared: tuple[Crystals, CentreSettings], *arrays: NDArray[Any]) -> tuple[Array, ...]:
+    """Centre and scale of a block: qy, qx, intensity (..., peak), quaternion (..., 4), phase (...)."""
+    shape = arrays[0].shape[:-1]
+    qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, a.shape[-1]) for a in arrays[:3])
+    quaternion, phase = arrays[3:]
+    # A pattern without a quaternion counts as not indexed.
+    phases = np.where(np.isfinite(quaternion).all(axis=-1), phase, -1).astype(np.int64).ravel()
+    quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
+    out = CentreAndScale(np.zeros(len(phases)), np.zeros(len(phases)), np.ones(len(phases)))
+    _fit_patterns(qy, qx, intensity, quaternions, phases, *shared, out)
+    return tuple(array.reshape(shape) for array in out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

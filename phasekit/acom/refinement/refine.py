@@ -1,5 +1,7 @@
 """Refinement of the orientations of a bank to continuous ones, with an uncertainty for every pixel."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -113,16 +115,14 @@ def refine_orientations(  # noqa: PLR0913 -- settings are keyword-only with defa
     _check_settings(peaks, bank, orientations, position_tolerance, intensity_power)
     # Reflections are computed from the crystals, not from the templates: they do not have the bank's sampling.
     crystals, symmetries = collect_crystals(bank)
-    refine_settings = _make_settings(bank, position_tolerance, intensity_power)
-    limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
     n_matches = orientations.sizes["match"]
-
-    def refine_block(*arrays: Array) -> tuple[NDArray[np.generic], ...]:
-        return _refine_block(arrays, n_matches, crystals, symmetries, refine_settings)
+    refine_settings = _make_settings(bank, position_tolerance, intensity_power)
+    plan = _RefinePlan(n_matches, crystals, symmetries, refine_settings)
+    limits = {"min_correlation": min_correlation, "min_reliability": min_reliability}
 
     def refine_from(spots: list[xr.DataArray], starts: xr.Dataset) -> xr.Dataset:
         inputs, sizes = [*spots, *_select_starts(starts)], {"match": n_matches, "wxyz": 4}
-        maps = apply_per_pattern(refine_block, inputs, _result.RESULT_OUTPUTS, sizes)
+        maps = apply_per_pattern(_refine_block, inputs, _result.RESULT_OUTPUTS, sizes, plan)
         uncertainty = maps["uncertainty_deg"].astype(np.float32).assign_attrs(_UNCERTAINTY)
         return _result.make_orientations(maps, limits, peaks["status"]).assign(uncertainty_deg=uncertainty)
 
@@ -233,13 +233,16 @@ def _name_starts(quaternion: xr.DataArray, phase: xr.DataArray, dim: str) -> lis
     return [quaternion, bare[1].rename({dim: "start"}).transpose("scan_y", "scan_x", "start")]
 
 
-def _refine_block(
-    arrays: tuple[Array, ...],
-    n_matches: int,
-    crystals: Crystals,
-    symmetries: _result.SymmetryStack,
-    settings: RefineSettings,
-) -> tuple[NDArray[np.generic], ...]:
+class _RefinePlan(NamedTuple):
+    """What is the same for every pattern."""
+
+    n_matches: int
+    crystals: Crystals
+    symmetries: _result.SymmetryStack
+    settings: RefineSettings
+
+
+def _refine_block(plan: _RefinePlan, *arrays: Array) -> tuple[NDArray[np.generic], ...]:
     """Results of a block: qy, qx, intensity (..., peak), start quaternions (..., start, 4), phases (..., start)."""
     shape = arrays[0].shape[:-1]
     qy, qx, intensity, phase = (
@@ -248,7 +251,7 @@ def _refine_block(
     starts = np.ascontiguousarray(arrays[3], float).reshape(len(qy), -1, 4)
     # A start needs both a finite quaternion and a phase.
     phases = np.where(np.isfinite(starts).all(axis=2), np.nan_to_num(phase, nan=-1), -1).astype(np.int64)
-    results = _result.make_empty_results(len(qy), n_matches)
+    results = _result.make_empty_results(len(qy), plan.n_matches)
     with threadpool_limits(1, "blas"):  # a second BLAS thread only waits: patterns are the unit
-        refine_patterns(qy, qx, intensity, Starts(starts, phases), crystals, symmetries, settings, results)
+        refine_patterns(qy, qx, intensity, Starts(starts, phases), *plan[1:], results)
     return tuple(array.reshape(*shape, *array.shape[1:]) for array in results)

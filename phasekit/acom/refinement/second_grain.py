@@ -1,5 +1,7 @@
 """Second grain of an overlapped pattern, matched on the peaks that the first one leaves unexplained."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numba import njit
@@ -117,24 +119,25 @@ def _find_unexplained(
 ) -> xr.DataArray:
     """Intensity (scan_y, scan_x, peak) of the peaks far from every spot of the best orientation, else 0."""
     crystals, _ = collect_crystals(bank)
-
-    def explain_block(
-        qy: Array, qx: Array, intensity: Array, quaternion: Array, phase: NDArray[np.int16]
-    ) -> tuple[Array]:
-        shape = qy.shape
-        qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, shape[-1]) for a in (qy, qx, intensity))
-        left = intensity.copy()
-        # A pattern without a quaternion counts as not indexed.
-        valid = np.isfinite(quaternion).all(axis=-1).ravel()
-        phases = np.where(valid, np.ascontiguousarray(phase).ravel().astype(np.int64), -1)
-        quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
-        _remove_explained(qy, qx, left, quaternions, phases, crystals, tolerance)
-        return (left.reshape(shape),)
-
     best = orientations["quaternion"].isel(match=0, drop=True)
     outputs = {"intensity": Output(("peak",), np.float64)}
     inputs = [peaks["qy"], peaks["qx"], usable, best, orientations["phase"]]
-    return apply_per_pattern(explain_block, inputs, outputs, {"peak": peaks.sizes["peak"]})["intensity"]
+    sizes = {"peak": peaks.sizes["peak"]}
+    return apply_per_pattern(_explain_block, inputs, outputs, sizes, (crystals, tolerance))["intensity"]
+
+
+def _explain_block(shared: tuple[Crystals, float], *arrays: NDArray[Any]) -> tuple[Array]:
+    """Intensity that is left of a block: qy, qx, intensity (..., peak), quaternion (..., 4), phase (...)."""
+    shape = arrays[0].shape
+    qy, qx, intensity = (np.ascontiguousarray(a, float).reshape(-1, shape[-1]) for a in arrays[:3])
+    left = intensity.copy()
+    quaternion, phase = arrays[3:]
+    # A pattern without a quaternion counts as not indexed.
+    valid = np.isfinite(quaternion).all(axis=-1).ravel()
+    phases = np.where(valid, np.ascontiguousarray(phase).ravel().astype(np.int64), -1)
+    quaternions = np.ascontiguousarray(quaternion, float).reshape(-1, 4)
+    _remove_explained(qy, qx, left, quaternions, phases, *shared)
+    return (left.reshape(shape),)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

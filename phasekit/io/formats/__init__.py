@@ -11,6 +11,7 @@
 - ``CONTENT`` (only if the first bytes tell the format): what these files are called in messages, e.g. "HDF5".
 - ``FOLDER`` (only if a folder can be of this format): what such a folder is called in messages.
 - ``BESIDE`` (optional): endings of the files that must lie beside the one that is opened.
+- ``REMOTE`` (optional): True where ``path`` may be an address (:mod:`.remote`), which can be read but is no file here.
 - ``DIALECTS`` (optional): variants by beamline or program that the module reads.
 """
 

@@ -5,12 +5,13 @@ is missing, the variant is not supported, bytes are missing, or the file may not
 """
 
 import re
-from collections.abc import Iterator
-from os import PathLike, fspath
+from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import ReadError
+from .remote import RemotePath, is_remote, make_path
 
 #: Packages that ``pip install phasekit[formats]`` brings.
 FORMATS_EXTRA = ("mrcz", "blosc2", "hdf5plugin", "imagecodecs", "sparse")
@@ -51,6 +52,18 @@ _CAUSES = (
         r"codec (is )?not available|unknown codec|UnknownCodec|no codec|requires the .?imagecodecs",
         "data compressed with a codec that is not installed",
         f"{_EXTRA_CURE} or pip install imagecodecs, and open the file again",
+    ),
+    _Cause(
+        (),
+        r"NoCredentials|locate credentials|InvalidAccessKeyId|SignatureDoesNotMatch",
+        "storage that asks who you are",
+        "give storage_options=..., or set the variables of the environment that its package reads, such as AWS_PROFILE",
+    ),
+    _Cause(
+        (),
+        r"could not connect to the endpoint|EndpointConnection|cannot connect to host|ClientConnector",
+        "storage that does not answer",
+        "check the address, endpoint_url in storage_options, and the network",
     ),
     _Cause(
         (PermissionError,),
@@ -105,14 +118,14 @@ _OTHER = _Cause(
 )
 
 
-def resolve_path(path: str | PathLike[str]) -> Path:
+def resolve_path(path: str | PathLike[str], storage_options: Mapping[str, Any] | None = None, step: str = "") -> Path:
     """Absolute path of an existing file, so that it stays right in another folder or process.
 
-    A path that does not exist keeps the name it was given, for the message.
+    A path that does not exist keeps the name it was given, for the message. An address (``s3://...``) stays as it is.
     """
     # Dask opens the file again when it computes, perhaps after the program has changed its folder.
-    given = Path(fspath(path))
-    return given.absolute() if given.exists() else given
+    given = make_path(path, storage_options, step)
+    return given.absolute() if not is_remote(given) and given.exists() else given
 
 
 def damaged_file(path: str | Path, error: Exception, *, cure: str | None = None) -> ReadError:
@@ -132,9 +145,10 @@ def damaged_file(path: str | Path, error: Exception, *, cure: str | None = None)
         return missing_package(path, package)
     cause = _find_cause(error)
     keeps_cure = cause in (_OTHER, *(known for known in _CAUSES if known.cure == "copy the file again"))
+    told = path.hide_options(str(error)) if isinstance(path, RemotePath) else str(error)
     return ReadError(
         path,
-        found=f"{cause.found} ({type(error).__name__}: {_shorten(str(error))})",
+        found=f"{cause.found} ({type(error).__name__}: {_shorten(told)})",
         cure=cure if cure and keeps_cure else cause.cure,
     )
 

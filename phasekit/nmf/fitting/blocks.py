@@ -90,15 +90,26 @@ class LazyRows(NamedTuple):
         return False
 
     def read_blocks(self) -> Iterator[Block]:
-        """Whole scan lines at a time, as many as the data's own chunks hold."""
+        """The blocks of rows in memory, so that sums over the rows do not depend on the chunks."""
+        parts = self._read_scan_lines()
+        start, held = 0, np.empty((0, self.shape[1]), np.float32)
+        for rows in _split_rows(self.shape):
+            while start + len(held) < rows.stop:
+                # The rest of the lines before, less than one block, is copied in front of the next ones.
+                rest = held[rows.start - start :]
+                part = next(parts)
+                start, held = rows.start, np.concatenate([rest, part]) if len(rest) else part
+            yield rows, held[rows.start - start : rows.stop - start]
+
+    def _read_scan_lines(self) -> Iterator[Array]:
+        """Rows of whole scan lines, as many lines at a time as the data's own chunks hold."""
         values = self.values.transpose("scan_y", "scan_x", "feature")
-        width, n_features = values.sizes["scan_x"], values.sizes["feature"]
         for lines in _split_scan_lines(values):
             block = np.asarray(values.isel(scan_y=lines).data, dtype=np.float32)
             # Checked here, because the values of a lazy array are first read in this pass.
             lowest = float(np.fmin.reduce(block, axis=None))
             check_block(lowest, float(block.sum(dtype=np.float64)), self.step, missing=self.missing)
-            yield slice(lines.start * width, lines.stop * width), block.reshape(-1, n_features)
+            yield block.reshape(-1, values.sizes["feature"])
 
 
 def _split_scan_lines(values: xr.DataArray) -> Iterator[slice]:

@@ -19,6 +19,7 @@ NAME = "CIF"
 EXTENSIONS = (".cif",)
 KEEPS = "cell, axes, symmetry lines, atoms with occupancy and isotropic displacement"
 OPTIONS = ()
+REMOTE = True
 CONTENT = "CIF text"
 
 # Beginnings of tags that tell of a structure which is more than atoms in a space group.

@@ -11,6 +11,7 @@ from ....errors import ReadError
 from ..hdf5_file import load_hdf5_filters
 from ..hdf5_links import check_virtual
 from ..lazy_sources import Hdf5Source, JoinedSource, Source, ZarrSource
+from ..remote import is_remote
 from .named_axes import read_named_axes
 from .scan import RawScan
 from .tree_axes import read_emd_axes, read_hyperspy_axes, read_text
@@ -196,7 +197,8 @@ def _check_complete(path: Path, node: Any, zarr: bool) -> None:
     written = node.id.get_storage_size()
     if node.chunks is None:
         expected = node.size * node.dtype.itemsize
-        size = Path(node.file.filename).stat().st_size  # of the linked file, where a master only links to it
+        # Of the linked file, where a master only links to it; one at an address links to none.
+        size = (path if is_remote(path) else Path(node.file.filename)).stat().st_size
         complete = written == expected and (node.id.get_offset() or 0) + expected <= size
         # External and virtual datasets keep their bytes in other files.
         complete = complete or bool(node.external) or bool(node.is_virtual)

@@ -10,6 +10,7 @@ NAME = "HDF5"
 EXTENSIONS = (".hspy", ".h5", ".hdf5", ".emd")
 KEEPS = "axes, voltage and calibration of HyperSpy, py4DSTEM and EMD, axes of NeXus and netCDF, else the counts alone"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
+REMOTE = True
 CONTENT = "HDF5"
 DIALECTS = ("HyperSpy", "py4DSTEM", "EMD", "NeXus", "netCDF-4", "plain datasets")
 

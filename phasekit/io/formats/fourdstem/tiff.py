@@ -1,13 +1,16 @@
 """Scans in TIFF files: one grey-valued page per pattern, or a hyperstack that states its shape."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ....errors import ReadError
-from ..lazy_sources import MemorySource, PagesSource
+from ..lazy_sources import MemorySource, PagesSource, Source
+from ..remote import is_remote, open_binary
 from ..tiff_pages import check_page_bytes, is_tiff
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
@@ -16,6 +19,21 @@ EXTENSIONS = (".tif", ".tiff")
 KEEPS = "the counts alone"
 OPTIONS = SCAN_OPTIONS
 CONTENT = "TIFF"
+REMOTE = True
+
+
+@dataclass(frozen=True)
+class BytesSource(Source):
+    """Numbers that lie one after another in a file that cannot be mapped: the rows of a block are one request."""
+
+    offset: int
+
+    def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        with open_binary(self.path) as file:
+            file.seek(self.offset + box[0].start * row)
+            values = np.frombuffer(file.read((box[0].stop - box[0].start) * row), self.dtype)
+        return values.reshape(-1, *self.shape[1:])[(slice(None), *box[1:])]
 
 
 def recognise(head: bytes, path: Path) -> bool:
@@ -27,7 +45,7 @@ def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the first series: (n, y, x), or (scan_y, scan_x, y, x) when it says so."""
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(open_binary(path)) as file:
         if not len(file.pages) or not file.series:
             found = f"{path.stat().st_size} bytes without a page"
             raise ReadError(path, found=found, cure="copy the file again")
@@ -42,7 +60,8 @@ def read(path: Path, options: ScanOptions) -> RawScan:
         if series.dataoffset is not None and series.dtype is not None:
             # pages that lie one after another are mapped as one array, which needs no page table
             kind = dtype.newbyteorder(file.byteorder)
-            return RawScan(MemorySource(str(path), shape, kind, int(series.dataoffset)))
+            source = BytesSource if is_remote(path) else MemorySource
+            return RawScan(source(str(path), shape, kind, int(series.dataoffset)))
     # Compressed pages are read one by one.
     flat = (math.prod(shape[:-2]), *shape[-2:])
     raw = RawScan(PagesSource(str(path), flat, dtype))

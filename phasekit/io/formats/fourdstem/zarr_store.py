@@ -10,6 +10,7 @@ NAME = "zarr"
 EXTENSIONS = (".zspy", ".zarr")
 KEEPS = "axes and voltage of HyperSpy, axes of xarray, else the counts alone"
 OPTIONS = (*SCAN_OPTIONS, "dataset")
+REMOTE = True
 FOLDER = "zarr store"
 DIALECTS = ("HyperSpy", "xarray", "plain arrays")
 

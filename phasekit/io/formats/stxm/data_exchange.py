@@ -17,6 +17,7 @@ NAME = "Data Exchange"
 EXTENSIONS = (".hdf5", ".h5", ".hdf")
 KEEPS = "energies, positions, title"
 OPTIONS = ("energies", "step_nm", "axes")
+REMOTE = True
 CONTENT = "HDF5"
 DIALECTS = ("Mantis 1 to 3", "detector in a group of its own, before version 1.0")
 

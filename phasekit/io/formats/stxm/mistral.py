@@ -19,6 +19,7 @@ NAME = "Mistral"
 EXTENSIONS = (".hdf5", ".h5", ".hdf")
 KEEPS = "energies, pixel size, exposure time, ring current"
 OPTIONS = ("counter", "energies", "step_nm")
+REMOTE = True
 CONTENT = "HDF5"
 DIALECTS = ("raw (NXtomo)", "normalised (SpecNormalized)", "aligned (FastAligned)")
 

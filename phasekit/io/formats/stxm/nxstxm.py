@@ -26,6 +26,7 @@ NAME = "NXstxm"
 EXTENSIONS = (".hdf5", ".h5", ".nxs", ".hdf", ".stxm")
 KEEPS = "energies, positions, dwell, ring current, read-back energy, title, start time"
 OPTIONS = ("entry", "region", "counter", "energies", "step_nm", "axes", "polarisation")
+REMOTE = True
 CONTENT = "HDF5"
 DIALECTS = (
     "PolLux",

@@ -28,6 +28,7 @@ NAME = "pystxmcontrol"
 EXTENSIONS = (".stxm", ".hdf5", ".h5")
 KEEPS = "energies, positions, dwell, title, start time"
 OPTIONS = ("entry", "region", "counter", "energies", "step_nm", "axes", "polarisation")
+REMOTE = True
 CONTENT = "HDF5"
 DIALECTS = ("before 2", "2.0: rebinned to the requested positions", "2.1", "3")
 

@@ -14,6 +14,7 @@ NAME = "phasekit"
 EXTENSIONS = (".nc", ".zarr")
 KEEPS = "every variable and attribute, truth and provenance included"
 OPTIONS = ("energies", "step_nm")
+REMOTE = True
 CONTENT = "netCDF-4"
 FOLDER = "zarr store"
 

@@ -1,6 +1,5 @@
 """What every STXM reader returns, and the one place that makes it a STACK: axes, units, lazy blocks."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class FrameSource(ABC):
             1 if self.frame_per_block else max(1, BLOCK_BYTES // max(1, prod(self.shape[1:]) * self.dtype.itemsize))
         )
         # The name holds time and size of the file: dask would take a rewritten file for the old one.
-        stat = os.stat(self.path)
+        stat = self.path.stat()
         return da.from_array(  # type: ignore[no-untyped-call]
             self,
             chunks=(min(n_energy, per_block), n_y, n_x),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..file_errors import damaged_file
+from ..remote import open_binary
 from ..tables.sidecar import read_page_energies
 from ..tiff_pages import check_page_bytes, is_tiff
 from .stack import FrameSource, RawStack, StxmOptions, find_length_factor
@@ -22,6 +23,7 @@ EXTENSIONS = (".tif", ".tiff")
 KEEPS = "energies of a text file beside it, step of ImageJ and OME"
 OPTIONS = ("energies", "step_nm")
 CONTENT = "TIFF"
+REMOTE = True
 
 # Names under which energies are looked for; {} is the stem of the image.
 _SIDECARS = ("{}.csv", "{}.txt", "{}.dat", "{}_energies.csv", "{}_energies.txt", "{}_energy.txt", "energies.txt")
@@ -38,7 +40,7 @@ class TiffFrames(FrameSource):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices; the file is opened and closed here."""
         try:
-            with tifffile.TiffFile(self.path) as file:
+            with tifffile.TiffFile(open_binary(self.path)) as file:
                 series = file.series[0]
                 if self.pages:
                     frames = [_read_page(series, i) for i in indices]
@@ -64,7 +66,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read sizes, step and energies of a grey-valued multipage TIFF; pages are read when computed."""
-    with tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(open_binary(path)) as file:
         series = file.series[0]
         full, dtype, axes = series.shape, np.dtype(series.dtype), str(series.axes)
         n_pages, step = len(series.pages), _read_step_nm(file)
