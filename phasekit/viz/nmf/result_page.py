@@ -105,7 +105,10 @@ def save_page(
         },
         make_maps=partial(_pack_maps, overlap, scale.positions, k),
         make_details=partial(_pack_details, data["loading"], patterns),
-        rounded=(Rounded("ratio", "ratio of weights"), Rounded("loading_0", "weight of component 0", _name_unit(data["loading"]))),
+        rounded=(
+            Rounded("ratio", "ratio of weights"),
+            Rounded("loading_0", "weight of component 0", _name_unit(data["loading"])),
+        ),
         detail_text="Weights",
     )
     return write_page(path, parts, parameters, max_mb)

@@ -57,12 +57,12 @@ class OrientationMap {
     const rows = [["status", content.status[status] ? content.status[status].name : "none"]];
     if (phase < 0) return rows;
     rows.unshift(["phase", content.phases[phase].name]);
-    rows.push(["reliability (0 to 100)", arrays.reliability.at(i).toFixed(1)], ["reliability of the phase", arrays.phase_reliability.at(i).toFixed(1)]);
-    if (arrays.uncertainty_deg) rows.push(["uncertainty", `${arrays.uncertainty_deg.at(i).toFixed(2)}°`]);
+    rows.push(["reliability (0 to 100)", writeFixed(arrays.reliability.at(i), 1)], ["reliability of the phase", writeFixed(arrays.phase_reliability.at(i), 1)]);
+    if (arrays.uncertainty_deg) rows.push(["uncertainty", writeFixed(arrays.uncertainty_deg.at(i), 2, "°")]);
     for (const answer of this.listAnswers(i)) {
       const angles = toEuler(answer.quaternion).map(angle => `${angle.toFixed(1)}°`).join(", ");
       const name = answer.number === 2 ? `${answer.text} (${content.phases[answer.phase].name})` : answer.text;
-      rows.push([`${name}: Bunge φ1, Φ, φ2`, angles], [`${name}: correlation`, answer.correlation.toFixed(3)]);
+      rows.push([`${name}: Bunge φ1, Φ, φ2`, angles], [`${name}: correlation`, writeFixed(answer.correlation, 3)]);
     }
     return rows;
   }
@@ -104,7 +104,7 @@ class OrientationMap {
     const answers = content.templates ? this.listAnswers(i).filter(answer => wanted.includes(answer.number)) : [];
     this.spots = peaks.map(({ x, y, intensity }) => ({ x: toScreen(x), y: toScreen(y), text: `peak of ${writeNumber(intensity)} counts at |g| = ${Math.hypot(x, y).toFixed(3)} 1/Å` }));
     for (const answer of answers) this.drawAnswer(context, answer, toScreen, scale);
-    this.drawScale(context, width, scale);
+    drawLength(context, width, scale, width / 4, "1/Å");
     page.canvases.pattern.dataset.peaks = String(peaks.length);
     showNames(page.detailKey, [{ name: `${peaks.length} peaks`, colour: "#FFFFFF" }, ...answers.map(({ text, colour }) => ({ name: text, colour }))]);
     return place.text;
@@ -133,16 +133,9 @@ class OrientationMap {
       this.spots.push({ x: left, y: top, text: `(${hkl.join(" ")}) of ${page.content.phases[phase].name}, ${text} answer` });
     }
   }
-  drawScale(context, width, scale) {
-    const length = roundLength(width / 4 / scale);
-    context.fillStyle = "#FFFFFF";
-    context.fillRect(10, width - 14, length * scale, 3);
-    context.font = "12px system-ui, sans-serif";
-    context.fillText(`${writeNumber(length)} 1/Å`, 10, width - 20);
-  }
   // Spots within 12 pixels of a place, for the line below the pattern.
   nameSpots(x, y) {
     const near = this.spots.map(spot => ({ ...spot, distance: Math.hypot(spot.x - x, spot.y - y) })).filter(spot => spot.distance < 12);
-    return near.sort((a, b) => a.distance - b.distance).slice(0, 3).map(spot => spot.text).join("; ");
+    return near.sort((a, b) => a.distance - b.distance).slice(0, 3).map(spot => spot.text).join("; ") || "\u00a0"; // keeps the height of the line
   }
 }

@@ -77,6 +77,10 @@ function writeNumber(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
+function writeFixed(value, decimals, unit = "") {
+  return Number.isFinite(value) ? value.toFixed(decimals) + unit : "none";
+}
+
 // Share in percent with one decimal, as Python writes it: halves go to the even digit.
 function writePercent(count, total) {
   if (total === 0) return "nan";
@@ -86,6 +90,16 @@ function writePercent(count, total) {
     return ((tenths % 2 === 0 ? tenths : tenths + 1) / 10).toFixed(1);
   }
   return value.toFixed(1);
+}
+
+// A white bar of a round length on a dark picture.
+function drawLength(context, height, scale, room, unit) {
+  const length = roundLength(room / scale);
+  context.fillStyle = "#FFFFFF";
+  context.fillRect(10, height - 14, length * scale, 3);
+  context.font = "12px system-ui, sans-serif";
+  context.textAlign = "left";
+  context.fillText(`${writeNumber(length)} ${unit}`, 10, height - 20);
 }
 
 // 1, 2 or 5 times a power of ten, not larger than a length.

@@ -90,7 +90,9 @@ def limit_step(data: xr.Dataset, step: int) -> int:
     return min(step, *(max(2 * data.sizes[dim] - 1, 1) for dim in ("scan_y", "scan_x")))
 
 
-def describe_numbers(name: str, label: str, values: Any, *, limits: tuple[float, float] | None = None) -> dict[str, Any]:
+def describe_numbers(
+    name: str, label: str, values: Any, *, limits: tuple[float, float] | None = None
+) -> dict[str, Any]:
     """A map of numbers: its array, and the ends of its colour scale, which no hot pixel can spoil."""
     low, high = limits or display_range(values)
     low, high = (0.0, 1.0) if low is None or high is None else (float(low), float(high))

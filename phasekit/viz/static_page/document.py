@@ -17,7 +17,17 @@ from .reduction import Reduced
 
 _FOLDER = Path(__file__).parent
 #: In this order: each uses what stands before it.
-_SCRIPTS = ("decode.js", "canvas.js", "keys.js", "plots.js", "diffraction.js", "stxm.js", "nmf.js", "acom.js", "page.js")
+_SCRIPTS = (
+    "decode.js",
+    "canvas.js",
+    "keys.js",
+    "plots.js",
+    "diffraction.js",
+    "stxm.js",
+    "nmf.js",
+    "acom.js",
+    "page.js",
+)
 _NO_SCRIPT = "This page draws with JavaScript, which is switched off here."
 _OLD_BROWSER = (
     "This browser cannot unpack the data (it has no DecompressionStream). Use Chrome or Edge from 80, Firefox from 113 "

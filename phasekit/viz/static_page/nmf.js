@@ -103,6 +103,8 @@ class Components {
     const picture = new Picture(nx, ny);
     paintCounts(total, picture.pixels);
     picture.draw(context, 0, 0, width, height);
+    const { dx, unit } = page.content.pattern;
+    if (width > 150) drawLength(context, height, width / (nx * Math.abs(dx)), width / 4, unit);
     canvas.dataset.total = String(total.reduce((sum, value) => sum + (Number.isFinite(value) ? value : 0), 0));
   }
   // The patterns of all components; a press shows the map of the weight.

@@ -41,7 +41,7 @@ function drawCursor() {
   const size = [width / grid.nx, height / grid.ny], centre = [(column + 0.5) * size[0], (row + 0.5) * size[1]];
   const half = [Math.max(size[0] / 2, 4), Math.max(size[1] / 2, 4)];
   // A dark line below the coloured one, so that it is seen on every colour.
-  for (const [colour, thickness] of [["#000000", 3.5], [page.content.colours.gesture, 1.5]]) {
+  for (const [colour, thickness] of [["#000000", 5], [page.content.colours.gesture, 2.5]]) {
     Object.assign(context, { strokeStyle: colour, lineWidth: thickness });
     context.strokeRect(centre[0] - half[0], centre[1] - half[1], 2 * half[0], 2 * half[1]);
     for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {

@@ -24,14 +24,14 @@ class Plot {
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "center";
     if (xLabel) {
-      for (const tick of listTicks(this.xRange, box.width / 70)) {
+      for (const tick of listTicks(this.xRange, box.width / 110)) {
         context.fillText(writeNumber(tick, 5), this.x(tick), box.y + box.height + 15);
         context.fillRect(this.x(tick) - 0.5, box.y + box.height, 1, 4);
       }
       context.fillText(xLabel, box.x + box.width / 2, box.y + box.height + 33);
     }
     context.textAlign = "right";
-    for (const tick of listTicks(this.yRange, box.height / 40)) {
+    for (const tick of listTicks(this.yRange, box.height / 55)) {
       context.fillText(writeNumber(tick, 3), box.x - 6, this.y(tick) + 4);
       context.fillRect(box.x - 4, this.y(tick) - 0.5, 4, 1);
     }
@@ -87,7 +87,7 @@ class Plot {
 }
 
 function listTicks([low, high], count) {
-  const step = roundLength(Math.max((high - low) / Math.max(Math.min(count, 6), 1), 1e-300) * 1.6);
+  const step = roundLength(Math.max((high - low) / Math.max(Math.min(count, 6), 1), 1e-300));
   const ticks = [];
   for (let n = Math.ceil(low / step - 1e-9); n * step <= high + 1e-9 * step; n += 1) ticks.push(n * step);
   return ticks;

@@ -39,8 +39,8 @@ def quantise_evenly(values: ArrayLike, *, bits: int = 16, step: float = 0.0) -> 
     missing = 2**bits - 1
     chosen = max(step, (high - low) / (missing - 1)) or 1.0
     codes = np.where(finite, np.rint((np.where(finite, array, low) - low) / chosen), missing)
-    # Half a step, and what rounding to double precision adds.
-    error = chosen / 2 * (1 + 1e-9) + 1e-15 * max(abs(low), abs(high))
+    # As it is for these values; half a step at most.
+    error = float(np.abs(low + chosen * codes - array)[finite].max(initial=0.0))
     return Codes(codes.astype(_choose_type(bits)), "even", low, chosen, missing, error)
 
 
@@ -62,7 +62,7 @@ def quantise_by_ratio(values: ArrayLike, *, bits: int = 8) -> Codes:
     low, high = float(logs[positive].min()), float(logs[positive].max())
     step = (high - low) / (missing - 2)
     codes = np.where(positive, np.rint((logs - low) / (step or 1.0)) + 1, np.where(finite, 0, missing))
-    error = float(np.expm1(step / 2)) + 1e-12
+    error = float(np.abs(np.expm1(low + step * (codes - 1) - logs))[positive].max(initial=0.0))
     return Codes(codes.astype(_choose_type(bits)), "ratio", float(np.exp(low)), step, missing, error)
 
 

@@ -66,12 +66,12 @@ class PhaseMap {
     if (phase < 0) return rows;
     const second = arrays.runner_up ? arrays.runner_up.index(i) : -1;
     rows.unshift(["phase", content.phases[phase].name]);
-    rows.push(["confidence", arrays.confidence.at(i).toFixed(3)], ["margin", arrays.margin.at(i).toFixed(4)]);
+    rows.push(["confidence", writeFixed(arrays.confidence.at(i), 3)], ["margin", writeFixed(arrays.margin.at(i), 4)]);
     if (second >= 0) rows.splice(1, 0, ["second best", content.phases[second].name]);
     rows.push(["composition of the phase", writeNumber(arrays.composition.at(i))]);
     if (arrays.own_composition) {
       const error = arrays.own_error.at(i), value = arrays.own_composition.at(i);
-      rows.push(["composition of the pixel alone", Number.isFinite(error) ? `${value.toFixed(3)} ± ${error.toFixed(3)}` : writeNumber(value)]);
+      rows.push(["composition of the pixel alone", Number.isFinite(error) ? `${writeFixed(value, 3)} ± ${writeFixed(error, 3)}` : writeFixed(value, 3)]);
     }
     return rows;
   }
