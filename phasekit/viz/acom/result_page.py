@@ -103,7 +103,6 @@ def save_page(
     'page.html'
     """
     require(orientations, ORIENTATIONS, step="save_page", argument="orientations")
-    check_size(orientations, orientations["phase"].shape, "orientations")
     _check_data(peaks, bank, orientations)
     reliability = choose_value(thresholds, "threshold", 15.0, ("threshold",))
     scale = make_scale("threshold", make_threshold(reliability))
@@ -158,8 +157,10 @@ def _list_maps(data: xr.Dataset) -> list[dict[str, Any]]:
 def _list_choices(data: xr.Dataset, bank: xr.Dataset | None) -> list[dict[str, Any]]:
     if bank is None:
         return []
-    options = ["none", "best", "best and second"] + (["best and other phase"] if "other_quaternion" in data else [])
-    text = "Spots of the matched orientation, of the second best, and of the best of another phase."
+    options, text = ["none", "best", "best and second"], "Spots of the matched orientation, and of the second best."
+    if "other_quaternion" in data:
+        options.append("best and other phase")
+        text = "Spots of the matched orientation, of the second best, or of the best of another phase."
     return [{"name": "template", "label": "template", "options": options, "start": "best and second", "help": text}]
 
 

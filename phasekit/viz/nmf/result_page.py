@@ -14,7 +14,7 @@ from phasekit.schema import FACTORS, require
 
 from ..linked.gestures import make_grid
 from ..static_page.content import choose_value, colour_phases, describe_numbers, keep_pixels, limit_step, make_scale
-from ..static_page.pages import PageParts, Rounded, check_size, write_page
+from ..static_page.pages import PageParts, Rounded, write_page
 from ..static_page.quantise import Codes, count_positions, quantise_evenly, store_indices
 from ..style import STATUS_COLOURS
 from .threshold_explorer import make_threshold
@@ -81,7 +81,6 @@ def save_page(
     """
     require(factors, FACTORS, step="save_page", argument="factors")
     data = factors[["loading", "factor"]].compute()
-    check_size(data, (data.sizes["scan_y"], data.sizes["scan_x"]), "factors")
     threshold = choose_value(thresholds, "threshold", 0.75, ("threshold",))
     scale = make_scale("threshold", make_threshold(threshold))
     # The ratio does not depend on the threshold.

@@ -111,9 +111,11 @@ class OrientationMap {
   }
   // Disks as bright as the peaks, to a power that shows weak ones.
   drawPeaks(context, peaks, toScreen, radius) {
-    const top = Math.max(...peaks.map(peak => peak.intensity), 1e-300);
-    for (const { x, y, intensity } of [...peaks].sort((a, b) => a.intensity - b.intensity)) {
-      const shade = Math.round(255 * Math.max((intensity / top) ** 0.35, 0.15));
+    const sorted = [...peaks].sort((a, b) => a.intensity - b.intensity);
+    // The second brightest: the direct beam alone would leave all others dark.
+    const top = sorted.length ? sorted[Math.max(sorted.length - 2, 0)].intensity : 1;
+    for (const { x, y, intensity } of sorted) {
+      const shade = Math.round(255 * Math.min(Math.max((intensity / top) ** 0.35, 0.3), 1));
       context.fillStyle = `rgb(${shade}, ${shade}, ${shade})`;
       context.beginPath();
       context.arc(toScreen(x), toScreen(y), radius, 0, 7);

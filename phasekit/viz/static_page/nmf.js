@@ -85,7 +85,8 @@ class Components {
     drawBars(page.canvases.weights, width, 200, weights.map((value, n) => ({ name: String(n), value, colour: content.phases[n].colour })), this.labelWeight());
     this.drawPattern(page.canvases.pattern, weights, Math.min(width, 320));
     if (!this.tiles.length) this.makeGallery();
-    showNames(page.detailKey, [{ name: "no counts", colour: "#000000" }, { name: "brightest 0.1 %", colour: "#FFFFFF" }]);
+    const masked = this.hasMasked ? [{ name: "masked", colour: content.colours.background }] : [];
+    showNames(page.detailKey, [{ name: "no counts", colour: "#000000" }, { name: "brightest 0.1 %", colour: "#FFFFFF" }, ...masked]);
     return place.text;
   }
   sumPattern(weights) {
@@ -102,6 +103,7 @@ class Components {
     const height = Math.round(width * ny / nx), context = fitCanvas(canvas, width, height);
     const picture = new Picture(nx, ny);
     paintCounts(total, picture.pixels);
+    this.hasMasked ||= total.some(Number.isNaN);
     picture.draw(context, 0, 0, width, height);
     const { dx, unit } = page.content.pattern;
     if (width > 150) drawLength(context, height, width / (nx * Math.abs(dx)), width / 4, unit);

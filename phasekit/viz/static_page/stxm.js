@@ -103,7 +103,7 @@ class PhaseMap {
     spectrum.drawErrors(energies, density, noise, ink);
     for (const curve of curves) spectrum.drawLine(energies, curve.values, { colour: curve.colour, dash: curve.dash, width: 2 });
     this.drawResidual(energies, density, noise, curves.filter(curve => !curve.isMean), range, width);
-    showNames(page.detailKey, [{ name: "pixel ± noise (1 standard deviation)", colour: ink }, ...curves.map(curve => ({ name: `fit of ${curve.name}`, colour: curve.colour }))]);
+    showNames(page.detailKey, [{ name: "pixel ± noise (1 standard deviation)", colour: ink }, ...curves.map(curve => ({ name: `fit of ${curve.name}${curve.isMean ? " (dotted)" : curve.dash.length ? " (dashed)" : ""}`, colour: curve.colour }))]);
     return place.text;
   }
   drawResidual(energies, density, noise, curves, range, width) {

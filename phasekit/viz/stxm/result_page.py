@@ -110,7 +110,6 @@ def save_page(  # noqa: PLR0913 -- each dataset of the result is an argument
     'page.html'
     """
     require(phases, PHASES, step="save_page", argument="phases")
-    check_size(phases, phases["phase"].shape, "phases")
     start = {name: choose_value(thresholds, name, value, _NAMES) for name, value in zip(_NAMES, (0.002, 0.75))}
     sliders = make_thresholds(start["margin"], start["min_confidence"])
     scales = [make_scale(name, sliders[name]) for name in _NAMES]
