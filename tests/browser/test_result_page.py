@@ -172,7 +172,9 @@ def test_fitted_curves_are_those_of_the_library(page, results):
     density[2] = noise[4] = template[7] = np.nan
     expected = fit_reference_curves(density, noise, template[None])[0]
     given = [[None if np.isnan(value) else value for value in one] for one in (density, noise, template)]
-    call = "arrays => fitCurve(...arrays.map(one => one.map(value => value ?? NaN))).map(value => Number.isNaN(value) ? null : value)"
+    # JSON has no NaN.
+    call = "arrays => fitCurve(...arrays.map(one => one.map(value => value ?? NaN)))"
+    call += ".map(value => Number.isNaN(value) ? null : value)"
     found = np.array([np.nan if value is None else value for value in page.evaluate(call, given)])
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 

@@ -21,7 +21,7 @@ def pack_answers(data: xr.Dataset, n_phases: int) -> dict[str, Codes]:
         (data["quaternion"].isel(match=i).values, data["correlation"].isel(match=i).values)
         for i in range(min(2, data.sizes["match"]))
     ]
-    arrays = {}
+    arrays: dict[str, Codes] = {}
     for number, (quaternion, correlation) in enumerate(answers):
         arrays |= _pack_answer(number, quaternion, correlation)
     if {"other_phase", "other_quaternion", "other_correlation"} <= set(data):

@@ -142,7 +142,7 @@ def _shrink_patterns(factor: xr.DataArray) -> tuple[Any, int]:
     patterns = factor.transpose("component", "qy", "qx")
     block = max(-(-max(patterns.shape[1:]) // _PATTERN), 1)
     if block > 1:
-        patterns = patterns.coarsen(qy=block, qx=block, boundary="pad").mean()  # type: ignore[attr-defined]
+        patterns = patterns.coarsen(qy=block, qx=block, boundary="pad").mean()
     return patterns.values.astype(np.float64), block
 
 

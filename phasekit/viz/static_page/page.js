@@ -73,6 +73,11 @@ function drawPixel() {
   const [y, x] = [grid.y0 + grid.dy * scanned[0], grid.x0 + grid.dx * scanned[1]];
   page.place.textContent = `row ${scanned[0]}, column ${scanned[1]}` + (grid.unit === "px" ? "" : ` (y = ${writeNumber(y, 5)} ${grid.unit}, x = ${writeNumber(x, 5)} ${grid.unit})`);
   if (page.isComplete) page.keptText.textContent = page.kind.drawDetails(i);
+  showValues();
+}
+
+function showValues() {
+  const [row, column] = page.chosen.pixel, i = row * page.grid.nx + column;
   page.table.replaceChildren(...page.kind.describe(i).map(([name, value]) => makeElement("tr", {}, makeElement("th", { scope: "row" }, name), makeElement("td", {}, value))));
 }
 
@@ -140,7 +145,7 @@ function makeSlider(scale) {
     value.textContent = write(input.value);
     input.setAttribute("aria-valuetext", value.textContent);
     drawMap();
-    drawPixel();
+    showValues(); // the pattern or the spectrum does not depend on thresholds
   });
   page.chosen.scale[scale.name] = scale.start;
   return makeElement("div", { className: "control" }, makeElement("label", { htmlFor: id }, `${scale.label}: `, value), input, help);

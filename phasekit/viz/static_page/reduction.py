@@ -1,4 +1,4 @@
-"""What is left out where a result is larger than a page may be: maps and details of every n-th pixel, never silently."""
+"""What is left out where a result is larger than a page may be: pixels between those that are kept."""
 
 from collections.abc import Callable, Mapping
 from math import ceil, sqrt

@@ -110,7 +110,9 @@ def save_page(  # noqa: PLR0913 -- each dataset of the result is an argument
     'page.html'
     """
     require(phases, PHASES, step="save_page", argument="phases")
-    start = {name: choose_value(thresholds, name, value, _NAMES) for name, value in zip(_NAMES, (0.002, 0.75))}
+    start = {
+        name: choose_value(thresholds, name, value, _NAMES) for name, value in zip(_NAMES, (0.002, 0.75), strict=True)
+    }
     sliders = make_thresholds(start["margin"], start["min_confidence"])
     scales = [make_scale(name, sliders[name]) for name in _NAMES]
     drawn = _merge_composition(phases, fit, refs)
@@ -218,7 +220,7 @@ def _average_blocks(od: xr.Dataset, step: int) -> tuple[Any, Any]:
         return density.values, noise.values
     valid = od["valid"].astype(bool)
     blocks: dict[str, Any] = {"scan_y": step, "scan_x": step, "boundary": "pad"}
-    count: Any = density.where(valid).notnull().coarsen(**blocks).sum()  # type: ignore[attr-defined]
-    mean: Any = density.where(valid).coarsen(**blocks).mean()  # type: ignore[attr-defined]
-    square: Any = (noise**2).where(valid & density.notnull()).coarsen(**blocks).sum()  # type: ignore[attr-defined]
+    count: Any = density.where(valid).notnull().coarsen(**blocks).sum()
+    mean: Any = density.where(valid).coarsen(**blocks).mean()
+    square: Any = (noise**2).where(valid & density.notnull()).coarsen(**blocks).sum()
     return mean.values, (np.sqrt(square) / count.where(count > 0)).values
