@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import tomllib
 import zlib
 
 import numpy as np
@@ -26,6 +27,7 @@ from phasekit.viz.static_page.quantise import (
 )
 from phasekit.viz.static_page.reduction import fit_sections
 
+from ..tree import ROOT, tracked
 from .explorer_data import SCAN, make_orientations, make_phases, make_references, make_stack
 
 HOSTILE = '<script>alert("1")</script>\'"&amp;</title>'
@@ -308,3 +310,11 @@ def test_lazy_results_give_the_page_of_loaded_ones(orientations, tmp_path):
 def test_arrays_without_elements_are_packed():
     section = pack_section({"none": quantise_evenly(np.zeros(0)), "one": quantise_evenly([1.0])})
     assert [entry["count"] for entry in section.table] == [0, 1]
+
+
+def test_style_and_scripts_are_part_of_the_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    patterns = settings["package-data"]["phasekit"]
+    for path in tracked("phasekit/viz/static_page"):
+        if path.suffix != ".py":
+            assert f"**/*{path.suffix}" in patterns, f"{path.name} is missing in a wheel"

@@ -114,9 +114,8 @@ def list_parameters(parameters: Mapping[str, Any] | None, workflow: str) -> list
 
 def name_input(parameters: Sequence[Sequence[str]], otherwise: str) -> str:
     """Name of the input's file, for the heading; the folder is in the list of the parameters."""
-    given = {name: text for name, text in parameters}
-    path = given.get("input_path", "").strip("'\"")
-    return Path(path).name or otherwise
+    paths = [text.strip("'\"") for name, text in parameters if name == "input_path"]
+    return (Path(paths[0]).name if paths else "") or otherwise
 
 
 def list_colours() -> dict[str, Any]:
