@@ -43,6 +43,7 @@ class PageParts(NamedTuple):
     rounded: Sequence[Rounded]
     detail_text: str  # what the details are, as the subject of a sentence
     is_averaged: bool = False  # whether blocks are averaged, or single pixels kept
+    remarks: Sequence[str] = ()  # sentences on what the numbers mean
 
 
 def write_page(
@@ -93,7 +94,7 @@ def _state_reduction(parts: PageParts, reduced: Reduced) -> list[str]:
     if errors:
         notes.append(f"Largest errors by rounding: {'; '.join(errors)}.")
     notes.append("Thresholds are not rounded: at every position of a slider the map is that of phasekit.")
-    return notes
+    return [*notes, *parts.remarks]
 
 
 def _state_error(rounded: Rounded, entry: Mapping[str, Any]) -> str:

@@ -36,6 +36,10 @@ from ..static_page.quantise import (
 from .pixel_spectra import SpectrumData, SpectrumPlots
 from .threshold_explorer import make_thresholds
 
+_OWN_ERROR = (
+    "The composition of a pixel alone has its standard error from the noise. The error ignores the bounds of the fit, so "
+    "it is rather too large."
+)
 _NAMES = ("margin", "min_confidence")
 _ROUNDED = (
     Rounded("confidence", "confidence"),
@@ -134,6 +138,7 @@ def save_page(  # noqa: PLR0913 -- each dataset of the result is an argument
         rounded=_ROUNDED,
         detail_text="Spectra",
         is_averaged=True,
+        remarks=[_OWN_ERROR] if "own_error" in drawn else [],
     )
     return write_page(path, parts, parameters, max_mb)
 
