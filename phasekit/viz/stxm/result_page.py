@@ -37,8 +37,8 @@ from .pixel_spectra import SpectrumData, SpectrumPlots
 from .threshold_explorer import make_thresholds
 
 _OWN_ERROR = (
-    "The composition of a pixel alone has its standard error from the noise. The error ignores the bounds of the fit, so "
-    "it is rather too large."
+    "The composition of a pixel alone has its standard error from the noise. The error ignores the bounds of the fit, "
+    "so it is rather too large."
 )
 _NAMES = ("margin", "min_confidence")
 _ROUNDED = (
