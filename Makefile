@@ -78,8 +78,9 @@ lab: $(STAMP)  ## JupyterLab on notebooks/00_start_here.ipynb
 samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 	$(BIN)/python -m phasekit.samples make
 
-bench-explorers: $(STAMP)  ## latency of the explorers in a browser, 64 to 2048 pixels (3 minutes) -> benchmarks/explorers/report/
+bench-explorers: $(STAMP)  ## latency of explorers and result pages in a browser (5 minutes) -> benchmarks/explorers/report/
 	$(BIN)/python -m benchmarks.explorers.bench
+	$(BIN)/python -m benchmarks.explorers.result_page
 
 bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (hours) -> benchmarks/stxm/report/
 	$(BIN)/python -m benchmarks.stxm.bench

@@ -20,8 +20,8 @@ from phasekit.errors import StxmStatus, status_attributes
 
 _REPORT = Path(__file__).parent / "report"
 _SCAN = ("scan_y", "scan_x")
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-_FLAGS += ("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+FLAGS += ("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")
 #: Sums the pixels of one figure, and resolves once they differ from those before the key press.
 _WATCH = """name => {
   const view = Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name(name));
@@ -183,7 +183,7 @@ def main() -> None:
     pk.viz.setup(interactive=True)
     start = os.getloadavg()[0]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(FLAGS))
         rows = [row for n in chosen.sizes for row in measure_size(browser, n, chosen.steps)]
         browser.close()
     write_report(rows, (start, os.getloadavg()[0]))

@@ -23,6 +23,7 @@ from .workers.isolation import describe_process
 RESULT = "result.nc"
 EXECUTED = "notebook.ipynb"
 PAGE = "notebook.html"
+RESULT_PAGE = "page.html"
 TRACEBACK = "traceback.txt"
 
 
@@ -97,7 +98,7 @@ def run_notebook(
     settings.update({name: value for name, value in headless.items() if name in declared})
     folder.mkdir(parents=True, exist_ok=True)
     # An old result must not be taken for that of a run that fails now.
-    files = (RESULT, EXECUTED, PAGE, TRACEBACK)
+    files = (RESULT, RESULT_PAGE, EXECUTED, PAGE, TRACEBACK)
     half = (path for pattern in (".*.part", ".*.tmp") for path in folder.glob(pattern) if path.is_file())
     for old in (*folder.glob("figure_*.png"), *(folder / name for name in files), *half):
         old.unlink(missing_ok=True)
@@ -145,7 +146,8 @@ def _run_locked(row: Mapping[str, Any]) -> dict[str, Any]:
     folder = Path(row["folder"])
     try:
         record = run_notebook(row["workflow"], folder, parameters=row["parameters"], html=False)
-        results = [folder / RESULT] if record["status"] == "ok" and (folder / RESULT).is_file() else []
+        made = (folder / RESULT, folder / RESULT_PAGE) if record["status"] == "ok" else ()
+        results = [path for path in made if path.is_file()]
         record["results"] = {path.name: compute_hash(path) for path in results}
     except Exception as error:  # a full disk, a folder that cannot be written: the outcome of this row
         return describe_failure(row, f"{type(error).__name__}: {error}")

@@ -58,6 +58,7 @@ def add_batch(commands: Any) -> None:
         "--retries", type=int, default=0, metavar="N", help="runs again of a row whose kernel crashed (default: 0)"
     )
     batch.add_argument("--html", action="store_true", help="also write each notebook as HTML, while further rows run")
+    batch.add_argument("--page", action="store_true", help="also write each result as one HTML page, page.html")
     batch.add_argument("--wait", action="store_true", help="wait for another batch that writes into the same folder")
     batch.add_argument("--again", action="store_true", help="also run rows that already ended well")
     _add_machines(batch)
@@ -87,7 +88,11 @@ def _run_batch(options: argparse.Namespace) -> int:
     if options.slurm_task or options.collect:
         return _run_task(options) if options.slurm_task else _collect(options)
     source = entries.read_source(options.source)
-    given = {"notebook": options.notebook, "settings": options.set, "files": options.parameters}
+    given = {
+        "notebook": options.notebook,
+        "settings": [*options.set, *(["page=true"] if options.page else [])],
+        "files": options.parameters,
+    }
     common = read_shared(**given, memory=options.memory, time=options.time)
     planned = rows.plan_rows(source, options.out, common)
     chosen = running.select_rows(planned, only=options.only, limit=options.limit)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SchemaError
-from .outcome import list_names, print_outcome
+from .outcome import list_names, name_page, print_outcome
 
 #: How values are written, for `phasekit run --help`. The tests run every line.
 _VALUES = """\
@@ -38,6 +38,7 @@ def add_run(commands: Any) -> None:
     run.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable; forms: see below"
     )
+    run.add_argument("--page", action="store_true", help="also write the whole result as one HTML page, page.html")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.set_defaults(function=_run_one)
 
@@ -53,6 +54,8 @@ def _run_one(options: argparse.Namespace) -> int:
     values = parse_settings(declared, [*options.parameter, *given])
     if "output_dir" in values:
         raise SchemaError("run: -p output_dir is set by --out. Give the folder there only.")
+    if options.page:
+        values |= parse_settings(declared, [name_page(declared, "run")])
     check_files(declared, values)
     check_folder(options.out)
     record = run_notebook(options.workflow, options.out, parameters=values, progress=not options.quiet)

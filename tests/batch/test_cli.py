@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from phasekit.batch import read_record
+from phasekit.batch import read_record, write_index
 from phasekit.cli import main
 
-from .tiny import SAVE, WRITE, notebook
+from .tiny import PARAMETERS, SAVE, WRITE, notebook
 
 
 def test_help_and_version_answer_at_once():
@@ -45,6 +45,7 @@ def test_the_module_of_the_samples_is_the_same_command():
         (["run", "start", "--out", "x", "--input", "a.nc"], "'input_path' is unknown"),
         (["run", "stxm", "--out", "x", "--input", "nowhere.hdf5"], "nowhere.hdf5: found no such file"),
         (["run", "stxm", "--out", "x", "-p", "output_dir=y"], "set by --out"),
+        (["run", "start", "--out", "x", "--page"], "--page needs a notebook with the parameter 'page'"),
         (["run", "stxm", "--out", __file__], "found a file"),
         (["batch", "nowhere.yaml", "--out", "x"], "nowhere.yaml"),
         (["samples", "fetch", "gold"], "als_fe2p"),
@@ -102,3 +103,20 @@ def test_batch_exits_1_when_one_job_failed(tmp_path, capsys):
     assert "1 of 2 jobs ended well" in capsys.readouterr().out
     jobs.write_text(f"workflow,seed\n{path},1\n", encoding="utf-8")
     assert main(["batch", str(jobs), "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.notebook
+def test_page_sets_the_parameter_and_both_results_pages_link_it(tmp_path, capsys):
+    parameters = PARAMETERS + "page: bool = False  # also write the page\n"
+    write = '(pathlib.Path(output_dir) / "page.html").write_text("made") if page else None'
+    path = notebook(tmp_path / "n.ipynb", SAVE, WRITE, write, parameters=parameters)
+    assert main(["run", str(path), "--out", str(tmp_path / "one"), "--page", "--quiet"]) == 0
+    assert f"one page: {tmp_path / 'one' / 'page.html'}" in capsys.readouterr().out
+    write_index(tmp_path / "one")
+    assert 'href="page.html">whole result in one page<' in (tmp_path / "one/index.html").read_text(encoding="utf-8")
+    # Without the option an old page goes, so that it is not taken for that of the new result.
+    assert main(["run", str(path), "--out", str(tmp_path / "one"), "--quiet"]) == 0
+    assert not (tmp_path / "one/page.html").exists()
+    (tmp_path / "rows.csv").write_text(f"notebook\n{path}\n", encoding="utf-8")
+    assert main(["batch", str(tmp_path / "rows.csv"), "--out", str(tmp_path / "all"), "--page"]) == 0
+    assert '/page.html">page<' in (tmp_path / "all/index.html").read_text(encoding="utf-8")

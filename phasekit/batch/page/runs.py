@@ -131,7 +131,8 @@ def _embed_figure(path: Path, alt: str) -> str:
 
 def _make_links(run: Path, name: str, figures: Sequence[dict[str, str]]) -> str:
     """Links to those files of a run that exist."""
-    files = [("notebook with all figures", "notebook.html"), ("notebook (.ipynb)", "notebook.ipynb")]
+    files = [("whole result in one page", "page.html")]
+    files += [("notebook with all figures", "notebook.html"), ("notebook (.ipynb)", "notebook.ipynb")]
     files += [("result (netCDF)", "result.nc"), ("record (JSON)", RECORD)]
     files += [(figure["file"].removesuffix(".png").replace("_", " "), figure["file"]) for figure in figures[1:]]
     # The page may lie in the folder of the run itself.

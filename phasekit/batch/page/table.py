@@ -19,8 +19,8 @@ _WORDS = {"ok": "ended well", "queued": "not run yet"}
 _MAX_COLUMNS = 10
 #: Files of a row: text of the link, and name.
 _FILES = (
-    *(("notebook", "notebook.ipynb"), ("HTML", "notebook.html"), ("result", "result.nc"), ("record", "run.json")),
-    *(("log", "log.txt"), ("traceback", "traceback.txt")),
+    *(("notebook", "notebook.ipynb"), ("HTML", "notebook.html"), ("page", "page.html"), ("result", "result.nc")),
+    *(("record", "run.json"), ("log", "log.txt"), ("traceback", "traceback.txt")),
 )
 
 

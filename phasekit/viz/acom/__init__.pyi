@@ -4,4 +4,5 @@ from .maps import grains_figure as grains_figure
 from .maps import orientation_figure as orientation_figure
 from .maps import pattern_figure as pattern_figure
 from .maps import virtual_figure as virtual_figure
+from .result_page import save_page as save_page
 from .threshold_explorer import explorer as explorer

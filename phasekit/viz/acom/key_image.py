@@ -1,6 +1,7 @@
 """The colour keys of the phases as one picture for the page of an explorer."""
 
 import base64
+import html
 from io import BytesIO
 from typing import Any
 
@@ -10,8 +11,15 @@ from .colour_key import draw_colour_key
 _MOST = 4  # keys side by side
 
 
-def make_key_html(records: list[dict[str, Any]], cache: dict[str, str] = {}) -> str:  # noqa: B006 -- kept on purpose
-    """Keys of all phases as HTML with a picture inside; drawn once."""
+def make_key_html(records: list[dict[str, Any]]) -> str:
+    """Keys of all phases as HTML with a picture inside."""
+    source = make_key_source(records)
+    alt = "colour keys of " + ", ".join(str(record["name"]) for record in records)
+    return f'<img src="{source}" alt="{html.escape(alt, quote=True)}">' if source else ""
+
+
+def make_key_source(records: list[dict[str, Any]], cache: dict[str, str] = {}) -> str:  # noqa: B006 -- kept on purpose
+    """Keys of all phases as the address of a picture that holds it; drawn once, empty without phases."""
     names = "|".join(str(record) for record in records)
     if records and names not in cache:
         columns = min(len(records), _MOST)
@@ -24,6 +32,5 @@ def make_key_html(records: list[dict[str, Any]], cache: dict[str, str] = {}) -> 
         # White paper, so that the black labels are read on a dark page.
         figure.savefig(buffer, format="png", dpi=90)
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        alt = "colour keys of " + ", ".join(str(record["name"]) for record in records)
-        cache[names] = f'<img src="data:image/png;base64,{data}" alt="{alt}">'
+        cache[names] = f"data:image/png;base64,{data}"
     return cache.get(names, "")

@@ -86,11 +86,7 @@ def explorer(
     data = ScanData(orientations, patterns, found_peaks, peaks, bank, mask)
     _check_data(data)
     drawn = ScanViews(data, direction)
-    text = "Grey below this reliability (0 to 100): above about 15 a map is commonly taken as safe."
-    # Useful thresholds lie below 60.
-    controls: dict[str, Any] = {
-        "threshold": Slider("reliability threshold", 0, 60, 1, reliability, decimals=0, help=text)
-    }
+    controls: dict[str, Any] = {"threshold": make_threshold(reliability)}
     views = {"map": View(drawn.draw_map, ("threshold",), drawn.grid)}
     start: dict[str, Any] = {}
     if patterns is not None:
@@ -105,6 +101,13 @@ def explorer(
         parameters={"threshold": "reliability"},
         start=start,
     )
+
+
+def make_threshold(reliability: float) -> Slider:
+    """Slider of the reliability, for the explorer and for the page of a result."""
+    text = "Grey below this reliability (0 to 100): above about 15 a map is commonly taken as safe."
+    # Useful thresholds lie below 60.
+    return Slider("reliability threshold", 0, 60, 1, reliability, decimals=0, help=text)
 
 
 def _make_controls(has_peaks: bool, has_bank: bool) -> dict[str, Any]:

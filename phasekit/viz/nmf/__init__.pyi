@@ -5,5 +5,6 @@ from .crystals import crystals_figure as crystals_figure
 from .mixtures import mixtures_figure as mixtures_figure
 from .mixtures import overlap_pattern_figure as overlap_pattern_figure
 from .ranks import ranks_figure as ranks_figure
+from .result_page import save_page as save_page
 from .threshold_explorer import chosen_threshold as chosen_threshold
 from .threshold_explorer import explorer as explorer

@@ -78,9 +78,7 @@ def explorer(
     # In memory, so that the slider of k waits for no file. The given factors replace a fit of the same k.
     all_fits = {int(n): all_fits[n].compute() for n in sorted(all_fits)} | {k: factors}
     drawn = ComponentViews(all_fits, patterns, {k: background})
-    text = "Overlap where the second weight is at least this part of the first: 0.75 as published, 0.95 nearly equal."
-    # Below 0.3 nearly every point has a second component of that weight, by noise alone.
-    controls: dict[str, Any] = {"threshold": Slider("overlap threshold", 0.3, 1.0, 0.01, threshold, help=text)}
+    controls: dict[str, Any] = {"threshold": make_threshold(threshold)}
     views = {"map": View(drawn.draw_map, ("threshold",), drawn.grid)}
     start: dict[str, Any] = {}
     if len(all_fits) > 1:
@@ -101,6 +99,13 @@ def explorer(
         parameters={"k": "n_components"} if "k" in controls else {},
         start=start,
     )
+
+
+def make_threshold(threshold: float) -> Slider:
+    """Slider of the overlap, for the explorer and for the page of a result."""
+    text = "Overlap where the second weight is at least this part of the first: 0.75 as published, 0.95 nearly equal."
+    # Below 0.3 nearly every point has a second component of that weight, by noise alone.
+    return Slider("overlap threshold", 0.3, 1.0, 0.01, threshold, help=text)
 
 
 def _make_k_slider(fits: Mapping[int, xr.Dataset], k: int) -> Slider:

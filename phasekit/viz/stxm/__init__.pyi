@@ -10,6 +10,7 @@ from .particles import histogram_figure as histogram_figure
 from .particles import particle_figure as particle_figure
 from .particles import profile_figure as profile_figure
 from .planning import planning_figure as planning_figure
+from .result_page import save_page as save_page
 from .spectra import spectra_figure as spectra_figure
 from .thickness import thickness_figure as thickness_figure
 from .threshold_explorer import chosen_confidence as chosen_confidence

@@ -28,6 +28,7 @@ class SpectrumData(NamedTuple):
     clusters: xr.Dataset | None
     refs: xr.Dataset | None
     planned: Sequence[float]  # energies [eV]
+    step: str = "explorer"  # for messages
 
 
 class SpectrumPlots:
@@ -41,7 +42,7 @@ class SpectrumPlots:
         self._refs = data.refs if data.refs is not None else _as_references(own) if own is not None else None
         has_offset = data.refs is not None and "energy_offset" in data.phases
         self._offset = float(data.phases["energy_offset"]) if has_offset else 0.0
-        self._templates, self._colours = self._list_templates()
+        self.templates, self._colours = self._list_templates()
         self._average = lru_cache(4)(self._average_region)
 
     def draw_spectrum(
@@ -102,7 +103,7 @@ class SpectrumPlots:
         if self._refs is not None:
             # The offset leads from the energies of the data to those of the references. Beyond these there is no curve.
             axis = self._data.od["energy"]
-            library = build_library(self._refs, axis, step="explorer", n_nuisance=1, energy_offset=self._offset)
+            library = build_library(self._refs, axis, step=self._data.step, n_nuisance=1, energy_offset=self._offset)
             shifted = energies + self._offset
             rows = np.where(library.covers(shifted), library.at(shifted), np.nan)
             templates = dict(zip(library.names, rows, strict=True))
@@ -118,7 +119,7 @@ class SpectrumPlots:
         if not names:
             return {}
         density, noise = (od[part].values.ravel().astype(float) for part in ("optical_density", "noise"))
-        curves = fit_reference_curves(density, noise, np.stack([self._templates[name] for name in names]))
+        curves = fit_reference_curves(density, noise, np.stack([self.templates[name] for name in names]))
         return dict(zip(names, curves, strict=True))
 
     def _average_region(self, frozen: tuple[tuple[float, ...], tuple[float, ...]]) -> tuple[xr.Dataset, str]:
@@ -149,16 +150,16 @@ def describe_pixel(phases: xr.Dataset, pixel: tuple[int, int]) -> str:
 
 
 def _check_data(data: SpectrumData) -> None:
-    require(data.od, OD, step="explorer", argument="od")
+    require(data.od, OD, step=data.step, argument="od")
     if data.clusters is not None:
-        require(data.clusters, CLUSTERS, step="explorer", argument="clusters")
+        require(data.clusters, CLUSTERS, step=data.step, argument="clusters")
     if data.refs is not None:
-        require(data.refs, REFERENCES, step="explorer", argument="refs")
+        require(data.refs, REFERENCES, step=data.step, argument="refs")
     shape = data.phases["phase"].shape
     others = {"od": data.od["valid"].shape} | ({"clusters": data.clusters["label"].shape} if data.clusters else {})
     for name, found in others.items():
         if found != shape:
-            raise SchemaError(f"explorer: '{name}' has {found} pixels, the phases {shape}. Give those of one stack.")
+            raise SchemaError(f"{data.step}: '{name}' has {found} pixels, the phases {shape}. Give those of one stack.")
 
 
 def _as_references(spectra: xr.DataArray) -> xr.Dataset:

@@ -82,7 +82,7 @@ def explorer(
     require(phases, PHASES, step="explorer", argument="phases")
     if not margin >= 0:
         raise SchemaError(f"explorer: margin={margin}, needs a number >= 0: 0 flags nothing, 0.01 is severe.")
-    controls: dict[str, Any] = _make_thresholds(margin, min_confidence)
+    controls: dict[str, Any] = make_thresholds(margin, min_confidence)
     start: dict[str, Any] = {}
     grid = make_grid(phases["scan_y"], phases["scan_x"])
     if thickness is not None:
@@ -167,7 +167,8 @@ class _PhaseMaps:
         return MapPicture(self._phases[show].where(self._phases["phase"] >= 0), show, label=show, limits=limits)
 
 
-def _make_thresholds(margin: float, min_confidence: float) -> dict[str, Slider]:
+def make_thresholds(margin: float, min_confidence: float) -> dict[str, Slider]:
+    """Sliders of margin and confidence, for the explorer and for the page of a result."""
     # Usual margins are a few thousandths, so the slider is fine and its range short.
     texts = (
         "Ambiguous below this difference of the best two Pearson correlations: 0 flags none, 0.01 is severe.",
