@@ -13,7 +13,8 @@ from phasekit.nmf.features.pattern_model import compute_model_pattern, standardi
 from ..linked.gestures import Grid, make_grid, mark_pins
 from ..linked.one_pattern import read_pattern
 from ..linked.pictures import Bars, MapPicture, Marks, PlotPicture, thin_for_screen
-from ..style import PHASE_COLOURS, STATUS_COLOURS
+from ..palettes import CURVE_COLOURS, list_component_classes, list_component_colours
+from ..style import STATUS_COLOURS
 from ..value_range import display_range
 
 #: Pixels along each side of a pattern in the gallery.
@@ -96,7 +97,7 @@ class ComponentViews:
         """Weights of the components at the pixel as bars, in the colours of the map."""
         k = k or next(iter(self._fits))
         weights = self._fits[k]["loading"].values[:, *pixel]
-        colours = [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(k)]
+        colours = list_component_colours(k)
         names = [f"{i} (background)" if i == self.decompose(k).background else str(i) for i in range(k)]
         unit = self._fits[k]["loading"].attrs.get("units", "1")
         label = f"weight [{unit}]" if unit != "1" else "weight"
@@ -127,19 +128,15 @@ class ComponentViews:
         return Decomposition(label, thin["ratio"], thin_for_screen(self._fits[k]["loading"]).compute(), background)
 
     def _draw_classes(self, parts: Decomposition, k: int, threshold: float) -> MapPicture:
-        overlap = parts.ratio.values >= threshold
-        values = parts.label.copy(data=np.where(overlap, k, parts.label.values))
-        present = [i for i in range(k) if i != parts.background]
         # Numbers are those of the components, so that colours stay; the background is no entry of the key.
-        colours = [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(k)]
-        names = [f"component {i}" for i in range(k)]
-        return MapPicture(
-            values,
-            "components",
-            [*names, "overlap"],
-            [*colours, STATUS_COLOURS["overlap"]],
-            shown=(*present, k),
-        )
+        names, colours = list_component_classes(k, parts.background)
+        n = len(names)
+        label = np.minimum(parts.label.values, n - 1)
+        values = parts.label.copy(data=np.where(parts.ratio.values >= threshold, n, label))
+        present = [i for i, name in enumerate(names) if name and i != parts.background]
+        texts = [f"component {name}" for name in names]
+        colours = [*colours, STATUS_COLOURS["overlap"]]
+        return MapPicture(values, "components", [*texts, "overlap"], colours, shown=(*present, n))
 
     def _tile_patterns(self, k: int) -> xr.DataArray:
         """Patterns in one row and weights in another, each component one wide; empty places up to the largest k."""
@@ -177,8 +174,8 @@ def draw_votes(ranks: xr.Dataset, k: int = 0) -> PlotPicture:
     # One above the other where several rules vote for one k.
     heights = [1.05 + 0.07 * sum(x == other for other, _ in kept[:i]) for i, (x, _) in enumerate(kept)]
     labels = [f"{rule.replace('_', ' ')}: {numbers[x]}" for x, rule in kept]
-    marks = Marks([x for x, _ in kept], heights, labels, PHASE_COLOURS[5], 8, name="vote of a rule")
-    colours = [PHASE_COLOURS[4] if n == k else PHASE_COLOURS[1] for n in numbers]
+    marks = Marks([x for x, _ in kept], heights, labels, CURVE_COLOURS[0], 8, name="vote of a rule")
+    colours = [CURVE_COLOURS[0] if n == k else CURVE_COLOURS[1] for n in numbers]
     bars = Bars(list(probability), [str(n) for n in numbers], colours)
     text = "; ".join(f"{rule.replace('_', ' ')} {n}" for n, rule in zip(chosen, rules, strict=True))
     return PlotPicture("probability and votes", "number of components k", "probability", (), (marks,), bars, note=text)
