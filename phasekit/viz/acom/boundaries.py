@@ -117,6 +117,7 @@ def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
         for colour, thick, form, order in zip(colours, widths, (dashes, "-"), (0.5, 0.4), strict=True):
             line = LineCollection(list(position), colors=colour, linewidths=thick, linestyles=[form], zorder=order)
             line.set_capstyle("projecting" if form == "-" else "butt")
+            line.set_label(name if order > 0.4 else f"below {name}")
             axis.add_collection(line)
         below, above = (
             Line2D([], [], color=colour, linewidth=thick, linestyle=form)
