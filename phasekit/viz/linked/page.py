@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any
 
 from ..style import BACKGROUND_GREY
+from .busy import BusySign
 from .controls import TEXT_STYLE
 from .live_map import LiveMap
 from .live_plot import LivePlot
@@ -45,7 +46,9 @@ class Page:
         columns = [*maps, *([pn.Column(*plots)] if plots else [])]
         body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="4px")
         hint = pn.pane.HTML(_describe_gestures(self._views), stylesheets=[TEXT_STYLE], margin=(0, 10))
-        self.layout = pn.Column(controls, pn.Row(readout, self._busy), *([hint] if hint.object else []), body)
+        self._sign = BusySign(next(iter(self.live.values())).figure) if self.live else None
+        signs = [] if self._sign is None else [self._sign.view]
+        self.layout = pn.Column(controls, pn.Row(readout, self._busy, *signs), *([hint] if hint.object else []), body)
         return self.layout
 
     def _build_view(self, name: str) -> Any:
@@ -73,6 +76,8 @@ class Page:
         self._late.update(slow)
         if is_first:
             self._busy.object = "computing ..."
+        if self._sign is not None:
+            self._sign.answer()
         self._push()
         if is_first:
             run_later(self.document, self._show_late)

@@ -111,15 +111,17 @@ def _make_k_slider(fits: Mapping[int, xr.Dataset], k: int) -> Slider:
 
 def _make_choices(k: int, has_patterns: bool) -> dict[str, Choice]:
     shown = ["components", "weight", "evolution", "composite"]
-    text = "weight: of the component chosen in the gallery; evolution: highest threshold that still finds overlap."
+    text = (
+        "weight: of the 1 component chosen in the gallery; evolution: highest threshold that finds overlap, 70 to 95 %."
+    )
     choices = {"show": Choice("map", shown, "components", text)}
     numbers = ["none", *(str(i) for i in range(k))]
     for place, channel in enumerate(("red", "green", "blue")):
         # With fewer than three components the last one is taken again.
         start = numbers[min(place + 1, k)]
-        choices[channel] = Choice(channel, numbers, start, "of the composite")
+        choices[channel] = Choice(channel, numbers, start, f"1 of {k} in the composite")
     if has_patterns:
-        text = "model: sum of the components; residual: measured less model, in standard errors of the counts."
+        text = "model: sum of the components; residual: measured less model, -4 to 4 standard errors of the counts."
         choices["pattern"] = Choice("pattern", ["measured", "model", "residual"], "measured", text)
     return choices
 
