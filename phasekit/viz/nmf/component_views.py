@@ -74,7 +74,7 @@ class ComponentViews:
     def draw_gallery(self, k: int = 0) -> MapPicture:
         """Patterns of all components side by side, on one scale."""
         k = k or next(iter(self._fits))
-        title = f"gallery: pattern above, weight below, of the {k} components, strongest first"
+        title = f"gallery: patterns and weights of {k} components"
         return MapPicture(self._make_gallery(k), title, label="share of the largest", limits=(0.0, 1.0), power=1.001)
 
     def draw_pattern(self, pixel: tuple[int, int], k: int = 0, pattern: str = "measured") -> MapPicture:
@@ -98,7 +98,7 @@ class ComponentViews:
         k = k or next(iter(self._fits))
         weights = self._fits[k]["loading"].values[:, *pixel]
         colours = list_component_colours(k)
-        names = [f"{i} (background)" if i == self.decompose(k).background else str(i) for i in range(k)]
+        names = [f"{i}\n(background)" if i == self.decompose(k).background else str(i) for i in range(k)]
         unit = self._fits[k]["loading"].attrs.get("units", "1")
         label = f"weight [{unit}]" if unit != "1" else "weight"
         title = self._describe_pixel(pixel, k, threshold)
