@@ -1,6 +1,5 @@
 """A real browser on a real JupyterLab, with the rest of the world cut off."""
 
-import mimetypes
 import os
 import re
 import shutil
@@ -11,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -58,15 +56,9 @@ def page(browser, tmp_path, request):
         opened.problems.append(("request to the outside", route.request.url))
         route.abort()
 
-    def answer(route):
-        asset = installed_asset(route.request.url)
-        if asset is None:
-            refuse(route)
-            return
-        kind = mimetypes.guess_type(asset.name)[0] or "application/octet-stream"
-        route.fulfill(path=str(asset), content_type=kind, headers={"Access-Control-Allow-Origin": "*"})
-
-    context.route(lambda url: not LOCAL.match(url), answer)
+    # Nothing is answered in place of a content server: what is not on this machine is missing, as it would be at a
+    # microscope without a network.
+    context.route(lambda url: not LOCAL.match(url), refuse)
     opened.on("pageerror", lambda error: opened.problems.append(("script error", str(error))))
     opened.on("console", lambda line: line.type == "error" and opened.problems.append(("console", line.text)))
     yield opened
@@ -75,22 +67,6 @@ def page(browser, tmp_path, request):
     name = re.sub(r"\W+", "_", request.node.name)
     opened.screenshot(path=str(folder / f"{name}.png"), full_page=True)
     context.close()
-
-
-def installed_asset(url: str) -> Path | None:
-    """File inside the installed bokeh or panel that a content-server address of theirs stands for."""
-    import bokeh
-    import panel
-
-    address = unquote(url.split("?", maxsplit=1)[0])
-    if "cdn.bokeh.org/bokeh/" in address:
-        name = re.sub(r"-\d+(\.\d+)+(?=\.(min\.)?js$)", "", address.rsplit("/", 1)[1])
-        found = Path(bokeh.__file__).parent / "server/static/js" / name
-    elif "/dist/" in address and ("cdn.holoviz.org/panel/" in address or "@holoviz/panel@" in address):
-        found = Path(panel.__file__).parent / "dist" / address.split("/dist/", 1)[1]
-    else:
-        return None
-    return found if found.is_file() else None
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,21 @@
+"""The page about the explorers, the table of interactions and the tests in the browser say the same."""
+
+import pytest
+
+from tests.browser.interactions import INTERACTIONS, PAGE, insert_table, list_tests
+
+
+@pytest.mark.parametrize("row", INTERACTIONS, ids=lambda row: row.test.split("::")[1])
+def test_the_test_of_an_interaction_exists(row):
+    file, name = row.test.split("::")
+    assert name in list_tests(file)
+
+
+def test_every_workflow_has_its_interactions():
+    workflows = [row.workflow for row in INTERACTIONS]
+    assert {"STXM", "NMF", "ACOM", "all"} == set(workflows)
+
+
+def test_the_page_shows_the_table():
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == insert_table(page), "run: python -m tests.browser.interactions"
