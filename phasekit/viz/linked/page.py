@@ -9,6 +9,7 @@ from .busy import BusySign
 from .controls import TEXT_STYLE
 from .live_map import LiveMap
 from .live_plot import LivePlot
+from .live_text import make_text
 from .pictures import MapPicture, Picture, PlotPicture
 from .views import View
 
@@ -39,7 +40,7 @@ class Page:
 
         pn: Any = panel  # only partly typed
         # Inside one row each view keeps its key below itself.
-        self._busy = pn.pane.HTML("", css_classes=["pk-busy"], stylesheets=[TEXT_STYLE], height=18, margin=(0, 10))
+        self._busy = make_text("HTML", "", css_classes=["pk-busy"], stylesheets=[TEXT_STYLE], height=18, margin=(0, 10))
         maps = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LiveMap)]
         plots = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LivePlot)]
         # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
@@ -58,7 +59,7 @@ class Page:
         pane = pn.pane.Bokeh(self.live[name].figure)
         width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 385
         style: dict[str, Any] = {"css_classes": ["pk-key"], "stylesheets": [TEXT_STYLE]}
-        self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, margin=(0, 10), **style)
+        self._keys[name] = make_text("HTML", make_key(self._draw(name)), width=width, margin=(0, 10), **style)
         return pn.Column(pane, self._keys[name])
 
     @property
