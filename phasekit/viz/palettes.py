@@ -38,7 +38,7 @@ STATUS_COLOURS: dict[str, str] = {
 #: Edge of white bars and patches, which would not be seen on paper.
 EDGE_GREY: str = "#4D4D4D"
 #: Components of a factorisation, strongest first. A component is no phase: several may be one phase, and one may hold
-#: two. Inside one map they differ by at least 19. Greens, violets and pinks, as phases and status words have few.
+#: two. Inside one map they differ by at least 19. Greens and violets, as phases and status words have few.
 COMPONENT_COLOURS: list[str] = [
     "#366636",
     "#7242D2",
@@ -46,14 +46,13 @@ COMPONENT_COLOURS: list[str] = [
     "#CCF672",
     "#78246C",
     "#8AF6C6",
-    "#FFC0F0",
     "#669C5A",
 ]
-#: All components behind these eight. A repeated colour would say that two patterns are one.
+#: All components behind these seven. A repeated colour would say that two patterns are one.
 FURTHER_COMPONENTS: str = "#B41830"
-#: Grains. A colour says only "another grain than its neighbour", so that five earth colours serve any number of grains.
+#: Grains. A colour says only "another grain than its neighbour", so that five colours serve any number of grains.
 #: They differ by at least 32, because nothing but the colour parts two grains.
-GRAIN_COLOURS: list[str] = ["#9CCC8A", "#361E00", "#A84206", "#6C7278", "#0C1E36"]
+GRAIN_COLOURS: list[str] = ["#9CCC8A", "#A84206", "#FFC0F0", "#6C7278", "#0C1E36"]
 #: What the user marked: pins, regions, apertures. Seen on white and on black paper (contrast above 3.5 on both).
 GESTURE_COLOUR: str = "#D80CBA"
 #: Curves of one quantity beside another. They differ by markers or dashes: a hue would mean a phase or a component.
@@ -69,27 +68,27 @@ BOUNDARY_LINES: tuple[tuple[int, str, tuple[str, str], tuple[float, float], Any]
 
 
 def list_component_colours(n: int) -> list[str]:
-    """Colours of ``n`` components: one each for the strongest eight, and one together for all others.
+    """Colours of ``n`` components: one each for the strongest seven, and one together for all others.
 
     Examples
     --------
     >>> colours = list_component_colours(10)
-    >>> len(set(colours[:8])), colours[8] == colours[9] == FURTHER_COMPONENTS
-    (8, True)
+    >>> len(set(colours[:7])), colours[7] == colours[9] == FURTHER_COMPONENTS
+    (7, True)
     """
     own = COMPONENT_COLOURS[:n]
     return own + [FURTHER_COMPONENTS] * (n - len(own))
 
 
 def list_component_classes(n: int, background: int | None = None) -> tuple[list[str], list[str]]:
-    """Names and colours of the classes of a map of ``n`` components: at most nine, the last for all further ones.
+    """Names and colours of the classes of a map of ``n`` components: at most eight, the last for all further ones.
 
     The background has its place, so that numbers stay; a last class of nothing but background has no name.
 
     Examples
     --------
-    >>> list_component_classes(12, background=8)[0][6:]
-    ['6', '7', '9 to 11']
+    >>> list_component_classes(12, background=7)[0][5:]
+    ['5', '6', '8 to 11']
     """
     own = len(COMPONENT_COLOURS)
     names = [str(i) for i in range(min(n, own))]

@@ -128,13 +128,13 @@ def test_a_map_without_grains_has_no_colours_and_a_sixth_neighbour_shares_that_o
     assert colours[0] == colours[4]
 
 
-@pytest.mark.parametrize(("n", "last"), [(3, "2"), (8, "7"), (9, "8"), (10, "8 to 9"), (30, "8 to 29")])
+@pytest.mark.parametrize(("n", "last"), [(3, "2"), (7, "6"), (8, "7"), (9, "7 to 8"), (30, "7 to 29")])
 def test_components_behind_the_last_colour_share_one_and_are_named_together(n, last):
     names, colours = list_component_classes(n)
-    assert len(names) == len(colours) == min(n, 9)
+    assert len(names) == len(colours) == min(n, 8)
     assert len(set(colours)) == len(colours)
     assert names[-1] == last
-    assert (colours[-1] == FURTHER_COMPONENTS) == (n > 8)
+    assert (colours[-1] == FURTHER_COMPONENTS) == (n > 7)
 
 
 def test_no_status_has_the_colour_of_a_phase():
