@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
@@ -67,6 +68,20 @@ def page(browser, tmp_path, request):
     name = re.sub(r"\W+", "_", request.node.name)
     opened.screenshot(path=str(folder / f"{name}.png"), full_page=True)
     context.close()
+
+
+@pytest.fixture
+def keep_picture(tmp_path):
+    """Function that keeps a screenshot of a page or a part of it in PHASEKIT_SCREENSHOTS, and returns it."""
+    folder = Path(os.environ.get("PHASEKIT_SCREENSHOTS", tmp_path))
+
+    def keep(part, name: str) -> Image.Image:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.screenshot(path=str(folder / f"{name}.png"))
+        with Image.open(folder / f"{name}.png") as picture:
+            return picture.convert("L")
+
+    return keep
 
 
 @pytest.fixture(scope="session")

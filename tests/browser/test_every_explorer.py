@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -49,6 +50,12 @@ DRAWN = """() => Array.from(Bokeh.documents[0].all_models).flatMap(model =>
   ['text_font_size', 'major_label_text_font_size', 'axis_label_text_font_size', 'title_text_font_size']
     .filter(name => model[name] != null)
     .map(name => [model.type, name, String(model[name].value ?? model[name])]))"""
+
+
+THEMES = {
+    "light": "background: #fff;",
+    "dark": "background: #111; color: #ddd; --panel-on-background-color: #ddd; --jp-content-font-color1: #ddd;",
+}
 
 
 def make_explorer(workflow: str) -> Explorer:
@@ -107,7 +114,7 @@ def test_every_control_is_reached_by_tab_and_its_ring_is_seen(page, open_explore
 
 
 @pytest.mark.parametrize("workflow", ["stxm", "nmf", "acom"])
-def test_the_page_fits_a_projector_and_its_words_are_large_enough(page, open_explorer, workflow):  # noqa: F811
+def test_the_page_fits_a_projector_and_its_words_are_large_enough(page, open_explorer, keep_picture, workflow):  # noqa: F811
     page.set_viewport_size({"width": 1280, "height": 720})
     explorer = open_explorer(lambda: make_explorer(workflow))
     width, shown = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
@@ -125,6 +132,12 @@ def test_the_page_fits_a_projector_and_its_words_are_large_enough(page, open_exp
     words = " ".join(text for _, text in texts)
     for control in explorer._descriptions.values():
         assert control.help[:20] in words
+    for theme, style in THEMES.items():
+        page.add_style_tag(content=f"body {{ {style} }}")
+        page.wait_for_timeout(200)
+        picture = np.asarray(keep_picture(page, f"page_{workflow}_{theme}"))
+        # No view has paper of its own: the upper right corner and the gap below the number are those of the page.
+        assert (picture[:20, -20:].mean() > 200) == (theme == "light")
     assert not page.problems
 
 

@@ -133,7 +133,7 @@ class ComponentViews:
         n = len(names)
         label = np.minimum(parts.label.values, n - 1)
         values = parts.label.copy(data=np.where(parts.ratio.values >= threshold, n, label))
-        present = [i for i, name in enumerate(names) if name and i != parts.background]
+        present = [i for i, name in enumerate(names) if name and name != str(parts.background)]
         texts = [f"component {name}" for name in names]
         colours = [*colours, STATUS_COLOURS["overlap"]]
         return MapPicture(values, "components", [*texts, "overlap"], colours, shown=(*present, n))
