@@ -124,7 +124,7 @@ def assign_grain_colours(label: ArrayLike) -> NDArray[np.intp]:
         for other, length in borders[grain].items():
             touching[int(colours[other])] += length
         # Of the free colours the one seen least, so that all five are seen.
-        colours[grain] = min(range(len(GRAIN_COLOURS)), key=lambda i, near=touching: (near[i], used[i]))
+        colours[grain] = min((touching[i], used[i], i) for i in range(len(GRAIN_COLOURS)))[2]
         used[int(colours[grain])] += 1
     return colours
 

@@ -30,7 +30,8 @@ class BusySign:
     """Words beside the number of an explorer, shown while an answer is late."""
 
     def __init__(self, figure: Any) -> None:
-        from bokeh.models import ColumnDataSource, CustomJS, Div
+        from bokeh.models import ColumnDataSource, CustomJS
+        from bokeh.models.widgets import Div
 
         self.view = Div(text="", css_classes=["pk-waiting"], height=18, stylesheets=[TEXT_STYLE])
         self._answers = ColumnDataSource({"n": [0]})

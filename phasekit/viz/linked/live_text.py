@@ -16,7 +16,7 @@ def _derive(kind: str) -> Any:
 
     base: Any = getattr(panel.pane, kind)
 
-    class LiveText(base):  # type: ignore[misc]
+    class LiveText(base):
         """A pane whose style sheets stay as they were first sent."""
 
         def _update(self, ref: str, model: Any) -> None:
