@@ -96,6 +96,8 @@ def lab(tmp_path_factory):
     environment = {**os.environ, **{f"JUPYTER_{key}": str(base / value) for key, value in private.items()}}
     environment |= {"JUPYTERLAB_SETTINGS_DIR": str(base / "settings"), "IPYTHONDIR": str(base / "ipython")}
     environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"), "OMP_NUM_THREADS": "1"}
+    # The kernels run the phasekit of this checkout, whichever is installed.
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

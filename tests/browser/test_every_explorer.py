@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import phasekit as pk
 from phasekit.viz.explorer import Choice, Explorer, Slider, View
 from phasekit.viz.linked.busy import PATIENCE_MS
 from phasekit.viz.linked.gestures import make_grid
 from phasekit.viz.linked.pictures import MapPicture
-from tests.viz.explorer_data import make_decompositions, make_orientations, make_references, make_stack
+from tests.viz.explorer_data import make_explorer
 
 from .test_explorers import contrast, figure, open_explorer, wait_for  # noqa: F401 -- a fixture
 
@@ -56,16 +55,6 @@ THEMES = {
     "light": "background: #fff;",
     "dark": "background: #111; color: #ddd; --panel-on-background-color: #ddd; --jp-content-font-color1: #ddd;",
 }
-
-
-def make_explorer(workflow: str) -> Explorer:
-    """The explorer of a workflow with everything that it can show."""
-    if workflow == "stxm":
-        phases, od = make_stack()
-        return pk.viz.stxm.explorer(phases, od=od, refs=make_references(), margin=0.01)
-    if workflow == "nmf":
-        return pk.viz.nmf.explorer(**make_decompositions())
-    return pk.viz.acom.explorer(**make_orientations())
 
 
 def walk_with_tab(page, most: int = 120) -> list[dict]:

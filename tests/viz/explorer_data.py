@@ -73,3 +73,13 @@ def make_decompositions() -> dict[str, Any]:
     fits = pk.nmf.factorise_ranks(features, [2, 3, 4], progress=False)
     ranks = pk.nmf.scan_ranks(features, range(1, 5), n_runs=2, progress=False)
     return {"factors": fits[3], "patterns": scan, "fits": fits, "ranks": ranks}
+
+
+def make_explorer(workflow: str) -> Any:
+    """The explorer of a workflow with everything that it can show."""
+    if workflow == "stxm":
+        phases, od = make_stack()
+        return pk.viz.stxm.explorer(phases, od=od, refs=make_references(), margin=0.01)
+    if workflow == "nmf":
+        return pk.viz.nmf.explorer(**make_decompositions())
+    return pk.viz.acom.explorer(**make_orientations())
