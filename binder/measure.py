@@ -14,12 +14,17 @@ from typing import Any
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ("01_stxm_phase_map", "02_nmf_components", "03_acom_orientation")
+#: Notebook -> function whose figure is its first map.
+NOTEBOOKS = {
+    "01_stxm_phase_map": "phase_figure",
+    "02_nmf_components": "overlap_figure",
+    "03_acom_orientation": "orientation_figure",
+}
 ASK = "import resource as _r; print(_r.getrusage(_r.RUSAGE_SELF))"
 
 
 def measure(name: str, folder: Path) -> dict[str, float]:
-    """Execute a notebook until its first map is saved, then to its end."""
+    """Execute a notebook until its first map is shown, then to its end."""
     from nbclient import NotebookClient
 
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -31,7 +36,8 @@ def measure(name: str, folder: Path) -> dict[str, float]:
             if cell.cell_type != "code" or "pk.teaching.check" in cell.source:
                 continue
             client.execute_cell(cell, index)
-            if not found and list((folder / "notebooks").glob("runs/*/figure_1_*.png")):
+            is_drawn = any("image/png" in output.get("data", {}) for output in cell.outputs)
+            if not found and is_drawn and NOTEBOOKS[name] in cell.source:
                 found = read_usage(client, "first map", time.perf_counter() - start)
         return found | read_usage(client, "end", time.perf_counter() - start)
 
