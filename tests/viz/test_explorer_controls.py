@@ -2,9 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 import phasekit as pk
+from phasekit.viz.linked.pictures import PlotPicture
 from tests.viz.explorer_data import make_decompositions, make_explorer, make_phases
 
 
@@ -20,6 +23,21 @@ def test_every_control_says_in_numbers_what_it_does(workflow):
     silent = {name: one.help for name, one in controls.items() if not re.search(r"\d", one.help)}
     assert not silent, "give a number: what does a value of the control do?"
     assert not {name for name, one in controls.items() if len(one.help) > 120}, "more than three lines below a slider"
+
+
+@pytest.mark.parametrize("workflow", ["stxm", "nmf", "acom"])
+def test_lines_and_bars_without_a_hue_are_seen_on_light_and_on_dark_paper(workflow):
+    explorer = make_explorer(workflow)
+    pictures = [explorer.draw(name) for name in explorer._views]
+    plots = [picture for picture in pictures if isinstance(picture, PlotPicture)]
+    used = {part.colour for picture in plots for part in (*picture.lines, *picture.marks)}
+    used |= {colour for picture in plots if picture.bars for colour in picture.bars.colours}
+    for colour in used:
+        rgb = np.array(to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+        if np.ptp(rgb) == 0:  # a hue is one of a class, which the key names
+            assert min(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.0556) > 3, colour
 
 
 OLD = {

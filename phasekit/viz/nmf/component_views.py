@@ -12,8 +12,8 @@ from phasekit.nmf.features.pattern_model import compute_model_pattern, standardi
 
 from ..linked.gestures import Grid, make_grid, mark_pins
 from ..linked.one_pattern import read_pattern
-from ..linked.pictures import Bars, MapPicture, Marks, PlotPicture, thin_for_screen
-from ..palettes import CURVE_COLOURS, list_component_classes, list_component_colours
+from ..linked.pictures import INK, Bars, MapPicture, Marks, PlotPicture, thin_for_screen
+from ..palettes import list_component_classes, list_component_colours
 from ..style import STATUS_COLOURS
 from ..value_range import display_range
 
@@ -174,11 +174,14 @@ def draw_votes(ranks: xr.Dataset, k: int = 0) -> PlotPicture:
     # One above the other where several rules vote for one k.
     heights = [1.05 + 0.07 * sum(x == other for other, _ in kept[:i]) for i, (x, _) in enumerate(kept)]
     labels = [f"{rule.replace('_', ' ')}: {numbers[x]}" for x, rule in kept]
-    marks = Marks([x for x, _ in kept], heights, labels, CURVE_COLOURS[0], 8, name="vote of a rule")
-    colours = [CURVE_COLOURS[0] if n == k else CURVE_COLOURS[1] for n in numbers]
-    bars = Bars(list(probability), [str(n) for n in numbers], colours)
+    marks = Marks([x for x, _ in kept], heights, labels, INK, 8, name="vote of a rule")
+    # No colour of its own: it would mean a component. The dashed line is the k that was chosen.
+    bars = Bars(list(probability), [str(n) for n in numbers], [INK] * len(numbers))
+    chosen_place = (float(place[k]),) if k in place else ()
     text = "; ".join(f"{rule.replace('_', ' ')} {n}" for n, rule in zip(chosen, rules, strict=True))
-    return PlotPicture("probability and votes", "number of components k", "probability", (), (marks,), bars, note=text)
+    return PlotPicture(
+        "probability and votes", "number of components k", "probability", (), (marks,), bars, chosen_place, text
+    )
 
 
 def _compose_colours(loading: xr.DataArray, channels: tuple[str, str, str]) -> xr.DataArray:
