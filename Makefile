@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 RUN := $(BIN)/phasekit
 LINTER := $(if $(filter /%,$(VENV)),,../)$(BIN)
 
-.PHONY: help demo docs demo-machines test test-fast test-long test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-explorers bench-nmf bench-stxm environment constraints clean
+.PHONY: help demo docs demo-machines test test-fast test-long test-machines test-oldest test-pythons test-wheel lint lab samples bench-acom bench-explorers bench-nmf bench-stxm screenshots environment constraints clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-acom: $(STAMP)  ## orientation mapping beside pyxem and py4DSTEM (40 minut
 
 bench-nmf: $(STAMP)  ## factorisation and choice of k beside other packages and rules (hours) -> benchmarks/nmf/report/
 	$(BIN)/python -m benchmarks.nmf.bench
+
+screenshots: $(STAMP)  ## pictures of the explorers for the documentation, taken by the tests in a browser (5 minutes)
+	$(BIN)/python -m tests.browser.screenshots
 
 docs: $(DOCS_STAMP)  ## the documentation site, warnings as errors -> docs/_build/html/index.html (NOTEBOOKS=0: none executed)
 	$(BIN)/python docs/build.py $(if $(filter 0,$(NOTEBOOKS)),--no-notebooks)

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from phasekit.schema import PATTERNS, require
+from phasekit.viz.palettes import CURVE_COLOURS
 from phasekit.viz.style import PHASE_COLOURS, image, panels
 
 from .schema import DEFLECTION, RADIAL_SCAN, VIRTUAL_IMAGES
@@ -108,12 +109,12 @@ def radial_figure(profiles: xr.Dataset) -> "Figure":
         *(data["radial_mean"].quantile(share, scan) for share in (0.1, 0.9)),
     )
     left, right = axes[0]
-    left.fill_between(radius, low, high, color="#56B4E9", alpha=0.4, label="10 % to 90 % of the scan")
-    left.plot(radius, mean, color="#0072B2", label="mean")
+    left.fill_between(radius, low, high, color=CURVE_COLOURS[1], alpha=0.4, label="10 % to 90 % of the scan")
+    left.plot(radius, mean, color=CURVE_COLOURS[0], label="mean")
     left.set_yscale("log")
     left.set_ylabel("intensity [counts]")
     left.legend(frameon=False, fontsize="small")
-    right.plot(radius, (data["radial_variance"] / data["radial_mean"]).mean(scan), color="#D55E00")
+    right.plot(radius, (data["radial_variance"] / data["radial_mean"]).mean(scan), color=CURVE_COLOURS[0])
     # Counting noise alone has a variance equal to the mean.
     right.axhline(1.0, color="grey", linestyle=":")
     right.set_ylim(bottom=0)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from phasekit.errors import SchemaError
 
+from .palettes import CURVE_COLOURS
 from .style import EDGE_GREY, PHASE_COLOURS, panels
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _draw_components(axis: "Axes", part: xr.Dataset) -> None:
 def _draw_diameters(axis: "Axes", part: xr.Dataset) -> None:
     low, middle, high = part["grain_diameter"].transpose("quantile", "result").values
     spread = np.stack([middle - low, high - middle])
-    axis.errorbar(middle, range(middle.size), xerr=spread, fmt="o", color=PHASE_COLOURS[4], capsize=3)
+    axis.errorbar(middle, range(middle.size), xerr=spread, fmt="o", color=CURVE_COLOURS[0], capsize=3)
     unit = part["grain_diameter"].attrs.get("units", "nm")
     axis.set(title="Grains", xlabel=f"diameter, 10 % to 90 % [{unit}]")
     axis.set_xlim(left=0)

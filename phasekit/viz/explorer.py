@@ -141,16 +141,14 @@ class Explorer:
         return self._readout(**{name: self._values[name] for name in self._readout_needs})
 
     def _make_controls(self) -> None:
-        import panel
+        from .linked.live_text import make_text
 
-        pn: Any = panel  # only partly typed
         self.controls = {name: make_widget(control) for name, control in self._descriptions.items()}
         for name, widget in self.controls.items():
             widget.param.watch(partial(self._on_widget, name), "value")
         # The class lets tests find the number on the page.
-        self.readout = pn.pane.Markdown(
-            self.read_number(), css_classes=["pk-readout"], stylesheets=[TEXT_STYLE], margin=(0, 10)
-        )
+        style: dict[str, Any] = {"css_classes": ["pk-readout"], "stylesheets": [TEXT_STYLE], "margin": (0, 10)}
+        self.readout = make_text("Markdown", self.read_number(), **style)
 
     def __panel__(self) -> Any:
         """The view on first use, then a new page each time: figures cannot stand on two pages."""

@@ -7,7 +7,8 @@ import xarray as xr
 
 from phasekit.errors import SchemaError
 
-from .style import PHASE_COLOURS, image, panels
+from .palettes import CURVE_COLOURS
+from .style import image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def _preview_stack(counts: xr.DataArray) -> "Figure":
     figure, axes = panels(1, 2, width=4.2, height=3.3)
     image(axes[0, 0], counts.isel(energy=darkest).compute(), label="intensity")
     axes[0, 0].set_title(f"Frame at {float(spectrum['energy'][darkest]):.1f} eV")
-    axes[0, 1].plot(spectrum["energy"], spectrum, marker=".", color=PHASE_COLOURS[4])
+    axes[0, 1].plot(spectrum["energy"], spectrum, marker=".", color=CURVE_COLOURS[0])
     axes[0, 1].set(xlabel="photon energy / eV", ylabel="mean intensity", title="Mean over the frame")
     figure.set_label("The frame at which the specimen absorbs most, and the mean intensity over the photon energy.")
     return figure

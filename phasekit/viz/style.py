@@ -1,4 +1,4 @@
-"""Style of every figure: colours, maps with scale bar and colour bar, legends.
+"""Style of every figure: maps with scale bar and colour bar, legends. Colours and their reasons: ``palettes.py``.
 
 matplotlib is imported inside the functions. Figures are made without pyplot, so none stays open in memory.
 """
@@ -12,6 +12,7 @@ import xarray as xr
 from phasekit.errors import SchemaError
 
 from .legend import add_legend
+from .palettes import BACKGROUND_GREY, EDGE_GREY, PHASE_COLOURS, STATUS_COLOURS
 from .value_range import display_range, name_clipped_ends
 
 if TYPE_CHECKING:
@@ -19,32 +20,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-#: Okabe and Ito's colours, distinct for every kind of colour vision. Black is left out: it looks like missing data.
-PHASE_COLOURS: list[str] = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"]
-#: Pixels without a phase: background, vacuum, not measured.
-BACKGROUND_GREY: str = "#BDBDBD"
-#: Colour of every status word, the same in every figure, and none of them the colour of a phase. With normal vision and
-#: with each of the three colour-vision deficiencies, any two of these and of the phase colours differ by at least 15 in
-#: CIELAB (tests/viz/test_colours.py computes it). Words of one meaning share a colour.
-STATUS_COLOURS: dict[str, str] = {
-    "ok": "#FFFFFF",  # nothing to say: the colour of paper, with a dark edge in bars
-    "background": BACKGROUND_GREY,
-    "vacuum": BACKGROUND_GREY,
-    "ambiguous": "#4D4D4D",  # an answer that may be another: dark, but still a grey
-    "ambiguous_180": "#4D4D4D",
-    "overlap": "#000000",  # two answers at once: darker than ambiguous
-    "too_thick": "#682C00",  # too little light came through: brown, the darkest warm colour
-    "too_few_peaks": "#C3A552",  # data are missing: khaki, the palest of the warm ones
-    "incomplete": "#C3A552",
-    "no_reference": "#4A025F",  # nothing that was given explains it: dark purple
-    "poor_fit": "#4A025F",
-    "false_assignment": "#9608F4",  # the spectrum contradicts the label: violet, the strongest, because it is an error
-    "pseudo_symmetric": "#310698",  # another crystal direction looks the same: dark blue
-    "transition": "#8E78FF",  # a mixture: lavender, between the colours of the phases
-    "boundary_transition": "#B2FDAD",  # a mixture that is expected at a boundary: pale green, the mildest
-}
-#: Edge of white bars and patches, which would not be seen on paper.
-EDGE_GREY: str = "#4D4D4D"
+# Most figures need the colours beside the drawing.
+__all__ = [
+    "BACKGROUND_GREY",
+    "EDGE_GREY",
+    "PHASE_COLOURS",
+    "STATUS_COLOURS",
+    "categorical",
+    "image",
+    "panels",
+    "round_length",
+    "scale_bar",
+]
 
 
 def panels(rows: int = 1, columns: int = 1, *, width: float = 3.4, height: float = 3.0) -> "tuple[Figure, Any]":

@@ -1,6 +1,5 @@
 """A real browser on a real JupyterLab, with the rest of the world cut off."""
 
-import mimetypes
 import os
 import re
 import shutil
@@ -11,9 +10,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
@@ -58,15 +57,9 @@ def page(browser, tmp_path, request):
         opened.problems.append(("request to the outside", route.request.url))
         route.abort()
 
-    def answer(route):
-        asset = installed_asset(route.request.url)
-        if asset is None:
-            refuse(route)
-            return
-        kind = mimetypes.guess_type(asset.name)[0] or "application/octet-stream"
-        route.fulfill(path=str(asset), content_type=kind, headers={"Access-Control-Allow-Origin": "*"})
-
-    context.route(lambda url: not LOCAL.match(url), answer)
+    # Nothing is answered in place of a content server: what is not on this machine is missing, as it would be at a
+    # microscope without a network.
+    context.route(lambda url: not LOCAL.match(url), refuse)
     opened.on("pageerror", lambda error: opened.problems.append(("script error", str(error))))
     opened.on("console", lambda line: line.type == "error" and opened.problems.append(("console", line.text)))
     yield opened
@@ -77,20 +70,18 @@ def page(browser, tmp_path, request):
     context.close()
 
 
-def installed_asset(url: str) -> Path | None:
-    """File inside the installed bokeh or panel that a content-server address of theirs stands for."""
-    import bokeh
-    import panel
+@pytest.fixture
+def keep_picture(tmp_path):
+    """Function that keeps a screenshot of a page or a part of it in PHASEKIT_SCREENSHOTS, and returns it."""
+    folder = Path(os.environ.get("PHASEKIT_SCREENSHOTS", tmp_path))
 
-    address = unquote(url.split("?", maxsplit=1)[0])
-    if "cdn.bokeh.org/bokeh/" in address:
-        name = re.sub(r"-\d+(\.\d+)+(?=\.(min\.)?js$)", "", address.rsplit("/", 1)[1])
-        found = Path(bokeh.__file__).parent / "server/static/js" / name
-    elif "/dist/" in address and ("cdn.holoviz.org/panel/" in address or "@holoviz/panel@" in address):
-        found = Path(panel.__file__).parent / "dist" / address.split("/dist/", 1)[1]
-    else:
-        return None
-    return found if found.is_file() else None
+    def keep(part, name: str) -> Image.Image:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.screenshot(path=str(folder / f"{name}.png"))
+        with Image.open(folder / f"{name}.png") as picture:
+            return picture.convert("L")
+
+    return keep
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +96,8 @@ def lab(tmp_path_factory):
     environment = {**os.environ, **{f"JUPYTER_{key}": str(base / value) for key, value in private.items()}}
     environment |= {"JUPYTERLAB_SETTINGS_DIR": str(base / "settings"), "IPYTHONDIR": str(base / "ipython")}
     environment |= {"JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"), "OMP_NUM_THREADS": "1"}
+    # The kernels run the phasekit of this checkout, whichever is installed.
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

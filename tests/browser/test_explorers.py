@@ -337,7 +337,7 @@ def test_the_same_explorer_in_jupyterlab(page, lab, stack):
     page.wait_for_timeout(2000)
     keep_screenshot(page, "lab_dark")
     assert_is_drawn(page)
-    assert not [problem for problem in page.problems if "theme" not in problem[1]]
+    assert not page.problems
 
 
 def assert_is_drawn(page) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -40,7 +41,7 @@ def reliable(result: xr.Dataset, threshold: float) -> float:
         ("03_acom_orientation", "acom", reliable),
     ],
 )
-def test_slider_shows_what_the_library_computes(page, lab, notebook, workflow, expected):
+def test_slider_shows_what_the_library_computes(page, lab, keep_picture, notebook, workflow, expected):
     address, suite = lab
     run_all(page, f"{address}/lab/tree/notebooks/{notebook}.ipynb?reset")
     result = pk.batch.load_run(suite / f"notebooks/runs/{workflow}/result.nc")
@@ -59,6 +60,7 @@ def test_slider_shows_what_the_library_computes(page, lab, notebook, workflow, e
     assert value > start
     assert shown_percent(readout.inner_text()) == pytest.approx(100 * expected(result, value), abs=0.051)
     wait_for_another_picture(page, figure, before_picture)
+    keep_both_themes(page, f"explorer_{workflow}", keep_picture)
     assert not page.problems
 
 
@@ -72,6 +74,22 @@ def run_all(page, address: str) -> None:
     page.wait_for_function(DONE, timeout=600_000)
     errors = page.locator('.jp-Notebook [data-mime-type="application/vnd.jupyter.error"]')
     assert errors.count() == 0, errors.all_inner_texts()
+
+
+def keep_both_themes(page, name: str, keep_picture) -> None:
+    """Screenshots of the explorer in the light and in the dark theme; the documentation shows them."""
+    page.set_viewport_size({"width": 1700, "height": 1400})
+    view = page.locator(".jp-OutputArea-output", has=page.locator("[data-pk=map]"))
+    view.scroll_into_view_if_needed()
+    for theme, title in (("dark", "JupyterLab Dark"), ("light", "JupyterLab Light")):
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", title)
+        page.wait_for_function(
+            "light => (document.body.dataset.jpThemeLight === 'true') === light", arg=theme == "light"
+        )
+        page.wait_for_timeout(1000)
+        paper = np.asarray(keep_picture(view, f"{name}_{theme}"))[2:30, -30:].mean()
+        # The explorer has no paper of its own, and figures are drawn on that of the theme.
+        assert (paper > 200) == (theme == "light"), (theme, paper)
 
 
 def shown_value(handle) -> float:

@@ -1,5 +1,8 @@
 """Small data for the tests of the explorers."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -60,3 +63,23 @@ def make_orientations() -> dict[str, xr.Dataset]:
     bank = pk.acom.build_templates([nickel], resolution_deg=4)
     orientations = pk.acom.match_orientations(peaks, bank, n_matches=2).compute()
     return {"orientations": orientations, "patterns": patterns, "found_peaks": found, "peaks": peaks, "bank": bank}
+
+
+@lru_cache(1)
+def make_decompositions() -> dict[str, Any]:
+    """Arguments of the explorer of components: three factorisations of a scan, and the evidence for their number."""
+    scan = pk.synthetic.overlapping_grains(n_components=3, shape=(14, 16), detector=(32, 32), dose=5000)
+    features = pk.nmf.to_features(scan)
+    fits = pk.nmf.factorise_ranks(features, [2, 3, 4], progress=False)
+    ranks = pk.nmf.scan_ranks(features, range(1, 5), n_runs=2, progress=False)
+    return {"factors": fits[3], "patterns": scan, "fits": fits, "ranks": ranks}
+
+
+def make_explorer(workflow: str) -> Any:
+    """The explorer of a workflow with everything that it can show."""
+    if workflow == "stxm":
+        phases, od = make_stack()
+        return pk.viz.stxm.explorer(phases, od=od, refs=make_references(), margin=0.01)
+    if workflow == "nmf":
+        return pk.viz.nmf.explorer(**make_decompositions())
+    return pk.viz.acom.explorer(**make_orientations())

@@ -9,7 +9,17 @@ import xarray as xr
 import phasekit as pk
 from phasekit.errors import AcomStatus, StxmStatus
 from phasekit.viz import PHASE_COLOURS, STATUS_COLOURS, display_range, image, panels
+from phasekit.viz.linked.pictures import GESTURE
 from phasekit.viz.nmf.threshold_explorer import OVERLAP_BLACK
+from phasekit.viz.palettes import (
+    BOUNDARY_LINES,
+    COMPONENT_COLOURS,
+    CURVE_COLOURS,
+    FURTHER_COMPONENTS,
+    GRAIN_COLOURS,
+    assign_grain_colours,
+    list_component_classes,
+)
 from phasekit.viz.stxm.threshold_explorer import AMBIGUOUS_GREY
 
 #: Machado, Oliveira and Fernandes (2009), doi 10.1109/TVCG.2009.113: severity 1.0, on linear RGB.
@@ -46,16 +56,85 @@ def test_the_computation_knows_white_and_the_unit():
     assert np.linalg.norm(lab(pair[0], "deutan") - lab(pair[1], "deutan")) < 20
 
 
-@pytest.mark.parametrize("vision", VISION)
-def test_phases_and_status_words_differ_with_every_colour_vision(vision):
-    colours = sorted({*PHASE_COLOURS, *STATUS_COLOURS.values()})
+def list_near(colours, vision, least) -> dict:
+    """Pairs of colours that differ by less than ``least``."""
     places = {colour: lab(colour, vision) for colour in colours}
-    near = {
-        (one, other): round(float(np.linalg.norm(places[one] - places[other])), 1)
-        for one, other in combinations(colours, 2)
-        if np.linalg.norm(places[one] - places[other]) < LEAST
-    }
-    assert not near
+    distances = {pair: float(np.linalg.norm(places[pair[0]] - places[pair[1]])) for pair in combinations(places, 2)}
+    return {pair: round(distance, 1) for pair, distance in distances.items() if distance < least}
+
+
+#: Colours of areas, by what they mean; words of one meaning share one. The gesture is what the user drew.
+SCALES = {
+    "phases": PHASE_COLOURS,
+    "status words": sorted(set(STATUS_COLOURS.values())),
+    "components": [*COMPONENT_COLOURS, FURTHER_COMPONENTS],
+    "grains": GRAIN_COLOURS,
+    "gestures": [GESTURE],
+}
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_all_colours_of_areas_differ_with_every_colour_vision(vision):
+    assert not list_near([colour for scale in SCALES.values() for colour in scale], vision, LEAST)
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize(("scale", "least"), [(COMPONENT_COLOURS, 19.0), (GRAIN_COLOURS, 32.0)])
+def test_neighbours_in_one_map_differ_more(scale, least, vision):
+    assert not list_near(scale, vision, least)
+
+
+def test_no_colour_has_two_meanings():
+    everything = [colour for scale in SCALES.values() for colour in scale]
+    assert len(set(everything)) == len(everything)
+
+
+def test_lines_and_curves_have_no_hue_and_differ_in_form():
+    # A hue would mean a phase or a component, and on an orientation map every hue is taken.
+    forms = [(colours[0], widths[0], str(dashes)) for _, _, colours, widths, dashes in BOUNDARY_LINES]
+    assert len(set(forms)) == len(forms)
+    drawn = [colour for line in BOUNDARY_LINES for colour in line[2]] + list(CURVE_COLOURS)
+    assert all(colour[1:3] == colour[3:5] == colour[5:7] for colour in drawn)
+    for _, _, (line, below), (width, wider), _ in BOUNDARY_LINES:
+        assert abs(lab(line, "normal")[0] - lab(below, "normal")[0]) > 90
+        assert wider > width + 0.9
+
+
+@pytest.mark.parametrize("n_grains", [2, 30, 400])
+def test_neighbouring_grains_have_different_colours(n_grains):
+    rng = np.random.default_rng(n_grains)
+    y, x = np.mgrid[:60, :80]
+    centres = rng.uniform(0, (60, 80), (n_grains, 2))
+    label = np.hypot(y[..., None] - centres[:, 0], x[..., None] - centres[:, 1]).argmin(-1)
+    label = np.unique(label, return_inverse=True)[1].reshape(label.shape)
+    label[rng.random(label.shape) < 0.02] = -1
+    colours = assign_grain_colours(label)
+    assert len(colours) == label.max() + 1
+    assert set(colours.tolist()) <= set(range(len(GRAIN_COLOURS)))
+    for one, other in ((label[:, 1:], label[:, :-1]), (label[1:], label[:-1])):
+        border = (one != other) & (one >= 0) & (other >= 0)
+        assert not (colours[one[border]] == colours[other[border]]).any()
+
+
+def test_a_map_without_grains_has_no_colours_and_a_sixth_neighbour_shares_that_of_the_shortest_border():
+    assert len(assign_grain_colours([[-1, -1]])) == 0
+    # Six grains of which any two touch: rows of pairs. One pair touches in one place only.
+    rows = [[i, j] for i in range(6) for j in range(i + 1, 6)]
+    rows += [row for row in rows if row != [0, 4]] * 2
+    label = np.full((2 * len(rows), 2), -1)
+    label[::2] = rows
+    colours = assign_grain_colours(label)
+    assert sorted(np.bincount(colours).tolist()) == [1, 1, 1, 1, 2]
+    assert colours[0] == colours[4]
+
+
+@pytest.mark.parametrize(("n", "last"), [(3, "2"), (7, "6"), (8, "7"), (9, "7 to 8"), (30, "7 to 29")])
+def test_components_behind_the_last_colour_share_one_and_are_named_together(n, last):
+    names, colours = list_component_classes(n)
+    assert len(names) == len(colours) == min(n, 8)
+    assert len(set(colours)) == len(colours)
+    assert names[-1] == last
+    assert (colours[-1] == FURTHER_COMPONENTS) == (n > 7)
 
 
 def test_no_status_has_the_colour_of_a_phase():

@@ -10,6 +10,7 @@ from phasekit.errors import SchemaError, StxmStatus
 from phasekit.viz.explorer import Explorer
 from phasekit.viz.linked.gestures import Grid, make_grid, select_pixels
 from phasekit.viz.linked.live_map import LiveMap
+from phasekit.viz.linked.live_text import make_text
 from phasekit.viz.linked.pictures import MapPicture, PlotPicture, encode_map, thin_for_screen
 from tests.viz.explorer_data import SCAN, make_phases, make_references, make_stack
 
@@ -314,6 +315,20 @@ def test_what_was_slow_is_announced_and_drawn_after_the_rest(stack, references, 
     page.refresh(["map", "spectrum"])
     assert order == ["spectrum", "map"]
     assert busy == ["computing ...", ""]
+
+
+@pytest.mark.parametrize("kind", ["HTML", "Markdown"])
+def test_a_new_text_sends_no_style_sheet(kind):
+    from bokeh.models import ImportedStyleSheet, InlineStyleSheet
+
+    pane = make_text(kind, "one")
+    model = pane.get_root()
+    # As in a notebook, where they are sent inline when the pane is shown.
+    sheets = [InlineStyleSheet(css="") if isinstance(one, ImportedStyleSheet) else one for one in model.stylesheets]
+    model.stylesheets = sheets
+    pane.object = "two"
+    assert "two" in model.text
+    assert all(one is other for one, other in zip(model.stylesheets, sheets, strict=True))
 
 
 def test_two_displays_of_one_explorer_show_the_same(stack, references):

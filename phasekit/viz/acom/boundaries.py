@@ -11,20 +11,13 @@ from phasekit.errors import SchemaError
 from phasekit.schema import BOUNDARIES, GRAINS, ORIENTATIONS, POLE_FIGURE, require
 
 from ...deprecation import renamed_arguments
+from ..palettes import BOUNDARY_LINES, CURVE_COLOURS
 from ..style import image, panels
 from .colour_mask import mask_unreliable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: Kind (flag of BOUNDARIES), name, colour, width [pt], dashes [widths]. Kinds differ in more than colour.
-_LINES: tuple[tuple[int, str, str, float, Any], ...] = (
-    (1, "low angle", "#6E6E6E", 0.8, "-"),
-    (2, "high angle", "#000000", 1.4, "-"),
-    (3, "phase", "#E69F00", 2.0, (0, (2.5, 1.0))),
-    (4, "half turn", "#CC79A7", 1.8, (0, (0.8, 0.8))),
-)
 
 
 @renamed_arguments(found="orientations")
@@ -55,7 +48,7 @@ def boundary_figure(
     Returns
     -------
     matplotlib.figure.Figure
-        Two maps: low angle grey, high angle black, phase orange and dashed, half turn purple and dotted.
+        Two maps. Low angle: thin black line; high angle: thick black; phase: white between black; half turn: dots.
 
     Raises
     ------
@@ -108,8 +101,9 @@ def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
 
     left, right, bottom, top = axis.images[0].get_extent()
     height, width = maps["boundary_x"].shape
-    handles = []
-    for kind, name, colour, thick, dashes in _LINES:
+    handles: list[tuple[Line2D, Line2D]] = []
+    names: list[str] = []
+    for kind, name, colours, widths, dashes in BOUNDARY_LINES:
         across, down = (maps[f"boundary_kind_{edge}"].values == kind for edge in ("x", "y"))
         ends = np.concatenate(
             [_join_segments(across.T)[..., ::-1], _join_segments(down)]
@@ -119,17 +113,21 @@ def _draw_boundary_lines(axis: "Axes", maps: xr.Dataset) -> None:
         position = np.stack(
             [left + ends[..., 1] * (right - left) / width, top + ends[..., 0] * (bottom - top) / height], axis=-1
         )
-        # A white line below each, so that it is seen on every colour of the map.
-        below = LineCollection(
-            list(position), colors="white", linewidths=thick + 1.0, capstyle="projecting", zorder=0.4
+        # A wider line of the other shade below each, so that it is seen on every colour of the map.
+        for colour, thick, form, order in zip(colours, widths, (dashes, "-"), (0.5, 0.4), strict=True):
+            line = LineCollection(list(position), colors=colour, linewidths=thick, linestyles=[form], zorder=order)
+            line.set_capstyle("projecting" if form == "-" else "butt")
+            line.set_label(name if order > 0.4 else f"below {name}")
+            axis.add_collection(line)
+        below, above = (
+            Line2D([], [], color=colour, linewidth=thick, linestyle=form)
+            for colour, thick, form in zip(colours[::-1], widths[::-1], ("-", dashes), strict=True)
         )
-        axis.add_collection(below)
-        line = LineCollection(list(position), colors=colour, linewidths=thick, linestyles=[dashes], zorder=0.5)
-        axis.add_collection(line)
-        handles.append(Line2D([], [], color=colour, linewidth=thick, linestyle=dashes, label=name))
+        handles.append((below, above))
+        names.append(name)
     style: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02), "frameon": False}
     if handles:
-        axis.legend(handles=handles, ncols=len(handles), fontsize="small", handlelength=1.8, columnspacing=0.9, **style)
+        axis.legend(handles, names, ncols=len(handles), fontsize="small", handlelength=1.8, columnspacing=0.9, **style)
 
 
 def _join_segments(lower: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -181,7 +179,7 @@ def plot_pole_figure(pole: xr.Dataset) -> "Figure":
     # Points show where single grains are, the density how strong a texture is.
     figure, axes = panels(1, 2, width=3.8, height=3.6)
     weight = pole["weight"].values / max(int(pole["weight"].max()), 1)
-    points: dict[str, Any] = {"color": "#0072B2", "alpha": 0.5, "linewidths": 0}
+    points: dict[str, Any] = {"color": CURVE_COLOURS[0], "alpha": 0.5, "linewidths": 0}
     axes[0, 0].scatter(pole["direction_x"], pole["direction_y"], s=6 + 60 * weight, **points, zorder=3)
     title = f"{pole.attrs.get('phase_name', '')} {pole.attrs.get('form', '')}: poles of {int(pole['n_pixels'])} pixels"
     axes[0, 0].set_title(title.strip(), fontsize="medium")

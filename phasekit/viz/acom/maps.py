@@ -22,7 +22,8 @@ from phasekit.schema import (
 )
 
 from ...deprecation import renamed_arguments
-from ..style import PHASE_COLOURS, categorical, image, panels
+from ..palettes import EDGE_GREY, GRAIN_COLOURS, assign_grain_colours
+from ..style import categorical, image, panels
 from .colour_key import draw_colour_key
 from .colour_mask import mask_unreliable
 
@@ -86,7 +87,7 @@ def pattern_figure(
     # Rows of peaks are filled up with NaN.
     valid = np.isfinite(spots.qx.values)
     size = 60 + 30 * np.log10(np.maximum(spots.intensity.values[valid], 1))
-    ring: dict[str, Any] = {"s": size, "facecolors": "none", "edgecolors": "#D55E00", "linewidths": 0.9}
+    ring: dict[str, Any] = {"s": size, "facecolors": "none", "edgecolors": "#FFFFFF", "linewidths": 0.9}
     axes[0, 1].scatter(spots.qx.values[valid], spots.qy.values[valid], **ring)
     axes[0, 0].set_title(f"pattern ({scan_y}, {scan_x})", fontsize="medium")
     axes[0, 1].set_title(f"{int(spots['count'])} peaks", fontsize="medium")
@@ -251,29 +252,18 @@ def grains_figure(grains: xr.Dataset) -> "Figure":
     label = np.asarray(grains.grain)
     n = int(label.max(initial=-1)) + 1
     figure, axes = panels(1, 2, width=3.6, height=3.2)
-    # No legend: the numbers of grains have no meaning.
-    palette = _make_colours(max(n, 1))
+    # No legend: a colour says only that a grain is another one than its neighbours.
+    palette = [GRAIN_COLOURS[i] for i in assign_grain_colours(label)] or GRAIN_COLOURS
     categorical(axes[0, 0], grains.grain, [str(i) for i in range(n)], colours=palette, legend=False)
     axes[0, 0].set_title(f"{n} grains", fontsize="medium")
     sizes = np.bincount(label[label >= 0].astype(int), minlength=n)
     measured = "diameter" in grains
     # Without a scale the diameter of the circle of equal area, in pixels.
     diameter = grains.diameter.values if measured else 2 * np.sqrt(sizes[sizes > 0] / np.pi)
-    axes[0, 1].hist(diameter[np.isfinite(diameter)], bins=12, color="#0072B2", edgecolor="white")
+    axes[0, 1].hist(diameter[np.isfinite(diameter)], bins=12, color="0.85", edgecolor=EDGE_GREY)
     axes[0, 1].set_xlabel(f"equivalent diameter [{grains.diameter.attrs.get('units', 'nm') if measured else 'px'}]")
     axes[0, 1].set_ylabel("grains")
     return figure
-
-
-def _make_colours(n: int) -> list[str]:
-    """Okabe and Ito's colours, then the same mixed with white and with black: 21 before they repeat."""
-    from matplotlib.colors import to_hex, to_rgb
-
-    # Grains are numbered from the top, so neighbours seldom have numbers that are 21 apart.
-    tints = [(0.0, 0.0), (0.5, 1.0), (0.45, 0.0)]  # share and grey level that is mixed in
-    rgb = [(share, grey, to_rgb(colour)) for share, grey in tints for colour in PHASE_COLOURS]
-    mixed = [to_hex(tuple((1 - share) * part + share * grey for part in colour)) for share, grey, colour in rgb]  # type: ignore[arg-type]
-    return [mixed[i % len(mixed)] for i in range(n)]
 
 
 def _read_phases(orientations: xr.Dataset) -> list[dict[str, Any]]:

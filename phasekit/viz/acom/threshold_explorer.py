@@ -112,18 +112,22 @@ def make_threshold(reliability: float) -> Slider:
 
 def _make_controls(has_peaks: bool, has_bank: bool) -> dict[str, Any]:
     shown = ["orientation", "phase", "reliability", "status", *(["virtual image"] if has_peaks else [])]
-    controls: dict[str, Any] = {"show": Choice("map", shown, "orientation", "Which map the cursor moves on.")}
+    controls: dict[str, Any] = {
+        "show": Choice(
+            "map", shown, "orientation", f"1 of {len(shown)} maps, under the cursor; all are of the same pixels."
+        )
+    }
     if has_bank:
-        text = "Spots of the matched orientation, and of the second best."
+        text = "Spots of 0, 1 or 2 orientations: the matched one and the second best."
         controls["template"] = Choice("template", ["none", "best", "best and second"], "best", text)
     text = "Counts that a peak must rise above its surroundings; 0: the noise decides."
     controls["prominence"] = Slider("least prominence", 0.0, 20.0, 0.1, 0.0, decimals=1, help=text)
     text = "Width of the blur before the search; spots nearer than about 2 blurs are one. 0: from the disk size."
     controls["blur"] = Slider("blur [px]", 0.0, 8.0, 0.25, 0.0, help=text)
-    text = "At most this many peaks, the brightest."
+    text = "At most this many peaks, the brightest; 150 keeps all of most patterns."
     controls["max_peaks"] = Slider("number of peaks", 1, 150, 1, 150, decimals=0, help=text, is_whole=True)
     if has_peaks:
-        text = "A box drawn on the pattern is the aperture; ring and pair are about the direct beam."
+        text = "A drawn box is the aperture: 1 circle, 1 ring or 2 opposite circles about the direct beam."
         controls["aperture_kind"] = Choice("aperture", ["circle", "ring", "Friedel pair"], "circle", text)
     return controls
 

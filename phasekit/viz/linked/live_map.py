@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..style import BACKGROUND_GREY
+from .controls import FOCUS_RING
 from .gestures import ON_DONE, ON_MOUSE, ON_SHOWN, ON_TAP, Grid, read_outline
 from .pictures import INK, MapPicture, encode_map
 
@@ -193,6 +194,9 @@ def set_paper(plot: Any) -> None:
         axis.axis_label_text_color = axis.major_label_text_color = axis.axis_line_color = INK
         axis.major_tick_line_color = axis.minor_tick_line_color = INK
     plot.grid.grid_line_alpha = 0.2
+    # The figure and each button of its toolbar can have the focus of the keyboard.
+    plot.stylesheets = [f":host(:focus-visible) {{ {FOCUS_RING} }}"]
+    plot.toolbar.stylesheets = [f":focus-visible {{ {FOCUS_RING} }}"]
 
 
 def _tell(function: Callable[[tuple[int, int]], None] | None, data: dict[str, Any]) -> None:

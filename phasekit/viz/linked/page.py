@@ -5,9 +5,11 @@ from time import perf_counter
 from typing import Any
 
 from ..style import BACKGROUND_GREY
+from .busy import BusySign
 from .controls import TEXT_STYLE
 from .live_map import LiveMap
 from .live_plot import LivePlot
+from .live_text import make_text
 from .pictures import MapPicture, Picture, PlotPicture
 from .views import View
 
@@ -38,14 +40,16 @@ class Page:
 
         pn: Any = panel  # only partly typed
         # Inside one row each view keeps its key below itself.
-        self._busy = pn.pane.HTML("", css_classes=["pk-busy"], stylesheets=[TEXT_STYLE], height=18, margin=(0, 10))
+        self._busy = make_text("HTML", "", css_classes=["pk-busy"], stylesheets=[TEXT_STYLE], height=18, margin=(0, 10))
         maps = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LiveMap)]
         plots = [self._build_view(name) for name, live in self.live.items() if isinstance(live, LivePlot)]
         # Maps side by side, then all plots in one column, so that cursor and spectrum are seen together.
         columns = [*maps, *([pn.Column(*plots)] if plots else [])]
         body = columns[0] if len(columns) == 1 else pn.FlexBox(*columns, gap="4px")
         hint = pn.pane.HTML(_describe_gestures(self._views), stylesheets=[TEXT_STYLE], margin=(0, 10))
-        self.layout = pn.Column(controls, pn.Row(readout, self._busy), *([hint] if hint.object else []), body)
+        self._sign = BusySign(next(iter(self.live.values())).figure) if self.live else None
+        signs = [] if self._sign is None else [self._sign.view]
+        self.layout = pn.Column(controls, pn.Row(readout, self._busy, *signs), *([hint] if hint.object else []), body)
         return self.layout
 
     def _build_view(self, name: str) -> Any:
@@ -55,7 +59,7 @@ class Page:
         pane = pn.pane.Bokeh(self.live[name].figure)
         width = 60 + self._views[name].width if isinstance(self.live[name], LiveMap) else 385
         style: dict[str, Any] = {"css_classes": ["pk-key"], "stylesheets": [TEXT_STYLE]}
-        self._keys[name] = pn.pane.HTML(make_key(self._draw(name)), width=width, margin=(0, 10), **style)
+        self._keys[name] = make_text("HTML", make_key(self._draw(name)), width=width, margin=(0, 10), **style)
         return pn.Column(pane, self._keys[name])
 
     @property
@@ -73,6 +77,8 @@ class Page:
         self._late.update(slow)
         if is_first:
             self._busy.object = "computing ..."
+        if self._sign is not None:
+            self._sign.answer()
         self._push()
         if is_first:
             run_later(self.document, self._show_late)

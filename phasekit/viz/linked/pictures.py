@@ -7,15 +7,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..style import BACKGROUND_GREY
+from ..palettes import BACKGROUND_GREY, GESTURE_COLOUR
 from ..value_range import display_range
 
 #: Pixels along each axis that a map sends to the screen at most.
 SCREEN_PIXELS = 512
 #: Text and neutral lines: seen on white and on black paper.
 INK = "#7F7F7F"
-#: What the user marked: pins, regions, apertures. Magenta is neither a phase nor a status.
-GESTURE = "#F0047F"
+#: What the user marked: pins, regions, apertures.
+GESTURE = GESTURE_COLOUR
 #: Index of missing values in an encoded map of numbers; 0 to 254 are the colours.
 _MISSING = 255
 

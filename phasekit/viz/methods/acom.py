@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS
+from ..palettes import BACKGROUND_GREY, CURVE_COLOURS
 from .parts import draw_arrow, draw_spots, make_spots, open_panels, write_text
 
 if TYPE_CHECKING:
@@ -35,23 +35,23 @@ def _draw_sphere(axis: "Axes") -> None:
     distance = np.abs(points[:, 1] - (0.3 + 0.45 * (points[:, 0] - 0.5) ** 2))
     # In a thin crystal also points near the sphere give spots, so it need not meet them.
     excited = distance < 0.03
-    axis.plot(x, surface, color=PHASE_COLOURS[4], linewidth=1.5)
+    axis.plot(x, surface, color=CURVE_COLOURS[1], linewidth=1.5)
     axis.scatter(points[~excited, 0], points[~excited, 1], s=14, color=BACKGROUND_GREY, linewidths=0)
-    axis.scatter(points[excited, 0], points[excited, 1], s=34, color=PHASE_COLOURS[5], linewidths=0)
+    axis.scatter(points[excited, 0], points[excited, 1], s=34, color=CURVE_COLOURS[0], linewidths=0)
     draw_arrow(axis, (0.5, 0.98), (0.5, 0.33))
     write_text(axis, (0.66, 0.85), "electrons")
-    write_text(axis, (0.8, 0.58), "Ewald sphere", color=PHASE_COLOURS[4])
+    write_text(axis, (0.8, 0.58), "Ewald sphere", color=CURVE_COLOURS[1])
     write_text(axis, (0.5, 0.03), "points near the sphere become spots")
 
 
 def _draw_matches(axis: "Axes") -> None:
     for column, (angle, word) in enumerate(((8, "right orientation"), (35, "another one"))):
         box = (0.03 + 0.5 * column, 0.35, 0.44)
-        draw_spots(axis, make_spots(angle), box, facecolors="none", edgecolors=PHASE_COLOURS[4], linewidths=1.0, s=70)
-        draw_spots(axis, make_spots(8), box, color=PHASE_COLOURS[5])
+        draw_spots(axis, make_spots(angle), box, facecolors="none", edgecolors=CURVE_COLOURS[1], linewidths=1.0, s=70)
+        draw_spots(axis, make_spots(8), box, color=CURVE_COLOURS[0])
         write_text(axis, (box[0] + 0.22, 0.87), word)
     axis.scatter(
-        [0.1, 0.6], [0.16, 0.16], s=[30, 70], color=[PHASE_COLOURS[5], "none"], edgecolors=["none", PHASE_COLOURS[4]]
+        [0.1, 0.6], [0.16, 0.16], s=[30, 70], color=[CURVE_COLOURS[0], "none"], edgecolors=["none", CURVE_COLOURS[1]]
     )
     write_text(axis, (0.15, 0.16), "spot found", ha="left")
     write_text(axis, (0.66, 0.16), "template", ha="left")
@@ -59,7 +59,7 @@ def _draw_matches(axis: "Axes") -> None:
 
 def _draw_scores(axis: "Axes") -> None:
     height = np.array([0.62, 0.34, 0.3, 0.27, 0.22])
-    colours = [PHASE_COLOURS[4], PHASE_COLOURS[1], *[BACKGROUND_GREY] * 3]
+    colours = [CURVE_COLOURS[1], "#FFFFFF", *[BACKGROUND_GREY] * 3]
     axis.bar(
         np.linspace(0.15, 0.85, 5), height, width=0.12, bottom=0.22, color=colours, edgecolor="black", linewidth=0.5
     )

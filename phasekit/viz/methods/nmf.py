@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..style import PHASE_COLOURS
+from ..palettes import COMPONENT_COLOURS
 from .parts import draw_spots, make_spots, open_panels, write_text
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw_nmf() -> "Figure":
 
 def _pattern(axis: "Axes", box: tuple[float, float, float], *grains: int) -> None:
     for grain in grains:
-        style: dict[str, Any] = {"color": PHASE_COLOURS[(4, 5)[grain]], "alpha": 0.85}
+        style: dict[str, Any] = {"color": COMPONENT_COLOURS[grain], "alpha": 0.85}
         draw_spots(axis, make_spots((8, 35)[grain]), box, **style)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..style import BACKGROUND_GREY, PHASE_COLOURS, STATUS_COLOURS
+from ..palettes import BACKGROUND_GREY, CURVE_COLOURS, PHASE_COLOURS, STATUS_COLOURS
 from .parts import draw_arrow, open_panels, write_text
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def _draw_beam(axis: "Axes") -> None:
     from matplotlib.patches import Ellipse, Rectangle
 
     for y in (0.42, 0.5, 0.58):
-        draw_arrow(axis, (0.02, y), (0.32, y), color=PHASE_COLOURS[4])
-        draw_arrow(axis, (0.6, y), (0.82, y), color=PHASE_COLOURS[4], alpha=0.45)
+        draw_arrow(axis, (0.02, y), (0.32, y), color=CURVE_COLOURS[0])
+        draw_arrow(axis, (0.6, y), (0.82, y), color=CURVE_COLOURS[0], alpha=0.45)
     axis.add_patch(Ellipse((0.46, 0.5), 0.2, 0.5, facecolor=PHASE_COLOURS[0], edgecolor="black", linewidth=0.8))
     axis.add_patch(Rectangle((0.85, 0.3), 0.07, 0.4, facecolor=BACKGROUND_GREY, edgecolor="black", linewidth=0.8))
     write_text(axis, (0.16, 0.7), "$I_0$ photons\nof energy $E$")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..style import PHASE_COLOURS
+from ..palettes import CURVE_COLOURS
 from .parts import draw_arrow, draw_spots, make_spots, open_panels, write_text
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def draw_virtual() -> "Figure":
 def _draw_probe(axis: "Axes") -> None:
     from matplotlib.patches import Polygon, Rectangle
 
-    axis.add_patch(Polygon([(0.35, 0.98), (0.65, 0.98), (0.5, 0.55)], facecolor=PHASE_COLOURS[1], alpha=0.6))
-    axis.add_patch(Rectangle((0.1, 0.5), 0.8, 0.06, facecolor=PHASE_COLOURS[0], edgecolor="black", linewidth=0.8))
+    axis.add_patch(Polygon([(0.35, 0.98), (0.65, 0.98), (0.5, 0.55)], facecolor="0.85"))
+    axis.add_patch(Rectangle((0.1, 0.5), 0.8, 0.06, facecolor="0.6", edgecolor="black", linewidth=0.8))
     for end in (0.3, 0.5, 0.7):
-        draw_arrow(axis, (0.5, 0.49), (end, 0.2), color=PHASE_COLOURS[4])
+        draw_arrow(axis, (0.5, 0.49), (end, 0.2), color=CURVE_COLOURS[0])
     write_text(axis, (0.2, 0.64), "specimen")
     write_text(axis, (0.5, 0.1), "detector: a pattern per point")
 
@@ -40,12 +40,12 @@ def _draw_probe(axis: "Axes") -> None:
 def _draw_detectors(axis: "Axes") -> None:
     from matplotlib.patches import Annulus, Circle
 
-    axis.add_patch(Annulus((0.5, 0.56), 0.36, 0.16, facecolor=PHASE_COLOURS[5], alpha=0.3))
-    axis.add_patch(Circle((0.5, 0.56), 0.1, facecolor=PHASE_COLOURS[4], alpha=0.3))
+    axis.add_patch(Annulus((0.5, 0.56), 0.36, 0.16, facecolor=CURVE_COLOURS[1], alpha=0.3))
+    axis.add_patch(Circle((0.5, 0.56), 0.1, facecolor=CURVE_COLOURS[0], alpha=0.3))
     draw_spots(axis, make_spots(15), (0.12, 0.18, 0.76), color="black")
     axis.set_aspect("equal")
-    write_text(axis, (0.24, 0.08), "disk: bright field", color=PHASE_COLOURS[4])
-    write_text(axis, (0.76, 0.08), "ring: dark field", color=PHASE_COLOURS[5])
+    write_text(axis, (0.24, 0.08), "disk: bright field", color=CURVE_COLOURS[0])
+    write_text(axis, (0.76, 0.08), "ring: dark field", color=CURVE_COLOURS[1])
 
 
 def _draw_images(axis: "Axes") -> None:

@@ -12,8 +12,9 @@ from phasekit.nmf.features.pattern_model import compute_model_pattern, standardi
 
 from ..linked.gestures import Grid, make_grid, mark_pins
 from ..linked.one_pattern import read_pattern
-from ..linked.pictures import Bars, MapPicture, Marks, PlotPicture, thin_for_screen
-from ..style import PHASE_COLOURS, STATUS_COLOURS
+from ..linked.pictures import INK, Bars, MapPicture, Marks, PlotPicture, thin_for_screen
+from ..palettes import list_component_classes, list_component_colours
+from ..style import STATUS_COLOURS
 from ..value_range import display_range
 
 #: Pixels along each side of a pattern in the gallery.
@@ -73,7 +74,7 @@ class ComponentViews:
     def draw_gallery(self, k: int = 0) -> MapPicture:
         """Patterns of all components side by side, on one scale."""
         k = k or next(iter(self._fits))
-        title = f"gallery: pattern above, weight below, of the {k} components, strongest first"
+        title = f"gallery: patterns and weights of {k} components"
         return MapPicture(self._make_gallery(k), title, label="share of the largest", limits=(0.0, 1.0), power=1.001)
 
     def draw_pattern(self, pixel: tuple[int, int], k: int = 0, pattern: str = "measured") -> MapPicture:
@@ -96,8 +97,8 @@ class ComponentViews:
         """Weights of the components at the pixel as bars, in the colours of the map."""
         k = k or next(iter(self._fits))
         weights = self._fits[k]["loading"].values[:, *pixel]
-        colours = [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(k)]
-        names = [f"{i} (background)" if i == self.decompose(k).background else str(i) for i in range(k)]
+        colours = list_component_colours(k)
+        names = [f"{i}\n(background)" if i == self.decompose(k).background else str(i) for i in range(k)]
         unit = self._fits[k]["loading"].attrs.get("units", "1")
         label = f"weight [{unit}]" if unit != "1" else "weight"
         title = self._describe_pixel(pixel, k, threshold)
@@ -127,19 +128,15 @@ class ComponentViews:
         return Decomposition(label, thin["ratio"], thin_for_screen(self._fits[k]["loading"]).compute(), background)
 
     def _draw_classes(self, parts: Decomposition, k: int, threshold: float) -> MapPicture:
-        overlap = parts.ratio.values >= threshold
-        values = parts.label.copy(data=np.where(overlap, k, parts.label.values))
-        present = [i for i in range(k) if i != parts.background]
         # Numbers are those of the components, so that colours stay; the background is no entry of the key.
-        colours = [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(k)]
-        names = [f"component {i}" for i in range(k)]
-        return MapPicture(
-            values,
-            "components",
-            [*names, "overlap"],
-            [*colours, STATUS_COLOURS["overlap"]],
-            shown=(*present, k),
-        )
+        names, colours = list_component_classes(k, parts.background)
+        n = len(names)
+        label = np.minimum(parts.label.values, n - 1)
+        values = parts.label.copy(data=np.where(parts.ratio.values >= threshold, n, label))
+        present = [i for i, name in enumerate(names) if name and name != str(parts.background)]
+        texts = [f"component {name}" for name in names]
+        colours = [*colours, STATUS_COLOURS["overlap"]]
+        return MapPicture(values, "components", [*texts, "overlap"], colours, shown=(*present, n))
 
     def _tile_patterns(self, k: int) -> xr.DataArray:
         """Patterns in one row and weights in another, each component one wide; empty places up to the largest k."""
@@ -177,11 +174,14 @@ def draw_votes(ranks: xr.Dataset, k: int = 0) -> PlotPicture:
     # One above the other where several rules vote for one k.
     heights = [1.05 + 0.07 * sum(x == other for other, _ in kept[:i]) for i, (x, _) in enumerate(kept)]
     labels = [f"{rule.replace('_', ' ')}: {numbers[x]}" for x, rule in kept]
-    marks = Marks([x for x, _ in kept], heights, labels, PHASE_COLOURS[5], 8, name="vote of a rule")
-    colours = [PHASE_COLOURS[4] if n == k else PHASE_COLOURS[1] for n in numbers]
-    bars = Bars(list(probability), [str(n) for n in numbers], colours)
+    marks = Marks([x for x, _ in kept], heights, labels, INK, 8, name="vote of a rule")
+    # No colour of its own: it would mean a component. The dashed line is the k that was chosen.
+    bars = Bars(list(probability), [str(n) for n in numbers], [INK] * len(numbers))
+    chosen_place = (float(place[k]),) if k in place else ()
     text = "; ".join(f"{rule.replace('_', ' ')} {n}" for n, rule in zip(chosen, rules, strict=True))
-    return PlotPicture("probability and votes", "number of components k", "probability", (), (marks,), bars, note=text)
+    return PlotPicture(
+        "probability and votes", "number of components k", "probability", (), (marks,), bars, chosen_place, text
+    )
 
 
 def _compose_colours(loading: xr.DataArray, channels: tuple[str, str, str]) -> xr.DataArray:

@@ -8,12 +8,14 @@ import xarray as xr
 from phasekit.nmf import rank_votes
 from phasekit.schema import RANKS, require
 
-from ..style import PHASE_COLOURS, panels
+from ..palettes import CURVE_COLOURS, EDGE_GREY
+from ..style import panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GREY = "#595959"
+_BAR = "0.85"
 _NOISE = 3.0  # standard deviations that noise hardly exceeds
 #: Names of rules that are not their words.
 _NAMES = {"published": "published knee", "psnr": "PSNR", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "vif_p": "VIF"}
@@ -61,8 +63,8 @@ def ranks_figure(ranks: xr.Dataset) -> "Figure":
     _draw_loss(axes[0, 0], ranks, votes)
     _draw_curve(axes[0, 1], ranks["held_out_error"], "error on held-out data (relative)")
     _draw_gain(axes[0, 2], ranks)
-    axes[1, 0].plot(k, ranks["stability"], "o-", color=PHASE_COLOURS[2], label="stability between runs")
-    axes[1, 0].plot(k, ranks["redundancy"], "s-", color=PHASE_COLOURS[5], label="redundancy within a fit")
+    axes[1, 0].plot(k, ranks["stability"], "o-", color=CURVE_COLOURS[0], label="stability between runs")
+    axes[1, 0].plot(k, ranks["redundancy"], "s-", color=CURVE_COLOURS[1], label="redundancy within a fit")
     axes[1, 0].set_ylabel("cosine [1]")
     axes[1, 0].set_ylim(0, 1.05)
     _draw_directions(axes[1, 1], ranks)
@@ -86,8 +88,8 @@ def _draw_loss(ax: Any, ranks: xr.Dataset, votes: xr.Dataset) -> None:
     k, knee = ranks["rank"].to_numpy(), int(votes["vote"].sel(rule="published"))
     # The window is that of the paper and may lie beyond the numbers that were tried.
     window = max(votes.attrs["window_low"], k[0]), min(votes.attrs["window_high"], k[-1])
-    ax.axvspan(window[0] - 0.5, window[1] + 0.5, color="#56B4E9", alpha=0.2, lw=0, label="published window")
-    ax.axvline(knee, color=PHASE_COLOURS[5], lw=1, label=f"published knee, k = {knee}")
+    ax.axvspan(window[0] - 0.5, window[1] + 0.5, color=_GREY, alpha=0.15, lw=0, label="published window")
+    ax.axvline(knee, color=CURVE_COLOURS[0], lw=1, ls=":", label=f"published knee, k = {knee}")
 
 
 def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
@@ -96,7 +98,7 @@ def _draw_curve(ax: Any, curve: xr.DataArray, label: str) -> None:
     k = curve["rank"].to_numpy()
     runs = curve.transpose("rank", "run").to_numpy()
     ax.plot(k, runs, ".", color=_GREY, ms=3, alpha=0.6)
-    ax.plot(k, runs.mean(axis=1), "-", color=PHASE_COLOURS[4])
+    ax.plot(k, runs.mean(axis=1), "-", color=CURVE_COLOURS[0])
     ax.set_ylabel(label)
 
 
@@ -107,8 +109,8 @@ def _draw_gain(ax: Any, ranks: xr.Dataset) -> None:
         ax.set_visible(False)
         return
     gain = ranks["gain"].to_numpy()
-    colours = [PHASE_COLOURS[2] if value > 0 else PHASE_COLOURS[5] for value in gain]
-    ax.bar(ranks["rank"], np.nan_to_num(gain), color=colours, width=0.7)
+    # Upwards or downwards says it; a colour would mean a component.
+    ax.bar(ranks["rank"], np.nan_to_num(gain), color=_BAR, edgecolor=EDGE_GREY, linewidth=0.5, width=0.7)
     ax.axhline(0, color=_GREY, lw=0.8)
     ax.set_ylabel("gain over k - 1 [standard errors]")
 
@@ -121,7 +123,7 @@ def _draw_directions(ax: Any, ranks: xr.Dataset) -> None:
         ax.set_visible(False)
         return
     ax.axhspan(-_NOISE, _NOISE, color=_GREY, alpha=0.2, lw=0)
-    for name, colour in zip(found, (PHASE_COLOURS[4], PHASE_COLOURS[1]), strict=False):
+    for name, colour in zip(found, CURVE_COLOURS, strict=False):
         label, style = curves[name]
         # Below noise there is only noise: the axis ends there.
         ax.plot(ranks["rank"], np.maximum(ranks[name], -_NOISE), style, color=colour, ms=4, label=label)
@@ -135,14 +137,14 @@ def _draw_votes(ax: Any, votes: xr.Dataset) -> None:
     k = votes["rank"].to_numpy()
     low, high = votes.attrs["k_low"], votes.attrs["k_high"]
     ax.axvspan(low - 0.5, high + 0.5, color=_GREY, alpha=0.15, lw=0)
-    ax.bar(k, votes["probability"], color=PHASE_COLOURS[1], width=0.7)
+    ax.bar(k, votes["probability"], color=_BAR, edgecolor=EDGE_GREY, linewidth=0.5, width=0.7)
     # The combined choice has its own line in every panel.
     single = votes.sel(rule=votes["rule"] != "combined")
     names = [_NAMES.get(str(rule), str(rule).replace("_", " ")) for rule in single["rule"].to_numpy()]
     # Probabilities end at 1; the rows of the rules stand above on the same axis, so that k is shared.
     rows = 1.25 + 0.2 * np.arange(len(names))[::-1]
     ax.hlines(rows, k[0], k[-1], color=_GREY, lw=0.3)
-    ax.plot(single["vote"], rows, "o", color=PHASE_COLOURS[5], ms=5)
+    ax.plot(single["vote"], rows, "o", color=CURVE_COLOURS[0], ms=5)
     ax.set_yticks([0, 0.5, 1, *rows], ["0", "0.5", "1", *names], fontsize="small")
     ax.set_ylim(0, rows[0] + 0.2)
     ax.set_ylabel("probability [1]", loc="bottom")

@@ -12,7 +12,8 @@ from phasekit.nmf import overlap_fraction
 from phasekit.schema import FACTORS, PATTERNS, RANKS, require
 
 from ..explorer import Choice, Explorer, Slider, View, read_chosen_value
-from ..style import PHASE_COLOURS, STATUS_COLOURS, categorical
+from ..palettes import list_component_classes
+from ..style import STATUS_COLOURS, categorical
 from .component_views import ComponentViews, draw_votes
 
 #: Scan points where two components overlap.
@@ -115,15 +116,17 @@ def _make_k_slider(fits: Mapping[int, xr.Dataset], k: int) -> Slider:
 
 def _make_choices(k: int, has_patterns: bool) -> dict[str, Choice]:
     shown = ["components", "weight", "evolution", "composite"]
-    text = "weight: of the component chosen in the gallery; evolution: highest threshold that still finds overlap."
+    text = (
+        "weight: of the 1 component chosen in the gallery; evolution: highest threshold that finds overlap, 70 to 95 %."
+    )
     choices = {"show": Choice("map", shown, "components", text)}
     numbers = ["none", *(str(i) for i in range(k))]
     for place, channel in enumerate(("red", "green", "blue")):
         # With fewer than three components the last one is taken again.
         start = numbers[min(place + 1, k)]
-        choices[channel] = Choice(channel, numbers, start, "of the composite")
+        choices[channel] = Choice(channel, numbers, start, f"1 of {k} in the composite")
     if has_patterns:
-        text = "model: sum of the components; residual: measured less model, in standard errors of the counts."
+        text = "model: sum of the components; residual: measured less model, -4 to 4 standard errors of the counts."
         choices["pattern"] = Choice("pattern", ["measured", "model", "residual"], "measured", text)
     return choices
 
@@ -206,20 +209,9 @@ def format_overlap(factors: xr.Dataset, threshold: float, background: int | None
 
 def draw_label_map(ax: Any, overlap: xr.Dataset, n: int) -> None:
     """Draw the dominant component of an OVERLAP, overlap in black, background in grey."""
-    categorical(ax, _classify_pixels(overlap, n), _class_names(n), colours=_class_colours(n), background="background")
-
-
-def _classify_pixels(overlap: xr.Dataset, n: int) -> xr.DataArray:
-    """Index into ``_class_names``: the component, ``n`` for overlap, -1 for background."""
     background = int(overlap.attrs["background"])
-    label = overlap["label"].where(overlap["label"] != background, -1)
-    return label.where(~overlap["overlap"], n)
-
-
-# Overlap is one more class behind the components, and the background none.
-def _class_names(n: int) -> list[str]:
-    return [*(str(i) for i in range(n)), "overlap"]
-
-
-def _class_colours(n: int) -> list[str]:
-    return [PHASE_COLOURS[i % len(PHASE_COLOURS)] for i in range(n)] + [OVERLAP_BLACK]
+    names, colours = list_component_classes(n, background)
+    # Components behind the last colour share one class; overlap is the class behind them, and background none.
+    label = overlap["label"].where(overlap["label"] != background, -1).clip(max=len(names) - 1)
+    classes = label.where(~overlap["overlap"], len(names))
+    categorical(ax, classes, [*names, "overlap"], colours=[*colours, OVERLAP_BLACK], background="background")

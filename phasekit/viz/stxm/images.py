@@ -8,7 +8,8 @@ import xarray as xr
 from phasekit.errors import SchemaError
 from phasekit.schema import OD, STACK, require
 
-from ..style import PHASE_COLOURS, image, panels
+from ..palettes import CURVE_COLOURS
+from ..style import image, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def alignment_figure(aligned: xr.Dataset, *, truth: xr.Dataset | None = None) ->
     # Both axes in one plot: a jump of a frame is usually seen in both.
     figure, axes = panels(1, 2, width=4.2)
     plot, map_ = axes[0]
-    for name, colour in (("shift_y", PHASE_COLOURS[4]), ("shift_x", PHASE_COLOURS[5])):
+    for name, colour in zip(("shift_y", "shift_x"), CURVE_COLOURS, strict=True):
         error = aligned.get("shift_error")
         plot.errorbar(aligned["energy"], aligned[name], yerr=error, color=colour, marker=".", label=f"{name[-1]} found")
         # Open circles around the points show agreement and disagreement at once.
@@ -111,6 +112,6 @@ def od_figure(od: xr.Dataset, *, energy: float | None = None) -> "Figure":
         y, x = od["scan_y"], od["scan_x"]
         axes[0, 0].contour(x, y, od["i0_region"].astype(float), levels=[0.5], colors="white", linewidths=0.6)
     if "i0" in od:
-        axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=PHASE_COLOURS[4])
+        axes[0, 2].plot(od["energy"], od["i0"], marker=".", color=CURVE_COLOURS[0])
     axes[0, 2].set(xlabel="photon energy / eV", ylabel="incident intensity / counts", title="I0")
     return figure

@@ -16,14 +16,13 @@ from phasekit.schema import (
     require,
 )
 
+from ..palettes import CURVE_COLOURS
 from ..style import BACKGROUND_GREY, EDGE_GREY, PHASE_COLOURS, categorical, image, panels
 from .maps import STATUS_COLOURS
 from .particle_parts import add_key, draw_notes, draw_outlines, draw_share_bars, format_width, select_largest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_BLUE, _ORANGE = PHASE_COLOURS[4], PHASE_COLOURS[5]
 
 
 def particle_figure(phases: xr.Dataset, particles: xr.Dataset, statistics: xr.Dataset) -> "Figure":
@@ -152,13 +151,20 @@ def profile_figure(profile: xr.Dataset, *, label: str = "composition x") -> "Fig
         ax.plot([], [], color="0.6", linewidth=0.7, label=f"each of {profile.sizes['particle_number']}")
     # The band is the scatter of the pixels, the bars the error of their mean: they differ by a factor of many.
     low, high = (profile[mean] + sign * profile[f"{mean}_std"] for sign in (-1, 1))
-    ax.fill_between(profile[x], low, high, color=_BLUE, alpha=0.15, linewidth=0, label="± standard deviation")
-    points: dict[str, Any] = {"color": _BLUE, "marker": "o", "markersize": 3, "linestyle": "none", "capsize": 2}
+    line, dots = CURVE_COLOURS
+    ax.fill_between(profile[x], low, high, color=dots, alpha=0.25, linewidth=0, label="± standard deviation")
+    points: dict[str, Any] = {
+        "color": dots,
+        "marker": "o",
+        "markersize": 3,
+        "linestyle": "none",
+        "capsize": 2,
+    }
     name = "mean of all ± standard error" if radial else "mean ± standard error"
     ax.errorbar(profile[x], profile[mean], yerr=profile[f"{mean}_error"], label=name, **points)
     if "edge" in profile and bool(profile["edge"].notnull().any()):
-        ax.plot(profile[x], profile["edge"], color=_ORANGE, label="error function")
-        ax.axvline(float(profile["edge_position"]), color=_ORANGE, linewidth=0.8, linestyle=":")
+        ax.plot(profile[x], profile["edge"], color=line, label="error function")
+        ax.axvline(float(profile["edge_position"]), color=line, linewidth=0.8, linestyle=":")
         ax.set_title(format_width(profile), fontsize="medium")
     unit = str(profile[mean].attrs.get("units", "1"))
     ax.set(xlabel=f"{'depth under the surface' if radial else 'distance'} / nm")

@@ -8,6 +8,7 @@ import xarray as xr
 
 from phasekit.schema import CLUSTERS, REFERENCES, read_phase_names, renumber_phases, require
 
+from ..palettes import CURVE_COLOURS
 from ..style import PHASE_COLOURS, panels
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _draw_clusters(ax: "Axes", clusters: xr.Dataset, members: Iterable[int], pha
         spread = spectrum.std("energy")
         error = clusters["spectrum_error"].isel(cluster=int(cluster)) / spread if "spectrum_error" in clusters else None
         # A colour means a phase; clusters of one phase differ by their markers.
-        colour = phase_colour or PHASE_COLOURS[int(cluster) % len(PHASE_COLOURS)]
+        colour = phase_colour or CURVE_COLOURS[number % len(CURVE_COLOURS)]
         marker = _MARKERS[number % len(_MARKERS)]
         style: dict[str, Any] = {"marker": marker, "markersize": 4, "linewidth": 0.8, "color": colour}
         shape = (spectrum - spectrum.mean("energy")) / spread

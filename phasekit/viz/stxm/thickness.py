@@ -6,7 +6,8 @@ import xarray as xr
 
 from phasekit.schema import THICKNESS, require
 
-from ..style import PHASE_COLOURS, image, panels
+from ..palettes import CURVE_COLOURS
+from ..style import image, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +61,10 @@ def _draw_tables(ax: "Axes", thickness: xr.Dataset) -> None:
     """Absorption by table; open circles mark the energies used."""
     absorption, used = thickness["absorption"], thickness["used"].values.astype(bool)
     for index, name in enumerate(absorption["table"].values):
-        colour = PHASE_COLOURS[(4, 5, 2)[index % 3]]
+        colour = CURVE_COLOURS[index % 2]
+        dashes = ("-", "--", ":", "-.")[index % 4]
         line = absorption.isel(table=index)
-        ax.plot(line["energy"], line, color=colour, marker=".", markersize=3, linewidth=0.9, label=str(name))
+        ax.plot(line["energy"], line, color=colour, ls=dashes, marker=".", markersize=3, linewidth=0.9, label=str(name))
         ax.plot(line["energy"][used], line[used], color=colour, marker="o", markersize=6, linestyle="none", mfc="none")
     # An empty line gives the legend one entry for all circles.
     ax.plot([], [], color="0.3", marker="o", markersize=6, linestyle="none", mfc="none", label="used")

@@ -96,7 +96,12 @@ def explorer(
     if od is not None:
         energies = () if planned is None else tuple(float(e) for e in np.asarray(planned).ravel())
         plots = SpectrumPlots(SpectrumData(phases, od, clusters, refs, energies), grid)
-        controls["show"] = Choice("map", maps.options, "phase", "Which map the cursor moves on.")
+        controls["show"] = Choice(
+            "map",
+            maps.options,
+            "phase",
+            f"1 of {len(maps.options)} maps, under the cursor; all are of the same pixels.",
+        )
         start = {"pixel": _find_start(phases), "pins": [], "region": None}
         needs = (*(name for name in controls), "pins", "region")
         views = {
