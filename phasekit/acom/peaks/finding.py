@@ -75,8 +75,8 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         Radius [px] of the circle that intensities are summed in (``None``: 1 more than the disk's). Published mode:
         the mean over a circle of 3.
     min_distance_px
-        Of two peaks nearer than this [px] only the brighter is kept, in both modes. A weak peak gives way to peaks and to
-        stronger weak peaks. ``None`` or 0: all are kept; two maxima within about 2 blurs are one in any case.
+        Of two peaks nearer than this [px] only the brighter is kept, in both modes. A weak peak gives way to peaks and
+        to stronger weak peaks. ``None`` or 0: all are kept. Maxima within about 2 blurs are one in any case.
     scan_mean
         Average each pattern with its scan neighbours (3 x 3) first. This gives 9 times the dose, and blurs grains by
         one pixel.
