@@ -22,6 +22,7 @@ class PlacedCell(NamedTuple):
     hidden: NDArray[np.bool_]  # (edge,): behind the cell, seen along the beam
     origin: Array  # (xyz,) of the corner that the axes start from
     axes: Array  # (axis, xyz): ends of a, b and c
+    axis_hidden: NDArray[np.bool_]  # (axis,)
 
 
 def place_unit_cell(lattice: ArrayLike, quaternion: ArrayLike) -> PlacedCell:
@@ -41,6 +42,8 @@ def place_unit_cell(lattice: ArrayLike, quaternion: ArrayLike) -> PlacedCell:
     # The viewer looks along +z: what meets at the farthest corner is hidden by the rest of the cell.
     farthest = corners[:, 2] >= corners[:, 2].max() - _SAME_DEPTH
     nearest = corners[:, 2] <= corners[:, 2].min() + _SAME_DEPTH
-    hidden = [bool(farthest[i] or farthest[j]) and not (nearest[i] or nearest[j]) for i, j in pairs]
+    hidden = np.array([(farthest[i] or farthest[j]) and not (nearest[i] or nearest[j]) for i, j in pairs])
     edges = np.array([[corners[i], corners[j]] for i, j in pairs])
-    return PlacedCell(edges, np.array(hidden), corners[0], corners[0] + basis)
+    # The axes are the edges at the first corner: its neighbours along a, b and c have the numbers 4, 2 and 1.
+    along = [pairs.index((end, 0)) for end in (4, 2, 1)]
+    return PlacedCell(edges, hidden, corners[0], corners[0] + basis, hidden[along])

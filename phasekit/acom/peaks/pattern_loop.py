@@ -153,7 +153,7 @@ def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, min_distance: 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _is_apart(table: PeakTable, i: int, out: PeakArrays, p: int, start: int, stop: int, least: float) -> bool:
-    """Whether peak ``i`` of the table is ``least`` [px] or more from the slots ``start`` to ``stop`` of pattern ``p``."""
+    """Whether peak ``i`` of the table is ``least`` [px] or more from slots ``start`` to ``stop`` of pattern ``p``."""
     if least > 0:
         for slot in range(start, stop):
             if (table.y[i] - out.qy[p, slot]) ** 2 + (table.x[i] - out.qx[p, slot]) ** 2 < least * least:

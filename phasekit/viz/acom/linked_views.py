@@ -3,9 +3,12 @@
 from typing import Any
 
 from ..explorer import Choice, Slider, View
+from ..style import round_length
 from .pattern_views import ScanData, ScanViews
-from .peak_preview import MOST_PEAKS
+from .peak_preview import MOST_PEAKS, find_highest_prominence, read_search
 
+#: Values of the peak search -> parameters of the notebook. The blur has none.
+PARAMETERS = {"prominence": "min_prominence", "min_distance": "min_distance_px", "max_peaks": "max_peaks"}
 _SEARCH = ("prominence", "min_distance", "blur", "max_peaks")
 
 
@@ -16,7 +19,7 @@ def make_controls(data: ScanData, phases: list[str], poles: list[str]) -> dict[s
     controls: dict[str, Any] = {"show": Choice("map", shown, "orientation", "Which map the cursor moves on.")}
     if data.patterns is not None:
         controls |= _make_pattern_controls(data)
-    text = "Planes whose normals the pole figure shows, all equivalent ones."
+    text = "Planes (h k l), with all equivalent ones."
     controls["pole"] = Choice("pole figure", poles, poles[0], text)
     if len(phases) > 1:
         controls["pole_phase"] = Choice("of the phase", phases, phases[0], "Only its pixels have poles in the figure.")
@@ -28,14 +31,19 @@ def _make_pattern_controls(data: ScanData) -> dict[str, Any]:
     if data.bank is not None:
         text = "Spots of the matched orientation, and of the second best."
         controls["template"] = Choice("template", ["none", "best", "best and second"], "best", text)
+    # The sliders start where the given peaks were found.
+    start, _ = read_search(data.found_peaks)
+    top = max(8.0, 2 * start.prominence, find_highest_prominence(data.found_peaks))
+    top = 10 * round_length(top / 4)  # a round number above it, in steps of a 200th
     text = "Counts that a peak must rise above its surroundings; 0: the noise decides."
-    controls["prominence"] = Slider("least prominence", 0.0, 20.0, 0.1, 0.0, decimals=1, help=text)
+    controls["prominence"] = Slider("least prominence", 0.0, top, top / 200, start.prominence, decimals=1, help=text)
     text = "Of two peaks nearer than this only the brighter is kept; 0: both."
-    controls["min_distance"] = Slider("least distance [px]", 0.0, 30.0, 0.5, 0.0, decimals=1, help=text)
+    top = max(30.0, 2 * start.min_distance)
+    controls["min_distance"] = Slider("least distance [px]", 0.0, top, 0.5, start.min_distance, decimals=1, help=text)
     text = "Width of the blur before the search; spots nearer than about 2 blurs are one. 0: from the disk size."
-    controls["blur"] = Slider("blur [px]", 0.0, 8.0, 0.25, 0.0, help=text)
-    text = "At most this many peaks, the brightest."
-    controls["max_peaks"] = Slider("number of peaks", 1, MOST_PEAKS, 1, MOST_PEAKS, 0, text, is_whole=True)
+    controls["blur"] = Slider("blur [px]", 0.0, max(8.0, 2 * start.blur), 0.25, start.blur, help=text)
+    text, top = "At most this many peaks, the brightest.", max(MOST_PEAKS, start.max_peaks)
+    controls["max_peaks"] = Slider("number of peaks", 1, top, 1, start.max_peaks, 0, text, is_whole=True)
     if data.found_peaks is not None:
         text = "A box drawn on the pattern is the aperture; ring and pair are about the direct beam."
         controls["aperture_kind"] = Choice("aperture", ["circle", "ring", "Friedel pair"], "circle", text)

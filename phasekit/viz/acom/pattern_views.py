@@ -107,7 +107,10 @@ class ScanViews:
             )
         values = mask_unreliable(self._thin, self._colours, threshold)
         title = f"orientation (IPF-{self._direction})"
-        return MapPicture(values, title, key=make_key_html(self._records), marks=marks)
+        # A list of 30 phases has two on the map: keys of the others would fill the page.
+        here = np.unique(self._thin["phase"].values)
+        records = [record for i, record in enumerate(self._records) if i in here]
+        return MapPicture(values, title, key=make_key_html(records), marks=marks)
 
     def draw_pattern(
         self,

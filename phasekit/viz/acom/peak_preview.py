@@ -8,6 +8,7 @@ import xarray as xr
 
 from phasekit import acom
 from phasekit.acom.peaks.preview import PeakCounts, count_peaks, select_regularly, summarise_counts
+from phasekit.schema import provenance
 
 from ..linked.one_pattern import read_pattern
 from ..linked.pictures import MapPicture
@@ -24,10 +25,9 @@ class Search(NamedTuple):
     blur: float = 0.0
     max_peaks: int = MOST_PEAKS
 
-    @property
-    def is_default(self) -> bool:
-        """Whether only the number of peaks differs from the defaults, which a search at the defaults answers too."""
-        return not (self.prominence or self.min_distance or self.blur)
+    def is_part_of(self, given: "Search") -> bool:
+        """Whether a search with the settings ``given`` holds this one: fewer peaks of the same."""
+        return self._replace(max_peaks=given.max_peaks) == given and self.max_peaks <= given.max_peaks
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -36,23 +36,43 @@ class Search(NamedTuple):
         return {**settings, "min_distance_px": self.min_distance or None, "max_peaks": self.max_peaks}
 
 
+def read_search(found_peaks: xr.Dataset | None) -> tuple[Search, dict[str, Any]]:
+    """Settings that the peaks were found with, from their provenance: those with a slider, and the others."""
+    steps = [] if found_peaks is None else provenance(found_peaks)
+    given = next((step["settings"] for step in reversed(steps) if step["step"] == "find_peaks"), {})
+    sliders = [float(given.get(name) or 0.0) for name in ("min_prominence", "min_distance_px", "blur_px")]
+    # An average over neighbours needs more patterns than one, and a mask is an argument of the explorer.
+    others = ("background_radius", "refine_box", "intensity_radius", "mode")
+    search = Search(*sliders, int(given.get("max_peaks") or MOST_PEAKS))
+    return search, {name: given[name] for name in others if given.get(name) is not None}
+
+
+def find_highest_prominence(found_peaks: xr.Dataset | None) -> float:
+    """Prominence that a tenth of the peaks exceed [counts], of some of the patterns; 0 without peaks."""
+    if found_peaks is None:
+        return 0.0
+    values = found_peaks["prominence"].isel(select_regularly(found_peaks)).values
+    return float(np.nanquantile(values, 0.9)) if np.isfinite(values).any() else 0.0
+
+
 class PeakPreview:
     """Searches the peaks of single patterns, and of at most 256 patterns spread over the scan."""
 
     def __init__(self, patterns: xr.Dataset, found_peaks: xr.Dataset | None, mask: Any) -> None:
         self._patterns, self._found, self._mask = patterns, found_peaks, mask
+        self._given, self._others = read_search(found_peaks)
         self._selection = select_regularly(patterns)
         self._read_sample = lru_cache(1)(self._read_regularly)
         self._count = lru_cache(_REMEMBERED)(self._count_anew)
 
     def find_peaks(self, pixel: tuple[int, int], pattern: xr.DataArray, search: Search) -> xr.Dataset:
         """Peaks of the scan at the start of the sliders; those of this pattern alone at other settings."""
-        if self._found is not None and search.is_default:
+        if self._found is not None and search.is_part_of(self._given):
             one = self._found[["qx", "qy", "intensity"]].isel(scan_y=pixel[0], scan_x=pixel[1])
             return one.isel(peak=slice(0, search.max_peaks)).compute()
         alone = self._patterns[["intensity"]].isel(scan_y=[pixel[0]], scan_x=[pixel[1]])
         alone = alone.assign(intensity=alone["intensity"].copy(data=pattern.values[None, None]))
-        found = acom.find_peaks(alone, weak_peaks=0, mask=self._mask, **search.arguments)
+        found = acom.find_peaks(alone, weak_peaks=0, mask=self._mask, **self._others, **search.arguments)
         return found.isel(scan_y=0, scan_x=0).compute()
 
     def draw(
@@ -60,7 +80,7 @@ class PeakPreview:
     ) -> MapPicture:
         """Number of peaks of each pattern that was searched, and how many they are in the middle."""
         search = Search(prominence, min_distance, blur, max_peaks)
-        counts = self._count_found(max_peaks) if search.is_default else self._count(search)
+        counts = self._count_found(max_peaks) if search.is_part_of(self._given) else self._count(search)
         if counts is None:
             nothing = xr.full_like(self._patterns["intensity"].isel(self._selection)[..., 0, 0], np.nan, dtype=float)
             return MapPicture(nothing, "number of peaks: move a slider", label="peaks", limits=(0.0, 1.0))
@@ -78,7 +98,7 @@ class PeakPreview:
         return summarise_counts(np.minimum(count, max_peaks))
 
     def _count_anew(self, search: Search) -> PeakCounts:
-        return count_peaks(self._read_sample(), mask=self._mask, **search.arguments)
+        return count_peaks(self._read_sample(), mask=self._mask, **self._others, **search.arguments)
 
     def _read_regularly(self) -> xr.Dataset:
         """The patterns that are searched, each read alone; kept in memory."""

@@ -104,9 +104,13 @@ class PoleViews:
         edges = [
             Line(edge[:, 0], edge[:, 1], "", INK, "dashed" if hidden else "solid", 1.0)
             for edge, hidden in zip(cell.edges, cell.hidden, strict=True)
+            if not (edge == cell.origin).all(axis=1).any()
         ]
         # The axes lie on edges of the cell and are drawn over them.
-        axes = [Line([cell.origin[0], end[0]], [cell.origin[1], end[1]], "", INK, "solid", 3.0) for end in cell.axes]
+        axes = [
+            Line([cell.origin[0], end[0]], [cell.origin[1], end[1]], "", INK, "dashed" if hidden else "solid", 3.0)
+            for end, hidden in zip(cell.axes, cell.axis_hidden, strict=True)
+        ]
         labels = []
         for word, end in zip("abc", cell.axes, strict=True):
             step = end[:2] - cell.origin[:2]

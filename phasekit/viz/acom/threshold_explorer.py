@@ -14,7 +14,7 @@ from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, TEMPLATES, require
 from ...deprecation import renamed_arguments
 from ..explorer import Explorer, Slider, View
 from .colour_mask import mask_unreliable
-from .linked_views import link_views, make_controls, make_start
+from .linked_views import PARAMETERS, link_views, make_controls, make_start
 from .pattern_views import ScanData, ScanViews
 from .pole_views import name_poles
 
@@ -111,7 +111,7 @@ def explorer(  # noqa: PLR0913 -- one argument for each dataset that is linked
         readout=partial(_format_share, orientations),
         views=views,
         thresholds=("threshold",),
-        parameters={"threshold": "reliability"},
+        parameters={"threshold": "reliability", **(PARAMETERS if patterns is not None else {})},
         start=start,
     )
 

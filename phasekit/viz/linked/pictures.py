@@ -1,6 +1,7 @@
 """What a view of an explorer shows, as data: a map, or a plot. The live and the static twin draw the same picture."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,15 +154,19 @@ def encode_map(picture: MapPicture) -> tuple[NDArray[np.uint8], list[str]]:
     share = np.clip((values.astype(np.float32) - low) / (high - low), 0, 1)
     share = share**picture.power if picture.power != 1 else share
     scaled = np.nan_to_num(share * 254)
-    return np.where(np.isnan(share), _MISSING, scaled).astype(np.uint8), _sample_colours(picture.cmap, picture.missing)
+    colours = list(_sample_colours(picture.cmap, picture.missing))
+    return np.where(np.isnan(share), _MISSING, scaled).astype(np.uint8), colours
 
 
-def _sample_colours(cmap: str, missing: str) -> list[str]:
+@cache
+def _sample_colours(cmap: str, missing: str) -> tuple[str, ...]:
     """The 255 colours of a colour map, and that of what is missing."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [*(to_hex(colormaps[cmap](i / 254)) for i in range(255)), missing]
+    # One copy of the map for all colours: matplotlib makes a new one each time it is asked for by name.
+    colours = colormaps[cmap]
+    return (*(to_hex(colours(i / 254)) for i in range(255)), missing)
 
 
 def find_edges(coordinate: xr.DataArray) -> tuple[float, float]:
