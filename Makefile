@@ -80,6 +80,7 @@ samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 
 bench-explorers: $(STAMP)  ## latency of the explorers in a browser, 64 to 2048 pixels (3 minutes) -> benchmarks/explorers/report/
 	$(BIN)/python -m benchmarks.explorers.bench
+	$(BIN)/python -m benchmarks.explorers.workflows
 
 bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (hours) -> benchmarks/stxm/report/
 	$(BIN)/python -m benchmarks.stxm.bench

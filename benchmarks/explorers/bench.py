@@ -20,8 +20,8 @@ from phasekit.errors import StxmStatus, status_attributes
 
 _REPORT = Path(__file__).parent / "report"
 _SCAN = ("scan_y", "scan_x")
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-_FLAGS += ("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+FLAGS += ("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage")
 #: Sums the pixels of one figure, and resolves once they differ from those before the key press.
 _WATCH = """name => {
   const view = Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name(name));
@@ -149,7 +149,17 @@ def summarise(n: int, gesture: str, times: list[float]) -> Row:
     return Row(n, gesture, len(times), *ends, sum(time < 0 for time in times))
 
 
-def write_report(rows: list[Row], load: tuple[float, float]) -> None:
+def find_chromium(parser: argparse.ArgumentParser) -> str:
+    """Path of the browser; ends the program where there is none."""
+    chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
+    if not chromium:
+        parser.error("no Chromium here (Debian: apt-get install chromium)")
+    return chromium
+
+
+def write_report(
+    rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM explorer"
+) -> None:
     """Write the table as text and as numbers."""
     _REPORT.mkdir(exist_ok=True)
     head = "| pixels | gesture | n | median [ms] | 95th percentile [ms] | slowest [ms] | no answer |"
@@ -160,13 +170,13 @@ def write_report(rows: list[Row], load: tuple[float, float]) -> None:
     ]
     text = (
         "# Latency of the explorers\n\n"
-        "From a key press to the changed canvas of the STXM explorer, headless Chromium without a GPU. "
+        f"From a key press to the changed canvas of the explorers ({what}), headless Chromium without a GPU. "
         f"{os.cpu_count()} processors; load average {load[0]:.1f} at the start and {load[1]:.1f} at the end. "
         "Above one per processor the numbers are too large.\n\n" + "\n".join(lines) + "\n"
     )
-    (_REPORT / "latency.md").write_text(text, encoding="utf-8")
+    (_REPORT / f"{name}.md").write_text(text, encoding="utf-8")
     numbers = [",".join(Row._fields), *(",".join(str(value) for value in row) for row in rows)]
-    (_REPORT / "latency.csv").write_text("\n".join(numbers) + "\n", encoding="utf-8")
+    (_REPORT / f"{name}.csv").write_text("\n".join(numbers) + "\n", encoding="utf-8")
     sys.stdout.write(text)
 
 
@@ -175,15 +185,13 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 512, 2048])
     parser.add_argument("--steps", type=int, default=40, help="key presses for each number")
     chosen = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
-    if not chromium:
-        parser.error("no Chromium here (Debian: apt-get install chromium)")
+    chromium = find_chromium(parser)
     from playwright.sync_api import sync_playwright
 
     pk.viz.setup(interactive=True)
     start = os.getloadavg()[0]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=list(FLAGS))
         rows = [row for n in chosen.sizes for row in measure_size(browser, n, chosen.steps)]
         browser.close()
     write_report(rows, (start, os.getloadavg()[0]))
