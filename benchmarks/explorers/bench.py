@@ -158,7 +158,7 @@ def find_chromium(parser: argparse.ArgumentParser) -> str:
 
 
 def write_report(
-    rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM explorer"
+    rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM"
 ) -> None:
     """Write the table as text and as numbers."""
     _REPORT.mkdir(exist_ok=True)
