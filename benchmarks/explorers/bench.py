@@ -157,9 +157,7 @@ def find_chromium(parser: argparse.ArgumentParser) -> str:
     return chromium
 
 
-def write_report(
-    rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM"
-) -> None:
+def write_report(rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM") -> None:
     """Write the table as text and as numbers."""
     _REPORT.mkdir(exist_ok=True)
     head = "| pixels | gesture | n | median [ms] | 95th percentile [ms] | slowest [ms] | no answer |"
