@@ -78,7 +78,13 @@ def make_factors(n: int, seed: int = 0) -> xr.Dataset:
     factors = pk.nmf.factorise(pk.nmf.to_features(small), 5, seed=seed)
     rng = np.random.default_rng(seed)
     rows, columns = (rng.integers(0, 12, n) for _ in range(2))
-    large = factors.isel(scan_y=rows, scan_x=columns)
+    large = factors.isel(scan_y=rows, scan_x=columns).copy(deep=True)
+    # Two components in each pixel, in all ratios, so that each step of the threshold changes some pixels.
+    weights = np.zeros((5, n, n), np.float32)
+    first = rng.integers(0, 5, (1, n, n))
+    np.put_along_axis(weights, first, 500, axis=0)
+    np.put_along_axis(weights, (first + 1) % 5, rng.uniform(200, 500, (1, n, n)), axis=0)
+    large["loading"] = large["loading"].transpose("component", *_SCAN).copy(data=weights)
     return large.assign_coords({dim: (dim, np.arange(n) * 20.0, {"units": "nm"}) for dim in _SCAN})
 
 

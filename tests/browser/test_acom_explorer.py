@@ -163,14 +163,15 @@ def test_the_preview_follows_the_newest_setting_and_lets_the_cursor_move(page, o
     wait_for(page, lambda: explorer.values["pixel"] == (2, 3), 1.0)  # long before the preview is there
     assert busy.count() == 1
     handle.focus()
-    for _ in range(4):
+    for _ in range(22):
         page.keyboard.press("ArrowRight")
-    wait_for(page, lambda: explorer.values["min_distance"] == 6.0)
+    wait_for(page, lambda: explorer.values["min_distance"] == 15.0)
     wait_for(page, lambda: busy.count() == 0)
-    # Twelve steps, but the first rest and the newest setting only.
+    # Thirty steps, but the first rest and the newest setting only.
     assert len(asked) <= 3
-    assert asked[-1] == 6.0
-    found = pk.acom.find_peaks(result["patterns"], min_distance_px=6.0, weak_peaks=0, mask=None)["count"].values
+    assert asked[-1] == 15.0
+    found = pk.acom.find_peaks(result["patterns"], min_distance_px=15.0, weak_peaks=0, mask=None)["count"].values
+    assert found.sum() < result["found_peaks"]["count"].sum()
     expected = (np.clip(found.astype(np.float32).ravel() / found.max(), 0, 1) * 254).astype(np.uint8)
     wait_for(page, lambda: np.array_equal(page.evaluate(shared.MAP, "preview"), expected))
     wait_for(page, lambda: preview.screenshot() != before)

@@ -11,7 +11,8 @@ def add_scale_bar(plot: Any, unit: str) -> None:
     """Add a bar of at most 30 % of the width at the lower left; none where the unit is no length."""
     if unit not in _LENGTHS:
         return
-    from bokeh.models import Metric, ScaleBar
+    from bokeh.models.annotations import ScaleBar
+    from bokeh.models.annotations.dimensional import Metric
 
     # Black on white, as in the figures: readable on every colour map.
     style: dict[str, Any] = {"bar_line_color": "black", "label_text_color": "black", "border_line_alpha": 0}
