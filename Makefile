@@ -80,6 +80,7 @@ samples: $(STAMP)  ## make data-samples/ anew, bit for bit
 
 bench-explorers: $(STAMP)  ## latency of explorers and result pages in a browser (5 minutes) -> benchmarks/explorers/report/
 	$(BIN)/python -m benchmarks.explorers.bench
+	$(BIN)/python -m benchmarks.explorers.workflows
 	$(BIN)/python -m benchmarks.explorers.result_page
 
 bench-stxm: $(STAMP)  ## phase maps beside the simple methods and Mantis (hours) -> benchmarks/stxm/report/

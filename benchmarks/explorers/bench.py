@@ -149,7 +149,15 @@ def summarise(n: int, gesture: str, times: list[float]) -> Row:
     return Row(n, gesture, len(times), *ends, sum(time < 0 for time in times))
 
 
-def write_report(rows: list[Row], load: tuple[float, float]) -> None:
+def find_chromium(parser: argparse.ArgumentParser) -> str:
+    """Path of the browser; ends the program where there is none."""
+    chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
+    if not chromium:
+        parser.error("no Chromium here (Debian: apt-get install chromium)")
+    return chromium
+
+
+def write_report(rows: list[Row], load: tuple[float, float], name: str = "latency", what: str = "STXM") -> None:
     """Write the table as text and as numbers."""
     _REPORT.mkdir(exist_ok=True)
     head = "| pixels | gesture | n | median [ms] | 95th percentile [ms] | slowest [ms] | no answer |"
@@ -160,13 +168,13 @@ def write_report(rows: list[Row], load: tuple[float, float]) -> None:
     ]
     text = (
         "# Latency of the explorers\n\n"
-        "From a key press to the changed canvas of the STXM explorer, headless Chromium without a GPU. "
+        f"From a key press to the changed canvas of the explorers ({what}), headless Chromium without a GPU. "
         f"{os.cpu_count()} processors; load average {load[0]:.1f} at the start and {load[1]:.1f} at the end. "
         "Above one per processor the numbers are too large.\n\n" + "\n".join(lines) + "\n"
     )
-    (_REPORT / "latency.md").write_text(text, encoding="utf-8")
+    (_REPORT / f"{name}.md").write_text(text, encoding="utf-8")
     numbers = [",".join(Row._fields), *(",".join(str(value) for value in row) for row in rows)]
-    (_REPORT / "latency.csv").write_text("\n".join(numbers) + "\n", encoding="utf-8")
+    (_REPORT / f"{name}.csv").write_text("\n".join(numbers) + "\n", encoding="utf-8")
     sys.stdout.write(text)
 
 
@@ -175,9 +183,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 512, 2048])
     parser.add_argument("--steps", type=int, default=40, help="key presses for each number")
     chosen = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM", shutil.which("chromium") or "")
-    if not chromium:
-        parser.error("no Chromium here (Debian: apt-get install chromium)")
+    chromium = find_chromium(parser)
     from playwright.sync_api import sync_playwright
 
     pk.viz.setup(interactive=True)
