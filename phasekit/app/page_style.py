@@ -30,8 +30,8 @@ addEventListener("DOMContentLoaded", () => {
 });
 """
 
+# Bokeh puts its own page around it.
 PAGE_TEMPLATE = f"""
-{{% extends base %}}
 {{% block title %}}phasekit{{% endblock %}}
 {{% block postamble %}}
 <style>{_STYLE}</style>

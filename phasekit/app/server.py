@@ -167,11 +167,14 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
     SchemaError
         The port is taken, or the host is no address of this machine.
     """
+    from bokeh.core.validation import silence
+    from bokeh.core.validation.warnings import EMPTY_LAYOUT
     from panel.io.application import build_applications
 
     from phasekit import viz
 
     viz.setup(interactive=True)
+    silence(EMPTY_LAYOUT, True)  # nothing is open yet
     sockets, port = _bind(settings.host, settings.port)
     access = Access(settings.host, origins=settings.origins, needs_token=settings.needs_token)
     loop, folders = IOLoop.current(), {}  # type: ignore[var-annotated]

@@ -152,7 +152,7 @@ def _explore_raw(wish: Wish) -> Source:
         READERS[2]: (io.open_4dstem, preview_patterns),
     }
     wanted = [wish.reader] if wish.reader in openers else list(openers)
-    faults: list[str] = []
+    faults: dict[str, PhasekitError] = {}
     for name in wanted:
         opener, preview = openers[name]
         try:
@@ -160,9 +160,20 @@ def _explore_raw(wish: Wish) -> Source:
             # Blocks are read here, so that damage inside the file is met before the page is made.
             return Source(f"{wish.path.name}: {name}", preview(data), close=data.close)
         except PhasekitError as error:
-            faults.append(f"{name}: {error}" if len(wanted) > 1 else str(error))
-    # Both messages are the same where no reader knows the file.
-    raise ReadError(wish.path, found="neither a stack nor a scan", cure="; or ".join(dict.fromkeys(faults)))
+            faults[name] = error
+    raise _join_faults(wish.path, faults)
+
+
+def _join_faults(path: Path, faults: dict[str, PhasekitError]) -> PhasekitError:
+    """One error of those of the readers; what both found is said once."""
+    errors = list(faults.values())
+    if len(errors) == 1 or not all(isinstance(error, ReadError) for error in errors):
+        return next((error for error in errors if not isinstance(error, ReadError)), errors[0])
+    found = {name: getattr(error, "found", "") for name, error in faults.items()}
+    texts = set(found.values())
+    text = texts.pop() if len(texts) == 1 else "; ".join(f"{text} (as {name})" for name, text in found.items())
+    cures = dict.fromkeys(getattr(error, "cure", "") for error in errors)
+    return ReadError(path, found=text, cure="; or ".join(cures))
 
 
 def read_arguments(text: str, opener: Callable[..., Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _load_spectra(inputs: RunInputs) -> dict[str, Any]:
         inputs.notes.append(f"The stack has {format_size(stack['intensity'].nbytes)}: maps only, without its spectra.")
         return {}
     stack = stack.load()
-    stack = stxm.align(stack) if inputs.read("align", True) else stack
+    stack = stxm.align(stack, progress=False) if inputs.read("align", True) else stack
     incident = inputs.find("i0_path", "incident intensity")
     i0 = io.open_i0(incident[0], **inputs.read("i0_reader", {})) if incident else None
     parts: dict[str, Any] = {"od": stxm.optical_density(stack, i0=i0).compute()}
