@@ -44,6 +44,12 @@ class _StackViews:
         self._label = f"intensity [{counts.attrs.get('units', 'counts')}]"
         self._average = lru_cache(4)(self._average_region)
 
+    def find_darkest(self) -> tuple[int, int]:
+        """Pixel that absorbs most on average."""
+        values = np.where(np.isfinite(self._mean.values), self._mean.values, np.inf)
+        row, column = np.unravel_index(int(values.argmin()), values.shape)
+        return int(row), int(column)
+
     def draw_map(
         self, show: str, energy: int, pins: Sequence[tuple[int, int]], region: dict[str, list[float]] | None
     ) -> MapPicture:
@@ -92,7 +98,7 @@ def _explore_stack(views: _StackViews) -> Explorer:
     controls: dict[str, Any] = {"show": Choice("map", ["frame", "mean"], "frame", "One frame, or the mean of all.")}
     # A slider needs a range, also for a single image.
     controls["energy"] = Slider("frame", 1, max(n, 2), 1, darkest + 1, decimals=0, help=text, is_whole=True)
-    start = {"pixel": (views.grid.n_y // 2, views.grid.n_x // 2), "pins": [], "region": None}
+    start = {"pixel": views.find_darkest(), "pins": [], "region": None}
     needs = ("show", "energy", "pins", "region")
     drawn = {
         "map": View(
@@ -193,7 +199,9 @@ def preview_maps(saved: Mapping[str, xr.Dataset]) -> Explorer:
     """
     maps: dict[str, xr.DataArray] = {}
     for kind, data in saved.items():
-        maps |= {f"{kind.lower()}: {name}": one for name, one in _list_maps(data).items()}
+        found = {name.replace("_", " "): one for name, one in _list_maps(data).items()}
+        # The first of two maps with one name keeps it.
+        maps |= {f"{name} ({kind.lower()})" if name in maps else name: one for name, one in found.items()}
     if not maps:
         raise SchemaError(f"There is no map among {', '.join(saved)}. Choose a result with scan_y and scan_x.")
     first = next(iter(maps.values()))
@@ -204,14 +212,13 @@ def preview_maps(saved: Mapping[str, xr.Dataset]) -> Explorer:
     names = list(maps)
     controls = {"show": Choice("map", names, names[0], "Maps that the result holds.")}
     views = {"map": View(partial(_draw_saved, maps), ("show",), grid, cursor="pixel", width=480)}
-    return Explorer(
-        controls,
-        readout=partial(_read_value, maps),
-        views=views,
-        thresholds=(),
-        readout_needs=("show", "pixel"),
-        start=start,
+    needs = ("show", "pixel")
+    explorer = Explorer(
+        controls, readout=partial(_read_value, maps), views=views, thresholds=(), readout_needs=needs, start=start
     )
+    for widget in explorer.controls.values():
+        widget.width = 330  # names of maps are long
+    return explorer
 
 
 def _list_maps(data: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -226,7 +233,7 @@ def _list_maps(data: xr.Dataset) -> dict[str, xr.DataArray]:
         elif one.sizes[others[0]] <= 32:
             labels = one[others[0]].values
             parts = one.transpose(others[0], "scan_y", "scan_x").compute()
-            found |= {f"{name}, {others[0]} {label}": parts[i] for i, label in enumerate(labels)}
+            found |= {f"{name}: {others[0]} {label}": parts[i] for i, label in enumerate(labels)}
     return found
 
 

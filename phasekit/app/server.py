@@ -16,6 +16,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import OutputTransform, RequestHandler, stream_request_body
+from tornado.websocket import WebSocketClosedError
 
 from phasekit.errors import SchemaError
 
@@ -211,11 +212,18 @@ def serve_until_stopped(app: RunningApp) -> None:
     old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     # Bokeh tells of each page that is opened.
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    app.loop.asyncio_loop.set_exception_handler(_report_unless_closed)  # type: ignore[attr-defined]
     try:
         app.loop.start()
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def _report_unless_closed(loop: Any, context: dict[str, Any]) -> None:
+    """Report what nobody caught, but for messages to a page that was closed meanwhile."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _open_session(settings: AppSettings, make_folder: Callable[[], UploadFolder], folders: dict[str, Any]) -> Any:

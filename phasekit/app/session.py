@@ -37,7 +37,7 @@ class Session:
         pn: Any = panel
         pn.state.curdoc.template = PAGE_TEMPLATE
         upload = make_upload_button(self._uploads, self._take_upload)
-        reader = pn.FlexBox(self._reader, self._arguments)
+        reader = pn.Row(self._reader, self._arguments)
         card = pn.Card(
             pn.FlexBox(self._browser.layout, pn.Column(upload, reader)),
             title="Open a file",
@@ -116,7 +116,8 @@ class Session:
         """Read in a thread, so that other visitors are served; then show, or say what was wrong."""
         self._number += 1
         number, self._wish = self._number, (root, wish)
-        self._show("busy", f"reading {wish.path.name} ...")
+        text = " The first time after an installation code is compiled, which takes minutes." if wish.path.is_dir() else ""
+        self._show("busy", f"reading {wish.path.name} ...{text}")
         try:
             source = await asyncio.to_thread(open_source, wish, root)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
     title: str
     build: Callable[[], Any]
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()  # complete when ``build`` was called
     close: Callable[[], None] = lambda: None
     more: str = ""  # what the same wish with ``is_full`` would add
 
@@ -128,7 +128,7 @@ def _explore_saved(wish: Wish, saved: dict[str, xr.Dataset], record: dict[str, A
     from .previews import preview_maps
 
     inputs = RunInputs(record, wish.path if wish.path.is_dir() else wish.path.parent, root)
-    title = str(record.get("title") or f"{wish.path.name}: {', '.join(saved)}")
+    title = str(record.get("title") or ", ".join(saved))
 
     def close() -> None:
         for data in saved.values():
@@ -138,7 +138,7 @@ def _explore_saved(wish: Wish, saved: dict[str, xr.Dataset], record: dict[str, A
     if kind is None:
         return Source(title, lambda: preview_maps(saved), close=close)
     loaded: Loaded = VIEWS[kind](saved, inputs, wish.is_full)
-    return Source(title, loaded.build, (*inputs.notes, *loaded.notes), close, loaded.more)
+    return Source(title, loaded.build, inputs.notes, close, loaded.more)
 
 
 def _explore_raw(wish: Wish) -> Source:
@@ -158,7 +158,7 @@ def _explore_raw(wish: Wish) -> Source:
         try:
             data = opener(wish.path, **read_arguments(wish.arguments, opener))
             # Blocks are read here, so that damage inside the file is met before the page is made.
-            return Source(f"{wish.path.name}: {name}", preview(data), close=data.close)
+            return Source(name, preview(data), close=data.close)
         except PhasekitError as error:
             faults[name] = error
     raise _join_faults(wish.path, faults)

@@ -1,6 +1,7 @@
 """Explorers over the results of the workflows, with what each needs beside its result."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import xarray as xr
@@ -18,7 +19,6 @@ class Loaded(NamedTuple):
     """Results and inputs in memory; ``build`` makes the explorer."""
 
     build: Callable[[], Any]
-    notes: tuple[str, ...] = ()
     more: str = ""  # what else could be computed, when asked for
 
 
@@ -31,10 +31,10 @@ def load_phases(saved: Saved, inputs: RunInputs, is_full: bool) -> Loaded:
 
     phases = saved["PHASES"].compute()
     limits = {"margin": inputs.read("margin", 0.002), "min_confidence": inputs.read("min_confidence", 0.75)}
-    others, notes = _try(lambda: _load_spectra(inputs), "spectra")
+    others = _try(lambda: _load_spectra(inputs), "spectra", inputs)
     # Clusters are shown with spectra only.
     others |= {"clusters": saved["CLUSTERS"].compute()} if "CLUSTERS" in saved and "od" in others else {}
-    return _build_or_reduce(explorer, phases, limits, others, notes)
+    return Loaded(_combine(partial(explorer, phases, **limits), others, inputs))
 
 
 def _load_spectra(inputs: RunInputs) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def load_factors(saved: Saved, inputs: RunInputs, is_full: bool) -> Loaded:
         limits["background"] = int(saved["OVERLAP"].attrs["background"])
     if "RANKS" in saved:
         limits["ranks"] = saved["RANKS"].compute()
-    others, notes = _try(lambda: _open_patterns(inputs), "patterns")
-    return _build_or_reduce(explorer, factors, limits, others, notes)
+    others = _try(lambda: _open_patterns(inputs), "patterns", inputs)
+    return Loaded(_combine(partial(explorer, factors, **limits), others, inputs))
 
 
 def load_orientations(saved: Saved, inputs: RunInputs, is_full: bool) -> Loaded:
@@ -79,16 +79,14 @@ def load_orientations(saved: Saved, inputs: RunInputs, is_full: bool) -> Loaded:
 
     orientations = saved["ORIENTATIONS"].compute()
     limits = {"reliability": inputs.read("reliability", 15.0)}
-    others, notes = _try(lambda: _open_patterns(inputs), "patterns")
+    others = _try(lambda: _open_patterns(inputs), "patterns", inputs)
     more = ""
     n = orientations.sizes["scan_y"] * orientations.sizes["scan_x"]
     if others and (is_full or n <= _MOST_PATTERNS):
-        found, faults = _try(lambda: _find_spots(others["patterns"], inputs), "peaks and templates")
-        others, notes = others | found, notes + faults
+        others |= _try(lambda: _find_spots(others["patterns"], inputs), "peaks and templates", inputs)
     elif others:
         more = f"find the peaks of all {n} patterns, and draw the templates"
-    loaded = _build_or_reduce(explorer, orientations, limits, others, notes)
-    return loaded._replace(more=more)
+    return Loaded(_combine(partial(explorer, orientations, **limits), others, inputs), more)
 
 
 def _open_patterns(inputs: RunInputs) -> dict[str, Any]:
@@ -120,50 +118,31 @@ def _find_spots(patterns: xr.Dataset, inputs: RunInputs) -> dict[str, Any]:
     return parts
 
 
-def _try(load: Callable[[], dict[str, Any]], what: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _try(load: Callable[[], dict[str, Any]], what: str, inputs: RunInputs) -> dict[str, Any]:
     """What could be loaded; else nothing, and a note. The maps are shown in any case."""
     try:
-        return load(), ()
+        return load()
     except Exception as error:
         # A record may hold anything, and readers of damaged inputs raise nearly anything.
         text = str(error) if isinstance(error, PhasekitError) else f"{type(error).__name__}: {error}"
-        return {}, (f"Shown without {what}: {text}",)
+        inputs.notes.append(f"Shown without {what}: {text}")
+        return {}
 
 
-def _build_or_reduce(
-    explorer: Callable[..., Any],
-    result: xr.Dataset,
-    limits: dict[str, Any],
-    others: dict[str, Any],
-    notes: tuple[str, ...],
-) -> Loaded:
-    """Explorer with the inputs; of the map alone where they do not fit it, such as those of another scan."""
-    from phasekit.viz import Explorer, is_interactive
+def _combine(explorer: Callable[..., Any], others: dict[str, Any], inputs: RunInputs) -> Callable[[], Any]:
+    """Function that makes the explorer with the inputs; of the map alone where they do not fit it."""
 
-    def build() -> Explorer:
-        assert is_interactive()
-        return explorer(result, **limits, **others)
+    def build() -> Any:
+        try:
+            return explorer(**others)
+        except PhasekitError as error:
+            # An input that was changed since the run must not hide its maps.
+            if not others:
+                raise
+            inputs.notes.append(f"Shown without {', '.join(others)}: {error}")
+            return explorer()
 
-    if others:
-        fault = _find_misfit(result, others)
-        if fault:
-            return Loaded(lambda: explorer(result, **limits), (*notes, fault))
-    return Loaded(build, notes)
-
-
-def _find_misfit(result: xr.Dataset, others: Mapping[str, Any]) -> str:
-    """Why inputs do not belong to a result; empty where they do."""
-    shapes = {name: _read_shape(one) for name, one in others.items() if isinstance(one, xr.Dataset)}
-    own = _read_shape(result)
-    for name, shape in shapes.items():
-        if shape and own and shape != own:
-            return f"Shown without {name}: they have {shape} scan positions, the map has {own}. The input has changed."
-    return ""
-
-
-def _read_shape(data: xr.Dataset) -> tuple[int, ...]:
-    dims = ("scan_y", "scan_x")
-    return tuple(data.sizes[dim] for dim in dims) if set(dims) <= set(data.sizes) else ()
+    return build
 
 
 #: Kind of a result -> how it is loaded; the first kind that a file holds counts.
