@@ -1,6 +1,6 @@
 """The server: one address, every request checked, uploads received block by block, nothing asked of the network."""
 
-import contextlib
+import errno
 import logging
 import signal
 from collections.abc import Callable, Iterator
@@ -174,9 +174,9 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
 
     from phasekit import viz
 
+    sockets, port = _bind(settings.host, settings.port)
     viz.setup(interactive=True)
     silence(EMPTY_LAYOUT, True)  # nothing is open yet
-    sockets, port = _bind(settings.host, settings.port)
     access = Access(settings.host, origins=settings.origins, needs_token=settings.needs_token)
     loop, folders = IOLoop.current(), {}  # type: ignore[var-annotated]
     with make_parent() as parent:
@@ -246,17 +246,20 @@ def _open_session(settings: AppSettings, make_folder: Callable[[], UploadFolder]
 
 def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
     """Sockets on a port; without a wish on the next free one from 5006."""
-    tried = [port] if port is not None else range(FIRST_PORT, FIRST_PORT + _TRIED_PORTS)
-    for number in tried:
-        with contextlib.suppress(OSError):
+    last = FIRST_PORT + _TRIED_PORTS - 1
+    for number in [port] if port is not None else range(FIRST_PORT, last + 1):
+        try:
             sockets = bind_sockets(number, host or None)
-            return sockets, int(sockets[0].getsockname()[1])
-    if port is not None:
-        raise SchemaError(
-            f"app: port {port} of {host} cannot be bound: it is taken, or the host is no address of this machine. "
-            "Give another --port, or leave it out for the next free one."
-        )
-    raise SchemaError(f"app: no port from {FIRST_PORT} to {tried[-1]} is free on {host}. Give --port 0 for any other.")
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise SchemaError(
+                    f"app: --host {host!r} is no address of this machine ({error.strerror}). Give one of its own, "
+                    "or 0.0.0.0 for all."
+                ) from error
+            continue
+        return sockets, int(sockets[0].getsockname()[1])
+    wanted = f"port {port} of {host} is" if port is not None else f"ports {FIRST_PORT} to {last} of {host} are"
+    raise SchemaError(f"app: {wanted} taken or not allowed. Give another --port, or --port 0 for any that is free.")
 
 
 def make_address(host: str, port: int, token: str) -> str:

@@ -10,8 +10,8 @@ from ..errors import SchemaError
 #: For `phasekit app --help`. The tests paste the example.
 _EXAMPLE = """\
 an example that can be pasted (it makes its own data; Ctrl-C ends it):
-  phasekit samples make acom_two_phases --out try
-  phasekit app try/acom_two_phases.nc
+  phasekit samples make nmf_grains --out try
+  phasekit app try/nmf_grains.nc
 
 FILE is a run folder, a result (result.nc, .zarr), an image stack or a 4D-STEM scan. The page also browses --root, and
 takes uploads. Nothing outside --root is read, and nothing is asked of the network.
