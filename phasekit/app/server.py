@@ -3,6 +3,7 @@
 import errno
 import logging
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +15,6 @@ from bokeh.server.tornado import BokehTornado
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.ioloop import IOLoop
-from tornado.netutil import bind_sockets
 from tornado.web import OutputTransform, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketClosedError
 
@@ -174,7 +174,7 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
 
     from phasekit import viz
 
-    sockets, port = _bind(settings.host, settings.port)
+    bound, port = _bind(settings.host, settings.port)
     viz.setup(interactive=True)
     silence(EMPTY_LAYOUT, True)  # nothing is open yet
     access = Access(settings.host, origins=settings.origins, needs_token=settings.needs_token)
@@ -190,9 +190,11 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
             extra_websocket_origins=[f"{_bracket(name)}:*" for name in access.names],
             extra_patterns=[(r"/upload", _UploadHandler, {"folders": folders})],
             websocket_max_message_size_bytes=_MOST_MESSAGE,
+            # A page that lost its connection may come back for 15 s; then its uploads are removed.
+            check_unused_sessions_milliseconds=2000,
         )
         http = HTTPServer(tornado, max_body_size=_MOST_BODY)
-        http.add_sockets(sockets)
+        http.add_socket(bound)
         server = BaseServer(loop, tornado, http)
         server.start()
         try:
@@ -244,12 +246,13 @@ def _open_session(settings: AppSettings, make_folder: Callable[[], UploadFolder]
     return session.build()
 
 
-def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
-    """Sockets on a port; without a wish on the next free one from 5006."""
+def _bind(host: str, port: int | None) -> tuple[socket.socket, int]:
+    """Socket on a port; without a wish on the next free one from 5006."""
     last = FIRST_PORT + _TRIED_PORTS - 1
     for number in [port] if port is not None else range(FIRST_PORT, last + 1):
         try:
-            sockets = bind_sockets(number, host or None)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            bound = socket.create_server((host, number), family=family)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise SchemaError(
@@ -257,7 +260,8 @@ def _bind(host: str, port: int | None) -> tuple[list[Any], int]:
                     "or 0.0.0.0 for all."
                 ) from error
             continue
-        return sockets, int(sockets[0].getsockname()[1])
+        bound.setblocking(False)
+        return bound, int(bound.getsockname()[1])
     wanted = f"port {port} of {host} is" if port is not None else f"ports {FIRST_PORT} to {last} of {host} are"
     raise SchemaError(f"app: {wanted} taken or not allowed. Give another --port, or --port 0 for any that is free.")
 

@@ -82,12 +82,11 @@ def test_an_input_outside_the_root_is_not_read_and_a_note_says_which_option_allo
     assert "pattern" in explore(wider, "root/runs/far")[1].values
 
 
-@pytest.mark.parametrize("name", ["../../secret/other.nc", "../../../secret/other.nc", "link.nc"])
-def test_no_record_leads_outside_the_root(tmp_path, name):
-    root = DataRoot(make_root(tmp_path))
-    folder = make_run(root.folder / "runs" / "new", name)
-    (folder / "link.nc").symlink_to(tmp_path / "secret" / "other.nc")
-    source, explorer = explore(root, "runs/new")
+@pytest.mark.parametrize("name", ["../../../secret/other.nc", "../../../../secret/other.nc", "link.nc"])
+def test_no_record_leads_outside_the_root(root, name):
+    folder = make_run(root.folder / "runs" / f"new {name.replace('/', '_')}", name)
+    (folder / "link.nc").symlink_to(root.folder.parent / "secret" / "other.nc")
+    source, explorer = explore(root, f"runs/{folder.name}")
     assert "pattern" not in explorer.values
     assert len(source.notes) == 1
 
@@ -129,8 +128,11 @@ def test_spectra_of_a_phase_map_are_made_again(root):
     counts = 1e5 * np.exp(-od["optical_density"])
     pk.io.save(counts.assign_attrs(units="counts").to_dataset(name="intensity"), root.folder / "counts.nc")
     make_references()["reference_spectrum"].to_pandas().T.to_csv(root.folder / "refs.csv")
+    incident = "".join(f"{energy},1e5\n" for energy in od["energy"].values)
+    (root.folder / "i0.csv").write_text(f"energy,i0\n{incident}", encoding="utf-8")
     pk.io.save_results(folder / "result.nc", phases=phases.assign_attrs(schema="PHASES"))
     inputs = {"input_path": str(root.folder / "counts.nc"), "reference_paths": str(root.folder / "refs.csv")}
+    inputs["i0_path"] = str(root.folder / "i0.csv")
     write_record(folder, "stxm", {**inputs, "align": False, "margin": 0.01})
     source, explorer = explore(root, "runs/stxm")
     assert not source.notes
@@ -172,7 +174,7 @@ def test_peaks_of_a_large_scan_are_found_when_asked(root, monkeypatch):
 
 def test_maps_of_other_results_are_shown_with_their_words(root):
     phases = make_phases()
-    maps = xr.Dataset({"status": phases["status"], "image": ("detector", [1.0]) * phases["margin"]})
+    maps = xr.Dataset({"status": phases["status"], "image": phases["margin"].expand_dims("detector")})
     pk.io.save(maps.assign_coords(detector=["bright"]).assign_attrs(schema="OTHER"), root.folder / "maps.nc")
     source, explorer = explore(root, "maps.nc")
     assert source.title == "OTHER"
