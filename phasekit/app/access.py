@@ -82,7 +82,7 @@ def list_names(host: str) -> list[str]:
         return [*_LOOPBACK, host]
     names = [host, socket.gethostname()]
     if host in ("", "0.0.0.0", "::"):
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
         # Asked of this machine, not of a name server.
         cards = psutil.net_if_addrs().values()

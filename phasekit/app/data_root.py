@@ -95,7 +95,9 @@ class DataRoot:
 def is_store(path: Path) -> bool:
     """Whether a folder is a zarr store, which is opened like a file."""
     marks = ("zarr.json", ".zgroup", ".zarray")
-    return path.is_dir() and (path.suffix.lower() in (".zarr", ".zspy") or any((path / mark).exists() for mark in marks))
+    return path.is_dir() and (
+        path.suffix.lower() in (".zarr", ".zspy") or any((path / mark).exists() for mark in marks)
+    )
 
 
 def _list_companions(path: Path) -> list[Path]:

@@ -98,7 +98,7 @@ def _explore_stack(views: _StackViews) -> Explorer:
     controls: dict[str, Any] = {"show": Choice("map", ["frame", "mean"], "frame", "One frame, or the mean of all.")}
     # A slider needs a range, also for a single image.
     controls["energy"] = Slider("frame", 1, max(n, 2), 1, darkest + 1, decimals=0, help=text, is_whole=True)
-    start = {"pixel": views.find_darkest(), "pins": [], "region": None}
+    start: dict[str, Any] = {"pixel": views.find_darkest(), "pins": [], "region": None}
     needs = ("show", "energy", "pins", "region")
     drawn = {
         "map": View(
@@ -179,7 +179,7 @@ def _explore_patterns(views: _ScanViews) -> Explorer:
         "pattern": Choice("pattern", ["under the cursor", "mean"], "under the cursor", "Of one position, or of all."),
         "power": Slider("brightness", 0.2, 1.0, 0.05, 0.5, help=text),
     }
-    start = {"pixel": (views.grid.n_y // 2, views.grid.n_x // 2), "pins": []}
+    start: dict[str, Any] = {"pixel": (views.grid.n_y // 2, views.grid.n_x // 2), "pins": []}
     drawn = {
         "map": View(views.draw_map, ("pins",), views.grid, cursor="pixel", pins="pins", width=400),
         "pattern": View(views.draw_pattern, ("pattern", "pixel", "power"), views.detector, width=400),
@@ -247,7 +247,9 @@ def _read_value(maps: Mapping[str, xr.DataArray], show: str, pixel: tuple[int, i
     value = maps[show].values[pixel]
     words = str(maps[show].attrs.get("flag_meanings", "")).split()
     codes = list(np.atleast_1d(maps[show].attrs.get("flag_values", range(len(words)))))
-    text = words[codes.index(value)].replace("_", " ") if value in codes and len(codes) == len(words) else f"{value:.6g}"
+    text = (
+        words[codes.index(value)].replace("_", " ") if value in codes and len(codes) == len(words) else f"{value:.6g}"
+    )
     return f"row {pixel[0]}, column {pixel[1]}: {text}"
 
 

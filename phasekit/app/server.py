@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bokeh.server.server import BaseServer
@@ -20,10 +19,10 @@ from tornado.websocket import WebSocketClosedError
 
 from phasekit.errors import SchemaError
 
-from .access import Access, Asked, is_loopback
+from .access import Access, Asked
 from .data_root import DataRoot
 from .session import Session
-from .uploads import Receiver, Refused, UploadFolder, list_endings, make_parent
+from .uploads import Receiver, RefusedError, UploadFolder, list_endings, make_parent
 
 FIRST_PORT = 5006
 _TRIED_PORTS = 20
@@ -109,19 +108,21 @@ class _UploadHandler(RequestHandler):
     """Receives one file of a visitor block by block."""
 
     def initialize(self, folders: dict[str, UploadFolder]) -> None:
-        self._folders, self._receiver = folders, None
+        self._folders = folders
+        self._receiver: Receiver | None = None
 
     def prepare(self) -> None:
         folder = self._folders.get(self.get_query_argument("key", ""))
         size = self.request.headers.get("Content-Length")
         try:
             if folder is None or self.request.method != "POST":
-                raise Refused(403, "This upload belongs to no open page. Load the page again.")
+                raise RefusedError(403, "This upload belongs to no open page. Load the page again.")
             name, first = self.get_query_argument("name", ""), self.get_query_argument("first", "1") == "1"
             self._receiver = Receiver(folder, name, int(size) if size else None, is_first=first)
             # Without this the server would cut the connection at the limit of the other requests.
-            self.request.connection.set_max_body_size(folder.most_bytes)
-        except Refused as refused:
+            connection: Any = self.request.connection
+            connection.set_max_body_size(folder.most_bytes)
+        except RefusedError as refused:
             self._refuse(refused)
 
     def data_received(self, chunk: bytes) -> None:
@@ -129,7 +130,7 @@ class _UploadHandler(RequestHandler):
             return
         try:
             self._receiver.write(chunk)
-        except Refused as refused:
+        except RefusedError as refused:
             self._receiver = None
             self._refuse(refused)
 
@@ -143,7 +144,7 @@ class _UploadHandler(RequestHandler):
             self._receiver.cancel()
             self._receiver = None
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: RefusedError) -> None:
         self.set_status(refused.status)
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         # The rest of the body is not read.

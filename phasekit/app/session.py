@@ -116,7 +116,9 @@ class Session:
         """Read in a thread, so that other visitors are served; then show, or say what was wrong."""
         self._number += 1
         number, self._wish = self._number, (root, wish)
-        text = " The first time after an installation code is compiled, which takes minutes." if wish.path.is_dir() else ""
+        text = (
+            " The first time after an installation code is compiled, which takes minutes." if wish.path.is_dir() else ""
+        )
         self._show("busy", f"reading {wish.path.name} ...{text}")
         try:
             source = await asyncio.to_thread(open_source, wish, root)
@@ -175,7 +177,6 @@ class Session:
     def _show(self, kind: str, text: str) -> None:
         self._message.object = write_box(kind, text)
         self._message.visible = True
-
 
 
 def _read_query(name: str) -> str:

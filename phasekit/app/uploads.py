@@ -14,7 +14,7 @@ from .data_root import DataRoot, format_size
 _LONGEST_NAME = 120
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An upload that is not taken, with the status of its answer."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -37,7 +37,7 @@ class UploadFolder:
 
         Raises
         ------
-        Refused
+        RefusedError
             It is too large, or of another type.
         """
         self.check(name, size or 0)
@@ -53,12 +53,14 @@ class UploadFolder:
             raise self.refuse_size()
         if Path(name.lower()).suffix not in self.endings:
             found = Path(name).suffix or "no ending"
-            raise Refused(415, f"{clean_name(name)}: found {found}, needs one of {', '.join(self.endings)}.")
+            raise RefusedError(415, f"{clean_name(name)}: found {found}, needs one of {', '.join(self.endings)}.")
 
-    def refuse_size(self) -> Refused:
+    def refuse_size(self) -> RefusedError:
         """Error that names the limit."""
         cure = "start phasekit app with a larger --max-upload, or copy the file below the data root"
-        return Refused(413, f"The upload is larger than the limit of {format_size(self.most_bytes)}. To fix it: {cure}.")
+        return RefusedError(
+            413, f"The upload is larger than the limit of {format_size(self.most_bytes)}. To fix it: {cure}."
+        )
 
     def remove(self) -> None:
         """Remove the folder with all that was sent."""
@@ -108,11 +110,11 @@ def make_parent() -> Iterator[Path]:
 
 
 def clean_name(name: str) -> str:
-    """Plain file name of what a browser calls a file.
+    r"""Plain file name of what a browser calls a file.
 
     Examples
     --------
-    >>> clean_name("../../etc/pass wd.h5"), clean_name("C:\\\\data\\\\scan.h5"), clean_name("..")
+    >>> clean_name("../../etc/pass wd.h5"), clean_name("C:\\data\\scan.h5"), clean_name("..")
     ('pass wd.h5', 'scan.h5', 'upload')
     """
     last = re.split(r"[/\\]", name)[-1]

@@ -41,7 +41,7 @@ def _load_spectra(inputs: RunInputs) -> dict[str, Any]:
     """Optical density of the stack, made again as the run made it, and the references."""
     from phasekit import io, stxm
 
-    found = inputs.find("input_path", "stack")
+    found = inputs.find("input_path", "the stack")
     if not found:
         return {}
     stack = io.open_stxm(found[0], **inputs.read("reader", {}))
@@ -50,10 +50,10 @@ def _load_spectra(inputs: RunInputs) -> dict[str, Any]:
         return {}
     stack = stack.load()
     stack = stxm.align(stack, progress=False) if inputs.read("align", True) else stack
-    incident = inputs.find("i0_path", "incident intensity")
+    incident = inputs.find("i0_path", "the incident intensity")
     i0 = io.open_i0(incident[0], **inputs.read("i0_reader", {})) if incident else None
     parts: dict[str, Any] = {"od": stxm.optical_density(stack, i0=i0).compute()}
-    references = inputs.find("reference_paths", "references")
+    references = inputs.find("reference_paths", "the references")
     if references:
         parts["refs"] = io.open_references(references, **inputs.read("reference_reader", {}))
     return parts
@@ -93,7 +93,7 @@ def _open_patterns(inputs: RunInputs) -> dict[str, Any]:
     """Patterns of the scan, lazy."""
     from phasekit import acom, io
 
-    found = inputs.find("input_path", "scan")
+    found = inputs.find("input_path", "the scan")
     if not found:
         return {}
     patterns = io.open_4dstem(found[0], **inputs.read("reader", {}))
@@ -105,7 +105,7 @@ def _find_spots(patterns: xr.Dataset, inputs: RunInputs) -> dict[str, Any]:
     """Peaks of all patterns, calibrated as in the run, and its templates."""
     from phasekit import acom, detector, io
 
-    phases = [io.open_phase(path) for path in inputs.find("cif_paths", "crystal structure")]
+    phases = [io.open_phase(path) for path in inputs.find("cif_paths", "a crystal structure")]
     mask = detector.find_mask(patterns)
     found = acom.find_peaks(patterns, mask=mask).compute()
     parts: dict[str, Any] = {"found_peaks": found, "mask": mask}

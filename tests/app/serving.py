@@ -35,9 +35,11 @@ def make_stack() -> xr.Dataset:
 
 def make_run(folder: Path, source: str, **parameters) -> Path:
     """Run folder of the components of :func:`make_scan`."""
-    factors = pk.nmf.truth_as_factors(make_scan())
+    truth = pk.nmf.truth_as_factors(make_scan())
+    # The direct beam is the last component of the truth.
+    factors = pk.nmf.separate_background(truth, background=truth.sizes["component"] - 1)
     folder.mkdir(parents=True)
-    pk.io.save_results(folder / "result.nc", factors=factors, overlap=pk.nmf.find_overlap(factors))
+    pk.io.save_results(folder / "result.nc", factors=factors, overlap=pk.nmf.find_overlap(factors, background=3))
     write_record(folder, "nmf", {"input_path": source, "threshold": 0.8, **parameters})
     return folder
 

@@ -51,4 +51,8 @@ def test_any_text_has_a_name(text):
 
 
 def test_loopback_is_read_from_the_address():
-    assert [is_loopback(host) for host in ("127.0.0.2", "LOCALHOST", "10.0.0.1", "::", "lab")] == [True, True, *[False] * 3]
+    assert [is_loopback(host) for host in ("127.0.0.2", "LOCALHOST", "10.0.0.1", "::", "lab")] == [
+        True,
+        True,
+        *[False] * 3,
+    ]

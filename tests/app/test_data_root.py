@@ -39,8 +39,36 @@ def place(tmp_path_factory) -> Path:
 
 
 PARTS = st.sampled_from(
-    ["..", ".", "", "deep", "er", "scan.h5", "out", "out.h5", "in.h5", "loop", "secret", "key.h5", "root", "root2", "~"]
-    + ["C:", "\\", "..\\..", "%2e%2e", "\u2025", "...", "near.h5", "store.zarr", " ", "\0", "/", "//", "\ud800"]
+    [
+        "..",
+        ".",
+        "",
+        "deep",
+        "er",
+        "scan.h5",
+        "out",
+        "out.h5",
+        "in.h5",
+        "loop",
+        "secret",
+        "key.h5",
+        "root",
+        "root2",
+        "~",
+        "C:",
+        "\\",
+        "..\\..",
+        "%2e%2e",
+        "\u2025",
+        "...",
+        "near.h5",
+        "store.zarr",
+        " ",
+        "\0",
+        "/",
+        "//",
+        "\ud800",
+    ]
 )
 
 

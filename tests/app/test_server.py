@@ -33,7 +33,9 @@ def ask(server, path, *, method="GET", body=None, with_token=True, **headers):
     return answer.status, answer.headers, text
 
 
-@pytest.mark.parametrize("path", ["/", "/ws", "/static/js/bokeh.min.js", "/upload?key=x", "/?token=wrong", "/autoload.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/ws", "/static/js/bokeh.min.js", "/upload?key=x", "/?token=wrong", "/autoload.js"]
+)
 def test_without_the_token_nothing_is_served(server, path):
     status, _, text = ask(server, path, with_token=False)
     assert status == 403

@@ -117,7 +117,7 @@ def test_a_record_may_hold_anything(root, tmp_path_factory, values):
 def test_a_run_that_failed_says_so(root):
     folder = make_run(root.folder / "runs" / "failed", "x.nc")
     write_record(folder, "nmf", {}, status="failed", error="cell 3: no peaks")
-    with pytest.raises(ReadError, match="did not end well .failed.: cell 3: no peaks"):
+    with pytest.raises(ReadError, match=r"did not end well .failed.: cell 3: no peaks"):
         explore(root, "runs/failed")
 
 
@@ -178,7 +178,10 @@ def test_maps_of_other_results_are_shown_with_their_words(root):
     pk.io.save(maps.assign_coords(detector=["bright"]).assign_attrs(schema="OTHER"), root.folder / "maps.nc")
     source, explorer = explore(root, "maps.nc")
     assert source.title == "OTHER"
-    assert sorted(explorer.controls or {"image: detector bright": 0, "status": 0}) == ["image: detector bright", "status"]
+    assert sorted(explorer.controls or {"image: detector bright": 0, "status": 0}) == [
+        "image: detector bright",
+        "status",
+    ]
     explorer.choose(show="status", pixel=(0, 0))
     word = "background" if phases["phase"].values[0, 0] < 0 else "ok"
     assert explorer.read_number() == f"row 0, column 0: {word}"

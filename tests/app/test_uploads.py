@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasekit.app.uploads import Receiver, Refused, UploadFolder, clean_name, list_endings, make_parent
+from phasekit.app.uploads import Receiver, RefusedError, UploadFolder, clean_name, list_endings, make_parent
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_file_is_written_and_replaces_the_last_one(folder):
 
 def test_what_is_too_large_is_refused_with_the_limit(folder):
     for size in (101, 10**15):
-        with pytest.raises(Refused, match=r"limit of 100 B.*--max-upload") as caught:
+        with pytest.raises(RefusedError, match=r"limit of 100 B.*--max-upload") as caught:
             Receiver(folder, "a.h5", size, is_first=True)
         assert caught.value.status == 413
     assert not list(folder.folder.iterdir())
@@ -37,20 +37,20 @@ def test_what_is_too_large_is_refused_with_the_limit(folder):
 
 def test_the_limit_holds_where_the_sender_states_a_wrong_size(folder):
     for size in (None, 10):
-        with pytest.raises(Refused, match="limit of 100 B"):
+        with pytest.raises(RefusedError, match="limit of 100 B"):
             send(folder, "a.h5", [b"1" * 60, b"1" * 60], size=size)
     assert not list(folder.folder.iterdir())
 
 
 def test_the_limit_is_of_all_files_together(folder):
     send(folder, "a.hdr", [b"1" * 60])
-    with pytest.raises(Refused, match="limit"):
+    with pytest.raises(RefusedError, match="limit"):
         send(folder, "a_a.xim", [b"1" * 60], is_first=False)
 
 
 @pytest.mark.parametrize("name", ["a.pkl", "a.py", "a", "a.npy.exe", ".h5x", "a.zip"])
 def test_other_types_are_refused(folder, name):
-    with pytest.raises(Refused, match=r"needs one of .*\.h5") as caught:
+    with pytest.raises(RefusedError, match=r"needs one of .*\.h5") as caught:
         Receiver(folder, name, 1, is_first=True)
     assert caught.value.status == 415
 
