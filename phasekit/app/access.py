@@ -78,6 +78,7 @@ def is_loopback(host: str) -> bool:
 
 def list_names(host: str) -> list[str]:
     """Names under which a browser asks a server that is bound to an address."""
+    # Under whichever of these names a browser asks, it is this machine.
     if is_loopback(host):
         return [*_LOOPBACK, host]
     names = [host, socket.gethostname()]

@@ -50,6 +50,7 @@ class FolderBrowser:
 
     async def _on_choice(self, _event: Any) -> None:
         """Go into a folder, or open a file."""
+        # The button serves the list and the field of the path.
         if not self._list.value:
             await self._open(self._path.value)
             return
@@ -74,6 +75,7 @@ class FolderBrowser:
         except PhasekitError:
             await self._open_text(text)  # says what is wrong with it
             return
+        # A run opens as a whole; other folders are shown.
         if path.is_dir() and not (path / "run.json").exists() and not (path / "result.nc").exists():
             self._show_folder(path)
         else:

@@ -98,6 +98,7 @@ def _explore_stack(views: _StackViews) -> Explorer:
     controls: dict[str, Any] = {"show": Choice("map", ["frame", "mean"], "frame", "One frame, or the mean of all.")}
     # A slider needs a range, also for a single image.
     controls["energy"] = Slider("frame", 1, max(n, 2), 1, darkest + 1, decimals=0, help=text, is_whole=True)
+    # At the start a pixel that holds material, not empty support.
     start: dict[str, Any] = {"pixel": views.find_darkest(), "pins": [], "region": None}
     needs = ("show", "energy", "pins", "region")
     drawn = {
@@ -134,6 +135,7 @@ def preview_patterns(patterns: xr.Dataset) -> Callable[[], Explorer]:
     step = find_stride([counts.sizes["scan_y"], counts.sizes["scan_x"]], _SAMPLED)
     thin = counts.isel(scan_y=slice(step // 2, None, step), scan_x=slice(step // 2, None, step))
     rows, columns = (range(step // 2, counts.sizes[dim], step) for dim in ("scan_y", "scan_x"))
+    # One pattern at a time: dask would read all blocks, most of the file.
     sums, mean = np.zeros(thin.shape[:2]), np.zeros(thin.shape[2:])
     for place in np.ndindex(*sums.shape):
         pattern = read_pattern(counts, (rows[place[0]], columns[place[1]])).astype(float)

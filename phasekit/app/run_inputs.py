@@ -24,6 +24,7 @@ class RunInputs:
 
     def read(self, name: str, default: Any) -> Any:
         """Setting of the run, of the type of ``default``; the default where the record has another type or none."""
+        # A record may be older than a setting, or changed by hand.
         value = self.parameters.get(name, default)
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
@@ -40,6 +41,7 @@ class RunInputs:
             return []
 
     def _find_files(self, text: str, what: str) -> Iterable[Path]:
+        # Patterns are expanded here, so that each file is checked by itself.
         place = os.path.join(self._base, os.path.expanduser(text))
         for path in sorted(glob.glob(place)) if glob.has_magic(place) and not os.path.exists(place) else [place]:
             yield self._find_one(Path(os.path.realpath(path)), what)
@@ -50,6 +52,7 @@ class RunInputs:
             for root in (self._root, *self._samples):
                 if root.holds(Path(os.path.realpath(place))) and place.exists():
                     return root.find(str(place))
+        # A file that is missing and one that may not be read are mended in different ways.
         if self._root.holds(path):
             raise ReadError(path, found=f"no such file ({what} of this run)", cure="copy it beside result.nc")
         both = os.path.commonpath([path.parent, self._root.folder])
@@ -61,6 +64,7 @@ def _find_base(record: dict[str, Any], folder: Path) -> Path:
     """Folder from which relative paths of a record count: that of the notebook."""
     from phasekit.batch import find_notebook
 
+    # Nothing is read: the folder is only the start of relative paths, which are checked like all others.
     try:
         return find_notebook(str(record.get("workflow", ""))).parent
     except PhasekitError:

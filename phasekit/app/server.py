@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
@@ -68,6 +69,7 @@ class _CheckedTornado(BokehTornado):
         self._access, self._cookie = access, f"phasekit_{port}"
         super().__init__(applications, transforms=[_SafeHeaders], **settings)
 
+    # Tornado asks here for every request, before any handler is made.
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         cookie = request.cookies.get(self._cookie)
         asked = Asked(
@@ -93,7 +95,10 @@ class _AnswerHandler(RequestHandler):
         if self._answer.status == 302:
             name, value = self._token
             self.set_cookie(name, value, httponly=True, samesite="Strict")
-            self.redirect(self.request.path or "/")
+            # What else the address asks for, such as the file, is kept.
+            kept = {key: values for key, values in self.request.query_arguments.items() if key != "token"}
+            query = urlencode(kept, doseq=True)
+            self.redirect((self.request.path or "/") + (f"?{query}" if query else ""))
         else:
             self.set_status(self._answer.status)
             self.set_header("Content-Type", "text/plain; charset=UTF-8")
@@ -126,6 +131,7 @@ class _UploadHandler(RequestHandler):
             self._refuse(refused)
 
     def data_received(self, chunk: bytes) -> None:
+        # After a refusal blocks that were on their way may still arrive.
         if self._receiver is None or self._finished:
             return
         try:
@@ -140,6 +146,7 @@ class _UploadHandler(RequestHandler):
             self._receiver = None
 
     def on_connection_close(self) -> None:
+        # Half a file must not look like a whole one.
         if self._receiver is not None:
             self._receiver.cancel()
             self._receiver = None
@@ -147,7 +154,7 @@ class _UploadHandler(RequestHandler):
     def _refuse(self, refused: RefusedError) -> None:
         self.set_status(refused.status)
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        # The rest of the body is not read.
+        # The rest of the body is not read: the sender is told to stop.
         self.set_header("Connection", "close")
         self.finish(str(refused))
 
@@ -175,6 +182,7 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
 
     from phasekit import viz
 
+    # First of all: a port that is taken is told before Panel loads.
     bound, port = _bind(settings.host, settings.port)
     viz.setup(interactive=True)
     silence(EMPTY_LAYOUT, True)  # nothing is open yet
@@ -202,6 +210,7 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
             yield RunningApp(make_address(settings.host, port, access.token), loop, loop.stop)
         finally:
             server.stop()
+            # Pages that are still open have no end of their own.
             for folder in folders.values():
                 folder.remove()
 
@@ -239,7 +248,7 @@ def _open_session(settings: AppSettings, make_folder: Callable[[], UploadFolder]
 
     def end(_context: Any) -> None:
         folders.pop(uploads.key, None)
-        session.close()
+        session.end()
         uploads.remove()
 
     state: Any = panel.state
@@ -249,6 +258,7 @@ def _open_session(settings: AppSettings, make_folder: Callable[[], UploadFolder]
 
 def _bind(host: str, port: int | None) -> tuple[socket.socket, int]:
     """Socket on a port; without a wish on the next free one from 5006."""
+    # Taken ports are common where several people explore on one machine.
     last = FIRST_PORT + _TRIED_PORTS - 1
     for number in [port] if port is not None else range(FIRST_PORT, last + 1):
         try:

@@ -54,7 +54,12 @@ class Session:
             self._head, card, self._message, self._notes, self._more, self._body, sizing_mode="stretch_width"
         )
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Close what is open, and what is still being read."""
+        self._number += 1
+        self._close()
+
+    def _close(self) -> None:
         """Close the files of what is open."""
         source, self._source = self._source, None
         if source is not None:
@@ -70,6 +75,7 @@ class Session:
         self._arguments = widgets.TextInput(
             label="arguments of the reader, as JSON", placeholder='{"scan_shape": [64, 64]}', width=300
         )
+        # A new argument is tried at once on the file that asked for it.
         for widget in (self._reader, self._arguments):
             widget.param.watch(self._open_again, "value")
         style: dict[str, Any] = {"stylesheets": [BOX_STYLE], "margin": (0, 10), "sizing_mode": "stretch_width"}
@@ -99,6 +105,7 @@ class Session:
         await self._open(self._uploads.root, path)
 
     async def _open(self, root: DataRoot, path: Path) -> None:
+        # The choices of the reader hold for raw files only; `open_source` leaves them out for results.
         wish = Wish(path, self._reader.value, self._arguments.value or "")
         await self._carry_out(root, wish)
 
@@ -132,6 +139,7 @@ class Session:
         self._show_source(source, root, wish)
 
     def _show_source(self, source: Source, root: DataRoot, wish: Wish) -> None:
+        # Here and not in the thread: Bokeh's models belong to the page.
         try:
             explorer = source.build()
             layout = explorer.__panel__()
@@ -139,7 +147,8 @@ class Session:
             source.close()
             self._show_error(error)
             return
-        self.close()
+        # Only now: an error above leaves what was open before.
+        self._close()
         self._source = source
         self._body[:] = [layout]
         self._message.visible = False
@@ -158,6 +167,7 @@ class Session:
         place = f"upload: {wish.path.name}" if is_upload else root.name(wish.path) or str(root.folder)
         self._head.object = write_box("head", "phasekit", title, place)
         if location is not None:
+            # The theme stays when another file is opened.
             kept = {key: value for key, value in (location.query_params or {}).items() if key != "file"}
             file = {} if is_upload else {"file": root.name(wish.path) or "."}
             location.search = f"?{urlencode(kept | file)}" if kept or file else ""

@@ -58,6 +58,7 @@ def open_source(wish: Wish, root: DataRoot) -> Source:
     path = wish.path
     if path.is_dir() and not is_store(path):
         return _open_run(wish, root)
+    # Whoever chooses a reader, or its arguments, means a raw file.
     if path.suffix.lower() in _SAVED and wish.reader == READERS[0] and not wish.arguments.strip():
         saved = _read_saved(path)
         if saved is not None:
@@ -76,6 +77,7 @@ def _open_run(wish: Wish, root: DataRoot) -> Source:
     if not (folder / RESULT).is_file():
         found = "a folder without a result.nc"
         raise ReadError(folder, found=found, cure="choose a file in it, or the folder of a run")
+    # Looked up again, because the file itself may be a link.
     saved = _read_saved(root.find(str(folder / RESULT)))
     if saved is None:
         raise ReadError(folder / RESULT, found="no results of phasekit", cure="run the notebook again")
@@ -167,6 +169,7 @@ def _explore_raw(wish: Wish) -> Source:
 def _join_faults(path: Path, faults: dict[str, PhasekitError]) -> PhasekitError:
     """One error of those of the readers; what both found is said once."""
     errors = list(faults.values())
+    # An error in the arguments says more than that the other reader does not know the file.
     if len(errors) == 1 or not all(isinstance(error, ReadError) for error in errors):
         return next((error for error in errors if not isinstance(error, ReadError)), errors[0])
     found = {name: getattr(error, "found", "") for name, error in faults.items()}
@@ -198,6 +201,7 @@ def read_arguments(text: str, opener: Callable[..., Any]) -> dict[str, Any]:
         raise SchemaError(f'arguments: {text!r} is no JSON. Write for example {{"scan_shape": [64, 64]}}.') from error
     if not isinstance(given, dict):
         raise SchemaError(f'arguments: {text!r} is no JSON object. Write for example {{"scan_shape": [64, 64]}}.')
+    # Told here with the names that there are: Python's own error names only the wrong one.
     known = [name for name in inspect.signature(opener).parameters if name != "path"]
     unknown = sorted(given.keys() - set(known))
     if unknown:

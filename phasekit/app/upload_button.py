@@ -56,6 +56,7 @@ def make_upload_button(folder: UploadFolder, take: Callable[[str], Awaitable[Non
     text = f"At most {limit} together. Several files where one belongs to the other (.hdr with .xim, .ncb with .dat)."
     hint = pn.pane.HTML(write_box("hint", text), stylesheets=[BOX_STYLE], margin=(0, 10), width=420)
     status = pn.pane.HTML("", stylesheets=[BOX_STYLE], margin=(0, 10), width=420, css_classes=["pk-upload-status"])
+    # Tells the server that all files were received; nobody sees it.
     done = pn.widgets.TextInput(value="", visible=False)
 
     async def on_done(event: Any) -> None:
@@ -79,5 +80,6 @@ def choose_main(names: list[str]) -> str:
     >>> choose_main(["scan_a000.xim", "scan.hdr"]), choose_main(["a.dat", "a.ncb"]), choose_main(["a.h5"])
     ('scan.hdr', 'a.ncb', 'a.h5')
     """
+    # Frames and data files come first in the alphabet as often as not.
     heads = [name for name in names if name.lower().endswith((".hdr", ".ncb", ".tif", ".tiff"))]
     return (heads or names or [""])[0]

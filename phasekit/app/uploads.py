@@ -41,6 +41,7 @@ class UploadFolder:
             It is too large, or of another type.
         """
         self.check(name, size or 0)
+        # Not before the check: a refused file leaves the last one.
         if is_first:
             self._clear()
         if self._count_bytes() + (size or 0) > self.most_bytes:
@@ -79,6 +80,7 @@ class Receiver:
 
     def __init__(self, folder: UploadFolder, name: str, size: int | None, *, is_first: bool) -> None:
         self._folder, self._path = folder, folder.begin(name, size, is_first=is_first)
+        # What was sent before counts, too.
         self._received = sum(path.stat().st_size for path in folder.folder.iterdir())
         self._file = self._path.open("wb")
 

@@ -48,6 +48,7 @@ def _load_spectra(inputs: RunInputs) -> dict[str, Any]:
     if stack["intensity"].nbytes > _MOST_BYTES:
         inputs.notes.append(f"The stack has {format_size(stack['intensity'].nbytes)}: maps only, without its spectra.")
         return {}
+    # Aligned again, because the optical density is not among the results.
     stack = stack.load()
     stack = stxm.align(stack, progress=False) if inputs.read("align", True) else stack
     incident = inputs.find("i0_path", "the incident intensity")
@@ -65,6 +66,7 @@ def load_factors(saved: Saved, inputs: RunInputs, is_full: bool) -> Loaded:
 
     factors = saved["FACTORS"].compute()
     limits: dict[str, Any] = {"threshold": inputs.read("threshold", 0.75)}
+    # The background that the run used, so that its number of overlaps is shown.
     if "background" in saved.get("OVERLAP", xr.Dataset()).attrs:
         limits["background"] = int(saved["OVERLAP"].attrs["background"])
     if "RANKS" in saved:
@@ -106,6 +108,7 @@ def _find_spots(patterns: xr.Dataset, inputs: RunInputs) -> dict[str, Any]:
     from phasekit import acom, detector, io
 
     phases = [io.open_phase(path) for path in inputs.find("cif_paths", "a crystal structure")]
+    # The same steps as in the notebook, so that the spots lie where the run saw them.
     mask = detector.find_mask(patterns)
     found = acom.find_peaks(patterns, mask=mask).compute()
     parts: dict[str, Any] = {"found_peaks": found, "mask": mask}
