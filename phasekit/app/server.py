@@ -215,8 +215,8 @@ def start_app(settings: AppSettings) -> Iterator[RunningApp]:
                 folder.remove()
 
 
-def serve_until_stopped(app: RunningApp) -> None:
-    """Serve until Ctrl-C or SIGTERM; both end the server quietly."""
+def serve_until_stopped(app: RunningApp, announce: Callable[[], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; both end the server quietly, from the announcement on."""
 
     def stop(*_: Any) -> None:
         app.loop.add_callback_from_signal(app.stop)
@@ -226,6 +226,7 @@ def serve_until_stopped(app: RunningApp) -> None:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     app.loop.asyncio_loop.set_exception_handler(_report_unless_closed)  # type: ignore[attr-defined]
     try:
+        announce()
         app.loop.start()
     finally:
         for number, handler in old.items():

@@ -67,10 +67,14 @@ def _run_app(options: argparse.Namespace) -> int:
         most,
     )
     with start_app(settings) as app:
-        print(f"phasekit app: files below {root.folder}\n{app.address}\nCtrl-C ends it.", flush=True)
-        if not options.no_browser:
-            _open_browser(app.address)
-        serve_until_stopped(app)
+
+        def announce() -> None:
+            # Flushed, so that the address is seen at once where the output goes to a file or a pipe.
+            print(f"phasekit app: files below {root.folder}\n{app.address}\nCtrl-C ends it.", flush=True)
+            if not options.no_browser:
+                _open_browser(app.address)
+
+        serve_until_stopped(app, announce)
     return 0
 
 

@@ -33,13 +33,16 @@ def make_stack() -> xr.Dataset:
     return pk.schema.describe(stack, pk.schema.STACK, step="test", settings={})
 
 
+def make_factors() -> xr.Dataset:
+    """Components of :func:`make_scan`, but for the direct beam, which is the last one."""
+    return pk.nmf.truth_as_factors(make_scan()).isel(component=slice(0, 3))
+
+
 def make_run(folder: Path, source: str, **parameters) -> Path:
     """Run folder of the components of :func:`make_scan`."""
-    truth = pk.nmf.truth_as_factors(make_scan())
-    # The direct beam is the last component of the truth.
-    factors = pk.nmf.separate_background(truth, background=truth.sizes["component"] - 1)
+    factors = make_factors()
     folder.mkdir(parents=True)
-    pk.io.save_results(folder / "result.nc", factors=factors, overlap=pk.nmf.find_overlap(factors, background=3))
+    pk.io.save_results(folder / "result.nc", factors=factors, overlap=pk.nmf.find_overlap(factors, background=-1))
     write_record(folder, "nmf", {"input_path": source, "threshold": 0.8, **parameters})
     return folder
 
