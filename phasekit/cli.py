@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from .commands.app import add_app
 from .commands.batch import add_batch
 from .commands.demo import add_demo
 from .commands.notebooks import add_notebooks
@@ -62,7 +63,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="phasekit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--version", action="version", version=f"phasekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_run, add_parameters, add_demo, add_batch, add_notebooks, add_samples):
+    for add in (add_run, add_parameters, add_demo, add_batch, add_app, add_notebooks, add_samples):
         add(commands)
     return parser
 
