@@ -43,9 +43,9 @@ def test_without_the_token_nothing_is_served(server, path):
 
 
 def test_the_token_goes_from_the_address_into_a_cookie(server):
-    status, headers, _ = ask(server, f"/?{server[0].query}", with_token=False)
+    status, headers, _ = ask(server, f"/?{server[0].query}&file=a%2Fb.nc", with_token=False)
     assert status == 302
-    assert headers["Location"] == "/"
+    assert headers["Location"] == "/?file=a%2Fb.nc"
     assert "HttpOnly" in headers["Set-Cookie"]
     assert "SameSite=Strict" in headers["Set-Cookie"]
 
