@@ -235,6 +235,8 @@ STATED = {
     "batch jobs.csv --out out --again": "2 of 2 jobs ended well",
     "batch jobs.csv --out out --dry-run": "2 of 2 rows chosen; nothing was run",
     "batch jobs.csv --out out --wait --retries 1 --html": "2 of 2 jobs ended well",
+    "batch jobs.csv --out out --page": "2 of 2 jobs ended well",
+    "run stxm --out out --quiet --page": "stxm: done in",
     "batch jobs.csv --out out --limit 1": "1 of 1 jobs ended well",
     "batch jobs.csv --out out --only failed": "0 of 2 rows chosen; nothing was run",
     "batch *.mib --out out --notebook acom --set cif_paths=Ni.cif": "2 of 2 jobs ended well",
