@@ -211,21 +211,28 @@ def run_many(case: Case, n_rows: int) -> dict[str, Any]:
 
 
 def kill_array_tasks(case: Case) -> dict[str, Any]:
-    """All tasks of a SLURM array run at once by bash and are killed after random times, three times."""
+    """All tasks of a SLURM array run at once by bash and are killed at a random moment, three times."""
     book = notebook(case.folder / "book.ipynb", WORK)
     rows, draw = make_rows(book, 4), random.Random(7)
     for number in range(4):
         prepare_array(rows, case.out, BatchSettings())
         script = str(case.out / "slurm_rows_1.sh")
         tasks = [subprocess.Popen(["bash", script], env=os.environ | {"SLURM_ARRAY_TASK_ID": str(n)}) for n in range(4)]
-        for task in tasks if number < 3 else []:
-            time.sleep(draw.uniform(0.5, 3))
-            task.kill()
+        if number < 3:
+            before, end = _measure_journals(case.out), time.monotonic() + 60
+            while _measure_journals(case.out) == before and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(draw.uniform(0, 2))
+            for task in tasks:
+                task.kill()
         for task in tasks:
             task.wait()
-        outcome = collect_array(case.out)
-        case.said = case.said or outcome.summarise()
+        case.said += f"{'; then ' if case.said else ''}{collect_array(case.out).summarise()}"
     return case.inspect(rows, {row.name: int(row.parameters["seed"]) for row in rows})
+
+
+def _measure_journals(out: Path) -> int:
+    return sum(path.stat().st_size for path in out.glob("*/journal.jsonl"))
 
 
 def list_faults(n_rows: int) -> dict[str, Callable[[Case], dict[str, Any]]]:
