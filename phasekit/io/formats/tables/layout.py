@@ -142,10 +142,11 @@ def _differ(a: Reading, b: Reading) -> bool:
 
 
 def _has_names(row: list[str], reading: Reading) -> bool:
+    if not row or len(row) != reading.width:
+        return False
     numbers = [parse_number(name, reading.decimal) for name in row]
     # The first name of an index is empty.
-    named = numbers[0] is None or (row[0] == "" and len(row) > 2 and all(n is None for n in numbers[1:]))
-    return len(row) == reading.width and named
+    return numbers[0] is None or (row[0] == "" and len(row) > 2 and all(n is None for n in numbers[1:]))
 
 
 def _names_energy(row: list[str]) -> bool:
