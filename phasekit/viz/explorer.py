@@ -124,9 +124,11 @@ class Explorer:
         """Picture of a view at the chosen values; computed once for each set of values."""
         view = self._views[name]
         needed = {key: self._values[key] for key in view.needs}
-        if name not in self._drawn or self._drawn[name][0] != needed:
-            self._drawn[name] = needed, view.draw(**needed)
-        return self._drawn[name][1]
+        drawn = self._drawn.get(name)
+        if drawn is None or drawn[0] != needed:
+            # Set as a whole: a thread may draw the same view.
+            drawn = self._drawn[name] = needed, view.draw(**needed)
+        return drawn[1]
 
     def figure(self) -> "Figure":
         """The same views as a matplotlib figure, at the chosen values."""
@@ -194,7 +196,7 @@ class Explorer:
         is_new = len(others) == len(self._values[name])
         self._set({name: [*others, pixel][-_MOST_PINS:] if is_new else others})
 
-    def _on_outline(self, name: str, outline: dict[str, list[float]]) -> None:
+    def _on_outline(self, name: str, outline: dict[str, list[float]] | None) -> None:
         self._set({name: outline})
 
     def _set(self, values: dict[str, Any]) -> None:
@@ -203,16 +205,16 @@ class Explorer:
         self._values.update(values)
         stale = [name for name, view in self._views.items() if changed & set(view.needs)]
         for page in self._pages:
-            self._refresh(page, stale, bool(changed & set(self._readout_needs)))
+            self._refresh(page, stale, changed)
 
-    def _refresh(self, page: Any, stale: list[str], number: bool) -> None:
-        from .linked.page import run_in, run_later
+    def _refresh(self, page: Any, stale: list[str], changed: set[str]) -> None:
+        from .linked.turns import run_in, run_later
 
         def show() -> None:
-            page.refresh(stale)
+            page.refresh(stale, changed)
             page.acknowledge({name: self._values[view.cursor] for name, view in self._views.items() if view.cursor})
             # Of the whole scan, not of the screen: the views do not wait for it. One run serves several steps.
-            if number and not self._is_number_due:
+            if changed & set(self._readout_needs) and not self._is_number_due:
                 self._is_number_due = True
                 run_later(page.document, self._show_number)
 

@@ -265,8 +265,8 @@ def _label_axes(ax: "Axes", array: xr.DataArray) -> None:
             scale_bar(ax, array[x])
         return
     unit = {dim: array[dim].attrs.get("units", "px").replace("1/angstrom", "1/Å") for dim in (y, x)}
-    ax.set_xlabel(f"{x} [{unit[x]}]")
-    ax.set_ylabel(f"{y} [{unit[y]}]")
+    ax.set_xlabel(f"{x} [{unit[x]}]" if unit[x] not in ("", "1") else x)
+    ax.set_ylabel(f"{y} [{unit[y]}]" if unit[y] not in ("", "1") else y)
 
 
 def _colour_bar_label(array: xr.DataArray) -> str:

@@ -276,3 +276,39 @@ def test_a_bright_beam_through_vacuum_is_vacuum():
     add_disk(beam, 63.2, 64.1, 2.5, 20000)
     found = find_peaks(as_patterns(rng.poisson(beam, (6, 6, 128, 128))))
     assert (found.status == AcomStatus.VACUUM).all()
+
+
+def test_of_two_near_peaks_the_brighter_is_kept():
+    image = np.zeros((64, 64))
+    for y, x, counts in ((32.0, 32.0, 2000.0), (32.0, 41.0, 900.0), (32.0, 50.0, 1500.0), (12.0, 12.0, 600.0)):
+        add_disk(image, y, x, 2.5, counts)
+    patterns = as_patterns(image[None, None])
+    places = {}
+    for distance in (None, 0.0, 8.0, 10.0, 19.0):
+        found = find_peaks(patterns, min_distance_px=distance)
+        places[distance] = found["qx"][0, 0].dropna("peak").values.round(1).tolist()
+        assert found["count"].item() == len(places[distance])
+    # Greedy from the brightest on: the one between two brighter ones goes first.
+    assert places[None] == places[0.0] == places[8.0] == [32.0, 50.0, 41.0, 12.0]
+    assert places[10.0] == [32.0, 50.0, 12.0]
+    assert places[19.0] == [32.0, 12.0]
+    # The published centroids are drawn to their neighbours, so only the distance is asked.
+    published = [find_peaks(patterns, mode="published", min_distance_px=distance) for distance in (None, 12.0)]
+    assert [one["count"].item() for one in published] == [4, 3]
+    assert np.abs(np.diff(np.sort(published[1]["qx"][0, 0].dropna("peak")))).min() >= 12.0
+
+
+def test_least_distance_holds_for_weak_peaks_and_its_default_changes_nothing(scan, peaks):
+    found = find_peaks(scan[0], min_distance_px=12.0)
+    for name in NUMBERS:
+        np.testing.assert_array_equal(find_peaks(scan[0], min_distance_px=0.0)[name], peaks[name])
+    for place in np.ndindex(found["count"].shape):
+        one = found.isel(scan_y=place[0], scan_x=place[1])
+        every = np.concatenate([np.stack([one[f"{kind}qy"], one[f"{kind}qx"]], axis=1) for kind in ("", "weak_")])
+        every = every[np.isfinite(every).all(axis=1)]
+        step = scan[0].qx.values[1] - scan[0].qx.values[0]
+        gaps = np.hypot(*(every[:, None] - every).T) / step + 100 * np.eye(len(every))
+        assert gaps.min(initial=100) >= 12.0 - 1e-3
+    assert int(found["count"].sum()) < int(peaks["count"].sum())
+    with pytest.raises(SchemaError, match="min_distance_px = -1"):
+        find_peaks(scan[0], min_distance_px=-1.0)

@@ -120,10 +120,10 @@ def pole_figure(
         here &= best["reliability"].values >= min_reliability
     normals = find_equivalent_normals(phases[phase], hkl)
     # v_sample = R^T v_crystal
-    poles, weight = _bin_poles((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
+    poles, weight = bin_poles((normals @ to_matrix(quaternion[here])).reshape(-1, 3))
     axis = np.linspace(-1, 1, grid)
     density = _estimate_density(poles, weight, axis, projection, half_width_deg)
-    x, y = _project_directions(poles, projection)
+    x, y = project_directions(poles, projection)
     data: dict[str, Any] = {"density": (("pole_y", "pole_x"), density), "n_pixels": ((), int(here.sum()))}
     data |= {"direction_y": ("pole", y), "direction_x": ("pole", x), "weight": ("pole", weight)}
     coords = {name: (name, axis, {"units": "1"}) for name in ("pole_y", "pole_x")}
@@ -161,7 +161,7 @@ def find_equivalent_normals(phase: Any, hkl: Sequence[int]) -> Array:
     return select_up_to_sign(equivalent, 1e-9)
 
 
-def _bin_poles(normals: Array) -> tuple[Array, Array]:
+def bin_poles(normals: Array) -> tuple[Array, Array]:
     """Mean direction (pole, 3) and number (pole,) of the poles in each occupied bin of the hemisphere z >= 0.
 
     A pole on the rim appears at both ends of its line, so each end counts one half.
@@ -174,7 +174,7 @@ def _bin_poles(normals: Array) -> tuple[Array, Array]:
     # The two ends of a line in the rim are one plane.
     share = np.where(both[:, 2] <= 1e-9, 0.5, 1.0)
     # In the equal-area projection all bins hold the same solid angle.
-    x, y = _project_directions(both, "equal_area")
+    x, y = project_directions(both, "equal_area")
     cell = np.round((np.stack([y, x]) + 1) * _BINS / 2).astype(int)
     # A row has _BINS + 1 cells, so that this numbering gives no two cells one number.
     _, place = np.unique(cell[0] * (_BINS + 2) + cell[1], return_inverse=True)
@@ -183,7 +183,7 @@ def _bin_poles(normals: Array) -> tuple[Array, Array]:
     return mean / np.linalg.norm(mean, axis=1, keepdims=True), weight
 
 
-def _project_directions(directions: Array, projection: str) -> tuple[Array, Array]:
+def project_directions(directions: Array, projection: str) -> tuple[Array, Array]:
     """Coordinates (x, y) in the circle of radius 1 of unit vectors (n, 3) with z >= 0.
 
     The equal-area projection is scaled by 1 / sqrt(2), so that the rim has the radius 1 in both projections.

@@ -19,6 +19,7 @@ Mode = Literal["adaptive", "published"]
 
 _SAMPLE = 7  # patterns along each scan axis that disk size and noise are measured on
 _N_LIMITS = 6  # of spikes, and the smallest count
+_MAY_BE_ZERO = ("min_prominence", "weak_peaks", "min_distance_px")
 _PER_PEAK = ("qy", "qx", "intensity", "prominence")
 _PER_PATTERN = {"noise": np.float32, "min_prominence": np.float32, "count": np.int32, "status": np.int8}
 
@@ -34,6 +35,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     weak_peaks: int = 48,
     refine_box: float | None = None,
     intensity_radius: float | None = None,
+    min_distance_px: float | None = None,
     scan_mean: bool = False,
     mode: Mode = "adaptive",
     mask: xr.Dataset | xr.DataArray | Literal["auto"] | None = "auto",
@@ -72,6 +74,9 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
     intensity_radius
         Radius [px] of the circle that intensities are summed in (``None``: 1 more than the disk's). Published mode:
         the mean over a circle of 3.
+    min_distance_px
+        Of two peaks nearer than this [px] only the brighter is kept, in both modes. A weak peak gives way to peaks and
+        to stronger weak peaks. ``None`` or 0: all are kept. Maxima within about 2 blurs are one in any case.
     scan_mean
         Average each pattern with its scan neighbours (3 x 3) first. This gives 9 times the dose, and blurs grains by
         one pixel.
@@ -144,6 +149,7 @@ def find_peaks(  # noqa: PLR0913 -- every published parameter is an argument
         "weak_peaks": weak_peaks,
         "refine_box": refine_box,
         "intensity_radius": intensity_radius,
+        "min_distance_px": min_distance_px,
         "scan_mean": scan_mean,
         "mode": mode,
         "mask": mask,
@@ -215,7 +221,7 @@ def _check_settings(settings: dict[str, Any]) -> None:
         if name in ("scan_mean", "mode", "mask") or value is None:
             continue
         lowest = 1 if name == "max_peaks" else 0
-        if not np.isfinite(value) or value < lowest or (value == 0 and name not in ("min_prominence", "weak_peaks")):
+        if not np.isfinite(value) or value < lowest or (value == 0 and name not in _MAY_BE_ZERO):
             raise SchemaError(f"find_peaks: {name} = {value}, needs a positive number. Leave it out for the default.")
     if settings["mode"] not in get_args(Mode):
         raise SchemaError(f"find_peaks: mode = {settings['mode']!r}, needs one of {get_args(Mode)}.")

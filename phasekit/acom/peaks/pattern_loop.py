@@ -75,7 +75,7 @@ def find_peaks_adaptive(
         rounding = _ROUNDING * _find_brightest(image)
         noise, weak = _raise_least(settings.noise, rounding), _raise_least(settings.weak_noise, rounding)
         table, out.min_prominence[p] = find_adaptive_peaks(image, work, scratch, kernel, noise, weak, settings, gaps)
-        _write_pattern(table, n + bad.listed.size == image.size, max_peaks, p, out)
+        _write_pattern(table, n + bad.listed.size == image.size, max_peaks, settings.min_distance, p, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -103,7 +103,7 @@ def find_peaks_published(
         curvature = settings.curvature * max(grey, 1e-30)
         table = find_published_peaks(image, work, scratch, kernel, least, curvature, settings)
         out.noise[p], out.min_prominence[p] = sigma, least
-        _write_pattern(table, gaps == image.size, max_peaks, p, out)
+        _write_pattern(table, gaps == image.size, max_peaks, settings.min_distance, p, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -128,22 +128,37 @@ def _raise_least(noise: k.Threshold, least: float) -> k.Threshold:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, p: int, out: PeakArrays) -> None:
-    """Write the peaks of pattern ``p``; a pattern without any finite pixel (``empty``) has none."""
+def _write_pattern(table: PeakTable, empty: bool, max_peaks: int, min_distance: float, p: int, out: PeakArrays) -> None:
+    """Write the peaks of pattern ``p``; a pattern without any finite pixel (``empty``) has none.
+
+    Peaks nearer than ``min_distance`` [px] to one that is written already are left out.
+    """
     n = 0
     if not empty:
         n, weak, limit = 0, max_peaks, out.qy.shape[1]
         # Peaks are sorted by intensity and weak peaks by strength, the order in which slots run out.
         for i in np.argsort(-table.intensity):
-            if table.strength[i] >= 1.0 and n < max_peaks:
+            if table.strength[i] >= 1.0 and n < max_peaks and _is_apart(table, i, out, p, 0, n, min_distance):
                 _write_slot(table, i, p, n, out)
                 n += 1
         for i in np.argsort(-table.strength):
-            if table.strength[i] < 1.0 and weak < limit:
+            if table.strength[i] >= 1.0 or weak >= limit or not _is_apart(table, i, out, p, 0, n, min_distance):
+                continue
+            if _is_apart(table, i, out, p, max_peaks, weak, min_distance):
                 _write_slot(table, i, p, weak, out)
                 weak += 1
     out.n_peaks[p] = n
     out.status[p] = _find_status(out.intensity[p, :n])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_apart(table: PeakTable, i: int, out: PeakArrays, p: int, start: int, stop: int, least: float) -> bool:
+    """Whether peak ``i`` of the table is ``least`` [px] or more from slots ``start`` to ``stop`` of pattern ``p``."""
+    if least > 0:
+        for slot in range(start, stop):
+            if (table.y[i] - out.qy[p, slot]) ** 2 + (table.x[i] - out.qx[p, slot]) ** 2 < least * least:
+                return False
+    return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -46,6 +46,8 @@ class AdaptiveSettings(NamedTuple):
         Side of a cell of the coarse background grid [bins].
     weak_slots
         Number of weak peaks that are kept.
+    min_distance
+        Of two peaks nearer than this only the brighter is kept [px]; 0: both.
     noise, weak_noise
         Thresholds of peaks and of weak peaks [counts per pixel].
     """
@@ -58,6 +60,7 @@ class AdaptiveSettings(NamedTuple):
     bin_size: int
     cell: int
     weak_slots: int
+    min_distance: float
     noise: Threshold
     weak_noise: Threshold
 
@@ -79,6 +82,8 @@ class PublishedSettings(NamedTuple):
         P_user [grey levels].
     grey_level
         Size of a grey level as a fraction of the pattern's maximum. 0 for uint8 data: a grey level is one count.
+    min_distance
+        Of two peaks nearer than this only the brighter is kept [px]; 0: both.
     """
 
     sigma: float
@@ -87,6 +92,7 @@ class PublishedSettings(NamedTuple):
     curvature: float
     min_prominence: float
     grey_level: float
+    min_distance: float
 
 
 def make_adaptive_settings(settings: dict[str, Any], estimate: DiskAndNoise, n_pixels: int) -> AdaptiveSettings:
@@ -125,6 +131,7 @@ def make_adaptive_settings(settings: dict[str, Any], estimate: DiskAndNoise, n_p
         bin_size=bin_size,
         cell=cell,
         weak_slots=int(settings["weak_peaks"]),
+        min_distance=float(settings.get("min_distance_px") or 0.0),
         noise=make_threshold(_FALSE_PEAKS, 1.5),
         weak_noise=make_threshold(_WEAK if settings["weak_peaks"] else _FALSE_PEAKS, 1.2),
     )
@@ -143,6 +150,7 @@ def make_published_settings(settings: dict[str, Any], width: int, integers: bool
         curvature=float(0.5 / (settings["background_radius"] or width / 10)),
         min_prominence=3.0 if user is None else float(user),
         grey_level=0.0 if integers else 1 / _GREY_LEVELS,
+        min_distance=float(settings.get("min_distance_px") or 0.0),
     )
 
 

@@ -21,9 +21,13 @@ from ..linked.pictures import MapPicture, Marks, thin_for_screen
 from ..style import PHASE_COLOURS, STATUS_COLOURS
 from .colour_mask import mask_unreliable
 from .key_image import make_key_html
+from .peak_preview import MOST_PEAKS, PeakPreview, Search
+from .pole_views import POLES, PoleViews
 
+Drawn = dict[str, list[float]] | None  # corners of a box or a lasso
 _REMEMBERED = 16  # patterns and their peaks that are kept
-_BEST, _SECOND = "cyan", "orange"  # drawn on dark patterns only
+# Drawn on dark patterns only. Orange would mean a phase; the two differ by their markers, too.
+_BEST, _SECOND = "cyan", "white"
 
 
 class ScanData(NamedTuple):
@@ -50,9 +54,11 @@ class ScanViews:
         self.detector = None if data.patterns is None else make_grid(data.patterns["qy"], data.patterns["qx"])
         if data.patterns is not None:
             axes = {dim: data.patterns[dim] for dim in ("qy", "qx")}
+            self.preview = PeakPreview(data.patterns, data.found_peaks, data.mask)
             self._detector = xr.DataArray(np.zeros([one.size for one in axes.values()]), axes, ("qy", "qx"))
         self._read_pattern = lru_cache(_REMEMBERED)(self._read_measured)
         self._find = lru_cache(_REMEMBERED)(self._find_peaks)
+        self.poles = PoleViews(data.orientations, self._thin, self._records)
         self._simulate = lru_cache(_REMEMBERED)(self._simulate_spots)
         self._tables = lru_cache(len(self._records) or 1)(self._make_reflections)
         self._virtual = lru_cache(4)(self._make_virtual)
@@ -62,10 +68,25 @@ class ScanViews:
         threshold: float,
         show: str = "orientation",
         aperture_kind: str = "circle",
-        aperture: dict[str, list[float]] | None = None,
+        aperture: Drawn = None,
         pins: Sequence[tuple[int, int]] = (),
+        **chosen: Any,
     ) -> MapPicture:
-        """The chosen map; orientations and phases below the threshold are grey."""
+        """The chosen map; orientations and phases below the threshold are grey.
+
+        ``chosen`` are the pole figure's form and phase, and what was drawn in it and on the map.
+        """
+        picture = self._draw_plain_map(threshold, show, aperture_kind, aperture, pins)
+        linked = (chosen.get("pole", POLES[0]), chosen.get("pole_phase"), chosen.get("pole_region"))
+        shaded = self.poles.find_shaded(threshold, *linked)
+        if shaded is not None:
+            key = f"Bright: the {int((~shaded).sum())} pixels with a pole in the region drawn in the pole figure. "
+            picture = picture._replace(key=key + picture.key, shaded=shaded)
+        return picture._replace(outlines=close_outline(chosen.get("region")))
+
+    def _draw_plain_map(
+        self, threshold: float, show: str, aperture_kind: str, aperture: Drawn, pins: Sequence[tuple[int, int]]
+    ) -> MapPicture:
         reliability = self._thin["reliability"]
         marks = mark_pins(self.grid, pins)
         if show == "reliability":
@@ -87,22 +108,27 @@ class ScanViews:
             )
         values = mask_unreliable(self._thin, self._colours, threshold)
         title = f"orientation (IPF-{self._direction})"
-        return MapPicture(values, title, key=make_key_html(self._records), marks=marks)
+        # A list of 30 phases has two on the map: keys of the others would fill the page.
+        here = np.unique(self._thin["phase"].values)
+        records = [record for i, record in enumerate(self._records) if i in here]
+        return MapPicture(values, title, key=make_key_html(records), marks=marks)
 
     def draw_pattern(
         self,
         pixel: tuple[int, int],
         prominence: float = 0.0,
         blur: float = 0.0,
-        max_peaks: int = 150,
+        max_peaks: int = MOST_PEAKS,
         template: str = "best",
         aperture_kind: str = "circle",
-        aperture: dict[str, list[float]] | None = None,
+        aperture: Drawn = None,
+        *,
+        min_distance: float = 0.0,
     ) -> MapPicture:
         """The pattern under the cursor, its peaks, the spots of the matched templates, and the aperture."""
         assert self._data.patterns is not None
         measured = self._read_pattern(pixel)
-        spots = self._find(pixel, prominence, blur, max_peaks)
+        spots = self._find(pixel, Search(prominence, min_distance, blur, max_peaks))
         valid = np.isfinite(spots["qx"].values)
         labels = [f"peak of {value:.3g} counts" for value in spots["intensity"].values[valid]]
         marks = [Marks(spots["qx"].values[valid], spots["qy"].values[valid], labels, "white", 13, name="peaks")]
@@ -129,17 +155,8 @@ class ScanViews:
         assert self._data.patterns is not None
         return self._detector.copy(data=read_pattern(self._data.patterns["intensity"], pixel))
 
-    def _find_peaks(self, pixel: tuple[int, int], prominence: float, blur: float, max_peaks: int) -> xr.Dataset:
-        """Peaks of the scan at the start of the sliders; those of this pattern alone at other settings."""
-        if self._data.found_peaks is not None and prominence == 0 and blur == 0:
-            one = self._data.found_peaks[["qx", "qy", "intensity"]].isel(scan_y=pixel[0], scan_x=pixel[1])
-            return one.isel(peak=slice(0, max_peaks)).compute()
-        assert self._data.patterns is not None
-        alone = self._data.patterns[["intensity"]].isel(scan_y=[pixel[0]], scan_x=[pixel[1]])
-        alone = alone.assign(intensity=alone["intensity"].copy(data=self._read_pattern(pixel).values[None, None]))
-        settings: dict[str, Any] = {"min_prominence": prominence or None, "blur_px": blur or None}
-        found = acom.find_peaks(alone, max_peaks=max_peaks, weak_peaks=0, mask=self._data.mask, **settings)
-        return found.isel(scan_y=0, scan_x=0).compute()
+    def _find_peaks(self, pixel: tuple[int, int], search: Search) -> xr.Dataset:
+        return self.preview.find_peaks(pixel, self._read_pattern(pixel), search)
 
     def _mark_templates(self, pixel: tuple[int, int], template: str) -> list[Marks]:
         chosen = {"none": [], "best": [0], "best and second": [0, 1]}[template]
@@ -215,7 +232,7 @@ class ScanViews:
         x, y = self.detector.find_centre((self.detector.n_y // 2, self.detector.n_x // 2))
         return y, x
 
-    def _outline_aperture(self, kind: str, outline: dict[str, list[float]] | None) -> list[Any]:
+    def _outline_aperture(self, kind: str, outline: Drawn) -> list[Any]:
         if outline is None:
             return []
         turn = np.linspace(0, 2 * np.pi, 73)

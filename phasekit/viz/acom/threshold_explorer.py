@@ -1,5 +1,6 @@
 """Explorer of an orientation map: a reliability threshold, and the diffraction pattern under the cursor."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -11,15 +12,17 @@ from phasekit.errors import SchemaError
 from phasekit.schema import ORIENTATIONS, PATTERNS, PEAKS, TEMPLATES, require
 
 from ...deprecation import renamed_arguments
-from ..explorer import Choice, Explorer, Slider, View
+from ..explorer import Explorer, Slider, View
 from .colour_mask import mask_unreliable
+from .linked_views import PARAMETERS, link_views, make_controls, make_start
 from .pattern_views import ScanData, ScanViews
+from .pole_views import name_poles
 
 __all__ = ["explorer", "mask_unreliable"]
 
 
 @renamed_arguments(found="orientations")
-def explorer(
+def explorer(  # noqa: PLR0913 -- one argument for each dataset that is linked
     orientations: xr.Dataset,
     reliability: float = 15.0,
     *,
@@ -29,6 +32,7 @@ def explorer(
     peaks: xr.Dataset | None = None,
     bank: xr.Dataset | None = None,
     mask: Any = None,
+    pole: Sequence[int] | None = None,
 ) -> Explorer:
     """Orientation map under a live reliability threshold, beside the diffraction pattern under the cursor.
 
@@ -50,6 +54,10 @@ def explorer(
         TEMPLATES: the spots of the best and the second-best solution are drawn over the pattern, with their indices.
     mask
         Bad detector pixels, as :func:`phasekit.acom.find_peaks` takes them.
+    pole
+        Miller indices of the pole figure at the start, as (1, 1, 1). With them or with ``patterns`` a pole figure and
+        the unit cell at the cursor's pixel stand beside the map. What is drawn in the pole figure marks its pixels on
+        the map, and what is drawn on the map marks its poles.
 
     Returns
     -------
@@ -60,12 +68,13 @@ def explorer(
     Raises
     ------
     SchemaError
-        Another kind of data, or data of another scan.
+        Another kind of data, data of another scan, or indices that are no plane.
 
     See Also
     --------
     orientation_figure : The map with its keys.
     phasekit.acom.reliable_fraction : The number beside the map.
+    phasekit.acom.pole_figure : The density of the poles.
 
     Examples
     --------
@@ -93,55 +102,18 @@ def explorer(
     }
     views = {"map": View(drawn.draw_map, ("threshold",), drawn.grid)}
     start: dict[str, Any] = {}
-    if patterns is not None:
-        controls |= _make_controls(found_peaks is not None, bank is not None)
-        start = {"pixel": _find_start(orientations), "pins": [], "aperture": None}
-        views = _link_views(drawn, controls)
+    if patterns is not None or pole is not None:
+        controls |= make_controls(data, drawn.poles.names, name_poles(pole))
+        start = make_start(data, _find_start(orientations))
+        views = link_views(drawn, data, controls)
     return Explorer(
         controls,
         readout=partial(_format_share, orientations),
         views=views,
         thresholds=("threshold",),
-        parameters={"threshold": "reliability"},
+        parameters={"threshold": "reliability", **(PARAMETERS if patterns is not None else {})},
         start=start,
     )
-
-
-def _make_controls(has_peaks: bool, has_bank: bool) -> dict[str, Any]:
-    shown = ["orientation", "phase", "reliability", "status", *(["virtual image"] if has_peaks else [])]
-    controls: dict[str, Any] = {
-        "show": Choice(
-            "map", shown, "orientation", f"1 of {len(shown)} maps, under the cursor; all are of the same pixels."
-        )
-    }
-    if has_bank:
-        text = "Spots of 0, 1 or 2 orientations: the matched one and the second best."
-        controls["template"] = Choice("template", ["none", "best", "best and second"], "best", text)
-    text = "Counts that a peak must rise above its surroundings; 0: the noise decides."
-    controls["prominence"] = Slider("least prominence", 0.0, 20.0, 0.1, 0.0, decimals=1, help=text)
-    text = "Width of the blur before the search; spots nearer than about 2 blurs are one. 0: from the disk size."
-    controls["blur"] = Slider("blur [px]", 0.0, 8.0, 0.25, 0.0, help=text)
-    text = "At most this many peaks, the brightest; 150 keeps all of most patterns."
-    controls["max_peaks"] = Slider("number of peaks", 1, 150, 1, 150, decimals=0, help=text, is_whole=True)
-    if has_peaks:
-        text = "A drawn box is the aperture: 1 circle, 1 ring or 2 opposite circles about the direct beam."
-        controls["aperture_kind"] = Choice("aperture", ["circle", "ring", "Friedel pair"], "circle", text)
-    return controls
-
-
-def _link_views(drawn: ScanViews, controls: dict[str, Any]) -> dict[str, View]:
-    kinds = tuple(name for name in ("aperture_kind",) if name in controls)
-    # A view may need only values that have a control, and some controls are left out.
-    settings = tuple(name for name in ("template", "prominence", "blur", "max_peaks") if name in controls)
-    aperture = ("aperture",) if kinds else ()
-    map_ = View(
-        drawn.draw_map, ("threshold", "show", "pins", *kinds, *aperture), drawn.grid, cursor="pixel", pins="pins"
-    )
-    needs = ("pixel", *settings, *kinds, *aperture)
-    return {
-        "map": map_,
-        "pattern": View(drawn.draw_pattern, needs, drawn.detector, outline="aperture" if kinds else ""),
-    }
 
 
 def _format_share(orientations: xr.Dataset, threshold: float) -> str:

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 #: Colour of text as the notebook or the page has it, on light and on dark paper.
-TEXT_STYLE = ":host { color: var(--jp-content-font-color1, var(--panel-on-background-color, inherit)); }"
+TEXT_STYLE = (
+    ":host { color: var(--jp-content-font-color1, var(--panel-on-background-color, inherit)); } "
+    # The chosen word lies on the page, and the list that opens has white paper of its own.
+    "select.bk-input { background-color: transparent; color: inherit; } option { background: white; color: black; }"
+)
 #: Ring around what has the focus of the keyboard. Its contrast is 4 on white and on near-black paper.
 FOCUS_RING = "outline: 2px solid #2F7FD6 !important; outline-offset: 2px !important;"
 _FOCUS_STYLE = f":focus-visible {{ {FOCUS_RING} }}"

@@ -9,6 +9,7 @@ from ..style import BACKGROUND_GREY
 from .controls import FOCUS_RING
 from .gestures import ON_DONE, ON_MOUSE, ON_SHOWN, ON_TAP, Grid, read_outline
 from .pictures import INK, MapPicture, encode_map
+from .scale_bar import add_scale_bar
 
 
 class Listeners(NamedTuple):
@@ -16,7 +17,7 @@ class Listeners(NamedTuple):
 
     cursor: Callable[[tuple[int, int]], None] | None = None
     pin: Callable[[tuple[int, int]], None] | None = None
-    outline: Callable[[dict[str, list[float]]], None] | None = None
+    outline: Callable[[dict[str, list[float]] | None], None] | None = None  # ``None``: what was drawn is removed
 
 
 class LiveMap:
@@ -40,6 +41,7 @@ class LiveMap:
         """Show another picture of the same pixels."""
         data, palette = encode_map(picture)
         self._send_image(data, palette, picture)
+        self._send_shade(picture)
         marks = picture.marks
         places = [(x, y, m.colour, m.size, m.marker, t) for m in marks for x, y, t in zip(m.x, m.y, m.labels)]  # noqa: B905
         columns = zip(*places, strict=True) if places else [()] * 6
@@ -90,6 +92,7 @@ class LiveMap:
             f"{dim} [{grid.unit}]" if grid.unit else dim for dim in grid.dims
         )
         set_paper(plot)
+        add_scale_bar(plot, grid.unit)
         return plot
 
     def _add_layers(self) -> None:
@@ -99,7 +102,7 @@ class LiveMap:
 
         grid = self.grid
         width, height = grid.dx * grid.n_x, grid.dy * grid.n_y
-        # A Bokeh image has its smallest coordinates first; `_send_image` turns the rows and columns likewise.
+        # A Bokeh image has its smallest coordinates first; `_orient` turns the rows and columns likewise.
         layout = {
             "x": min(grid.x, grid.x + width),
             "y": min(grid.y, grid.y + height),
@@ -115,6 +118,9 @@ class LiveMap:
             plot.image("image", source=self._image, color_mapper=self._mapper, **layout),
             plot.image_rgba("image", source=self._rgba, **layout),
         )
+        self._shade = ColumnDataSource({"image": [empty]})
+        veil = LinearColorMapper(palette=["#00000000", "#000000B0"], low=-0.5, high=1.5)
+        self._shade_layer = plot.image("image", source=self._shade, color_mapper=veil, visible=False, **layout)
         self._outlines = ColumnDataSource({"x": [], "y": [], "colour": []})
         plot.multi_line("x", "y", source=self._outlines, color="colour", line_width=2)
         columns = ("x", "y", "colour", "size", "marker", "label")
@@ -142,9 +148,7 @@ class LiveMap:
         if self._sent is None or self._sent.shape != data.shape or not np.array_equal(self._sent, data):
             self._sent = data
             source = self._rgba if picture.is_colours else self._image
-            pixels = data.view(np.uint32)[..., 0] if picture.is_colours else data
-            pixels = pixels[:: 1 if self.grid.dy > 0 else -1, :: 1 if self.grid.dx > 0 else -1]
-            source.data = {"image": [np.ascontiguousarray(pixels)]}
+            source.data = {"image": [self._orient(data.view(np.uint32)[..., 0] if picture.is_colours else data)]}
         show = {"visible": not picture.is_colours}
         _update(indexed, show)
         _update(coloured, {"visible": picture.is_colours})
@@ -157,8 +161,20 @@ class LiveMap:
             _update(self._bar, {"title": picture.label})
         _update(self._bar, {"visible": numbers})
 
+    def _send_shade(self, picture: MapPicture) -> None:
+        if picture.shaded is not None:
+            shade = self._orient(picture.shaded.astype(np.uint8))
+            if not np.array_equal(self._shade.data["image"][0], shade):
+                self._shade.data = {"image": [shade]}
+        _update(self._shade_layer, {"visible": picture.shaded is not None})
+
+    def _orient(self, pixels: Any) -> Any:
+        """Pixels with their smallest coordinates first."""
+        turned = pixels[:: 1 if self.grid.dy > 0 else -1, :: 1 if self.grid.dx > 0 else -1]
+        return np.ascontiguousarray(turned)
+
     def _add_gestures(self) -> None:
-        from bokeh.events import SelectionGeometry
+        from bokeh.events import DoubleTap, SelectionGeometry
         from bokeh.models import CustomJS
 
         told = self._listeners
@@ -174,7 +190,9 @@ class LiveMap:
             self.cursor.on_change("data", self._read_cursor)
             self._pin.on_change("data", lambda attr, old, new: _tell(told.pin, new))
         if told.outline is not None:
+            outline = told.outline
             self.figure.on_event(SelectionGeometry, self._read_geometry)
+            self.figure.on_event(DoubleTap, lambda event: outline(None))
 
     def _read_cursor(self, attribute: str, old: Any, new: dict[str, Any]) -> None:
         # Only what the browser moved has another number.

@@ -13,6 +13,7 @@ _COLUMNS = {
     "marks": ("x", "y", "label", "colour", "size", "marker"),
     "bars": ("x", "top", "colour", "name"),
     "verticals": ("x",),
+    "labels": ("x", "y", "text"),
 }
 
 
@@ -25,9 +26,17 @@ class LivePlot:
 
         self._sources = {kind: ColumnDataSource({c: [] for c in names}) for kind, names in _COLUMNS.items()}
         tools = "pan,box_zoom,wheel_zoom,reset"
-        self.figure: Any = figure(frame_width=320, frame_height=height, tools=tools, name=name)
+        if picture.half_width:
+            half = picture.half_width
+            # A drawing: x to the right and y downwards, as in the maps, and nothing to read off.
+            frame: dict[str, Any] = {"x_range": (-half, half), "y_range": (half, -half), "frame_width": height}
+            self.figure: Any = figure(frame_height=height, tools="", toolbar_location=None, name=name, **frame)
+        else:
+            self.figure = figure(frame_width=320, frame_height=height, tools=tools, name=name)
         self.figure.toolbar.logo = self.figure.toolbar.active_scroll = None
         set_paper(self.figure)
+        if picture.half_width:
+            self.figure.axis.visible = self.figure.grid.visible = False
         self._add_layers()
         self.show(picture)
 
@@ -62,6 +71,8 @@ class LivePlot:
         plot.add_glyph(sources["verticals"], span)
         points = {"size": "size", "marker": "marker", "fill_alpha": 0, "line_color": "colour"}
         marks = plot.scatter("x", "y", source=sources["marks"], **points)
+        words = {"text_color": INK, "text_align": "center", "text_baseline": "middle", "text_font_style": "bold"}
+        plot.text("x", "y", "text", source=sources["labels"], **words)
         # Two tools, because points and bars have different columns.
         plot.add_tools(HoverTool(renderers=[marks], tooltips="@label"))
         plot.add_tools(HoverTool(renderers=[bars], tooltips="@name: @top"))
@@ -90,4 +101,5 @@ def _list_rows(picture: PlotPicture) -> dict[str, list[tuple[Any, ...]]]:
         "marks": marks,
         "bars": [(i, float(height), colour, name) for i, (height, colour, name) in enumerate(columns)],
         "verticals": [(float(x),) for x in picture.verticals],
+        "labels": [(label.x, label.y, label.text) for label in picture.labels],
     }

@@ -1,6 +1,7 @@
 """The live page of an explorer: controls above, the number, and the views side by side."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +12,7 @@ from .live_map import LiveMap
 from .live_plot import LivePlot
 from .live_text import make_text
 from .pictures import MapPicture, Picture, PlotPicture
+from .turns import BackgroundTask, run_later
 from .views import View
 
 _SLOW_SECONDS = 0.2
@@ -32,6 +34,11 @@ class Page:
                 self.live[name] = LiveMap(name, picture, view.grid, listeners[name], view.width)
             else:
                 self.live[name] = LivePlot(name, picture, view.height)  # type: ignore[arg-type]
+        self._background = {
+            name: BackgroundTask(partial(draw, name), partial(self._tell, name))
+            for name, view in views.items()
+            if view.background
+        }
         self.layout: Any = None
 
     def build(self, controls: Any, readout: Any) -> Any:
@@ -67,9 +74,17 @@ class Page:
         """Document that holds the figures; ``None`` before they are shown."""
         return next(iter(self.live.values())).figure.document
 
-    def refresh(self, names: Iterable[str]) -> None:
-        """Draw the named views again; slow ones after the others stand on the screen."""
+    def refresh(self, names: Iterable[str], changed: Set[str] = frozenset()) -> None:
+        """Draw the named views again, for which the values ``changed`` have changed.
+
+        Slow ones follow after the others stand on the screen, and some are computed in threads of their own.
+        """
         names = list(names)
+        for name in names:
+            if name in self._background and changed & set(self._views[name].background):
+                self._background[name].request(self.document)
+        # What a thread computes is drawn once it ends, with the values of then.
+        names = [name for name in names if name not in self._background or not self._background[name].is_busy]
         slow = [name for name in names if self._views[name].is_slow or self._cost.get(name, 0.0) > _SLOW_SECONDS]
         self._show([name for name in names if name not in slow])
         is_first = bool(slow) and not self._late
@@ -86,8 +101,21 @@ class Page:
     def _show_late(self) -> None:
         names, self._late = sorted(self._late), set()
         self._show(names)
-        self._busy.object = ""
+        self._say_busy()
         self._push()
+
+    def _tell(self, name: str, is_running: bool) -> None:
+        """A thread has begun to compute a view, or has ended."""
+        if not is_running:
+            self._show([name])
+        self._say_busy()
+        self._push()
+
+    def _say_busy(self) -> None:
+        names = [name.replace("_", " ") for name, task in self._background.items() if task.is_busy]
+        text = f"computing {', '.join(names)} ..." if names else ""
+        if self._busy.object != text:
+            self._busy.object = text
 
     def _show(self, names: Iterable[str]) -> None:
         for name in names:
@@ -124,34 +152,10 @@ def _describe_gestures(views: Mapping[str, View]) -> str:
         texts.append("mouse or arrow keys: move the cursor (Shift: 10 pixels)")
     if any(view.pins for view in views.values()):
         texts.append("click or Enter: pin, at most two")
-    texts += [f"drag on the {name}: {view.outline}" for name, view in views.items() if view.outline]
+    outlines = {name: view.outline.replace("_", " ") for name, view in views.items() if view.outline}
+    texts += [f"drag on the {name}: {outline}" for name, outline in outlines.items()]
+    texts += ["double click: remove what was drawn"] if outlines else []
     return f'<span style="font-size:12px;opacity:0.75">{"; ".join(texts)}</span>' if texts else ""
-
-
-def run_later(document: Any, function: Callable[[], None]) -> None:
-    """Run a function after what was changed so far has been sent; at once where no event loop runs."""
-    import asyncio
-
-    if document is not None and document.session_context is not None:
-        document.add_timeout_callback(function, 1)
-        return
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        function()
-    else:
-        loop.call_later(0.001, function)
-
-
-def run_in(document: Any, function: Callable[[], None]) -> None:
-    """Run a function that changes the models of a document, in its own turn where a server holds it."""
-    import panel
-
-    state: Any = panel.state
-    if document is None or document.session_context is None or state.curdoc is document:
-        function()
-    else:
-        document.add_next_tick_callback(function)
 
 
 def make_key(picture: Picture) -> str:
@@ -179,7 +183,7 @@ def make_key(picture: Picture) -> str:
         '<span style="display:inline-block;width:0.9em;height:0.9em;border:1px solid currentColor;'
         'background:{colour}"></span> {name}'
     )
-    return _join_entries(
+    return picture.key + _join_entries(
         [square.format(colour=colour, name=escape(name)) for name, colour in zip(names, colours, strict=True)]
     )
 

@@ -1,6 +1,7 @@
 """What a view of an explorer shows, as data: a map, or a plot. The live and the static twin draw the same picture."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,14 @@ class Outline(NamedTuple):
     colour: str
 
 
+class Label(NamedTuple):
+    """A word in a plot."""
+
+    x: float
+    y: float
+    text: str
+
+
 class MapPicture(NamedTuple):
     """A map, and what lies on it. One of ``names``, ``colours`` or ``label`` says what its values are.
 
@@ -60,6 +69,8 @@ class MapPicture(NamedTuple):
     power: float = 1.0  # numbers are drawn to this power
     marks: Sequence[Marks] = ()
     outlines: Sequence[Outline] = ()
+    shaded: NDArray[np.bool_] | None = None  # (y, x): pixels that are drawn darker, because others were marked
+    missing: str = BACKGROUND_GREY  # colour of missing numbers
 
     @property
     def is_colours(self) -> bool:
@@ -105,6 +116,8 @@ class PlotPicture(NamedTuple):
     bars: Bars | None = None
     verticals: Sequence[float] = ()  # dashed lines across the plot
     note: str = ""  # one sentence below the title
+    labels: Sequence[Label] = ()
+    half_width: float = 0.0  # above 0: a drawing without axes about 0, x right, y down, equal lengths on the screen
 
 
 Picture = MapPicture | PlotPicture
@@ -121,7 +134,9 @@ def thin_for_screen(data: Any, dims: tuple[str, str] = ("scan_y", "scan_x")) -> 
     The pixel nearest the middle of each block of n x n is kept, never a mean: a mean of two phases is a third one.
     """
     step = find_stride([data.sizes[dim] for dim in dims])
-    return data.isel({dim: slice((step - 1) // 2, None, step) for dim in dims}) if step > 1 else data
+    # A line of pixels is thinner than half a step.
+    starts = {dim: min((step - 1) // 2, max(data.sizes[dim] - 1, 0) // 2) for dim in dims}
+    return data.isel({dim: slice(start, None, step) for dim, start in starts.items()}) if step > 1 else data
 
 
 def encode_map(picture: MapPicture) -> tuple[NDArray[np.uint8], list[str]]:
@@ -139,15 +154,19 @@ def encode_map(picture: MapPicture) -> tuple[NDArray[np.uint8], list[str]]:
     share = np.clip((values.astype(np.float32) - low) / (high - low), 0, 1)
     share = share**picture.power if picture.power != 1 else share
     scaled = np.nan_to_num(share * 254)
-    return np.where(np.isnan(share), _MISSING, scaled).astype(np.uint8), _sample_colours(picture.cmap)
+    colours = list(_sample_colours(picture.cmap, picture.missing))
+    return np.where(np.isnan(share), _MISSING, scaled).astype(np.uint8), colours
 
 
-def _sample_colours(cmap: str) -> list[str]:
-    """The 255 colours of a colour map, and grey for what is missing."""
+@cache
+def _sample_colours(cmap: str, missing: str) -> tuple[str, ...]:
+    """The 255 colours of a colour map, and that of what is missing."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    return [*(to_hex(colormaps[cmap](i / 254)) for i in range(255)), BACKGROUND_GREY]
+    # One copy of the map for all colours: matplotlib makes a new one each time it is asked for by name.
+    colours = colormaps[cmap]
+    return (*(to_hex(colours(i / 254)) for i in range(255)), missing)
 
 
 def find_edges(coordinate: xr.DataArray) -> tuple[float, float]:

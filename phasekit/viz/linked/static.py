@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..style import categorical, image, panels
-from .pictures import MapPicture, Picture, PlotPicture
+from .pictures import INK, MapPicture, Picture, PlotPicture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +38,19 @@ def _draw_map(ax: Any, picture: MapPicture) -> None:
         categorical(
             ax, picture.values, list(picture.names), colours=list(picture.colours), background=picture.background
         )
+    if picture.shaded is not None:
+        _shade_pixels(ax, picture)
     for outline in picture.outlines:
         ax.plot(outline.x, outline.y, color=outline.colour, linewidth=1.2)
     _draw_marks(ax, picture.marks)
+
+
+def _shade_pixels(ax: Any, picture: MapPicture) -> None:
+    """Draw the pixels darker that were not marked."""
+    assert picture.shaded is not None
+    veil = np.zeros((*picture.shaded.shape, 4))
+    veil[..., 3] = 0.69 * picture.shaded
+    ax.imshow(veil, extent=ax.images[-1].get_extent(), origin="upper", interpolation="nearest")
 
 
 def _draw_numbers(ax: Any, picture: MapPicture) -> None:
@@ -51,7 +61,8 @@ def _draw_numbers(ax: Any, picture: MapPicture) -> None:
         return
     low, high = picture.scale
     norm = PowerNorm(picture.power, vmin=low, vmax=high, clip=True)
-    image(ax, picture.values, cmap=picture.cmap, label=picture.label, norm=norm)
+    drawn = image(ax, picture.values, cmap=picture.cmap, label=picture.label, norm=norm)
+    drawn.set_cmap(drawn.cmap.with_extremes(bad=picture.missing))
 
 
 def _draw_plot(ax: Any, picture: PlotPicture) -> None:
@@ -68,6 +79,12 @@ def _draw_plot(ax: Any, picture: PlotPicture) -> None:
         ax.bar(range(len(picture.bars.heights)), picture.bars.heights, color=list(picture.bars.colours))
         ax.set_xticks(range(len(picture.bars.names)), picture.bars.names, fontsize="small")
     ax.set(xlabel=picture.x_label, ylabel=picture.y_label)
+    for label in picture.labels:
+        ax.text(label.x, label.y, label.text, color=INK, ha="center", va="center", weight="bold")
+    if picture.half_width:
+        half = picture.half_width
+        ax.set(xlim=(-half, half), ylim=(half, -half), aspect="equal")
+        ax.set_axis_off()
     if any(line.name for line in picture.lines):
         ax.legend(fontsize="x-small", frameon=False)
 

@@ -19,3 +19,4 @@ class View(NamedTuple):
     width: int = 310  # of a map on the screen [px]
     height: int = 300  # of a plot on the screen [px]
     is_slow: bool = False  # drawn after the others, which must not wait for it
+    background: tuple[str, ...] = ()  # values after whose change it is computed in a thread of its own
