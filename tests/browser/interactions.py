@@ -23,6 +23,7 @@ class Interaction(NamedTuple):
 
 
 _STXM, _NMF, _ACOM, _ALL = "STXM", "NMF", "ACOM", "all"
+_ORIENTATIONS = "test_acom_explorer.py"
 _EXPLORERS, _EVERY, _LAB = "test_explorers.py", "test_every_explorer.py", "test_notebooks_in_lab.py"
 
 INTERACTIONS = (
@@ -62,6 +63,36 @@ INTERACTIONS = (
         "drag an aperture on the pattern; mouse over the map",
         "the virtual dark field of the aperture; the pattern under the cursor with peaks and template",
         f"{_EXPLORERS}::test_an_aperture_drawn_on_the_pattern_makes_a_virtual_image",
+    ),
+    Interaction(
+        _ACOM,
+        "drag a box in the pole figure",
+        "pixels whose pole lies in the box, on the map",
+        f"{_ORIENTATIONS}::test_a_box_in_the_pole_figure_marks_its_pixels_on_the_map",
+    ),
+    Interaction(
+        _ACOM,
+        "drag a box on the map",
+        "poles of its pixels, in the pole figure",
+        f"{_ORIENTATIONS}::test_a_box_on_the_map_marks_its_poles",
+    ),
+    Interaction(
+        _ACOM,
+        "move the cursor on the map",
+        "the unit cell at the orientation of the pixel",
+        f"{_ORIENTATIONS}::test_the_unit_cell_turns_with_the_cursor",
+    ),
+    Interaction(
+        _ACOM,
+        "sliders of the peak search",
+        "peaks of the pattern at once; then the number of peaks over a preview of the scan",
+        f"{_ORIENTATIONS}::test_the_preview_follows_the_newest_setting_and_lets_the_cursor_move",
+    ),
+    Interaction(
+        _ALL,
+        "zoom into a map",
+        "a scale bar of a round length at every zoom",
+        f"{_ORIENTATIONS}::test_the_scale_bar_is_right_at_every_zoom",
     ),
     Interaction(
         _ALL,

@@ -26,7 +26,8 @@ from .pole_views import POLES, PoleViews
 
 Drawn = dict[str, list[float]] | None  # corners of a box or a lasso
 _REMEMBERED = 16  # patterns and their peaks that are kept
-_BEST, _SECOND = "cyan", "orange"  # drawn on dark patterns only
+# Drawn on dark patterns only. Orange would mean a phase; the two differ by their markers, too.
+_BEST, _SECOND = "cyan", "white"
 
 
 class ScanData(NamedTuple):
