@@ -10,7 +10,7 @@ import phasekit as pk
 from phasekit.acom.maps.pole_links import find_pixels_with_pole, merge_poles, project_poles
 from phasekit.acom.maps.poles import find_equivalent_normals
 from phasekit.acom.maps.unit_cell import place_unit_cell
-from phasekit.acom.peaks.preview import select_regularly
+from phasekit.acom.peaks.virtual_images import select_regularly
 from phasekit.crystals import crystal, phase_record
 from phasekit.errors import SchemaError
 from phasekit.rotations import about_axis, multiply, random

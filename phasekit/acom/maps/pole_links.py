@@ -27,8 +27,6 @@ def find_pixels_with_pole(poles: Floats, corners: NDArray[np.float64]) -> NDArra
 
     ``corners`` (corner, xy) lie in the plane of the pole figure. A pole on the rim counts at both of its ends.
     """
-    from matplotlib.path import Path
-
     inside = np.zeros(poles.shape[:-1], bool)
     low, high = corners.min(axis=0), corners.max(axis=0)
     for sign in (1, -1):
@@ -37,8 +35,19 @@ def find_pixels_with_pole(poles: Floats, corners: NDArray[np.float64]) -> NDArra
         near = ((places >= low) & (places <= high)).all(axis=-1)
         near = near if sign == 1 else near & (np.hypot(poles[..., 0], poles[..., 1]) > 1 - _RIM)
         if near.any():
-            inside[near] |= Path(corners).contains_points(places[near])
+            inside[near] |= _find_inside(places[near], corners)
     return np.asarray(inside.any(axis=-1))
+
+
+def _find_inside(places: Floats, corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each of the places (n, xy) lies inside a polygon (corner, xy): a ray to the right meets an odd number."""
+    x, y = places[:, 0].astype(float), places[:, 1].astype(float)
+    inside = np.zeros(len(places), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        # A side along x is met by no ray, thus nothing is divided by 0.
+        if y0 != y1:
+            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    return inside
 
 
 def merge_poles(poles: Floats, most: int) -> tuple[Floats, NDArray[np.float64]]:

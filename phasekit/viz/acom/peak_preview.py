@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from phasekit import acom
-from phasekit.acom.peaks.preview import PeakCounts, count_peaks, select_regularly, summarise_counts
+from phasekit.acom.peaks.virtual_images import PeakCounts, count_peaks, select_regularly, summarise_counts
 from phasekit.schema import provenance
 
 from ..linked.one_pattern import read_pattern

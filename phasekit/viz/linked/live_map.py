@@ -118,9 +118,7 @@ class LiveMap:
             plot.image("image", source=self._image, color_mapper=self._mapper, **layout),
             plot.image_rgba("image", source=self._rgba, **layout),
         )
-        self._shade = ColumnDataSource({"image": [empty]})
-        veil = LinearColorMapper(palette=["#00000000", "#000000B0"], low=-0.5, high=1.5)
-        self._shade_layer = plot.image("image", source=self._shade, color_mapper=veil, visible=False, **layout)
+        self._add_veil(layout)
         self._outlines = ColumnDataSource({"x": [], "y": [], "colour": []})
         plot.multi_line("x", "y", source=self._outlines, color="colour", line_width=2)
         columns = ("x", "y", "colour", "size", "marker", "label")
@@ -141,6 +139,14 @@ class LiveMap:
         }
         self._bar = ColorBar(color_mapper=self._scale, title="", **bar)
         plot.add_layout(self._bar, "right")
+
+    def _add_veil(self, layout: dict[str, float]) -> None:
+        """Dark layer over the pixels that were not marked."""
+        from bokeh.models import ColumnDataSource, LinearColorMapper
+
+        self._shade = ColumnDataSource({"image": [np.zeros((1, 1), np.uint8)]})
+        veil = LinearColorMapper(palette=["#00000000", "#000000B0"], low=-0.5, high=1.5)
+        self._shade_layer = self.figure.image("image", source=self._shade, color_mapper=veil, visible=False, **layout)
 
     def _send_image(self, data: Any, palette: list[str], picture: MapPicture) -> None:
         indexed, coloured = self._layers

@@ -4,7 +4,7 @@ from typing import Any
 
 #: Unit of a coordinate -> as Bokeh writes it.
 _LENGTHS = {"nm": "nm", "um": "µm", "µm": "µm", "μm": "µm", "pm": "pm", "mm": "mm", "m": "m"}
-_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+_STEPS: list[float] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0]
 
 
 def add_scale_bar(plot: Any, unit: str) -> None:
