@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a degree sign is no reason to fail where the locale is ASCII
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return int(options.function(options))
     except PhasekitError as error:  # its message holds the cure; a traceback would hide it
@@ -56,7 +56,8 @@ def _write_error(error: PhasekitError) -> str:
     return str(error)
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Parser of all commands and their options."""
     from . import __version__
 
     # Each command names its function, so that `main` needs no list of commands.

@@ -2,7 +2,6 @@
 
 import time
 
-import cloudpickle
 import dask
 import numpy as np
 import pytest
@@ -13,10 +12,11 @@ from phasekit.io.formats import safe_dask_arrays
 from phasekit.synthetic.structures import sample_phases
 
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+pickle = pytest.importorskip("distributed.protocol.pickle")
 
 
 def measure_graph(data):
-    return len(cloudpickle.dumps(dict(data.__dask_graph__())))
+    return len(pickle.dumps(dict(data.__dask_graph__())))
 
 
 def test_every_step_of_acom_can_be_sent_to_workers_and_holds_the_bank_once():

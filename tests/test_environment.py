@@ -143,10 +143,10 @@ def declared(*extras: str) -> set[str]:
 
 def test_what_the_package_and_the_notebooks_import_is_declared():
     # pymcr is one method of a comparison, which says how to install it where it is missing; ipywidgets draws a form in
-    # a notebook and is part of the extra for notebooks
+    # a notebook and is part of the extra for notebooks; a batch sends its rows to a cluster where somebody has one.
     outside = imported("phasekit", "notebooks") - declared()
-    assert outside == {"pymcr", "ipywidgets"}
-    assert outside <= declared("notebooks")
+    assert outside == {"pymcr", "ipywidgets", "distributed"}
+    assert outside <= declared("notebooks", "cluster")
     assert imported("tests") - {"benchmarks"} <= declared() | declared("notebooks", "test")
 
 

@@ -48,6 +48,7 @@ def make_absolute(parameters: Mapping[str, Parameter], values: Mapping[str, Any]
         elif is_path_list(name):
             items = [os.path.abspath(os.path.expanduser(item)) for item in _list_items(value)]
             several = [file for item in items for file in _expand_pattern(item)]
+            # A pattern that matches one file is still a list where the parameter takes lists.
             is_list = isinstance(value, list | tuple) or (several != items and takes_list(parameters[name].kind))
             absolute[name] = (several if is_list else items[0]) if items else value
     return absolute

@@ -49,6 +49,7 @@ def comparison_figure(table: xr.Dataset) -> "Figure":
     parts = {"phase_fraction": _draw_fractions, "k": _draw_components, "grain_diameter": _draw_diameters}
     if not set(parts) <= set(table.data_vars):
         raise SchemaError("comparison_figure: this is no table of results. pk.batch.compare_results makes one.")
+    # Results of one workflow alone leave the columns of the others empty.
     found = {name: draw for name, draw in parts.items() if bool(table[name].notnull().any())}
     if not found:
         raise SchemaError("comparison_figure: no result holds phases, components or grains. Give other results.")

@@ -39,7 +39,8 @@ class Explorer:
     readout_needs
         Names of the values that ``readout`` takes; ``None``: the thresholds.
     parameters
-        Name of a value -> name of the notebook's parameter, where that is another one, or the value no threshold.
+        Name of a value -> name of the notebook's parameter, where that is another one, or the value no threshold. For
+        ``"search.blur_px"`` it is an argument in the parameter ``search``, left out where the value is 0.
     start
         Values that gestures set, at the start: a pixel (y, x), a list of pins, an outline or ``None``.
 
@@ -81,6 +82,7 @@ class Explorer:
         self._parameters = {name: name for name in self._names} | dict(parameters or {})
         self._values = {name: read_start(control) for name, control in controls.items()} | dict(start or {})
         self._drawn: dict[str, tuple[dict[str, Any], Picture]] = {}
+        # The same explorer may be shown in several cells, each with a page of its own.
         self._pages: list[Any] = []
         self._is_live = is_interactive()
         if self._is_live:
@@ -103,7 +105,15 @@ class Explorer:
         """Thresholds as YAML, named as the notebook's parameters: papermill runs with what is seen."""
         import yaml
 
-        return str(yaml.safe_dump({key: self._values[name] for name, key in self._parameters.items()}, sort_keys=False))
+        found: dict[str, Any] = {}
+        for name, key in self._parameters.items():
+            parameter, _, argument = key.partition(".")
+            if not argument:
+                found[parameter] = self._values[name]
+            # A slider at 0 leaves the choice to the function, as does an argument that is not given.
+            elif self._values[name]:
+                found.setdefault(parameter, {})[argument] = self._values[name]
+        return str(yaml.safe_dump(found, sort_keys=False))
 
     def choose(self, **values: Any) -> None:
         """Set chosen values by name, as the controls and gestures do.

@@ -133,8 +133,7 @@ def test_a_drawn_aperture_gives_the_virtual_image_of_the_library(result, kind):
 
 def test_the_threshold_is_the_notebooks_parameter(result):
     explorer = pk.viz.acom.explorer(**result, reliability=30.0)
-    search = "min_prominence: 0.0\nmin_distance_px: 0.0\nmax_peaks: 150\n"
-    assert explorer.as_parameters() == f"reliability: 30.0\n{search}"
+    assert explorer.as_parameters() == "reliability: 30.0\nsearch:\n  max_peaks: 150\n"
     assert explorer.thresholds == {"threshold": 30.0}
     for show in ("orientation", "phase", "reliability", "status", "virtual image"):
         explorer.choose(show=show)

@@ -172,7 +172,7 @@ def test_the_preview_counts_the_peaks_of_a_part_of_the_scan(result):
     np.testing.assert_array_equal(preview.values, found["count"])  # 42 patterns: all of them
     empty = 100 * float((found["count"] <= 1).mean())
     assert preview.title == f"peaks: median {float(found['count'].median()):.3g}, {empty:.3g} % empty"
-    assert yaml_of(explorer)["min_distance_px"] == 6.0
+    assert yaml_of(explorer)["search"]["min_distance_px"] == 6.0
     explorer.choose(pixel=(2, 3))
     drawn = group(explorer.draw("pattern"), "peaks")
     assert len(drawn.x) <= 9

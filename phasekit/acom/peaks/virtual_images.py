@@ -189,7 +189,7 @@ def compression_ratio(
 class PeakCounts(NamedTuple):
     """Number of peaks of the patterns that were searched."""
 
-    count: xr.DataArray  # (scan_y, scan_x)
+    n_peaks: xr.DataArray  # (scan_y, scan_x)
     median: float  # number of peaks
     empty_share: float  # 0..1, of patterns with at most one peak: the direct beam alone
 

@@ -42,6 +42,7 @@ def prepare_array(
     distinct = select_distinct(rows, folder)
     check_options(options)
     with lock_folder(folder), contextlib.closing(Ledger(folder)) as ledger:
+        # Tasks of an earlier array may have told more since the last collection.
         collect_journals(folder, ledger)
         states = ledger.read_states()
         for row in distinct:
@@ -68,9 +69,11 @@ def collect_array(output_dir: str | os.PathLike[str]) -> BatchOutcome:
     with lock_folder(folder), contextlib.closing(Ledger(folder)) as ledger:
         collect_journals(folder, ledger)
         names = [row.name for row in plan.rows]
+        # A task that SLURM killed could not tell its end; the lock of its row is free.
         _close_rows(folder, ledger)
         states = ledger.read_states()
         records: dict[str, dict[str, Any]] = {row.name: _describe_queued(row) for row in plan.rows}
+        # Rows of earlier plans stay on the page while their folders are there.
         records |= {name: read_record(event) for name, event in states.items() if (folder / name).is_dir()}
         running = [name for name, event in states.items() if event.kind == "started"]
         for name in running:

@@ -35,6 +35,7 @@ def write_scripts(folder: Path, plan: Plan, *, at_once: int | None = None, optio
     options
         Further options of ``sbatch``, such as ``--partition=short`` (:func:`check_options`).
     """
+    # Scripts of an earlier plan would submit rows that have other numbers now.
     for old in folder.glob("slurm_rows_*.sh"):
         old.unlink()
     place = Path(os.path.abspath(folder))

@@ -66,7 +66,7 @@ class RemotePath(str):
 
     def find_storage(self) -> tuple[Any, str]:
         """File system of fsspec, and the path in it."""
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+        from fsspec.core import url_to_fs
 
         try:
             storage, place = url_to_fs(str.__str__(self), **self.options)

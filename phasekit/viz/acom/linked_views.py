@@ -7,8 +7,13 @@ from ..style import round_length
 from .pattern_views import ScanData, ScanViews
 from .peak_preview import MOST_PEAKS, find_highest_prominence, read_search
 
-#: Values of the peak search -> parameters of the notebook. The blur has none.
-PARAMETERS = {"prominence": "min_prominence", "min_distance": "min_distance_px", "max_peaks": "max_peaks"}
+#: Values of the peak search -> arguments in the notebook's parameter ``search``.
+PARAMETERS = {
+    "prominence": "search.min_prominence",
+    "min_distance": "search.min_distance_px",
+    "blur": "search.blur_px",
+    "max_peaks": "search.max_peaks",
+}
 _SEARCH = ("prominence", "min_distance", "blur", "max_peaks")
 
 

@@ -1,5 +1,6 @@
 """The live peak search of an explorer: on the pattern under the cursor, and on a regular part of the scan."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -39,11 +40,13 @@ class Search(NamedTuple):
 def read_search(found_peaks: xr.Dataset | None) -> tuple[Search, dict[str, Any]]:
     """Settings that the peaks were found with, from their provenance: those with a slider, and the others."""
     steps = [] if found_peaks is None else provenance(found_peaks)
-    given = next((step["settings"] for step in reversed(steps) if step["step"] == "find_peaks"), {})
-    sliders = [float(given.get(name) or 0.0) for name in ("min_prominence", "min_distance_px", "blur_px")]
+    given: Mapping[str, Any] = next((step["settings"] for step in reversed(steps) if step["step"] == "find_peaks"), {})
+    prominence, distance, blur = (
+        float(given.get(name) or 0.0) for name in ("min_prominence", "min_distance_px", "blur_px")
+    )
     # An average over neighbours needs more patterns than one, and a mask is an argument of the explorer.
     others = ("background_radius", "refine_box", "intensity_radius", "mode")
-    search = Search(*sliders, int(given.get("max_peaks") or MOST_PEAKS))
+    search = Search(prominence, distance, blur, int(given.get("max_peaks") or MOST_PEAKS))
     return search, {name: given[name] for name in others if given.get(name) is not None}
 
 
@@ -84,18 +87,20 @@ class PeakPreview:
         if counts is None:
             nothing = xr.full_like(self._patterns["intensity"].isel(self._selection)[..., 0, 0], np.nan, dtype=float)
             return MapPicture(nothing, "number of peaks: move a slider", label="peaks", limits=(0.0, 1.0))
-        n, total = counts.count.size, self._patterns.sizes["scan_y"] * self._patterns.sizes["scan_x"]
+        n, total = counts.n_peaks.size, self._patterns.sizes["scan_y"] * self._patterns.sizes["scan_x"]
         part = f"all {n} patterns" if n == total else f"{n} of {total} patterns, evenly spread"
         title = f"peaks: median {counts.median:.3g}, {100 * counts.empty_share:.3g} % empty"
         key = f"Number of peaks in {part}. Empty: at most one peak, the direct beam."
-        return MapPicture(counts.count, title, label="peaks", limits=(0.0, float(counts.count.max()) or 1.0), key=key)
+        return MapPicture(
+            counts.n_peaks, title, label="peaks", limits=(0.0, float(counts.n_peaks.max()) or 1.0), key=key
+        )
 
     def _count_found(self, max_peaks: int) -> PeakCounts | None:
         """Counts of the peaks that were given; ``None`` without them: nothing is read before a slider moves."""
         if self._found is None:
             return None
         count = self._found["count"].isel(self._selection).compute()
-        return summarise_counts(np.minimum(count, max_peaks))
+        return summarise_counts(count.clip(max=max_peaks))
 
     def _count_anew(self, search: Search) -> PeakCounts:
         return count_peaks(self._read_sample(), mask=self._mask, **self._others, **search.arguments)

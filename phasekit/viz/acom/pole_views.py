@@ -77,7 +77,17 @@ class PoleViews:
         marks = self._mark_region(pole, phase, threshold, region)
         here = self._find_poles(pole, phase, pixel)
         words = [f"pole of row {pixel[0]}, column {pixel[1]}"] * len(here)
-        marks.append(Marks(here[:, 0], here[:, 1], words, "white", 12, "diamond", name="poles of the cursor's pixel"))
+        marks.append(
+            Marks(
+                here[:, 0].tolist(),
+                here[:, 1].tolist(),
+                words,
+                "white",
+                12,
+                "diamond",
+                name="poles of the cursor's pixel",
+            )
+        )
         rim = Outline(list(np.cos(_CIRCLE)), list(np.sin(_CIRCLE)), INK)
         label = "multiples of random"
         top = float(np.nanmax(figure["density"].values)) if n else 1.0
@@ -151,7 +161,11 @@ class PoleViews:
         inside = select_pixels(self._map_grid, region) & (self._thin["reliability"].values >= threshold)
         places, weight = merge_poles(self._poles(pole, phase)[inside], _MOST_MARKS)
         words = [f"{number:g} poles of the region" for number in weight]
-        return [Marks(places[:, 0], places[:, 1], words, GESTURE, 5, name="poles of the region on the map")]
+        return [
+            Marks(
+                places[:, 0].tolist(), places[:, 1].tolist(), words, GESTURE, 5, name="poles of the region on the map"
+            )
+        ]
 
     def _place_cell(self, pixel: tuple[int, int]) -> Any:
         phase, quaternion = self._orientation(pixel)

@@ -82,8 +82,8 @@ def _draw_plot(ax: Any, picture: PlotPicture) -> None:
     for label in picture.labels:
         ax.text(label.x, label.y, label.text, color=INK, ha="center", va="center", weight="bold")
     if picture.half_width:
-        half = picture.half_width
-        ax.set(xlim=(-half, half), ylim=(half, -half), aspect="equal")
+        edge = picture.half_width
+        ax.set(xlim=(-edge, edge), ylim=(edge, -edge), aspect="equal")
         ax.set_axis_off()
     if any(line.name for line in picture.lines):
         ax.legend(fontsize="x-small", frameon=False)

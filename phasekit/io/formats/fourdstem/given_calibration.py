@@ -38,6 +38,7 @@ def check_given(options: Any) -> GivenCalibration:
 def _read_numbers(name: str, value: float | Sequence[float] | None) -> tuple[float, float] | None:
     if value is None:
         return None
+    # One number stands for both axes.
     try:
         both = [float(value)] * 2 if isinstance(value, int | float) else [float(one) for one in value]
     except (TypeError, ValueError):
