@@ -3,6 +3,7 @@
 The views are pure functions of the chosen values. They call the library for every number and return pictures.
 """
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -41,6 +42,8 @@ class Explorer:
     parameters
         Name of a value -> name of the notebook's parameter, where that is another one, or the value no threshold. For
         ``"search.blur_px"`` it is an argument in the parameter ``search``, left out where the value is 0.
+    given
+        The notebook's parameters that no control changes, as the data was made with them.
     start
         Values that gestures set, at the start: a pixel (y, x), a list of pins, an outline or ``None``.
 
@@ -72,6 +75,7 @@ class Explorer:
         thresholds: Sequence[str] | None = None,
         readout_needs: Sequence[str] | None = None,
         parameters: Mapping[str, str] | None = None,
+        given: Mapping[str, Any] | None = None,
         start: Mapping[str, Any] | None = None,
     ) -> None:
         self.controls: dict[str, Any] = {}
@@ -80,6 +84,7 @@ class Explorer:
         self._names = tuple(controls if thresholds is None else thresholds)
         self._readout_needs = self._names if readout_needs is None else tuple(readout_needs)
         self._parameters = {name: name for name in self._names} | dict(parameters or {})
+        self._given = dict(given or {})
         self._values = {name: read_start(control) for name, control in controls.items()} | dict(start or {})
         self._drawn: dict[str, tuple[dict[str, Any], Picture]] = {}
         # The same explorer may be shown in several cells, each with a page of its own.
@@ -105,7 +110,7 @@ class Explorer:
         """Thresholds as YAML, named as the notebook's parameters: papermill runs with what is seen."""
         import yaml
 
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = copy.deepcopy(self._given)
         for name, key in self._parameters.items():
             parameter, _, argument = key.partition(".")
             if not argument:

@@ -93,7 +93,8 @@ def test_a_region_and_the_cursor_mark_their_poles():
     explorer.choose(region=region)
     marked = group(explorer.draw("pole figure"), "poles of the region")
     assert len(marked.x) == 4 * 6
-    expected = {(x, y) for x, y in project_poles(quaternion[:2, :3], normals).reshape(-1, 2).round(4).tolist()}
+    places = project_poles(quaternion[:2, :3], normals).reshape(-1, 2).astype(float)
+    expected = {(x, y) for x, y in places.round(4).tolist()}
     found = np.column_stack([marked.x, marked.y]).round(4)
     assert {tuple(place) for place in found.tolist()} == expected
     assert explorer.draw("map").outlines  # the region stays visible
@@ -135,6 +136,16 @@ def test_the_axes_of_the_cell_point_where_orix_says(phase):
         assert np.linalg.norm(cell.edges, axis=-1).max() == pytest.approx(1.0)
 
 
+def assert_rays_agree(cell):
+    """An edge is hidden if the cell lies between its middle and the viewer, who looks along +z."""
+    basis = cell.axes - cell.origin
+    for edge, hidden in zip(cell.edges, cell.hidden, strict=True):
+        middle = edge.mean(axis=0)
+        steps = np.array([middle - [0, 0, depth] for depth in np.linspace(0.01, 2.5, 250)])
+        inside = np.linalg.solve(basis.T, (steps - cell.origin).T).T
+        assert hidden == bool(((inside > 1e-3) & (inside < 1 - 1e-3)).all(axis=1).any())
+
+
 def test_edges_behind_the_cell_are_dashed():
     # [110] towards the viewer: the cube's far edge is hidden, with the edges that end there.
     cell = place_unit_cell((4, 4, 4, 90, 90, 90), random(1, np.random.default_rng(0))[0])
@@ -142,6 +153,11 @@ def test_edges_behind_the_cell_are_dashed():
     assert cell.hidden.sum() == 3
     assert (cell.edges[cell.hidden][..., 2].max(axis=1) == deepest).all()
     assert (cell.edges[~cell.hidden][..., 2] < deepest).all()
+    # For oblique cells: what is drawn solid is the outline and what the viewer can reach, tested by rays.
+    rng = np.random.default_rng(1)
+    for lattice in ((3, 3, 5, 90, 90, 120), (5, 4, 6, 90, 110, 90), (4, 4, 4, 60, 60, 60), (4, 5, 6, 80, 95, 110)):
+        for quaternion in random(5, rng):
+            assert_rays_agree(place_unit_cell(lattice, quaternion))
     straight = place_unit_cell((4, 4, 4, 90, 90, 90), [1.0, 0, 0, 0])
     assert straight.hidden.sum() == 4  # the face behind
 
@@ -193,6 +209,14 @@ def test_sliders_start_where_the_peaks_were_found(result):
     np.testing.assert_array_equal(explorer.draw("preview").values, found["count"])
     explorer.choose(prominence=0.0)  # a new search, not the one that was given
     assert (explorer.draw("preview").values >= found["count"]).all()
+
+
+def test_the_yaml_keeps_the_settings_of_the_search_that_have_no_slider(result):
+    asked = {"mode": "published", "background_radius": 9.0, "min_prominence": 2.0, "weak_peaks": 5}
+    found = pk.acom.find_peaks(result["patterns"], **asked, mask=None).compute()
+    explorer = pk.viz.acom.explorer(**{**result, "found_peaks": found})
+    explorer.choose(min_distance=4.0)
+    assert yaml_of(explorer)["search"] == {**asked, "min_distance_px": 4.0, "max_peaks": 150}
 
 
 def test_nothing_is_read_for_the_preview_before_a_slider_moves(result):

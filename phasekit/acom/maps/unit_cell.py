@@ -9,7 +9,7 @@ from ...crystals import direct_basis
 from ...rotations import to_matrix
 
 Array = NDArray[np.float64]
-_SAME_DEPTH = 1e-6  # of the size: corners as far from the viewer as the farthest one
+_EDGE_ON = 1e-6  # cosine: a face with a smaller one is seen from its edge
 
 
 class PlacedCell(NamedTuple):
@@ -39,11 +39,18 @@ def place_unit_cell(lattice: ArrayLike, quaternion: ArrayLike) -> PlacedCell:
     basis, corners = basis / size, corners / size
     # Corners that differ by one step along one axis share an edge.
     pairs = [(i, j) for i in range(8) for j in range(i) if np.abs(steps[i] - steps[j]).sum() == 1]
-    # The viewer looks along +z: what meets at the farthest corner is hidden by the rest of the cell.
-    farthest = corners[:, 2] >= corners[:, 2].max() - _SAME_DEPTH
-    nearest = corners[:, 2] <= corners[:, 2].min() + _SAME_DEPTH
-    hidden = np.array([(farthest[i] or farthest[j]) and not (nearest[i] or nearest[j]) for i, j in pairs])
+    hidden = np.array([_is_hidden(steps[i], steps[j], basis) for i, j in pairs])
     edges = np.array([[corners[i], corners[j]] for i, j in pairs])
     # The axes are the edges at the first corner: its neighbours along a, b and c have the numbers 4, 2 and 1.
     along = [pairs.index((end, 0)) for end in (4, 2, 1)]
     return PlacedCell(edges, hidden, corners[0], corners[0] + basis, hidden[along])
+
+
+def _is_hidden(start: Array, end: Array, basis: Array) -> bool:
+    """Whether an edge between two corners (steps along a, b, c) lies behind the cell, seen along +z."""
+    # The planes of a cell are normal to its reciprocal vectors; the normal points outwards on the side of step 1.
+    normals = np.linalg.inv(basis).T
+    towards = normals[:, 2] / np.linalg.norm(normals, axis=1) * np.where(start == 1, 1.0, -1.0)
+    # The edge belongs to the two faces on which it has one step: both turn away, or one does and one is edge-on.
+    faces = towards[start == end]
+    return bool(faces.min() > -_EDGE_ON and faces.max() > _EDGE_ON)

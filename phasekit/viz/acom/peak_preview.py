@@ -1,5 +1,6 @@
 """The live peak search of an explorer: on the pattern under the cursor, and on a regular part of the scan."""
 
+import inspect
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -39,8 +40,7 @@ class Search(NamedTuple):
 
 def read_search(found_peaks: xr.Dataset | None) -> tuple[Search, dict[str, Any]]:
     """Settings that the peaks were found with, from their provenance: those with a slider, and the others."""
-    steps = [] if found_peaks is None else provenance(found_peaks)
-    given: Mapping[str, Any] = next((step["settings"] for step in reversed(steps) if step["step"] == "find_peaks"), {})
+    given = _read_settings(found_peaks)
     prominence, distance, blur = (
         float(given.get(name) or 0.0) for name in ("min_prominence", "min_distance_px", "blur_px")
     )
@@ -50,12 +50,27 @@ def read_search(found_peaks: xr.Dataset | None) -> tuple[Search, dict[str, Any]]
     return search, {name: given[name] for name in others if given.get(name) is not None}
 
 
+def read_other_settings(found_peaks: xr.Dataset | None) -> dict[str, Any]:
+    """Settings without a slider that the peaks were found with and that are not the defaults of ``find_peaks``."""
+    given = _read_settings(found_peaks)
+    usual = {name: argument.default for name, argument in inspect.signature(acom.find_peaks).parameters.items()}
+    # A mask is data of the notebook's own; the sliders write the rest.
+    own = ("mask", "min_prominence", "min_distance_px", "blur_px", "max_peaks")
+    return {name: value for name, value in given.items() if name not in own and value != usual.get(name)}
+
+
 def find_highest_prominence(found_peaks: xr.Dataset | None) -> float:
     """Prominence that a tenth of the peaks exceed [counts], of some of the patterns; 0 without peaks."""
     if found_peaks is None:
         return 0.0
     values = found_peaks["prominence"].isel(select_regularly(found_peaks)).values
     return float(np.nanquantile(values, 0.9)) if np.isfinite(values).any() else 0.0
+
+
+def _read_settings(found_peaks: xr.Dataset | None) -> Mapping[str, Any]:
+    """All settings that the peaks were found with."""
+    steps = [] if found_peaks is None else provenance(found_peaks)
+    return next((step["settings"] for step in reversed(steps) if step["step"] == "find_peaks"), {})
 
 
 class PeakPreview:

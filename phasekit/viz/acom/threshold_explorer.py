@@ -16,6 +16,7 @@ from ..explorer import Explorer, Slider, View
 from .colour_mask import mask_unreliable
 from .linked_views import PARAMETERS, link_views, make_controls, make_start
 from .pattern_views import ScanData, ScanViews
+from .peak_preview import read_other_settings
 from .pole_views import name_poles
 
 __all__ = ["explorer", "mask_unreliable"]
@@ -108,6 +109,7 @@ def explorer(  # noqa: PLR0913 -- one argument for each dataset that is linked
         views=views,
         thresholds=("threshold",),
         parameters={"threshold": "reliability", **(PARAMETERS if patterns is not None else {})},
+        given={"search": others} if patterns is not None and (others := read_other_settings(found_peaks)) else {},
         start=start,
     )
 

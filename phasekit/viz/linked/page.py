@@ -104,9 +104,9 @@ class Page:
         self._say_busy()
         self._push()
 
-    def _tell(self, name: str, is_running: bool) -> None:
-        """A thread has begun to compute a view, or has ended."""
-        if not is_running:
+    def _tell(self, name: str, has_answer: bool) -> None:
+        """A thread has begun to compute a view, or has ended with or without an answer."""
+        if has_answer:
             self._show([name])
         self._say_busy()
         self._push()

@@ -45,7 +45,7 @@ class BackgroundTask:
     """A slow computation in a thread of its own, so that the cursor moves on. Only the newest request counts.
 
     ``compute`` runs in the thread and changes no model. ``tell`` runs in the turn of the document: with ``True`` once
-    the thread starts, and with ``False`` once the answer to the newest request is there.
+    the answer to the newest request is there, and with ``False`` once the thread starts or ended in an error.
     """
 
     def __init__(self, compute: Callable[[], Any], tell: Callable[[bool], None]) -> None:
@@ -70,7 +70,7 @@ class BackgroundTask:
             self._work(document, number, lambda finish: finish())
             return
         self._is_running = True
-        self._tell(True)
+        self._tell(False)
         if document is not None and document.session_context is not None:
             bring = document.add_next_tick_callback  # the one function of a document that other threads may call
         else:
@@ -92,6 +92,7 @@ class BackgroundTask:
             self._start(document, self._newest)
             return
         self.is_busy = False
-        self._tell(False)
+        # After an error the view stays as it was: to show it would compute it again, and fail in this turn.
+        self._tell(error is None)
         if error is not None:
             raise error
