@@ -12,6 +12,7 @@ from phasekit.viz.linked.gestures import Grid, make_grid, select_pixels
 from phasekit.viz.linked.live_map import LiveMap
 from phasekit.viz.linked.live_text import make_text
 from phasekit.viz.linked.pictures import MapPicture, PlotPicture, encode_map, thin_for_screen
+from phasekit.viz.linked.turns import BackgroundTask
 from tests.viz.explorer_data import SCAN, make_phases, make_references, make_stack
 
 
@@ -350,3 +351,16 @@ def test_a_pattern_with_a_hot_pixel_keeps_its_spots(scan, fits):
     explorer.choose(pixel=(4, 5))
     data, _ = encode_map(explorer.draw("pattern"))
     assert (data > 60).sum() > 20
+
+
+def test_an_error_in_a_slow_view_is_raised_once_and_ends_the_busy_sign():
+    calls, told = [], []
+
+    def fail():
+        calls.append(1)
+        raise ValueError("no such value")
+
+    task = BackgroundTask(fail, told.append)
+    with pytest.raises(ValueError, match="no such value"):
+        task.request(None)
+    assert (len(calls), told, task.is_busy) == (1, [False], False)
