@@ -10,7 +10,7 @@ import xarray as xr
 from ..errors import ReadError, SchemaError
 from .formats.file_errors import damaged_file
 from .formats.hdf5_file import check_text_heaps, visit_every_object
-from .formats.remote import RemotePath, make_path, open_binary
+from .formats.remote import RemotePath, check_store_name, make_path, open_binary
 from .formats.safe_dask_arrays import SAVE_AGAIN, make_safe_arrays
 from .formats.stored_attributes import decode_attributes
 from .writers.netcdf_zarr import check_target, write_groups
@@ -157,6 +157,8 @@ def read_group(path: Path, group: str | None, lazy: bool | None) -> xr.Dataset:
     zarr = path.suffix.lower() == ".zarr"
     if not zarr:
         visit_every_object(path)
+    else:
+        check_store_name(path)
     options = _choose_engine(zarr)
     if zarr and isinstance(path, RemotePath):
         options["storage_options"] = path.options

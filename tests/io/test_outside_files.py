@@ -8,6 +8,7 @@ import warnings
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 import phasekit as pk
 from phasekit.errors import ReadError
@@ -231,3 +232,53 @@ def _try_to_read(opener, path):
         found.compute()
     except Exception:  # most are refused; what matters is what they did
         return
+
+
+OME = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1"><Image ID="Image:0">'
+    '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="8" SizeY="8" SizeZ="1" SizeC="1" SizeT="2">'
+    '<TiffData FirstT="0" IFD="0" PlaneCount="1"><UUID FileName="mine.tif">urn:uuid:1</UUID></TiffData>'
+    '<TiffData FirstT="1" IFD="0" PlaneCount="1"><UUID FileName="{}">urn:uuid:2</UUID></TiffData>'
+    "</Pixels></Image></OME>"
+)
+
+
+@pytest.mark.parametrize("name", ["../of others/secret.tif", "&#46;&#46;/of others/secret.tif", "beside.tif"])
+def test_a_tiff_brings_no_pixels_of_another_file(places, name):
+    inside, outside = places
+    tifffile.imwrite(outside / "secret.tif", np.full((8, 8), 777, np.uint16))
+    tifffile.imwrite(inside / "beside.tif", np.full((8, 8), 777, np.uint16))
+    tifffile.imwrite(inside / "mine.tif", np.ones((8, 8), np.uint16), description=OME.format(name), metadata=None)
+    with pytest.raises(ReadError, match="several files"):
+        pk.io.open_4dstem(inside / "mine.tif", scan_shape=(1, 2))
+    with pytest.raises(ReadError, match="several files"):
+        pk.io.open_stxm(inside / "mine.tif", energies=[500.0, 510.0], step_nm=40)
+
+
+@pytest.mark.parametrize("way", ["0%b/../../of others/data_000001.h5", "../of %b/data_000001.h5", "x%b/../../y.h5"])
+def test_numbered_names_do_not_lead_out(places, way):
+    inside, _ = places
+    (inside / "00").mkdir()
+    path = inside / "scan.h5"
+    with h5py.File(path, "w") as file:
+        _write_blocks(file, inside / way)
+    with pytest.raises(ReadError, match="outside its folder"):
+        pk.io.open_4dstem(path)
+
+
+def test_a_store_with_two_colons_is_no_chain_of_addresses(places):
+    inside, _ = places
+    scan = pk.io.open_4dstem(_write_plain(inside / "scan.h5"))
+    with pytest.raises(ReadError, match="chain of addresses"):
+        pk.io.save(scan, inside / "xx::a.zarr")
+    pk.io.save(scan, inside / "a.zarr")
+    (inside / "a.zarr").rename(inside / "xx::a.zarr")
+    for opener in (pk.io.open_4dstem, pk.io.load):
+        with pytest.raises(ReadError, match="chain of addresses"):
+            opener(inside / "xx::a.zarr")
+
+
+def _write_plain(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = PATTERNS
+    return path

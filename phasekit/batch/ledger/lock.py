@@ -108,8 +108,8 @@ def is_row_locked(folder: str | os.PathLike[str]) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
-    except OSError:
-        return False
+    except OSError:  # a file system without locks, or a folder that cannot be written: not known, so left alone
+        return True
     lock.release()
     return False
 

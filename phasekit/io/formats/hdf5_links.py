@@ -155,8 +155,12 @@ def _find_file(reference: _Reference, path: Path) -> Path | None:
     # HDF5 looks for an absolute name, and then for its last part beside the file.
     if os.path.isabs(name):
         places = [Path(name), *(folder / Path(name).name for folder in (*origin, *own))]
-    if "%" in name:  # stands for the number of a block: the folder counts
-        places = [place.parent for place in places]
+    if "%" in name:
+        # It stands for the number of a block, in a file's name or in that of a folder: what lies before it counts, and
+        # what comes behind may not lead back.
+        if ".." in Path(name.partition("%")[2]).parts:
+            return Path(places[0].anchor)
+        return Path(os.path.realpath(Path(str(places[0]).partition("%")[0] + "%").parent))
     return next((place.resolve() for place in places if place.exists()), None)
 
 

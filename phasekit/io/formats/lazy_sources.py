@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ...errors import ReadError
 from .file_errors import damaged_file
 from .hdf5_file import load_hdf5_filters, open_hdf5
-from .remote import RemotePath, open_binary
+from .remote import RemotePath, check_store_name
+from .tiff_pages import open_tiff
 
 #: Largest block of patterns [bytes] with ``chunks="auto"``.
 BLOCK_BYTES = 64 * 2**20
@@ -106,10 +107,8 @@ class PagesSource(Source):
     """Pages of a TIFF, read one by one: shape (page, y, x)."""
 
     def _read_box(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        import tifffile
-
         # Pages of one block only are decoded.
-        with tifffile.TiffFile(open_binary(self.path)) as file:
+        with open_tiff(self.path) as file:
             chosen: list[Any] = [file.series[0].pages[n] for n in range(box[0].start, box[0].stop)]
             pages = [page.asarray() for page in chosen]
         return np.stack([page[box[1:]] for page in pages])
@@ -177,6 +176,7 @@ def open_zarr(path: str) -> Any:
     options = path.options if isinstance(path, RemotePath) else None
     # HyperSpy packs a store into one zip file.
     is_folder = options is not None or Path(path).is_dir()
+    check_store_name(path)
     store = path if is_folder else zarr.storage.ZipStore(path, mode="r")
     try:
         return zarr.open(store, mode="r", storage_options=options)

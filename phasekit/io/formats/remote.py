@@ -157,7 +157,8 @@ def make_path(path: str | PathLike[str], storage_options: Mapping[str, Any] | No
                 "Leave them out."
             )
         return Path(text.removeprefix("file://"))
-    if urlsplit(text).password:
+    # Of a chain such as simplecache::s3://bucket each part is an address.
+    if any(urlsplit(part).password for part in text.split("::")):
         protocol = text.partition("://")[0]
         raise SchemaError(
             f"{step}: the address {protocol}://... holds a password, which messages would show. Give it by "
@@ -175,6 +176,19 @@ def make_local_path(path: str | PathLike[str]) -> Path:
         cure = "write it to a path of this machine and copy it there, or copy it from there first"
         raise ReadError(str(path).partition("://")[0] + "://...", found="an address where a path is needed", cure=cure)
     return Path(fspath(path).removeprefix("file://"))
+
+
+def check_store_name(path: str | PathLike[str]) -> None:
+    """Refuse a zarr store of this machine with ``::`` in its path: zarr would open a chain of addresses instead.
+
+    Raises
+    ------
+    ReadError
+        The path holds two colons.
+    """
+    if not isinstance(path, RemotePath) and "::" in fspath(path):
+        found = "'::' in the path, which zarr takes for a chain of addresses"
+        raise ReadError(path, found=found, cure="rename the file or folder")
 
 
 def open_binary(path: str | PathLike[str]) -> Any:

@@ -12,7 +12,7 @@ from dask.base import get_scheduler
 from dask.system import CPU_COUNT
 
 from ...errors import SchemaError
-from ..formats.remote import RemotePath, is_remote
+from ..formats.remote import RemotePath, check_store_name, is_remote
 from ..formats.stored_attributes import encode_attributes
 from .atomic import rename_when_complete
 
@@ -31,6 +31,8 @@ def check_target(path: Path, step: str) -> None:
         raise SchemaError(
             f"{step}: '{path.name}' ends in '{path.suffix}', needs one of {', '.join(EXTENSIONS)}. Rename it."
         )
+    if path.suffix.lower() == ".zarr":
+        check_store_name(path)
     if is_remote(path) and path.suffix.lower() != ".zarr":
         raise SchemaError(
             f"{step}: '{path.name}' at an address would be a netCDF file, which is written on this machine alone. End "

@@ -57,7 +57,9 @@ def plugin_endings() -> dict[str, str]:
         # Where two plugins share an ending the first one of the list wins.
         for plugin in reversed(IO_PLUGINS)
         if plugin["name"] not in _NOT_PATTERNS
+        # An .asw of JEOL names the files it is made of, with their folders.
         for ending in plugin["file_extensions"]
+        if ending.lower() != "asw"
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ....errors import ReadError
 from ..lazy_sources import MemorySource, PagesSource, Source
 from ..remote import is_remote, open_binary
-from ..tiff_pages import check_page_bytes, is_tiff
+from ..tiff_pages import check_page_bytes, is_tiff, open_tiff
 from .scan import SCAN_OPTIONS, RawScan, ScanOptions
 
 NAME = "TIFF"
@@ -43,9 +43,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def read(path: Path, options: ScanOptions) -> RawScan:
     """Read the first series: (n, y, x), or (scan_y, scan_x, y, x) when it says so."""
-    import tifffile
-
-    with tifffile.TiffFile(open_binary(path)) as file:
+    with open_tiff(path) as file:
         if not len(file.pages) or not file.series:
             found = f"{path.stat().st_size} bytes without a page"
             raise ReadError(path, found=found, cure="copy the file again")

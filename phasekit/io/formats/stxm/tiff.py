@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from ....errors import ReadError
 from ..file_errors import damaged_file
-from ..remote import open_binary
 from ..tables.sidecar import read_page_energies
-from ..tiff_pages import check_page_bytes, is_tiff
+from ..tiff_pages import check_page_bytes, is_tiff, open_tiff
 from .stack import FrameSource, RawStack, StxmOptions, find_length_factor
 
 NAME = "TIFF"
@@ -40,7 +39,7 @@ class TiffFrames(FrameSource):
     def read(self, indices: Sequence[int]) -> NDArray[Any]:
         """Frames of these indices; the file is opened and closed here."""
         try:
-            with tifffile.TiffFile(open_binary(self.path)) as file:
+            with open_tiff(self.path) as file:
                 series = file.series[0]
                 if self.pages:
                     frames = [_read_page(series, i) for i in indices]
@@ -66,7 +65,7 @@ def recognise(head: bytes, path: Path) -> bool:
 
 def read(path: Path, options: StxmOptions) -> RawStack:
     """Read sizes, step and energies of a grey-valued multipage TIFF; pages are read when computed."""
-    with tifffile.TiffFile(open_binary(path)) as file:
+    with open_tiff(path) as file:
         series = file.series[0]
         full, dtype, axes = series.shape, np.dtype(series.dtype), str(series.axes)
         n_pages, step = len(series.pages), _read_step_nm(file)
