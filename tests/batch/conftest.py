@@ -1,5 +1,8 @@
 """A folder with the files that the commands of the help and of the pages name, and runs without a kernel."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -69,7 +72,19 @@ def desk(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def typed(desk, openings, capsys):
+def announced(monkeypatch):
+    """The app binds no port: it is announced, and ends."""
+
+    @contextmanager
+    def start(settings):
+        yield SimpleNamespace(address=f"http://{settings.host}:{settings.port or 5006}/")
+
+    monkeypatch.setattr("phasekit.app.server.start_app", start)
+    monkeypatch.setattr("phasekit.app.server.serve_until_stopped", lambda app, announce: announce())
+
+
+@pytest.fixture
+def typed(desk, openings, announced, capsys):
     """Type a command: its exit code, what it printed, and the parameters of its last run."""
     from phasekit.cli import main
 

@@ -143,7 +143,7 @@ def test_a_dict_that_no_function_of_phasekit_takes_is_free(tmp_path):
 
 
 def test_a_function_without_further_arguments_says_so(tmp_path):
-    path = notebook(tmp_path / "n.ipynb", "pk.io.load(input_path, lazy=True, **reader)", parameters="reader: dict = {}")
-    with pytest.raises(SchemaError, match=r"pk\.io\.load takes no argument 'zone' here, and no other"):
+    path = notebook(tmp_path / "n.ipynb", "pk.samples.path(input_path, **reader)", parameters="reader: dict = {}")
+    with pytest.raises(SchemaError, match=r"pk\.samples\.path takes no argument 'zone' here, and no other"):
         parse_settings(notebook_parameters(path), ["reader.zone=1"])
     assert parse_settings(notebook_parameters(path), ["reader={}"]) == {"reader": {}}
