@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from phasekit.batch.ledger.inputs import expand_paths
 from phasekit.errors import ReadError
 
 _MOST_ENTRIES = 2000  # of a folder, shown at most
+#: Endings of files that name no other file, or whose links are checked when they are opened.
+_ALONE = (".nc", ".h5", ".hdf5", ".hspy", ".emd", ".npy", ".cif", ".csv", ".dm3", ".dm4", ".blo", ".json")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -100,12 +103,30 @@ def is_store(path: Path) -> bool:
     )
 
 
-def _list_companions(path: Path) -> list[Path]:
-    """What is read together with a path: everything in a store, the frames beside a header, the energies of a stack."""
+def _list_companions(path: Path) -> Iterator[Path]:
+    """What may be read together with a path: everything in a store, the frames of a header, the files beside it.
+
+    A header names the files that it needs as it likes, so all files of its folder count.
+    """
     if is_store(path):
-        return [Path(top) / name for top, folders, files in os.walk(path) for name in (*folders, *files)]
-    # Of other folders each file is looked up by itself.
-    return [] if path.is_dir() else [Path(file) for file in expand_paths([path])]
+        yield from _walk_store(path, set())
+    elif not path.is_dir():  # of other folders each file is looked up by itself
+        if path.suffix.lower() not in _ALONE:
+            yield from path.parent.iterdir()
+        yield from (Path(file) for file in expand_paths([path]))
+
+
+def _walk_store(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Everything in a store, also behind its links to folders, each folder once."""
+    real = Path(os.path.realpath(folder))
+    if real in seen:
+        return
+    seen.add(real)
+    with os.scandir(real) as entries:
+        for entry in entries:
+            yield Path(entry.path)
+            if entry.is_dir():
+                yield from _walk_store(Path(entry.path), seen)
 
 
 def _describe(item: Path) -> Entry | None:

@@ -43,8 +43,18 @@ class RunInputs:
     def _find_files(self, text: str, what: str) -> Iterable[Path]:
         # Patterns are expanded here, so that each file is checked by itself.
         place = os.path.join(self._base, os.path.expanduser(text))
+        if glob.has_magic(place) and not self._may_look_in(place):
+            found = f"a pattern for {what} of this run outside the data root {self._root.folder}"
+            raise ReadError(text, found=found, cure="copy the files beside result.nc")
         for path in sorted(glob.glob(place)) if glob.has_magic(place) and not os.path.exists(place) else [place]:
             yield self._find_one(Path(os.path.realpath(path)), what)
+
+    def _may_look_in(self, pattern: str) -> bool:
+        """Whether the folder of a pattern, before its first wildcard, may be read; else its matches would be told."""
+        parts = Path(pattern).parts
+        fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+        folder = Path(os.path.realpath(Path(*parts[:fixed])))
+        return ".." not in parts[fixed:] and any(root.holds(folder) for root in (self._root, *self._samples))
 
     def _find_one(self, path: Path, what: str) -> Path:
         # Results may have been copied from another machine, with the input beside them or at the root.

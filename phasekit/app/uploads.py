@@ -44,7 +44,7 @@ class UploadFolder:
         # Not before the check: a refused file leaves the last one.
         if is_first:
             self._clear()
-        if self._count_bytes() + (size or 0) > self.most_bytes:
+        if self.count_bytes() + (size or 0) > self.most_bytes:
             raise self.refuse_size()
         return self.folder / clean_name(name)
 
@@ -71,7 +71,8 @@ class UploadFolder:
         for path in self.folder.iterdir():
             path.unlink()
 
-    def _count_bytes(self) -> int:
+    def count_bytes(self) -> int:
+        """Size of all files of this visitor."""
         return sum(path.stat().st_size for path in self.folder.iterdir())
 
 
@@ -80,17 +81,16 @@ class Receiver:
 
     def __init__(self, folder: UploadFolder, name: str, size: int | None, *, is_first: bool) -> None:
         self._folder, self._path = folder, folder.begin(name, size, is_first=is_first)
-        # What was sent before counts, too.
-        self._received = sum(path.stat().st_size for path in folder.folder.iterdir())
         self._file = self._path.open("wb")
 
     def write(self, block: bytes) -> None:
         """Write a block to the disk; nothing is gathered in memory."""
-        self._received += len(block)
-        if self._received > self._folder.most_bytes:
+        self._file.write(block)
+        self._file.flush()
+        # All files of the folder count, also those that are being received beside this one.
+        if self._folder.count_bytes() > self._folder.most_bytes:
             self.cancel()
             raise self._folder.refuse_size()
-        self._file.write(block)
 
     def finish(self) -> str:
         """Close the file; its name."""

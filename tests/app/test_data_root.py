@@ -118,6 +118,24 @@ def test_links_that_stay_inside_are_followed(place):
     assert DataRoot(place / "root").find("in.h5").name == "scan.h5"
 
 
+def test_links_among_what_a_header_or_a_store_may_read_are_refused(place):
+    """The names that a header states, and folders behind links in a store, are not known here."""
+    root = place / "root" / "companions"
+    (root / "plain").mkdir(parents=True)
+    (root / "plain" / "data").symlink_to(place / "secret")
+    (root / "s.zarr").mkdir()
+    (root / "s.zarr" / "inner").symlink_to(root / "plain")
+    (root / "empad").mkdir()
+    (root / "empad" / "a.xml").write_text("<root/>", encoding="utf-8")
+    (root / "empad" / "alone.h5").write_bytes(b"1")
+    (root / "empad" / "b.raw").symlink_to(place / "secret" / "key.h5")
+    found = DataRoot(place / "root")
+    for name in ("companions/s.zarr", "companions/empad/a.xml"):
+        with pytest.raises(ReadError, match="a link that leads outside the data root"):
+            found.find(name)
+    assert found.find("companions/empad/alone.h5").name == "alone.h5"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [("none.h5", "no such file"), ("loop", "no such file"), ("pipe.h5", "neither"), ("a" * 5000, "no such file")],

@@ -214,3 +214,13 @@ def test_pickles_are_refused(root):
     np.save(root.folder / "objects.npy", np.array([{}, {}], dtype=object))
     with pytest.raises(ReadError, match="values of type object"):
         explore(root, "objects.npy")
+
+
+@pytest.mark.parametrize("pattern", ["/*/*", "../../../*/other.nc", "no*/../../../../secret/*"])
+def test_a_pattern_of_a_record_tells_nothing_of_other_folders(root, pattern):
+    folder = make_run(root.folder / "runs" / f"pattern {pattern.replace('/', '_')}", pattern)
+    source, explorer = explore(root, f"runs/{folder.name}")
+    assert "pattern" not in explorer.values
+    assert len(source.notes) == 1
+    assert "outside the data root" in source.notes[0]
+    assert not [name for name in ("other.nc", "etc", "secret") if name in source.notes[0].replace(pattern, "")]

@@ -81,3 +81,13 @@ def test_every_format_of_stacks_and_scans_can_be_sent():
     endings = list_endings()
     assert {".h5", ".nc", ".hdr", ".xim", ".ncb", ".dat", ".blo", ".mib", ".tif"} <= set(endings)
     assert not {".pkl", ".zarr", ".cif", ""} & set(endings)
+
+
+def test_the_limit_is_of_files_that_are_received_at_the_same_time(folder):
+    one = Receiver(folder, "a.hdr", None, is_first=True)
+    other = Receiver(folder, "a_a.xim", None, is_first=False)
+    one.write(b"1" * 60)
+    with pytest.raises(RefusedError, match="limit of 100 B"):
+        other.write(b"1" * 60)
+    assert one.finish() == "a.hdr"
+    assert [path.name for path in folder.folder.iterdir()] == ["a.hdr"]

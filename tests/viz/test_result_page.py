@@ -7,6 +7,7 @@ import re
 import tomllib
 import zlib
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,6 +17,8 @@ from hypothesis.extra import numpy as npst
 
 import phasekit as pk
 from phasekit.errors import SchemaError
+from phasekit.viz.acom.page_details import pack_answers
+from phasekit.viz.static_page.content import describe_grid, keep_pixels, name_input
 from phasekit.viz.static_page.packing import pack_section
 from phasekit.viz.static_page.quantise import (
     Codes,
@@ -318,3 +321,52 @@ def test_style_and_scripts_are_part_of_the_package():
     for path in tracked("phasekit/viz/static_page"):
         if path.suffix != ".py":
             assert f"**/*{path.suffix}" in patterns, f"{path.name} is missing in a wheel"
+
+
+def test_what_opens_a_storage_is_not_given_away(orientations, tmp_path):
+    options = {"key": "AKIAKEY", "secret": "TOPSECRET"}
+    parameters = {
+        "input_path": "s3://user:HIDDEN@bucket/scan.zarr?X-Amz-Signature=SIGNED",
+        "reader": {"storage_options": options, "step_nm": 4.0, "more": [{"storage_options": options}]},
+        "reference_paths": ["https://TOKEN@host.org/a.csv?sig=SIGNED"],
+    }
+    text = save_acom(orientations, tmp_path / "page.html", parameters=parameters).read_text(encoding="utf-8")
+    assert not [word for word in ("AKIAKEY", "TOPSECRET", "HIDDEN", "SIGNED", "TOKEN") if word in text]
+    assert "s3://bucket/scan.zarr" in text
+    assert "step_nm" in text
+
+
+def test_the_heading_is_the_name_of_the_first_input():
+    assert name_input({"input_path": ["a/x.nc", "a/y.nc"]}, "map") == "x.nc"
+    assert name_input({"input_path": f"{'long/' * 90}x.nc"}, "map") == "x.nc"
+    assert name_input({}, "map") == name_input(None, "map") == "map"
+
+
+@pytest.mark.parametrize(("shape", "pixel"), [((1, 30), (50.0, 50.0)), ((30, 1), (50.0, 50.0))])
+def test_a_line_has_square_pixels(shape, pixel):
+    coordinates = {dim: np.arange(n) * 50.0 for dim, n in zip(("scan_y", "scan_x"), shape, strict=True)}
+    grid = describe_grid(xr.Dataset(coords=coordinates), 1)
+    assert (grid["dy"], grid["dx"]) == pixel
+
+
+def test_peaks_that_are_lazy_are_searched_once(orientations, tmp_path):
+    calls = []
+
+    def count(block):
+        calls.append(block.size)
+        return block
+
+    peaks = orientations["peaks"]
+    qx = da.from_array(peaks["qx"].values, chunks=-1).map_blocks(count, dtype=peaks["qx"].dtype)
+    lazy = peaks.assign(qx=peaks["qx"].copy(data=qx))
+    calls.clear()
+    pk.viz.acom.save_page(orientations["orientations"], tmp_path / "page.html", peaks=lazy, bank=orientations["bank"])
+    assert len(calls) == 1
+
+
+def test_answers_of_kept_pixels_hold_their_own_phase(orientations):
+    data = orientations["orientations"].compute()
+    kept = keep_pixels(data, 3)
+    packed = pack_answers(kept, 2)
+    assert packed["answer_phase"].codes.shape == kept["phase"].shape
+    np.testing.assert_array_equal(decode(packed["answer_phase"]), kept["phase"])

@@ -21,7 +21,8 @@ def pack_answers(data: xr.Dataset, n_phases: int) -> dict[str, Codes]:
         (data["quaternion"].isel(match=i).values, data["correlation"].isel(match=i).values)
         for i in range(min(2, data.sizes["match"]))
     ]
-    arrays: dict[str, Codes] = {}
+    # The phase is that of the kept pixel, as its quaternions are; the map may hold more pixels.
+    arrays: dict[str, Codes] = {"answer_phase": store_indices(data["phase"].values, n=max(n_phases, 1))}
     for number, (quaternion, correlation) in enumerate(answers):
         arrays |= _pack_answer(number, quaternion, correlation)
     if {"other_phase", "other_quaternion", "other_correlation"} <= set(data):

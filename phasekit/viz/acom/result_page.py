@@ -104,6 +104,8 @@ def save_page(
     """
     require(orientations, ORIENTATIONS, step="save_page", argument="orientations")
     _check_data(peaks, bank, orientations)
+    # Lazy peaks are searched once, and not for each number that the page needs.
+    peaks = None if peaks is None else peaks.compute()
     reliability = choose_value(thresholds, "threshold", 15.0, ("threshold",))
     scale = make_scale("threshold", make_threshold(reliability))
     records = json.loads(orientations.attrs.get("phases", "[]"))

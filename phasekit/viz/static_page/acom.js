@@ -73,7 +73,7 @@ class OrientationMap {
       const coded = arrays[`quaternion_${number}`];
       if (!coded) return [];
       const own = place.row * coded.shape[1] + place.column, quaternion = readQuaternion(coded, own);
-      const phase = number === 2 ? arrays.other_phase.index(own) : arrays.phase.index(i);
+      const phase = number === 2 ? arrays.other_phase.index(own) : arrays.answer_phase.index(own);
       if (!quaternion || phase < 0) return [];
       return [{ ...answer, number, phase, quaternion, correlation: arrays[`correlation_${number}`].at(own) }];
     });

@@ -1,5 +1,6 @@
 """What a page shows, as plain data that its scripts read."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,13 +64,15 @@ def describe_grid(data: xr.Dataset, step: int) -> dict[str, Any]:
     """Pixels of the maps: number, size in the unit of the scan, and which pixels of the scan they are."""
     grid = make_grid(data["scan_y"], data["scan_x"])
     first = (step - 1) // 2
+    # One row or column has no step of its own: its pixels are as wide as those of the other axis.
+    dy, dx = (grid.dx if grid.n_y == 1 else grid.dy), (grid.dy if grid.n_x == 1 else grid.dx)
     return {
         "ny": len(range(first, grid.n_y, step)),
         "nx": len(range(first, grid.n_x, step)),
         "step": step,
         "first": first,
-        "dy": grid.dy,
-        "dx": grid.dx,
+        "dy": dy,
+        "dx": dx,
         "y0": grid.y + grid.dy / 2,
         "x0": grid.x + grid.dx / 2,
         # A scan without coordinates counts in pixels.
@@ -108,14 +111,27 @@ def list_parameters(parameters: Mapping[str, Any] | None, workflow: str) -> list
 
         declared = notebook_parameters(find_notebook(workflow))
         given = {name: given[name] for name in declared if name in given}
-    texts = [[str(name), repr(value)] for name, value in given.items()]
+    texts = [[str(name), repr(_hide_secrets(value))] for name, value in given.items()]
     return [[name, text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."] for name, text in texts]
 
 
-def name_input(parameters: Sequence[Sequence[str]], otherwise: str) -> str:
-    """Name of the input's file, for the heading; the folder is in the list of the parameters."""
-    paths = [text.strip("'\"") for name, text in parameters if name == "input_path"]
-    return (Path(paths[0]).name if paths else "") or otherwise
+def _hide_secrets(value: Any) -> Any:
+    """A parameter without what opens a storage: the page is made to be given away."""
+    if isinstance(value, Mapping):
+        return {name: _hide_secrets(item) for name, item in value.items() if name != "storage_options"}
+    if isinstance(value, list | tuple):
+        return [_hide_secrets(item) for item in value]
+    if isinstance(value, str) and "://" in value:
+        # A user, a password or a signature may stand before the host or behind the question mark.
+        return re.sub(r"://[^/@]*@", "://", re.sub(r"[?#].*$", "", value, flags=re.DOTALL))
+    return value
+
+
+def name_input(parameters: Mapping[str, Any] | None, otherwise: str) -> str:
+    """Name of the input's file or of the first of several, for the heading; folders are in the list of parameters."""
+    given = _hide_secrets((parameters or {}).get("input_path")) or ""
+    first = given[0] if isinstance(given, list) and given else given
+    return Path(str(first)).name or otherwise
 
 
 def list_colours() -> dict[str, Any]:

@@ -85,7 +85,7 @@ function drawAll() {
   const { grid } = page, room = page.mapColumn.clientWidth;
   const ratio = grid.ny * Math.abs(grid.dy) / (grid.nx * Math.abs(grid.dx));
   const width = Math.max(Math.min(room, 0.75 * window.innerHeight / ratio, 640), 40);
-  page.mapSize = { width: Math.floor(width), height: Math.max(Math.round(width * ratio), 8) };
+  page.mapSize = { width: Math.floor(width), height: Math.min(Math.max(Math.round(width * ratio), 8), Math.round(0.75 * window.innerHeight)) };
   page.frame.style.width = `${page.mapSize.width}px`;
   page.frame.style.height = `${page.mapSize.height}px`;
   page.detailWidth = Math.min(page.detailColumn.clientWidth, 620);

@@ -58,7 +58,7 @@ def write_page(
     """
     texts = list_parameters(parameters, parts.workflow)
     content = {
-        "title": name_input(texts, parts.heading),
+        "title": name_input(parameters, parts.heading),
         "heading": parts.heading,
         "workflow": parts.workflow,
         "scales": [scale.describe() for scale in parts.scales],
@@ -77,13 +77,12 @@ def write_page(
     content["grid"] = describe_grid(parts.data, limit_step(parts.data, reduced.map_step))
     content["detailStep"] = limit_step(parts.data, reduced.detail_step)
     content["averaged"] = parts.is_averaged
-    content["notes"] = _state_reduction(parts, reduced)
+    content["notes"] = _state_reduction(parts, content["grid"]["step"], content["detailStep"], reduced)
     return write_document(path, content, reduced)
 
 
-def _state_reduction(parts: PageParts, reduced: Reduced) -> list[str]:
-    """Sentences that say what the page leaves out and rounds."""
-    n, m = reduced.map_step, reduced.detail_step
+def _state_reduction(parts: PageParts, n: int, m: int, reduced: Reduced) -> list[str]:
+    """Sentences that say what the page leaves out and rounds: pixels of every n-th place, details of every m-th."""
     notes = [] if n == 1 else [f"The maps show one pixel in each block of {n} x {n}, the one nearest its middle."]
     if m > 1 and parts.is_averaged:
         notes.append(f"{parts.detail_text} are means of blocks of {m} x {m} pixels.")
