@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as npst
 import phasekit as pk
 from phasekit.errors import SchemaError
 from phasekit.viz.acom.page_details import pack_answers
-from phasekit.viz.static_page.content import describe_grid, keep_pixels, name_input
+from phasekit.viz.static_page.content import describe_grid, keep_pixels, list_parameters, name_input
 from phasekit.viz.static_page.packing import pack_section
 from phasekit.viz.static_page.quantise import (
     Codes,
@@ -370,3 +370,24 @@ def test_answers_of_kept_pixels_hold_their_own_phase(orientations):
     packed = pack_answers(kept, 2)
     assert packed["answer_phase"].codes.shape == kept["phase"].shape
     np.testing.assert_array_equal(decode(packed["answer_phase"]), kept["phase"])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"storage_options": {"key": "NEVER"}},
+        {"input_path": "s3://user:a@NEVER@host/scan.nc"},
+        {"input_path": "s3://user:a/NEVER@host/scan.nc"},
+        {"input_path": "s3://user:NEVER?a@host/scan.nc"},
+        {"files": {"https://user:NEVER@host/a.nc?sig=NEVER": 1}},
+        {"files": {"s3://NEVER@host/a.nc"}},
+        {"files": "s3://host/a.nc?sig=NEVER s3://user:NEVER@host/b.nc"},
+    ],
+)
+def test_no_form_of_a_parameter_gives_a_secret_away(parameters):
+    assert "NEVER" not in str(list_parameters(parameters, "acom"))
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/a@b/scan.nc", "http://host:9000/a@b.nc", "a?b@c.nc"])
+def test_addresses_without_a_secret_stay_whole(address):
+    assert list_parameters({"input_path": address}, "acom") == [["input_path", repr(address)]]

@@ -111,20 +111,26 @@ def list_parameters(parameters: Mapping[str, Any] | None, workflow: str) -> list
 
         declared = notebook_parameters(find_notebook(workflow))
         given = {name: given[name] for name in declared if name in given}
-    texts = [[str(name), repr(_hide_secrets(value))] for name, value in given.items()]
+    texts = [[str(name), repr(value)] for name, value in _hide_secrets(given).items()]
     return [[name, text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."] for name, text in texts]
 
 
 def _hide_secrets(value: Any) -> Any:
     """A parameter without what opens a storage: the page is made to be given away."""
     if isinstance(value, Mapping):
-        return {name: _hide_secrets(item) for name, item in value.items() if name != "storage_options"}
+        return {_hide_secrets(name): _hide_secrets(item) for name, item in value.items() if name != "storage_options"}
     if isinstance(value, list | tuple):
         return [_hide_secrets(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(_hide_secrets, value), key=repr)
     if isinstance(value, str) and "://" in value:
-        # A user, a password or a signature may stand before the host or behind the question mark.
-        return re.sub(r"://[^/@]*@", "://", re.sub(r"[?#].*$", "", value, flags=re.DOTALL))
+        # A signature may stand behind the question mark. What follows it goes too, as it may be part of it.
+        return re.sub(r"(://[^?#]*)[?#].*$", r"\1", _USER.sub("://", value), flags=re.DOTALL)
     return value
+
+
+# User and password before the host. A password may hold any letter, so it ends at the last @; a port is no password.
+_USER = re.compile(r"://(?:[^/?#\s:]*:(?!\d+(?:[/?#]|$))\S*|[^/?#\s]*)@")
 
 
 def name_input(parameters: Mapping[str, Any] | None, otherwise: str) -> str:
