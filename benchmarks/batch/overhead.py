@@ -74,7 +74,7 @@ def measure(n_rows: int, workers: int) -> Measured:
         )
         total = time.perf_counter() - start
         processor = read_processor_time() - before
-    assert outcome.exit_code == 0, [record["error"] for record in outcome.records][:3]
+    assert outcome.exit_code == 0, [record.get("error") for record in outcome.records][:3]
     cells = [sum(cell["seconds"] or 0 for cell in record["cells"]) for record in outcome.records]
     # With one worker the time between two ends is that of a row.
     rows = np.diff([0.0, *ends])
